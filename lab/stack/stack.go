@@ -146,8 +146,13 @@ func makePassphrase(path string) error {
 
 // writeBin fills the folder that goes in front of PATH.
 func writeBin(lab layout.Lab, binaries tools.Binaries) error {
-	for name, tool := range map[string]string{"kubectl": "k3s", "pulumi-language-go": "pulumi-language-go"} {
-		if err := symlink(binaries[tool], lab.CheckoutDir("bin", name)); err != nil {
+	links := map[string]string{
+		lab.CheckoutDir("bin", "kubectl"): binaries["k3s"],
+		// Beside pulumi it is taken for a part of it; found on PATH it brings a warning in every run.
+		filepath.Join(filepath.Dir(binaries["pulumi"]), "pulumi-language-go"): binaries["pulumi-language-go"],
+	}
+	for link, target := range links {
+		if err := symlink(target, link); err != nil {
 			return err
 		}
 	}

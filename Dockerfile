@@ -1,0 +1,13 @@
+# One stage compiles every app; each image then holds its own program and nothing else.
+FROM golang:1.26-trixie AS build
+WORKDIR /src
+COPY . .
+# The same sources give the same bytes: no paths, no time, no build identity.
+RUN --mount=type=cache,target=/go/pkg/mod \
+    --mount=type=cache,target=/root/.cache/go-build \
+    CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o /out/ ./app/...
+
+FROM scratch AS redisfiller
+COPY --from=build /out/redisfiller /redisfiller
+USER 65532:65532
+ENTRYPOINT ["/redisfiller"]
