@@ -2,6 +2,7 @@ package images
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -28,6 +29,10 @@ func Base(ctx context.Context) ([]Image, error) {
 	return []Image{golang, redis()}, nil
 }
 
+// trusted are the certificate authorities that this machine trusts, so that builds
+// reach the Go module proxy through whatever the machine reaches it through.
+const trusted = "/etc/ssl/certs/ca-certificates.crt"
+
 // golang has the machine's own toolchain at /usr/local/go.
 // Contract: https://hub.docker.com/_/golang
 func golang(ctx context.Context) (Image, error) {
@@ -39,7 +44,12 @@ func golang(ctx context.Context) (Image, error) {
 	if !strings.HasPrefix(version, "go1.26") {
 		return Image{}, fmt.Errorf("the Dockerfile's golang:1.26-trixie wants Go 1.26, and this machine has %s: install Go 1.26, or set GOTOOLCHAIN=go1.26.0", version)
 	}
+	authorities, err := os.ReadFile(trusted)
+	if err != nil {
+		return Image{}, err
+	}
 	return debian("golang:1.26-trixie", []string{"ca-certificates", "git"}, []string{
+		fmt.Sprintf("cp %s $1%s # sha256 %x", trusted, trusted, sha256.Sum256(authorities)),
 		"mkdir -p $1/usr/local/go $1/go/bin $1/go/src",
 		fmt.Sprintf("tar -C %s --exclude=./test --exclude=./doc --exclude=./api --exclude=testdata -c . | tar -C $1/usr/local/go -x --no-same-owner", root),
 	}, v1.Config{

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -133,7 +134,11 @@ func (i Image) push(ctx context.Context, cache, registry string) error {
 	if err != nil {
 		return err
 	}
-	ref, err := name.ParseReference(registry+"/"+i.Name, name.Insecure)
+	repository := i.Name
+	if !strings.Contains(repository, "/") {
+		repository = "library/" + repository // Docker Hub's place for official images
+	}
+	ref, err := name.ParseReference(registry+"/"+repository, name.Insecure)
 	if err != nil {
 		return err
 	}
