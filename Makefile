@@ -30,7 +30,7 @@ lab-down: .lab/lab
 	$(lab) down
 
 lab-delete: .lab/lab
-	$(lab) delete
+	$(lab) delete $(if $(YES),--yes)
 
 status: .lab/lab
 	$(lab) status

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -55,7 +57,7 @@ func command() *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&name, "name", "dev", "name of the lab, from which all it has derives")
+	flags.StringVar(&name, "name", layout.Default, "name of the lab, from which all it has derives")
 	flags.StringVar(&cache, "cache", "", "where compiled tools and images are kept (default ~/.cache/stateful-k3s)")
 	flags.StringVar(&checkout, "checkout", ".", "the repository")
 
@@ -74,14 +76,32 @@ func command() *cobra.Command {
 	add("up", "Compile what is not cached, and start the lab", false, up)
 	add("down", "Stop the lab; its volumes stay", false, asRoot("stop", cluster.Down))
 	add("status", "Say what runs", false, asRoot("look", look))
-	add("recover", "Clear what a pulumi that died left in the stack", false, stack.Recover)
+	add("recover", "Clear what a pulumi that died left in the stack", false, recoverStack)
+
+	var yes bool
+	remove := &cobra.Command{
+		Use: "delete", Short: "Stop the lab and delete all it has: volumes, images and state", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			lab, err := find(name, cache, checkout)
+			if err != nil {
+				return err
+			}
+			if !yes && !confirm(lab.Name) {
+				return errors.New("nothing was deleted")
+			}
+			return asRoot("erase", erase)(cmd.Context(), lab)
+		},
+	}
+	remove.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	root.AddCommand(remove)
 
 	// What takes root, so that only this does.
-	add("packages", "", true, func(ctx context.Context, _ layout.Lab) error { return preflight.Install(ctx) })
+	add("packages", "", true, installPackages)
 	add("assemble", "", true, assembleBase)
 	add("start", "", true, start)
 	add("stop", "", true, cluster.Down)
 	add("look", "", true, look)
+	add("erase", "", true, erase)
 	root.AddCommand(&cobra.Command{
 		Use: cluster.InitCommand, Hidden: true, Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return cluster.Init(args[0]) },
@@ -106,7 +126,10 @@ func find(name, cache, checkout string) (layout.Lab, error) {
 func modules(lab layout.Lab) string { return filepath.Join(lab.Checkout, "lab", "tools") }
 
 func up(ctx context.Context, lab layout.Lab) error {
-	_, missing, err := tools.Cached(lab.Cache, modules(lab))
+	if own := ownCluster(); own != "" {
+		return useOwnCluster(ctx, lab, own)
+	}
+	_, missing, err := tools.Cached(lab.Cache, modules(lab), tools.All)
 	if err != nil {
 		return err
 	}
@@ -115,14 +138,14 @@ func up(ctx context.Context, lab layout.Lab) error {
 		return fmt.Errorf("this machine is not ready for a lab:\n%w", err)
 	}
 	if len(preflight.Lacking()) > 0 {
-		if err := asRoot("packages", func(ctx context.Context, _ layout.Lab) error { return preflight.Install(ctx) })(ctx, lab); err != nil {
+		if err := asRoot("packages", installPackages)(ctx, lab); err != nil {
 			return err
 		}
 	}
 	var binaries tools.Binaries
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		binaries, err = tools.Build(groupCtx, lab.Cache, modules(lab))
+		binaries, err = tools.Build(groupCtx, lab.Cache, modules(lab), tools.All)
 		return err
 	})
 	group.Go(func() error { return asRoot("assemble", assembleBase)(groupCtx, lab) })
@@ -132,7 +155,11 @@ func up(ctx context.Context, lab layout.Lab) error {
 	if err := asRoot("start", start)(ctx, lab); err != nil {
 		return err
 	}
-	env, err := stack.Prepare(ctx, lab, binaries)
+	variables, err := stack.LabVariables(lab)
+	if err != nil {
+		return err
+	}
+	env, err := stack.Prepare(ctx, lab, binaries, variables)
 	if err != nil {
 		return err
 	}
@@ -140,16 +167,70 @@ func up(ctx context.Context, lab layout.Lab) error {
 	return nil
 }
 
+// ownCluster is the user's KUBECONFIG, unless it is one of a lab's from an earlier `. .lab/env`.
+func ownCluster() string {
+	kubeconfig := os.Getenv("KUBECONFIG")
+	if strings.HasPrefix(kubeconfig, layout.Root+"/") {
+		return ""
+	}
+	return kubeconfig
+}
+
+// useOwnCluster leaves the cluster of the user's KUBECONFIG as it is, and makes
+// Pulumi ready for it: the one on PATH with its backend, or else a compiled one.
+func useOwnCluster(ctx context.Context, lab layout.Lab, kubeconfig string) error {
+	slog.Info("using the cluster of your KUBECONFIG instead of a lab", "KUBECONFIG", kubeconfig)
+	variables := []stack.Variable{{Name: "KUBECONFIG", Value: kubeconfig}}
+	if pulumi, err := exec.LookPath("pulumi"); err == nil {
+		slog.Info("using the pulumi on PATH, with its backend", "pulumi", pulumi)
+		if _, err := stack.WriteEnvironment(lab, append(variables, stack.Variable{Name: "PULUMI_STACK", Value: lab.Name}), ""); err != nil {
+			return err
+		}
+		create := exec.CommandContext(ctx, pulumi, "stack", "select", "--create", "--stack", lab.Name)
+		create.Dir = lab.Checkout
+		create.Stdin, create.Stdout, create.Stderr = os.Stdin, os.Stdout, os.Stderr
+		if err := create.Run(); err != nil {
+			return fmt.Errorf("selecting the stack %s: %w", lab.Name, err)
+		}
+		return nil
+	}
+	lab, err := lab.InHome()
+	if err != nil {
+		return err
+	}
+	binaries, err := tools.Build(ctx, lab.Cache, modules(lab), tools.Pulumi())
+	if err != nil {
+		return err
+	}
+	_, err = stack.Prepare(ctx, lab, binaries, variables)
+	return err
+}
+
+func recoverStack(ctx context.Context, lab layout.Lab) error {
+	if ownCluster() != "" {
+		var err error
+		if lab, err = lab.InHome(); err != nil {
+			return err
+		}
+	}
+	return stack.Recover(ctx, lab)
+}
+
+func installPackages(ctx context.Context, _ layout.Lab) error { return preflight.Install(ctx) }
+
 func assembleBase(ctx context.Context, lab layout.Lab) error {
 	base, err := images.Base(ctx)
 	if err != nil {
 		return err
 	}
-	return images.Assemble(ctx, lab.Cache, base)
+	if err := images.Assemble(ctx, lab.Cache, base); err != nil {
+		return err
+	}
+	return owner().Own(filepath.Join(lab.Cache, "images"))
 }
 
 func start(ctx context.Context, lab layout.Lab) error {
-	binaries, missing, err := tools.Cached(lab.Cache, modules(lab))
+	binaries, missing, err := tools.Cached(lab.Cache, modules(lab), tools.All)
 	if err != nil {
 		return err
 	}
@@ -171,6 +252,9 @@ func start(ctx context.Context, lab layout.Lab) error {
 	if err != nil {
 		return err
 	}
+	if err := owner().Own(filepath.Join(lab.Cache, "images")); err != nil {
+		return err
+	}
 	return cluster.Up(ctx, cluster.Config{
 		Lab: lab, Binaries: binaries, System: system, Base: base,
 		Manifests: filepath.Join(k3s, "manifests"), Owner: owner(),
@@ -190,6 +274,24 @@ func look(_ context.Context, lab layout.Lab) error {
 	return down
 }
 
+func confirm(name string) bool {
+	fmt.Printf("This deletes the lab %[1]s with all its volumes. Type %[1]s to go on: ", name)
+	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n')
+	return strings.TrimSpace(answer) == name
+}
+
+func erase(ctx context.Context, lab layout.Lab) error {
+	if err := cluster.Down(ctx, lab); err != nil {
+		return err
+	}
+	for _, dir := range []string{lab.Dir(), lab.CheckoutDir()} {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // asRoot runs a step here if this is root, else the command of that name with sudo.
 func asRoot(command string, step func(context.Context, layout.Lab) error) func(context.Context, layout.Lab) error {
 	if os.Geteuid() == 0 {
@@ -200,7 +302,7 @@ func asRoot(command string, step func(context.Context, layout.Lab) error) func(c
 		if err != nil {
 			return err
 		}
-		cmd := exec.CommandContext(ctx, "sudo", "--preserve-env=PATH,HOME", self, command, "--name", lab.Name, "--cache", lab.Cache, "--checkout", lab.Checkout)
+		cmd := exec.CommandContext(ctx, "sudo", "--preserve-env=PATH,HOME,GOPATH,GOCACHE,GOMODCACHE,GOPROXY,GOTOOLCHAIN", self, command, "--name", lab.Name, "--cache", lab.Cache, "--checkout", lab.Checkout)
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		if err := cmd.Run(); err != nil {

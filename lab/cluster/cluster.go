@@ -5,8 +5,10 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,6 +20,16 @@ import (
 
 // Owner is the user that the lab works for.
 type Owner struct{ UID, GID int }
+
+// Own gives the user a directory with all that is in it.
+func (o Owner) Own(dir string) error {
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, o.UID, o.GID)
+	})
+}
 
 // Config is what a lab is made of.
 type Config struct {
@@ -37,6 +49,9 @@ func Up(ctx context.Context, c Config) error {
 		if err := os.MkdirAll(c.Lab.Dir(dir), 0o755); err != nil {
 			return err
 		}
+	}
+	if err := os.Chown(c.Lab.Dir(), c.Owner.UID, c.Owner.GID); err != nil { // the Pulumi state goes there
+		return err
 	}
 	if err := bridgeUp(ctx, c.Lab); err != nil {
 		return fmt.Errorf("making the lab's network: %w", err)

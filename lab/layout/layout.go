@@ -14,6 +14,9 @@ import (
 // Root holds one directory for each lab of this machine.
 const Root = "/var/lib/stateful-k3s"
 
+// Default is the lab that is meant when none is named.
+const Default = "dev"
+
 // Interface names have at most 15 bytes (IFNAMSIZ in linux/if.h); "sk3s-" and "-0" take seven.
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9]{0,7}$`)
 
@@ -24,6 +27,8 @@ type Lab struct {
 	Cache string
 	// Checkout is the repository that the lab is used from.
 	Checkout string
+	// root is the parent of Dir.
+	root string
 }
 
 // New names a lab of the checkout. It fails on a name that no interface could carry.
@@ -31,7 +36,21 @@ func New(name, cache, checkout string) (Lab, error) {
 	if !namePattern.MatchString(name) {
 		return Lab{}, fmt.Errorf("%q cannot name a lab: take 1 to 8 lower-case letters and digits that begin with a letter, for example LAB=dev", name)
 	}
-	return Lab{Name: name, Cache: cache, Checkout: checkout}, nil
+	return Lab{Name: name, Cache: cache, Checkout: checkout, root: Root}, nil
+}
+
+// InHome is the lab without a cluster: what belongs to a cluster of the user's own is kept in the user's home.
+func (l Lab) InHome() (Lab, error) {
+	state := os.Getenv("XDG_STATE_HOME")
+	if state == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return Lab{}, fmt.Errorf("finding the home directory: %w", err)
+		}
+		state = filepath.Join(home, ".local", "state")
+	}
+	l.root = filepath.Join(state, "stateful-k3s")
+	return l, nil
 }
 
 // DefaultCache is $XDG_CACHE_HOME/stateful-k3s or ~/.cache/stateful-k3s.
@@ -45,7 +64,7 @@ func DefaultCache() (string, error) {
 
 // Dir holds all that the lab keeps: images, volumes, logs and the Pulumi state.
 func (l Lab) Dir(parts ...string) string {
-	return filepath.Join(append([]string{Root, l.Name}, parts...)...)
+	return filepath.Join(append([]string{l.root, l.Name}, parts...)...)
 }
 
 // CheckoutDir holds what a shell needs to use the lab from this checkout.

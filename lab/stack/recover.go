@@ -44,7 +44,7 @@ func Recover(ctx context.Context, lab layout.Lab) error {
 		return nil
 	}
 	slog.Info("clearing what a pulumi that died had begun to create")
-	return Pulumi(ctx, lab, "refresh", "--clear-pending-creates", "--yes", "--skip-preview")
+	return runPulumi(ctx, lab, "refresh", "--clear-pending-creates", "--yes", "--skip-preview")
 }
 
 func lockHolder(path string) (pid int, err error) {

@@ -37,8 +37,9 @@ exec %[3]s "$@"
 `
 
 // Prepare makes the state, installs the plugins and writes the environment file, whose path it returns.
-func Prepare(ctx context.Context, lab layout.Lab, binaries tools.Binaries) (string, error) {
-	for _, dir := range []string{lab.Dir("pulumi"), lab.CheckoutDir("bin"), lab.CheckoutDir("buildx", "instances")} {
+// The variables are what the cluster adds to it.
+func Prepare(ctx context.Context, lab layout.Lab, binaries tools.Binaries, variables []Variable) (string, error) {
+	for _, dir := range []string{lab.Dir("pulumi"), lab.CheckoutDir("bin")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return "", err
 		}
@@ -49,39 +50,15 @@ func Prepare(ctx context.Context, lab layout.Lab, binaries tools.Binaries) (stri
 	if err := writeBin(lab, binaries); err != nil {
 		return "", fmt.Errorf("writing %s: %w", lab.CheckoutDir("bin"), err)
 	}
-	builder, err := json.Marshal(map[string]any{
-		"Name": lab.ID(), "Driver": "remote",
-		"Nodes": []map[string]any{{"Name": lab.ID(), "Endpoint": "unix://" + lab.BuildkitSocket()}},
-	})
+	path, err := WriteEnvironment(lab, append(environment(lab), variables...), lab.CheckoutDir("bin"))
 	if err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(lab.CheckoutDir("buildx", "instances", lab.ID()), builder, 0o644); err != nil {
-		return "", err
-	}
-
-	path := lab.CheckoutDir("env")
-	variables := environment(lab)
-	var file strings.Builder
-	file.WriteString("# . this file, and pulumi, kubectl and crictl work on the lab " + lab.Name + "\n")
-	for _, v := range variables {
-		fmt.Fprintf(&file, "export %s=%q\n", v[0], v[1])
-	}
-	fmt.Fprintf(&file, "export PATH=%q:\"$PATH\"\n", lab.CheckoutDir("bin"))
-	if err := os.WriteFile(path, []byte(file.String()), 0o644); err != nil {
-		return "", err
-	}
-	if lab.Name == "dev" {
-		if err := symlink("dev/env", filepath.Join(lab.Checkout, ".lab", "env")); err != nil {
-			return "", err
-		}
-	}
-
 	for plugin, version := range map[string]string{"kubernetes": tools.KubernetesPluginVersion, "docker-build": tools.DockerBuildPluginVersion} {
 		if _, err := os.Stat(filepath.Join(pulumiHome(lab), "plugins", "resource-"+plugin+"-v"+version)); err == nil {
 			continue
 		}
-		if err := Pulumi(ctx, lab, "plugin", "install", "resource", plugin, version, "--file", binaries["pulumi-resource-"+plugin]); err != nil {
+		if err := runPulumi(ctx, lab, "plugin", "install", "resource", plugin, version, "--file", binaries["pulumi-resource-"+plugin]); err != nil {
 			return "", fmt.Errorf("installing Pulumi's %s plugin: %w", plugin, err)
 		}
 	}
@@ -89,6 +66,58 @@ func Prepare(ctx context.Context, lab layout.Lab, binaries tools.Binaries) (stri
 		return "", fmt.Errorf("making the stack %s: %w", lab.Name, err)
 	}
 	return path, nil
+}
+
+// Variable is one line of the environment file.
+type Variable struct{ Name, Value string }
+
+// LabVariables lead to the lab's own cluster, registry and builder.
+func LabVariables(lab layout.Lab) ([]Variable, error) {
+	instances := lab.CheckoutDir("buildx", "instances")
+	if err := os.MkdirAll(instances, 0o755); err != nil {
+		return nil, err
+	}
+	builder, err := json.Marshal(map[string]any{
+		"Name": lab.ID(), "Driver": "remote",
+		"Nodes": []map[string]any{{"Name": lab.ID(), "Endpoint": "unix://" + lab.BuildkitSocket()}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(instances, lab.ID()), builder, 0o644); err != nil {
+		return nil, fmt.Errorf("describing the builder: %w", err)
+	}
+	return []Variable{
+		{"STATEFUL_K3S_LAB", lab.Name},
+		{"STATEFUL_K3S_REGISTRY", lab.Registry()},
+		{"KUBECONFIG", lab.Kubeconfig()},
+		{"BUILDX_CONFIG", lab.CheckoutDir("buildx")},
+		{"BUILDX_BUILDER", lab.ID()},
+	}, nil
+}
+
+// WriteEnvironment writes the file of exports that a shell reads, and returns its path.
+// The default lab's is also at .lab/env.
+func WriteEnvironment(lab layout.Lab, variables []Variable, bin string) (string, error) {
+	var file strings.Builder
+	for _, v := range variables {
+		fmt.Fprintf(&file, "export %s=%q\n", v.Name, v.Value)
+	}
+	if bin != "" {
+		fmt.Fprintf(&file, "case :$PATH: in *:%[1]s:*) ;; *) export PATH=%[1]q:\"$PATH\" ;; esac\n", bin)
+	}
+	path := lab.CheckoutDir("env")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(path, []byte(file.String()), 0o644); err != nil {
+		return "", err
+	}
+	if lab.Name != layout.Default {
+		return path, nil
+	}
+	short := filepath.Join(lab.Checkout, ".lab", "env")
+	return short, symlink(filepath.Join(lab.Name, "env"), short)
 }
 
 // makeStack makes it from a copy of the project file, beside which Pulumi writes the stack's new salt.
@@ -103,16 +132,11 @@ func makeStack(ctx context.Context, lab layout.Lab) error {
 	if err := os.WriteFile(lab.Dir("pulumi", "Pulumi.yaml"), file, 0o644); err != nil {
 		return err
 	}
-	return Pulumi(ctx, lab, "stack", "select", "--create", "--stack", lab.Name, "--cwd", lab.Dir("pulumi"))
+	return runPulumi(ctx, lab, "stack", "select", "--create", "--stack", lab.Name, "--cwd", lab.Dir("pulumi"))
 }
 
-func environment(lab layout.Lab) [][2]string {
-	return [][2]string{
-		{"STATEFUL_K3S_LAB", lab.Name},
-		{"STATEFUL_K3S_REGISTRY", lab.Registry()},
-		{"KUBECONFIG", lab.Kubeconfig()},
-		{"BUILDX_CONFIG", lab.CheckoutDir("buildx")},
-		{"BUILDX_BUILDER", lab.ID()},
+func environment(lab layout.Lab) []Variable {
+	return []Variable{
 		{"PULUMI_HOME", pulumiHome(lab)},
 		{"PULUMI_BACKEND_URL", "file://" + lab.Dir("pulumi")},
 		{"PULUMI_CONFIG_PASSPHRASE_FILE", lab.Dir("passphrase")},
@@ -123,13 +147,13 @@ func environment(lab layout.Lab) [][2]string {
 
 func pulumiHome(lab layout.Lab) string { return filepath.Join(lab.Cache, "pulumi") }
 
-// Pulumi runs pulumi on the lab's stack and shows what it says only when it fails.
-func Pulumi(ctx context.Context, lab layout.Lab, args ...string) error {
+// runPulumi runs pulumi on the lab's stack and shows what it says only when it fails.
+func runPulumi(ctx context.Context, lab layout.Lab, args ...string) error {
 	cmd := exec.CommandContext(ctx, lab.CheckoutDir("bin", "pulumi"), append(args, "--non-interactive")...)
 	cmd.Dir = lab.Checkout
 	cmd.Env = os.Environ()
 	for _, v := range environment(lab) {
-		cmd.Env = append(cmd.Env, v[0]+"="+v[1])
+		cmd.Env = append(cmd.Env, v.Name+"="+v.Value)
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("pulumi %s: %w\n%s", strings.Join(args, " "), err, out)
@@ -147,9 +171,11 @@ func makePassphrase(path string) error {
 // writeBin fills the folder that goes in front of PATH.
 func writeBin(lab layout.Lab, binaries tools.Binaries) error {
 	links := map[string]string{
-		lab.CheckoutDir("bin", "kubectl"): binaries["k3s"],
 		// Beside pulumi it is taken for a part of it; found on PATH it brings a warning in every run.
 		filepath.Join(filepath.Dir(binaries["pulumi"]), "pulumi-language-go"): binaries["pulumi-language-go"],
+	}
+	if k3s, ok := binaries["k3s"]; ok {
+		links[lab.CheckoutDir("bin", "kubectl")] = k3s
 	}
 	for link, target := range links {
 		if err := symlink(target, link); err != nil {

@@ -89,13 +89,24 @@ var All = []Tool{
 // Architecture is what the tools are compiled for.
 const Architecture = runtime.GOARCH
 
+// Pulumi lists what is needed for a cluster that is there already.
+func Pulumi() []Tool {
+	var pulumi []Tool
+	for _, tool := range All {
+		if strings.HasPrefix(tool.Name, "pulumi") {
+			pulumi = append(pulumi, tool)
+		}
+	}
+	return pulumi
+}
+
 // Binaries says where each tool lies, by its name.
 type Binaries map[string]string
 
-// Cached looks up all tools in the cache; missing has those that are not there.
-func Cached(cache, modules string) (have Binaries, missing []Tool, err error) {
+// Cached looks the tools up in the cache; missing has those that are not there.
+func Cached(cache, modules string, want []Tool) (have Binaries, missing []Tool, err error) {
 	have = Binaries{}
-	for _, tool := range All {
+	for _, tool := range want {
 		path, err := tool.path(cache, modules)
 		if err != nil {
 			return nil, nil, fmt.Errorf("looking for %s: %w", tool.Name, err)
@@ -111,8 +122,8 @@ func Cached(cache, modules string) (have Binaries, missing []Tool, err error) {
 
 // Build compiles what the cache lacks and returns where every tool lies.
 // Several labs may call it at once: one compiles, the others wait for it.
-func Build(ctx context.Context, cache, modules string) (Binaries, error) {
-	have, missing, err := Cached(cache, modules)
+func Build(ctx context.Context, cache, modules string, want []Tool) (Binaries, error) {
+	have, missing, err := Cached(cache, modules, want)
 	if err != nil || len(missing) == 0 {
 		return have, err
 	}
@@ -121,7 +132,7 @@ func Build(ctx context.Context, cache, modules string) (Binaries, error) {
 		return nil, err
 	}
 	defer unlock()
-	if have, missing, err = Cached(cache, modules); err != nil {
+	if have, missing, err = Cached(cache, modules, want); err != nil {
 		return nil, err
 	}
 
@@ -144,7 +155,7 @@ func Build(ctx context.Context, cache, modules string) (Binaries, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	have, _, err = Cached(cache, modules)
+	have, _, err = Cached(cache, modules, want)
 	return have, err
 }
 
