@@ -133,7 +133,7 @@ func up(ctx context.Context, lab layout.Lab) error {
 	if err != nil {
 		return err
 	}
-	need := preflight.Need{Compile: len(missing) > 0, Cache: lab.Cache, State: layout.Root}
+	need := preflight.SpaceFor(ctx, len(missing) > 0, lab.Cache, layout.Root)
 	if err := preflight.Check(ctx, need); err != nil {
 		return fmt.Errorf("this machine is not ready for a lab:\n%w", err)
 	}

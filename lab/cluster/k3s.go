@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -310,12 +311,11 @@ type podList struct {
 }
 
 func (l podList) ready(since time.Time, deployments ...string) error {
+	var errs []error
 	for _, deployment := range deployments {
-		if err := l.deploymentReady(since, deployment); err != nil {
-			return err
-		}
+		errs = append(errs, l.deploymentReady(since, deployment))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (l podList) deploymentReady(since time.Time, deployment string) error {

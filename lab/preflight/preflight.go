@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Packages are what a lab needs from Debian or Ubuntu, with a file that each brings.
+// packages are what a lab needs from Debian or Ubuntu, with a file that each brings.
 var packages = []struct{ name, file string }{
 	{"gcc", "/usr/bin/gcc"},
 	{"libc6-dev", "/usr/include/stdio.h"},
@@ -34,18 +34,24 @@ var packages = []struct{ name, file string }{
 	{"debian-archive-keyring", "/usr/share/keyrings/debian-archive-keyring.gpg"},
 }
 
-// Need is how much of the machine is going to be used.
-type Need struct {
-	// Compile says that tools have to be compiled.
-	Compile bool
-	// Cache and State are where compiled tools and the lab's own files go.
-	Cache, State string
+// Space is the free disk that directories must have, in gigabytes.
+type Space map[string]uint64
+
+// SpaceFor is what a lab needs: its own files, and where tools have to be
+// compiled, Go's caches as well.
+func SpaceFor(ctx context.Context, compile bool, cache, state string) Space {
+	space := Space{state: 5}
+	if compile {
+		space[goCache(ctx)] += 32
+		space[cache] += 2
+	}
+	return space
 }
 
 const gigabyte = 1 << 30
 
 // Check returns one error that lists all that is missing, each with what to do about it.
-func Check(ctx context.Context, need Need) error {
+func Check(ctx context.Context, need Space) error {
 	var missing []error
 	add := func(format string, args ...any) { missing = append(missing, fmt.Errorf(format, args...)) }
 
@@ -80,12 +86,7 @@ func Check(ctx context.Context, need Need) error {
 			add("the kernel's cgroup controller %q is off: boot with cgroup_enable=%s", controller, controller)
 		}
 	}
-	disk := map[string]uint64{need.State: 5}
-	if need.Compile {
-		disk[goCache(ctx)] += 32
-		disk[need.Cache] += 2
-	}
-	for dir, gigabytes := range disk {
+	for dir, gigabytes := range need {
 		if free := freeBytes(dir); free < gigabytes*gigabyte {
 			add("%s has %d GB free, and %d GB are needed: free some, or put it on another disk", dir, free/gigabyte, gigabytes)
 		}

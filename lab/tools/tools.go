@@ -210,6 +210,9 @@ func (t Tool) build(ctx context.Context, cache, modules string) error {
 		return err
 	}
 	partial := path + ".partial"
+	if err := os.RemoveAll(partial); err != nil { // go does not overwrite what it does not know
+		return err
+	}
 	cgo := "CGO_ENABLED=0"
 	if t.Cgo {
 		cgo = "CGO_ENABLED=1"

@@ -1,0 +1,122 @@
+package images
+
+import (
+	"archive/tar"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func program(t *testing.T, content string) Image {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "program")
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o755))
+	return Image{
+		Name: "hello:1", inputs: []string{content}, config: v1.Config{Entrypoint: []string{"/hello"}},
+		write: scratch(file{path: "hello", mode: 0o755, from: path}, file{path: "hi", mode: 0o777, link: "hello"}),
+	}
+}
+
+// hub is a registry that counts what is uploaded.
+func hub(t *testing.T) (address string, uploads *atomic.Int32) {
+	uploads = new(atomic.Int32)
+	server := registry.New()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			uploads.Add(1)
+		}
+		server.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://"), uploads
+}
+
+func TestAnImageIsWhereDockerHubHasIt(t *testing.T) {
+	ctx, cache := context.Background(), t.TempDir()
+	address, uploads := hub(t)
+	image := program(t, "hello")
+	require.NoError(t, Assemble(ctx, cache, []Image{image}))
+	require.NoError(t, Push(ctx, cache, address, []Image{image}))
+
+	pushed := pull(t, address+"/library/hello:1")
+	config, err := pushed.ConfigFile()
+	require.NoError(t, err)
+	assert.Equal(t, []string{"/hello"}, config.Config.Entrypoint)
+	assert.Equal(t, "linux", config.OS)
+	assert.Equal(t, map[string]string{"hello": "hello", "hi": "-> hello"}, files(t, pushed))
+
+	before := uploads.Load()
+	require.NoError(t, Push(ctx, cache, address, []Image{image}))
+	assert.Equal(t, before, uploads.Load(), "an image that the registry has was uploaded again")
+}
+
+func TestTheSameInputsMakeTheSameImage(t *testing.T) {
+	ctx := context.Background()
+	address, _ := hub(t)
+	digest := func(content string) string {
+		cache := t.TempDir()
+		image := program(t, content)
+		require.NoError(t, Assemble(ctx, cache, []Image{image}))
+		require.NoError(t, Push(ctx, cache, address, []Image{image}))
+		digest, err := pull(t, address+"/library/hello:1").Digest()
+		require.NoError(t, err)
+		return digest.String()
+	}
+	first := digest("hello")
+	assert.Equal(t, first, digest("hello"))
+	assert.NotEqual(t, first, digest("good bye"))
+}
+
+func TestAnAssemblyThatFailsLeavesNothing(t *testing.T) {
+	cache := t.TempDir()
+	image := program(t, "hello")
+	image.write = scratch(file{path: "hello", from: "/does/not/exist"})
+	err := Assemble(context.Background(), cache, []Image{image})
+	require.ErrorContains(t, err, "assembling the image hello:1: open /does/not/exist")
+	left, err := os.ReadDir(filepath.Join(cache, "images"))
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+func pull(t *testing.T, reference string) v1.Image {
+	t.Helper()
+	ref, err := name.ParseReference(reference, name.Insecure)
+	require.NoError(t, err)
+	image, err := remote.Image(ref)
+	require.NoError(t, err)
+	return image
+}
+
+func files(t *testing.T, image v1.Image) map[string]string {
+	t.Helper()
+	stream := mutate.Extract(image)
+	defer stream.Close()
+	found := map[string]string{}
+	for archive := tar.NewReader(stream); ; {
+		header, err := archive.Next()
+		if err == io.EOF {
+			return found
+		}
+		require.NoError(t, err)
+		content, err := io.ReadAll(archive)
+		require.NoError(t, err)
+		found[header.Name] = string(content)
+		if header.Linkname != "" {
+			found[header.Name] = "-> " + header.Linkname
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package preflight
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestAllThatIsMissingIsSaidAtOnce(t *testing.T) {
+	defer func(all []struct{ name, file string }) { packages = all }(packages)
+	packages = []struct{ name, file string }{{"ipset", "/no/such/ipset"}, {"shell", "/bin/sh"}, {"conntrack", "/no/such/conntrack"}}
+	t.Setenv("PATH", t.TempDir()) // no apt-get
+	dir := t.TempDir()
+
+	err := Check(t.Context(), Space{dir: 1 << 30})
+	require.ErrorContains(t, err, "packages are missing (Debian's names): install what they are called here: ipset conntrack")
+	require.ErrorContains(t, err, dir+" has ")
+	require.ErrorContains(t, err, "and 1073741824 GB are needed: free some, or put it on another disk")
+}
+
+func TestThisMachineIsReadyButForPackagesThatCanBeInstalled(t *testing.T) {
+	require.NoError(t, Check(t.Context(), Space{t.TempDir(): 0}))
+}
+
+func TestSpaceIsLookedUpWhereTheDirectoryWillBe(t *testing.T) {
+	dir := t.TempDir()
+	assert.Equal(t, freeBytes(dir)>>20, freeBytes(filepath.Join(dir, "not", "yet"))>>20)
+}
+
+func TestCompilingNeedsSpaceForGosCaches(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("GOCACHE", cache)
+	assert.Equal(t, Space{"/state": 5}, SpaceFor(t.Context(), false, "/cache", "/state"))
+	assert.Equal(t, Space{"/state": 5, "/cache": 2, cache: 32}, SpaceFor(t.Context(), true, "/cache", "/state"))
+}
+
+func TestLackingLooksForTheFilesOfPackages(t *testing.T) {
+	defer func(all []struct{ name, file string }) { packages = all }(packages)
+	there := filepath.Join(t.TempDir(), "there")
+	require.NoError(t, os.WriteFile(there, nil, 0o644))
+	packages = []struct{ name, file string }{{"a", there}, {"b", there + "-not"}}
+	assert.Equal(t, []string{"b"}, Lacking())
+}

@@ -1,0 +1,144 @@
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
+	"github.com/stateful-k3s/stateful-k3s/lab/tools"
+)
+
+// newLab is a lab whose pulumi is a script that says how it was called and shows its settings file.
+func newLab(t *testing.T) (layout.Lab, tools.Binaries) {
+	t.Helper()
+	checkout := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	lab, err := layout.New("dev", t.TempDir(), checkout)
+	require.NoError(t, err)
+	lab, err = lab.InHome()
+	require.NoError(t, err)
+	pulumi := filepath.Join(t.TempDir(), "pulumi")
+	script := "#!/bin/sh\necho \"$@\"\nfor last; do :; done\ntest -f \"$last\" && cat \"$last\"\nexit 0\n"
+	require.NoError(t, os.WriteFile(pulumi, []byte(script), 0o755))
+	require.NoError(t, os.MkdirAll(lab.Dir("pulumi"), 0o755))
+	require.NoError(t, os.MkdirAll(lab.CheckoutDir("bin"), 0o755))
+	binaries := tools.Binaries{"pulumi": pulumi, "pulumi-language-go": "/bin/true", "k3s": "/bin/echo"}
+	require.NoError(t, writeBin(lab, binaries))
+	return lab, binaries
+}
+
+func TestTheSaltStaysOutOfTheCheckout(t *testing.T) {
+	lab, _ := newLab(t)
+	settings := filepath.Join(lab.Checkout, "Pulumi.dev.yaml")
+	copied := lab.Dir("pulumi", "Pulumi.dev.yaml")
+	require.NoError(t, os.WriteFile(copied, []byte("encryptionsalt: v1:abc\n"), 0o644))
+	pulumi := func(args ...string) string {
+		cmd := exec.Command(lab.CheckoutDir("bin", "pulumi"), args...)
+		cmd.Env = append(os.Environ(), "PULUMI_STACK=dev")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		return string(out)
+	}
+
+	require.NoError(t, os.WriteFile(settings, []byte("config:\n  a: b\n"), 0o644))
+	assert.Equal(t, "up --config-file "+copied+"\nconfig:\n  a: b\nencryptionsalt: v1:abc\n", pulumi("up"))
+
+	require.NoError(t, os.WriteFile(settings, []byte("config:\n  a: c\n"), 0o644))
+	assert.Equal(t, "preview --config-file "+copied+"\nconfig:\n  a: c\nencryptionsalt: v1:abc\n", pulumi("preview"), "a change of settings is lost")
+
+	require.NoError(t, os.WriteFile(settings, []byte("encryptionsalt: v1:mine\n"), 0o644))
+	assert.Equal(t, "up --config-file "+copied+"\nencryptionsalt: v1:mine\n", pulumi("up"), "the user's own salt is not taken")
+
+	assert.Equal(t, "config set a d\n", pulumi("config", "set", "a", "d"), "settings are not made in the checkout's file")
+}
+
+func TestTheEnvironmentWorksInAnyShell(t *testing.T) {
+	lab, _ := newLab(t)
+	variables, err := LabVariables(lab)
+	require.NoError(t, err)
+	path, err := WriteEnvironment(lab, append(environment(lab), variables...), lab.CheckoutDir("bin"))
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(lab.Checkout, ".lab", "env"), path)
+
+	out, err := exec.Command("sh", "-c", ". "+path+"; . "+path+`; echo "$KUBECONFIG $PULUMI_STACK $BUILDX_BUILDER $STATEFUL_K3S_REGISTRY"; kubectl hello; echo "$PATH"`).CombinedOutput()
+	require.NoError(t, err)
+	want := fmt.Sprintf("%s dev sk3s-dev 198.19.188.1:5000\nhello\n%s:%s\n", lab.Kubeconfig(), lab.CheckoutDir("bin"), os.Getenv("PATH"))
+	assert.Equal(t, want, string(out))
+}
+
+func TestALockIsRemovedOnlyWhenItsHolderDied(t *testing.T) {
+	lab, _ := newLab(t)
+	dir := lab.Dir("pulumi", ".pulumi", "locks", "organization", project, "dev")
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	path := filepath.Join(dir, "lock.json")
+	held := func(pid int) {
+		content, err := json.Marshal(map[string]any{"pid": pid, "hostname": "here"})
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path, content, 0o644))
+	}
+
+	// A process that goes by the name of pulumi.
+	sleep, err := exec.LookPath("sleep")
+	require.NoError(t, err)
+	content, err := os.ReadFile(sleep)
+	require.NoError(t, err)
+	pulumi := filepath.Join(t.TempDir(), "pulumi")
+	require.NoError(t, os.WriteFile(pulumi, content, 0o755))
+	living := exec.Command(pulumi, "600")
+	require.NoError(t, living.Start())
+
+	held(living.Process.Pid)
+	err = Recover(context.Background(), lab)
+	require.EqualError(t, err, fmt.Sprintf("another pulumi (process %d) works on the stack dev: wait until it ends", living.Process.Pid))
+	assert.FileExists(t, path)
+
+	require.NoError(t, living.Process.Kill())
+	living.Wait()
+	require.NoError(t, Recover(context.Background(), lab))
+	assert.NoFileExists(t, path)
+
+	held(os.Getpid()) // a number that went to another program
+	require.NoError(t, Recover(context.Background(), lab))
+	assert.NoFileExists(t, path)
+}
+
+func TestPendingCreatesAreClearedWhenThereAreSome(t *testing.T) {
+	lab, _ := newLab(t)
+	said := filepath.Join(t.TempDir(), "said")
+	require.NoError(t, os.WriteFile(lab.CheckoutDir("bin", "pulumi"), []byte("#!/bin/sh\necho \"$@\" >>"+said+"\n"), 0o755))
+	state := lab.Dir("pulumi", ".pulumi", "stacks", project, "dev.json")
+	require.NoError(t, os.MkdirAll(filepath.Dir(state), 0o755))
+
+	require.NoError(t, os.WriteFile(state, []byte(`{"checkpoint":{"latest":{"pending_operations":[]}}}`), 0o644))
+	require.NoError(t, Recover(context.Background(), lab))
+	assert.NoFileExists(t, said)
+
+	require.NoError(t, os.WriteFile(state, []byte(`{"checkpoint":{"latest":{"pending_operations":[{"type":"creating"}]}}}`), 0o644))
+	require.NoError(t, Recover(context.Background(), lab))
+	calls, err := os.ReadFile(said)
+	require.NoError(t, err)
+	assert.Equal(t, "refresh --clear-pending-creates --yes --skip-preview --non-interactive\n", string(calls))
+}
+
+func TestThePassphraseIsMadeOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "passphrase")
+	require.NoError(t, makePassphrase(path))
+	first, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, makePassphrase(path))
+	second, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, first, second)
+	assert.Len(t, first, 26)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+}
