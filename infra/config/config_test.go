@@ -199,7 +199,8 @@ func TestFaults(t *testing.T) {
 		{"redisMemory", "15Mi", `stateful-k3s:redisMemory: "15Mi" is not at least 16Mi; ` + memory},
 		{"redisStorgeSize", "1Gi", `stateful-k3s:redisStorgeSize: no such setting; did you mean redisStorageSize? To remove it: pulumi config rm redisStorgeSize`},
 		{"Registry", "x", `stateful-k3s:Registry: no such setting; did you mean registry? To remove it: pulumi config rm Registry`},
-		{"pull", "x", `stateful-k3s:pull: no such setting; did you mean builder? To remove it: pulumi config rm pull`},
+		{"redisPass", "x", `stateful-k3s:redisPass: no such setting; did you mean redisPassword? To remove it: pulumi config rm redisPass`},
+		{"redis", "x", `stateful-k3s:redis: no such setting; did you mean redisImage or registry? To remove it: pulumi config rm redis`},
 	} {
 		t.Run(test.key+"="+test.value, func(t *testing.T) {
 			noEnvironment(t)
