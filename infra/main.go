@@ -17,10 +17,10 @@ var apps = []string{"redisfiller"}
 var namespaces = []string{"exercises"}
 
 func main() {
-	pulumi.Run(stack)
+	pulumi.Run(program)
 }
 
-func stack(ctx *pulumi.Context) error {
+func program(ctx *pulumi.Context) error {
 	cfg, err := config.Load(ctx)
 	if err != nil {
 		return err

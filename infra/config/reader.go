@@ -68,14 +68,14 @@ func (r *reader) refuseUnknown() {
 	}
 }
 
-// nearest returns the candidates with the fewest edits to key.
+// nearest returns the candidates that need the fewest edits for their length.
 func nearest(key string, candidates []string) []string {
-	byEdits := map[int][]string{}
+	bySimilarity := map[float64][]string{}
 	for _, candidate := range candidates {
-		edits := levenshtein.Distance(strings.ToLower(key), strings.ToLower(candidate), nil)
-		byEdits[edits] = append(byEdits[edits], candidate)
+		similarity := levenshtein.Similarity(strings.ToLower(key), strings.ToLower(candidate), nil)
+		bySimilarity[similarity] = append(bySimilarity[similarity], candidate)
 	}
-	return byEdits[slices.Min(slices.Collect(maps.Keys(byEdits)))]
+	return bySimilarity[slices.Max(slices.Collect(maps.Keys(bySimilarity)))]
 }
 
 func (r *reader) fault(key, format string, args ...any) {

@@ -67,8 +67,8 @@ func Container(id int, r Resources, c corev1.ContainerArgs) corev1.ContainerArgs
 	return c
 }
 
-// Claim returns the template of a claim for one node's storage. Changing anything in it but the size's
-// replaces the StatefulSet, so it carries no more metadata than its name and app.
+// Claim returns the claim template of a StatefulSet, for a volume that one node mounts; size is a Kubernetes quantity.
+// Any change of it replaces the StatefulSet, so it carries no labels that might change. The claims themselves stay.
 func Claim(app, name, storageClass, size string) corev1.PersistentVolumeClaimTypeArgs {
 	return corev1.PersistentVolumeClaimTypeArgs{
 		Metadata: metav1.ObjectMetaArgs{

@@ -12,8 +12,8 @@ func NewProvider(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption
 	provider, err := kubernetes.NewProvider(ctx, name, &kubernetes.ProviderArgs{
 		// Empty, the plugin itself looks the file up; left out, the SDK would write its path into the state.
 		Kubeconfig: pulumi.String(""),
-		// A changed kubeconfig must not replace everything in the cluster.
-		ClusterIdentifier: pulumi.String(owner(ctx)),
+		// Constant, so that neither a changed kubeconfig nor a renamed stack replaces everything in the cluster.
+		ClusterIdentifier: pulumi.String(project),
 		// Objects of fixed names change in place, so that what depends on them is not replaced with them.
 		EnableConfigMapMutable: pulumi.Bool(true),
 		EnableSecretMutable:    pulumi.Bool(true),

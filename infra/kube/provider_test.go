@@ -20,7 +20,7 @@ func TestProviderIsTheSameOnEveryMachine(t *testing.T) {
 	inputs := recording.Get(t, "pulumi:providers:kubernetes", "k3s").Inputs
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
 		"kubeconfig":             "",
-		"clusterIdentifier":      "organization.dev",
+		"clusterIdentifier":      "stateful-k3s",
 		"enableConfigMapMutable": true,
 		"enableSecretMutable":    true,
 	}), inputs)

@@ -20,7 +20,7 @@ type SecretArgs struct {
 	Name string
 	// Type is Opaque if empty.
 	Type string
-	// Data is plain text by key. It reaches state and plugin as secret.
+	// Data is plain text by key. In the state it is encrypted.
 	Data map[string]pulumi.StringInput
 }
 
@@ -31,10 +31,9 @@ func NewSecret(ctx *pulumi.Context, name string, args SecretArgs, opts ...pulumi
 	}
 	data := pulumi.StringMap{}
 	for key, value := range args.Data {
-		encoded := value.ToStringOutput().ApplyT(func(v string) string {
+		data[key] = value.ToStringOutput().ApplyT(func(v string) string {
 			return base64.StdEncoding.EncodeToString([]byte(v))
-		})
-		data[key] = pulumi.ToSecret(encoded).(pulumi.StringOutput)
+		}).(pulumi.StringOutput)
 	}
 	secret, err := corev1.NewSecret(ctx, name, &corev1.SecretArgs{
 		Metadata: args.Namespace.Meta(args.App, args.Name, nil),

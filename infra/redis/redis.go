@@ -75,20 +75,20 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	if err != nil {
 		return nil, fmt.Errorf("redis %s: %w", name, err)
 	}
-	self := &Redis{}
-	err = ctx.RegisterComponentResourceV2("stateful-k3s:redis:Redis", name, args.inputs(), self, opts...)
+	r := &Redis{}
+	err = ctx.RegisterComponentResourceV2("stateful-k3s:redis:Redis", name, args.inputs(), r, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("declaring redis %s: %w", name, err)
 	}
-	if err := self.declare(ctx, name, args, conf); err != nil {
+	if err := r.declare(ctx, name, args, conf); err != nil {
 		return nil, fmt.Errorf("redis %s: %w", name, err)
 	}
-	return self, nil
+	return r, nil
 }
 
-func (self *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string) error {
+func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string) error {
 	ns := args.Namespace
-	parent := pulumi.Parent(self)
+	parent := pulumi.Parent(r)
 
 	password, err := kube.NewPassword(ctx, name+"-password", kube.PasswordArgs{
 		Override: args.Password,
@@ -174,8 +174,8 @@ func (self *Redis) declare(ctx *pulumi.Context, name string, args Args, conf str
 	for i := range addresses {
 		addresses[i] = fmt.Sprintf("%s-%d.%s.%s.svc:%d", statefulSet, i, service, ns.Name, port)
 	}
-	self.Addresses = pulumi.ToStringArray(addresses).ToStringArrayOutput()
-	return ctx.RegisterResourceOutputs(self, pulumi.Map{"addresses": self.Addresses})
+	r.Addresses = pulumi.ToStringArray(addresses).ToStringArrayOutput()
+	return ctx.RegisterResourceOutputs(r, pulumi.Map{"addresses": r.Addresses})
 }
 
 func podSpec(args Args) corev1.PodSpecArgs {

@@ -13,8 +13,8 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 )
 
-// Unknown stands for a string that is not known yet. It is valid base64, so that it can stand in a Secret too.
-const Unknown = "unknown+"
+// Unknown stands for a string that is not known yet.
+const Unknown = "unknown"
 
 var decoder = func() runtime.Decoder {
 	scheme := runtime.NewScheme()
@@ -28,14 +28,15 @@ func isKubernetes(token string) bool {
 	return strings.HasPrefix(token, "kubernetes:")
 }
 
-// decode refuses fields that the object's type does not have.
+// decode refuses fields that the object's type does not have. It leaves out those that are unknown as a whole.
 func decode(inputs resource.PropertyMap) (runtime.Object, error) {
-	document, err := json.Marshal(resource.NewProperty(inputs).MapRepl(nil, func(v resource.PropertyValue) (any, bool) {
-		if v.IsSecret() {
-			return v.SecretValue().Element.MapRepl(nil, unknown), true
+	known := resource.PropertyMap{}
+	for key, value := range inputs {
+		if !reveal(value).IsComputed() {
+			known[key] = value
 		}
-		return unknown(v)
-	}))
+	}
+	document, err := json.Marshal(resource.NewProperty(known).MapRepl(nil, replace))
 	if err != nil {
 		return nil, err
 	}
@@ -43,8 +44,21 @@ func decode(inputs resource.PropertyMap) (runtime.Object, error) {
 	return object, err
 }
 
-func unknown(v resource.PropertyValue) (any, bool) {
-	return Unknown, v.IsComputed()
+func replace(v resource.PropertyValue) (any, bool) {
+	switch {
+	case v.IsSecret():
+		return reveal(v).MapRepl(nil, replace), true
+	case v.IsComputed():
+		return Unknown, true
+	}
+	return nil, false
+}
+
+func reveal(v resource.PropertyValue) resource.PropertyValue {
+	if v.IsSecret() {
+		return v.SecretValue().Element
+	}
+	return v
 }
 
 // Object returns the object of the Kubernetes resource with that name in the program.

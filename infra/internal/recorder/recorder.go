@@ -5,15 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"github.com/stretchr/testify/require"
@@ -33,8 +30,8 @@ const Digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef012345678
 type Recording struct {
 	mu        sync.Mutex
 	resources map[resource.URN]*Resource
+	outputs   map[resource.URN]resource.PropertyMap
 	faults    []error
-	run       *runner
 }
 
 // Resource is one registration.
@@ -89,7 +86,8 @@ func Run(t *testing.T, program pulumi.RunFunc, options ...Option) *Recording {
 	return recording
 }
 
-// Try runs a program and returns its error. Resources that no API server and no engine would take fail the test.
+// Try runs a program and returns its error, with those that the engine or the API server would add: a resource that is
+// registered twice, an object that is not of its kind's shape, a warning.
 func Try(t *testing.T, program pulumi.RunFunc, options ...Option) (*Recording, error) {
 	t.Helper()
 	run := &runner{outputs: map[string]resource.PropertyMap{}, info: func(*pulumi.RunInfo) {}}
@@ -97,7 +95,9 @@ func Try(t *testing.T, program pulumi.RunFunc, options ...Option) (*Recording, e
 		option(run)
 	}
 	run.setConfig(t)
-	recording := &Recording{resources: map[resource.URN]*Resource{}, run: run}
+	recording := &Recording{resources: map[resource.URN]*Resource{}, outputs: map[resource.URN]resource.PropertyMap{}}
+	server := &engine{recording: recording, preview: run.preview, outputs: run.outputs}
+	address := server.serve(t)
 	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
 		if run.failing != "" {
 			if err := ctx.RegisterStackTransformation(run.refuse); err != nil {
@@ -105,9 +105,11 @@ func Try(t *testing.T, program pulumi.RunFunc, options ...Option) (*Recording, e
 			}
 		}
 		return program(ctx)
-	}, pulumi.WithMocks(Project, Stack, recording), func(info *pulumi.RunInfo) { info.DryRun = run.preview }, run.info)
-	require.NoError(t, errors.Join(recording.faults...))
-	return recording, err
+	}, func(info *pulumi.RunInfo) {
+		info.Project, info.Stack, info.DryRun = Project, Stack, run.preview
+		info.EngineAddr, info.MonitorAddr = address, address
+	}, run.info)
+	return recording, errors.Join(append(recording.faults, err)...)
 }
 
 // setConfig sets the variables in which the engine passes settings to the program.
@@ -126,8 +128,8 @@ func (r *runner) setConfig(t *testing.T) {
 	}
 }
 
-// refuse makes the registration itself return an error, where a mock's error would only surface at the end of the
-// program: the SDK forbids a transformation to change the parent.
+// refuse makes the registration itself return an error, where the engine's would only surface at the
+// end of the program: the SDK forbids a transformation to change the parent.
 func (r *runner) refuse(args *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
 	if args.Name != r.failing {
 		return nil
@@ -135,57 +137,46 @@ func (r *runner) refuse(args *pulumi.ResourceTransformationArgs) *pulumi.Resourc
 	return &pulumi.ResourceTransformationResult{Props: args.Props, Opts: []pulumi.ResourceOption{pulumi.Parent(args.Resource)}}
 }
 
-// NewResource implements pulumi.MockResourceMonitor.
-func (r *Recording) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
-	request := args.RegisterRPC
-	inputs, err := plugin.UnmarshalProperties(request.GetObject(), plugin.MarshalOptions{
-		KeepUnknowns: true, KeepSecrets: true, KeepResources: true,
-	})
-	if err != nil {
-		return "", nil, err
+func (r *Recording) add(recorded *Resource) {
+	if isKubernetes(string(recorded.URN.Type())) {
+		object, err := decode(recorded.Inputs)
+		if err != nil {
+			r.addFault(fmt.Errorf("decoding %s: %w", recorded.URN, err))
+		}
+		recorded.Object = object
 	}
-	recorded := &Resource{Inputs: inputs, Request: request}
-	var parentType tokens.Type
-	if recorded.Parent() != "" {
-		parentType = resource.URN(request.GetParent()).QualifiedType()
+	r.mu.Lock()
+	duplicate := r.resources[recorded.URN] != nil
+	r.resources[recorded.URN] = recorded
+	r.mu.Unlock()
+	if duplicate {
+		r.addFault(fmt.Errorf("%s is registered twice", recorded.URN))
 	}
-	recorded.URN = resource.NewURN(Stack, Project, parentType, tokens.Type(args.TypeToken), args.Name)
-	if isKubernetes(args.TypeToken) {
-		recorded.Object, err = decode(inputs)
-	}
+}
 
+func (r *Recording) addOutputs(urn resource.URN, outputs resource.PropertyMap) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err != nil {
-		r.faults = append(r.faults, fmt.Errorf("decoding %s: %w", recorded.URN, err))
-	}
-	if r.resources[recorded.URN] != nil {
-		r.faults = append(r.faults, fmt.Errorf("%s is registered twice", recorded.URN))
-	}
-	r.resources[recorded.URN] = recorded
-	if r.run.preview {
-		return "", resource.PropertyMap{}, nil
-	}
-	answer := outputs(args.TypeToken, args.Inputs)
-	maps.Copy(answer, r.run.outputs[args.TypeToken])
-	return args.Name + "-id", answer, nil
+	r.outputs[urn] = outputs
 }
 
-// Call implements pulumi.MockResourceMonitor. The program calls no functions of plugins.
-func (r *Recording) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
-	return nil, fmt.Errorf("unexpected call of %s", args.Token)
+func (r *Recording) addFault(fault error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.faults = append(r.faults, fault)
 }
 
-// outputs are what the plugins answer, as far as the program reads it.
-func outputs(token string, inputs resource.PropertyMap) resource.PropertyMap {
-	answer := inputs.Copy()
-	switch token {
-	case "pulumi:index:Stash":
-		answer["output"] = inputs["input"]
-	case "docker-build:index:Image":
-		answer["ref"] = resource.NewProperty(inputs["tags"].ArrayValue()[0].StringValue() + "@" + Digest)
+// Outputs returns what the component of that name, or the stack for "", gave as its outputs.
+func (r *Recording) Outputs(name string) resource.PropertyMap {
+	if name == "" {
+		name = Project + "-" + Stack
 	}
-	return answer
+	for urn, outputs := range r.outputs {
+		if urn.Name() == name {
+			return outputs
+		}
+	}
+	return nil
 }
 
 // Get returns the one resource of the type and name.

@@ -3,15 +3,13 @@ package recorder
 import (
 	"encoding/base64"
 	"strings"
-	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/stretchr/testify/require"
 )
 
 // RequireSecret holds that a text, plain or as base64, stands in the inputs of the resources, and only inside of secrets.
-func (r *Recording) RequireSecret(t *testing.T, text string) {
-	t.Helper()
+func (r *Recording) RequireSecret(t require.TestingT, text string) {
 	found := false
 	for _, recorded := range r.All() {
 		walk(resource.NewProperty(recorded.Inputs), false, func(s string, secret bool) {

@@ -1,0 +1,260 @@
+package config_test
+
+import (
+	"maps"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/config"
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+)
+
+var secrets = []string{"registryPassword", "pullPassword", "redisPassword"}
+
+// load reads the defaults of Pulumi.yaml, with changes.
+func load(t *testing.T, changes map[string]string, secrets ...string) (*config.Config, error) {
+	t.Helper()
+	settings := recorder.Defaults(t)
+	maps.Copy(settings, changes)
+	return loadOnly(t, settings, secrets...)
+}
+
+func loadOnly(t *testing.T, settings map[string]string, secrets ...string) (cfg *config.Config, err error) {
+	t.Helper()
+	_, _ = recorder.Try(t, func(ctx *pulumi.Context) error {
+		cfg, err = config.Load(ctx)
+		return err
+	}, recorder.Config(settings, secrets...))
+	return cfg, err
+}
+
+func noEnvironment(t *testing.T) {
+	t.Setenv("STATEFUL_K3S_REGISTRY", "")
+	t.Setenv("BUILDX_BUILDER", "")
+}
+
+// Every key of Pulumi.yaml is read here, or it would be refused as unknown; every key that is read here is in Pulumi.yaml,
+// or it would be reported as undeclared.
+func TestDefaultsOfPulumiYAML(t *testing.T) {
+	noEnvironment(t)
+	cfg, err := load(t, map[string]string{"registry": "registry.example.com/team"})
+	require.NoError(t, err)
+	require.Equal(t, &config.Config{
+		Registry:     config.Registry{Path: "registry.example.com/team", Host: "registry.example.com"},
+		StorageClass: "local-path",
+		Redis: config.Redis{
+			Image:           "redis:8",
+			PasswordVersion: "1",
+			StorageSize:     "100Mi",
+			Memory:          "64Mi",
+		},
+	}, cfg)
+}
+
+func TestDeclarationsOfPulumiYAML(t *testing.T) {
+	noEnvironment(t)
+	project := recorder.LoadProject(t)
+	require.Equal(t, recorder.Project, project.Name.String())
+	require.Equal(t, "go", project.Runtime.Name())
+	require.Equal(t, "infra", project.Main)
+	for key, setting := range project.Config {
+		require.Equal(t, "string", setting.TypeName(), key)
+		require.Greater(t, len(setting.Description), len("Size"), key)
+		// Pulumi takes a setting without a default for a required one, and refuses the default of a secret one.
+		require.IsType(t, "", setting.Default, key)
+		require.False(t, setting.Secret, key)
+
+		_, err := load(t, map[string]string{"registry": "registry.example.com", key: "not-encrypted"})
+		refused := err != nil && strings.Contains(err.Error(), "pulumi config set --secret "+key)
+		require.Equal(t, strings.Contains(setting.Description, "(secret)"), refused, "%s: %v", key, err)
+	}
+}
+
+// A key that the program reads and Pulumi.yaml does not declare.
+func TestUndeclaredSetting(t *testing.T) {
+	noEnvironment(t)
+	settings := recorder.Defaults(t)
+	settings["registry"] = "registry.example.com"
+	delete(settings, "storageClass")
+	_, err := loadOnly(t, settings)
+	require.EqualError(t, err, "stateful-k3s:storageClass: neither set nor declared in Pulumi.yaml, which gives every setting a default; declare it there")
+}
+
+func TestEverySetting(t *testing.T) {
+	noEnvironment(t)
+	t.Setenv("BUILDX_BUILDER", "from-the-environment")
+	t.Setenv("STATEFUL_K3S_REGISTRY", "environment.example.com")
+	cfg, err := load(t, map[string]string{
+		"namePrefix":           "alice-",
+		"registry":             "registry.example.com:5000/team",
+		"registryUsername":     "pusher",
+		"registryPassword":     "push it",
+		"pullUsername":         "puller",
+		"pullPassword":         "pull it",
+		"builder":              "mybuilder",
+		"storageClass":         "longhorn",
+		"redisImage":           "registry.example.com:5000/redis:8.2",
+		"redisPassword":        "correct-horse",
+		"redisPasswordVersion": "2026-11",
+		"redisStorageSize":     "1Gi",
+		"redisMemory":          "256Mi",
+	}, secrets...)
+	require.NoError(t, err)
+
+	require.Equal(t, "push it", known(t, cfg.Registry.Push.Password))
+	require.Equal(t, "pull it", known(t, cfg.Registry.Pull.Password))
+	require.Equal(t, "correct-horse", known(t, cfg.Redis.Password))
+	cfg.Registry.Push.Password, cfg.Registry.Pull.Password, cfg.Redis.Password = nil, nil, nil
+	require.Equal(t, &config.Config{
+		NamePrefix: "alice-",
+		Registry: config.Registry{
+			Path: "registry.example.com:5000/team",
+			Host: "registry.example.com:5000",
+			Push: config.Login{Username: "pusher"},
+			Pull: config.Login{Username: "puller"},
+		},
+		Builder:      "mybuilder",
+		StorageClass: "longhorn",
+		Redis: config.Redis{
+			Image:           "registry.example.com:5000/redis:8.2",
+			PasswordVersion: "2026-11",
+			StorageSize:     "1Gi",
+			Memory:          "256Mi",
+		},
+	}, cfg)
+}
+
+// known registers the value, and returns it only if it is secret.
+func known(t *testing.T, password pulumi.StringInput) string {
+	t.Helper()
+	recording := recorder.Run(t, func(ctx *pulumi.Context) error {
+		_, err := pulumi.NewStash(ctx, "password", &pulumi.StashArgs{Input: password})
+		return err
+	})
+	input := recording.Get(t, "pulumi:index:Stash", "password").Inputs["input"]
+	require.True(t, input.IsSecret())
+	return input.SecretValue().Element.StringValue()
+}
+
+func TestEnvironmentStandsIn(t *testing.T) {
+	t.Setenv("STATEFUL_K3S_REGISTRY", "environment.example.com/team")
+	t.Setenv("BUILDX_BUILDER", "from-the-environment")
+	cfg, err := load(t, nil)
+	require.NoError(t, err)
+	require.Equal(t, config.Registry{Path: "environment.example.com/team", Host: "environment.example.com"}, cfg.Registry)
+	require.Equal(t, "from-the-environment", cfg.Builder)
+}
+
+func TestClusterPullsAsTheUserThatPushes(t *testing.T) {
+	noEnvironment(t)
+	cfg, err := load(t, map[string]string{
+		"registry": "registry.example.com", "registryUsername": "alice", "registryPassword": "push it",
+	}, secrets...)
+	require.NoError(t, err)
+	require.Equal(t, "alice", cfg.Registry.Pull.Username)
+	require.Equal(t, "push it", known(t, cfg.Registry.Pull.Password))
+}
+
+func TestFaults(t *testing.T) {
+	const (
+		prefix    = `is not a prefix of at most 32 small letters, digits and hyphens with a hyphen at its end; for example: pulumi config set namePrefix alice-`
+		registry  = `is not a registry's host, with a path if it needs one; for example: pulumi config set registry registry.example.com/team`
+		storage   = `for example: pulumi config set redisStorageSize 100Mi`
+		memory    = `for example: pulumi config set redisMemory 64Mi`
+		password  = `stateful-k3s:redisPassword: not 8 to 128 printable ASCII characters without spaces; for example: pulumi config set --secret redisPassword "$(openssl rand -hex 16)"`
+		encrypted = `not encrypted; encrypt it with: pulumi config set --secret `
+	)
+	for _, test := range []struct{ key, value, message string }{
+		{"namePrefix", "alice", `stateful-k3s:namePrefix: "alice" ` + prefix},
+		{"namePrefix", "Alice-", `stateful-k3s:namePrefix: "Alice-" ` + prefix},
+		{"namePrefix", "-", `stateful-k3s:namePrefix: "-" ` + prefix},
+		{"namePrefix", "a-name-of-more-than-thirty-two-ch-", `stateful-k3s:namePrefix: "a-name-of-more-than-thirty-two-ch-" ` + prefix},
+		{"registry", "", `stateful-k3s:registry: not set, and $STATEFUL_K3S_REGISTRY is not either; for example: pulumi config set registry registry.example.com/team`},
+		{"registry", "team", `stateful-k3s:registry: "team" ` + registry},
+		{"registry", "https://registry.example.com", `stateful-k3s:registry: "https://registry.example.com" ` + registry},
+		{"registry", "registry.example.com/team/", `stateful-k3s:registry: "registry.example.com/team/" ` + registry},
+		{"registryUsername", "alice", `stateful-k3s:registryPassword: not set, though registryUsername is; set it with: pulumi config set --secret registryPassword`},
+		{"registryUsername", " ", `stateful-k3s:registryUsername: " " is not a value; for example: pulumi config set registryUsername alice`},
+		{"registryPassword", "push it", `stateful-k3s:registryUsername: not set, though registryPassword is; for example: pulumi config set registryUsername alice`},
+		{"registryPassword", " ", `stateful-k3s:registryPassword: not a value; for example: pulumi config set --secret registryPassword`},
+		{"pullUsername", "alice", `stateful-k3s:pullPassword: not set, though pullUsername is; set it with: pulumi config set --secret pullPassword`},
+		{"pullPassword", "pull it", `stateful-k3s:pullUsername: not set, though pullPassword is; for example: pulumi config set pullUsername alice`},
+		{"builder", "my builder", `stateful-k3s:builder: "my builder" is not the name of a buildx builder; for example: pulumi config set builder mybuilder`},
+		{"storageClass", "", `stateful-k3s:storageClass: "" is not the name of a storage class; for example: pulumi config set storageClass local-path`},
+		{"storageClass", "Local Path", `stateful-k3s:storageClass: "Local Path" is not the name of a storage class; for example: pulumi config set storageClass local-path`},
+		{"redisImage", "", `stateful-k3s:redisImage: "" is not an image; for example: pulumi config set redisImage redis:8`},
+		{"redisImage", "Redis", `stateful-k3s:redisImage: "Redis" is not an image; for example: pulumi config set redisImage redis:8`},
+		{"redisPassword", "short", password},
+		{"redisPassword", "correct horse", password},
+		{"redisPassword", "correct-horse\x00", password},
+		{"redisPassword", strings.Repeat("x", 129), password},
+		{"redisPasswordVersion", "", `stateful-k3s:redisPasswordVersion: "" is not a value; for example: pulumi config set redisPasswordVersion 2`},
+		{"redisStorageSize", "100 MB", `stateful-k3s:redisStorageSize: "100 MB" is not a Kubernetes quantity; ` + storage},
+		{"redisStorageSize", "-1Gi", `stateful-k3s:redisStorageSize: "-1Gi" is not at least 1Mi; ` + storage},
+		{"redisMemory", "64MB", `stateful-k3s:redisMemory: "64MB" is not a Kubernetes quantity; ` + memory},
+		{"redisMemory", "15Mi", `stateful-k3s:redisMemory: "15Mi" is not at least 16Mi; ` + memory},
+		{"redisStorgeSize", "1Gi", `stateful-k3s:redisStorgeSize: no such setting; did you mean redisStorageSize? To remove it: pulumi config rm redisStorgeSize`},
+		{"Registry", "x", `stateful-k3s:Registry: no such setting; did you mean registry? To remove it: pulumi config rm Registry`},
+		{"redisPass", "x", `stateful-k3s:redisPass: no such setting; did you mean redisPassword? To remove it: pulumi config rm redisPass`},
+		{"redis", "x", `stateful-k3s:redis: no such setting; did you mean redisImage or registry? To remove it: pulumi config rm redis`},
+	} {
+		t.Run(test.key+"="+test.value, func(t *testing.T) {
+			noEnvironment(t)
+			_, err := load(t, map[string]string{"registry": "registry.example.com", test.key: test.value}, secrets...)
+			if test.key == "registry" {
+				_, err = load(t, map[string]string{test.key: test.value}, secrets...)
+			}
+			require.EqualError(t, err, test.message)
+		})
+	}
+
+	for _, key := range secrets {
+		noEnvironment(t)
+		_, err := load(t, map[string]string{"registry": "registry.example.com", key: "hunter2-hunter2"})
+		require.EqualError(t, err, "stateful-k3s:"+key+": "+encrypted+key)
+	}
+}
+
+func TestFaultOfTheEnvironment(t *testing.T) {
+	noEnvironment(t)
+	t.Setenv("STATEFUL_K3S_REGISTRY", "team")
+	_, err := load(t, nil)
+	require.EqualError(t, err, `stateful-k3s:registry: not set, and $STATEFUL_K3S_REGISTRY, "team", is not a registry's host, with a path if it needs one; for example: pulumi config set registry registry.example.com/team`)
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	noEnvironment(t)
+	_, err := load(t, map[string]string{"namePrefix": "Alice", "redisMemory": "lots", "redisMemry": "1Gi", "storageclass": "fast"})
+	require.EqualError(t, err, strings.Join([]string{
+		`stateful-k3s:namePrefix: "Alice" is not a prefix of at most 32 small letters, digits and hyphens with a hyphen at its end; for example: pulumi config set namePrefix alice-`,
+		`stateful-k3s:redisMemory: "lots" is not a Kubernetes quantity; for example: pulumi config set redisMemory 64Mi`,
+		`stateful-k3s:registry: not set, and $STATEFUL_K3S_REGISTRY is not either; for example: pulumi config set registry registry.example.com/team`,
+		`stateful-k3s:redisMemry: no such setting; did you mean redisMemory? To remove it: pulumi config rm redisMemry`,
+		`stateful-k3s:storageclass: no such setting; did you mean storageClass? To remove it: pulumi config rm storageclass`,
+	}, "\n"))
+}
+
+func TestSettingsOfOthersAreTheirs(t *testing.T) {
+	t.Setenv("STATEFUL_K3S_REGISTRY", "registry.example.com")
+	_, _ = recorder.Try(t, func(ctx *pulumi.Context) error {
+		settings := os.Getenv(pulumi.EnvConfig)
+		t.Setenv(pulumi.EnvConfig, strings.Replace(settings, "{", `{"kubernetes:context":"lab",`, 1))
+		_, err := config.Load(ctx)
+		require.NoError(t, err)
+		return nil
+	}, recorder.Config(recorder.Defaults(t)))
+}
+
+func TestProgramOutsideOfPulumi(t *testing.T) {
+	t.Setenv("STATEFUL_K3S_REGISTRY", "registry.example.com")
+	_, _ = recorder.Try(t, func(ctx *pulumi.Context) error {
+		t.Setenv(pulumi.EnvConfig, "")
+		_, err := config.Load(ctx)
+		require.EqualError(t, err, "reading $PULUMI_CONFIG, which Pulumi sets: unexpected end of JSON input; run the program with pulumi up")
+		return nil
+	}, recorder.Config(recorder.Defaults(t)))
+}

@@ -1,0 +1,131 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/emptypb"
+)
+
+// engine is as much of Pulumi's engine as a program talks to. The mocks of Pulumi's SDK would do, did they not overwrite
+// duplicates, drop unknown values, stumble over secrets that are unknown, and keep the stack's outputs to themselves.
+type engine struct {
+	pulumirpc.UnimplementedEngineServer
+	pulumirpc.UnimplementedResourceMonitorServer
+
+	recording *Recording
+	preview   bool
+	outputs   map[string]resource.PropertyMap
+	rootURN   string
+}
+
+// keepAll loses nothing between program and recording.
+var keepAll = plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true, KeepResources: true}
+
+// serve returns the engine's address.
+func (e *engine) serve(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	server := grpc.NewServer()
+	pulumirpc.RegisterEngineServer(server, e)
+	pulumirpc.RegisterResourceMonitorServer(server, e)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	return listener.Addr().String()
+}
+
+// RegisterResource records the request.
+func (e *engine) RegisterResource(_ context.Context, request *pulumirpc.RegisterResourceRequest) (*pulumirpc.RegisterResourceResponse, error) {
+	recorded := &Resource{Request: request}
+	var parentType tokens.Type
+	if recorded.Parent() != "" {
+		parentType = resource.URN(request.GetParent()).QualifiedType()
+	}
+	token := tokens.Type(request.GetType())
+	recorded.URN = resource.NewURN(Stack, Project, parentType, token, request.GetName())
+	if token == resource.RootStackType {
+		return &pulumirpc.RegisterResourceResponse{Urn: string(recorded.URN)}, nil
+	}
+
+	var err error
+	recorded.Inputs, err = plugin.UnmarshalProperties(request.GetObject(), keepAll)
+	if err != nil {
+		return nil, err
+	}
+	e.recording.add(recorded)
+	response := &pulumirpc.RegisterResourceResponse{Urn: string(recorded.URN)}
+	if e.preview || !request.GetCustom() {
+		return response, nil
+	}
+	response.Id = request.GetName() + "-id"
+	response.Object, err = plugin.MarshalProperties(e.answer(request.GetType(), recorded.Inputs), keepAll)
+	return response, err
+}
+
+// answer returns what the plugins would, as far as programs read it.
+func (e *engine) answer(token string, inputs resource.PropertyMap) resource.PropertyMap {
+	outputs := inputs.Copy()
+	switch token {
+	case "pulumi:index:Stash":
+		outputs["output"] = inputs["input"]
+	case "docker-build:index:Image":
+		outputs["ref"] = resource.NewProperty(inputs["tags"].ArrayValue()[0].StringValue() + "@" + Digest)
+	}
+	maps.Copy(outputs, e.outputs[token])
+	return outputs
+}
+
+// RegisterResourceOutputs records the outputs of stack and components.
+func (e *engine) RegisterResourceOutputs(_ context.Context, request *pulumirpc.RegisterResourceOutputsRequest) (*emptypb.Empty, error) {
+	outputs, err := plugin.UnmarshalProperties(request.GetOutputs(), keepAll)
+	if err != nil {
+		return nil, err
+	}
+	e.recording.addOutputs(resource.URN(request.GetUrn()), outputs)
+	return &emptypb.Empty{}, nil
+}
+
+// Log takes every warning for a fault of the program.
+func (e *engine) Log(_ context.Context, request *pulumirpc.LogRequest) (*emptypb.Empty, error) {
+	if request.GetSeverity() == pulumirpc.LogSeverity_WARNING {
+		e.recording.addFault(errors.New(request.GetMessage()))
+	}
+	return &emptypb.Empty{}, nil
+}
+
+// GetDeploymentInfo names what the engine of the SDK's own version can do, as far as it shows in a request.
+func (e *engine) GetDeploymentInfo(context.Context, *emptypb.Empty) (*pulumirpc.DeploymentInfo, error) {
+	return &pulumirpc.DeploymentInfo{SupportedFeatures: []pulumirpc.ResourceMonitorFeature{
+		pulumirpc.ResourceMonitorFeature_RESOURCE_MONITOR_FEATURE_SECRETS,
+		pulumirpc.ResourceMonitorFeature_RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES,
+		pulumirpc.ResourceMonitorFeature_RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
+		pulumirpc.ResourceMonitorFeature_RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER,
+		pulumirpc.ResourceMonitorFeature_RESOURCE_MONITOR_FEATURE_DELETED_WITH,
+	}}, nil
+}
+
+// SetRootResource remembers the stack.
+func (e *engine) SetRootResource(_ context.Context, request *pulumirpc.SetRootResourceRequest) (*pulumirpc.SetRootResourceResponse, error) {
+	e.rootURN = request.GetUrn()
+	return &pulumirpc.SetRootResourceResponse{}, nil
+}
+
+// GetRootResource returns the stack.
+func (e *engine) GetRootResource(context.Context, *pulumirpc.GetRootResourceRequest) (*pulumirpc.GetRootResourceResponse, error) {
+	return &pulumirpc.GetRootResourceResponse{Urn: e.rootURN}, nil
+}
+
+// SignalAndWaitForShutdown lets the program end.
+func (e *engine) SignalAndWaitForShutdown(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
+	return &emptypb.Empty{}, nil
+}
