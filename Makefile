@@ -1,0 +1,60 @@
+# LAB names the lab and the stack; labs share nothing but their compiled tools.
+LAB ?= dev
+
+env := .lab/$(LAB)/env
+lab := .lab/lab --name $(LAB)
+in_lab := . $(env) &&
+
+.PHONY: up preview destroy purge test lint unit e2e bench lab-up lab-down lab-delete status
+
+up: lab-up
+	$(lab) recover
+	$(in_lab) pulumi up --stack $(LAB) --refresh --yes --skip-preview
+
+preview: $(env)
+	$(in_lab) pulumi preview --stack $(LAB)
+
+destroy: $(env)
+	$(lab) recover
+	$(in_lab) pulumi destroy --stack $(LAB) --yes --skip-preview
+
+purge: $(env)
+	@printf 'This deletes the namespaces of the stack $(LAB) with all their volumes. Type $(LAB) to go on: '; read answer; [ "$$answer" = $(LAB) ]
+	$(MAKE) destroy
+	$(in_lab) kubectl delete namespaces --selector stateful-k3s/stack=$(LAB)
+
+lab-up: .lab/lab
+	$(lab) up
+
+lab-down: .lab/lab
+	$(lab) down
+
+lab-delete: .lab/lab
+	$(lab) delete
+
+status: .lab/lab
+	$(lab) status
+
+test: lint unit e2e
+
+lint:
+	test -z "$$(gofmt -l . | tee /dev/stderr)"
+	go vet ./...
+	go -C lab vet ./...
+
+unit:
+	go test ./app/... ./infra/... ./internal/...
+	go -C lab test ./...
+
+# The tests have a lab of their own, and remove it.
+e2e: export LAB = test
+e2e:
+	$(MAKE) up
+	. .lab/$$LAB/env && go test -count=1 -timeout 60m -v ./e2e/... ; status=$$?; $(MAKE) lab-delete YES=1; exit $$status
+
+.PHONY: .lab/lab
+.lab/lab:
+	go -C lab build -o ../.lab/lab .
+
+$(env):
+	$(MAKE) lab-up

@@ -1,0 +1,92 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// reader collects the faults of the settings it reads, and remembers which there are.
+type reader struct {
+	ctx    *pulumi.Context
+	known  map[string]bool // by key, whether a fault was found
+	faults []error
+}
+
+// text reads a setting that is no secret.
+func (r *reader) text(key string, check check, example string) string {
+	value := r.read(key)
+	if what := check(value); what != "" && !r.faulty(key) {
+		r.fault(key, "%q is not %s; for example: pulumi config set %s %s", value, what, key, example)
+	}
+	return value
+}
+
+// secret reads a setting that must be encrypted. It is nil if the setting is empty. No message shows it.
+func (r *reader) secret(key string, check check, example string) pulumi.StringInput {
+	value := r.read(key)
+	if value == "" {
+		return nil
+	}
+	command := strings.TrimSpace("pulumi config set --secret " + key + " " + example)
+	if !r.ctx.IsConfigSecret(r.fullKey(key)) {
+		r.fault(key, "not encrypted; encrypt it with: pulumi config set --secret %s", key)
+	} else if what := check(value); what != "" {
+		r.fault(key, "not %s; for example: %s", what, command)
+	}
+	return pulumi.ToSecret(pulumi.String(value)).(pulumi.StringOutput)
+}
+
+func (r *reader) read(key string) string {
+	r.known[key] = false
+	value, declared := r.ctx.GetConfig(r.fullKey(key))
+	if !declared {
+		r.fault(key, "neither set nor declared in Pulumi.yaml, which gives every setting a default; declare it there")
+	}
+	return value
+}
+
+// refuseUnknown finds the faults of settings that were never read. The SDK has no list of all settings but in its environment.
+func (r *reader) refuseUnknown() {
+	var all map[string]string
+	if err := json.Unmarshal([]byte(os.Getenv(pulumi.EnvConfig)), &all); err != nil {
+		r.faults = append(r.faults, fmt.Errorf("reading $%s, which Pulumi sets: %w; run the program with pulumi up", pulumi.EnvConfig, err))
+		return
+	}
+	known := slices.Sorted(maps.Keys(r.known))
+	for _, fullKey := range slices.Sorted(maps.Keys(all)) {
+		key, ours := strings.CutPrefix(fullKey, r.fullKey(""))
+		if ours && !slices.Contains(known, key) {
+			r.fault(key, "no such setting; did you mean %s? To remove it: pulumi config rm %s", strings.Join(nearest(key, known), " or "), key)
+		}
+	}
+}
+
+// nearest returns the candidates with the fewest edits to key.
+func nearest(key string, candidates []string) []string {
+	byEdits := map[int][]string{}
+	for _, candidate := range candidates {
+		edits := levenshtein.Distance(strings.ToLower(key), strings.ToLower(candidate), nil)
+		byEdits[edits] = append(byEdits[edits], candidate)
+	}
+	return byEdits[slices.Min(slices.Collect(maps.Keys(byEdits)))]
+}
+
+func (r *reader) fault(key, format string, args ...any) {
+	r.known[key] = true
+	r.faults = append(r.faults, fmt.Errorf(r.fullKey(key)+": "+format, args...))
+}
+
+func (r *reader) faulty(key string) bool {
+	return r.known[key]
+}
+
+func (r *reader) fullKey(key string) string {
+	return r.ctx.Project() + ":" + key
+}

@@ -1,0 +1,254 @@
+// Package recorder runs a Pulumi program without an engine and records every resource that it registers.
+package recorder
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// Project and Stack are those that programs run in.
+const (
+	Project = "stateful-k3s"
+	Stack   = "dev"
+)
+
+// Digest is that of every image.
+const Digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// Recording holds what a program registered.
+type Recording struct {
+	mu        sync.Mutex
+	resources map[resource.URN]*Resource
+	faults    []error
+	run       *runner
+}
+
+// Resource is one registration.
+type Resource struct {
+	URN resource.URN
+	// Inputs keep what is unknown and what is secret.
+	Inputs resource.PropertyMap
+	// Object is the Kubernetes object that the inputs decode to strictly, or nil. Unknown strings read Unknown in it.
+	Object runtime.Object
+	// Request holds the options.
+	Request *pulumirpc.RegisterResourceRequest
+}
+
+// Option changes how a program is run.
+type Option func(*runner)
+
+type runner struct {
+	preview bool
+	failing string
+	config  map[string]string
+	secrets []string
+	outputs map[string]resource.PropertyMap
+	info    func(*pulumi.RunInfo)
+}
+
+// Preview runs the program as pulumi preview does on an empty stack, with every output of every resource unknown.
+func Preview() Option { return func(r *runner) { r.preview = true } }
+
+// Failing refuses to register the resources of that name.
+func Failing(name string) Option { return func(r *runner) { r.failing = name } }
+
+// Config gives the program settings, as Pulumi does after it applied the defaults. The named keys are encrypted.
+func Config(values map[string]string, secrets ...string) Option {
+	return func(r *runner) { r.config, r.secrets = values, secrets }
+}
+
+// Outputs has the plugin answer with these outputs besides the inputs of every resource of the type.
+func Outputs(token string, values resource.PropertyMap) Option {
+	return func(r *runner) { r.outputs[token] = values }
+}
+
+// RunInfo changes what Pulumi tells the program about the stack.
+func RunInfo(change func(*pulumi.RunInfo)) Option {
+	return func(r *runner) { r.info = change }
+}
+
+// Run runs a program that must succeed.
+func Run(t *testing.T, program pulumi.RunFunc, options ...Option) *Recording {
+	t.Helper()
+	recording, err := Try(t, program, options...)
+	require.NoError(t, err)
+	return recording
+}
+
+// Try runs a program and returns its error. Resources that no API server and no engine would take fail the test.
+func Try(t *testing.T, program pulumi.RunFunc, options ...Option) (*Recording, error) {
+	t.Helper()
+	run := &runner{outputs: map[string]resource.PropertyMap{}, info: func(*pulumi.RunInfo) {}}
+	for _, option := range options {
+		option(run)
+	}
+	run.setConfig(t)
+	recording := &Recording{resources: map[resource.URN]*Resource{}, run: run}
+	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
+		if run.failing != "" {
+			if err := ctx.RegisterStackTransformation(run.refuse); err != nil {
+				return err
+			}
+		}
+		return program(ctx)
+	}, pulumi.WithMocks(Project, Stack, recording), func(info *pulumi.RunInfo) { info.DryRun = run.preview }, run.info)
+	require.NoError(t, errors.Join(recording.faults...))
+	return recording, err
+}
+
+// setConfig sets the variables in which the engine passes settings to the program.
+func (r *runner) setConfig(t *testing.T) {
+	values, secrets := map[string]string{}, []string{}
+	for key, value := range r.config {
+		values[Project+":"+key] = value
+	}
+	for _, key := range r.secrets {
+		secrets = append(secrets, Project+":"+key)
+	}
+	for variable, content := range map[string]any{pulumi.EnvConfig: values, pulumi.EnvConfigSecretKeys: secrets} {
+		encoded, err := json.Marshal(content)
+		require.NoError(t, err)
+		t.Setenv(variable, string(encoded))
+	}
+}
+
+// refuse makes the registration itself return an error, where a mock's error would only surface at the end of the
+// program: the SDK forbids a transformation to change the parent.
+func (r *runner) refuse(args *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
+	if args.Name != r.failing {
+		return nil
+	}
+	return &pulumi.ResourceTransformationResult{Props: args.Props, Opts: []pulumi.ResourceOption{pulumi.Parent(args.Resource)}}
+}
+
+// NewResource implements pulumi.MockResourceMonitor.
+func (r *Recording) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	request := args.RegisterRPC
+	inputs, err := plugin.UnmarshalProperties(request.GetObject(), plugin.MarshalOptions{
+		KeepUnknowns: true, KeepSecrets: true, KeepResources: true,
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	recorded := &Resource{Inputs: inputs, Request: request}
+	var parentType tokens.Type
+	if recorded.Parent() != "" {
+		parentType = resource.URN(request.GetParent()).QualifiedType()
+	}
+	recorded.URN = resource.NewURN(Stack, Project, parentType, tokens.Type(args.TypeToken), args.Name)
+	if isKubernetes(args.TypeToken) {
+		recorded.Object, err = decode(inputs)
+	}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.faults = append(r.faults, fmt.Errorf("decoding %s: %w", recorded.URN, err))
+	}
+	if r.resources[recorded.URN] != nil {
+		r.faults = append(r.faults, fmt.Errorf("%s is registered twice", recorded.URN))
+	}
+	r.resources[recorded.URN] = recorded
+	if r.run.preview {
+		return "", resource.PropertyMap{}, nil
+	}
+	answer := outputs(args.TypeToken, args.Inputs)
+	maps.Copy(answer, r.run.outputs[args.TypeToken])
+	return args.Name + "-id", answer, nil
+}
+
+// Call implements pulumi.MockResourceMonitor. The program calls no functions of plugins.
+func (r *Recording) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
+	return nil, fmt.Errorf("unexpected call of %s", args.Token)
+}
+
+// outputs are what the plugins answer, as far as the program reads it.
+func outputs(token string, inputs resource.PropertyMap) resource.PropertyMap {
+	answer := inputs.Copy()
+	switch token {
+	case "pulumi:index:Stash":
+		answer["output"] = inputs["input"]
+	case "docker-build:index:Image":
+		answer["ref"] = resource.NewProperty(inputs["tags"].ArrayValue()[0].StringValue() + "@" + Digest)
+	}
+	return answer
+}
+
+// Get returns the one resource of the type and name.
+func (r *Recording) Get(t *testing.T, token, name string) *Resource {
+	t.Helper()
+	var found []*Resource
+	for _, recorded := range r.resources {
+		if string(recorded.URN.Type()) == token && recorded.URN.Name() == name {
+			found = append(found, recorded)
+		}
+	}
+	require.Len(t, found, 1, "%s %s among %s", token, name, strings.Join(r.Names(), ", "))
+	return found[0]
+}
+
+// Names lists "parent/name type" of every resource, sorted. A resource whose parent is the stack has "name type".
+func (r *Recording) Names() []string {
+	var names []string
+	for _, recorded := range r.resources {
+		name := recorded.URN.Name() + " " + string(recorded.URN.Type())
+		if parent := recorded.Parent(); parent != "" {
+			name = parent + "/" + name
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// All returns every resource, sorted.
+func (r *Recording) All() []*Resource {
+	var all []*Resource
+	for _, recorded := range r.resources {
+		all = append(all, recorded)
+	}
+	slices.SortFunc(all, func(a, b *Resource) int { return strings.Compare(string(a.URN), string(b.URN)) })
+	return all
+}
+
+// Parent is the name of the parent, or "" for the stack.
+func (r *Resource) Parent() string {
+	parent := resource.URN(r.Request.GetParent())
+	if parent == "" || parent.QualifiedType() == resource.RootStackType {
+		return ""
+	}
+	return parent.Name()
+}
+
+// DependsOn lists the names of what the resource waits for, sorted.
+func (r *Resource) DependsOn() []string {
+	names := []string{}
+	for _, urn := range r.Request.GetDependencies() {
+		names = append(names, resource.URN(urn).Name())
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Provider is the name of the explicit provider, or "".
+func (r *Resource) Provider() string {
+	reference := r.Request.GetProvider() // URN::ID
+	if reference == "" {
+		return ""
+	}
+	return resource.URN(reference[:strings.LastIndex(reference, "::")]).Name()
+}

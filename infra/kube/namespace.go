@@ -1,0 +1,67 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// NamespaceArgs describes a namespace.
+type NamespaceArgs struct {
+	// Name is the name in the cluster.
+	Name string
+	// Login lets its pods pull images; nil where the registry asks for none.
+	Login *RegistryLogin
+}
+
+// Namespace is a place for pods: nothing in it may connect to anything but DNS, until Allow says so.
+type Namespace struct {
+	// Name is the name in the cluster.
+	Name string
+
+	login bool
+	parts []pulumi.Resource
+}
+
+// NewNamespace declares a namespace with its network policies. Deleting it from the stack keeps it, and so its volumes.
+//
+// The API server refuses to apply a namespace that another stack owns: both set StackLabel, each under a field manager of its own.
+func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs, opts ...pulumi.ResourceOption) (*Namespace, error) {
+	if args.Name == "" {
+		return nil, errors.New("namespace " + name + ": Name is required")
+	}
+	labels := map[string]string{StackLabel: owner(ctx)}
+	for _, mode := range []string{"enforce", "audit", "warn"} {
+		labels["pod-security.kubernetes.io/"+mode] = "restricted"
+	}
+	namespace, err := corev1.NewNamespace(ctx, name, &corev1.NamespaceArgs{
+		Metadata: objectMeta(args.Name, name, project+"."+owner(ctx), labels),
+	}, append(opts, pulumi.RetainOnDelete(true))...)
+	if err != nil {
+		return nil, fmt.Errorf("declaring namespace %s: %w", args.Name, err)
+	}
+
+	n := &Namespace{Name: args.Name, login: args.Login != nil, parts: []pulumi.Resource{namespace}}
+	inside := append(opts, pulumi.DependsOn(n.parts))
+	policies, err := basePolicies(ctx, name, n, inside...)
+	if err != nil {
+		return nil, err
+	}
+	n.parts = append(n.parts, policies...)
+	if args.Login != nil {
+		secret, err := newLoginSecret(ctx, name, n, args.Login, inside...)
+		if err != nil {
+			return nil, err
+		}
+		n.parts = append(n.parts, secret)
+	}
+	return n, nil
+}
+
+// Ready makes a resource wait for the namespace and what comes with it. A component does not pass DependsOn on to its
+// children, so each object that is declared in the namespace takes this option itself.
+func (n *Namespace) Ready() pulumi.ResourceOption {
+	return pulumi.DependsOn(n.parts)
+}

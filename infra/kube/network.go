@@ -1,0 +1,96 @@
+package kube
+
+import (
+	"fmt"
+
+	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
+	networkingv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/networking/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Pods selects pods of one namespace by their labels.
+type Pods struct {
+	Namespace *Namespace
+	Labels    map[string]string
+}
+
+// Connection says that the pods From may open TCP connections to Port of the pods To.
+type Connection struct {
+	From, To Pods
+	Port     int
+}
+
+// Allow declares both halves of a connection: egress where it starts, ingress where it ends.
+func Allow(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.ResourceOption) error {
+	ports := networkingv1.NetworkPolicyPortArray{port("TCP", c.Port)}
+	_, err := newPolicy(ctx, name+"-egress", c.From, networkingv1.NetworkPolicySpecArgs{
+		PolicyTypes: pulumi.ToStringArray([]string{"Egress"}),
+		Egress: networkingv1.NetworkPolicyEgressRuleArray{networkingv1.NetworkPolicyEgressRuleArgs{
+			To:    networkingv1.NetworkPolicyPeerArray{c.To.peer()},
+			Ports: ports,
+		}},
+	}, append(opts, c.From.Namespace.Ready())...)
+	if err != nil {
+		return err
+	}
+	_, err = newPolicy(ctx, name+"-ingress", c.To, networkingv1.NetworkPolicySpecArgs{
+		PolicyTypes: pulumi.ToStringArray([]string{"Ingress"}),
+		Ingress: networkingv1.NetworkPolicyIngressRuleArray{networkingv1.NetworkPolicyIngressRuleArgs{
+			From:  networkingv1.NetworkPolicyPeerArray{c.From.peer()},
+			Ports: ports,
+		}},
+	}, append(opts, c.To.Namespace.Ready())...)
+	return err
+}
+
+// basePolicies close a namespace for every connection but those to the cluster's DNS.
+func basePolicies(ctx *pulumi.Context, name string, n *Namespace, opts ...pulumi.ResourceOption) ([]pulumi.Resource, error) {
+	everyPod := Pods{Namespace: n}
+	deny, err := newPolicy(ctx, name+"-default-deny", everyPod, networkingv1.NetworkPolicySpecArgs{
+		PolicyTypes: pulumi.ToStringArray([]string{"Ingress", "Egress"}),
+	}, opts...)
+	if err != nil {
+		return nil, err
+	}
+	resolver := Pods{Namespace: &Namespace{Name: "kube-system"}, Labels: map[string]string{"k8s-app": "kube-dns"}}
+	dns, err := newPolicy(ctx, name+"-dns", everyPod, networkingv1.NetworkPolicySpecArgs{
+		PolicyTypes: pulumi.ToStringArray([]string{"Egress"}),
+		Egress: networkingv1.NetworkPolicyEgressRuleArray{networkingv1.NetworkPolicyEgressRuleArgs{
+			To:    networkingv1.NetworkPolicyPeerArray{resolver.peer()},
+			Ports: networkingv1.NetworkPolicyPortArray{port("UDP", 53), port("TCP", 53)},
+		}},
+	}, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return []pulumi.Resource{deny, dns}, nil
+}
+
+func newPolicy(ctx *pulumi.Context, name string, pods Pods, spec networkingv1.NetworkPolicySpecArgs, opts ...pulumi.ResourceOption) (*networkingv1.NetworkPolicy, error) {
+	spec.PodSelector = pods.selector()
+	policy, err := networkingv1.NewNetworkPolicy(ctx, name, &networkingv1.NetworkPolicyArgs{
+		Metadata: pods.Namespace.Meta("network", name, nil),
+		Spec:     spec,
+	}, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("declaring network policy %s: %w", name, err)
+	}
+	return policy, nil
+}
+
+func (p Pods) selector() metav1.LabelSelectorArgs {
+	return metav1.LabelSelectorArgs{MatchLabels: pulumi.ToStringMap(p.Labels)}
+}
+
+func (p Pods) peer() networkingv1.NetworkPolicyPeerArgs {
+	return networkingv1.NetworkPolicyPeerArgs{
+		NamespaceSelector: metav1.LabelSelectorArgs{
+			MatchLabels: pulumi.StringMap{"kubernetes.io/metadata.name": pulumi.String(p.Namespace.Name)},
+		},
+		PodSelector: p.selector(),
+	}
+}
+
+func port(protocol string, number int) networkingv1.NetworkPolicyPortArgs {
+	return networkingv1.NetworkPolicyPortArgs{Protocol: pulumi.String(protocol), Port: pulumi.Int(number)}
+}

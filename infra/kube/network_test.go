@@ -1,0 +1,69 @@
+package kube_test
+
+import (
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+)
+
+func connect(ctx *pulumi.Context) error {
+	here, err := kube.NewNamespace(ctx, "here", kube.NamespaceArgs{Name: "here"})
+	if err != nil {
+		return err
+	}
+	there, err := kube.NewNamespace(ctx, "there", kube.NamespaceArgs{Name: "there"})
+	if err != nil {
+		return err
+	}
+	return kube.Allow(ctx, "a-to-b", kube.Connection{
+		From: kube.Pods{Namespace: here, Labels: map[string]string{"app": "a"}},
+		To:   kube.Pods{Namespace: there, Labels: map[string]string{"app": "b"}},
+		Port: 5432,
+	})
+}
+
+func TestConnectionAcrossNamespaces(t *testing.T) {
+	recording := recorder.Run(t, connect)
+	ports := []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To(intstr.FromInt32(5432))}}
+	peer := func(namespace, app string) []networkingv1.NetworkPolicyPeer {
+		return []networkingv1.NetworkPolicyPeer{{
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": namespace}},
+			PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}},
+		}}
+	}
+
+	egress := recorder.Object[*networkingv1.NetworkPolicy](recording, "a-to-b-egress")
+	require.Equal(t, "here", egress.Namespace)
+	require.Equal(t, networkingv1.NetworkPolicySpec{
+		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "a"}},
+		PolicyTypes: []networkingv1.PolicyType{"Egress"},
+		Egress:      []networkingv1.NetworkPolicyEgressRule{{To: peer("there", "b"), Ports: ports}},
+	}, egress.Spec)
+
+	ingress := recorder.Object[*networkingv1.NetworkPolicy](recording, "a-to-b-ingress")
+	require.Equal(t, "there", ingress.Namespace)
+	require.Equal(t, networkingv1.NetworkPolicySpec{
+		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "b"}},
+		PolicyTypes: []networkingv1.PolicyType{"Ingress"},
+		Ingress:     []networkingv1.NetworkPolicyIngressRule{{From: peer("here", "a"), Ports: ports}},
+	}, ingress.Spec)
+
+	require.Contains(t, recording.Get(t, "kubernetes:networking.k8s.io/v1:NetworkPolicy", "a-to-b-egress").DependsOn(), "here")
+	require.Contains(t, recording.Get(t, "kubernetes:networking.k8s.io/v1:NetworkPolicy", "a-to-b-ingress").DependsOn(), "there")
+}
+
+func TestConnectionErrors(t *testing.T) {
+	for _, failing := range []string{"a-to-b-egress", "a-to-b-ingress"} {
+		_, err := recorder.Try(t, connect, recorder.Failing(failing))
+		require.ErrorContains(t, err, "declaring network policy "+failing+": ")
+	}
+}

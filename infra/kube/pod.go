@@ -1,0 +1,86 @@
+package kube
+
+import (
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Pod is what the pods of one app have of their own.
+type Pod struct {
+	App    string
+	Labels map[string]string
+	// VolumeGroup is the group that owns the files of the volumes; 0 where the pod has no volume.
+	VolumeGroup int
+	// RestartOn are annotations by their names. The pods restart when one of them changes.
+	RestartOn pulumi.StringMap
+	Spec      corev1.PodSpecArgs
+}
+
+// Template returns the template of such pods in the namespace, hardened.
+func (p Pod) Template(n *Namespace) corev1.PodTemplateSpecArgs {
+	security := corev1.PodSecurityContextArgs{
+		RunAsNonRoot:   pulumi.Bool(true),
+		SeccompProfile: corev1.SeccompProfileArgs{Type: pulumi.String("RuntimeDefault")},
+	}
+	if p.VolumeGroup != 0 {
+		security.FsGroup = pulumi.Int(p.VolumeGroup)
+		// Else every start changes the modes of all files, and Postgres refuses a data directory that its group may write.
+		security.FsGroupChangePolicy = pulumi.String("OnRootMismatch")
+	}
+	spec := p.Spec
+	spec.SecurityContext = security
+	spec.AutomountServiceAccountToken = pulumi.Bool(false)
+	spec.EnableServiceLinks = pulumi.Bool(false)
+	if n.login {
+		spec.ImagePullSecrets = corev1.LocalObjectReferenceArray{
+			corev1.LocalObjectReferenceArgs{Name: pulumi.String(loginSecret)},
+		}
+	}
+	return corev1.PodTemplateSpecArgs{
+		Metadata: metav1.ObjectMetaArgs{Labels: houseLabels(p.App, p.Labels), Annotations: p.RestartOn},
+		Spec:     spec,
+	}
+}
+
+// Resources are Kubernetes quantities. Memory is requested in full, so that no pod is evicted for what another one uses.
+type Resources struct {
+	// CPU is requested, CPULimit the most that is given.
+	CPU, CPULimit string
+	Memory        string
+}
+
+// Container returns c hardened: it runs as the user and group id, and can write nowhere but in its volumes.
+func Container(id int, r Resources, c corev1.ContainerArgs) corev1.ContainerArgs {
+	c.SecurityContext = corev1.SecurityContextArgs{
+		RunAsUser:                pulumi.Int(id),
+		RunAsGroup:               pulumi.Int(id),
+		RunAsNonRoot:             pulumi.Bool(true),
+		AllowPrivilegeEscalation: pulumi.Bool(false),
+		ReadOnlyRootFilesystem:   pulumi.Bool(true),
+		Capabilities:             corev1.CapabilitiesArgs{Drop: pulumi.ToStringArray([]string{"ALL"})},
+	}
+	c.Resources = corev1.ResourceRequirementsArgs{
+		Requests: pulumi.ToStringMap(map[string]string{"cpu": r.CPU, "memory": r.Memory}),
+		Limits:   pulumi.ToStringMap(map[string]string{"cpu": r.CPULimit, "memory": r.Memory}),
+	}
+	return c
+}
+
+// Claim returns the template of a claim for one node's storage. Changing anything in it but the size's
+// replaces the StatefulSet, so it carries no more metadata than its name and app.
+func Claim(app, name, storageClass, size string) corev1.PersistentVolumeClaimTypeArgs {
+	return corev1.PersistentVolumeClaimTypeArgs{
+		Metadata: metav1.ObjectMetaArgs{
+			Name:   pulumi.String(name),
+			Labels: pulumi.StringMap{"app.kubernetes.io/name": pulumi.String(app)},
+		},
+		Spec: corev1.PersistentVolumeClaimSpecArgs{
+			AccessModes:      pulumi.ToStringArray([]string{"ReadWriteOnce"}),
+			StorageClassName: pulumi.String(storageClass),
+			Resources: corev1.VolumeResourceRequirementsArgs{
+				Requests: pulumi.StringMap{"storage": pulumi.String(size)},
+			},
+		},
+	}
+}

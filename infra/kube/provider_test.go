@@ -1,0 +1,35 @@
+package kube_test
+
+import (
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+)
+
+func TestProviderIsTheSameOnEveryMachine(t *testing.T) {
+	t.Setenv("KUBECONFIG", "/home/alice/.kube/config")
+	recording := recorder.Run(t, func(ctx *pulumi.Context) error {
+		_, err := kube.NewProvider(ctx, "k3s")
+		return err
+	})
+	inputs := recording.Get(t, "pulumi:providers:kubernetes", "k3s").Inputs
+	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
+		"kubeconfig":             "",
+		"clusterIdentifier":      "organization.dev",
+		"enableConfigMapMutable": true,
+		"enableSecretMutable":    true,
+	}), inputs)
+}
+
+func TestProviderError(t *testing.T) {
+	_, err := recorder.Try(t, func(ctx *pulumi.Context) error {
+		_, err := kube.NewProvider(ctx, "k3s")
+		return err
+	}, recorder.Failing("k3s"))
+	require.ErrorContains(t, err, "declaring provider k3s: ")
+}

@@ -1,0 +1,293 @@
+// Package redis runs pods with a Redis server each, and a redisfiller beside it that keeps its state there.
+package redis
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	appsv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apps/v1"
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+)
+
+const (
+	app         = "redis"
+	statefulSet = "redis-stset"
+	service     = "redis-svc"
+	secret      = "redis"
+	config      = "redis-config"
+	claim       = "redis-data-storage"
+
+	port       = 6379
+	fillerPort = 8080
+
+	// The user of the official image, and one that nothing else has.
+	redisUser  = 999
+	fillerUser = 65532
+
+	secretDir    = "/run/secrets/redis"
+	passwordFile = secretDir + "/password"
+	configDir    = "/etc/redis"
+)
+
+//go:embed redis.conf
+var configTemplate string
+
+// Args describes the Redis pods. All but Password and Replicas is required.
+type Args struct {
+	Namespace *kube.Namespace
+	// Image is the Redis server's, FillerImage that of redisfiller.
+	Image       string
+	FillerImage pulumi.StringInput
+	// Replicas is the number of pods, 2 by default. Each has data of its own.
+	Replicas int
+	// Password is the one that every connection needs; nil has one generated.
+	Password pulumi.StringInput
+	// PasswordVersion is any text. A new one makes a new generated password.
+	PasswordVersion string
+	// StorageClass and StorageSize (a Kubernetes quantity) are those of each pod's volume.
+	StorageClass, StorageSize string
+	// Memory is the limit of each server, a Kubernetes quantity. Half of it holds data, the other half is for
+	// connections and for the copy that rewriting the append-only file needs.
+	Memory string
+}
+
+// Redis is the component.
+type Redis struct {
+	pulumi.ResourceState
+
+	// Addresses are host:port of each pod inside the cluster.
+	Addresses pulumi.StringArrayOutput `pulumi:"addresses"`
+}
+
+// New declares the Redis pods and what they need.
+func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Redis, error) {
+	conf, err := args.check()
+	if err != nil {
+		return nil, fmt.Errorf("redis %s: %w", name, err)
+	}
+	self := &Redis{}
+	err = ctx.RegisterComponentResourceV2("stateful-k3s:redis:Redis", name, args.inputs(), self, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("declaring redis %s: %w", name, err)
+	}
+	if err := self.declare(ctx, name, args, conf); err != nil {
+		return nil, fmt.Errorf("redis %s: %w", name, err)
+	}
+	return self, nil
+}
+
+func (self *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string) error {
+	ns := args.Namespace
+	parent := pulumi.Parent(self)
+
+	password, err := kube.NewPassword(ctx, name+"-password", kube.PasswordArgs{
+		Override: args.Password,
+		Version:  args.PasswordVersion,
+	}, parent)
+	if err != nil {
+		return err
+	}
+	credentials, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
+		Namespace: ns,
+		App:       app,
+		Name:      secret,
+		Data: map[string]pulumi.StringInput{
+			"password":  password,
+			"auth.conf": password.ApplyT(requirepass).(pulumi.StringOutput),
+		},
+	}, parent)
+	if err != nil {
+		return err
+	}
+	settings, err := corev1.NewConfigMap(ctx, name+"-config", &corev1.ConfigMapArgs{
+		Metadata: ns.Meta(app, config, nil),
+		Data:     pulumi.StringMap{"redis.conf": pulumi.String(conf)},
+	}, parent, ns.Ready())
+	if err != nil {
+		return fmt.Errorf("declaring config map %s: %w", config, err)
+	}
+
+	servers := kube.Pods{Namespace: ns, Labels: map[string]string{"app": "redisapp"}}
+	err = kube.Allow(ctx, name+"-client", kube.Connection{
+		From: kube.Pods{Namespace: ns, Labels: map[string]string{"redis-client": "true"}},
+		To:   servers,
+		Port: port,
+	}, parent)
+	if err != nil {
+		return err
+	}
+	svc, err := corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
+		Metadata: ns.Meta(app, service, map[string]string{"app": "redis"}),
+		Spec: corev1.ServiceSpecArgs{
+			ClusterIP: pulumi.String("None"),
+			Selector:  pulumi.ToStringMap(servers.Labels),
+			Ports:     corev1.ServicePortArray{corev1.ServicePortArgs{Name: pulumi.String("redis"), Port: pulumi.Int(port)}},
+		},
+	}, parent, ns.Ready())
+	if err != nil {
+		return fmt.Errorf("declaring service %s: %w", service, err)
+	}
+
+	digest := sha256.Sum256([]byte(conf))
+	_, err = appsv1.NewStatefulSet(ctx, name+"-statefulset", &appsv1.StatefulSetArgs{
+		Metadata: ns.Meta(app, statefulSet, nil),
+		Spec: appsv1.StatefulSetSpecArgs{
+			ServiceName: pulumi.String(service),
+			Replicas:    pulumi.Int(args.Replicas),
+			// The pods share nothing, and in order, one broken pod would keep its own fix from rolling out.
+			PodManagementPolicy: pulumi.String("Parallel"),
+			Selector:            metav1.LabelSelectorArgs{MatchLabels: pulumi.ToStringMap(servers.Labels)},
+			Template: kube.Pod{
+				App:         app,
+				Labels:      servers.Labels,
+				VolumeGroup: redisUser,
+				RestartOn: pulumi.StringMap{
+					"stateful-k3s/redis-config":   pulumi.String(hex.EncodeToString(digest[:4])),
+					"stateful-k3s/redis-password": kube.Digest(ns.Name+"/"+secret, password),
+				},
+				Spec: podSpec(args),
+			}.Template(ns),
+			VolumeClaimTemplates: corev1.PersistentVolumeClaimTypeArray{
+				kube.Claim(app, claim, args.StorageClass, args.StorageSize),
+			},
+			PersistentVolumeClaimRetentionPolicy: appsv1.StatefulSetPersistentVolumeClaimRetentionPolicyArgs{
+				WhenDeleted: pulumi.String("Retain"),
+				WhenScaled:  pulumi.String("Retain"),
+			},
+		},
+	}, parent, ns.Ready(), pulumi.DependsOn([]pulumi.Resource{svc, credentials, settings}))
+	if err != nil {
+		return fmt.Errorf("declaring stateful set %s: %w", statefulSet, err)
+	}
+
+	addresses := make([]string, args.Replicas)
+	for i := range addresses {
+		addresses[i] = fmt.Sprintf("%s-%d.%s.%s.svc:%d", statefulSet, i, service, ns.Name, port)
+	}
+	self.Addresses = pulumi.ToStringArray(addresses).ToStringArrayOutput()
+	return ctx.RegisterResourceOutputs(self, pulumi.Map{"addresses": self.Addresses})
+}
+
+func podSpec(args Args) corev1.PodSpecArgs {
+	ping := kube.ExecProbe("sh", "-c", `[ "$(REDISCLI_AUTH=$(cat `+passwordFile+`) redis-cli ping)" = PONG ]`)
+	credentials := corev1.VolumeMountArgs{
+		Name: pulumi.String("secret"), MountPath: pulumi.String(secretDir), ReadOnly: pulumi.Bool(true),
+	}
+	filler := kube.Container(fillerUser, kube.Resources{CPU: "10m", CPULimit: "250m", Memory: "32Mi"}, corev1.ContainerArgs{
+		Name:  pulumi.String("redisfiller"),
+		Image: args.FillerImage,
+		Env: corev1.EnvVarArray{
+			env("REDIS_ADDR", fmt.Sprintf("localhost:%d", port)),
+			env("REDIS_PASSWORD_FILE", passwordFile),
+			env("PORT", fmt.Sprint(fillerPort)),
+		},
+		Ports:          containerPort("http", fillerPort),
+		StartupProbe:   kube.Within(time.Minute, kube.HTTPProbe("/livez", fillerPort)),
+		LivenessProbe:  kube.HTTPProbe("/livez", fillerPort),
+		ReadinessProbe: kube.HTTPProbe("/readyz", fillerPort),
+		VolumeMounts:   corev1.VolumeMountArray{credentials},
+	})
+	server := kube.Container(redisUser, kube.Resources{CPU: "50m", CPULimit: "500m", Memory: args.Memory}, corev1.ContainerArgs{
+		Name:    pulumi.String("redis"),
+		Image:   pulumi.String(args.Image),
+		Command: pulumi.ToStringArray([]string{"redis-server", configDir + "/redis.conf"}),
+		Ports:   containerPort("redis", port),
+		// Until a large append-only file is read, every command is answered with an error.
+		StartupProbe:   kube.Within(10*time.Minute, ping),
+		ReadinessProbe: ping,
+		LivenessProbe:  kube.TCPProbe(port),
+		VolumeMounts: corev1.VolumeMountArray{
+			corev1.VolumeMountArgs{Name: pulumi.String(claim), MountPath: pulumi.String("/data")},
+			corev1.VolumeMountArgs{Name: pulumi.String("config"), MountPath: pulumi.String(configDir), ReadOnly: pulumi.Bool(true)},
+			credentials,
+		},
+	})
+	return corev1.PodSpecArgs{
+		Containers: corev1.ContainerArray{filler, server},
+		Volumes: corev1.VolumeArray{
+			corev1.VolumeArgs{Name: pulumi.String("config"), ConfigMap: corev1.ConfigMapVolumeSourceArgs{Name: pulumi.String(config)}},
+			corev1.VolumeArgs{Name: pulumi.String("secret"), Secret: corev1.SecretVolumeSourceArgs{
+				SecretName: pulumi.String(secret), DefaultMode: pulumi.Int(0o440),
+			}},
+		},
+	}
+}
+
+func env(name, value string) corev1.EnvVarArgs {
+	return corev1.EnvVarArgs{Name: pulumi.String(name), Value: pulumi.String(value)}
+}
+
+func containerPort(name string, port int) corev1.ContainerPortArray {
+	return corev1.ContainerPortArray{corev1.ContainerPortArgs{Name: pulumi.String(name), ContainerPort: pulumi.Int(port)}}
+}
+
+// check sets defaults and returns the server's configuration.
+func (a *Args) check() (string, error) {
+	var faults []error
+	for _, required := range []struct{ name, value string }{
+		{"Image", a.Image},
+		{"PasswordVersion", a.PasswordVersion},
+		{"StorageClass", a.StorageClass},
+		{"StorageSize", a.StorageSize},
+		{"Memory", a.Memory},
+	} {
+		if required.value == "" {
+			faults = append(faults, errors.New(required.name+" is required"))
+		}
+	}
+	if a.Namespace == nil {
+		faults = append(faults, errors.New("Namespace is required"))
+	}
+	if a.FillerImage == nil {
+		faults = append(faults, errors.New("FillerImage is required"))
+	}
+	if a.Replicas == 0 {
+		a.Replicas = 2
+	}
+	if len(faults) > 0 {
+		return "", errors.Join(faults...)
+	}
+	memory, err := resource.ParseQuantity(a.Memory)
+	if err != nil {
+		return "", fmt.Errorf("reading Memory %q: %w", a.Memory, err)
+	}
+	return fmt.Sprintf(configTemplate, memory.Value()/2), nil
+}
+
+func (a *Args) inputs() pulumi.Map {
+	inputs := pulumi.Map{
+		"namespace":       pulumi.String(a.Namespace.Name),
+		"image":           pulumi.String(a.Image),
+		"fillerImage":     a.FillerImage,
+		"replicas":        pulumi.Int(a.Replicas),
+		"passwordVersion": pulumi.String(a.PasswordVersion),
+		"storageClass":    pulumi.String(a.StorageClass),
+		"storageSize":     pulumi.String(a.StorageSize),
+		"memory":          pulumi.String(a.Memory),
+	}
+	if a.Password != nil {
+		inputs["password"] = pulumi.ToSecret(a.Password)
+	}
+	return inputs
+}
+
+// requirepass returns the line that sets the password. Redis unquotes \xHH inside double quotes, so that every byte can be written.
+func requirepass(password string) string {
+	var line strings.Builder
+	line.WriteString(`requirepass "`)
+	for _, b := range []byte(password) {
+		fmt.Fprintf(&line, `\x%02x`, b)
+	}
+	line.WriteString("\"\n")
+	return line.String()
+}

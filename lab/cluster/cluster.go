@@ -1,0 +1,130 @@
+// Package cluster runs a lab: a registry, a builder and k3s, each with its
+// processes in namespaces of its own.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/images"
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
+	"github.com/stateful-k3s/stateful-k3s/lab/tools"
+)
+
+// Owner is the user that the lab works for.
+type Owner struct{ UID, GID int }
+
+// Config is what a lab is made of.
+type Config struct {
+	Lab      layout.Lab
+	Binaries tools.Binaries
+	// System are the images that the cluster needs to get ready, Base those that are built upon and run.
+	System, Base []images.Image
+	// Manifests is the folder of k3s's own manifests.
+	Manifests string
+	Owner     Owner
+}
+
+// Up starts what does not run and waits until all of it is ready. It may be
+// interrupted and run again at any point.
+func Up(ctx context.Context, c Config) error {
+	for _, dir := range []string{"run", "log", "registry", "buildkit"} {
+		if err := os.MkdirAll(c.Lab.Dir(dir), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := bridgeUp(ctx, c.Lab); err != nil {
+		return fmt.Errorf("making the lab's network: %w", err)
+	}
+	if err := registryUp(ctx, c.Lab, c.Binaries); err != nil {
+		return fmt.Errorf("starting the registry: %w", err)
+	}
+	if err := images.Push(ctx, c.Lab.Cache, c.Lab.Registry(), c.System); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := images.Push(ctx, c.Lab.Cache, c.Lab.Registry(), c.Base); err != nil {
+			return err
+		}
+		if err := buildkitUp(ctx, c.Lab, c.Binaries, c.Owner); err != nil {
+			return fmt.Errorf("starting the builder: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		start := time.Now()
+		s := c.server()
+		started, err := s.start(ctx)
+		if err != nil {
+			return fmt.Errorf("starting k3s: %w", err)
+		}
+		if !started {
+			start = time.Time{}
+		}
+		if err := s.ready(ctx, start); err != nil {
+			return fmt.Errorf("waiting for k3s: %w", err)
+		}
+		slog.Info("k3s is ready", "node", s.node.Name(), "address", s.node.Address())
+		return os.Chown(c.Lab.Kubeconfig(), c.Owner.UID, c.Owner.GID)
+	})
+	return group.Wait()
+}
+
+func (c Config) server() server {
+	return server{lab: c.Lab, node: c.Lab.Nodes()[0], binaries: c.Binaries, manifests: c.Manifests}
+}
+
+// Down stops everything and removes what it left in the kernel. What is on disk stays.
+func Down(ctx context.Context, lab layout.Lab) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	for _, d := range daemons(lab) {
+		group.Go(func() error { return d.stop(groupCtx) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, node := range lab.Nodes() {
+		if err := nodeDown(ctx, node); err != nil {
+			return err
+		}
+	}
+	if err := bridgeDown(ctx, lab); err != nil {
+		return err
+	}
+	// Groups stay busy for a moment after their last process.
+	err := poll(ctx, 10*time.Second, func() error { return removeCgroups(lab.ID()) })
+	if err != nil {
+		return fmt.Errorf("removing the lab's cgroups: %w", err)
+	}
+	return nil
+}
+
+// Status says of each daemon whether it runs.
+type Status struct {
+	Name string
+	PID  int
+}
+
+// Look lists the lab's daemons.
+func Look(lab layout.Lab) []Status {
+	var all []Status
+	for _, d := range daemons(lab) {
+		pid, _ := find(d.Lab, d.Name)
+		all = append(all, Status{Name: d.Name, PID: pid})
+	}
+	return all
+}
+
+func daemons(lab layout.Lab) []daemon {
+	all := []daemon{service(lab, "buildkitd"), service(lab, "registry")}
+	for _, node := range lab.Nodes() {
+		all = append(all, server{lab: lab, node: node}.daemon())
+	}
+	return all
+}

@@ -1,0 +1,211 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A daemon is found by what its first process has in its environment: the
+// kernel's list of processes is the only record, so none can be out of date.
+const (
+	labVariable    = "STATEFUL_K3S_LAB"
+	daemonVariable = "STATEFUL_K3S_DAEMON"
+)
+
+// daemon is a program that outlives the command that starts it. It has process
+// and mount namespaces of its own: when its first process ends, the kernel ends
+// all others and drops their mounts.
+type daemon struct {
+	Lab  string   `json:"lab"`
+	Name string   `json:"name"`
+	Args []string `json:"args"`
+	Env  []string `json:"env,omitempty"`
+	Log  string   `json:"log"`
+	// NetNS is a named network namespace; empty for the machine's own.
+	NetNS  string `json:"netns,omitempty"`
+	Cgroup string `json:"cgroup"`
+	// NodeDir makes the daemon a node: it sees this directory's parts as its own
+	// /etc, /var/lib and /var/log, and its cgroup as the root of all cgroups.
+	NodeDir string `json:"nodeDir,omitempty"`
+	// Grace is how long processes get to stop.
+	Grace time.Duration `json:"grace"`
+}
+
+func (d daemon) spec() string {
+	spec, err := json.Marshal(d)
+	if err != nil {
+		panic(err) // strings and numbers always encode
+	}
+	return string(spec)
+}
+
+// start leaves a daemon alone that runs as described and replaces one that runs otherwise.
+func (d daemon) start(ctx context.Context) (started bool, err error) {
+	if pid, spec := find(d.Lab, d.Name); pid != 0 {
+		if spec == d.spec() {
+			return false, nil
+		}
+		if err := d.stop(ctx); err != nil {
+			return false, err
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(d.Log), 0o755); err != nil {
+		return false, err
+	}
+	log, err := os.OpenFile(d.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return false, err
+	}
+	defer log.Close()
+	self, err := os.Executable()
+	if err != nil {
+		return false, err
+	}
+	cmd := exec.Command(self, InitCommand, d.spec())
+	cmd.Env = append(os.Environ(), labVariable+"="+d.Lab, daemonVariable+"="+d.Name)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}
+	if err := cmd.Start(); err != nil {
+		return false, fmt.Errorf("starting %s: %w", d.Name, err)
+	}
+	return true, cmd.Process.Release()
+}
+
+// stop asks the daemon to end, and after its grace ends it.
+func (d daemon) stop(ctx context.Context) error {
+	pid, _ := find(d.Lab, d.Name)
+	if pid == 0 {
+		return nil
+	}
+	unix.Kill(pid, unix.SIGTERM)
+	if err := d.gone(ctx, 2*d.Grace+5*time.Second); err == nil {
+		return nil
+	}
+	unix.Kill(pid, unix.SIGKILL)
+	if err := d.gone(ctx, 10*time.Second); err != nil {
+		return fmt.Errorf("stopping %s (process %d): %w", d.Name, pid, err)
+	}
+	return nil
+}
+
+func (d daemon) gone(ctx context.Context, within time.Duration) error {
+	return poll(ctx, within, func() error {
+		if pid, _ := find(d.Lab, d.Name); pid != 0 {
+			return fmt.Errorf("still running")
+		}
+		return nil
+	})
+}
+
+// alive fails when the daemon has ended, with the last of what it said.
+func (d daemon) alive() error {
+	if pid, _ := find(d.Lab, d.Name); pid != 0 {
+		return nil
+	}
+	return fatal{fmt.Errorf("%s ended; the end of %s:\n%s", d.Name, d.Log, tail(d.Log, 15))}
+}
+
+// find returns the first process of a daemon and what it was started with, 0 if there is none.
+func find(lab, name string) (pid int, spec string) {
+	marks := [][]byte{[]byte(labVariable + "=" + lab), []byte(daemonVariable + "=" + name)}
+	entries, _ := os.ReadDir("/proc")
+	for _, entry := range entries {
+		candidate, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		proc := filepath.Join("/proc", entry.Name())
+		environ, err := os.ReadFile(filepath.Join(proc, "environ"))
+		if err != nil || !contains(environ, marks) || !isInit(proc) {
+			continue
+		}
+		cmdline, _ := os.ReadFile(filepath.Join(proc, "cmdline"))
+		args := strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00")
+		return candidate, args[len(args)-1]
+	}
+	return 0, ""
+}
+
+func contains(environ []byte, marks [][]byte) bool {
+	variables := bytes.Split(environ, []byte{0})
+	for _, mark := range marks {
+		found := false
+		for _, variable := range variables {
+			found = found || bytes.Equal(variable, mark)
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// isInit says whether the process is the first of a namespace right below this one, and not a zombie.
+func isInit(proc string) bool {
+	status, err := os.ReadFile(filepath.Join(proc, "status"))
+	if err != nil {
+		return false
+	}
+	init, zombie := false, false
+	for _, line := range strings.Split(string(status), "\n") {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) == 3 && fields[0] == "NSpid:":
+			init = fields[2] == "1"
+		case len(fields) > 1 && fields[0] == "State:":
+			zombie = fields[1] == "Z"
+		}
+	}
+	return init && !zombie
+}
+
+func tail(path string, lines int) string {
+	content, err := os.ReadFile(path)
+	if err != nil && !os.IsNotExist(err) {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimSpace(string(content)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// fatal is an error that waiting does not mend.
+type fatal struct{ error }
+
+// poll repeats the check until it succeeds, fails for good, or the time is over.
+func poll(ctx context.Context, within time.Duration, check func() error) error {
+	deadline := time.Now().Add(within)
+	for {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		if f, ok := err.(fatal); ok {
+			return f.error
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("not within %s: %w", within, err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil || !os.IsNotExist(err)
+}

@@ -1,0 +1,339 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/images"
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
+	"github.com/stateful-k3s/stateful-k3s/lab/tools"
+)
+
+// Networks inside the cluster: k3s's defaults, on which no other machine has a route.
+const (
+	podNetwork    = "10.42.0.0/16"
+	firstPods     = "10.42.0.0/24"
+	clusterDNS    = "10.43.0.10"
+	clusterDomain = "cluster.local"
+)
+
+// Paths as the node sees them; its /var/lib is the node's own directory "lib".
+const (
+	dataDir  = "/var/lib/rancher/k3s"
+	nodeBin  = "/var/lib/stateful-k3s/bin"
+	nodeConf = "/var/lib/stateful-k3s"
+)
+
+// server is the node that runs the control plane.
+type server struct {
+	lab      layout.Lab
+	node     layout.Node
+	binaries tools.Binaries
+	// manifests are k3s's own, from the module it is compiled from.
+	manifests string
+}
+
+func (s server) daemon() daemon {
+	address := s.node.Address().String()
+	return daemon{
+		Lab: s.lab.Name, Name: s.node.Name(), Log: s.lab.Dir("log", s.node.Name()+".log"),
+		Cgroup: s.lab.ID() + "/" + s.node.ID(), NetNS: s.node.ID(), NodeDir: s.node.Dir(), Grace: 10 * time.Second,
+		Env: []string{"PATH=" + nodeBin + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		Args: []string{
+			nodeBin + "/k3s", "server",
+			"--data-dir", dataDir,
+			"--node-name", s.node.Name(),
+			"--node-ip", address, "--advertise-address", address, "--tls-san", address,
+			"--cluster-cidr", podNetwork, "--cluster-dns", clusterDNS, "--cluster-domain", clusterDomain,
+			"--flannel-backend", "none", "--egress-selector-mode", "disabled", "--disable-helm-controller",
+			"--disable", "servicelb", "--disable", "traefik", "--disable", "metrics-server",
+			"--pause-image", "docker.io/" + images.Pause,
+			"--private-registry", nodeConf + "/registries.yaml",
+			"--resolv-conf", nodeConf + "/resolv.conf",
+			"--write-kubeconfig", nodeConf + "/kubeconfig", "--write-kubeconfig-mode", "600",
+		},
+	}
+}
+
+// start writes the node's files and starts k3s; it leaves a running one alone.
+func (s server) start(ctx context.Context) (started bool, err error) {
+	d := s.daemon()
+	if pid, spec := find(d.Lab, d.Name); pid != 0 && spec == d.spec() {
+		return false, nil
+	}
+	if err := d.stop(ctx); err != nil {
+		return false, err
+	}
+	// Addresses that were given to pods went with their network namespaces.
+	if err := os.RemoveAll(s.node.Dir("lib", "cni")); err != nil {
+		return false, err
+	}
+	if err := s.writeFiles(); err != nil {
+		return false, fmt.Errorf("writing the files of node %s: %w", s.node.Name(), err)
+	}
+	if err := nodeUp(ctx, s.lab, s.node); err != nil {
+		return false, fmt.Errorf("connecting node %s: %w", s.node.Name(), err)
+	}
+	return d.start(ctx)
+}
+
+func (s server) writeFiles() error {
+	for _, dir := range []string{"etc", "etc.work", "log", "lib/kubelet", "lib" + strings.TrimPrefix(nodeBin, "/var/lib")} {
+		if err := os.MkdirAll(s.node.Dir(dir), 0o755); err != nil {
+			return err
+		}
+	}
+	for name, tool := range map[string]string{
+		"k3s": "k3s", "containerd": "k3s", "kubectl": "k3s", "crictl": "k3s", "ctr": "k3s",
+		"containerd-shim-runc-v2": "containerd-shim-runc-v2", "runc": "runc",
+	} {
+		link := s.inNode(nodeBin, name)
+		if err := os.Remove(link); err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		if err := os.Symlink(s.binaries[tool], link); err != nil {
+			return err
+		}
+	}
+	resolv, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil {
+		return err
+	}
+	files := map[string]string{
+		s.inNode(nodeConf, "resolv.conf"):                             string(resolv),
+		s.inNode(nodeConf, "registries.yaml"):                         s.registries(),
+		s.inNode(nodeConf, "cni/10-lab.conflist"):                     cni,
+		s.inNode(dataDir, "agent/etc/containerd/config-v3.toml.tmpl"): containerd,
+		s.inNode(dataDir, "agent/etc/kubelet.conf.d/10-lab.conf"):     kubelet,
+	}
+	for _, name := range []string{"coredns.yaml", "local-storage.yaml", "ccm.yaml", "rolebindings.yaml"} {
+		manifest, err := os.ReadFile(filepath.Join(s.manifests, name))
+		if err != nil {
+			return err
+		}
+		files[s.inNode(dataDir, "server/manifests", name)] = manifestVariables.Replace(string(manifest))
+	}
+	for path, content := range files {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inNode says where on this machine a path below the node's /var/lib lies.
+func (s server) inNode(parts ...string) string {
+	return s.node.Dir("lib", strings.TrimPrefix(filepath.Join(parts...), "/var/lib"))
+}
+
+// manifestVariables fill in k3s's manifests, which name images of its release that are not assembled here.
+var manifestVariables = strings.NewReplacer(
+	"%{SYSTEM_DEFAULT_REGISTRY}%", "docker.io/",
+	"%{CLUSTER_DOMAIN}%", clusterDomain,
+	"%{CLUSTER_DNS}%", clusterDNS,
+	"%{CLUSTER_DNS_LIST}%", "["+clusterDNS+"]",
+	"%{CLUSTER_DNS_IPFAMILYPOLICY}%", "SingleStack",
+	"%{DEFAULT_LOCAL_STORAGE_PATH}%", dataDir+"/storage",
+	"rancher/local-path-provisioner:v0.0.32", images.LocalPathProvisioner,
+	"rancher/mirrored-library-busybox:1.37.0", images.Busybox,
+)
+
+func (s server) registries() string {
+	return fmt.Sprintf(`mirrors:
+  docker.io: {endpoint: ["http://%[1]s"]}
+  "%[1]s": {endpoint: ["http://%[1]s"]}
+`, s.lab.Registry())
+}
+
+// One node needs no overlay network: Debian's bridge plugin connects its pods.
+const cni = `{
+  "cniVersion": "1.0.0",
+  "name": "lab",
+  "plugins": [
+    {
+      "type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
+      "ipam": {"type": "host-local", "ranges": [[{"subnet": "` + firstPods + `"}]], "routes": [{"dst": "0.0.0.0/0"}]}
+    },
+    {"type": "portmap", "capabilities": {"portMappings": true}}
+  ]
+}
+`
+
+// containerd's settings as k3s would write them, with two more: where Debian has
+// the CNI plugins, and that a machine without CAP_SYS_RESOURCE must not raise the
+// priority of containers.
+const containerd = `version = 3
+root = "` + dataDir + `/agent/containerd"
+state = "/run/k3s/containerd"
+
+[grpc]
+  address = "/run/k3s/containerd/containerd.sock"
+
+[plugins.'io.containerd.grpc.v1.cri']
+  stream_server_address = "127.0.0.1"
+  stream_server_port = "10010"
+
+[plugins.'io.containerd.cri.v1.runtime']
+  restrict_oom_score_adj = true
+  enable_unprivileged_ports = true
+  enable_unprivileged_icmp = true
+
+[plugins.'io.containerd.cri.v1.runtime'.cni]
+  bin_dirs = ["/usr/lib/cni"]
+  conf_dir = "` + nodeConf + `/cni"
+
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+
+[plugins.'io.containerd.cri.v1.images']
+  snapshotter = "overlayfs"
+  use_local_image_pull = true
+
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = "docker.io/` + images.Pause + `"
+
+[plugins.'io.containerd.cri.v1.images'.registry]
+  config_path = "` + dataDir + `/agent/etc/containerd/certs.d"
+`
+
+const kubelet = `apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+failCgroupV1: false
+`
+
+// ready waits until the API answers, the node is ready and the system's pods run.
+func (s server) ready(ctx context.Context, since time.Time) error {
+	d := s.daemon()
+	return poll(ctx, 5*time.Minute, func() error {
+		if err := d.alive(); err != nil {
+			return err
+		}
+		if err := s.writeKubeconfig(); err != nil {
+			return err
+		}
+		var nodes nodeList
+		if err := s.get(ctx, &nodes, "nodes"); err != nil {
+			return err
+		}
+		if err := nodes.ready(s.node.Name(), since); err != nil {
+			return err
+		}
+		var pods podList
+		if err := s.get(ctx, &pods, "pods", "--namespace", "kube-system"); err != nil {
+			return err
+		}
+		return pods.ready(since, "coredns", "local-path-provisioner")
+	})
+}
+
+// writeKubeconfig copies the administrator's access, which names the address that only the node has.
+func (s server) writeKubeconfig() error {
+	config, err := os.ReadFile(s.inNode(nodeConf, "kubeconfig"))
+	if err != nil {
+		return fmt.Errorf("the cluster's certificates are not there yet: %w", err)
+	}
+	named := strings.NewReplacer(
+		"https://127.0.0.1:", "https://"+s.node.Address().String()+":", "https://0.0.0.0:", "https://"+s.node.Address().String()+":",
+		": default", ": "+s.lab.ID(),
+	).Replace(string(config))
+	if have, err := os.ReadFile(s.lab.Kubeconfig()); err == nil && string(have) == named {
+		return nil
+	}
+	return os.WriteFile(s.lab.Kubeconfig(), []byte(named), 0o600)
+}
+
+func (s server) get(ctx context.Context, into any, args ...string) error {
+	cmd := exec.CommandContext(ctx, s.binaries["k3s"])
+	cmd.Args = append([]string{"kubectl", "--kubeconfig", s.lab.Kubeconfig(), "--request-timeout", "5s", "get", "--output", "json"}, args...)
+	out, err := cmd.Output()
+	if err != nil {
+		said := ""
+		if exit, ok := err.(*exec.ExitError); ok {
+			said = strings.TrimSpace(string(exit.Stderr))
+		}
+		return fmt.Errorf("asking the cluster for its %s: %w: %s", args[0], err, said)
+	}
+	return json.Unmarshal(out, into)
+}
+
+type condition struct {
+	Type              string    `json:"type"`
+	Status            string    `json:"status"`
+	Message           string    `json:"message"`
+	LastHeartbeatTime time.Time `json:"lastHeartbeatTime"`
+}
+
+type nodeList struct {
+	Items []struct {
+		Metadata struct{ Name string }
+		Status   struct{ Conditions []condition }
+	}
+}
+
+// ready takes only what was said since then: a node that was killed stays ready in the API for a while.
+func (l nodeList) ready(name string, since time.Time) error {
+	for _, node := range l.Items {
+		for _, c := range node.Status.Conditions {
+			if node.Metadata.Name == name && c.Type == "Ready" {
+				if c.Status == "True" && !c.LastHeartbeatTime.Before(since.Truncate(time.Second)) {
+					return nil
+				}
+				return fmt.Errorf("node %s is not ready: %s", name, c.Message)
+			}
+		}
+	}
+	return fmt.Errorf("node %s has not joined", name)
+}
+
+type podList struct {
+	Items []struct {
+		Metadata struct{ Name string }
+		Status   struct {
+			ContainerStatuses []struct {
+				Ready bool
+				State struct {
+					Running *struct{ StartedAt time.Time }
+					Waiting *struct{ Reason, Message string }
+				}
+			}
+		}
+	}
+}
+
+func (l podList) ready(since time.Time, deployments ...string) error {
+	for _, deployment := range deployments {
+		if err := l.deploymentReady(since, deployment); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l podList) deploymentReady(since time.Time, deployment string) error {
+	why := "no pod yet"
+	for _, pod := range l.Items {
+		if !strings.HasPrefix(pod.Metadata.Name, deployment+"-") {
+			continue
+		}
+		why = "not started"
+		for _, container := range pod.Status.ContainerStatuses {
+			running := container.State.Running
+			if container.Ready && running != nil && !running.StartedAt.Before(since.Truncate(time.Second)) {
+				return nil
+			}
+			if waiting := container.State.Waiting; waiting != nil {
+				why = waiting.Reason + " " + waiting.Message
+			}
+		}
+	}
+	return fmt.Errorf("%s in kube-system is not ready: %s", deployment, why)
+}

@@ -1,0 +1,94 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
+	"github.com/stateful-k3s/stateful-k3s/lab/tools"
+)
+
+// service is a daemon of the lab's own, as opposed to a node of the cluster.
+func service(lab layout.Lab, name string, args ...string) daemon {
+	return daemon{
+		Lab: lab.Name, Name: name, Args: args, Log: lab.Dir("log", name+".log"),
+		Cgroup: lab.ID() + "/" + name, Grace: 5 * time.Second,
+	}
+}
+
+// registryUp starts the registry that has the lab's images and stands in for Docker Hub.
+func registryUp(ctx context.Context, lab layout.Lab, binaries tools.Binaries) error {
+	config := fmt.Sprintf(`version: 0.1
+log: {level: warn}
+http: {addr: %s}
+storage:
+  filesystem: {rootdirectory: %s}
+  delete: {enabled: true}
+`, lab.Registry(), lab.Dir("registry"))
+	path := lab.Dir("registry.yaml")
+	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
+		return err
+	}
+	d := service(lab, "registry", binaries["registry"], "serve", path)
+	d.Env = []string{"OTEL_TRACES_EXPORTER=none"}
+	if _, err := d.start(ctx); err != nil {
+		return err
+	}
+	return poll(ctx, 30*time.Second, func() error {
+		if err := d.alive(); err != nil {
+			return err
+		}
+		response, err := http.Get("http://" + lab.Registry() + "/v2/")
+		if err != nil {
+			return err
+		}
+		return response.Body.Close()
+	})
+}
+
+// buildkitUp starts the builder of the app images. Builds share the machine's
+// network: they fetch Go modules the way the machine does.
+func buildkitUp(ctx context.Context, lab layout.Lab, binaries tools.Binaries, owner Owner) error {
+	config := fmt.Sprintf(`root = %q
+[grpc]
+  address = ["unix://%s"]
+  uid = %d
+  gid = %d
+[worker.oci]
+  binary = %q
+  networkMode = "host"
+  defaultCgroupParent = "/%s/builds"
+  gc = true
+  maxUsedSpace = "5GB"
+[worker.containerd]
+  enabled = false
+[registry."docker.io"]
+  mirrors = [%q]
+[registry.%q]
+  http = true
+`, lab.Dir("buildkit"), lab.BuildkitSocket(), owner.UID, owner.GID, binaries["runc"], lab.ID(), lab.Registry(), lab.Registry())
+	path := lab.Dir("buildkitd.toml")
+	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
+		return err
+	}
+	d := service(lab, "buildkitd", binaries["buildkitd"], "--config", path)
+	d.Env = []string{"PATH=" + filepath.Dir(binaries["runc"]) + ":" + os.Getenv("PATH")}
+	if _, err := d.start(ctx); err != nil {
+		return err
+	}
+	return poll(ctx, 30*time.Second, func() error {
+		if err := d.alive(); err != nil {
+			return err
+		}
+		connection, err := net.Dial("unix", lab.BuildkitSocket())
+		if err != nil {
+			return err
+		}
+		return connection.Close()
+	})
+}

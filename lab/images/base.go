@@ -1,0 +1,112 @@
+package images
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+const (
+	suite = "trixie"
+	path  = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+)
+
+// Base are the images that the Dockerfile and the program name, assembled from
+// Debian 13's packages with as much of the official images' documented contract
+// as this project uses.
+func Base(ctx context.Context) ([]Image, error) {
+	golang, err := golang(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("finding the Go toolchain: %w", err)
+	}
+	return []Image{golang, redis()}, nil
+}
+
+// trusted are the certificate authorities that this machine trusts, so that builds
+// reach the Go module proxy through whatever the machine reaches it through.
+const trusted = "/etc/ssl/certs/ca-certificates.crt"
+
+// golang has the machine's own toolchain at /usr/local/go.
+// Contract: https://hub.docker.com/_/golang
+func golang(ctx context.Context) (Image, error) {
+	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT", "GOVERSION").Output()
+	if err != nil {
+		return Image{}, err
+	}
+	root, version, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	if !strings.HasPrefix(version, "go1.26") {
+		return Image{}, fmt.Errorf("the Dockerfile's golang:1.26-trixie wants Go 1.26, and this machine has %s: install Go 1.26, or set GOTOOLCHAIN=go1.26.0", version)
+	}
+	authorities, err := os.ReadFile(trusted)
+	if err != nil {
+		return Image{}, err
+	}
+	return debian("golang:1.26-trixie", []string{"ca-certificates", "git"}, []string{
+		fmt.Sprintf("cp %s $1%s # sha256 %x", trusted, trusted, sha256.Sum256(authorities)),
+		"mkdir -p $1/usr/local/go $1/go/bin $1/go/src",
+		fmt.Sprintf("tar -C %s --exclude=./test --exclude=./doc --exclude=./api --exclude=testdata -c . | tar -C $1/usr/local/go -x --no-same-owner", root),
+	}, v1.Config{
+		Env: []string{
+			"PATH=/go/bin:/usr/local/go/bin:" + strings.TrimPrefix(path, "PATH="),
+			"GOLANG_VERSION=" + strings.TrimPrefix(version, "go"), "GOTOOLCHAIN=local", "GOPATH=/go",
+		},
+		WorkingDir: "/go", Cmd: []string{"bash"},
+	}), nil
+}
+
+// redis runs as uid 999 in /data.
+// Contract: https://hub.docker.com/_/redis
+func redis() Image {
+	return debian("redis:8", []string{"redis-server"}, []string{
+		"rm -f $1/etc/redis/redis.conf",
+		"mkdir -p $1/data && chown 999:999 $1/data",
+	}, v1.Config{
+		Env: []string{path}, WorkingDir: "/data", Cmd: []string{"redis-server"},
+		Volumes: map[string]struct{}{"/data": {}}, ExposedPorts: map[string]struct{}{"6379/tcp": {}},
+	}, "echo redis:x:999: >> $1/etc/group", "echo redis:x:999:999::/nonexistent:/usr/sbin/nologin >> $1/etc/passwd")
+}
+
+// debian is Debian 13 with packages. The hooks are shell commands that find the
+// tree in $1; those of accounts run before the packages are installed.
+func debian(name string, packages, hooks []string, config v1.Config, accounts ...string) Image {
+	args := []string{"--variant=minbase", "--include=" + strings.Join(packages, ",")}
+	for _, command := range accounts {
+		args = append(args, "--essential-hook="+command)
+	}
+	for _, hook := range hooks {
+		args = append(args, "--customize-hook="+hook)
+	}
+	args = append(args, "--customize-hook=rm -rf $1/var/lib/apt/lists/* $1/var/cache/apt/* $1/usr/share/doc/* $1/usr/share/man/* $1/usr/share/locale/*")
+	return Image{
+		Name: name, inputs: args, config: config,
+		write: func(ctx context.Context, to io.Writer) error {
+			tmp, err := os.MkdirTemp("", "sk3s-debian-")
+			if err != nil {
+				return err
+			}
+			defer os.RemoveAll(tmp)
+			cmd := exec.CommandContext(ctx, "mmdebstrap", append(args, suite, "-")...)
+			cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "SOURCE_DATE_EPOCH=0")
+			cmd.Stdout = to
+			log := filepath.Join(tmp, "mmdebstrap.log")
+			stderr, err := os.Create(log)
+			if err != nil {
+				return err
+			}
+			defer stderr.Close()
+			cmd.Stderr = stderr
+			if err := cmd.Run(); err != nil {
+				said, _ := os.ReadFile(log)
+				return fmt.Errorf("mmdebstrap: %w\n%s", err, said)
+			}
+			return nil
+		},
+	}
+}

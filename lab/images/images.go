@@ -1,0 +1,193 @@
+// Package images assembles the container images that the lab cannot pull: base
+// images from Debian packages, system images from the compiled tools.
+package images
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/tools"
+)
+
+// Image is one image under the name it has on Docker Hub.
+type Image struct {
+	Name string
+	// inputs tell one content from another: the same inputs make the same image.
+	inputs []string
+	config v1.Config
+	// write writes the files of the image as a tar stream.
+	write func(ctx context.Context, to io.Writer) error
+}
+
+// Assemble makes the images that the cache lacks.
+func Assemble(ctx context.Context, cache string, images []Image) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, image := range images {
+		group.Go(func() error {
+			if err := image.assemble(ctx, cache); err != nil {
+				return fmt.Errorf("assembling the image %s: %w", image.Name, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// Push gives the registry those images that it lacks.
+func Push(ctx context.Context, cache, registry string, images []Image) error {
+	for _, image := range images {
+		if err := image.push(ctx, cache, registry); err != nil {
+			return fmt.Errorf("pushing the image %s: %w", image.Name, err)
+		}
+	}
+	return nil
+}
+
+func (i Image) dir(cache string) string {
+	hash := sha256.New()
+	for _, input := range i.inputs {
+		fmt.Fprintln(hash, input)
+	}
+	fmt.Fprintln(hash, i.config)
+	return filepath.Join(cache, "images", filepath.Base(i.Name)+"-"+hex.EncodeToString(hash.Sum(nil))[:16])
+}
+
+func (i Image) assemble(ctx context.Context, cache string) error {
+	dir := i.dir(cache)
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	slog.Info("assembling", "image", i.Name)
+	partial, err := os.MkdirTemp(mkdir(cache, "images"), "partial-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(partial)
+
+	files, err := os.Create(filepath.Join(partial, "files.tar"))
+	if err != nil {
+		return err
+	}
+	err = i.write(ctx, files)
+	if closeErr := files.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	layer, err := tarball.LayerFromFile(files.Name(), tarball.WithCompressionLevel(1))
+	if err != nil {
+		return err
+	}
+	image, err := mutate.AppendLayers(empty.Image, layer)
+	if err != nil {
+		return err
+	}
+	file, err := image.ConfigFile()
+	if err != nil {
+		return err
+	}
+	file = file.DeepCopy()
+	file.OS, file.Architecture, file.Config = "linux", tools.Architecture, i.config
+	if image, err = mutate.ConfigFile(image, file); err != nil {
+		return err
+	}
+
+	index, err := layout.Write(filepath.Join(partial, "layout"), empty.Index)
+	if err != nil {
+		return err
+	}
+	if err := index.AppendImage(image); err != nil {
+		return err
+	}
+	return os.Rename(filepath.Join(partial, "layout"), dir)
+}
+
+func (i Image) push(ctx context.Context, cache, registry string) error {
+	index, err := layout.ImageIndexFromPath(i.dir(cache))
+	if err != nil {
+		return err
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return err
+	}
+	image, err := index.Image(manifest.Manifests[0].Digest)
+	if err != nil {
+		return err
+	}
+	repository := i.Name
+	if !strings.Contains(repository, "/") {
+		repository = "library/" + repository // Docker Hub's place for official images
+	}
+	ref, err := name.ParseReference(registry+"/"+repository, name.Insecure)
+	if err != nil {
+		return err
+	}
+	if have, err := remote.Head(ref, remote.WithContext(ctx)); err == nil && have.Digest == manifest.Manifests[0].Digest {
+		return nil
+	}
+	return remote.Write(ref, image, remote.WithContext(ctx))
+}
+
+// file is one entry of an image that is made of a few files.
+type file struct {
+	path string
+	mode int64
+	from string // on this machine
+	link string // target, for a symbolic link
+}
+
+// scratch writes the files and nothing else.
+func scratch(files ...file) func(context.Context, io.Writer) error {
+	return func(_ context.Context, to io.Writer) error {
+		archive := tar.NewWriter(to)
+		for _, f := range files {
+			header := &tar.Header{Name: f.path, Mode: f.mode, Typeflag: tar.TypeReg}
+			var content []byte
+			switch {
+			case f.link != "":
+				header.Typeflag, header.Linkname = tar.TypeSymlink, f.link
+			case f.from != "":
+				var err error
+				if content, err = os.ReadFile(f.from); err != nil {
+					return err
+				}
+				header.Size = int64(len(content))
+			default:
+				header.Typeflag = tar.TypeDir
+			}
+			if err := archive.WriteHeader(header); err != nil {
+				return err
+			}
+			if _, err := io.Copy(archive, bytes.NewReader(content)); err != nil {
+				return err
+			}
+		}
+		return archive.Close()
+	}
+}
+
+func mkdir(parts ...string) string {
+	dir := filepath.Join(parts...)
+	os.MkdirAll(dir, 0o755) // whoever writes into it reports the fault
+	return dir
+}

@@ -1,0 +1,54 @@
+package images
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/tools"
+)
+
+// Names of the images that k3s and its add-ons run.
+const (
+	Pause                = "rancher/mirrored-pause:3.6"
+	CoreDNS              = "rancher/mirrored-coredns-coredns:1.13.1"
+	LocalPathProvisioner = "rancher/local-path-provisioner:v0.0.30"
+	Busybox              = "busybox:1.35"
+)
+
+const busybox = "/bin/busybox"
+
+// System are the images of k3s and its add-ons.
+func System(ctx context.Context, binaries tools.Binaries) ([]Image, error) {
+	out, err := exec.CommandContext(ctx, busybox, "--list").Output()
+	if err != nil {
+		return nil, fmt.Errorf("listing busybox's applets: %w", err)
+	}
+	files := []file{{path: "bin/", mode: 0o755}, {path: "tmp/", mode: 0o1777}, {path: "bin/busybox", mode: 0o755, from: busybox}}
+	for _, applet := range strings.Fields(string(out)) {
+		if applet != "busybox" {
+			files = append(files, file{path: "bin/" + applet, mode: 0o777, link: "busybox"})
+		}
+	}
+	return []Image{
+		{
+			Name: Busybox, inputs: []string{string(out)}, write: scratch(files...),
+			config: v1.Config{Cmd: []string{"sh"}, Env: []string{"PATH=/bin"}},
+		},
+		single(Pause, binaries["pause"], "/pause"),
+		single(CoreDNS, binaries["coredns"], "/coredns"),
+		single(LocalPathProvisioner, binaries["local-path-provisioner"], "/usr/bin/local-path-provisioner"),
+	}, nil
+}
+
+// single is an image of one static program.
+func single(name, binary, path string) Image {
+	return Image{
+		Name: name, inputs: []string{binary},
+		write:  scratch(file{path: strings.TrimPrefix(path, "/"), mode: 0o755, from: binary}, file{path: "tmp/", mode: 0o1777}),
+		config: v1.Config{Entrypoint: []string{path}, Env: []string{"PATH=/usr/bin"}},
+	}
+}

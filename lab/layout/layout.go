@@ -1,0 +1,106 @@
+// Package layout derives everything a lab has from the lab's name, so that
+// labs never share anything and a name is all that has to be remembered.
+package layout
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+)
+
+// Root holds one directory for each lab of this machine.
+const Root = "/var/lib/stateful-k3s"
+
+// Interface names have at most 15 bytes (IFNAMSIZ in linux/if.h); "sk3s-" and "-0" take seven.
+var namePattern = regexp.MustCompile(`^[a-z][a-z0-9]{0,7}$`)
+
+// Lab is a lab's identity.
+type Lab struct {
+	Name string
+	// Cache holds what labs share: compiled tools and assembled images.
+	Cache string
+	// Checkout is the repository that the lab is used from.
+	Checkout string
+}
+
+// New names a lab of the checkout. It fails on a name that no interface could carry.
+func New(name, cache, checkout string) (Lab, error) {
+	if !namePattern.MatchString(name) {
+		return Lab{}, fmt.Errorf("%q cannot name a lab: take 1 to 8 lower-case letters and digits that begin with a letter, for example LAB=dev", name)
+	}
+	return Lab{Name: name, Cache: cache, Checkout: checkout}, nil
+}
+
+// DefaultCache is $XDG_CACHE_HOME/stateful-k3s or ~/.cache/stateful-k3s.
+func DefaultCache() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the cache directory: %w", err)
+	}
+	return filepath.Join(dir, "stateful-k3s"), nil
+}
+
+// Dir holds all that the lab keeps: images, volumes, logs and the Pulumi state.
+func (l Lab) Dir(parts ...string) string {
+	return filepath.Join(append([]string{Root, l.Name}, parts...)...)
+}
+
+// CheckoutDir holds what a shell needs to use the lab from this checkout.
+func (l Lab) CheckoutDir(parts ...string) string {
+	return filepath.Join(append([]string{l.Checkout, ".lab", l.Name}, parts...)...)
+}
+
+// ID prefixes whatever the lab has outside its directories: namespaces, interfaces, cgroups.
+func (l Lab) ID() string { return "sk3s-" + l.Name }
+
+// Subnet is one /24 of 198.18.0.0/15, which RFC 2544 sets aside for benchmarks of isolated networks.
+func (l Lab) Subnet() netip.Prefix {
+	h := fnv.New32a()
+	h.Write([]byte(l.Name)) // never fails
+	n := h.Sum32() % 512
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{198, byte(18 + n/256), byte(n % 256), 0}), 24)
+}
+
+func (l Lab) address(host byte) netip.Addr {
+	a := l.Subnet().Addr().As4()
+	a[3] = host
+	return netip.AddrFrom4(a)
+}
+
+// HostAddress is the machine's own address on the lab's bridge.
+func (l Lab) HostAddress() netip.Addr { return l.address(1) }
+
+// Registry is the address of the lab's registry, the same for the machine and its nodes.
+func (l Lab) Registry() string { return l.HostAddress().String() + ":5000" }
+
+// BuildkitSocket is where buildkitd listens.
+func (l Lab) BuildkitSocket() string { return l.Dir("run", "buildkitd.sock") }
+
+// Kubeconfig is the administrator's access to the cluster.
+func (l Lab) Kubeconfig() string { return l.Dir("kubeconfig") }
+
+// Nodes are the lab's machines; the first one runs the control plane.
+func (l Lab) Nodes() []Node { return []Node{{lab: l, index: 0}} }
+
+// Node is one machine of the cluster.
+type Node struct {
+	lab   Lab
+	index int
+}
+
+// Name is the node's name in Kubernetes.
+func (n Node) Name() string { return fmt.Sprintf("%s-%d", n.lab.Name, n.index) }
+
+// ID names the node's network namespace, cgroup and host-side interface.
+func (n Node) ID() string { return fmt.Sprintf("%s-%d", n.lab.ID(), n.index) }
+
+// Address is the node's address on the lab's bridge.
+func (n Node) Address() netip.Addr { return n.lab.address(byte(10 + n.index)) }
+
+// Dir holds what the node keeps, its volumes among it.
+func (n Node) Dir(parts ...string) string {
+	return n.lab.Dir(append([]string{fmt.Sprintf("node-%d", n.index)}, parts...)...)
+}

@@ -1,0 +1,223 @@
+// Command lab runs a real k3s on this machine, from pinned Go modules and Debian
+// packages, and makes Pulumi ready to use it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/cluster"
+	"github.com/stateful-k3s/stateful-k3s/lab/images"
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
+	"github.com/stateful-k3s/stateful-k3s/lab/preflight"
+	"github.com/stateful-k3s/stateful-k3s/lab/stack"
+	"github.com/stateful-k3s/stateful-k3s/lab/tools"
+)
+
+func main() {
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: shorten})))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := command().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		os.Exit(1)
+	}
+}
+
+// shorten leaves of each line what a person at a terminal wants to see.
+func shorten(_ []string, attribute slog.Attr) slog.Attr {
+	switch attribute.Key {
+	case slog.TimeKey:
+		return slog.String(slog.TimeKey, attribute.Value.Time().Format(time.TimeOnly))
+	case slog.LevelKey:
+		return slog.Attr{}
+	}
+	return attribute
+}
+
+func command() *cobra.Command {
+	var name, cache, checkout string
+	root := &cobra.Command{
+		Use: "lab", Short: "A real k3s on this machine",
+		SilenceUsage: true, SilenceErrors: true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&name, "name", "dev", "name of the lab, from which all it has derives")
+	flags.StringVar(&cache, "cache", "", "where compiled tools and images are kept (default ~/.cache/stateful-k3s)")
+	flags.StringVar(&checkout, "checkout", ".", "the repository")
+
+	add := func(use, short string, hidden bool, run func(context.Context, layout.Lab) error) {
+		root.AddCommand(&cobra.Command{
+			Use: use, Short: short, Hidden: hidden, Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				lab, err := find(name, cache, checkout)
+				if err != nil {
+					return err
+				}
+				return run(cmd.Context(), lab)
+			},
+		})
+	}
+	add("up", "Compile what is not cached, and start the lab", false, up)
+	add("down", "Stop the lab; its volumes stay", false, asRoot("stop", cluster.Down))
+	add("status", "Say what runs", false, asRoot("look", look))
+	add("recover", "Clear what a pulumi that died left in the stack", false, stack.Recover)
+
+	// What takes root, so that only this does.
+	add("packages", "", true, func(ctx context.Context, _ layout.Lab) error { return preflight.Install(ctx) })
+	add("assemble", "", true, assembleBase)
+	add("start", "", true, start)
+	add("stop", "", true, cluster.Down)
+	add("look", "", true, look)
+	root.AddCommand(&cobra.Command{
+		Use: cluster.InitCommand, Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return cluster.Init(args[0]) },
+	})
+	return root
+}
+
+func find(name, cache, checkout string) (layout.Lab, error) {
+	if cache == "" {
+		var err error
+		if cache, err = layout.DefaultCache(); err != nil {
+			return layout.Lab{}, err
+		}
+	}
+	checkout, err := filepath.Abs(checkout)
+	if err != nil {
+		return layout.Lab{}, err
+	}
+	return layout.New(name, cache, checkout)
+}
+
+func modules(lab layout.Lab) string { return filepath.Join(lab.Checkout, "lab", "tools") }
+
+func up(ctx context.Context, lab layout.Lab) error {
+	_, missing, err := tools.Cached(lab.Cache, modules(lab))
+	if err != nil {
+		return err
+	}
+	need := preflight.Need{Compile: len(missing) > 0, Cache: lab.Cache, State: layout.Root}
+	if err := preflight.Check(ctx, need); err != nil {
+		return fmt.Errorf("this machine is not ready for a lab:\n%w", err)
+	}
+	if len(preflight.Lacking()) > 0 {
+		if err := asRoot("packages", func(ctx context.Context, _ layout.Lab) error { return preflight.Install(ctx) })(ctx, lab); err != nil {
+			return err
+		}
+	}
+	var binaries tools.Binaries
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		binaries, err = tools.Build(groupCtx, lab.Cache, modules(lab))
+		return err
+	})
+	group.Go(func() error { return asRoot("assemble", assembleBase)(groupCtx, lab) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := asRoot("start", start)(ctx, lab); err != nil {
+		return err
+	}
+	env, err := stack.Prepare(ctx, lab, binaries)
+	if err != nil {
+		return err
+	}
+	slog.Info("the lab is up", "name", lab.Name, "shell", ". "+env)
+	return nil
+}
+
+func assembleBase(ctx context.Context, lab layout.Lab) error {
+	base, err := images.Base(ctx)
+	if err != nil {
+		return err
+	}
+	return images.Assemble(ctx, lab.Cache, base)
+}
+
+func start(ctx context.Context, lab layout.Lab) error {
+	binaries, missing, err := tools.Cached(lab.Cache, modules(lab))
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%s is not compiled: run make lab-up", missing[0].Name)
+	}
+	base, err := images.Base(ctx)
+	if err != nil {
+		return err
+	}
+	system, err := images.System(ctx, binaries)
+	if err != nil {
+		return err
+	}
+	if err := images.Assemble(ctx, lab.Cache, system); err != nil {
+		return err
+	}
+	k3s, err := tools.ModuleDir(ctx, filepath.Join(modules(lab), "k3s"), "github.com/k3s-io/k3s")
+	if err != nil {
+		return err
+	}
+	return cluster.Up(ctx, cluster.Config{
+		Lab: lab, Binaries: binaries, System: system, Base: base,
+		Manifests: filepath.Join(k3s, "manifests"), Owner: owner(),
+	})
+}
+
+func look(_ context.Context, lab layout.Lab) error {
+	var down error
+	for _, status := range cluster.Look(lab) {
+		if status.PID == 0 {
+			fmt.Printf("%-12s not running\n", status.Name)
+			down = errors.New("not everything runs: make lab-up LAB=" + lab.Name)
+		} else {
+			fmt.Printf("%-12s running as process %d\n", status.Name, status.PID)
+		}
+	}
+	return down
+}
+
+// asRoot runs a step here if this is root, else the command of that name with sudo.
+func asRoot(command string, step func(context.Context, layout.Lab) error) func(context.Context, layout.Lab) error {
+	if os.Geteuid() == 0 {
+		return step
+	}
+	return func(ctx context.Context, lab layout.Lab) error {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		cmd := exec.CommandContext(ctx, "sudo", "--preserve-env=PATH,HOME", self, command, "--name", lab.Name, "--cache", lab.Cache, "--checkout", lab.Checkout)
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("sudo lab %s: %w", command, err)
+		}
+		return nil
+	}
+}
+
+// owner is who called, also through sudo.
+func owner() cluster.Owner {
+	owner := cluster.Owner{UID: os.Getuid(), GID: os.Getgid()}
+	if uid, err := strconv.Atoi(os.Getenv("SUDO_UID")); err == nil {
+		owner.UID = uid
+	}
+	if gid, err := strconv.Atoi(os.Getenv("SUDO_GID")); err == nil {
+		owner.GID = gid
+	}
+	return owner
+}

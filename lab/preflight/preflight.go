@@ -1,0 +1,187 @@
+// Package preflight finds out what this machine lacks for a lab, all of it at once.
+package preflight
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Packages are what a lab needs from Debian or Ubuntu, with a file that each brings.
+var packages = []struct{ name, file string }{
+	{"gcc", "/usr/bin/gcc"},
+	{"libc6-dev", "/usr/include/stdio.h"},
+	{"libseccomp-dev", "/usr/include/seccomp.h"},
+	{"pkg-config", "/usr/bin/pkg-config"},
+	{"ca-certificates", "/etc/ssl/certs/ca-certificates.crt"},
+	{"iproute2", "/sbin/ip"},
+	{"iptables", "/usr/sbin/iptables"},
+	{"ipset", "/usr/sbin/ipset"},
+	{"conntrack", "/usr/sbin/conntrack"},
+	{"util-linux", "/usr/bin/nsenter"},
+	{"mount", "/bin/mount"},
+	{"containernetworking-plugins", "/usr/lib/cni/bridge"},
+	{"busybox-static", "/bin/busybox"},
+	{"mmdebstrap", "/usr/bin/mmdebstrap"},
+	{"debian-archive-keyring", "/usr/share/keyrings/debian-archive-keyring.gpg"},
+}
+
+// Need is how much of the machine is going to be used.
+type Need struct {
+	// Compile says that tools have to be compiled.
+	Compile bool
+	// Cache and State are where compiled tools and the lab's own files go.
+	Cache, State string
+}
+
+const gigabyte = 1 << 30
+
+// Check returns one error that lists all that is missing, each with what to do about it.
+func Check(ctx context.Context, need Need) error {
+	var missing []error
+	add := func(format string, args ...any) { missing = append(missing, fmt.Errorf(format, args...)) }
+
+	if runtime.GOOS != "linux" {
+		add("a lab runs on Linux, and this is %s: use a Linux machine or virtual machine, or set KUBECONFIG to a cluster of your own", runtime.GOOS)
+		return errors.Join(missing...)
+	}
+	if os.Geteuid() != 0 {
+		if _, err := exec.LookPath("sudo"); err != nil {
+			add("a lab makes namespaces and mounts, which takes root: run it as root, or install sudo")
+		}
+	}
+	if lacking := Lacking(); len(lacking) > 0 && !hasApt() {
+		add("packages are missing (Debian's names): install what they are called here: %s", strings.Join(lacking, " "))
+	}
+	for _, file := range []struct{ path, word, module string }{
+		{"/proc/filesystems", "overlay", "overlay"},
+		{"/proc/sys/net/bridge/bridge-nf-call-iptables", "", "br_netfilter"},
+		{"/proc/self/ns/cgroup", "", ""},
+	} {
+		if hasFeature(file.path, file.word) {
+			continue
+		}
+		if file.module == "" {
+			add("the kernel has no cgroup namespaces (%s): use one from 4.6 on", file.path)
+		} else if exec.CommandContext(ctx, "modprobe", file.module).Run() != nil || !hasFeature(file.path, file.word) {
+			add("the kernel lacks %[1]s: modprobe %[1]s", file.module)
+		}
+	}
+	for _, controller := range []string{"cpu", "cpuset", "memory", "pids"} {
+		if !hasController(controller) {
+			add("the kernel's cgroup controller %q is off: boot with cgroup_enable=%s", controller, controller)
+		}
+	}
+	disk := map[string]uint64{need.State: 5}
+	if need.Compile {
+		disk[goCache(ctx)] += 32
+		disk[need.Cache] += 2
+	}
+	for dir, gigabytes := range disk {
+		if free := freeBytes(dir); free < gigabytes*gigabyte {
+			add("%s has %d GB free, and %d GB are needed: free some, or put it on another disk", dir, free/gigabyte, gigabytes)
+		}
+	}
+	return errors.Join(missing...)
+}
+
+// Lacking lists the packages that are not installed.
+func Lacking() []string {
+	var names []string
+	for _, p := range packages {
+		if _, err := os.Stat(p.file); err != nil {
+			names = append(names, p.name)
+		}
+	}
+	return names
+}
+
+// Install installs what is lacking on Debian and Ubuntu; it needs root.
+func Install(ctx context.Context) error {
+	names := Lacking()
+	if len(names) == 0 {
+		return nil
+	}
+	slog.Info("installing packages", "names", strings.Join(names, " "))
+	for _, args := range [][]string{
+		{"apt-get", "update", "--quiet=2"},
+		append([]string{"apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends"}, names...),
+	} {
+		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	if still := Lacking(); len(still) > 0 {
+		return fmt.Errorf("apt-get installed %s, and their files are still not where Debian puts them", strings.Join(still, " "))
+	}
+	return nil
+}
+
+func hasApt() bool {
+	_, err := exec.LookPath("apt-get")
+	return err == nil
+}
+
+func hasFeature(path, word string) bool {
+	if word == "" {
+		_, err := os.Stat(path)
+		return err == nil
+	}
+	content, _ := os.ReadFile(path)
+	for _, field := range strings.Fields(string(content)) {
+		if field == word {
+			return true
+		}
+	}
+	return false
+}
+
+func hasController(name string) bool {
+	if hasFeature("/sys/fs/cgroup/cgroup.controllers", name) {
+		return true
+	}
+	groups, _ := os.ReadFile("/proc/self/cgroup")
+	for _, line := range strings.Split(string(groups), "\n") {
+		if parts := strings.SplitN(line, ":", 3); len(parts) == 3 {
+			for _, controller := range strings.Split(parts[1], ",") {
+				if controller == name {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func goCache(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "go", "env", "GOCACHE").Output()
+	if err != nil {
+		return os.TempDir()
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// freeBytes looks at the closest parent that exists.
+func freeBytes(dir string) uint64 {
+	for {
+		var stat unix.Statfs_t
+		if err := unix.Statfs(dir, &stat); err == nil {
+			return stat.Bavail * uint64(stat.Bsize)
+		}
+		if parent := filepath.Dir(dir); parent != dir {
+			dir = parent
+			continue
+		}
+		return 0
+	}
+}
