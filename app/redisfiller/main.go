@@ -11,6 +11,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"os"
 
 	"github.com/redis/go-redis/v9/logging"
@@ -25,8 +26,10 @@ func main() {
 
 func run(ctx context.Context) error {
 	logging.Disable() // every error comes back to drive, which logs it
-	s := newStore(cmp.Or(os.Getenv("REDIS_ADDR"), "localhost:6379"), os.Getenv("REDIS_PASSWORD_FILE"))
+	addr := cmp.Or(os.Getenv("REDIS_ADDR"), "localhost:6379")
+	s := newStore(addr, os.Getenv("REDIS_PASSWORD_FILE"))
 	defer s.client.Close()
+	slog.Info("started", "redis", addr)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {

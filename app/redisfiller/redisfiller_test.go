@@ -94,15 +94,17 @@ func TestWaitsWhileRedisLoadsItsData(t *testing.T) {
 	server.start()
 	server.set(train{20, left})
 	pipe := server.client.Pipeline()
-	for i := range 10_000 {
+	for i := range 20_000 {
 		pipe.Set(t.Context(), fmt.Sprint("ballast", i), i, 0)
 	}
 	_, err := pipe.Exec(t.Context())
 	require.NoError(t, err)
 	server.kill()
 
-	// Microseconds for each of the 10,000 keys; Redis answers every 1024 keys while it loads.
-	server.start("--key-load-delay", "200")
+	// Microseconds for each of the 20,000 keys; Redis answers every 1024 keys while it loads.
+	server.start("--key-load-delay", "300")
+	_, _, err = store{server.client}.load(t.Context())
+	assert.True(t, redis.IsLoadingError(err), "a train that is not loaded yet is not missing: %v", err)
 	f := startFiller(t, server)
 	f.waitFor("the train waits.*still loading")
 	f.waitForTrains(2)
@@ -128,7 +130,7 @@ func TestSaysThatThePasswordFileIsMissing(t *testing.T) {
 	server.start()
 	require.NoError(t, os.Remove(server.passwordFile))
 	f := startFiller(t, server)
-	f.waitFor("the train waits.*REDIS_PASSWORD_FILE.*no such file")
+	f.waitFor("the train waits.*the password cannot be read.*no such file")
 }
 
 func TestKeepsWhatIsNoTrainUntilItIsCorrected(t *testing.T) {
@@ -185,7 +187,7 @@ func newRedis(t *testing.T) *redisServer {
 	dir := t.TempDir()
 	r := &redisServer{t: t, dir: dir, port: freePort(t), passwordFile: filepath.Join(dir, "password")}
 	r.writePassword(password + "\n")
-	r.client = redis.NewClient(&redis.Options{Addr: "localhost:" + r.port, Password: password})
+	r.client = redis.NewClient(&redis.Options{Addr: "localhost:" + r.port, Password: password, MaxRetries: -1})
 	t.Cleanup(func() { r.client.Close() })
 	return r
 }

@@ -1,0 +1,210 @@
+// Package e2e looks at the running stack from outside: its tests use a lab as a person would, with make, pulumi and a
+// Kubernetes client, and stop, delete and kill what is in it.
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+const (
+	namespace   = "exercises"
+	statefulSet = "redis-stset"
+	podSelector = "app=redisapp"
+
+	// patience is the longest that anything in the cluster may take. Kubernetes waits up to 5 minutes before it
+	// restarts a container that has died often.
+	patience = 8 * time.Minute
+	poll     = 200 * time.Millisecond
+)
+
+var redisPods = []string{statefulSet + "-0", statefulSet + "-1"}
+
+// cluster is a lab's Kubernetes.
+type cluster struct {
+	*kubernetes.Clientset
+	t *testing.T
+}
+
+// newCluster waits until the Redis pods are ready. It fails the test at once outside of a lab's environment.
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	for _, variable := range []string{"STATEFUL_K3S_LAB", "KUBECONFIG", "PULUMI_STACK", "PULUMI_BACKEND_URL"} {
+		if os.Getenv(variable) == "" {
+			t.Fatalf("%s is not set: run `make test`, or `. .lab/env` first", variable)
+		}
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
+	require.NoError(t, err, "read KUBECONFIG")
+	client, err := kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+	c := &cluster{client, t}
+	c.waitUntilReady()
+	return c
+}
+
+// eventually repeats an attempt until it returns no error.
+func eventually(t *testing.T, attempt func() error) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(poll) {
+		if err = attempt(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("still after %s: %v", patience, err)
+}
+
+func (c *cluster) waitUntilReady() {
+	c.t.Helper()
+	eventually(c.t, func() error {
+		for _, name := range redisPods {
+			pod, err := c.CoreV1().Pods(namespace).Get(c.t.Context(), name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			if !isReady(pod) {
+				return fmt.Errorf("pod %s is not ready: %v", name, pod.Status.Conditions)
+			}
+		}
+		return nil
+	})
+}
+
+func (c *cluster) pod(name string) *corev1.Pod {
+	c.t.Helper()
+	pod, err := c.CoreV1().Pods(namespace).Get(c.t.Context(), name, metav1.GetOptions{})
+	require.NoError(c.t, err)
+	return pod
+}
+
+func (c *cluster) podIPs() []string {
+	c.t.Helper()
+	var ips []string
+	for _, name := range redisPods {
+		ips = append(ips, c.pod(name).Status.PodIP)
+	}
+	return ips
+}
+
+// deletePod returns when the pod is gone.
+func (c *cluster) deletePod(name string) {
+	c.t.Helper()
+	uid := c.pod(name).UID
+	require.NoError(c.t, c.CoreV1().Pods(namespace).Delete(c.t.Context(), name, metav1.DeleteOptions{}))
+	eventually(c.t, func() error {
+		pod, err := c.CoreV1().Pods(namespace).Get(c.t.Context(), name, metav1.GetOptions{})
+		if err == nil && pod.UID == uid {
+			return fmt.Errorf("pod %s is still there", name)
+		}
+		return nil
+	})
+}
+
+// deleteStatefulSet returns when its pods are gone too.
+func (c *cluster) deleteStatefulSet() {
+	c.t.Helper()
+	foreground := metav1.DeletePropagationForeground
+	require.NoError(c.t, c.AppsV1().StatefulSets(namespace).Delete(c.t.Context(), statefulSet,
+		metav1.DeleteOptions{PropagationPolicy: &foreground}))
+	eventually(c.t, func() error {
+		pods, err := c.CoreV1().Pods(namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: podSelector})
+		if err == nil && len(pods.Items) > 0 {
+			err = fmt.Errorf("%d pods are still there", len(pods.Items))
+		}
+		return err
+	})
+}
+
+func (c *cluster) podUIDs() []types.UID {
+	c.t.Helper()
+	var uids []types.UID
+	for _, name := range redisPods {
+		uids = append(uids, c.pod(name).UID)
+	}
+	return uids
+}
+
+// watchReady watches the pods. The function that it returns ends that, and tells the smallest number of pods that
+// were ready at any time.
+func (c *cluster) watchReady() (fewest func() int) {
+	c.t.Helper()
+	pods, err := c.CoreV1().Pods(namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: podSelector})
+	require.NoError(c.t, err)
+	ready := map[string]bool{}
+	for _, pod := range pods.Items {
+		ready[pod.Name] = isReady(&pod)
+	}
+	least := countTrue(ready)
+	watcher, err := c.CoreV1().Pods(namespace).Watch(c.t.Context(),
+		metav1.ListOptions{LabelSelector: podSelector, ResourceVersion: pods.ResourceVersion})
+	require.NoError(c.t, err)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for change := range watcher.ResultChan() {
+			if pod, ok := change.Object.(*corev1.Pod); ok {
+				ready[pod.Name] = change.Type != watch.Deleted && isReady(pod)
+				least = min(least, countTrue(ready))
+			}
+		}
+	}()
+	return func() int {
+		watcher.Stop()
+		<-done
+		return least
+	}
+}
+
+func countTrue(all map[string]bool) (n int) {
+	for _, is := range all {
+		if is {
+			n++
+		}
+	}
+	return n
+}
+
+// claims are the UIDs of the claims by their names.
+func (c *cluster) claims() map[string]types.UID {
+	c.t.Helper()
+	list, err := c.CoreV1().PersistentVolumeClaims(namespace).List(c.t.Context(), metav1.ListOptions{})
+	require.NoError(c.t, err)
+	claims := map[string]types.UID{}
+	for _, claim := range list.Items {
+		claims[claim.Name] = claim.UID
+	}
+	return claims
+}
+
+// fillerImages are the images that the pods run redisfiller from, each once.
+func (c *cluster) fillerImages() []string {
+	c.t.Helper()
+	var images []string
+	for _, name := range redisPods {
+		for _, container := range c.pod(name).Spec.Containers {
+			if container.Name == "redisfiller" {
+				images = append(images, container.Image)
+			}
+		}
+	}
+	slices.Sort(images)
+	return slices.Compact(images)
+}
+
+func isReady(pod *corev1.Pod) bool {
+	return pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}

@@ -1,0 +1,56 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/stretchr/testify/require"
+)
+
+// kill ends a process of a pod with SIGKILL. From inside the pod that is not possible, for a container's first process
+// ignores it; but a lab's nodes share the process table of this machine.
+func (c *cluster) kill(pod, program string) {
+	c.t.Helper()
+	// In the name of a control group systemd's driver writes the UID with underscores.
+	uid := string(c.pod(pod).UID)
+	processes := findProcesses(func(dir string) bool {
+		group := strings.ReplaceAll(read(dir, "cgroup"), "_", "-")
+		return strings.TrimSpace(read(dir, "comm")) == program && strings.Contains(group, uid)
+	})
+	require.Len(c.t, processes, 1, "processes called %s in pod %s; do the tests run on the lab's machine, as root?", program, pod)
+	require.NoError(c.t, syscall.Kill(processes[0], syscall.SIGKILL))
+}
+
+// killSession ends all processes of a session, plugins with process groups of their own included.
+func killSession(leader int) {
+	for _, process := range findProcesses(func(dir string) bool {
+		// After the name in parentheses: state, parent, process group, session (man 5 proc_pid_stat).
+		stat := read(dir, "stat")
+		fields := strings.Fields(stat[strings.LastIndex(stat, ")")+1:])
+		return len(fields) > 3 && fields[3] == strconv.Itoa(leader)
+	}) {
+		_ = syscall.Kill(process, syscall.SIGKILL) // it may have ended by itself
+	}
+}
+
+// findProcesses returns the processes whose folder in /proc satisfies a condition.
+func findProcesses(condition func(dir string) bool) []int {
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	var found []int
+	for _, dir := range dirs {
+		if condition(dir) {
+			process, _ := strconv.Atoi(filepath.Base(dir))
+			found = append(found, process)
+		}
+	}
+	return found
+}
+
+// read is the content of a file, or "" if its process has ended.
+func read(dir, name string) string {
+	content, _ := os.ReadFile(filepath.Join(dir, name))
+	return string(content)
+}

@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// steps are what a train takes to show that it goes on: those of two seconds.
+const steps = 10
+
+// ride follows the trains of all Redis pods, whatever happens to the pods.
+type ride struct {
+	t *testing.T
+
+	mu    sync.Mutex
+	walks map[string][]event
+}
+
+// board returns when every train has been seen.
+func (c *cluster) board() *ride {
+	c.t.Helper()
+	r := &ride{t: c.t, walks: map[string][]event{}}
+	ctx, stop := context.WithCancel(c.t.Context())
+	var followers sync.WaitGroup
+	for _, pod := range redisPods {
+		followers.Go(func() { r.follow(ctx, c, pod) })
+	}
+	c.t.Cleanup(func() {
+		stop()
+		followers.Wait()
+	})
+	r.goesOn()
+	return r
+}
+
+// goesOn waits until every train has taken some steps from now on, and checks all that it did since it was boarded.
+func (r *ride) goesOn() {
+	r.t.Helper()
+	since := time.Now()
+	for _, pod := range redisPods {
+		eventually(r.t, func() error {
+			seen := 0
+			for _, e := range r.walk(pod) {
+				if e.train && e.time.After(since) {
+					seen++
+				}
+			}
+			if seen < steps {
+				return fmt.Errorf("the train of %s took %d steps since %s", pod, seen, since)
+			}
+			return nil
+		})
+		require.NoError(r.t, checkWalk(r.walk(pod)), "the train of %s", pod)
+	}
+}
+
+// follow records the log of a pod's redisfiller, and of those that replace it, until ctx ends.
+func (r *ride) follow(ctx context.Context, c *cluster, pod string) {
+	last := time.Now()
+	for ; ctx.Err() == nil; time.Sleep(poll) {
+		stream, err := c.CoreV1().Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{
+			Container: "redisfiller", Follow: true, SinceTime: &metav1.Time{Time: last},
+		}).Stream(ctx)
+		if err != nil {
+			continue // there is no such container at the moment
+		}
+		seen := last // the API takes whole seconds only
+		for lines := bufio.NewScanner(stream); lines.Scan(); {
+			e, err := parseEvent(lines.Text())
+			if err == nil && e.time.After(seen) {
+				r.record(pod, e)
+				last = e.time
+			}
+		}
+		stream.Close()
+	}
+}
+
+func (r *ride) record(pod string, e event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.walks[pod] = append(r.walks[pod], e)
+}
+
+func (r *ride) walk(pod string) []event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.walks[pod][:len(r.walks[pod]):len(r.walks[pod])]
+}

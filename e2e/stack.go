@@ -1,0 +1,131 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// checkout is the repository.
+const checkout = ".."
+
+// makeUp brings the stack up as a person does who has just opened a shell.
+func makeUp(t *testing.T) {
+	t.Helper()
+	run(t, makeUpCommand())
+}
+
+func makeUpCommand() *exec.Cmd {
+	cmd := command(checkout, "make", "up", "LAB="+os.Getenv("STATEFUL_K3S_LAB"))
+	// With a KUBECONFIG, make up takes the cluster for the user's own.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KUBECONFIG=") })
+	return cmd
+}
+
+// pulumi runs a command of pulumi in a checkout and returns what it wrote to standard output.
+func pulumi(t *testing.T, dir, verb string, args ...string) string {
+	t.Helper()
+	return run(t, command(dir, "pulumi", append([]string{verb, "--non-interactive"}, args...)...))
+}
+
+func pulumiUp(t *testing.T, dir string) {
+	t.Helper()
+	pulumi(t, dir, "up", "--yes", "--skip-preview")
+}
+
+func pulumiDestroy(t *testing.T) {
+	t.Helper()
+	pulumi(t, checkout, "destroy", "--yes", "--skip-preview")
+}
+
+// plan is the number of resources by what the next up would do to them.
+func plan(t *testing.T, env ...string) map[string]int {
+	t.Helper()
+	cmd := command(checkout, "pulumi", "preview", "--non-interactive", "--json")
+	cmd.Env = append(os.Environ(), env...)
+	var preview struct{ ChangeSummary map[string]int }
+	require.NoError(t, json.Unmarshal([]byte(run(t, cmd)), &preview))
+	return preview.ChangeSummary
+}
+
+// imageRef is the repo:tag@digest of an app's image.
+func imageRef(t *testing.T, app string) string {
+	t.Helper()
+	var images map[string]string
+	require.NoError(t, json.Unmarshal([]byte(pulumi(t, checkout, "stack", "output", "images", "--json")), &images))
+	return images[app]
+}
+
+// startAndKill starts a command and kills it with all that it started, as soon as reached returns true.
+func startAndKill(t *testing.T, cmd *exec.Cmd, reached func() bool) {
+	t.Helper()
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	require.NoError(t, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	eventually(t, func() error {
+		if reached() {
+			return nil
+		}
+		select {
+		case err := <-ended:
+			t.Fatalf("%s ended too early: %v\n%s", cmd, err, output.String())
+		default:
+		}
+		return fmt.Errorf("%s did not come to where it was to be killed", cmd)
+	})
+	killSession(cmd.Process.Pid)
+	require.Error(t, <-ended, "%s was done before it could be killed", cmd)
+}
+
+// copyCheckout copies what git would: tracked and new files.
+func copyCheckout(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	list := run(t, command(checkout, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"))
+	for name := range strings.SplitSeq(strings.TrimSuffix(list, "\x00"), "\x00") {
+		content, err := os.ReadFile(filepath.Join(checkout, name))
+		require.NoError(t, err)
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o644))
+	}
+	return dir
+}
+
+// edit replaces a text that stands once in a file.
+func edit(t *testing.T, path, before, after string) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, 1, strings.Count(string(content), before), "%q in %s", before, path)
+	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(content), before, after, 1)), 0o644))
+}
+
+func command(dir, name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	return cmd
+}
+
+// run returns what a command wrote to standard output. If it fails, so does the test, and shows all of its output.
+func run(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout = &stdout
+	cmd.Stderr = &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s%s", cmd, err, stdout.String(), stderr.String())
+	}
+	return stdout.String()
+}

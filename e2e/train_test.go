@@ -1,0 +1,107 @@
+package e2e
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestTrainGoesOnAfterPodWasDeleted(t *testing.T) {
+	c := newCluster(t)
+	ride := c.board()
+	c.deletePod(redisPods[0])
+	ride.goesOn()
+}
+
+func TestTrainGoesOnAfterRedisWasKilled(t *testing.T) {
+	c := newCluster(t)
+	ride := c.board()
+	c.kill(redisPods[0], "redis-server")
+	ride.goesOn()
+}
+
+func TestTrainGoesOnAfterStatefulSetWasDeleted(t *testing.T) {
+	c := newCluster(t)
+	ride := c.board()
+	c.deleteStatefulSet()
+	makeUp(t)
+	ride.goesOn()
+}
+
+func TestTrainGoesOnAfterDestroyAndUp(t *testing.T) {
+	c := newCluster(t)
+	ride := c.board()
+	claims := c.claims()
+	pulumiDestroy(t)
+
+	_, err := c.AppsV1().StatefulSets(namespace).Get(t.Context(), statefulSet, metav1.GetOptions{})
+	assert.True(t, apierrors.IsNotFound(err), "the StatefulSet after destroy: %v", err)
+	_, err = c.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
+	assert.NoError(t, err, "destroy keeps the namespace")
+	assert.Equal(t, claims, c.claims(), "destroy keeps the claims")
+
+	makeUp(t)
+	assert.Equal(t, claims, c.claims(), "up takes up the same claims")
+	ride.goesOn()
+}
+
+func TestTrainGoesOnAfterUpWasKilled(t *testing.T) {
+	for what, exists := range map[string]func(*cluster) error{
+		"the password": func(c *cluster) error {
+			_, err := c.CoreV1().Secrets(namespace).Get(c.t.Context(), "redis", metav1.GetOptions{})
+			return err
+		},
+		"the StatefulSet": func(c *cluster) error {
+			_, err := c.AppsV1().StatefulSets(namespace).Get(c.t.Context(), statefulSet, metav1.GetOptions{})
+			return err
+		},
+	} {
+		t.Run("as it had made "+what, func(t *testing.T) {
+			c := newCluster(t)
+			ride := c.board()
+			pulumiDestroy(t)
+			startAndKill(t, makeUpCommand(), func() bool { return exists(c) == nil })
+			makeUp(t)
+			ride.goesOn()
+		})
+	}
+}
+
+// TRAIN_KILLS is the number of kills, 20 by default; TRAIN_SEED repeats a sequence.
+func TestTrainGoesOnAfterRandomKills(t *testing.T) {
+	c := newCluster(t)
+	seed := number(t, "TRAIN_SEED", rand.Uint64())
+	t.Logf("TRAIN_SEED=%d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	kills := map[string]func(pod string){
+		"delete pod":       c.deletePod,
+		"kill redis":       func(pod string) { c.kill(pod, "redis-server") },
+		"kill redisfiller": func(pod string) { c.kill(pod, "redisfiller") },
+	}
+	names := []string{"delete pod", "kill redis", "kill redisfiller"}
+
+	ride := c.board()
+	for i := range number(t, "TRAIN_KILLS", 20) {
+		name, pod := names[random.IntN(len(names))], redisPods[random.IntN(len(redisPods))]
+		t.Logf("%d: %s %s", i+1, name, pod)
+		kills[name](pod)
+		ride.goesOn()
+	}
+}
+
+func number(t *testing.T, variable string, byDefault uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return byDefault
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	require.NoError(t, err, variable)
+	return n
+}
