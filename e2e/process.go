@@ -24,15 +24,21 @@ func (c *cluster) kill(pod, program string) {
 	require.NoError(c.t, syscall.Kill(processes[0], syscall.SIGKILL))
 }
 
-// killSession ends all processes of a session, plugins with process groups of their own included.
+// killSession ends all processes of a session, also those with a process group of their own, as Pulumi's plugins have.
 func killSession(leader int) {
-	for _, process := range findProcesses(func(dir string) bool {
-		// After the name in parentheses: state, parent, process group, session (man 5 proc_pid_stat).
-		stat := read(dir, "stat")
-		fields := strings.Fields(stat[strings.LastIndex(stat, ")")+1:])
-		return len(fields) > 3 && fields[3] == strconv.Itoa(leader)
-	}) {
-		_ = syscall.Kill(process, syscall.SIGKILL) // it may have ended by itself
+	for {
+		processes := findProcesses(func(dir string) bool {
+			// After the name in parentheses: state, parent, process group, session (man 5 proc_pid_stat).
+			stat := read(dir, "stat")
+			fields := strings.Fields(stat[strings.LastIndex(stat, ")")+1:])
+			return len(fields) > 3 && fields[0] != "Z" && fields[3] == strconv.Itoa(leader)
+		})
+		if len(processes) == 0 {
+			return
+		}
+		for _, process := range processes {
+			_ = syscall.Kill(process, syscall.SIGKILL) // it may have ended by itself
+		}
 	}
 }
 
