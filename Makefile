@@ -19,9 +19,8 @@ destroy: $(env)
 	$(in_lab) pulumi destroy --stack $(LAB) --yes --skip-preview
 
 purge: $(env)
-	@printf 'This deletes the namespaces of the stack $(LAB) with all their volumes. Type $(LAB) to go on: '; read answer; [ "$$answer" = $(LAB) ]
-	$(MAKE) destroy
-	$(in_lab) kubectl delete namespaces --selector stateful-k3s/stack=$(LAB)
+	$(lab) recover
+	$(in_lab) $(lab) purge
 
 lab-up: .lab/lab
 	$(lab) up

@@ -78,6 +78,12 @@ func command() *cobra.Command {
 	add("status", "Say what runs", false, asRoot("look", look))
 	add("recover", "Clear what a pulumi that died left in the stack", false, recoverStack)
 
+	add("purge", "Destroy the stack and delete its namespaces with all volumes", false, func(ctx context.Context, lab layout.Lab) error {
+		return stack.Purge(ctx, func(namespaces []string) bool {
+			return confirm(strings.Join(namespaces, " and ")+" with all volumes in them", lab.Name)
+		})
+	})
+
 	var yes bool
 	remove := &cobra.Command{
 		Use: "delete", Short: "Stop the lab and delete all it has: volumes, images and state", Args: cobra.NoArgs,
@@ -86,7 +92,7 @@ func command() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if !yes && !confirm(lab.Name) {
+			if !yes && !confirm("the lab "+lab.Name+" with all its volumes", lab.Name) {
 				return errors.New("nothing was deleted")
 			}
 			return asRoot("erase", erase)(cmd.Context(), lab)
@@ -274,10 +280,10 @@ func look(_ context.Context, lab layout.Lab) error {
 	return down
 }
 
-func confirm(name string) bool {
-	fmt.Printf("This deletes the lab %[1]s with all its volumes. Type %[1]s to go on: ", name)
+func confirm(what, word string) bool {
+	fmt.Printf("This deletes %s. Type %s to go on: ", what, word)
 	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n')
-	return strings.TrimSpace(answer) == name
+	return strings.TrimSpace(answer) == word
 }
 
 func erase(ctx context.Context, lab layout.Lab) error {
