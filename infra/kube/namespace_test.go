@@ -19,13 +19,17 @@ import (
 const registryPassword = "push-and-pull"
 
 func exercises(ctx *pulumi.Context) error {
-	_, err := kube.NewNamespace(ctx, "exercises", kube.NamespaceArgs{
+	_, err := exercisesNamespace(ctx)
+	return err
+}
+
+func exercisesNamespace(ctx *pulumi.Context) (*kube.Namespace, error) {
+	return kube.NewNamespace(ctx, "exercises", kube.NamespaceArgs{
 		Name: "alice-exercises",
 		Login: &kube.RegistryLogin{
 			Server: "registry.example.com", Username: "alice", Password: pulumi.String(registryPassword),
 		},
 	})
-	return err
 }
 
 // meta is what every object in the namespace alice-exercises has.
@@ -113,9 +117,9 @@ func TestNamespaceHoldsTheRegistryLogin(t *testing.T) {
 	recording.RequireSecret(t, registryPassword)
 }
 
-func TestNamespacePartsComeInOrder(t *testing.T) {
+func TestWhatIsInANamespaceWaitsForAllOfIt(t *testing.T) {
 	recording := recorder.Run(t, func(ctx *pulumi.Context) error {
-		namespace, err := kube.NewNamespace(ctx, "exercises", kube.NamespaceArgs{Name: "exercises"})
+		namespace, err := exercisesNamespace(ctx)
 		if err != nil {
 			return err
 		}
@@ -127,6 +131,8 @@ func TestNamespacePartsComeInOrder(t *testing.T) {
 			recording.Get(t, "kubernetes:networking.k8s.io/v1:NetworkPolicy", policy).DependsOn())
 	}
 	require.Equal(t, []string{"exercises", "exercises-default-deny", "exercises-dns"},
+		recording.Get(t, "kubernetes:core/v1:Secret", "exercises-registry").DependsOn())
+	require.Equal(t, []string{"exercises", "exercises-default-deny", "exercises-dns", "exercises-registry"},
 		recording.Get(t, "kubernetes:core/v1:Secret", "inside").DependsOn())
 }
 

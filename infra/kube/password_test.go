@@ -41,13 +41,13 @@ func TestGeneratedPasswordIsKeptUntilTheVersionChanges(t *testing.T) {
 
 // The engine answers with the value that it kept, not with the new one of this run.
 func TestGeneratedPasswordIsTheOneInTheState(t *testing.T) {
-	recording := recorder.Run(t, passwordSecret(kube.PasswordArgs{Version: "1"}),
+	recording := recorder.Run(t, show(kube.PasswordArgs{Version: "1"}),
 		recorder.Outputs(stashType, resource.PropertyMap{"output": resource.NewProperty("kept")}))
 	recording.RequireSecret(t, "kept")
 }
 
 func TestGivenPasswordNeedsNoStash(t *testing.T) {
-	recording := recorder.Run(t, passwordSecret(kube.PasswordArgs{Override: pulumi.String("given"), Version: "1"}))
+	recording := recorder.Run(t, show(kube.PasswordArgs{Override: pulumi.String("given"), Version: "1"}))
 	require.NotContains(t, recording.Names(), "password "+stashType)
 	recording.RequireSecret(t, "given")
 }
@@ -56,7 +56,7 @@ func TestPasswordErrors(t *testing.T) {
 	_, err := recorder.Try(t, generate, recorder.Failing("password"))
 	require.ErrorContains(t, err, "declaring password password: ")
 
-	_, err = recorder.Try(t, passwordSecret(kube.PasswordArgs{Version: "1"}),
+	_, err = recorder.Try(t, show(kube.PasswordArgs{Version: "1"}),
 		recorder.Outputs(stashType, resource.PropertyMap{"output": resource.NewProperty(1.0)}))
 	require.ErrorContains(t, err, "the state of password password holds a float64, not a string; take a new password version to replace it")
 }
@@ -78,21 +78,14 @@ func TestDigest(t *testing.T) {
 	}
 }
 
-// passwordSecret puts a password into a Secret, where the recorder sees it.
-func passwordSecret(args kube.PasswordArgs) pulumi.RunFunc {
+// show hands the password to a resource that does not make its inputs secret by itself.
+func show(args kube.PasswordArgs) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		password, err := kube.NewPassword(ctx, "password", args)
 		if err != nil {
 			return err
 		}
-		namespace, err := kube.NewNamespace(ctx, "exercises", kube.NamespaceArgs{Name: "exercises"})
-		if err != nil {
-			return err
-		}
-		_, err = kube.NewSecret(ctx, "secret", kube.SecretArgs{
-			Namespace: namespace, App: "test", Name: "secret",
-			Data: map[string]pulumi.StringInput{"password": password},
-		})
+		_, err = pulumi.NewStash(ctx, "shown", &pulumi.StashArgs{Input: password})
 		return err
 	}
 }

@@ -1,4 +1,4 @@
-// Package recorder runs a Pulumi program without an engine and records every resource that it registers.
+// Package recorder runs a Pulumi program against an engine that deploys nothing and records every resource.
 package recorder
 
 import (
