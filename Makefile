@@ -8,18 +8,18 @@ in_lab := . $(env) &&
 .PHONY: up preview destroy purge test lint unit e2e bench lab-up lab-down lab-delete status
 
 up: lab-up
-	$(lab) recover
+	$(in_lab) $(lab) recover
 	$(in_lab) pulumi up --stack $(LAB) --refresh --yes --skip-preview
 
 preview: $(env)
 	$(in_lab) pulumi preview --stack $(LAB)
 
 destroy: $(env)
-	$(lab) recover
+	$(in_lab) $(lab) recover
 	$(in_lab) pulumi destroy --stack $(LAB) --yes --skip-preview
 
 purge: $(env)
-	$(lab) recover
+	$(in_lab) $(lab) recover
 	$(in_lab) $(lab) purge
 
 lab-up: .lab/lab

@@ -28,10 +28,8 @@ func (c *cluster) kill(pod, program string) {
 func killSession(leader int) {
 	for {
 		processes := findProcesses(func(dir string) bool {
-			// After the name in parentheses: state, parent, process group, session (man 5 proc_pid_stat).
-			stat := read(dir, "stat")
-			fields := strings.Fields(stat[strings.LastIndex(stat, ")")+1:])
-			return len(fields) > 3 && fields[0] != "Z" && fields[3] == strconv.Itoa(leader)
+			fields := stat(dir)
+			return len(fields) > 3 && fields[3] == strconv.Itoa(leader)
 		})
 		if len(processes) == 0 {
 			return
@@ -42,12 +40,18 @@ func killSession(leader int) {
 	}
 }
 
-// findProcesses returns the processes whose folder in /proc satisfies a condition.
+// stat has the fields of a process after its name: state, parent, process group, session (man 5 proc_pid_stat).
+func stat(dir string) []string {
+	text := read(dir, "stat")
+	return strings.Fields(text[strings.LastIndex(text, ")")+1:])
+}
+
+// findProcesses returns the living processes whose folder in /proc satisfies a condition.
 func findProcesses(condition func(dir string) bool) []int {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	var found []int
 	for _, dir := range dirs {
-		if condition(dir) {
+		if fields := stat(dir); len(fields) > 0 && fields[0] != "Z" && condition(dir) {
 			process, _ := strconv.Atoi(filepath.Base(dir))
 			found = append(found, process)
 		}

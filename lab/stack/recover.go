@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
@@ -56,13 +54,12 @@ func lockHolder(path string) (pid int, err error) {
 	return lock.PID, json.Unmarshal(content, &lock)
 }
 
-// isPulumi guards against process numbers that went to other programs.
+// isPulumi guards against process numbers that went to other programs, and
+// against zombies, which have no command line.
 func isPulumi(pid int) bool {
-	if errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
-		return false
-	}
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	return err == nil && strings.HasPrefix(string(name), "pulumi")
+	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	program, _, _ := strings.Cut(string(cmdline), "\x00")
+	return err == nil && strings.HasPrefix(filepath.Base(program), "pulumi")
 }
 
 func hasPendingOperations(lab layout.Lab) (bool, error) {

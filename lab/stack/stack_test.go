@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -101,9 +102,10 @@ func TestALockIsRemovedOnlyWhenItsHolderDied(t *testing.T) {
 	assert.FileExists(t, path)
 
 	require.NoError(t, living.Process.Kill())
-	living.Wait()
+	require.Eventually(t, func() bool { return !isPulumi(living.Process.Pid) }, time.Minute, time.Millisecond, "a zombie holds the lock")
 	require.NoError(t, Recover(context.Background(), lab))
 	assert.NoFileExists(t, path)
+	living.Wait()
 
 	held(os.Getpid()) // a number that went to another program
 	require.NoError(t, Recover(context.Background(), lab))
