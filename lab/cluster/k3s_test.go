@@ -91,5 +91,5 @@ func TestTheKubeconfigNamesTheNodesOwnAddress(t *testing.T) {
 	require.NoError(t, s.writeKubeconfig())
 	written, err := os.ReadFile(lab.Kubeconfig())
 	require.NoError(t, err)
-	assert.Equal(t, "server: https://198.19.188.10:6443\ncurrent-context: sk3s-dev\n", string(written))
+	assert.Equal(t, "server: https://10.231.188.10:6443\ncurrent-context: sk3s-dev\n", string(written))
 }

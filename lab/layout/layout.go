@@ -75,12 +75,12 @@ func (l Lab) CheckoutDir(parts ...string) string {
 // ID prefixes whatever the lab has outside its directories: namespaces, interfaces, cgroups.
 func (l Lab) ID() string { return "sk3s-" + l.Name }
 
-// Subnet is one /24 of 198.18.0.0/15, which RFC 2544 sets aside for benchmarks of isolated networks.
+// Subnet is one /24 of 10.231.0.0/16. The range is private (RFC 1918), so that
+// clients of registries speak plain HTTP to the lab's without being told.
 func (l Lab) Subnet() netip.Prefix {
 	h := fnv.New32a()
 	h.Write([]byte(l.Name)) // never fails
-	n := h.Sum32() % 512
-	return netip.PrefixFrom(netip.AddrFrom4([4]byte{198, byte(18 + n/256), byte(n % 256), 0}), 24)
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 231, byte(h.Sum32()), 0}), 24)
 }
 
 func (l Lab) address(host byte) netip.Addr {

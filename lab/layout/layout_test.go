@@ -43,10 +43,10 @@ func TestLabsShareNothingButTheCache(t *testing.T) {
 
 func TestAddressesLieInTheLabsSubnet(t *testing.T) {
 	dev := lab(t, "dev")
-	assert.Equal(t, "198.19.188.0/24", dev.Subnet().String())
-	assert.Equal(t, "198.19.188.1", dev.HostAddress().String())
-	assert.Equal(t, "198.19.188.10", dev.Nodes()[0].Address().String())
-	assert.Equal(t, "198.19.188.1:5000", dev.Registry())
+	assert.Equal(t, "10.231.188.0/24", dev.Subnet().String())
+	assert.Equal(t, "10.231.188.1", dev.HostAddress().String())
+	assert.Equal(t, "10.231.188.10", dev.Nodes()[0].Address().String())
+	assert.Equal(t, "10.231.188.1:5000", dev.Registry())
 }
 
 func TestWithoutAClusterOfItsOwnALabLivesInTheUsersHome(t *testing.T) {
