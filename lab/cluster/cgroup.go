@@ -162,6 +162,44 @@ func remountCgroups(hierarchies []hierarchy) error {
 	return nil
 }
 
+// cgroupDirs lists a group and those below it, the deepest ones first.
+func cgroupDirs(h hierarchy, group string) ([]string, error) {
+	var dirs []string
+	err := filepath.WalkDir(filepath.Join(h.mountPoint, group), func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			dirs = append(dirs, path)
+		}
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	slices.Reverse(dirs)
+	return dirs, err
+}
+
+// cgroupBusy says whether a process runs in a group or below it.
+func cgroupBusy(group string) (bool, error) {
+	hierarchies, err := cgroupHierarchies()
+	if err != nil {
+		return false, err
+	}
+	dirs, err := cgroupDirs(hierarchies[0], group) // a daemon is in the same group of all
+	if err != nil {
+		return false, err
+	}
+	for _, dir := range dirs {
+		processes, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+		if len(processes) > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // removeCgroups removes a group and those below it from every tree; nothing may run in them.
 func removeCgroups(group string) error {
 	hierarchies, err := cgroupHierarchies()
@@ -169,20 +207,12 @@ func removeCgroups(group string) error {
 		return err
 	}
 	for _, h := range hierarchies {
-		var dirs []string
-		top := filepath.Join(h.mountPoint, group)
-		err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
-			if err == nil && entry.IsDir() {
-				dirs = append(dirs, path)
-			}
-			return err
-		})
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		dirs, err := cgroupDirs(h, group)
+		if err != nil {
 			return err
 		}
-		slices.Reverse(dirs)
 		for _, dir := range dirs {
-			if err := os.Remove(dir); err != nil {
+			if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		}

@@ -60,6 +60,9 @@ func (d daemon) start(ctx context.Context) (started bool, err error) {
 			return false, err
 		}
 	}
+	if err := d.gone(ctx, 10*time.Second); err != nil { // it may just have been killed
+		return false, fmt.Errorf("waiting for an earlier %s to end: %w", d.Name, err)
+	}
 	if err := os.MkdirAll(filepath.Dir(d.Log), 0o755); err != nil {
 		return false, err
 	}
@@ -87,7 +90,7 @@ func (d daemon) start(ctx context.Context) (started bool, err error) {
 func (d daemon) stop(ctx context.Context) error {
 	pid, _ := find(d.Lab, d.Name)
 	if pid == 0 {
-		return nil
+		return d.gone(ctx, 10*time.Second)
 	}
 	unix.Kill(pid, unix.SIGTERM)
 	if err := d.gone(ctx, 2*d.Grace+5*time.Second); err == nil {
@@ -100,10 +103,14 @@ func (d daemon) stop(ctx context.Context) error {
 	return nil
 }
 
+// gone waits for the first process and for those that end a moment after it.
 func (d daemon) gone(ctx context.Context, within time.Duration) error {
 	return poll(ctx, within, func() error {
 		if pid, _ := find(d.Lab, d.Name); pid != 0 {
-			return fmt.Errorf("still running")
+			return fmt.Errorf("process %d still runs", pid)
+		}
+		if busy, err := cgroupBusy(d.Cgroup); err != nil || busy {
+			return fmt.Errorf("processes still run in the cgroup %s (%v)", d.Cgroup, err)
 		}
 		return nil
 	})
