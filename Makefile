@@ -4,8 +4,10 @@ LAB ?= dev
 env := .lab/$(LAB)/env
 lab := .lab/lab --name $(LAB)
 in_lab := . $(env) &&
+# What makes namespaces and kills processes of pods runs as root.
+as_root := $(if $(filter 0,$(shell id -u)),,-exec "sudo --preserve-env env PATH=$$PATH")
 
-.PHONY: up preview destroy purge test lint unit e2e bench lab-up lab-down lab-delete status
+.PHONY: up preview destroy purge test lint unit e2e lab-up lab-down lab-delete status
 
 up: lab-up
 	$(in_lab) $(lab) recover
@@ -41,15 +43,15 @@ lint:
 	go vet ./...
 	go -C lab vet ./...
 
-unit:
+unit: .lab/lab
+	$(lab) test-packages
 	go test ./app/... ./infra/... ./internal/...
-	go -C lab test ./...
+	go -C lab test $(as_root) ./...
 
 # The tests have a lab of their own, and remove it.
 e2e: export LAB = test
 e2e:
-	$(MAKE) up
-	. .lab/$$LAB/env && go test -count=1 -timeout 60m -v ./e2e/... ; status=$$?; $(MAKE) lab-delete YES=1; exit $$status
+	$(MAKE) up && . .lab/$$LAB/env && go test $(as_root) -count=1 -timeout 60m -v ./e2e/... ; status=$$?; $(MAKE) lab-delete YES=1; exit $$status
 
 .PHONY: .lab/lab
 .lab/lab:

@@ -76,6 +76,7 @@ func command() *cobra.Command {
 	add("up", "Compile what is not cached, and start the lab", false, up)
 	add("down", "Stop the lab; its volumes stay", false, asRoot("stop", cluster.Down))
 	add("status", "Say what runs", false, asRoot("look", look))
+	add("test-packages", "Install what the tests need", false, install("test-packages", preflight.ForTests))
 	add("recover", "Clear what a pulumi that died left in the stack", false, recoverStack)
 
 	add("purge", "Destroy the stack and delete its namespaces with all volumes", false, func(ctx context.Context, lab layout.Lab) error {
@@ -102,7 +103,7 @@ func command() *cobra.Command {
 	root.AddCommand(remove)
 
 	// What takes root, so that only this does.
-	add("packages", "", true, installPackages)
+	add("packages", "", true, install("packages", preflight.ForLab))
 	add("assemble", "", true, assembleBase)
 	add("start", "", true, start)
 	add("stop", "", true, cluster.Down)
@@ -143,10 +144,8 @@ func up(ctx context.Context, lab layout.Lab) error {
 	if err := preflight.Check(ctx, need); err != nil {
 		return fmt.Errorf("this machine is not ready for a lab:\n%w", err)
 	}
-	if len(preflight.Lacking()) > 0 {
-		if err := asRoot("packages", installPackages)(ctx, lab); err != nil {
-			return err
-		}
+	if err := install("packages", preflight.ForLab)(ctx, lab); err != nil {
+		return err
 	}
 	var binaries tools.Binaries
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -222,7 +221,15 @@ func recoverStack(ctx context.Context, lab layout.Lab) error {
 	return stack.Recover(ctx, lab)
 }
 
-func installPackages(ctx context.Context, _ layout.Lab) error { return preflight.Install(ctx) }
+// install takes root only when something is lacking; command is what it is called with sudo.
+func install(command string, packages []preflight.Package) func(context.Context, layout.Lab) error {
+	return func(ctx context.Context, lab layout.Lab) error {
+		if len(preflight.Lacking(packages)) == 0 {
+			return nil
+		}
+		return asRoot(command, func(ctx context.Context, _ layout.Lab) error { return preflight.Install(ctx, packages) })(ctx, lab)
+	}
+}
 
 func assembleBase(ctx context.Context, lab layout.Lab) error {
 	base, err := images.Base(ctx)

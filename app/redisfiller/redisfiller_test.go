@@ -194,15 +194,28 @@ func newRedis(t *testing.T) *redisServer {
 
 func (r *redisServer) start(arguments ...string) {
 	r.t.Helper()
-	r.process = exec.Command("redis-server", append([]string{
-		"--port", r.port, "--dir", r.dir, "--requirepass", password, "--appendonly", "yes",
-	}, arguments...)...)
-	require.NoError(r.t, r.process.Start(), "these tests need redis-server: apt-get install redis-server")
+	r.process = exec.Command(serverBinary(r.t))
+	r.process.Args = append([]string{
+		"redis-server", "--port", r.port, "--dir", r.dir, "--requirepass", password, "--appendonly", "yes",
+	}, arguments...)
+	require.NoError(r.t, r.process.Start())
 	r.t.Cleanup(r.kill)
 	require.Eventually(r.t, func() bool {
 		err := r.client.Ping(context.Background()).Err()
 		return err == nil || redis.IsLoadingError(err)
 	}, patience, 20*time.Millisecond, "redis-server does not answer")
+}
+
+// serverBinary is the server on PATH, or the same program under the name that Debian's redis-tools gives it.
+func serverBinary(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"redis-server", "redis-check-rdb"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Fatal("these tests need a Redis server: make test installs redis-tools on Debian and Ubuntu")
+	return ""
 }
 
 func (r *redisServer) kill() {

@@ -15,8 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// packages are what a lab needs from Debian or Ubuntu, with a file that each brings.
-var packages = []struct{ name, file string }{
+// Package is one of Debian's or Ubuntu's packages, with a file that it brings.
+type Package struct{ name, file string }
+
+// ForTests are what the tests need; redis-tools has the server too, without starting it on the machine.
+var ForTests = []Package{{"redis-tools", "/usr/bin/redis-check-rdb"}}
+
+// ForLab are what a lab needs.
+var ForLab = []Package{
 	{"gcc", "/usr/bin/gcc"},
 	{"libc6-dev", "/usr/include/stdio.h"},
 	{"libseccomp-dev", "/usr/include/seccomp.h"},
@@ -64,7 +70,7 @@ func Check(ctx context.Context, need Space) error {
 			add("a lab makes namespaces and mounts, which takes root: run it as root, or install sudo")
 		}
 	}
-	if lacking := Lacking(); len(lacking) > 0 && !hasApt() {
+	if lacking := Lacking(ForLab); len(lacking) > 0 && !hasApt() {
 		add("packages are missing (Debian's names): install what they are called here: %s", strings.Join(lacking, " "))
 	}
 	for _, file := range []struct{ path, word, module string }{
@@ -94,8 +100,8 @@ func Check(ctx context.Context, need Space) error {
 	return errors.Join(missing...)
 }
 
-// Lacking lists the packages that are not installed.
-func Lacking() []string {
+// Lacking names those packages that are not installed.
+func Lacking(packages []Package) []string {
 	var names []string
 	for _, p := range packages {
 		if _, err := os.Stat(p.file); err != nil {
@@ -106,8 +112,8 @@ func Lacking() []string {
 }
 
 // Install installs what is lacking on Debian and Ubuntu; it needs root.
-func Install(ctx context.Context) error {
-	names := Lacking()
+func Install(ctx context.Context, packages []Package) error {
+	names := Lacking(packages)
 	if len(names) == 0 {
 		return nil
 	}
@@ -122,7 +128,7 @@ func Install(ctx context.Context) error {
 			return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-	if still := Lacking(); len(still) > 0 {
+	if still := Lacking(packages); len(still) > 0 {
 		return fmt.Errorf("apt-get installed %s, and their files are still not where Debian puts them", strings.Join(still, " "))
 	}
 	return nil

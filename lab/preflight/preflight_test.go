@@ -10,8 +10,8 @@ import (
 )
 
 func TestAllThatIsMissingIsSaidAtOnce(t *testing.T) {
-	defer func(all []struct{ name, file string }) { packages = all }(packages)
-	packages = []struct{ name, file string }{{"ipset", "/no/such/ipset"}, {"shell", "/bin/sh"}, {"conntrack", "/no/such/conntrack"}}
+	defer func(all []Package) { ForLab = all }(ForLab)
+	ForLab = []Package{{"ipset", "/no/such/ipset"}, {"shell", "/bin/sh"}, {"conntrack", "/no/such/conntrack"}}
 	t.Setenv("PATH", t.TempDir()) // no apt-get
 	dir := t.TempDir()
 
@@ -38,9 +38,7 @@ func TestCompilingNeedsSpaceForGosCaches(t *testing.T) {
 }
 
 func TestLackingLooksForTheFilesOfPackages(t *testing.T) {
-	defer func(all []struct{ name, file string }) { packages = all }(packages)
 	there := filepath.Join(t.TempDir(), "there")
 	require.NoError(t, os.WriteFile(there, nil, 0o644))
-	packages = []struct{ name, file string }{{"a", there}, {"b", there + "-not"}}
-	assert.Equal(t, []string{"b"}, Lacking())
+	assert.Equal(t, []string{"b"}, Lacking([]Package{{"a", there}, {"b", there + "-not"}}))
 }
