@@ -16,11 +16,11 @@ up: lab-up
 preview: $(env)
 	$(in_lab) pulumi preview --stack $(LAB)
 
-destroy: $(env)
+destroy: lab-up
 	$(in_lab) $(lab) recover
 	$(in_lab) pulumi destroy --stack $(LAB) --yes --skip-preview
 
-purge: $(env)
+purge: lab-up
 	$(in_lab) $(lab) recover
 	$(in_lab) $(lab) purge
 

@@ -211,8 +211,3 @@ func poll(ctx context.Context, within time.Duration, check func() error) error {
 		}
 	}
 }
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil || !os.IsNotExist(err)
-}

@@ -1,11 +1,9 @@
 package cluster
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -13,43 +11,6 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
-
-var since = time.Date(2026, 11, 22, 12, 0, 0, 500, time.UTC)
-
-func TestANodeIsReadyWhenItSaidSoSinceItWasStarted(t *testing.T) {
-	for _, c := range []struct{ node, want string }{
-		{`{"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-22T12:00:00Z"}`, ""},
-		{`{"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-22T11:59:59Z", "message": "kubelet is posting"}`, "node dev-0 is not ready: kubelet is posting"},
-		{`{"type": "Ready", "status": "False", "lastHeartbeatTime": "2026-11-22T12:00:09Z", "message": "no network"}`, "node dev-0 is not ready: no network"},
-		{`{"type": "MemoryPressure", "status": "True", "lastHeartbeatTime": "2026-11-22T12:00:09Z"}`, "node dev-0 has not joined"},
-	} {
-		var nodes nodeList
-		require.NoError(t, json.Unmarshal([]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [`+c.node+`]}}]}`), &nodes))
-		checkError(t, c.want, nodes.ready("dev-0", since))
-	}
-}
-
-func TestAnAddOnIsReadyWhenAPodOfItRunsSinceThen(t *testing.T) {
-	for _, c := range []struct{ container, want string }{
-		{`{"ready": true, "state": {"running": {"startedAt": "2026-11-22T12:00:00Z"}}}`, ""},
-		{`{"ready": true, "state": {"running": {"startedAt": "2026-11-22T11:00:00Z"}}}`, "coredns in kube-system is not ready: not started"},
-		{`{"ready": false, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}}`, "coredns in kube-system is not ready: ImagePullBackOff not found"},
-	} {
-		var pods podList
-		require.NoError(t, json.Unmarshal([]byte(`{"items": [{"metadata": {"name": "coredns-1"}, "status": {"containerStatuses": [`+c.container+`]}}]}`), &pods))
-		checkError(t, c.want, pods.ready(since, "coredns"))
-	}
-	checkError(t, "coredns in kube-system is not ready: no pod yet", podList{}.ready(since, "coredns"))
-}
-
-func checkError(t *testing.T, want string, err error) {
-	t.Helper()
-	if want == "" {
-		assert.NoError(t, err)
-		return
-	}
-	assert.EqualError(t, err, want)
-}
 
 func TestNoVariableOfAManifestIsLeft(t *testing.T) {
 	lab, err := layout.New("dev", t.TempDir(), t.TempDir())

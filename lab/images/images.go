@@ -76,7 +76,10 @@ func (i Image) assemble(ctx context.Context, cache string) error {
 		return nil
 	}
 	slog.Info("assembling", "image", i.Name)
-	partial, err := os.MkdirTemp(mkdir(cache, "images"), "partial-")
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	partial, err := os.MkdirTemp(filepath.Dir(dir), "partial-")
 	if err != nil {
 		return err
 	}
@@ -184,10 +187,4 @@ func scratch(files ...file) func(context.Context, io.Writer) error {
 		}
 		return archive.Close()
 	}
-}
-
-func mkdir(parts ...string) string {
-	dir := filepath.Join(parts...)
-	os.MkdirAll(dir, 0o755) // whoever writes into it reports the fault
-	return dir
 }

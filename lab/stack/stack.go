@@ -39,10 +39,11 @@ exec %[3]s "$@"
 // Prepare makes the state, installs the plugins and writes the environment file, whose path it returns.
 // The variables are what the cluster adds to it.
 func Prepare(ctx context.Context, lab layout.Lab, binaries tools.Binaries, variables []Variable) (string, error) {
-	for _, dir := range []string{lab.Dir("pulumi"), lab.CheckoutDir("bin")} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return "", err
-		}
+	if err := os.MkdirAll(lab.Dir("pulumi"), 0o700); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(lab.CheckoutDir("bin"), 0o755); err != nil {
+		return "", err
 	}
 	if err := makePassphrase(lab.Dir("passphrase")); err != nil {
 		return "", fmt.Errorf("making the passphrase of the state: %w", err)
