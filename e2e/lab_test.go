@@ -17,7 +17,7 @@ func TestLabComesBackAfterItsProcessesWereKilled(t *testing.T) {
 	c := newCluster(t)
 	ride := c.board()
 	claims := c.claims()
-	before := daemons()
+	before := daemons(labName())
 	require.Len(t, before, 3, "registry, builder and node")
 	for _, process := range before {
 		require.NoError(t, syscall.Kill(process, syscall.SIGKILL))
@@ -30,10 +30,10 @@ func TestLabComesBackAfterItsProcessesWereKilled(t *testing.T) {
 func TestLabDownLeavesNothingButFiles(t *testing.T) {
 	c := newCluster(t)
 	ride := c.board()
-	require.NotEmpty(t, tracesInKernel(t))
+	require.NotEmpty(t, tracesInKernel(t, labName()))
 
-	lab(t, "lab-down")
-	assert.Empty(t, tracesInKernel(t))
+	makeLab(t, "lab-down")
+	assert.Empty(t, tracesInKernel(t, labName()))
 
 	makeUp(t)
 	ride.goesOn()
@@ -43,14 +43,29 @@ func TestLabThatWasKilledAsItStartedStarts(t *testing.T) {
 	c := newCluster(t)
 	ride := c.board()
 	for _, running := range []int{1, 2, 3} {
-		lab(t, "lab-down")
-		startAndKill(t, makeUpCommand(), func() bool { return len(daemons()) >= running })
+		makeLab(t, "lab-down")
+		startAndKill(t, makeUpCommand(), func() bool { return len(daemons(labName())) >= running })
 	}
 	makeUp(t)
 	ride.goesOn()
 }
 
-func lab(t *testing.T, target string) {
+func TestASecondLabIsOfNoConcernToTheFirst(t *testing.T) {
+	const second = "second"
+	c := newCluster(t)
+	ride, first := c.board(), daemons(labName())
+	run(t, command(checkout, "make", "lab-up", "LAB="+second))
+	assert.Len(t, daemons(second), 3)
+	ride.goesOn()
+
+	run(t, command(checkout, "make", "lab-delete", "YES=1", "LAB="+second))
+	assert.Empty(t, tracesInKernel(t, second))
+	assert.NoDirExists(t, "/var/lib/stateful-k3s/"+second)
+	assert.Equal(t, first, daemons(labName()))
+	ride.goesOn()
+}
+
+func makeLab(t *testing.T, target string) {
 	t.Helper()
 	run(t, command(checkout, "make", target, "LAB="+labName()))
 }
@@ -58,12 +73,12 @@ func lab(t *testing.T, target string) {
 func labName() string { return os.Getenv("STATEFUL_K3S_LAB") }
 
 // daemons are the first processes of the lab's daemons.
-func daemons() []int {
+func daemons(lab string) []int {
 	return findProcesses(func(dir string) bool {
 		environment := strings.Split(read(dir, "environ"), "\x00")
 		marks := 0
 		for _, variable := range environment {
-			if variable == "STATEFUL_K3S_LAB="+labName() || strings.HasPrefix(variable, "STATEFUL_K3S_DAEMON=") {
+			if variable == "STATEFUL_K3S_LAB="+lab || strings.HasPrefix(variable, "STATEFUL_K3S_DAEMON=") {
 				marks++
 			}
 		}
@@ -72,12 +87,12 @@ func daemons() []int {
 }
 
 // tracesInKernel are what the lab has besides files: processes, interfaces, network namespaces, mounts and cgroups.
-func tracesInKernel(t *testing.T) []string {
+func tracesInKernel(t *testing.T, lab string) []string {
 	t.Helper()
-	id := "sk3s-" + labName()
+	id := "sk3s-" + lab
 	var found []string
 	for _, process := range findProcesses(func(dir string) bool {
-		return strings.Contains(read(dir, "cgroup"), id) || strings.Contains(read(dir, "cmdline"), "/stateful-k3s/"+labName()+"/")
+		return strings.Contains(read(dir, "cgroup"), id) || strings.Contains(read(dir, "cmdline"), "/stateful-k3s/"+lab+"/")
 	}) {
 		found = append(found, "process "+read(filepath.Join("/proc", strconv.Itoa(process)), "cmdline"))
 	}
@@ -94,7 +109,7 @@ func tracesInKernel(t *testing.T) []string {
 		found = append(found, paths...)
 	}
 	for line := range strings.Lines(read("/proc/self", "mountinfo")) {
-		if strings.Contains(line, id) || strings.Contains(line, "/stateful-k3s/"+labName()) {
+		if strings.Contains(line, id) || strings.Contains(line, "/stateful-k3s/"+lab) {
 			found = append(found, "mount "+line)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -76,6 +77,7 @@ func (i Image) assemble(ctx context.Context, cache string) error {
 		return nil
 	}
 	slog.Info("assembling", "image", i.Name)
+	start := time.Now()
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
@@ -121,7 +123,11 @@ func (i Image) assemble(ctx context.Context, cache string) error {
 	if err := index.AppendImage(image); err != nil {
 		return err
 	}
-	return os.Rename(filepath.Join(partial, "layout"), dir)
+	if err := os.Rename(filepath.Join(partial, "layout"), dir); err != nil {
+		return err
+	}
+	slog.Info("assembled", "image", i.Name, "took", time.Since(start).Round(time.Second))
+	return nil
 }
 
 func (i Image) push(ctx context.Context, cache, registry string) error {
