@@ -48,7 +48,7 @@ type Space map[string]uint64
 func SpaceFor(ctx context.Context, compile bool, cache, state string) Space {
 	space := Space{state: 5}
 	if compile {
-		space[goCache(ctx)] += 32
+		space[goCache(ctx)] += 22
 		space[cache] += 2
 	}
 	return space
