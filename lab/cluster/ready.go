@@ -54,7 +54,7 @@ func (s server) writeKubeconfig() error {
 
 func (s server) get(ctx context.Context, into any, args ...string) error {
 	cmd := exec.CommandContext(ctx, s.binaries["k3s"])
-	cmd.Args = append([]string{"kubectl", "--kubeconfig", s.lab.Kubeconfig(), "--request-timeout", "5s", "get", "--output", "json"}, args...)
+	cmd.Args = append([]string{"kubectl", "--kubeconfig", s.lab.Kubeconfig(), "--cache-dir", s.lab.Dir("run", "kubectl"), "--request-timeout", "5s", "get", "--output", "json"}, args...)
 	out, err := cmd.Output()
 	if err != nil {
 		said := ""
