@@ -82,6 +82,23 @@ func (c *cluster) waitUntilReady() {
 	})
 }
 
+// waitUntilRolledOut waits for every pod to be of the StatefulSet's newest revision, and ready. Pulumi's Kubernetes plugin
+// may report an update before that (fixed in 4.26).
+func (c *cluster) waitUntilRolledOut() {
+	c.t.Helper()
+	eventually(c.t, func() error {
+		set, err := c.AppsV1().StatefulSets(namespace).Get(c.t.Context(), statefulSet, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		s := set.Status
+		if s.ObservedGeneration < set.Generation || s.CurrentRevision != s.UpdateRevision || s.ReadyReplicas != *set.Spec.Replicas {
+			return fmt.Errorf("the StatefulSet has not rolled out: %+v", s)
+		}
+		return nil
+	})
+}
+
 func (c *cluster) pod(name string) *corev1.Pod {
 	c.t.Helper()
 	pod, err := c.CoreV1().Pods(namespace).Get(c.t.Context(), name, metav1.GetOptions{})

@@ -47,7 +47,7 @@ func TestNewImageRollsOutPodByPod(t *testing.T) {
 	edit(t, filepath.Join(changed, "app/redisfiller/filler.go"), `"the train goes on"`, `"the train goes on again"`)
 	fewest := c.watchReady()
 	pulumiUp(t, changed)
-	c.waitUntilReady()
+	c.waitUntilRolledOut()
 	assert.Equal(t, 1, fewest(), "pods that were ready at any time")
 	assert.Equal(t, []string{imageRef(t, "redisfiller")}, c.fillerImages())
 	assert.NotEqual(t, original, imageRef(t, "redisfiller"))
@@ -55,5 +55,6 @@ func TestNewImageRollsOutPodByPod(t *testing.T) {
 
 	// The same sources give the same image again.
 	pulumiUp(t, checkout)
+	c.waitUntilRolledOut()
 	assert.Equal(t, original, imageRef(t, "redisfiller"))
 }
