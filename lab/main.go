@@ -18,14 +18,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/cluster"
-	"github.com/stateful-k3s/stateful-k3s/lab/images"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/preflight"
 	"github.com/stateful-k3s/stateful-k3s/lab/stack"
-	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
 func main() {
@@ -74,8 +71,8 @@ func command() *cobra.Command {
 		})
 	}
 	add("up", "Compile what is not cached, and start the lab", false, up)
-	add("down", "Stop the lab; its volumes stay", false, asRoot("stop", cluster.Down))
-	add("status", "Say what runs", false, asRoot("look", look))
+	add("down", "Stop the lab; its volumes stay", false, asRoot("down", cluster.Down))
+	add("status", "Say what runs", false, asRoot("status", status))
 	add("test-packages", "Install what the tests need", false, install("test-packages", preflight.ForTests))
 	add("recover", "Clear what a pulumi that died left in the stack", false, recoverStack)
 
@@ -106,8 +103,6 @@ func command() *cobra.Command {
 	add("packages", "", true, install("packages", preflight.ForLab))
 	add("assemble", "", true, assembleBase)
 	add("start", "", true, start)
-	add("stop", "", true, cluster.Down)
-	add("look", "", true, look)
 	add("erase", "", true, erase)
 	root.AddCommand(&cobra.Command{
 		Use: cluster.InitCommand, Hidden: true, Args: cobra.ExactArgs(1),
@@ -130,158 +125,14 @@ func find(name, cache, checkout string) (layout.Lab, error) {
 	return layout.New(name, cache, checkout)
 }
 
-func modules(lab layout.Lab) string { return filepath.Join(lab.Checkout, "lab", "tools") }
-
-func up(ctx context.Context, lab layout.Lab) error {
-	if own := ownCluster(); own != "" {
-		return useOwnCluster(ctx, lab, own)
-	}
-	_, missing, err := tools.Cached(lab.Cache, modules(lab), tools.All)
-	if err != nil {
-		return err
-	}
-	need := preflight.SpaceFor(ctx, len(missing) > 0, lab.Cache, layout.Root)
-	if err := preflight.Check(ctx, need); err != nil {
-		return fmt.Errorf("this machine is not ready for a lab:\n%w", err)
-	}
-	if err := install("packages", preflight.ForLab)(ctx, lab); err != nil {
-		return err
-	}
-	var binaries tools.Binaries
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		binaries, err = tools.Build(groupCtx, lab.Cache, modules(lab), tools.All)
-		return err
-	})
-	group.Go(func() error { return asRoot("assemble", assembleBase)(groupCtx, lab) })
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	if err := asRoot("start", start)(ctx, lab); err != nil {
-		return err
-	}
-	variables, err := stack.LabVariables(lab)
-	if err != nil {
-		return err
-	}
-	env, err := stack.Prepare(ctx, lab, binaries, variables)
-	if err != nil {
-		return err
-	}
-	slog.Info("the lab is up", "name", lab.Name, "shell", ". "+env)
-	return nil
-}
-
-// ownCluster is the user's KUBECONFIG, unless it is one of a lab's from an earlier `. .lab/env`.
-func ownCluster() string {
-	kubeconfig := os.Getenv("KUBECONFIG")
-	if strings.HasPrefix(kubeconfig, layout.Root+"/") {
-		return ""
-	}
-	return kubeconfig
-}
-
-// useOwnCluster leaves the cluster of the user's KUBECONFIG as it is, and makes
-// Pulumi ready for it: the one on PATH with its backend, or else a compiled one.
-func useOwnCluster(ctx context.Context, lab layout.Lab, kubeconfig string) error {
-	slog.Info("using the cluster of your KUBECONFIG instead of a lab", "KUBECONFIG", kubeconfig)
-	variables := []stack.Variable{{Name: "KUBECONFIG", Value: kubeconfig}}
-	if pulumi, err := exec.LookPath("pulumi"); err == nil {
-		slog.Info("using the pulumi on PATH, with its backend", "pulumi", pulumi)
-		if _, err := stack.WriteEnvironment(lab, append(variables, stack.Variable{Name: "PULUMI_STACK", Value: lab.Name}), ""); err != nil {
-			return err
-		}
-		create := exec.CommandContext(ctx, pulumi, "stack", "select", "--create", "--stack", lab.Name)
-		create.Dir = lab.Checkout
-		create.Stdin, create.Stdout, create.Stderr = os.Stdin, os.Stdout, os.Stderr
-		if err := create.Run(); err != nil {
-			return fmt.Errorf("selecting the stack %s: %w", lab.Name, err)
-		}
-		return nil
-	}
-	lab, err := lab.InHome()
-	if err != nil {
-		return err
-	}
-	binaries, err := tools.Build(ctx, lab.Cache, modules(lab), tools.Pulumi())
-	if err != nil {
-		return err
-	}
-	_, err = stack.Prepare(ctx, lab, binaries, variables)
-	return err
-}
-
-func recoverStack(ctx context.Context, lab layout.Lab) error {
-	if ownCluster() != "" {
-		var err error
-		if lab, err = lab.InHome(); err != nil {
-			return err
-		}
-	}
-	return stack.Recover(ctx, lab)
-}
-
-// install takes root only when something is lacking; command is what it is called with sudo.
-func install(command string, packages []preflight.Package) func(context.Context, layout.Lab) error {
-	return func(ctx context.Context, lab layout.Lab) error {
-		if len(preflight.Lacking(packages)) == 0 {
-			return nil
-		}
-		return asRoot(command, func(ctx context.Context, _ layout.Lab) error { return preflight.Install(ctx, packages) })(ctx, lab)
-	}
-}
-
-func assembleBase(ctx context.Context, lab layout.Lab) error {
-	base, err := images.Base(ctx)
-	if err != nil {
-		return err
-	}
-	if err := images.Assemble(ctx, lab.Cache, base); err != nil {
-		return err
-	}
-	return owner().Own(filepath.Join(lab.Cache, "images"))
-}
-
-func start(ctx context.Context, lab layout.Lab) error {
-	binaries, missing, err := tools.Cached(lab.Cache, modules(lab), tools.All)
-	if err != nil {
-		return err
-	}
-	if len(missing) > 0 {
-		return fmt.Errorf("%s is not compiled: run make lab-up", missing[0].Name)
-	}
-	base, err := images.Base(ctx)
-	if err != nil {
-		return err
-	}
-	system, err := images.System(ctx, binaries)
-	if err != nil {
-		return err
-	}
-	if err := images.Assemble(ctx, lab.Cache, system); err != nil {
-		return err
-	}
-	k3s, err := tools.ModuleDir(ctx, filepath.Join(modules(lab), "k3s"), "github.com/k3s-io/k3s")
-	if err != nil {
-		return err
-	}
-	if err := owner().Own(filepath.Join(lab.Cache, "images")); err != nil {
-		return err
-	}
-	return cluster.Up(ctx, cluster.Config{
-		Lab: lab, Binaries: binaries, System: system, Base: base,
-		Manifests: filepath.Join(k3s, "manifests"), Owner: owner(),
-	})
-}
-
-func look(_ context.Context, lab layout.Lab) error {
+func status(_ context.Context, lab layout.Lab) error {
 	var down error
-	for _, status := range cluster.Look(lab) {
-		if status.PID == 0 {
-			fmt.Printf("%-12s not running\n", status.Name)
+	for _, daemon := range cluster.Look(lab) {
+		if daemon.PID == 0 {
+			fmt.Printf("%-12s not running\n", daemon.Name)
 			down = errors.New("not everything runs: make lab-up LAB=" + lab.Name)
 		} else {
-			fmt.Printf("%-12s running as process %d\n", status.Name, status.PID)
+			fmt.Printf("%-12s running as process %d\n", daemon.Name, daemon.PID)
 		}
 	}
 	return down

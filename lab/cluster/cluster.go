@@ -109,7 +109,7 @@ func Down(ctx context.Context, lab layout.Lab) error {
 			return err
 		}
 	}
-	if err := bridgeDown(ctx, lab); err != nil {
+	if err := linkDown(ctx, lab.ID()); err != nil {
 		return err
 	}
 	// Groups stay busy for a moment after their last process.

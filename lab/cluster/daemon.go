@@ -1,13 +1,13 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -52,16 +52,11 @@ func (d daemon) spec() string {
 
 // start leaves a daemon alone that runs as described and replaces one that runs otherwise.
 func (d daemon) start(ctx context.Context) (started bool, err error) {
-	if pid, spec := find(d.Lab, d.Name); pid != 0 {
-		if spec == d.spec() {
-			return false, nil
-		}
-		if err := d.stop(ctx); err != nil {
-			return false, err
-		}
+	if d.running() {
+		return false, nil
 	}
-	if err := d.gone(ctx, 10*time.Second); err != nil { // it may just have been killed
-		return false, fmt.Errorf("waiting for an earlier %s to end: %w", d.Name, err)
+	if err := d.stop(ctx); err != nil {
+		return false, err
 	}
 	if err := os.MkdirAll(filepath.Dir(d.Log), 0o755); err != nil {
 		return false, err
@@ -86,19 +81,23 @@ func (d daemon) start(ctx context.Context) (started bool, err error) {
 	return true, cmd.Process.Release()
 }
 
-// stop asks the daemon to end, and after its grace ends it.
+// running says whether the daemon runs as described.
+func (d daemon) running() bool {
+	pid, spec := find(d.Lab, d.Name)
+	return pid != 0 && spec == d.spec()
+}
+
+// stop asks the daemon to end, and after its grace ends it. One that was just killed gets the time to be gone.
 func (d daemon) stop(ctx context.Context) error {
-	pid, _ := find(d.Lab, d.Name)
-	if pid == 0 {
-		return d.gone(ctx, 10*time.Second)
+	if pid, _ := find(d.Lab, d.Name); pid != 0 {
+		unix.Kill(pid, unix.SIGTERM)
+		if err := d.gone(ctx, 2*d.Grace+5*time.Second); err == nil {
+			return nil
+		}
+		unix.Kill(pid, unix.SIGKILL)
 	}
-	unix.Kill(pid, unix.SIGTERM)
-	if err := d.gone(ctx, 2*d.Grace+5*time.Second); err == nil {
-		return nil
-	}
-	unix.Kill(pid, unix.SIGKILL)
 	if err := d.gone(ctx, 10*time.Second); err != nil {
-		return fmt.Errorf("stopping %s (process %d): %w", d.Name, pid, err)
+		return fmt.Errorf("stopping %s: %w", d.Name, err)
 	}
 	return nil
 }
@@ -124,9 +123,18 @@ func (d daemon) alive() error {
 	return fatal{fmt.Errorf("%s ended; the end of %s:\n%s", d.Name, d.Log, tail(d.Log, 15))}
 }
 
+// await repeats the check until it succeeds, the daemon has ended, or the time is over.
+func (d daemon) await(ctx context.Context, within time.Duration, check func() error) error {
+	return poll(ctx, within, func() error {
+		if err := d.alive(); err != nil {
+			return err
+		}
+		return check()
+	})
+}
+
 // find returns the first process of a daemon and what it was started with, 0 if there is none.
 func find(lab, name string) (pid int, spec string) {
-	marks := [][]byte{[]byte(labVariable + "=" + lab), []byte(daemonVariable + "=" + name)}
 	entries, _ := os.ReadDir("/proc")
 	for _, entry := range entries {
 		candidate, err := strconv.Atoi(entry.Name())
@@ -135,7 +143,8 @@ func find(lab, name string) (pid int, spec string) {
 		}
 		proc := filepath.Join("/proc", entry.Name())
 		environ, err := os.ReadFile(filepath.Join(proc, "environ"))
-		if err != nil || !contains(environ, marks) || !isInit(proc) {
+		variables := strings.Split(string(environ), "\x00")
+		if err != nil || !slices.Contains(variables, labVariable+"="+lab) || !slices.Contains(variables, daemonVariable+"="+name) || !isInit(proc) {
 			continue
 		}
 		cmdline, _ := os.ReadFile(filepath.Join(proc, "cmdline"))
@@ -143,20 +152,6 @@ func find(lab, name string) (pid int, spec string) {
 		return candidate, args[len(args)-1]
 	}
 	return 0, ""
-}
-
-func contains(environ []byte, marks [][]byte) bool {
-	variables := bytes.Split(environ, []byte{0})
-	for _, mark := range marks {
-		found := false
-		for _, variable := range variables {
-			found = found || bytes.Equal(variable, mark)
-		}
-		if !found {
-			return false
-		}
-	}
-	return true
 }
 
 // isInit says whether the process is the first of a namespace right below this one, and not a zombie.

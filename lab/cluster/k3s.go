@@ -62,7 +62,7 @@ func (s server) daemon() daemon {
 // start writes the node's files and starts k3s; it leaves a running one alone.
 func (s server) start(ctx context.Context) (started bool, err error) {
 	d := s.daemon()
-	if pid, spec := find(d.Lab, d.Name); pid != 0 && spec == d.spec() {
+	if d.running() {
 		return false, nil
 	}
 	if err := d.stop(ctx); err != nil {
@@ -82,8 +82,8 @@ func (s server) start(ctx context.Context) (started bool, err error) {
 }
 
 func (s server) writeFiles() error {
-	for _, dir := range []string{"etc", "etc.work", "log", "lib/kubelet", "lib" + strings.TrimPrefix(nodeBin, "/var/lib")} {
-		if err := os.MkdirAll(s.node.Dir(dir), 0o755); err != nil {
+	for _, dir := range []string{s.node.Dir("etc"), s.node.Dir("etc.work"), s.node.Dir("log"), s.inNode("kubelet"), s.inNode(nodeBin)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}

@@ -46,10 +46,8 @@ func nodeUp(ctx context.Context, lab layout.Lab, node layout.Node) error {
 }
 
 func nodeDown(ctx context.Context, node layout.Node) error {
-	if exists(filepath.Join("/sys/class/net", node.ID())) {
-		if _, err := run(ctx, "ip", "link", "delete", node.ID()); err != nil {
-			return err
-		}
+	if err := linkDown(ctx, node.ID()); err != nil {
+		return err
 	}
 	if exists(filepath.Join("/run/netns", node.ID())) {
 		if _, err := run(ctx, "ip", "netns", "delete", node.ID()); err != nil {
@@ -59,11 +57,12 @@ func nodeDown(ctx context.Context, node layout.Node) error {
 	return nil
 }
 
-func bridgeDown(ctx context.Context, lab layout.Lab) error {
-	if !exists(filepath.Join("/sys/class/net", lab.ID())) {
+// linkDown deletes an interface, which may be gone already.
+func linkDown(ctx context.Context, name string) error {
+	if !exists(filepath.Join("/sys/class/net", name)) {
 		return nil
 	}
-	_, err := run(ctx, "ip", "link", "delete", lab.ID())
+	_, err := run(ctx, "ip", "link", "delete", name)
 	return err
 }
 

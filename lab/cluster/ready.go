@@ -13,11 +13,7 @@ import (
 
 // ready waits until the API answers, the node is ready and the system's pods run.
 func (s server) ready(ctx context.Context, since time.Time) error {
-	d := s.daemon()
-	return poll(ctx, 5*time.Minute, func() error {
-		if err := d.alive(); err != nil {
-			return err
-		}
+	return s.daemon().await(ctx, 5*time.Minute, func() error {
 		if err := s.writeKubeconfig(); err != nil {
 			return err
 		}

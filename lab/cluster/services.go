@@ -39,10 +39,7 @@ storage:
 	if _, err := d.start(ctx); err != nil {
 		return err
 	}
-	return poll(ctx, 30*time.Second, func() error {
-		if err := d.alive(); err != nil {
-			return err
-		}
+	return d.await(ctx, 30*time.Second, func() error {
 		response, err := http.Get("http://" + lab.Registry() + "/v2/")
 		if err != nil {
 			return err
@@ -81,10 +78,7 @@ func buildkitUp(ctx context.Context, lab layout.Lab, binaries tools.Binaries, ow
 	if _, err := d.start(ctx); err != nil {
 		return err
 	}
-	return poll(ctx, 30*time.Second, func() error {
-		if err := d.alive(); err != nil {
-			return err
-		}
+	return d.await(ctx, 30*time.Second, func() error {
 		connection, err := net.Dial("unix", lab.BuildkitSocket())
 		if err != nil {
 			return err

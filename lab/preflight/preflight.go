@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -145,12 +146,7 @@ func hasFeature(path, word string) bool {
 		return err == nil
 	}
 	content, _ := os.ReadFile(path)
-	for _, field := range strings.Fields(string(content)) {
-		if field == word {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(strings.Fields(string(content)), word)
 }
 
 func hasController(name string) bool {
@@ -159,12 +155,8 @@ func hasController(name string) bool {
 	}
 	groups, _ := os.ReadFile("/proc/self/cgroup")
 	for _, line := range strings.Split(string(groups), "\n") {
-		if parts := strings.SplitN(line, ":", 3); len(parts) == 3 {
-			for _, controller := range strings.Split(parts[1], ",") {
-				if controller == name {
-					return true
-				}
-			}
+		if parts := strings.SplitN(line, ":", 3); len(parts) == 3 && slices.Contains(strings.Split(parts[1], ","), name) {
+			return true
 		}
 	}
 	return false

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -168,11 +167,11 @@ func (t Tool) path(cache, modules string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sources = append(sources, filepath.Join(dir, "go.mod"))
-	if sum := filepath.Join(dir, "go.sum"); exists(sum) {
-		sources = append(sources, sum)
+	pins, err := filepath.Glob(filepath.Join(dir, "go.*")) // go.mod, and go.sum where there is one
+	if err != nil {
+		return "", err
 	}
-	for _, source := range sources {
+	for _, source := range append(sources, pins...) {
 		content, err := os.ReadFile(source)
 		if err != nil {
 			return "", err
@@ -248,9 +247,4 @@ func lock(path string) (unlock func(), err error) {
 		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}
 	return func() { file.Close() }, nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return !errors.Is(err, fs.ErrNotExist)
 }

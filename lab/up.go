@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/cluster"
+	"github.com/stateful-k3s/stateful-k3s/lab/images"
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
+	"github.com/stateful-k3s/stateful-k3s/lab/preflight"
+	"github.com/stateful-k3s/stateful-k3s/lab/stack"
+	"github.com/stateful-k3s/stateful-k3s/lab/tools"
+)
+
+func modules(lab layout.Lab) string { return filepath.Join(lab.Checkout, "lab", "tools") }
+
+func up(ctx context.Context, lab layout.Lab) error {
+	if own := ownCluster(); own != "" {
+		return useOwnCluster(ctx, lab, own)
+	}
+	_, missing, err := tools.Cached(lab.Cache, modules(lab), tools.All)
+	if err != nil {
+		return err
+	}
+	need := preflight.SpaceFor(ctx, len(missing) > 0, lab.Cache, layout.Root)
+	if err := preflight.Check(ctx, need); err != nil {
+		return fmt.Errorf("this machine is not ready for a lab:\n%w", err)
+	}
+	if err := install("packages", preflight.ForLab)(ctx, lab); err != nil {
+		return err
+	}
+	var binaries tools.Binaries
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		binaries, err = tools.Build(groupCtx, lab.Cache, modules(lab), tools.All)
+		return err
+	})
+	group.Go(func() error { return asRoot("assemble", assembleBase)(groupCtx, lab) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := asRoot("start", start)(ctx, lab); err != nil {
+		return err
+	}
+	variables, err := stack.LabVariables(lab)
+	if err != nil {
+		return err
+	}
+	env, err := stack.Prepare(ctx, lab, binaries, variables)
+	if err != nil {
+		return err
+	}
+	slog.Info("the lab is up", "name", lab.Name, "shell", ". "+env)
+	return nil
+}
+
+// ownCluster is the user's KUBECONFIG, unless it is one of a lab's from an earlier `. .lab/env`.
+func ownCluster() string {
+	kubeconfig := os.Getenv("KUBECONFIG")
+	if strings.HasPrefix(kubeconfig, layout.Root+"/") {
+		return ""
+	}
+	return kubeconfig
+}
+
+// useOwnCluster leaves the cluster of the user's KUBECONFIG as it is, and makes
+// Pulumi ready for it: the one on PATH with its backend, or else a compiled one.
+func useOwnCluster(ctx context.Context, lab layout.Lab, kubeconfig string) error {
+	slog.Info("using the cluster of your KUBECONFIG instead of a lab", "KUBECONFIG", kubeconfig)
+	variables := []stack.Variable{{Name: "KUBECONFIG", Value: kubeconfig}}
+	if pulumi, err := exec.LookPath("pulumi"); err == nil {
+		slog.Info("using the pulumi on PATH, with its backend", "pulumi", pulumi)
+		if _, err := stack.WriteEnvironment(lab, append(variables, stack.Variable{Name: "PULUMI_STACK", Value: lab.Name}), ""); err != nil {
+			return err
+		}
+		create := exec.CommandContext(ctx, pulumi, "stack", "select", "--create", "--stack", lab.Name)
+		create.Dir = lab.Checkout
+		create.Stdin, create.Stdout, create.Stderr = os.Stdin, os.Stdout, os.Stderr
+		if err := create.Run(); err != nil {
+			return fmt.Errorf("selecting the stack %s: %w", lab.Name, err)
+		}
+		return nil
+	}
+	lab, err := lab.InHome()
+	if err != nil {
+		return err
+	}
+	binaries, err := tools.Build(ctx, lab.Cache, modules(lab), tools.Pulumi())
+	if err != nil {
+		return err
+	}
+	_, err = stack.Prepare(ctx, lab, binaries, variables)
+	return err
+}
+
+func recoverStack(ctx context.Context, lab layout.Lab) error {
+	if ownCluster() != "" {
+		var err error
+		if lab, err = lab.InHome(); err != nil {
+			return err
+		}
+	}
+	return stack.Recover(ctx, lab)
+}
+
+// install takes root only when something is lacking; command is what it is called with sudo.
+func install(command string, packages []preflight.Package) func(context.Context, layout.Lab) error {
+	return func(ctx context.Context, lab layout.Lab) error {
+		if len(preflight.Lacking(packages)) == 0 {
+			return nil
+		}
+		return asRoot(command, func(ctx context.Context, _ layout.Lab) error { return preflight.Install(ctx, packages) })(ctx, lab)
+	}
+}
+
+func assembleBase(ctx context.Context, lab layout.Lab) error {
+	base, err := images.Base(ctx)
+	if err != nil {
+		return err
+	}
+	return assemble(ctx, lab, base)
+}
+
+// assemble leaves the cache to the user, also when root fills it.
+func assemble(ctx context.Context, lab layout.Lab, wanted []images.Image) error {
+	if err := images.Assemble(ctx, lab.Cache, wanted); err != nil {
+		return err
+	}
+	return owner().Own(filepath.Join(lab.Cache, "images"))
+}
+
+func start(ctx context.Context, lab layout.Lab) error {
+	binaries, missing, err := tools.Cached(lab.Cache, modules(lab), tools.All)
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%s is not compiled: run make lab-up", missing[0].Name)
+	}
+	base, err := images.Base(ctx)
+	if err != nil {
+		return err
+	}
+	system, err := images.System(ctx, binaries)
+	if err != nil {
+		return err
+	}
+	if err := assemble(ctx, lab, system); err != nil {
+		return err
+	}
+	k3s, err := tools.ModuleDir(ctx, filepath.Join(modules(lab), "k3s"), "github.com/k3s-io/k3s")
+	if err != nil {
+		return err
+	}
+	return cluster.Up(ctx, cluster.Config{
+		Lab: lab, Binaries: binaries, System: system, Base: base,
+		Manifests: filepath.Join(k3s, "manifests"), Owner: owner(),
+	})
+}
