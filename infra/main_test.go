@@ -121,15 +121,12 @@ func TestEverySettingArrives(t *testing.T) {
 }
 
 func TestProgramErrors(t *testing.T) {
-	for failing, message := range map[string]string{
+	recorder.RequireErrors(t, program, map[string]string{
 		"redisfiller": "declaring image redisfiller: ",
 		"k3s":         "declaring provider k3s: ",
 		"exercises":   "declaring namespace exercises: ",
 		"redis":       "declaring redis redis: ",
-	} {
-		_, err := recorder.Try(t, program, settings(t, nil), recorder.Failing(failing))
-		require.ErrorContains(t, err, message)
-	}
+	}, settings(t, nil))
 	_, err := recorder.Try(t, program, settings(t, map[string]string{"redisMemory": "lots"}))
 	require.ErrorContains(t, err, "stateful-k3s:redisMemory: ")
 	require.Equal(t, 1, strings.Count(err.Error(), "stateful-k3s:"))

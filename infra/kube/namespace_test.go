@@ -144,15 +144,12 @@ func TestNamespaceOfAStackWhoseNameIsNoLabel(t *testing.T) {
 }
 
 func TestNamespaceErrors(t *testing.T) {
-	for failing, message := range map[string]string{
+	recorder.RequireErrors(t, exercises, map[string]string{
 		"exercises":              "declaring namespace alice-exercises: ",
 		"exercises-default-deny": "declaring network policy exercises-default-deny: ",
 		"exercises-dns":          "declaring network policy exercises-dns: ",
 		"exercises-registry":     "declaring secret registry: ",
-	} {
-		_, err := recorder.Try(t, exercises, recorder.Failing(failing))
-		require.ErrorContains(t, err, message)
-	}
+	})
 	_, err := recorder.Try(t, func(ctx *pulumi.Context) error {
 		_, err := kube.NewNamespace(ctx, "exercises", kube.NamespaceArgs{})
 		return err

@@ -327,7 +327,7 @@ func TestComponent(t *testing.T) {
 }
 
 func TestDeclarationErrors(t *testing.T) {
-	for failing, message := range map[string]string{
+	recorder.RequireErrors(t, program(nil), map[string]string{
 		"train":                "declaring redis train: ",
 		"train-password":       "redis train: declaring password train-password: ",
 		"train-secret":         "redis train: declaring secret redis: ",
@@ -336,10 +336,7 @@ func TestDeclarationErrors(t *testing.T) {
 		"train-client-ingress": "redis train: declaring network policy train-client-ingress: ",
 		"train-service":        "redis train: declaring service redis-svc: ",
 		"train-statefulset":    "redis train: declaring stateful set redis-stset: ",
-	} {
-		_, err := recorder.Try(t, program(nil), recorder.Failing(failing))
-		require.ErrorContains(t, err, message)
-	}
+	})
 }
 
 func TestArgumentErrors(t *testing.T) {

@@ -112,6 +112,15 @@ func Try(t *testing.T, program pulumi.RunFunc, options ...Option) (*Recording, e
 	return recording, errors.Join(append(recording.faults, err)...)
 }
 
+// RequireErrors runs the program once for each name, with the resource of that name refused, and wants the error to contain the message.
+func RequireErrors(t *testing.T, program pulumi.RunFunc, messages map[string]string, options ...Option) {
+	t.Helper()
+	for failing, message := range messages {
+		_, err := Try(t, program, append(slices.Clip(options), Failing(failing))...)
+		require.ErrorContains(t, err, message)
+	}
+}
+
 // setConfig sets the variables in which the engine passes settings to the program.
 func (r *runner) setConfig(t *testing.T) {
 	values, secrets := map[string]string{}, []string{}
