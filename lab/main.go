@@ -55,7 +55,7 @@ func command() *cobra.Command {
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&name, "name", layout.Default, "name of the lab, from which all it has derives")
-	flags.StringVar(&cache, "cache", "", "where compiled tools and images are kept (default ~/.cache/stateful-k3s)")
+	flags.StringVar(&cache, "cache", "", "where tools and images are kept (default ~/.cache/stateful-k3s)")
 	flags.StringVar(&checkout, "checkout", ".", "the repository")
 
 	add := func(use, short string, hidden bool, run func(context.Context, layout.Lab) error) {
@@ -70,7 +70,7 @@ func command() *cobra.Command {
 			},
 		})
 	}
-	add("up", "Compile what is not cached, and start the lab", false, up)
+	add("up", "Get what is not cached, and start the lab", false, up)
 	add("down", "Stop the lab; its volumes stay", false, asRoot("down", cluster.Down))
 	add("status", "Say what runs", false, asRoot("status", status))
 	add("test-packages", "Install what the tests need", false, install("test-packages", preflight.ForTests))

@@ -46,8 +46,6 @@ func (h Host) checksum(ctx context.Context, release Release, file File) (digest,
 }
 
 func (h Host) read(ctx context.Context, address string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, h.stall)
-	defer cancel()
 	response, err := h.get(ctx, address, 0)
 	if err != nil {
 		return nil, err

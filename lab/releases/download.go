@@ -72,12 +72,6 @@ func (h Host) download(ctx context.Context, address, partial string) (resumed bo
 
 // transfer appends to the file what it lacks, or writes it anew if the server does not go on from there.
 func (h Host) transfer(ctx context.Context, address string, file *os.File, have int64) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stalled := fmt.Errorf("nothing came for %s", h.stall)
-	watch := time.AfterFunc(h.stall, func() { cancel(stalled) })
-	defer watch.Stop()
-
 	response, err := h.get(ctx, address, have)
 	if err != nil {
 		return err
@@ -97,23 +91,8 @@ func (h Host) transfer(ctx context.Context, address string, file *os.File, have 
 	default:
 		return fmt.Errorf("%w: %s", ErrUnavailable, response.Status)
 	}
-	buffer := make([]byte, 1<<20)
-	for {
-		n, err := response.Body.Read(buffer)
-		watch.Reset(h.stall)
-		if _, writeErr := file.Write(buffer[:n]); writeErr != nil {
-			return writeErr
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if cause := context.Cause(ctx); err != nil && cause != nil {
-			return cause
-		}
-		if err != nil {
-			return err
-		}
-	}
+	_, err = io.Copy(file, response.Body)
+	return err
 }
 
 func startsAt(response *http.Response, offset int64) bool {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/patience"
 )
 
 func TestARedirectIsFollowed(t *testing.T) {
@@ -60,7 +62,7 @@ func TestWhatAnInterruptedRunLeftIsTakenUp(t *testing.T) {
 		interrupt()
 		<-r.Context().Done()
 	})
-	host.stall = time.Minute
+	host.client.Transport = patience.Transport(time.Minute)
 	_, err := host.Get(ctx, hello, program, dir)
 	require.ErrorIs(t, err, context.Canceled)
 	require.NotErrorIs(t, err, ErrUnavailable, "an interruption is no reason to compile")

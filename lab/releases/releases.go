@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -14,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/patience"
 )
 
 // Setting is the environment variable that names a mirror of the releases, or Off.
@@ -45,8 +46,6 @@ type Host struct {
 	// mirror stands for https:// and the host of each repository; empty for the projects' own.
 	mirror string
 	client *http.Client
-	// stall is how long a transfer may bring nothing.
-	stall time.Duration
 	// pause comes between two attempts.
 	pause time.Duration
 }
@@ -65,15 +64,7 @@ func FromEnvironment() (host Host, ok bool, err error) {
 }
 
 func newHost(mirror string) Host {
-	return Host{
-		mirror: mirror, stall: 20 * time.Second, pause: 2 * time.Second,
-		client: &http.Client{Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			TLSHandshakeTimeout:   5 * time.Second,
-			ResponseHeaderTimeout: 10 * time.Second,
-		}},
-	}
+	return Host{mirror: mirror, pause: 2 * time.Second, client: &http.Client{Transport: patience.Transport(20 * time.Second)}}
 }
 
 // URL is where a file of a release lies.

@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/patience"
 )
 
 var (
@@ -51,7 +53,7 @@ func server(t *testing.T, sums string, handler http.HandlerFunc) Host {
 // quick is a host that loses patience soon.
 func quick(mirror string) Host {
 	host := newHost(mirror)
-	host.stall, host.pause = 100*time.Millisecond, time.Millisecond
+	host.client.Transport, host.pause = patience.Transport(100*time.Millisecond), time.Millisecond
 	return host
 }
 
