@@ -40,7 +40,7 @@ func greeting(t *testing.T, version, says string) []byte {
 type fetching struct {
 	cache, modules string
 	tools          []Tool
-	from           []publication
+	from           []Publication
 }
 
 func newFetching(t *testing.T) fetching {
@@ -52,11 +52,11 @@ func newFetching(t *testing.T) fetching {
 	beside := compiled
 	beside.Name = "hello-plugin"
 	f.tools = []Tool{compiled, beside}
-	f.from = []publication{{
+	f.from = []Publication{{
 		Release: releases.Release{Repository: "example.com/greetings/hello", Tag: "v1.0.0"},
 		File:    releases.File{Name: "hello-linux.tar.gz", Checksums: []string{"checksums.txt"}},
-		tools:   []member{{"hello", "hello/bin/hello"}, {"hello-plugin", "hello/hello-plugin"}},
-		version: "version", says: "v1.0.0", form: archive,
+		Tools:   []Member{{"hello", "hello/bin/hello"}, {"hello-plugin", "hello/hello-plugin"}},
+		version: "version", says: "v1.0.0", Form: Archive,
 	}}
 	return f
 }
@@ -210,7 +210,7 @@ func TestReleasesAreThePinnedVersions(t *testing.T) {
 		"github.com/distribution/distribution v3.1.0": "github.com/distribution/distribution/v3 v3.1.0",
 	}
 	for _, architecture := range []string{"amd64", "arm64"} {
-		from := published(architecture)
+		from := Published(architecture)
 		assert.Len(t, from, 8)
 		for _, p := range from {
 			pin := p.Repository + " " + p.Tag
@@ -218,12 +218,12 @@ func TestReleasesAreThePinnedVersions(t *testing.T) {
 				pin = commit
 			}
 			assert.True(t, pins[pin], "%s is not what the tool is compiled from", pin)
-			for _, m := range p.tools {
-				assert.True(t, p.has(m.tool) && isTool(m.tool), m.tool)
+			for _, m := range p.Tools {
+				assert.True(t, p.has(m.Tool) && isTool(m.Tool), m.Tool)
 			}
 		}
 	}
-	assert.Empty(t, published("riscv64"))
+	assert.Empty(t, Published("riscv64"))
 }
 
 func isTool(name string) bool {
