@@ -20,7 +20,7 @@ func TestANodeIsReadyWhenItSaidSoSinceItWasStarted(t *testing.T) {
 	} {
 		var nodes nodeList
 		require.NoError(t, json.Unmarshal([]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [`+c.node+`]}}]}`), &nodes))
-		checkError(t, c.want, nodes.ready("dev-0", since))
+		checkError(t, c.want, nodes.readySince("dev-0", since))
 	}
 }
 
@@ -32,9 +32,9 @@ func TestAnAddOnIsReadyWhenAPodOfItRunsSinceThen(t *testing.T) {
 	} {
 		var pods podList
 		require.NoError(t, json.Unmarshal([]byte(`{"items": [{"metadata": {"name": "coredns-1"}, "status": {"containerStatuses": [`+c.container+`]}}]}`), &pods))
-		checkError(t, c.want, pods.ready(since, "coredns"))
+		checkError(t, c.want, pods.readySince(since, "coredns"))
 	}
-	checkError(t, "coredns in kube-system is not ready: no pod yet", podList{}.ready(since, "coredns"))
+	checkError(t, "coredns in kube-system is not ready: no pod yet", podList{}.readySince(since, "coredns"))
 }
 
 func checkError(t *testing.T, want string, err error) {

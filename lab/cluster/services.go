@@ -17,7 +17,7 @@ import (
 func service(lab layout.Lab, name string, args ...string) daemon {
 	return daemon{
 		Lab: lab.Name, Name: name, Args: args, Log: lab.Dir("log", name+".log"),
-		Cgroup: lab.ID() + "/" + name, Grace: 5 * time.Second,
+		Cgroup: lab.ID() + "/" + name, RunDir: lab.Dir("run", name), Grace: 5 * time.Second,
 	}
 }
 

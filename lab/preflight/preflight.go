@@ -31,6 +31,7 @@ var ForLab = []Package{
 	{"ca-certificates", "/etc/ssl/certs/ca-certificates.crt"},
 	{"iproute2", "/sbin/ip"},
 	{"iptables", "/usr/sbin/iptables"},
+	{"nftables", "/usr/sbin/nft"},
 	{"ipset", "/usr/sbin/ipset"},
 	{"conntrack", "/usr/sbin/conntrack"},
 	{"util-linux", "/usr/bin/nsenter"},
