@@ -43,6 +43,19 @@ func (l nodeList) readySince(name string, since time.Time) error {
 	return fmt.Errorf("node %s has not joined", name)
 }
 
+// pressures are what a node runs out of, for example DiskPressure; pods are evicted from it then.
+func (l nodeList) pressures(name string) []string {
+	var all []string
+	for _, node := range l.Items {
+		for _, c := range node.Status.Conditions {
+			if node.Metadata.Name == name && strings.HasSuffix(c.Type, "Pressure") && c.Status == "True" {
+				all = append(all, c.Type+": "+c.Message)
+			}
+		}
+	}
+	return all
+}
+
 type podList struct{ Items []pod }
 
 type pod struct {

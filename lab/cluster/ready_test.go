@@ -24,6 +24,13 @@ func TestANodeIsReadyWhenItSaidSoSinceItWasStarted(t *testing.T) {
 	}
 }
 
+func TestANodeThatRunsOutOfSomethingIsTold(t *testing.T) {
+	var nodes nodeList
+	require.NoError(t, json.Unmarshal([]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [
+		{"type": "MemoryPressure", "status": "False"}, {"type": "DiskPressure", "status": "True", "message": "kubelet has disk pressure"}]}}]}`), &nodes))
+	assert.Equal(t, []string{"DiskPressure: kubelet has disk pressure"}, nodes.pressures("dev-0"))
+}
+
 func TestAnAddOnIsReadyWhenAPodOfItRunsSinceThen(t *testing.T) {
 	for _, c := range []struct{ container, want string }{
 		{`{"ready": true, "state": {"running": {"startedAt": "2026-11-22T12:00:00Z"}}}`, ""},

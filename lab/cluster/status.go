@@ -88,6 +88,9 @@ func (s server) look(ctx context.Context, status *Status) error {
 		if err := nodes.ready(node.Name()); err != nil {
 			status.fault("%v", err)
 		}
+		for _, pressure := range nodes.pressures(node.Name()) {
+			status.fault("node %s has %s", node.Name(), pressure)
+		}
 	}
 	status.addNamespaces(pods, claims)
 	return nil
