@@ -11,7 +11,7 @@ const (
 	lastPlace = 31
 	// lap is the number of steps to the far end of the rail and back.
 	lap = 2 * (lastPlace - 1)
-	// slack is how many steps an interruption may lose or hide: those of one second. Redis writes its file to the disk each second.
+	// slack is how many steps an interruption may hide from the log: those of one second.
 	slack = 5
 )
 
@@ -59,7 +59,7 @@ func (e event) progress() int {
 }
 
 // checkWalk returns an error unless the train, after its first place, went on step by step. Between two places with
-// anything else in the log it may have lost or skipped as many steps as slack.
+// anything else in the log it may have taken as many more steps as slack, and none back.
 func checkWalk(walk []event) error {
 	var last *event
 	interrupted := false
@@ -75,7 +75,7 @@ func checkWalk(walk []event) error {
 		default:
 			// From -lap/2 to lap/2: 0 is a single step.
 			skipped := (next.progress()-last.progress()-1+lap+lap/2)%lap - lap/2
-			if abs := max(skipped, -skipped); abs > slack || abs > 0 && !interrupted {
+			if skipped < 0 || skipped > slack || skipped > 0 && !interrupted {
 				return fmt.Errorf("at %s the train went from %d (%s) to %d (%s)",
 					next.time, last.position, last.direction, next.position, next.direction)
 			}

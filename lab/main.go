@@ -30,7 +30,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := command().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "lab:", err)
+		fmt.Fprintln(os.Stderr, "lab:", advise(err))
 		os.Exit(1)
 	}
 }
@@ -139,17 +139,19 @@ func find(name, cache, checkout string) (layout.Lab, error) {
 	return layout.New(name, cache, checkout)
 }
 
-func status(_ context.Context, lab layout.Lab) error {
-	var down error
-	for _, daemon := range cluster.Look(lab) {
-		if daemon.PID == 0 {
-			fmt.Printf("%-12s not running\n", daemon.Name)
-			down = errors.New("not everything runs: make lab-up LAB=" + lab.Name)
-		} else {
-			fmt.Printf("%-12s running as process %d\n", daemon.Name, daemon.PID)
-		}
+func status(ctx context.Context, lab layout.Lab) error {
+	status := cluster.Look(ctx, lab)
+	for _, line := range status.Lines {
+		fmt.Printf("%-12s %s\n", line[0], line[1])
 	}
-	return down
+	for _, fault := range status.Faults {
+		fmt.Printf("%-12s %s\n", "wrong", fault)
+	}
+	if len(status.Faults) > 0 {
+		return errors.New("not all is well")
+	}
+	fmt.Printf("%-12s %s\n", "shell", ". "+lab.CheckoutDir("env"))
+	return nil
 }
 
 func confirm(what, word string) bool {

@@ -22,7 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// redisServer is a redis-server process with a password and an append-only file.
+// redisServer is a redis-server process with a password and an append-only file that is on the disk before it answers, as in the cluster.
 type redisServer struct {
 	t            *testing.T
 	dir          string
@@ -45,7 +45,7 @@ func (r *redisServer) start(arguments ...string) {
 	r.t.Helper()
 	r.process = exec.Command(serverBinary(r.t))
 	r.process.Args = append([]string{
-		"redis-server", "--port", r.port, "--dir", r.dir, "--requirepass", password, "--appendonly", "yes",
+		"redis-server", "--port", r.port, "--dir", r.dir, "--requirepass", password, "--appendonly", "yes", "--appendfsync", "always",
 	}, arguments...)
 	require.NoError(r.t, r.process.Start())
 	r.t.Cleanup(r.kill)

@@ -283,7 +283,7 @@ func TestPodsRestartOnChanges(t *testing.T) {
 	}
 	before := annotations(func(args *redis.Args) { args.Password = pulumi.String("first-password") })
 	require.Equal(t, map[string]string{
-		"stateful-k3s/redis-config":   "519cf5a7",
+		"stateful-k3s/redis-config":   "9b330a6b",
 		"stateful-k3s/redis-password": "1d849810",
 	}, before)
 
