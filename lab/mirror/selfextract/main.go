@@ -29,6 +29,6 @@ func run(bin string) error {
 	if err := os.CopyFS(bin, carried); err != nil {
 		return err
 	}
-	program := filepath.Join(bin, "k3s")
-	return syscall.Exec(program, append([]string{program}, os.Args[1:]...), os.Environ())
+	// The program in it goes by the name that it is called under, such as kubectl.
+	return syscall.Exec(filepath.Join(bin, "k3s"), os.Args[1:], os.Environ())
 }
