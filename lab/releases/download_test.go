@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -71,10 +72,32 @@ func TestWhatAnInterruptedRunLeftIsTakenUp(t *testing.T) {
 }
 
 func TestAServerThatCannotGoOnSendsItAnew(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "hello-amd64.partial"), binary[:1<<20], 0o644))
-	host := server(t, checksums(binary), func(w http.ResponseWriter, _ *http.Request) { w.Write(binary) })
-	requireGot(t, host, dir)
+	for name, leftover := range map[string][]byte{"shorter": binary[:1<<20], "longer": append(slices.Clone(binary), "and more"...)} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "hello-amd64.partial"), leftover, 0o644))
+			var requests atomic.Int32
+			requireGot(t, server(t, checksums(binary), func(w http.ResponseWriter, _ *http.Request) {
+				requests.Add(1)
+				w.Write(binary)
+			}), dir)
+			assert.EqualValues(t, 1, requests.Load())
+		})
+	}
+}
+
+func TestAnInterruptionIsNoReasonToCompile(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	host := server(t, checksums(binary), func(_ http.ResponseWriter, r *http.Request) {
+		interrupt()
+		<-r.Context().Done()
+	})
+	host.client.Transport = patience.Transport(time.Minute)
+	for _, when := range []string{"before the file came", "before its checksum came"} {
+		_, err := host.Get(ctx, hello, program, t.TempDir())
+		require.ErrorIs(t, err, context.Canceled, when)
+		require.NotErrorIs(t, err, ErrUnavailable, when)
+	}
 }
 
 func TestLeftoversOfSomethingElseAreReplaced(t *testing.T) {

@@ -71,6 +71,14 @@ func TestAK3sOfAnotherVersionIsNotTaken(t *testing.T) {
 	require.ErrorContains(t, p.unpack(t.Context(), file, dir), "having it extract itself: exit status 1: no room")
 }
 
+func TestAScriptIsNotTakenForK3s(t *testing.T) {
+	p, _, dir := k3s(t, "v1.35.0+k3s1")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "k3s"), []byte("#!/bin/sh\necho k3s version v1.35.0+k3s1\n"), 0o755))
+	t.Setenv("PATH", dir)
+	_, ok := p.onPath(t.Context())
+	assert.False(t, ok)
+}
+
 func TestReleasesAreThePinnedVersions(t *testing.T) {
 	pins := map[string]bool{}
 	for _, tool := range All {
