@@ -1,0 +1,2 @@
+// A Pulumi package for creating and managing Kubernetes resources.
+package kubernetes
