@@ -21,11 +21,11 @@ const checkout = ".."
 // makeUp brings the stack up as a person does who has just opened a shell.
 func makeUp(t *testing.T) {
 	t.Helper()
-	run(t, makeUpCommand())
+	run(t, makeUpCommand(labName()))
 }
 
-func makeUpCommand() *exec.Cmd {
-	cmd := command(checkout, "make", "up", "LAB="+os.Getenv("STATEFUL_K3S_LAB"))
+func makeUpCommand(lab string) *exec.Cmd {
+	cmd := command(checkout, "make", "up", "LAB="+lab)
 	// With a KUBECONFIG, make up takes the cluster for the user's own.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KUBECONFIG=") })
 	return cmd

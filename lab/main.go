@@ -30,7 +30,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := command().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "lab:", err)
+		fmt.Fprintln(os.Stderr, "lab:", advise(err))
 		os.Exit(1)
 	}
 }
@@ -55,7 +55,7 @@ func command() *cobra.Command {
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&name, "name", layout.Default, "name of the lab, from which all it has derives")
-	flags.StringVar(&cache, "cache", "", "where compiled tools and images are kept (default ~/.cache/stateful-k3s)")
+	flags.StringVar(&cache, "cache", "", "where tools and images are kept (default ~/.cache/stateful-k3s)")
 	flags.StringVar(&checkout, "checkout", ".", "the repository")
 
 	add := func(use, short string, hidden bool, run func(context.Context, layout.Lab) error) {
@@ -70,7 +70,7 @@ func command() *cobra.Command {
 			},
 		})
 	}
-	add("up", "Compile what is not cached, and start the lab", false, up)
+	add("up", "Get what is not cached, and start the lab", false, up)
 	add("down", "Stop the lab; its volumes stay", false, asRoot("down", cluster.Down))
 	add("status", "Say what runs", false, asRoot("status", status))
 	add("test-packages", "Install what the tests need", false, install("test-packages", preflight.ForTests))
@@ -125,17 +125,19 @@ func find(name, cache, checkout string) (layout.Lab, error) {
 	return layout.New(name, cache, checkout)
 }
 
-func status(_ context.Context, lab layout.Lab) error {
-	var down error
-	for _, daemon := range cluster.Look(lab) {
-		if daemon.PID == 0 {
-			fmt.Printf("%-12s not running\n", daemon.Name)
-			down = errors.New("not everything runs: make lab-up LAB=" + lab.Name)
-		} else {
-			fmt.Printf("%-12s running as process %d\n", daemon.Name, daemon.PID)
-		}
+func status(ctx context.Context, lab layout.Lab) error {
+	status := cluster.Look(ctx, lab)
+	for _, line := range status.Lines {
+		fmt.Printf("%-12s %s\n", line[0], line[1])
 	}
-	return down
+	for _, fault := range status.Faults {
+		fmt.Printf("%-12s %s\n", "wrong", fault)
+	}
+	if len(status.Faults) > 0 {
+		return errors.New("not all is well")
+	}
+	fmt.Printf("%-12s %s\n", "shell", ". "+lab.CheckoutDir("env"))
+	return nil
 }
 
 func confirm(what, word string) bool {

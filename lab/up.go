@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -25,24 +26,44 @@ func up(ctx context.Context, lab layout.Lab) error {
 	if own := ownCluster(); own != "" {
 		return useOwnCluster(ctx, lab, own)
 	}
-	_, missing, err := tools.Cached(lab.Cache, modules(lab), tools.All)
-	if err != nil {
+	if err := ready(ctx, lab, false); err != nil {
 		return err
-	}
-	need := preflight.SpaceFor(ctx, len(missing) > 0, lab.Cache, layout.Root)
-	if err := preflight.Check(ctx, need); err != nil {
-		return fmt.Errorf("this machine is not ready for a lab:\n%w", err)
 	}
 	if err := install("packages", preflight.ForLab)(ctx, lab); err != nil {
 		return err
 	}
+	base, system, err := labImages(ctx, lab)
+	if err != nil {
+		return err
+	}
+	if err := images.Pull(ctx, lab.Cache, system); err != nil { // before the tools, some of which are for these images alone
+		return err
+	}
 	var binaries tools.Binaries
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		binaries, err = tools.Build(groupCtx, lab.Cache, modules(lab), tools.All)
+	group.Go(func() error {
+		want := needed(lab, system)
+		left, err := tools.Fetch(groupCtx, lab.Cache, modules(lab), want)
+		if err != nil {
+			return err
+		}
+		if len(left) > 0 {
+			if err := ready(groupCtx, lab, true); err != nil {
+				return err
+			}
+		}
+		binaries, err = tools.Build(groupCtx, lab.Cache, modules(lab), want)
 		return err
 	})
-	group.Go(func() error { return asRoot("assemble", assembleBase)(groupCtx, lab) })
+	group.Go(func() error {
+		if err := images.Pull(groupCtx, lab.Cache, base); err != nil {
+			return err
+		}
+		if len(images.Missing(lab.Cache, base)) == 0 {
+			return nil
+		}
+		return asRoot("assemble", assembleBase)(groupCtx, lab)
+	})
 	if err := group.Wait(); err != nil {
 		return err
 	}
@@ -61,6 +82,36 @@ func up(ctx context.Context, lab layout.Lab) error {
 	return nil
 }
 
+// ready fails when the machine lacks something for a lab, or for compiling its tools as well.
+func ready(ctx context.Context, lab layout.Lab, compile bool) error {
+	if err := preflight.Check(ctx, preflight.SpaceFor(ctx, compile, lab.Cache, layout.Root)); err != nil {
+		return fmt.Errorf("this machine is not ready for a lab:\n%w", err)
+	}
+	return nil
+}
+
+// labImages are the lab's images, in the cache or not.
+func labImages(ctx context.Context, lab layout.Lab) (base, system []images.Image, err error) {
+	paths, err := tools.Paths(lab.Cache, modules(lab), tools.All)
+	if err != nil {
+		return nil, nil, err
+	}
+	if base, err = images.Base(ctx, lab.Checkout); err != nil {
+		return nil, nil, err
+	}
+	system, err = images.System(ctx, paths)
+	return base, system, err
+}
+
+// needed are the tools that run in the lab, and those that its missing images are made of.
+func needed(lab layout.Lab, system []images.Image) []tools.Tool {
+	missing := images.Missing(lab.Cache, system)
+	return slices.DeleteFunc(slices.Clone(tools.All), func(tool tools.Tool) bool {
+		isIts := func(image images.Image) bool { return image.Tool == tool.Name }
+		return slices.ContainsFunc(system, isIts) && !slices.ContainsFunc(missing, isIts)
+	})
+}
+
 // ownCluster is the user's KUBECONFIG, unless it is one of a lab's from an earlier `. .lab/env`.
 func ownCluster() string {
 	kubeconfig := os.Getenv("KUBECONFIG")
@@ -71,7 +122,7 @@ func ownCluster() string {
 }
 
 // useOwnCluster leaves the cluster of the user's KUBECONFIG as it is, and makes
-// Pulumi ready for it: the one on PATH with its backend, or else a compiled one.
+// Pulumi ready for it: the one on PATH with its backend, or else the lab's.
 func useOwnCluster(ctx context.Context, lab layout.Lab, kubeconfig string) error {
 	slog.Info("using the cluster of your KUBECONFIG instead of a lab", "KUBECONFIG", kubeconfig)
 	variables := []stack.Variable{{Name: "KUBECONFIG", Value: kubeconfig}}
@@ -90,6 +141,9 @@ func useOwnCluster(ctx context.Context, lab layout.Lab, kubeconfig string) error
 	}
 	lab, err := lab.InHome()
 	if err != nil {
+		return err
+	}
+	if _, err := tools.Fetch(ctx, lab.Cache, modules(lab), tools.Pulumi()); err != nil {
 		return err
 	}
 	binaries, err := tools.Build(ctx, lab.Cache, modules(lab), tools.Pulumi())
@@ -121,7 +175,7 @@ func install(command string, packages []preflight.Package) func(context.Context,
 }
 
 func assembleBase(ctx context.Context, lab layout.Lab) error {
-	base, err := images.Base(ctx)
+	base, _, err := labImages(ctx, lab)
 	if err != nil {
 		return err
 	}
@@ -137,20 +191,16 @@ func assemble(ctx context.Context, lab layout.Lab, wanted []images.Image) error 
 }
 
 func start(ctx context.Context, lab layout.Lab) error {
-	binaries, missing, err := tools.Cached(lab.Cache, modules(lab), tools.All)
+	base, system, err := labImages(ctx, lab)
+	if err != nil {
+		return err
+	}
+	binaries, missing, err := tools.Cached(lab.Cache, modules(lab), needed(lab, system))
 	if err != nil {
 		return err
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("%s is not compiled: run make lab-up", missing[0].Name)
-	}
-	base, err := images.Base(ctx)
-	if err != nil {
-		return err
-	}
-	system, err := images.System(ctx, binaries)
-	if err != nil {
-		return err
+		return fmt.Errorf("%s is not there: run make lab-up", missing[0].Name)
 	}
 	if err := assemble(ctx, lab, system); err != nil {
 		return err

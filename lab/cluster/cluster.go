@@ -56,6 +56,9 @@ func Up(ctx context.Context, c Config) error {
 	if err := bridgeUp(ctx, c.Lab); err != nil {
 		return fmt.Errorf("making the lab's network: %w", err)
 	}
+	if err := firewallUp(ctx, c.Lab); err != nil {
+		return fmt.Errorf("keeping other machines out of the lab's network: %w", err)
+	}
 	if err := registryUp(ctx, c.Lab, c.Binaries); err != nil {
 		return fmt.Errorf("starting the registry: %w", err)
 	}
@@ -109,6 +112,9 @@ func Down(ctx context.Context, lab layout.Lab) error {
 			return err
 		}
 	}
+	if err := firewallDown(ctx, lab); err != nil {
+		return err
+	}
 	if err := linkDown(ctx, lab.ID()); err != nil {
 		return err
 	}
@@ -118,22 +124,6 @@ func Down(ctx context.Context, lab layout.Lab) error {
 		return fmt.Errorf("removing the lab's cgroups: %w", err)
 	}
 	return nil
-}
-
-// Status says of each daemon whether it runs.
-type Status struct {
-	Name string
-	PID  int
-}
-
-// Look lists the lab's daemons.
-func Look(lab layout.Lab) []Status {
-	var all []Status
-	for _, d := range daemons(lab) {
-		pid, _ := find(d.Lab, d.Name)
-		all = append(all, Status{Name: d.Name, PID: pid})
-	}
-	return all
 }
 
 func daemons(lab layout.Lab) []daemon {

@@ -117,6 +117,13 @@ func (d daemon) enter() error {
 	}
 	if d.NodeDir != "" {
 		mounts = append(mounts, nodeMounts(d.NodeDir)...)
+	} else {
+		own, work := filepath.Join(d.RunDir, "own"), filepath.Join(d.RunDir, "work")
+		err := errors.Join(os.RemoveAll(d.RunDir), os.MkdirAll(own, 0o755), os.MkdirAll(work, 0o755))
+		if err != nil {
+			return err
+		}
+		mounts = append(mounts, overlay("/run", own, work))
 	}
 	if err := mountAll(mounts); err != nil {
 		return err
@@ -148,10 +155,15 @@ type mount struct {
 	flags                      uintptr
 }
 
+// overlay shows a directory as it is and takes what is written there elsewhere.
+func overlay(dir, upper, work string) mount {
+	return mount{source: "overlay", target: dir, kind: "overlay", data: fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", dir, upper, work)}
+}
+
 // nodeMounts give a node its own writable places of the machine's file system.
 func nodeMounts(dir string) []mount {
 	return []mount{
-		{source: "overlay", target: "/etc", kind: "overlay", data: fmt.Sprintf("lowerdir=/etc,upperdir=%s,workdir=%s", filepath.Join(dir, "etc"), filepath.Join(dir, "etc.work"))},
+		overlay("/etc", filepath.Join(dir, "etc"), filepath.Join(dir, "etc.work")),
 		{source: "tmpfs", target: "/run", kind: "tmpfs", data: "mode=755"},
 		{source: filepath.Join(dir, "log"), target: "/var/log", flags: unix.MS_BIND},
 		{source: filepath.Join(dir, "lib"), target: "/var/lib", flags: unix.MS_BIND},

@@ -50,7 +50,7 @@ func (s server) daemon() daemon {
 			"--node-ip", address, "--advertise-address", address, "--tls-san", address,
 			"--cluster-cidr", podNetwork, "--cluster-dns", clusterDNS, "--cluster-domain", clusterDomain,
 			"--flannel-backend", "none", "--egress-selector-mode", "disabled", "--disable-helm-controller",
-			"--disable", "servicelb", "--disable", "traefik", "--disable", "metrics-server",
+			"--disable", "servicelb", "--disable", "traefik", "--disable", "metrics-server", "--disable", "runtimes", "--disable", "local-storage",
 			"--pause-image", "docker.io/" + images.Pause,
 			"--private-registry", nodeConf + "/registries.yaml",
 			"--resolv-conf", nodeConf + "/resolv.conf",
@@ -110,12 +110,12 @@ func (s server) writeFiles() error {
 		s.inNode(dataDir, "agent/etc/containerd/config-v3.toml.tmpl"): containerd,
 		s.inNode(dataDir, "agent/etc/kubelet.conf.d/10-lab.conf"):     kubelet,
 	}
-	for _, name := range []string{"coredns.yaml", "local-storage.yaml", "ccm.yaml", "rolebindings.yaml"} {
-		manifest, err := os.ReadFile(filepath.Join(s.manifests, name))
+	for from, to := range manifests {
+		manifest, err := os.ReadFile(filepath.Join(s.manifests, from))
 		if err != nil {
 			return err
 		}
-		files[s.inNode(dataDir, "server/manifests", name)] = manifestVariables.Replace(string(manifest))
+		files[s.inNode(dataDir, "server/manifests", to)] = manifestVariables.Replace(string(manifest))
 	}
 	for path, content := range files {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -131,6 +131,14 @@ func (s server) writeFiles() error {
 // inNode says where on this machine a path below the node's /var/lib lies.
 func (s server) inNode(parts ...string) string {
 	return s.node.Dir("lib", strings.TrimPrefix(filepath.Join(parts...), "/var/lib"))
+}
+
+// manifests are those of k3s's own that a lab uses, which a compiled k3s lacks. A
+// released k3s writes the same files itself, but with another image for local
+// storage: that one is disabled, which goes by the file's name.
+var manifests = map[string]string{
+	"coredns.yaml": "coredns.yaml", "ccm.yaml": "ccm.yaml", "rolebindings.yaml": "rolebindings.yaml",
+	"local-storage.yaml": "lab-storage.yaml",
 }
 
 // manifestVariables fill in k3s's manifests, which name images of its release that are not assembled here.

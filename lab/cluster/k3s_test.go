@@ -31,7 +31,7 @@ func TestNoVariableOfAManifestIsLeft(t *testing.T) {
 		require.NoError(t, err)
 		assert.NotContains(t, string(content), "%{", path)
 	}
-	storage, err := os.ReadFile(s.inNode(dataDir, "server/manifests/local-storage.yaml"))
+	storage, err := os.ReadFile(s.inNode(dataDir, "server/manifests/lab-storage.yaml"))
 	require.NoError(t, err)
 	assert.Contains(t, string(storage), `image: "docker.io/rancher/local-path-provisioner:v0.0.30"`)
 	assert.Contains(t, string(storage), `image: "docker.io/busybox:1.35"`)

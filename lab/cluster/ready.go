@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,14 +20,14 @@ func (s server) ready(ctx context.Context, since time.Time) error {
 		if err := s.get(ctx, &nodes, "nodes"); err != nil {
 			return err
 		}
-		if err := nodes.ready(s.node.Name(), since); err != nil {
+		if err := nodes.readySince(s.node.Name(), since); err != nil {
 			return err
 		}
 		var pods podList
 		if err := s.get(ctx, &pods, "pods", "--namespace", "kube-system"); err != nil {
 			return err
 		}
-		return pods.ready(since, "coredns", "local-path-provisioner")
+		return pods.readySince(since, "coredns", "local-path-provisioner")
 	})
 }
 
@@ -49,8 +48,7 @@ func (s server) writeKubeconfig() error {
 }
 
 func (s server) get(ctx context.Context, into any, args ...string) error {
-	cmd := exec.CommandContext(ctx, s.binaries["k3s"])
-	cmd.Args = append([]string{"kubectl", "--kubeconfig", s.lab.Kubeconfig(), "--cache-dir", s.lab.Dir("run", "kubectl"), "--request-timeout", "5s", "get", "--output", "json"}, args...)
+	cmd := exec.CommandContext(ctx, s.inNode(nodeBin, "kubectl"), append([]string{"--kubeconfig", s.lab.Kubeconfig(), "--cache-dir", s.lab.Dir("run", "kubectl"), "--request-timeout", "5s", "get", "--output", "json"}, args...)...)
 	out, err := cmd.Output()
 	if err != nil {
 		said := ""
@@ -60,76 +58,4 @@ func (s server) get(ctx context.Context, into any, args ...string) error {
 		return fmt.Errorf("asking the cluster for its %s: %w: %s", args[0], err, said)
 	}
 	return json.Unmarshal(out, into)
-}
-
-type condition struct {
-	Type              string    `json:"type"`
-	Status            string    `json:"status"`
-	Message           string    `json:"message"`
-	LastHeartbeatTime time.Time `json:"lastHeartbeatTime"`
-}
-
-type nodeList struct {
-	Items []struct {
-		Metadata struct{ Name string }
-		Status   struct{ Conditions []condition }
-	}
-}
-
-// ready takes only what was said since then: a node that was killed stays ready in the API for a while.
-func (l nodeList) ready(name string, since time.Time) error {
-	for _, node := range l.Items {
-		for _, c := range node.Status.Conditions {
-			if node.Metadata.Name == name && c.Type == "Ready" {
-				if c.Status == "True" && !c.LastHeartbeatTime.Before(since.Truncate(time.Second)) {
-					return nil
-				}
-				return fmt.Errorf("node %s is not ready: %s", name, c.Message)
-			}
-		}
-	}
-	return fmt.Errorf("node %s has not joined", name)
-}
-
-type podList struct {
-	Items []struct {
-		Metadata struct{ Name string }
-		Status   struct {
-			ContainerStatuses []struct {
-				Ready bool
-				State struct {
-					Running *struct{ StartedAt time.Time }
-					Waiting *struct{ Reason, Message string }
-				}
-			}
-		}
-	}
-}
-
-func (l podList) ready(since time.Time, deployments ...string) error {
-	var errs []error
-	for _, deployment := range deployments {
-		errs = append(errs, l.deploymentReady(since, deployment))
-	}
-	return errors.Join(errs...)
-}
-
-func (l podList) deploymentReady(since time.Time, deployment string) error {
-	why := "no pod yet"
-	for _, pod := range l.Items {
-		if !strings.HasPrefix(pod.Metadata.Name, deployment+"-") {
-			continue
-		}
-		why = "not started"
-		for _, container := range pod.Status.ContainerStatuses {
-			running := container.State.Running
-			if container.Ready && running != nil && !running.StartedAt.Before(since.Truncate(time.Second)) {
-				return nil
-			}
-			if waiting := container.State.Waiting; waiting != nil {
-				why = waiting.Reason + " " + waiting.Message
-			}
-		}
-	}
-	return fmt.Errorf("%s in kube-system is not ready: %s", deployment, why)
 }

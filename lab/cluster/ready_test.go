@@ -20,8 +20,15 @@ func TestANodeIsReadyWhenItSaidSoSinceItWasStarted(t *testing.T) {
 	} {
 		var nodes nodeList
 		require.NoError(t, json.Unmarshal([]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [`+c.node+`]}}]}`), &nodes))
-		checkError(t, c.want, nodes.ready("dev-0", since))
+		checkError(t, c.want, nodes.readySince("dev-0", since))
 	}
+}
+
+func TestANodeThatRunsOutOfSomethingIsTold(t *testing.T) {
+	var nodes nodeList
+	require.NoError(t, json.Unmarshal([]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [
+		{"type": "MemoryPressure", "status": "False"}, {"type": "DiskPressure", "status": "True", "message": "kubelet has disk pressure"}]}}]}`), &nodes))
+	assert.Equal(t, []string{"DiskPressure: kubelet has disk pressure"}, nodes.pressures("dev-0"))
 }
 
 func TestAnAddOnIsReadyWhenAPodOfItRunsSinceThen(t *testing.T) {
@@ -32,9 +39,9 @@ func TestAnAddOnIsReadyWhenAPodOfItRunsSinceThen(t *testing.T) {
 	} {
 		var pods podList
 		require.NoError(t, json.Unmarshal([]byte(`{"items": [{"metadata": {"name": "coredns-1"}, "status": {"containerStatuses": [`+c.container+`]}}]}`), &pods))
-		checkError(t, c.want, pods.ready(since, "coredns"))
+		checkError(t, c.want, pods.readySince(since, "coredns"))
 	}
-	checkError(t, "coredns in kube-system is not ready: no pod yet", podList{}.ready(since, "coredns"))
+	checkError(t, "coredns in kube-system is not ready: no pod yet", podList{}.readySince(since, "coredns"))
 }
 
 func checkError(t *testing.T, want string, err error) {

@@ -2,12 +2,16 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
@@ -17,7 +21,7 @@ import (
 func service(lab layout.Lab, name string, args ...string) daemon {
 	return daemon{
 		Lab: lab.Name, Name: name, Args: args, Log: lab.Dir("log", name+".log"),
-		Cgroup: lab.ID() + "/" + name, Grace: 5 * time.Second,
+		Cgroup: lab.ID() + "/" + name, RunDir: lab.Dir("run", name), Grace: 5 * time.Second,
 	}
 }
 
@@ -36,6 +40,11 @@ storage:
 	}
 	d := service(lab, "registry", binaries["registry"], "serve", path)
 	d.Env = []string{"OTEL_TRACES_EXPORTER=none"}
+	if pid, _ := find(d.Lab, d.Name); pid == 0 {
+		if err := portFree(lab.Registry()); err != nil {
+			return err
+		}
+	}
 	if _, err := d.start(ctx); err != nil {
 		return err
 	}
@@ -46,6 +55,19 @@ storage:
 		}
 		return response.Body.Close()
 	})
+}
+
+// portFree fails when another program listens there, or on the port of all addresses.
+func portFree(address string) error {
+	listener, err := net.Listen("tcp", address)
+	if errors.Is(err, unix.EADDRINUSE) {
+		_, port, _ := strings.Cut(address, ":")
+		return fmt.Errorf("another program listens on port %[1]s of all addresses: stop it, or have it listen on 127.0.0.1 only (ss --tcp --listening --processes 'sport = :%[1]s' names it)", port)
+	}
+	if err != nil {
+		return err
+	}
+	return listener.Close()
 }
 
 // buildkitUp starts the builder of the app images. Builds share the machine's

@@ -3,7 +3,9 @@ package images
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"go/version"
 	"io"
 	"os"
 	"os/exec"
@@ -18,11 +20,12 @@ const (
 	path  = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 
-// Base are the images that the Dockerfile and the program name, assembled from
-// Debian 13's packages with as much of the official images' documented contract
-// as this project uses.
-func Base(ctx context.Context) ([]Image, error) {
-	golang, err := golang(ctx)
+// Base are the images that the Dockerfile and the program name: Docker Hub's, or
+// assembled from Debian 13's packages with as much of the official images'
+// documented contract as this project uses. The module in the directory is what
+// golang has to compile.
+func Base(ctx context.Context, module string) ([]Image, error) {
+	golang, err := golang(ctx, module)
 	if err != nil {
 		return nil, fmt.Errorf("finding the Go toolchain: %w", err)
 	}
@@ -35,30 +38,51 @@ const trusted = "/etc/ssl/certs/ca-certificates.crt"
 
 // golang has the machine's own toolchain at /usr/local/go.
 // Contract: https://hub.docker.com/_/golang
-func golang(ctx context.Context) (Image, error) {
+func golang(ctx context.Context, module string) (Image, error) {
+	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "go{{.GoVersion}}")
+	list.Dir, list.Env = module, append(os.Environ(), "GOWORK=off")
+	need, err := list.Output()
+	if err != nil {
+		return Image{}, fmt.Errorf("asking for the Go version of %s: %w", module, err)
+	}
 	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT", "GOVERSION").Output()
 	if err != nil {
 		return Image{}, err
 	}
-	root, version, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-	if !strings.HasPrefix(version, "go1.26") {
-		return Image{}, fmt.Errorf("the Dockerfile's golang:1.26-trixie wants Go 1.26, and this machine has %s: install Go 1.26, or set GOTOOLCHAIN=go1.26.0", version)
+	root, installed, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	if !strings.HasPrefix(installed, "go1.26") {
+		return Image{}, fmt.Errorf("the Dockerfile's golang:1.26-trixie wants Go 1.26, and this machine has %s: install Go 1.26, or set GOTOOLCHAIN=go1.26.0", installed)
 	}
 	authorities, err := os.ReadFile(trusted)
 	if err != nil {
 		return Image{}, err
 	}
-	return debian("golang:1.26-trixie", []string{"ca-certificates", "git"}, []string{
+	image := debian("golang:1.26-trixie", []string{"ca-certificates", "git"}, []string{
 		fmt.Sprintf("cp %s $1%s # sha256 %x", trusted, trusted, sha256.Sum256(authorities)),
 		"mkdir -p $1/usr/local/go $1/go/bin $1/go/src",
 		fmt.Sprintf("tar -C %s --exclude=./test --exclude=./doc --exclude=./api --exclude=testdata -c . | tar -C $1/usr/local/go -x --no-same-owner", root),
 	}, v1.Config{
 		Env: []string{
 			"PATH=/go/bin:/usr/local/go/bin:" + strings.TrimPrefix(path, "PATH="),
-			"GOLANG_VERSION=" + strings.TrimPrefix(version, "go"), "GOTOOLCHAIN=local", "GOPATH=/go",
+			"GOLANG_VERSION=" + strings.TrimPrefix(installed, "go"), "GOTOOLCHAIN=local", "GOPATH=/go",
 		},
 		WorkingDir: "/go", Cmd: []string{"bash"},
-	}), nil
+	})
+	image.fits = func(config v1.Config) error { return fitsModule(config, strings.TrimSpace(string(need))) }
+	return image, nil
+}
+
+// fitsModule tells why the toolchain of an image cannot compile a module for that version of Go.
+func fitsModule(image v1.Config, need string) error {
+	for _, variable := range image.Env {
+		if have, ok := strings.CutPrefix(variable, "GOLANG_VERSION="); ok {
+			if version.Compare("go"+have, need) < 0 {
+				return fmt.Errorf("it has Go %s, and go.mod wants %s", have, need)
+			}
+			return nil
+		}
+	}
+	return errors.New("it does not say its version of Go")
 }
 
 // redis runs as uid 999 in /data.

@@ -1,5 +1,5 @@
-// Package images assembles the container images that the lab cannot pull: base
-// images from Debian packages, system images from the compiled tools.
+// Package images gets the lab's container images: from Docker Hub, or else
+// assembled, base images from Debian packages and system images from tools.
 package images
 
 import (
@@ -13,10 +13,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
@@ -31,6 +29,10 @@ import (
 // Image is one image under the name it has on Docker Hub.
 type Image struct {
 	Name string
+	// Tool is what it is assembled from, if that is one of the lab's tools.
+	Tool string
+	// fits tells why an image that was found under the name is of no use here.
+	fits func(v1.Config) error
 	// inputs tell one content from another: the same inputs make the same image.
 	inputs []string
 	config v1.Config
@@ -71,17 +73,36 @@ func (i Image) dir(cache string) string {
 	return filepath.Join(cache, "images", filepath.Base(i.Name)+"-"+hex.EncodeToString(hash.Sum(nil))[:16])
 }
 
+// partial is a directory beside that of the image, where it is made.
+func (i Image) partial(cache string) (string, error) {
+	parent := filepath.Dir(i.dir(cache))
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(parent, "partial-")
+}
+
+// publish makes a whole image visible, unless another process was faster.
+func (i Image) publish(layout, cache string) error {
+	err := os.Rename(layout, i.dir(cache))
+	if i.cached(cache) {
+		return nil
+	}
+	return err
+}
+
+func (i Image) cached(cache string) bool {
+	_, err := os.Stat(i.dir(cache))
+	return err == nil
+}
+
 func (i Image) assemble(ctx context.Context, cache string) error {
-	dir := i.dir(cache)
-	if _, err := os.Stat(dir); err == nil {
+	if i.cached(cache) {
 		return nil
 	}
 	slog.Info("assembling", "image", i.Name)
 	start := time.Now()
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return err
-	}
-	partial, err := os.MkdirTemp(filepath.Dir(dir), "partial-")
+	partial, err := i.partial(cache)
 	if err != nil {
 		return err
 	}
@@ -123,7 +144,7 @@ func (i Image) assemble(ctx context.Context, cache string) error {
 	if err := index.AppendImage(image); err != nil {
 		return err
 	}
-	if err := os.Rename(filepath.Join(partial, "layout"), dir); err != nil {
+	if err := i.publish(filepath.Join(partial, "layout"), cache); err != nil {
 		return err
 	}
 	slog.Info("assembled", "image", i.Name, "took", time.Since(start).Round(time.Second))
@@ -143,11 +164,7 @@ func (i Image) push(ctx context.Context, cache, registry string) error {
 	if err != nil {
 		return err
 	}
-	repository := i.Name
-	if !strings.Contains(repository, "/") {
-		repository = "library/" + repository // Docker Hub's place for official images
-	}
-	ref, err := name.ParseReference(registry+"/"+repository, name.Insecure)
+	ref, err := i.in(registry)
 	if err != nil {
 		return err
 	}

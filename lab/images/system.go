@@ -21,7 +21,7 @@ const (
 
 const busybox = "/bin/busybox"
 
-// System are the images of k3s and its add-ons.
+// System are the images of k3s and its add-ons. The binaries need not be there before one is assembled.
 func System(ctx context.Context, binaries tools.Binaries) ([]Image, error) {
 	out, err := exec.CommandContext(ctx, busybox, "--list").Output()
 	if err != nil {
@@ -38,16 +38,17 @@ func System(ctx context.Context, binaries tools.Binaries) ([]Image, error) {
 			Name: Busybox, inputs: []string{string(out)}, write: scratch(files...),
 			config: v1.Config{Cmd: []string{"sh"}, Env: []string{"PATH=/bin"}},
 		},
-		single(Pause, binaries["pause"], "/pause"),
-		single(CoreDNS, binaries["coredns"], "/coredns"),
-		single(LocalPathProvisioner, binaries["local-path-provisioner"], "/usr/bin/local-path-provisioner"),
+		single(Pause, "pause", binaries, "/pause"),
+		single(CoreDNS, "coredns", binaries, "/coredns"),
+		single(LocalPathProvisioner, "local-path-provisioner", binaries, "/usr/bin/local-path-provisioner"),
 	}, nil
 }
 
 // single is an image of one static program.
-func single(name, binary, path string) Image {
+func single(name, tool string, binaries tools.Binaries, path string) Image {
+	binary := binaries[tool]
 	return Image{
-		Name: name, inputs: []string{binary},
+		Name: name, Tool: tool, inputs: []string{binary},
 		write:  scratch(file{path: strings.TrimPrefix(path, "/"), mode: 0o755, from: binary}, file{path: "tmp/", mode: 0o1777}),
 		config: v1.Config{Entrypoint: []string{path}, Env: []string{"PATH=/usr/bin"}},
 	}

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,6 +32,7 @@ var ForLab = []Package{
 	{"ca-certificates", "/etc/ssl/certs/ca-certificates.crt"},
 	{"iproute2", "/sbin/ip"},
 	{"iptables", "/usr/sbin/iptables"},
+	{"nftables", "/usr/sbin/nft"},
 	{"ipset", "/usr/sbin/ipset"},
 	{"conntrack", "/usr/sbin/conntrack"},
 	{"util-linux", "/usr/bin/nsenter"},
@@ -70,6 +72,11 @@ func Check(ctx context.Context, need Space) error {
 		if _, err := exec.LookPath("sudo"); err != nil {
 			add("a lab makes namespaces and mounts, which takes root: run it as root, or install sudo")
 		}
+	} else if err := checkCapabilities(capabilities()); err != nil {
+		add("%w", err)
+	}
+	if err := checkClock(time.Now()); err != nil {
+		add("%w", err)
 	}
 	if lacking := Lacking(ForLab); len(lacking) > 0 && !hasApt() {
 		add("packages are missing (Debian's names): install what they are called here: %s", strings.Join(lacking, " "))
@@ -120,6 +127,7 @@ func Install(ctx context.Context, packages []Package) error {
 	}
 	slog.Info("installing packages", "names", strings.Join(names, " "))
 	for _, args := range [][]string{
+		{"dpkg", "--configure", "-a"}, // goes on with what was interrupted
 		{"apt-get", "update", "--quiet=2"},
 		append([]string{"apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends"}, names...),
 	} {

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// advise adds what to do to errors of other programs, which only say what happened.
+func advise(err error) error {
+	said := err.Error()
+	for _, known := range []struct {
+		signs  []string
+		advice string
+	}{
+		{[]string{"no space left on device", "disk quota exceeded"},
+			"a disk is full: free some space (make lab-delete LAB=… deletes a lab that is not needed), and run the command again; it goes on where it stopped"},
+		{[]string{"certificate has expired or is not yet valid"},
+			"this machine's clock may be wrong: compare it with date, set it, for example with timedatectl set-ntp true, and run the command again"},
+		{[]string{"no such host", "Temporary failure resolving", "network is unreachable", "connection refused", "i/o timeout", "TLS handshake timeout", "Could not connect to"},
+			"the network, or a server on it, is away: check the connection and, behind a proxy, HTTPS_PROXY and go env GOPROXY, and run the command again; it goes on where it stopped"},
+	} {
+		for _, sign := range known.signs {
+			if strings.Contains(said, sign) {
+				return fmt.Errorf("%w\n%s", err, known.advice)
+			}
+		}
+	}
+	return err
+}

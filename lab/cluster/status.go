@@ -1,0 +1,157 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
+)
+
+// Status is what runs of a lab, where, and what is wrong with it.
+type Status struct {
+	// Lines tell what there is, the name of each thing first.
+	Lines [][2]string
+	// Faults are what keeps the lab or a pod from working.
+	Faults []string
+}
+
+func (s *Status) add(name, format string, args ...any) {
+	s.Lines = append(s.Lines, [2]string{name, fmt.Sprintf(format, args...)})
+}
+
+func (s *Status) fault(format string, args ...any) {
+	s.Faults = append(s.Faults, fmt.Sprintf(format, args...))
+}
+
+// Look finds out what runs. It changes nothing, and what cannot be found out is a fault.
+func Look(ctx context.Context, lab layout.Lab) Status {
+	var status Status
+	size := diskUsage(lab.Dir())
+	if size == 0 {
+		status.add("lab", "%s does not exist", lab.Name)
+		status.fault("there is no lab of this name: make lab-up LAB=%s makes one", lab.Name)
+		return status
+	}
+	status.add("lab", "%s, in %s (%.1f GB)", lab.Name, lab.Dir(), float64(size)/1e9)
+	down := 0
+	for _, d := range daemons(lab) {
+		if pid, _ := find(d.Lab, d.Name); pid == 0 {
+			status.add(d.Name, "not running")
+			down++
+		} else {
+			status.add(d.Name, "running at %s (process %d, log %s)", where(lab, d.Name), pid, d.Log)
+		}
+	}
+	if down > 0 {
+		status.fault("%d of its daemons do not run: make lab-up LAB=%s starts them", down, lab.Name)
+		return status
+	}
+	server := server{lab: lab, node: lab.Nodes()[0]}
+	if err := server.look(ctx, &status); err != nil {
+		status.fault("%v", err)
+	}
+	return status
+}
+
+func where(lab layout.Lab, daemon string) string {
+	switch daemon {
+	case "registry":
+		return lab.Registry()
+	case "buildkitd":
+		return lab.BuildkitSocket()
+	default:
+		return "https://" + lab.Nodes()[0].Address().String() + ":6443"
+	}
+}
+
+func (s server) look(ctx context.Context, status *Status) error {
+	var nodes nodeList
+	var pods podList
+	var claims claimList
+	err := errors.Join(
+		s.get(ctx, &nodes, "nodes"),
+		s.get(ctx, &pods, "pods", "--all-namespaces"),
+		s.get(ctx, &claims, "persistentvolumeclaims", "--all-namespaces"),
+	)
+	if err != nil {
+		return err
+	}
+	for _, node := range s.lab.Nodes() {
+		if err := nodes.ready(node.Name()); err != nil {
+			status.fault("%v", err)
+		}
+		for _, pressure := range nodes.pressures(node.Name()) {
+			status.fault("node %s has %s", node.Name(), pressure)
+		}
+	}
+	status.addNamespaces(pods, claims)
+	return nil
+}
+
+// addNamespaces counts pods and volumes; pods that have done their work do not count.
+func (s *Status) addNamespaces(pods podList, claims claimList) {
+	ready, all, volumes := map[string]int{}, map[string]int{}, map[string]int{}
+	for _, claim := range claims.Items {
+		namespace := claim.Metadata.Namespace
+		all[namespace] += 0
+		volumes[namespace]++
+		if claim.Status.Phase != "Bound" {
+			s.fault("%s/%s: the claim is %s", namespace, claim.Metadata.Name, claim.Status.Phase)
+		}
+	}
+	for _, pod := range pods.Items {
+		if pod.Status.Phase == "Succeeded" {
+			continue
+		}
+		namespace := pod.Metadata.Namespace
+		all[namespace]++
+		if why := pod.trouble(); why == "" {
+			ready[namespace]++
+		} else {
+			s.fault("%s/%s: %s", namespace, pod.Metadata.Name, why)
+		}
+	}
+	for _, namespace := range slices.Sorted(maps.Keys(all)) {
+		s.add(namespace, "%d of %d pods ready, %d volumes", ready[namespace], all[namespace], volumes[namespace])
+	}
+}
+
+// trouble says why a pod is not ready, in the words of Kubernetes; it is empty for one that is.
+func (p pod) trouble() string {
+	for _, container := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if waiting := container.State.Waiting; waiting != nil && waiting.Reason != "PodInitializing" {
+			return strings.TrimSpace(fmt.Sprintf("%s waits: %s %s", container.Name, waiting.Reason, waiting.Message))
+		}
+	}
+	why := strings.ToLower(p.Status.Phase)
+	for _, c := range p.Status.Conditions {
+		if c.Type == "Ready" && c.Status == "True" {
+			return ""
+		}
+		if c.Status == "False" && c.Message != "" {
+			why = c.Message
+		}
+	}
+	return why
+}
+
+// diskUsage is what lies in a directory, in bytes of the disk.
+func diskUsage(dir string) (bytes int64) {
+	// What disappears meanwhile does not count.
+	_ = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		var stat unix.Stat_t
+		if err == nil && unix.Lstat(path, &stat) == nil {
+			bytes += stat.Blocks * 512
+		}
+		return nil
+	})
+	return bytes
+}

@@ -1,0 +1,138 @@
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/patience"
+	"github.com/stateful-k3s/stateful-k3s/lab/tools"
+)
+
+// Setting is the environment variable that names a mirror of Docker Hub, as host or host:port, or Off.
+const Setting = "STATEFUL_K3S_IMAGES"
+
+// Off is the value of Setting with which no image is pulled.
+const Off = "off"
+
+// attempts is how often a pull that breaks off is tried; what it has got it keeps.
+const attempts = 3
+
+// Pull gets the images that the cache lacks from Docker Hub, for this machine's
+// platform alone. Those that are not to be had there are left to Assemble; one
+// that arrives damaged is an error.
+func Pull(ctx context.Context, cache string, images []Image) error {
+	hub := os.Getenv(Setting)
+	if hub == Off {
+		return nil
+	}
+	if hub == "" {
+		hub = name.DefaultRegistry
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, image := range Missing(cache, images) {
+		group.Go(func() error {
+			if err := image.pull(ctx, cache, hub); err != nil {
+				return fmt.Errorf("pulling the image %s: %w", image.Name, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// Missing are those images that the cache lacks.
+func Missing(cache string, images []Image) []Image {
+	return slices.DeleteFunc(slices.Clone(images), func(i Image) bool { return i.cached(cache) })
+}
+
+// transport gives up soon on a registry that cannot be reached.
+var transport = patience.Transport(20 * time.Second)
+
+func (i Image) pull(ctx context.Context, cache, hub string) error {
+	ref, err := i.in(hub)
+	if err != nil {
+		return fmt.Errorf("%s: %q is neither a registry's host nor %q: %w", Setting, hub, Off, err)
+	}
+	found, config, err := look(ctx, ref)
+	if err == nil && i.fits != nil {
+		err = i.fits(config.Config)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		slog.Info("not pulled", "image", i.Name, "because", cause(err))
+		return nil
+	}
+	slog.Info("pulling", "image", i.Name, "from", hub)
+	partial, err := i.partial(cache)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(partial)
+	index, err := layout.Write(filepath.Join(partial, "layout"), empty.Index)
+	if err != nil {
+		return err
+	}
+	for left := attempts; ; left-- {
+		if err = index.AppendImage(found); err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if left == 1 {
+			return fmt.Errorf("%w: try again, or assemble it instead with %s=%s", err, Setting, Off)
+		}
+	}
+	if err := i.publish(filepath.Join(partial, "layout"), cache); err != nil {
+		return err
+	}
+	slog.Info("pulled", "image", i.Name)
+	return nil
+}
+
+// look asks for the image of this platform and its settings, without its layers.
+func look(ctx context.Context, ref name.Reference) (v1.Image, *v1.ConfigFile, error) {
+	image, err := remote.Image(ref, remote.WithContext(ctx), remote.WithTransport(transport), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
+		remote.WithPlatform(v1.Platform{OS: "linux", Architecture: tools.Architecture}))
+	if err != nil {
+		return nil, nil, err
+	}
+	config, err := image.ConfigFile()
+	return image, config, err
+}
+
+// cause leaves out the address, which is the same for all images.
+func cause(err error) error {
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err
+	}
+	return err
+}
+
+// in names the image in a registry.
+func (i Image) in(registry string) (name.Reference, error) {
+	repository := i.Name
+	if !strings.Contains(repository, "/") {
+		repository = "library/" + repository // Docker Hub's place for official images
+	}
+	return name.ParseReference(registry + "/" + repository)
+}

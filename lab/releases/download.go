@@ -1,0 +1,117 @@
+package releases
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// attempts is how often in a row a transfer may bring nothing new.
+const attempts = 3
+
+// download fetches the address into the file and goes on from what the file has.
+// A transfer that breaks off is taken up again as long as each attempt brings more.
+func (h Host) download(ctx context.Context, address, partial string) (resumed bool, err error) {
+	file, err := os.OpenFile(partial, os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	begin, err := file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return false, err
+	}
+	started := false
+	for left := attempts; ; {
+		before, err := file.Seek(0, io.SeekEnd)
+		if err != nil {
+			return false, err
+		}
+		err = h.transfer(ctx, address, file, before)
+		if err == nil {
+			return begin > 0, file.Close()
+		}
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		var local *os.PathError
+		if errors.As(err, &local) {
+			return false, fmt.Errorf("downloading %s: %w", address, err)
+		}
+		after, seekErr := file.Seek(0, io.SeekEnd)
+		if seekErr != nil {
+			return false, seekErr
+		}
+		switch {
+		case errors.Is(err, ErrUnavailable) && !started:
+			return false, err
+		case after > before:
+			started, left = true, attempts
+		default:
+			started = started || !errors.Is(err, ErrUnavailable)
+			left--
+		}
+		if left == 0 {
+			return false, fmt.Errorf("downloading %s stopped after %d bytes: %w: try again, which goes on from there, or compile instead with %s=%s",
+				address, after, err, Setting, Off)
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(h.pause):
+		}
+	}
+}
+
+// transfer appends to the file what it lacks, or writes it anew if the server does not go on from there.
+func (h Host) transfer(ctx context.Context, address string, file *os.File, have int64) error {
+	response, err := h.get(ctx, address, have)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	switch {
+	case response.StatusCode == http.StatusPartialContent && startsAt(response, have):
+	case response.StatusCode == http.StatusRequestedRangeNotSatisfiable && have > 0:
+		return nil // the checksum tells whether it is complete
+	case response.StatusCode == http.StatusOK:
+		if err := file.Truncate(0); err != nil {
+			return err
+		}
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("%w: %s", ErrUnavailable, response.Status)
+	}
+	_, err = io.Copy(file, response.Body)
+	return err
+}
+
+func startsAt(response *http.Response, offset int64) bool {
+	return strings.HasPrefix(response.Header.Get("Content-Range"), "bytes "+strconv.FormatInt(offset, 10)+"-")
+}
+
+// get asks for what follows the offset. A host that cannot be reached is ErrUnavailable.
+func (h Host) get(ctx context.Context, address string, offset int64) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	if offset > 0 {
+		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
+	}
+	response, err := h.client.Do(request)
+	var said *url.Error
+	if errors.As(err, &said) {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, said.Err)
+	}
+	return response, err
+}

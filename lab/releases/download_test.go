@@ -1,0 +1,114 @@
+package releases
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/patience"
+)
+
+func TestARedirectIsFollowed(t *testing.T) {
+	objects := httptest.NewServer(serve(binary))
+	t.Cleanup(objects.Close)
+	host := server(t, checksums(binary), func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, objects.URL+"/object", http.StatusFound)
+	})
+	requireGot(t, host, t.TempDir())
+}
+
+func TestATransferThatBreaksOffIsTakenUpAgain(t *testing.T) {
+	var sent atomic.Int64
+	host := server(t, checksums(binary), func(w http.ResponseWriter, r *http.Request) {
+		sent.Add(1 << 20)
+		breakOff(w, r, 1<<20)
+	})
+	requireGot(t, host, t.TempDir())
+	assert.EqualValues(t, len(binary), sent.Load(), "bytes were sent twice")
+}
+
+func TestATransferThatStallsIsTakenUpAgain(t *testing.T) {
+	host := server(t, checksums(binary), func(w http.ResponseWriter, r *http.Request) {
+		breakOff(w, r, 2<<20)
+		if r.Header.Get("Range") == "" {
+			<-r.Context().Done() // until the other side loses patience
+		}
+	})
+	requireGot(t, host, t.TempDir())
+}
+
+func TestWhatAnInterruptedRunLeftIsTakenUp(t *testing.T) {
+	dir := t.TempDir()
+	ctx, interrupt := context.WithCancel(t.Context())
+	host := server(t, checksums(binary), func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Range") != "" {
+			serve(binary)(w, r)
+			return
+		}
+		breakOff(w, r, 3<<20)
+		for size := int64(0); size < 3<<20; { // until it is on the disk
+			if info, err := os.Stat(filepath.Join(dir, "hello-amd64.partial")); err == nil {
+				size = info.Size()
+			}
+		}
+		interrupt()
+		<-r.Context().Done()
+	})
+	host.client.Transport = patience.Transport(time.Minute)
+	_, err := host.Get(ctx, hello, program, dir)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, ErrUnavailable, "an interruption is no reason to compile")
+	assert.NoFileExists(t, filepath.Join(dir, "hello-amd64"), "half a file is visible")
+	requireGot(t, host, dir)
+}
+
+func TestAServerThatCannotGoOnSendsItAnew(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "hello-amd64.partial"), binary[:1<<20], 0o644))
+	host := server(t, checksums(binary), func(w http.ResponseWriter, _ *http.Request) { w.Write(binary) })
+	requireGot(t, host, dir)
+}
+
+func TestLeftoversOfSomethingElseAreReplaced(t *testing.T) {
+	for name, leftover := range map[string][]byte{
+		"shorter": []byte("of another release"),
+		"longer":  append(append([]byte{}, binary...), "and more"...),
+	} {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "hello-amd64.partial"), leftover, 0o644))
+		t.Run(name, func(t *testing.T) { requireGot(t, server(t, checksums(binary), serve(binary)), dir) })
+	}
+}
+
+func TestATruncatedFileIsAnErrorThatSaysWhatToDo(t *testing.T) {
+	host := server(t, checksums(binary), func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Range") == "" {
+			breakOff(w, r, 1<<20)
+			return
+		}
+		breakOff(w, r, 0)
+	})
+	dir := t.TempDir()
+	_, err := host.Get(t.Context(), hello, program, dir)
+	require.ErrorContains(t, err, "hello-amd64 stopped after 1048576 bytes: unexpected EOF: try again, which goes on from there, or compile instead with STATEFUL_K3S_RELEASES=off")
+	require.NotErrorIs(t, err, ErrUnavailable)
+	assert.NoFileExists(t, filepath.Join(dir, "hello-amd64"))
+}
+
+func TestAFileThatStallsForGoodIsAnErrorThatSaysWhatToDo(t *testing.T) {
+	host := server(t, checksums(binary), func(w http.ResponseWriter, r *http.Request) {
+		breakOff(w, r, 0)
+		<-r.Context().Done()
+	})
+	_, err := host.Get(t.Context(), hello, program, t.TempDir())
+	require.ErrorContains(t, err, "stopped after 0 bytes: nothing came for 100ms: try again")
+	require.NotErrorIs(t, err, ErrUnavailable)
+}

@@ -1,0 +1,112 @@
+package tools
+
+import (
+	"strings"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/releases"
+)
+
+// Versions of tools that nothing but their release names; TestReleasesAreThePinnedVersions keeps them in line with go.mod.
+const (
+	runcVersion     = "1.4.0"
+	buildkitVersion = "0.31.1"
+	registryVersion = "3.1.0"
+	corednsVersion  = "1.13.1"
+)
+
+// publication is a file that a project publishes, with one or more of the tools in it.
+type publication struct {
+	releases.Release
+	releases.File
+	// tools are where the file has each tool; the first one's version is that of all.
+	tools []member
+	// version makes the first tool say its version, with says among the words of its first line.
+	// Tools that do not say theirs are not looked for on PATH.
+	version, says string
+	form          form
+}
+
+// form is how a file has its tools.
+type form int
+
+const (
+	program        form = iota // the file is the tool
+	archive                    // tar, compressed with gzip
+	selfExtracting             // k3s, which brings its own tools
+)
+
+// member is a tool and the path that an archive has it at.
+type member struct{ tool, path string }
+
+// published lists the releases for an architecture in Go's spelling; nothing for one that not all projects publish for.
+// The names of files are those of each project's release workflow.
+func published(architecture string) []publication {
+	if architecture != "amd64" && architecture != "arm64" {
+		return nil
+	}
+	// Two projects have a spelling of their own.
+	x64 := strings.Replace(architecture, "amd64", "x64", 1)
+	k3s := strings.TrimSuffix("k3s-"+architecture, "-amd64")
+	return []publication{
+		{
+			Release: releases.Release{Repository: "github.com/pulumi/pulumi", Tag: "v" + PulumiVersion},
+			File:    releases.File{Name: "pulumi-v" + PulumiVersion + "-linux-" + x64 + ".tar.gz", Checksums: []string{"pulumi-" + PulumiVersion + "-checksums.txt"}},
+			tools:   []member{{"pulumi", "pulumi/pulumi"}, {"pulumi-language-go", "pulumi/pulumi-language-go"}},
+			version: "version", says: "v" + PulumiVersion, form: archive,
+		},
+		plugin("kubernetes", KubernetesPluginVersion, architecture),
+		plugin("docker-build", DockerBuildPluginVersion, architecture),
+		{
+			Release: releases.Release{Repository: "github.com/k3s-io/k3s", Tag: k3sVersion},
+			File:    releases.File{Name: k3s, Checksums: []string{"sha256sum-" + architecture + ".txt"}},
+			tools:   []member{{tool: "k3s"}, {tool: "containerd-shim-runc-v2"}},
+			version: "--version", says: k3sVersion, form: selfExtracting,
+		},
+		{
+			Release: releases.Release{Repository: "github.com/opencontainers/runc", Tag: "v" + runcVersion},
+			File:    releases.File{Name: "runc." + architecture, Checksums: []string{"runc.sha256sum"}},
+			tools:   []member{{tool: "runc"}},
+			version: "--version", says: runcVersion,
+		},
+		{
+			Release: releases.Release{Repository: "github.com/moby/buildkit", Tag: "v" + buildkitVersion},
+			File: releases.File{Name: "buildkit-v" + buildkitVersion + ".linux-" + architecture + ".tar.gz", Checksums: []string{
+				"buildkit-v" + buildkitVersion + ".linux-" + architecture + ".provenance.json",
+				"buildkit-v" + buildkitVersion + ".linux-" + architecture + ".sigstore.json",
+			}},
+			tools:   []member{{"buildkitd", "bin/buildkitd"}},
+			version: "--version", says: "v" + buildkitVersion, form: archive,
+		},
+		{
+			Release: releases.Release{Repository: "github.com/distribution/distribution", Tag: "v" + registryVersion},
+			File: releases.File{
+				Name:      "registry_" + registryVersion + "_linux_" + architecture + ".tar.gz",
+				Checksums: []string{"registry_" + registryVersion + "_linux_" + architecture + ".tar.gz.sha256"},
+			},
+			tools:   []member{{"registry", "registry"}},
+			version: "--version", says: "v" + registryVersion, form: archive,
+		},
+		{
+			Release: releases.Release{Repository: "github.com/coredns/coredns", Tag: "v" + corednsVersion},
+			File: releases.File{
+				Name:      "coredns_" + corednsVersion + "_linux_" + architecture + ".tgz",
+				Checksums: []string{"coredns_" + corednsVersion + "_linux_" + architecture + ".tgz.sha256"},
+			},
+			tools:   []member{{"coredns", "coredns"}},
+			version: "-version", says: "CoreDNS-" + corednsVersion, form: archive,
+		},
+	}
+}
+
+// plugin is one of Pulumi's; they do not say their version.
+func plugin(name, version, architecture string) publication {
+	tool := "pulumi-resource-" + name
+	return publication{
+		Release: releases.Release{Repository: "github.com/pulumi/pulumi-" + name, Tag: "v" + version},
+		File: releases.File{
+			Name:      tool + "-v" + version + "-linux-" + architecture + ".tar.gz",
+			Checksums: []string{"pulumi-" + name + "_" + version + "_checksums.txt"},
+		},
+		tools: []member{{tool, tool}}, form: archive,
+	}
+}
