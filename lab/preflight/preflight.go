@@ -47,12 +47,11 @@ var ForLab = []Package{
 type Space map[string]uint64
 
 // SpaceFor is what a lab needs: its own files, and where tools have to be
-// compiled, Go's caches as well.
-func SpaceFor(ctx context.Context, compile bool, cache, state string) Space {
+// compiled, the caches of the compiler, which go afterwards.
+func SpaceFor(compile bool, cache, state string) Space {
 	space := Space{state: 5}
 	if compile {
-		space[goCache(ctx)] += 22
-		space[cache] += 2
+		space[cache] += 16
 	}
 	return space
 }
@@ -168,14 +167,6 @@ func hasController(name string) bool {
 		}
 	}
 	return false
-}
-
-func goCache(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "go", "env", "GOCACHE").Output()
-	if err != nil {
-		return os.TempDir()
-	}
-	return strings.TrimSpace(string(out))
 }
 
 // freeBytes looks at the closest parent that exists.

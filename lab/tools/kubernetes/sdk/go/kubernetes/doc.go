@@ -1,2 +1,0 @@
-// A Pulumi package for creating and managing Kubernetes resources.
-package kubernetes
