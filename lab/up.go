@@ -96,6 +96,9 @@ func getTools(ctx context.Context, lab layout.Lab, want []tools.Tool, start func
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	if err := tools.Clean(lab.Cache); err != nil {
+		return nil, fmt.Errorf("deleting the caches of the compiler: %w", err)
+	}
 	binaries, _, err := tools.Cached(lab.Cache, modules(lab), want)
 	return binaries, err
 }
@@ -177,6 +180,9 @@ func useOwnCluster(ctx context.Context, lab layout.Lab, kubeconfig string) error
 	binaries, err := tools.Build(ctx, lab.Cache, modules(lab), tools.Pulumi())
 	if err != nil {
 		return err
+	}
+	if err := tools.Clean(lab.Cache); err != nil {
+		return fmt.Errorf("deleting the caches of the compiler: %w", err)
 	}
 	_, err = stack.Prepare(ctx, lab, binaries, variables)
 	return err

@@ -16,40 +16,63 @@ import (
 // KeepVariable keeps the caches of the compiler, some 10 GB, when it is set to 1.
 const KeepVariable = "STATEFUL_K3S_KEEP_BUILD_CACHE"
 
-// caches are Go's, for compiling tools only. They go when the binaries are there, and stay when compiling was
-// interrupted, so that it goes on from there.
-type caches struct {
-	dir string
-	env []string
-	// users is a file that everyone who compiles holds a shared lock on.
-	users *os.File
-}
-
-func openCaches(ctx context.Context, cache string) (*caches, error) {
-	c := &caches{dir: filepath.Join(cache, "compile")}
-	if err := os.MkdirAll(filepath.Join(cache, "locks"), 0o755); err != nil {
-		return nil, err
-	}
-	users, err := os.OpenFile(filepath.Join(cache, "locks", "compile"), os.O_CREATE|os.O_RDWR, 0o644)
+// useCaches returns the environment in which Go compiles tools, with caches of their own. It stays until release, for
+// as many as use it at once.
+func useCaches(ctx context.Context, cache string) (env []string, release func(), err error) {
+	users, err := lockUsers(cache, unix.LOCK_SH)
 	if err != nil {
-		return nil, err
-	}
-	c.users = users
-	if err := unix.Flock(int(users.Fd()), unix.LOCK_SH); err != nil {
-		users.Close()
-		return nil, fmt.Errorf("locking %s: %w", users.Name(), err)
+		return nil, nil, err
 	}
 	proxy, err := proxies(ctx)
 	if err != nil {
 		users.Close()
-		return nil, err
+		return nil, nil, err
 	}
-	c.env = append(os.Environ(),
-		"GOCACHE="+filepath.Join(c.dir, "build"), "GOMODCACHE="+filepath.Join(c.dir, "modules"),
+	return append(os.Environ(),
+		"GOCACHE="+filepath.Join(compileDir(cache), "build"), "GOMODCACHE="+filepath.Join(compileDir(cache), "modules"),
 		"GOFLAGS=-modcacherw", // or deleting it would take more than rm
 		"GOPROXY="+proxy, "GOWORK=off",
-	)
-	return c, nil
+	), func() { users.Close() }, nil
+}
+
+// Clean deletes the compiler's caches, unless somebody compiles. While tools are missing they are worth keeping:
+// compiling that was interrupted goes on from there.
+func Clean(cache string) error {
+	if _, err := os.Stat(compileDir(cache)); err != nil {
+		return nil
+	}
+	if os.Getenv(KeepVariable) == "1" {
+		slog.Info("keeping the caches of the compiler", "in", compileDir(cache), "because", KeepVariable+"=1")
+		return nil
+	}
+	users, err := lockUsers(cache, unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer users.Close()
+	return os.RemoveAll(compileDir(cache))
+}
+
+func compileDir(cache string) string { return filepath.Join(cache, "compile") }
+
+// lockUsers locks a file until it is closed: shared by all who use the caches.
+func lockUsers(cache string, how int) (*os.File, error) {
+	path := filepath.Join(cache, "locks", "compile")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	users, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(users.Fd()), how); err != nil {
+		users.Close()
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	return users, nil
 }
 
 // proxies puts what the user's own module cache has before the user's proxies.
@@ -63,24 +86,4 @@ func proxies(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("go env GOMODCACHE GOPROXY says %q", out)
 	}
 	return "file://" + filepath.Join(settings[0], "cache", "download") + "," + settings[1], nil
-}
-
-// keep ends the use of the caches without deleting them.
-func (c *caches) keep() { c.users.Close() }
-
-// close deletes the caches, unless another lab or lane still uses them.
-func (c *caches) close() error {
-	defer c.users.Close()
-	if os.Getenv(KeepVariable) == "1" {
-		slog.Info("keeping the caches of the compiler", "in", c.dir, "because", KeepVariable+"=1")
-		return nil
-	}
-	err := unix.Flock(int(c.users.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("locking %s: %w", c.users.Name(), err)
-	}
-	return os.RemoveAll(c.dir)
 }

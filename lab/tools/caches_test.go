@@ -23,51 +23,50 @@ func warmCache(t *testing.T) string {
 	return cache
 }
 
-// use opens the caches and leaves something in them, read-only as Go leaves modules.
-func use(t *testing.T, cache string) *caches {
+// use leaves something in the caches and returns their directory.
+func use(t *testing.T, cache string) (dir string, release func()) {
 	t.Helper()
-	c, err := openCaches(t.Context(), cache)
+	_, release, err := useCaches(t.Context(), cache)
 	require.NoError(t, err)
-	require.NoError(t, os.MkdirAll(filepath.Join(c.dir, "modules", "m"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(c.dir, "modules", "m", "go.mod"), nil, 0o444))
-	return c
+	dir = filepath.Join(cache, "compile")
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "modules", "m"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "modules", "m", "go.mod"), nil, 0o444))
+	return dir, release
 }
 
-func TestTheCompilersCachesGoWithTheLastUser(t *testing.T) {
+func TestTheCompilersCachesGoWhenNobodyUsesThem(t *testing.T) {
 	cache := t.TempDir()
-	first, second := use(t, cache), use(t, cache)
-	require.NoError(t, first.close())
-	assert.DirExists(t, first.dir, "the second still compiles")
-	require.NoError(t, second.close())
-	assert.NoDirExists(t, second.dir)
-}
-
-func TestTheCompilersCachesStayForTheNextAttempt(t *testing.T) {
-	cache := t.TempDir()
-	c := use(t, cache)
-	c.keep()
-	assert.DirExists(t, c.dir)
-	require.NoError(t, use(t, cache).close())
-	assert.NoDirExists(t, c.dir, "who did not succeed holds them still")
+	require.NoError(t, Clean(cache), "there are none")
+	_, releaseFirst := use(t, cache)
+	dir, releaseSecond := use(t, cache)
+	releaseFirst()
+	require.NoError(t, Clean(cache))
+	assert.DirExists(t, dir, "the second still compiles")
+	releaseSecond()
+	require.NoError(t, Clean(cache))
+	assert.NoDirExists(t, dir)
 }
 
 func TestTheCompilersCachesStayWhenAskedFor(t *testing.T) {
 	t.Setenv(KeepVariable, "1")
-	c := use(t, t.TempDir())
-	require.NoError(t, c.close())
-	assert.DirExists(t, c.dir)
+	cache := t.TempDir()
+	dir, release := use(t, cache)
+	release()
+	require.NoError(t, Clean(cache))
+	assert.DirExists(t, dir)
 }
 
 func TestTheCompilerUsesCachesOfItsOwnAndTheUsersDownloads(t *testing.T) {
 	t.Setenv("GOMODCACHE", "/users/modules")
 	t.Setenv("GOPROXY", "https://proxy.example.org,direct")
 	cache := t.TempDir()
-	c := use(t, cache)
-	defer c.keep()
+	env, release, err := useCaches(t.Context(), cache)
+	require.NoError(t, err)
+	defer release()
 	for _, setting := range []string{
 		"GOCACHE=" + cache + "/compile/build", "GOMODCACHE=" + cache + "/compile/modules",
 		"GOPROXY=file:///users/modules/cache/download,https://proxy.example.org,direct",
 	} {
-		assert.Contains(t, c.env, setting)
+		assert.Contains(t, env, setting)
 	}
 }

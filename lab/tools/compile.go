@@ -24,18 +24,15 @@ func Build(ctx context.Context, cache, modules string, want []Tool) (Binaries, e
 	if err != nil || len(missing) == 0 {
 		return have, err
 	}
-	caches, err := openCaches(ctx, cache)
+	env, release, err := useCaches(ctx, cache)
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 	for i, tool := range missing {
-		if err := tool.buildOnce(ctx, cache, modules, caches.env, len(missing)-i-1); err != nil {
-			caches.keep()
+		if err := tool.buildOnce(ctx, cache, modules, env, len(missing)-i-1); err != nil {
 			return nil, fmt.Errorf("compiling %s: %w", tool.Name, err)
 		}
-	}
-	if err := caches.close(); err != nil {
-		return nil, fmt.Errorf("deleting the caches of the compiler: %w", err)
 	}
 	have, _, err = Cached(cache, modules, want)
 	return have, err
