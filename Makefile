@@ -1,4 +1,4 @@
-# LAB names the lab and the stack; labs share nothing but their compiled tools.
+# LAB names the lab and the stack; labs share nothing but their tools and images.
 LAB ?= dev
 
 env := .lab/$(LAB)/env

@@ -104,6 +104,20 @@ func command() *cobra.Command {
 	add("assemble", "", true, assembleBase)
 	add("start", "", true, start)
 	add("erase", "", true, erase)
+
+	var dir string
+	serve := &cobra.Command{
+		Use: "mirror", Short: "Serve the cache as releases and a registry, to try those ways to get it", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			lab, err := find(name, cache, checkout)
+			if err != nil {
+				return err
+			}
+			return serveMirror(cmd.Context(), lab, dir)
+		},
+	}
+	serve.Flags().StringVar(&dir, "dir", "", "where the files are written (default a temporary directory)")
+	root.AddCommand(serve)
 	root.AddCommand(&cobra.Command{
 		Use: cluster.InitCommand, Hidden: true, Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return cluster.Init(args[0]) },

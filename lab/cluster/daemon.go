@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -80,6 +81,14 @@ func (d daemon) start(ctx context.Context) (started bool, err error) {
 	if err := cmd.Start(); err != nil {
 		return false, fmt.Errorf("starting %s: %w", d.Name, err)
 	}
+	// On a busy machine the kernel shows the environment, by which it is found, a moment later.
+	// One that has ended already is left to await, which says why.
+	_ = poll(ctx, 2*time.Second, func() error {
+		if pid, _ := find(d.Lab, d.Name); pid == 0 {
+			return errors.New("it is not to be seen")
+		}
+		return nil
+	})
 	return true, cmd.Process.Release()
 }
 

@@ -141,9 +141,9 @@ var manifests = map[string]string{
 	"local-storage.yaml": "lab-storage.yaml",
 }
 
-// manifestVariables fill in k3s's manifests, which name images of its release that are not assembled here.
+// manifestVariables fill in k3s's manifests as k3s does, but for the images of local storage, which are those that the lab has.
 var manifestVariables = strings.NewReplacer(
-	"%{SYSTEM_DEFAULT_REGISTRY}%", "docker.io/",
+	"%{SYSTEM_DEFAULT_REGISTRY}%", "",
 	"%{CLUSTER_DOMAIN}%", clusterDomain,
 	"%{CLUSTER_DNS}%", clusterDNS,
 	"%{CLUSTER_DNS_LIST}%", "["+clusterDNS+"]",

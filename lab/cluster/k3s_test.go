@@ -33,8 +33,8 @@ func TestNoVariableOfAManifestIsLeft(t *testing.T) {
 	}
 	storage, err := os.ReadFile(s.inNode(dataDir, "server/manifests/lab-storage.yaml"))
 	require.NoError(t, err)
-	assert.Contains(t, string(storage), `image: "docker.io/rancher/local-path-provisioner:v0.0.30"`)
-	assert.Contains(t, string(storage), `image: "docker.io/busybox:1.35"`)
+	assert.Contains(t, string(storage), `image: "rancher/local-path-provisioner:v0.0.30"`)
+	assert.Contains(t, string(storage), `image: "busybox:1.35"`)
 }
 
 func TestTheKubeconfigNamesTheNodesOwnAddress(t *testing.T) {

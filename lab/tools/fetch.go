@@ -21,10 +21,10 @@ import (
 // on PATH, or else the project's release. It returns the tools that are left to
 // compile. A release that cannot be reached is no error, a damaged one is.
 func Fetch(ctx context.Context, cache, modules string, want []Tool) (left []Tool, err error) {
-	return fetch(ctx, cache, modules, want, published(Architecture))
+	return fetch(ctx, cache, modules, want, Published(Architecture))
 }
 
-func fetch(ctx context.Context, cache, modules string, want []Tool, from []publication) (left []Tool, err error) {
+func fetch(ctx context.Context, cache, modules string, want []Tool, from []Publication) (left []Tool, err error) {
 	_, missing, err := Cached(cache, modules, want)
 	if err != nil || len(missing) == 0 {
 		return nil, err
@@ -82,20 +82,20 @@ func Paths(cache, modules string, tools []Tool) (Binaries, error) {
 	return paths, nil
 }
 
-func (p publication) has(tool string) bool {
-	return slices.ContainsFunc(p.tools, func(m member) bool { return m.tool == tool })
+func (p Publication) has(tool string) bool {
+	return slices.ContainsFunc(p.Tools, func(m Member) bool { return m.Tool == tool })
 }
 
-func (p publication) names() string {
+func (p Publication) names() string {
 	var names []string
-	for _, m := range p.tools {
-		names = append(names, m.tool)
+	for _, m := range p.Tools {
+		names = append(names, m.Tool)
 	}
 	return strings.Join(names, " and ")
 }
 
 // fetch puts the wanted tools of the publication into the cache.
-func (p publication) fetch(ctx context.Context, cache, modules string, host releases.Host, online bool, wanted []Tool) error {
+func (p Publication) fetch(ctx context.Context, cache, modules string, host releases.Host, online bool, wanted []Tool) error {
 	// Named by the release: what an interrupted run has downloaded is found again.
 	dir := filepath.Join(cache, "releases", path.Base(p.Repository)+"-"+p.Tag)
 	staging := filepath.Join(dir, "unpacked")

@@ -12,12 +12,12 @@ import (
 )
 
 // onPath finds the first tool of the publication on PATH, in exactly its version, with the others beside it.
-func (p publication) onPath(ctx context.Context) (found string, ok bool) {
+func (p Publication) onPath(ctx context.Context) (found string, ok bool) {
 	if p.version == "" {
 		return "", false
 	}
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
-		found, err := filepath.EvalSymlinks(filepath.Join(dir, p.tools[0].tool))
+		found, err := filepath.EvalSymlinks(filepath.Join(dir, p.Tools[0].Tool))
 		if err == nil && p.is(ctx, found) && p.complete(filepath.Dir(found)) {
 			return found, true
 		}
@@ -26,17 +26,17 @@ func (p publication) onPath(ctx context.Context) (found string, ok bool) {
 }
 
 // complete says whether the directory has all tools, or k3s, which brings them.
-func (p publication) complete(dir string) bool {
-	return p.form == selfExtracting || !slices.ContainsFunc(p.tools, func(m member) bool { return !isProgram(filepath.Join(dir, m.tool)) })
+func (p Publication) complete(dir string) bool {
+	return p.Form == SelfExtracting || !slices.ContainsFunc(p.Tools, func(m Member) bool { return !isProgram(filepath.Join(dir, m.Tool)) })
 }
 
 // copyFrom takes the tools that were found on PATH, so that they stay as they are when the user installs others.
-func (p publication) copyFrom(ctx context.Context, found, dir string) error {
-	if p.form == selfExtracting {
+func (p Publication) copyFrom(ctx context.Context, found, dir string) error {
+	if p.Form == SelfExtracting {
 		return p.extractItself(ctx, found, dir)
 	}
-	for _, m := range p.tools {
-		if err := copyProgram(filepath.Join(filepath.Dir(found), m.tool), filepath.Join(dir, m.tool)); err != nil {
+	for _, m := range p.Tools {
+		if err := copyProgram(filepath.Join(filepath.Dir(found), m.Tool), filepath.Join(dir, m.Tool)); err != nil {
 			return err
 		}
 	}
@@ -44,7 +44,7 @@ func (p publication) copyFrom(ctx context.Context, found, dir string) error {
 }
 
 // is asks a binary whether it has the pinned version.
-func (p publication) is(ctx context.Context, binary string) bool {
+func (p Publication) is(ctx context.Context, binary string) bool {
 	if !isProgram(binary) {
 		return false
 	}

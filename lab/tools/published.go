@@ -14,58 +14,60 @@ const (
 	corednsVersion  = "1.13.1"
 )
 
-// publication is a file that a project publishes, with one or more of the tools in it.
-type publication struct {
+// Publication is a file that a project publishes, with one or more of the tools in it.
+type Publication struct {
 	releases.Release
 	releases.File
-	// tools are where the file has each tool; the first one's version is that of all.
-	tools []member
+	// Tools are where the file has each tool; the first one's version is that of all.
+	Tools []Member
+	Form  Form
 	// version makes the first tool say its version, with says among the words of its first line.
 	// Tools that do not say theirs are not looked for on PATH.
 	version, says string
-	form          form
 }
 
-// form is how a file has its tools.
-type form int
+// Form is how a file has its tools.
+type Form int
 
+// Program is a file that is the tool itself, Archive a tar compressed with gzip,
+// and SelfExtracting a k3s, which brings its own tools.
 const (
-	program        form = iota // the file is the tool
-	archive                    // tar, compressed with gzip
-	selfExtracting             // k3s, which brings its own tools
+	Program Form = iota
+	Archive
+	SelfExtracting
 )
 
-// member is a tool and the path that an archive has it at.
-type member struct{ tool, path string }
+// Member is a tool and the path that an archive has it at.
+type Member struct{ Tool, Path string }
 
-// published lists the releases for an architecture in Go's spelling; nothing for one that not all projects publish for.
+// Published lists the releases for an architecture in Go's spelling; nothing for one that not all projects publish for.
 // The names of files are those of each project's release workflow.
-func published(architecture string) []publication {
+func Published(architecture string) []Publication {
 	if architecture != "amd64" && architecture != "arm64" {
 		return nil
 	}
 	// Two projects have a spelling of their own.
 	x64 := strings.Replace(architecture, "amd64", "x64", 1)
 	k3s := strings.TrimSuffix("k3s-"+architecture, "-amd64")
-	return []publication{
+	return []Publication{
 		{
 			Release: releases.Release{Repository: "github.com/pulumi/pulumi", Tag: "v" + PulumiVersion},
 			File:    releases.File{Name: "pulumi-v" + PulumiVersion + "-linux-" + x64 + ".tar.gz", Checksums: []string{"pulumi-" + PulumiVersion + "-checksums.txt"}},
-			tools:   []member{{"pulumi", "pulumi/pulumi"}, {"pulumi-language-go", "pulumi/pulumi-language-go"}},
-			version: "version", says: "v" + PulumiVersion, form: archive,
+			Tools:   []Member{{"pulumi", "pulumi/pulumi"}, {"pulumi-language-go", "pulumi/pulumi-language-go"}},
+			version: "version", says: "v" + PulumiVersion, Form: Archive,
 		},
 		plugin("kubernetes", KubernetesPluginVersion, architecture),
 		plugin("docker-build", DockerBuildPluginVersion, architecture),
 		{
 			Release: releases.Release{Repository: "github.com/k3s-io/k3s", Tag: k3sVersion},
 			File:    releases.File{Name: k3s, Checksums: []string{"sha256sum-" + architecture + ".txt"}},
-			tools:   []member{{tool: "k3s"}, {tool: "containerd-shim-runc-v2"}},
-			version: "--version", says: k3sVersion, form: selfExtracting,
+			Tools:   []Member{{Tool: "k3s"}, {Tool: "containerd-shim-runc-v2"}},
+			version: "--version", says: k3sVersion, Form: SelfExtracting,
 		},
 		{
 			Release: releases.Release{Repository: "github.com/opencontainers/runc", Tag: "v" + runcVersion},
 			File:    releases.File{Name: "runc." + architecture, Checksums: []string{"runc.sha256sum"}},
-			tools:   []member{{tool: "runc"}},
+			Tools:   []Member{{Tool: "runc"}},
 			version: "--version", says: runcVersion,
 		},
 		{
@@ -74,8 +76,8 @@ func published(architecture string) []publication {
 				"buildkit-v" + buildkitVersion + ".linux-" + architecture + ".provenance.json",
 				"buildkit-v" + buildkitVersion + ".linux-" + architecture + ".sigstore.json",
 			}},
-			tools:   []member{{"buildkitd", "bin/buildkitd"}},
-			version: "--version", says: "v" + buildkitVersion, form: archive,
+			Tools:   []Member{{"buildkitd", "bin/buildkitd"}},
+			version: "--version", says: "v" + buildkitVersion, Form: Archive,
 		},
 		{
 			Release: releases.Release{Repository: "github.com/distribution/distribution", Tag: "v" + registryVersion},
@@ -83,8 +85,8 @@ func published(architecture string) []publication {
 				Name:      "registry_" + registryVersion + "_linux_" + architecture + ".tar.gz",
 				Checksums: []string{"registry_" + registryVersion + "_linux_" + architecture + ".tar.gz.sha256"},
 			},
-			tools:   []member{{"registry", "registry"}},
-			version: "--version", says: "v" + registryVersion, form: archive,
+			Tools:   []Member{{"registry", "registry"}},
+			version: "--version", says: "v" + registryVersion, Form: Archive,
 		},
 		{
 			Release: releases.Release{Repository: "github.com/coredns/coredns", Tag: "v" + corednsVersion},
@@ -92,21 +94,21 @@ func published(architecture string) []publication {
 				Name:      "coredns_" + corednsVersion + "_linux_" + architecture + ".tgz",
 				Checksums: []string{"coredns_" + corednsVersion + "_linux_" + architecture + ".tgz.sha256"},
 			},
-			tools:   []member{{"coredns", "coredns"}},
-			version: "-version", says: "CoreDNS-" + corednsVersion, form: archive,
+			Tools:   []Member{{"coredns", "coredns"}},
+			version: "-version", says: "CoreDNS-" + corednsVersion, Form: Archive,
 		},
 	}
 }
 
 // plugin is one of Pulumi's; they do not say their version.
-func plugin(name, version, architecture string) publication {
+func plugin(name, version, architecture string) Publication {
 	tool := "pulumi-resource-" + name
-	return publication{
+	return Publication{
 		Release: releases.Release{Repository: "github.com/pulumi/pulumi-" + name, Tag: "v" + version},
 		File: releases.File{
 			Name:      tool + "-v" + version + "-linux-" + architecture + ".tar.gz",
 			Checksums: []string{"pulumi-" + name + "_" + version + "_checksums.txt"},
 		},
-		tools: []member{{tool, tool}}, form: archive,
+		Tools: []Member{{tool, tool}}, Form: Archive,
 	}
 }

@@ -14,18 +14,18 @@ import (
 )
 
 // unpack puts the tools of a published file into the directory, under their names.
-func (p publication) unpack(ctx context.Context, file, dir string) error {
-	switch p.form {
-	case archive:
+func (p Publication) unpack(ctx context.Context, file, dir string) error {
+	switch p.Form {
+	case Archive:
 		return p.unpackArchive(file, dir)
-	case selfExtracting:
+	case SelfExtracting:
 		return p.extractItself(ctx, file, dir)
 	default:
-		return copyProgram(file, filepath.Join(dir, p.tools[0].tool))
+		return copyProgram(file, filepath.Join(dir, p.Tools[0].Tool))
 	}
 }
 
-func (p publication) unpackArchive(file, dir string) error {
+func (p Publication) unpackArchive(file, dir string) error {
 	compressed, err := os.Open(file)
 	if err != nil {
 		return err
@@ -36,8 +36,8 @@ func (p publication) unpackArchive(file, dir string) error {
 		return err
 	}
 	wanted := map[string]string{}
-	for _, m := range p.tools {
-		wanted[m.path] = m.tool
+	for _, m := range p.Tools {
+		wanted[m.Path] = m.Tool
 	}
 	for entries := tar.NewReader(stream); len(wanted) > 0; {
 		entry, err := entries.Next()
@@ -63,7 +63,7 @@ func (p publication) unpackArchive(file, dir string) error {
 // same that the lab compiles otherwise. K3S_DATA_DIR says where to; a k3s that was
 // installed on this machine has it in its own place already and unpacks nothing.
 // Source: https://github.com/k3s-io/k3s/blob/v1.35.0%2Bk3s1/cmd/k3s/main.go
-func (p publication) extractItself(ctx context.Context, file, dir string) error {
+func (p Publication) extractItself(ctx context.Context, file, dir string) error {
 	data := filepath.Join(dir, "data")
 	cmd := exec.CommandContext(ctx, file, "kubectl", "version", "--client")
 	cmd.Env = append(os.Environ(), "K3S_DATA_DIR="+data)
@@ -72,11 +72,11 @@ func (p publication) extractItself(ctx context.Context, file, dir string) error 
 	}
 	for _, from := range []string{data, "/var/lib/rancher/k3s"} {
 		bin := filepath.Join(from, "data", "current", "bin")
-		if !p.is(ctx, filepath.Join(bin, p.tools[0].tool)) {
+		if !p.is(ctx, filepath.Join(bin, p.Tools[0].Tool)) {
 			continue
 		}
-		for _, m := range p.tools {
-			if err := copyProgram(filepath.Join(bin, m.tool), filepath.Join(dir, m.tool)); err != nil {
+		for _, m := range p.Tools {
+			if err := copyProgram(filepath.Join(bin, m.Tool), filepath.Join(dir, m.Tool)); err != nil {
 				return err
 			}
 		}

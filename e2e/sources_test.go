@@ -1,0 +1,58 @@
+package e2e
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestALabFromReleasesAndPulledImages has a server on this machine in the place of the projects' releases and of Docker Hub.
+func TestALabFromReleasesAndPulledImages(t *testing.T) {
+	const second = "second"
+	cache := t.TempDir()
+	t.Cleanup(func() { makeLab(t, "lab-delete", second) })
+	up := command(checkout, ".lab/lab", "--name", second, "--cache", cache, "up")
+	up.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KUBECONFIG=") })
+	up.Env = append(up.Env, mirror(t)...)
+	var said strings.Builder
+	up.Stderr = &said
+	require.NoError(t, up.Run(), "%s", &said)
+
+	assert.Len(t, daemons(second), 3)
+	assert.Contains(t, said.String(), `msg=downloaded tool="k3s and containerd-shim-runc-v2"`)
+	assert.Contains(t, said.String(), "msg=pulled image=redis:8")
+	for _, made := range []string{"compil", "assembl"} {
+		assert.NotContains(t, said.String(), "msg="+made)
+	}
+	kubectl := command(checkout, filepath.Join(".lab", second, "bin", "kubectl"), "--kubeconfig", "/var/lib/stateful-k3s/"+second+"/kubeconfig",
+		"--namespace", "kube-system", "get", "addons.k3s.cattle.io", "--output", "name")
+	assert.Equal(t, []string{"ccm", "coredns", "lab-storage", "rolebindings"},
+		strings.Fields(strings.ReplaceAll(run(t, kubectl), "addon.k3s.cattle.io/", "")), "what k3s deploys")
+}
+
+// mirror serves this machine's cache until the test ends, and returns the settings that lead to it.
+func mirror(t *testing.T) []string {
+	t.Helper()
+	serve := command(checkout, ".lab/lab", "mirror")
+	output, err := serve.StdoutPipe()
+	require.NoError(t, err)
+	serve.Stderr = os.Stderr
+	require.NoError(t, serve.Start())
+	t.Cleanup(func() {
+		require.NoError(t, serve.Process.Signal(syscall.SIGTERM))
+		require.NoError(t, serve.Wait())
+	})
+	var settings []string
+	for lines := bufio.NewScanner(output); len(settings) < 2 && lines.Scan(); {
+		settings = append(settings, strings.TrimPrefix(lines.Text(), "export "))
+	}
+	require.Len(t, settings, 2, "the mirror does not serve")
+	return settings
+}
