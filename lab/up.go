@@ -39,35 +39,24 @@ func up(ctx context.Context, lab layout.Lab) error {
 	if err := images.Pull(ctx, lab.Cache, system); err != nil { // before the tools, some of which are for these images alone
 		return err
 	}
-	var binaries tools.Binaries
 	group, groupCtx := errgroup.WithContext(ctx)
+	haveBase := make(chan struct{})
 	group.Go(func() error {
-		want := needed(lab, system)
-		left, err := tools.Fetch(groupCtx, lab.Cache, modules(lab), want)
-		if err != nil {
-			return err
-		}
-		if len(left) > 0 {
-			if err := ready(groupCtx, lab, true); err != nil {
+		defer close(haveBase)
+		return getBase(groupCtx, lab, base)
+	})
+	var binaries tools.Binaries
+	group.Go(func() (err error) {
+		binaries, err = getTools(groupCtx, lab, needed(lab, system), func(ctx context.Context) error {
+			<-haveBase
+			if err := ctx.Err(); err != nil {
 				return err
 			}
-		}
-		binaries, err = tools.Build(groupCtx, lab.Cache, modules(lab), want)
+			return asRoot("start", start)(ctx, lab)
+		})
 		return err
-	})
-	group.Go(func() error {
-		if err := images.Pull(groupCtx, lab.Cache, base); err != nil {
-			return err
-		}
-		if len(images.Missing(lab.Cache, base)) == 0 {
-			return nil
-		}
-		return asRoot("assemble", assembleBase)(groupCtx, lab)
 	})
 	if err := group.Wait(); err != nil {
-		return err
-	}
-	if err := asRoot("start", start)(ctx, lab); err != nil {
 		return err
 	}
 	variables, err := stack.LabVariables(lab)
@@ -82,9 +71,51 @@ func up(ctx context.Context, lab layout.Lab) error {
 	return nil
 }
 
+// getTools finds, downloads or compiles tools. The cluster starts as soon as its own are there, while Pulumi's are compiled.
+func getTools(ctx context.Context, lab layout.Lab, want []tools.Tool, start func(context.Context) error) (tools.Binaries, error) {
+	left, err := tools.Fetch(ctx, lab.Cache, modules(lab), want)
+	if err != nil {
+		return nil, err
+	}
+	if len(left) > 0 {
+		if err := ready(ctx, lab, true); err != nil {
+			return nil, err
+		}
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if _, err := tools.Build(groupCtx, lab.Cache, modules(lab), slices.DeleteFunc(slices.Clone(want), tools.Tool.IsPulumi)); err != nil {
+			return err
+		}
+		return start(groupCtx)
+	})
+	group.Go(func() error {
+		_, err := tools.Build(groupCtx, lab.Cache, modules(lab), tools.Pulumi())
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	if err := tools.Clean(lab.Cache); err != nil {
+		return nil, fmt.Errorf("deleting the caches of the compiler: %w", err)
+	}
+	binaries, _, err := tools.Cached(lab.Cache, modules(lab), want)
+	return binaries, err
+}
+
+func getBase(ctx context.Context, lab layout.Lab, base []images.Image) error {
+	if err := images.Pull(ctx, lab.Cache, base); err != nil {
+		return err
+	}
+	if len(images.Missing(lab.Cache, base)) == 0 {
+		return nil
+	}
+	return asRoot("assemble", assembleBase)(ctx, lab)
+}
+
 // ready fails when the machine lacks something for a lab, or for compiling its tools as well.
 func ready(ctx context.Context, lab layout.Lab, compile bool) error {
-	if err := preflight.Check(ctx, preflight.SpaceFor(ctx, compile, lab.Cache, layout.Root)); err != nil {
+	if err := preflight.Check(ctx, preflight.SpaceFor(compile, lab.Cache, layout.Root)); err != nil {
 		return fmt.Errorf("this machine is not ready for a lab:\n%w", err)
 	}
 	return nil
@@ -150,6 +181,9 @@ func useOwnCluster(ctx context.Context, lab layout.Lab, kubeconfig string) error
 	if err != nil {
 		return err
 	}
+	if err := tools.Clean(lab.Cache); err != nil {
+		return fmt.Errorf("deleting the caches of the compiler: %w", err)
+	}
 	_, err = stack.Prepare(ctx, lab, binaries, variables)
 	return err
 }
@@ -195,7 +229,7 @@ func start(ctx context.Context, lab layout.Lab) error {
 	if err != nil {
 		return err
 	}
-	binaries, missing, err := tools.Cached(lab.Cache, modules(lab), needed(lab, system))
+	binaries, missing, err := tools.Cached(lab.Cache, modules(lab), slices.DeleteFunc(needed(lab, system), tools.Tool.IsPulumi))
 	if err != nil {
 		return err
 	}
@@ -205,7 +239,7 @@ func start(ctx context.Context, lab layout.Lab) error {
 	if err := assemble(ctx, lab, system); err != nil {
 		return err
 	}
-	k3s, err := tools.ModuleDir(ctx, filepath.Join(modules(lab), "k3s"), "github.com/k3s-io/k3s")
+	k3s, err := tools.ModuleDir(ctx, filepath.Join(modules(lab), "kubernetes"), "github.com/k3s-io/k3s")
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func TestNoVariableOfAManifestIsLeft(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	lab, err = lab.InHome()
 	require.NoError(t, err)
-	k3s, err := tools.ModuleDir(t.Context(), filepath.Join("..", "tools", "k3s"), "github.com/k3s-io/k3s")
+	k3s, err := tools.ModuleDir(t.Context(), filepath.Join("..", "tools", "kubernetes"), "github.com/k3s-io/k3s")
 	require.NoError(t, err)
 	s := server{lab: lab, node: lab.Nodes()[0], binaries: tools.Binaries{"k3s": "/k3s", "runc": "/runc", "containerd-shim-runc-v2": "/shim"}, manifests: filepath.Join(k3s, "manifests")}
 	require.NoError(t, s.writeFiles())

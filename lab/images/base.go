@@ -111,11 +111,11 @@ func debian(name string, packages, hooks []string, config v1.Config, accounts ..
 	return Image{
 		Name: name, inputs: args, config: config,
 		write: func(ctx context.Context, to io.Writer) error {
-			tmp, err := os.MkdirTemp("", "sk3s-debian-")
+			tmp, remove, err := scratchDir(os.TempDir(), "sk3s-debian-")
 			if err != nil {
 				return err
 			}
-			defer os.RemoveAll(tmp)
+			defer remove()
 			cmd := exec.CommandContext(ctx, "mmdebstrap", append(args, suite, "-")...)
 			cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "SOURCE_DATE_EPOCH=0")
 			cmd.Stdout = to

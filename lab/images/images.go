@@ -74,12 +74,8 @@ func (i Image) dir(cache string) string {
 }
 
 // partial is a directory beside that of the image, where it is made.
-func (i Image) partial(cache string) (string, error) {
-	parent := filepath.Dir(i.dir(cache))
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return "", err
-	}
-	return os.MkdirTemp(parent, "partial-")
+func (i Image) partial(cache string) (dir string, remove func(), err error) {
+	return scratchDir(filepath.Dir(i.dir(cache)), "partial-")
 }
 
 // publish makes a whole image visible, unless another process was faster.
@@ -102,11 +98,11 @@ func (i Image) assemble(ctx context.Context, cache string) error {
 	}
 	slog.Info("assembling", "image", i.Name)
 	start := time.Now()
-	partial, err := i.partial(cache)
+	partial, remove, err := i.partial(cache)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(partial)
+	defer remove()
 
 	files, err := os.Create(filepath.Join(partial, "files.tar"))
 	if err != nil {

@@ -81,11 +81,11 @@ func (i Image) pull(ctx context.Context, cache, hub string) error {
 		return nil
 	}
 	slog.Info("pulling", "image", i.Name, "from", hub)
-	partial, err := i.partial(cache)
+	partial, remove, err := i.partial(cache)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(partial)
+	defer remove()
 	index, err := layout.Write(filepath.Join(partial, "layout"), empty.Index)
 	if err != nil {
 		return err

@@ -8,13 +8,11 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
 )
 
 // Package is one of Debian's or Ubuntu's packages, with a file that it brings.
@@ -42,22 +40,6 @@ var ForLab = []Package{
 	{"mmdebstrap", "/usr/bin/mmdebstrap"},
 	{"debian-archive-keyring", "/usr/share/keyrings/debian-archive-keyring.gpg"},
 }
-
-// Space is the free disk that directories must have, in gigabytes.
-type Space map[string]uint64
-
-// SpaceFor is what a lab needs: its own files, and where tools have to be
-// compiled, Go's caches as well.
-func SpaceFor(ctx context.Context, compile bool, cache, state string) Space {
-	space := Space{state: 5}
-	if compile {
-		space[goCache(ctx)] += 22
-		space[cache] += 2
-	}
-	return space
-}
-
-const gigabyte = 1 << 30
 
 // Check returns one error that lists all that is missing, each with what to do about it.
 func Check(ctx context.Context, need Space) error {
@@ -100,11 +82,7 @@ func Check(ctx context.Context, need Space) error {
 			add("the kernel's cgroup controller %q is off: boot with cgroup_enable=%s", controller, controller)
 		}
 	}
-	for dir, gigabytes := range need {
-		if free := freeBytes(dir); free < gigabytes*gigabyte {
-			add("%s has %d GB free, and %d GB are needed: free some, or put it on another disk", dir, free/gigabyte, gigabytes)
-		}
-	}
+	missing = append(missing, need.lacking()...)
 	return errors.Join(missing...)
 }
 
@@ -168,27 +146,4 @@ func hasController(name string) bool {
 		}
 	}
 	return false
-}
-
-func goCache(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "go", "env", "GOCACHE").Output()
-	if err != nil {
-		return os.TempDir()
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// freeBytes looks at the closest parent that exists.
-func freeBytes(dir string) uint64 {
-	for {
-		var stat unix.Statfs_t
-		if err := unix.Statfs(dir, &stat); err == nil {
-			return stat.Bavail * uint64(stat.Bsize)
-		}
-		if parent := filepath.Dir(dir); parent != dir {
-			dir = parent
-			continue
-		}
-		return 0
-	}
 }

@@ -47,7 +47,7 @@ func newFetching(t *testing.T) fetching {
 	t.Helper()
 	t.Setenv("PATH", "/usr/bin:/bin:"+filepath.Dir(goCommand(t)))
 	t.Setenv(releases.Setting, releases.Off)
-	f := fetching{cache: t.TempDir(), modules: t.TempDir()}
+	f := fetching{cache: warmCache(t), modules: t.TempDir()}
 	compiled := hello(t, f.modules, "compiled")
 	beside := compiled
 	beside.Name = "hello-plugin"

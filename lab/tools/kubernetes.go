@@ -10,15 +10,26 @@ import (
 	"strings"
 )
 
-// copyKubernetesSchema puts the plugin's schema beside its main: the module has
-// it, without the version that its release process adds, where no other module
-// can embed it.
-func copyKubernetesSchema(ctx context.Context, dir string) error {
-	module, err := ModuleDir(ctx, dir, "github.com/pulumi/pulumi-kubernetes/provider/v4")
+// prepareKubernetesPlugin makes what Pulumi's Kubernetes plugin is compiled with besides its module.
+func prepareKubernetesPlugin(ctx context.Context, modules string, env []string) error {
+	if err := copySchema(ctx, filepath.Join(modules, "kubernetes"), env); err != nil {
+		return fmt.Errorf("copying the plugin's schema: %w", err)
+	}
+	if err := trimSDK(ctx, modules, env); err != nil {
+		return fmt.Errorf("trimming the plugin's SDK: %w", err)
+	}
+	return nil
+}
+
+// copySchema puts the plugin's schema beside its main: the module has it,
+// without the version that its release process adds, where no other module can
+// embed it.
+func copySchema(ctx context.Context, dir string, env []string) error {
+	module, err := moduleDir(ctx, dir, "github.com/pulumi/pulumi-kubernetes/provider/v4", env)
 	if err != nil {
 		return err
 	}
-	from := filepath.Join(module, "cmd", "pulumi-resource-kubernetes")
+	from, to := filepath.Join(module, "cmd", "pulumi-resource-kubernetes"), filepath.Join(dir, "plugin")
 
 	content, err := os.ReadFile(filepath.Join(from, "schema.json"))
 	if err != nil {
@@ -26,37 +37,76 @@ func copyKubernetesSchema(ctx context.Context, dir string) error {
 	}
 	var schema map[string]json.RawMessage
 	if err := json.Unmarshal(content, &schema); err != nil {
-		return fmt.Errorf("reading the plugin's schema: %w", err)
+		return fmt.Errorf("reading it: %w", err)
 	}
 	schema["version"] = json.RawMessage(`"` + KubernetesPluginVersion + `"`)
 	if content, err = json.Marshal(schema); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "schema.json"), content, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(to, "schema.json"), content, 0o644); err != nil {
 		return err
 	}
+	return copyFile(filepath.Join(from, "terraform-mapping.json"), filepath.Join(to, "terraform-mapping.json"))
+}
 
-	if content, err = os.ReadFile(filepath.Join(from, "terraform-mapping.json")); err != nil {
+// trimSDK makes a copy of Pulumi's Kubernetes SDK with the few packages that the plugin uses and our own register.go.
+// The SDK's one names a type for each kind of object, which doubles the time that the plugin takes to compile; the
+// plugin needs none of their fields.
+func trimSDK(ctx context.Context, modules string, env []string) error {
+	program := filepath.Join(modules, "..", "..") // its go.mod pins the SDK
+	module, err := moduleDir(ctx, program, "github.com/pulumi/pulumi-kubernetes/sdk/v4", env)
+	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "terraform-mapping.json"), content, 0o644)
+	sdk := filepath.Join(modules, "kubernetes", "sdk")
+	if err := os.RemoveAll(sdk); err != nil {
+		return err
+	}
+	for _, pattern := range []string{
+		"go.mod", "go/kubernetes/*.go", "go/kubernetes/pulumi-plugin.json", "go/kubernetes/utilities/*.go", "go/kubernetes/helm/v4/*.go",
+	} {
+		files, err := filepath.Glob(filepath.Join(module, pattern))
+		if err != nil {
+			return err
+		}
+		if len(files) == 0 {
+			return fmt.Errorf("%s has no %s", module, pattern)
+		}
+		for _, file := range files {
+			if err := copyFile(file, filepath.Join(sdk, strings.TrimPrefix(file, module))); err != nil {
+				return err
+			}
+		}
+	}
+	return copyFile(
+		filepath.Join(modules, "kubernetes", "plugin", "yaml", "register.go"),
+		filepath.Join(sdk, "go", "kubernetes", "yaml", "v2", "register.go"),
+	)
+}
+
+func copyFile(from, to string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o644)
 }
 
 // ModuleDir says where the module cache keeps the version of a module that the module in dir requires.
 func ModuleDir(ctx context.Context, dir, module string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
-	download := exec.CommandContext(ctx, "go", "mod", "download", module)
-	for _, c := range []*exec.Cmd{download, cmd} {
-		c.Dir = dir
-		c.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off")
-		c.Stderr = os.Stderr
-	}
-	if err := download.Run(); err != nil {
-		return "", fmt.Errorf("downloading %s: %w", module, err)
-	}
+	return moduleDir(ctx, dir, module, append(os.Environ(), "GOFLAGS=", "GOWORK=off"))
+}
+
+func moduleDir(ctx context.Context, dir, module string, env []string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", module)
+	cmd.Dir, cmd.Env = dir, env
 	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("finding %s: %w", module, err)
+	var downloaded struct{ Dir, Error string }
+	if parseErr := json.Unmarshal(out, &downloaded); parseErr != nil || downloaded.Dir == "" {
+		return "", fmt.Errorf("downloading %s: %w: %s", module, err, downloaded.Error)
 	}
-	return strings.TrimSpace(string(out)), nil
+	return downloaded.Dir, nil
 }

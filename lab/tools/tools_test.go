@@ -30,7 +30,7 @@ func say(t *testing.T, binary string) string {
 }
 
 func TestAToolIsCompiledOnceForWhatItIsBuiltFrom(t *testing.T) {
-	cache, modules := t.TempDir(), t.TempDir()
+	cache, modules := warmCache(t), t.TempDir()
 	tool := hello(t, modules, "world")
 
 	_, missing, err := Cached(cache, modules, []Tool{tool})
@@ -75,7 +75,7 @@ func TestAFlagOrAPinChangesTheKey(t *testing.T) {
 }
 
 func TestWhatWasLeftByAnInterruptedCompilationIsNotTaken(t *testing.T) {
-	cache, modules := t.TempDir(), t.TempDir()
+	cache, modules := warmCache(t), t.TempDir()
 	tool := hello(t, modules, "world")
 	path, err := tool.path(cache, modules)
 	require.NoError(t, err)
@@ -88,7 +88,7 @@ func TestWhatWasLeftByAnInterruptedCompilationIsNotTaken(t *testing.T) {
 }
 
 func TestAFailureNamesTheToolAndWhatTheCompilerSaid(t *testing.T) {
-	cache, modules := t.TempDir(), t.TempDir()
+	cache, modules := warmCache(t), t.TempDir()
 	tool := hello(t, modules, `" + missing + "`)
 	_, err := Build(context.Background(), cache, modules, []Tool{tool})
 	require.ErrorContains(t, err, "compiling hello: go build")

@@ -1,0 +1,33 @@
+package preflight
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestSpaceIsLookedUpWhereTheDirectoryWillBe(t *testing.T) {
+	dir := t.TempDir()
+	device, free := fileSystemOf(dir)
+	later, freeLater := fileSystemOf(filepath.Join(dir, "not", "yet"))
+	assert.Equal(t, device, later)
+	assert.InDelta(t, free, freeLater, gigabyte)
+}
+
+func TestSpaceOnOneDiskAddsUp(t *testing.T) {
+	dir := t.TempDir()
+	_, free := fileSystemOf(dir)
+	most := free / gigabyte
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	assert.Empty(t, Space{a: most / 2}.lacking())
+	faults := Space{a: most/2 + 10, b: most/2 + 10}.lacking()
+	require.Len(t, faults, 1)
+	assert.ErrorContains(t, faults[0], " GB free for "+a+" and "+b+", and ")
+}
+
+func TestCompilingNeedsSpaceForTheCompilersCaches(t *testing.T) {
+	assert.Equal(t, Space{"/state": 5}, SpaceFor(false, "/cache", "/state"))
+	assert.Equal(t, Space{"/state": 5, "/cache": 16}, SpaceFor(true, "/cache", "/state"))
+}

@@ -1,0 +1,89 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// KeepVariable keeps the caches of the compiler, some 10 GB, when it is set to 1.
+const KeepVariable = "STATEFUL_K3S_KEEP_BUILD_CACHE"
+
+// useCaches returns the environment in which Go compiles tools, with caches of their own. It stays until release, for
+// as many as use it at once.
+func useCaches(ctx context.Context, cache string) (env []string, release func(), err error) {
+	users, err := lockUsers(cache, unix.LOCK_SH)
+	if err != nil {
+		return nil, nil, err
+	}
+	proxy, err := proxies(ctx)
+	if err != nil {
+		users.Close()
+		return nil, nil, err
+	}
+	return append(os.Environ(),
+		"GOCACHE="+filepath.Join(compileDir(cache), "build"), "GOMODCACHE="+filepath.Join(compileDir(cache), "modules"),
+		"GOFLAGS=-modcacherw", // or deleting it would take more than rm
+		"GOPROXY="+proxy, "GOWORK=off",
+	), func() { users.Close() }, nil
+}
+
+// Clean deletes the compiler's caches, unless somebody compiles. While tools are missing they are worth keeping:
+// compiling that was interrupted goes on from there.
+func Clean(cache string) error {
+	if _, err := os.Stat(compileDir(cache)); err != nil {
+		return nil
+	}
+	if os.Getenv(KeepVariable) == "1" {
+		slog.Info("keeping the caches of the compiler", "in", compileDir(cache), "because", KeepVariable+"=1")
+		return nil
+	}
+	users, err := lockUsers(cache, unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer users.Close()
+	return os.RemoveAll(compileDir(cache))
+}
+
+func compileDir(cache string) string { return filepath.Join(cache, "compile") }
+
+// lockUsers locks a file until it is closed: shared by all who use the caches.
+func lockUsers(cache string, how int) (*os.File, error) {
+	path := filepath.Join(cache, "locks", "compile")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	users, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(users.Fd()), how); err != nil {
+		users.Close()
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	return users, nil
+}
+
+// proxies puts what the user's own module cache has before the user's proxies.
+func proxies(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "env", "GOMODCACHE", "GOPROXY").Output()
+	if err != nil {
+		return "", fmt.Errorf("asking go for its settings: %w", err)
+	}
+	settings := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(settings) != 2 {
+		return "", fmt.Errorf("go env GOMODCACHE GOPROXY says %q", out)
+	}
+	return "file://" + filepath.Join(settings[0], "cache", "download") + "," + settings[1], nil
+}
