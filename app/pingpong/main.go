@@ -15,6 +15,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
 	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
@@ -38,6 +41,10 @@ func run(ctx context.Context) error {
 	defer pool.Close()
 	ledger := postgres.NewLedger(pool)
 	committer := counter.NewCommitter(ledger)
+	promauto.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "pingpong_waiting_pings",
+		Help: "Pings that wait to be sent to the database.",
+	}, func() float64 { return float64(committer.Waiting()) })
 
 	// The committer outlives the server, whose last requests wait for it.
 	counting, stop := context.WithCancel(context.WithoutCancel(ctx))

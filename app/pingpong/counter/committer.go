@@ -65,6 +65,9 @@ func (c *Committer) Ping(ctx context.Context) (int64, error) {
 // Away says whether pings are refused because the ledger cannot be opened.
 func (c *Committer) Away() bool { return c.away.Load() }
 
+// Waiting is how many pings wait to be sent to the ledger.
+func (c *Committer) Waiting() int { return len(c.queue) }
+
 // Run counts pings until ctx ends. Those that wait then are refused. Why it cannot count is logged when that begins
 // or changes, not with each attempt.
 func (c *Committer) Run(ctx context.Context) {
