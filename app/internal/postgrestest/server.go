@@ -153,3 +153,27 @@ func freePort(t *testing.T) string {
 	defer listener.Close()
 	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
+
+// Lock keeps everybody else from changing a table's rows, until the function that it returns is called.
+func (s *Server) Lock(table string) (unlock func()) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.URL())
+	require.NoError(s.t, err)
+	_, err = conn.Exec(s.t.Context(), "BEGIN; SELECT FROM "+pgx.Identifier{table}.Sanitize()+" FOR UPDATE")
+	require.NoError(s.t, err)
+	return func() { require.NoError(s.t, conn.Close(context.Background())) }
+}
+
+// WaitForLock returns when a statement waits for a lock.
+func (s *Server) WaitForLock() {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.URL())
+	require.NoError(s.t, err)
+	defer conn.Close(context.WithoutCancel(s.t.Context()))
+	require.Eventually(s.t, func() bool {
+		var waits bool
+		err := conn.QueryRow(s.t.Context(), `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)`).Scan(&waits)
+		require.NoError(s.t, err)
+		return waits
+	}, patience, 10*time.Millisecond)
+}

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -99,22 +98,14 @@ func (r *replica) start(ctx context.Context) <-chan outcome {
 // block holds the counter's row, and returns when a batch waits for it. From then on pings wait in the queue.
 func (r *replica) block(server *postgrestest.Server) (first <-chan outcome, release func()) {
 	r.t.Helper()
-	conn, err := pgx.Connect(r.t.Context(), server.URL())
-	require.NoError(r.t, err)
-	_, err = conn.Exec(r.t.Context(), `BEGIN; SELECT FROM counter FOR UPDATE`)
-	require.NoError(r.t, err)
+	release = server.Lock("counter")
 	done := make(chan outcome, 1)
 	go func() {
 		number, err := r.Ping(context.Background())
 		done <- outcome{number, err}
 	}()
-	r.eventually(func() bool {
-		var waits bool
-		err := conn.QueryRow(r.t.Context(), `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)`).Scan(&waits)
-		require.NoError(r.t, err)
-		return waits
-	})
-	return done, func() { require.NoError(r.t, conn.Close(context.Background())) }
+	server.WaitForLock()
+	return done, release
 }
 
 func (r *replica) eventually(condition func() bool) {
