@@ -10,7 +10,7 @@ RUN --mount=type=cache,target=/go/pkg/mod \
 FROM scratch AS postgres-exporter
 COPY --from=build /out/postgres_exporter /postgres_exporter
 USER 65532:65532
-ENTRYPOINT ["/postgres_exporter", "--config.file=/dev/null"]
+ENTRYPOINT ["/postgres_exporter"]
 
 FROM scratch AS redisfiller
 COPY --from=build /out/redisfiller /redisfiller
