@@ -15,7 +15,7 @@ ENTRYPOINT ["/pingpong"]
 FROM scratch AS postgres-exporter
 COPY --from=build /out/postgres_exporter /postgres_exporter
 USER 65532:65532
-ENTRYPOINT ["/postgres_exporter", "--config.file=/dev/null"]
+ENTRYPOINT ["/postgres_exporter"]
 
 FROM scratch AS redisfiller
 COPY --from=build /out/redisfiller /redisfiller
