@@ -79,18 +79,6 @@ func (p *Pingpong) declare(ctx *pulumi.Context, name string, args Args) error {
 	if err != nil {
 		return err
 	}
-	svc, err := corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
-		Metadata: ns.Meta(app, service, nil),
-		Spec: corev1.ServiceSpecArgs{
-			Selector: pulumi.ToStringMap(pods.Labels),
-			Ports: corev1.ServicePortArray{corev1.ServicePortArgs{
-				Name: pulumi.String("http"), Port: pulumi.Int(servicePort), TargetPort: pulumi.String("http"),
-			}},
-		},
-	}, parent, ns.Ready())
-	if err != nil {
-		return fmt.Errorf("declaring service %s: %w", service, err)
-	}
 	_, err = policyv1.NewPodDisruptionBudget(ctx, name+"-budget", &policyv1.PodDisruptionBudgetArgs{
 		Metadata: ns.Meta(app, app, nil),
 		Spec:     policyv1.PodDisruptionBudgetSpecArgs{MaxUnavailable: pulumi.Int(1), Selector: selector},
@@ -99,7 +87,7 @@ func (p *Pingpong) declare(ctx *pulumi.Context, name string, args Args) error {
 		return fmt.Errorf("declaring pod disruption budget %s: %w", app, err)
 	}
 
-	_, err = appsv1.NewDeployment(ctx, name+"-deployment", &appsv1.DeploymentArgs{
+	deployment, err := appsv1.NewDeployment(ctx, name+"-deployment", &appsv1.DeploymentArgs{
 		Metadata: ns.Meta(app, app, nil),
 		Spec: appsv1.DeploymentSpecArgs{
 			Replicas: pulumi.Int(args.Replicas),
@@ -116,9 +104,23 @@ func (p *Pingpong) declare(ctx *pulumi.Context, name string, args Args) error {
 				Spec:      podSpec(args, selector),
 			}.Template(ns),
 		},
-	}, parent, ns.Ready(), pulumi.DependsOn([]pulumi.Resource{svc, args.Database}))
+	}, parent, ns.Ready(), pulumi.DependsOn([]pulumi.Resource{args.Database}))
 	if err != nil {
 		return fmt.Errorf("declaring deployment %s: %w", app, err)
+	}
+
+	// Pulumi waits until a Service has ready pods.
+	_, err = corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
+		Metadata: ns.Meta(app, service, nil),
+		Spec: corev1.ServiceSpecArgs{
+			Selector: pulumi.ToStringMap(pods.Labels),
+			Ports: corev1.ServicePortArray{corev1.ServicePortArgs{
+				Name: pulumi.String("http"), Port: pulumi.Int(servicePort), TargetPort: pulumi.String("http"),
+			}},
+		},
+	}, parent, ns.Ready(), pulumi.DependsOn([]pulumi.Resource{deployment}))
+	if err != nil {
+		return fmt.Errorf("declaring service %s: %w", service, err)
 	}
 
 	p.Address = pulumi.String(fmt.Sprintf("%s.%s.svc:%d", service, ns.Name, servicePort)).ToStringOutput()
