@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -10,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// kill ends a process of a pod with SIGKILL. From inside the pod that is not possible, for a container's first process
+// kill ends a process of a pod with SIGKILL, and of those that have children of the same name the parent. From inside the pod that is not possible, for a container's first process
 // ignores it; but a lab's nodes share the process table of this machine.
 func (c *cluster) kill(pod, program string) {
 	c.t.Helper()
@@ -19,6 +20,10 @@ func (c *cluster) kill(pod, program string) {
 	processes := findProcesses(func(dir string) bool {
 		group := strings.ReplaceAll(read(dir, "cgroup"), "_", "-")
 		return strings.TrimSpace(read(dir, "comm")) == program && strings.Contains(group, uid)
+	})
+	processes = slices.DeleteFunc(processes, func(process int) bool {
+		fields := stat(filepath.Join("/proc", strconv.Itoa(process)))
+		return len(fields) > 1 && slices.ContainsFunc(processes, func(other int) bool { return strconv.Itoa(other) == fields[1] })
 	})
 	require.Len(c.t, processes, 1, "processes called %s in pod %s; do the tests run on the lab's machine, as root?", program, pod)
 	require.NoError(c.t, syscall.Kill(processes[0], syscall.SIGKILL))
