@@ -47,6 +47,7 @@ func newCluster(t *testing.T) *cluster {
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
 	require.NoError(t, err, "read KUBECONFIG")
+	config.QPS = -1 // the load's look-ups do not hold up the test's own
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
 	c := &cluster{client, t}

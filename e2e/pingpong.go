@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -31,20 +33,45 @@ const (
 // nodeNetwork is the network namespace of the lab's node, from which pods and Services can be reached as the kubelet does.
 func nodeNetwork() string { return "/run/netns/sk3s-" + labName() + "-0" }
 
-// dialPingpong connects to the Service's address, which is a new one when the Service is.
-func (c *cluster) dialPingpong(ctx context.Context) (net.Conn, error) {
-	service, err := c.CoreV1().Services(namespace).Get(ctx, pingpongService, metav1.GetOptions{})
+// pingpongDialer connects to the Service's address, and looks it up again when it fails: a new Service has a new one.
+type pingpongDialer struct {
+	c *cluster
+
+	mu      sync.Mutex
+	address string
+}
+
+func (d *pingpongDialer) dial(ctx context.Context) (net.Conn, error) {
+	address, err := d.lookUp(ctx)
 	if err != nil {
 		return nil, err
 	}
-	address := net.JoinHostPort(service.Spec.ClusterIP, strconv.Itoa(int(service.Spec.Ports[0].Port)))
-	return load.InNamespace(ctx, nodeNetwork(), address)
+	conn, err := load.InNamespace(ctx, nodeNetwork(), address)
+	if err != nil {
+		d.mu.Lock()
+		d.address = ""
+		d.mu.Unlock()
+	}
+	return conn, err
+}
+
+func (d *pingpongDialer) lookUp(ctx context.Context) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.address == "" {
+		service, err := d.c.CoreV1().Services(namespace).Get(ctx, pingpongService, metav1.GetOptions{})
+		if err != nil {
+			return "", err
+		}
+		d.address = net.JoinHostPort(service.Spec.ClusterIP, strconv.Itoa(int(service.Spec.Ports[0].Port)))
+	}
+	return d.address, nil
 }
 
 // get asks the Service for a path until it answers with 200.
 func (c *cluster) get(path string) (body string) {
 	c.t.Helper()
-	client := load.Client{Dial: c.dialPingpong}
+	client := load.Client{Dial: (&pingpongDialer{c: c}).dial}
 	defer client.Close()
 	eventually(c.t, func() error {
 		status, answer, err := client.Get(c.t.Context(), path)
@@ -76,26 +103,39 @@ type pingRun struct {
 func (c *cluster) startPinging() *pingRun {
 	c.t.Helper()
 	run := &pingRun{c: c, before: c.pings()}
-	run.Pings = load.Start(pinging, c.dialPingpong)
+	run.Pings = load.Start(pinging, (&pingpongDialer{c: c}).dial)
 	c.t.Cleanup(func() { run.Stop() })
 	run.goesOn()
 	for _, pod := range c.pingpongPods() {
 		eventually(c.t, func() error {
-			metrics := load.Client{Dial: func(ctx context.Context) (net.Conn, error) {
-				return load.InNamespace(ctx, nodeNetwork(), pod.Status.PodIP+":9090")
-			}}
-			defer metrics.Close()
-			_, body, err := metrics.Get(c.t.Context(), "/metrics")
+			body, err := c.metrics(pod)
 			if err != nil {
 				return err
 			}
-			if !strings.Contains(string(body), `http_request_duration_seconds_count{route="GET /pingpong",status="200"}`) {
+			if !strings.Contains(body, `http_request_duration_seconds_count{route="GET /pingpong",status="200"}`) {
 				return fmt.Errorf("pod %s has answered no ping", pod.Name)
 			}
 			return nil
 		})
 	}
 	return run
+}
+
+// metrics asks a pod of pingpong from its node.
+func (c *cluster) metrics(pod corev1.Pod) (string, error) {
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			return load.InNamespace(ctx, nodeNetwork(), address)
+		},
+	}}
+	response, err := client.Get("http://" + pod.Status.PodIP + ":9090/metrics")
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return string(body), err
 }
 
 // goesOn waits until numbers are handed out from now on.

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -14,8 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/stateful-k3s/stateful-k3s/internal/load"
 )
 
 // The course's exercise: the count is in a Postgres of its own pod, and survives when all pods are taken down.
@@ -130,10 +127,7 @@ func TestOnlyClientsReachPingpong(t *testing.T) {
 		assert.Equal(t, test.reached, strings.Contains(output, "200 OK"), output)
 	}
 
-	// The node itself sees them.
-	client := load.Client{Dial: func(ctx context.Context) (net.Conn, error) { return load.InNamespace(ctx, nodeNetwork(), metrics) }}
-	defer client.Close()
-	status, _, err := client.Get(t.Context(), "/metrics")
+	body, err := c.metrics(c.pingpongPods()[0])
 	require.NoError(t, err)
-	assert.Equal(t, 200, status)
+	assert.Contains(t, body, "pingpong_batch_pings_sum", "the node itself sees them")
 }
