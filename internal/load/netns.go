@@ -6,9 +6,13 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// dialTimeout is for addresses that nobody has any more: the kernel goes on trying for two minutes.
+const dialTimeout = 3 * time.Second
 
 // InNamespace dials an IP address and port from inside a network namespace, as a process there would. It needs root.
 func InNamespace(ctx context.Context, path, address string) (net.Conn, error) {
@@ -31,7 +35,7 @@ func InNamespace(ctx context.Context, path, address string) (net.Conn, error) {
 			done <- dialed{err: fmt.Errorf("enter the network namespace %s: %w", path, err)}
 			return
 		}
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", address)
 		done <- dialed{conn, err}
 	}()
 	d := <-done
