@@ -22,7 +22,6 @@ import (
 const (
 	pingpongService  = "pingpong-svc"
 	pingpongSelector = "app=pingpong"
-	postgresPod      = "postgres-ss-0"
 
 	// pinging is how many clients ping at the same time.
 	pinging = 8
