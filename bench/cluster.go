@@ -148,7 +148,7 @@ func (c *cluster) startNaive(ctx context.Context) (pods []corev1.Pod, err error)
 		pod := &corev1.Pod{
 			// With the label it may reach Postgres. It is in the Service too, through which nobody pings meanwhile.
 			ObjectMeta: metav1.ObjectMeta{GenerateName: "naive-", Labels: map[string]string{"bench": "naive", "app": "pingpong"}},
-			Spec:       deployment.Spec.Template.Spec,
+			Spec:       *deployment.Spec.Template.Spec.DeepCopy(),
 		}
 		container := &pod.Spec.Containers[0]
 		container.Name, container.Image = "naive", "redis:8" // any that has a shell

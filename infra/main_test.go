@@ -14,6 +14,7 @@ import (
 )
 
 const (
+	pingpongImage = "registry.example.com/team/pingpong:dev@" + recorder.Digest
 	exporterImage = "registry.example.com/team/postgres-exporter:dev@" + recorder.Digest
 	fillerImage   = "registry.example.com/team/redisfiller:dev@" + recorder.Digest
 )
@@ -31,6 +32,8 @@ var everything = []string{
 	"exercises-default-deny kubernetes:networking.k8s.io/v1:NetworkPolicy",
 	"exercises-dns kubernetes:networking.k8s.io/v1:NetworkPolicy",
 	"k3s pulumi:providers:kubernetes",
+	"pingpong docker-build:index:Image",
+	"pingpong stateful-k3s:pingpong:Pingpong",
 	"pingpong-postgres stateful-k3s:postgres:Postgres",
 	"pingpong-postgres/pingpong-postgres-certificate pulumi:index:Stash",
 	"pingpong-postgres/pingpong-postgres-config kubernetes:core/v1:ConfigMap",
@@ -41,6 +44,13 @@ var everything = []string{
 	"pingpong-postgres/pingpong-postgres-secret kubernetes:core/v1:Secret",
 	"pingpong-postgres/pingpong-postgres-service kubernetes:core/v1:Service",
 	"pingpong-postgres/pingpong-postgres-statefulset kubernetes:apps/v1:StatefulSet",
+	"pingpong/pingpong-budget kubernetes:policy/v1:PodDisruptionBudget",
+	"pingpong/pingpong-client-egress kubernetes:networking.k8s.io/v1:NetworkPolicy",
+	"pingpong/pingpong-client-ingress kubernetes:networking.k8s.io/v1:NetworkPolicy",
+	"pingpong/pingpong-database-egress kubernetes:networking.k8s.io/v1:NetworkPolicy",
+	"pingpong/pingpong-database-ingress kubernetes:networking.k8s.io/v1:NetworkPolicy",
+	"pingpong/pingpong-deployment kubernetes:apps/v1:Deployment",
+	"pingpong/pingpong-service kubernetes:core/v1:Service",
 	"postgres-exporter docker-build:index:Image",
 	"redis stateful-k3s:redis:Redis",
 	"redis/redis-client-egress kubernetes:networking.k8s.io/v1:NetworkPolicy",
@@ -59,7 +69,8 @@ func TestProgram(t *testing.T) {
 	require.Equal(t, everything, recording.Names())
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
 		"namespaces": map[string]any{"exercises": "exercises"},
-		"images":     map[string]any{"postgres-exporter": exporterImage, "redisfiller": fillerImage},
+		"images":     map[string]any{"pingpong": pingpongImage, "postgres-exporter": exporterImage, "redisfiller": fillerImage},
+		"pingpong":   "pingpong-svc.exercises.svc:80",
 		"postgres":   "postgres-svc.exercises.svc:5432",
 		"redis":      []any{"redis-stset-0.redis-svc.exercises.svc:6379", "redis-stset-1.redis-svc.exercises.svc:6379"},
 	}), recording.Outputs(""))
@@ -67,6 +78,7 @@ func TestProgram(t *testing.T) {
 	require.Equal(t, fillerImage, statefulSet.Spec.Template.Spec.Containers[0].Image)
 	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "redis-statefulset").DependsOn(), "redisfiller")
 	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "pingpong-postgres-statefulset").DependsOn(), "postgres-exporter")
+	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:Deployment", "pingpong-deployment").DependsOn(), "pingpong")
 }
 
 func TestProgramInPreview(t *testing.T) {
@@ -93,7 +105,7 @@ func TestWhatDestroyKeeps(t *testing.T) {
 		}
 		require.False(t, recorded.Request.GetProtect(), recorded.URN)
 	}
-	require.ElementsMatch(t, []string{"exercises", "postgres-exporter", "redisfiller"}, kept)
+	require.ElementsMatch(t, []string{"exercises", "pingpong", "postgres-exporter", "redisfiller"}, kept)
 }
 
 func TestEverySettingArrives(t *testing.T) {
@@ -119,6 +131,8 @@ func TestEverySettingArrives(t *testing.T) {
 		"postgresStorageSize":     "5Gi",
 		"postgresMemory":          "1Gi",
 		"postgresParameters":      "jit=off",
+
+		"pingpongReplicas": "3",
 	}))
 
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"exercises": "alice-exercises"}),
@@ -154,6 +168,12 @@ func TestEverySettingArrives(t *testing.T) {
 		"memory":          resource.NewProperty("1Gi"),
 		"parameters":      resource.NewProperty(resource.PropertyMap{"jit": resource.NewProperty("off")}),
 	}, recording.Get(t, "stateful-k3s:postgres:Postgres", "pingpong-postgres").Inputs)
+	require.Equal(t, resource.PropertyMap{
+		"namespace": resource.NewProperty("alice-exercises"),
+		"image":     resource.NewProperty(pingpongImage),
+		"replicas":  resource.NewProperty(3.0),
+		"database":  resource.NewProperty("postgres-svc.alice-exercises.svc:5432"),
+	}, recording.Get(t, "stateful-k3s:pingpong:Pingpong", "pingpong").Inputs)
 	for _, password := range []string{"push-it-there", "pull-it-here", "correct-horse", "battery-staple", "read-it-all"} {
 		recording.RequireSecret(t, password)
 	}
@@ -166,6 +186,7 @@ func TestProgramErrors(t *testing.T) {
 		"exercises":         "declaring namespace exercises: ",
 		"redis":             "declaring redis redis: ",
 		"pingpong-postgres": "declaring postgres pingpong-postgres: ",
+		"pingpong-service":  "pingpong pingpong: declaring service pingpong-svc: ",
 	}, settings(t, nil))
 	_, err := recorder.Try(t, program, settings(t, map[string]string{"redisMemory": "lots"}))
 	require.ErrorContains(t, err, "stateful-k3s:redisMemory: ")

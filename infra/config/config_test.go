@@ -61,6 +61,7 @@ func TestDefaultsOfPulumiYAML(t *testing.T) {
 			Memory:          "512Mi",
 			Parameters:      postgres.Parameters{},
 		},
+		Pingpong: config.Pingpong{Replicas: 2},
 	}, cfg)
 }
 
@@ -120,6 +121,8 @@ func TestEverySetting(t *testing.T) {
 		"postgresStorageSize":     "10Gi",
 		"postgresMemory":          "4Gi",
 		"postgresParameters":      "work_mem=8MB; jit=off",
+
+		"pingpongReplicas": "20",
 	}, secrets...)
 	require.NoError(t, err)
 
@@ -154,6 +157,7 @@ func TestEverySetting(t *testing.T) {
 			Memory:          "4Gi",
 			Parameters:      postgres.Parameters{"work_mem": "8MB", "jit": "off"},
 		},
+		Pingpong: config.Pingpong{Replicas: 20},
 	}, cfg)
 }
 
@@ -233,6 +237,9 @@ func TestFaults(t *testing.T) {
 		{"postgresTLSVersion", "", `stateful-k3s:postgresTLSVersion: "" is not a value; for example: pulumi config set postgresTLSVersion 2`},
 		{"postgresStorageSize", "1Mi", `stateful-k3s:postgresStorageSize: "1Mi" is not at least 256Mi; for example: pulumi config set postgresStorageSize 1Gi`},
 		{"postgresMemory", "64Mi", `stateful-k3s:postgresMemory: "64Mi" is not at least 128Mi; for example: pulumi config set postgresMemory 512Mi`},
+		{"pingpongReplicas", "0", `stateful-k3s:pingpongReplicas: "0" is not a number from 1 to 20; for example: pulumi config set pingpongReplicas 2`},
+		{"pingpongReplicas", "21", `stateful-k3s:pingpongReplicas: "21" is not a number from 1 to 20; for example: pulumi config set pingpongReplicas 2`},
+		{"pingpongReplicas", "two", `stateful-k3s:pingpongReplicas: "two" is not a number from 1 to 20; for example: pulumi config set pingpongReplicas 2`},
 		{"postgresParameters", "port=1", `stateful-k3s:postgresParameters: "port=1" is not a list of name=value with semicolons between them: port is not yours to set; for example: pulumi config set postgresParameters "work_mem=8MB; log_min_duration_statement=250ms"`},
 		{"redisStorgeSize", "1Gi", `stateful-k3s:redisStorgeSize: no such setting; did you mean redisStorageSize? To remove it: pulumi config rm redisStorgeSize`},
 		{"Registry", "x", `stateful-k3s:Registry: no such setting; did you mean registry? To remove it: pulumi config rm Registry`},
