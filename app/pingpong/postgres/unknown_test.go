@@ -1,9 +1,11 @@
 package postgres_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
 )
@@ -38,6 +40,30 @@ func TestLateCommitIsRefused(t *testing.T) {
 	fault.Release()
 	assert.Equal(t, int64(2), r.pings())
 	assert.Equal(t, int64(2), r.ping())
+}
+
+// That holds even if nothing was added since: the client that waited for it has gone meanwhile.
+func TestLateCommitForNobodyIsRefused(t *testing.T) {
+	r, _, proxy := startOne(t)
+	assert.Equal(t, int64(0), r.ping())
+	fault := proxy.HoldRequest(add(t))
+	ctx, giveUp := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.Ping(ctx)
+		done <- err
+	}()
+	<-fault.Struck
+	giveUp()
+	assert.ErrorIs(t, <-done, context.Canceled)
+	r.eventually(func() bool {
+		var epoch int
+		require.NoError(t, r.pool.QueryRow(t.Context(), `SELECT epoch FROM replica`).Scan(&epoch))
+		return epoch == 2
+	})
+	fault.Release()
+	assert.Equal(t, int64(1), r.pings())
+	assert.Equal(t, int64(1), r.ping())
 }
 
 // A batch that the server is still committing as its connection is lost is waited for.
