@@ -181,7 +181,11 @@ func TestPostgresRefusesDataOfAnotherMajorVersion(t *testing.T) {
 	c.onVolume("echo 16 >/data/pgdata/PG_VERSION")
 	c.deletePod(postgresPod)
 	eventually(t, func() error {
-		for _, container := range c.pod(postgresPod).Status.InitContainerStatuses {
+		pod, err := c.CoreV1().Pods(namespace).Get(t.Context(), postgresPod, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, container := range pod.Status.InitContainerStatuses {
 			for _, state := range []corev1.ContainerState{container.State, container.LastTerminationState} {
 				if end := state.Terminated; end != nil && end.ExitCode == 1 {
 					require.Equal(t, "setup: the volume holds data of PostgreSQL 16, and this image has PostgreSQL 17; nothing was changed:"+
