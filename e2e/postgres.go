@@ -22,6 +22,15 @@ func (c *cluster) psql(sql string) string {
 		"psql", "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1", "--command", sql)))
 }
 
+// table makes an empty table for the time of the test: its name, with its columns in parentheses.
+func (c *cluster) table(definition string) {
+	c.t.Helper()
+	name, _, _ := strings.Cut(definition, " ")
+	c.psql("DROP TABLE IF EXISTS " + name)
+	c.psql("CREATE TABLE " + definition)
+	c.t.Cleanup(func() { c.psql("DROP TABLE " + name) })
+}
+
 // postgresClient is a visitor that may connect to Postgres and has what owner or reader need: key is that of their URL.
 // Its script begins when the server can be reached.
 func (c *cluster) postgresClient(key, script string) *corev1.Pod {

@@ -16,13 +16,15 @@ import (
 
 func TestPostgresOverTheNetwork(t *testing.T) {
 	c := newCluster(t)
+	c.table("network (n int)")
+	c.psql("ALTER TABLE network OWNER TO pingpong")
 	output, status := c.runPod(c.postgresClient("URL", `exec 2>&1
 try() { echo "== $1"; shift; psql --quiet --no-align --tuples-only "$@"; }
 other() { echo "$owner" | sed "$1"; }
 echo "== service"; getent ahostsv4 postgres-svc
 echo "== pod"; getent ahostsv4 postgres-ss-0.postgres-svc
 try owner "$owner" -c "SELECT current_user, current_database(), ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
-try table "$owner" -c "CREATE TABLE IF NOT EXISTS network (n int)" -c "TRUNCATE network" -c "INSERT INTO network VALUES (42)"
+try table "$owner" -c "INSERT INTO network VALUES (42)"
 try role "$owner" -c "CREATE ROLE more"
 try full-name "$(other 's/@postgres-svc:/@postgres-ss-0.postgres-svc.exercises.svc.cluster.local:/')" -c "SELECT 'verified'"
 try other-name "$(other "s/@postgres-svc:/@$(getent ahostsv4 postgres-svc | sed 's/ .*//;q'):/")" -c "SELECT 1"
@@ -90,7 +92,7 @@ func TestMetricsOfPostgres(t *testing.T) {
 
 func TestPostgresKeepsItsData(t *testing.T) {
 	c := newCluster(t)
-	c.psql("CREATE TABLE IF NOT EXISTS kept (what text); TRUNCATE kept")
+	c.table("kept (what text)")
 	claims := c.claims()
 	for i, event := range []struct {
 		name    string
@@ -141,9 +143,13 @@ func TestOnlyOneServerRunsOnTheVolume(t *testing.T) {
 
 func TestPostgresFollowsItsSettings(t *testing.T) {
 	c := newCluster(t)
-	c.psql("CREATE TABLE IF NOT EXISTS followed (n int); TRUNCATE followed; INSERT INTO followed VALUES (42)")
+	c.table("followed (n int)")
+	c.psql("INSERT INTO followed VALUES (42)")
 	claims, url, authority := c.claims(), c.postgresSecret("URL"), c.postgresSecret("ca.crt")
-	t.Cleanup(func() { makeUp(t) })
+	t.Cleanup(func() {
+		makeUp(t)
+		c.waitUntilRolledOut(postgresSet)
+	})
 
 	changed := copyCheckout(t)
 	setDefault(t, changed, "postgresPasswordVersion", `"1"`, `"2"`)
@@ -161,7 +167,6 @@ func TestPostgresFollowsItsSettings(t *testing.T) {
 
 	// No StatefulSet can change its claim template: it is replaced.
 	uid := c.statefulSetUID(postgresSet)
-	changed = copyCheckout(t)
 	setDefault(t, changed, "postgresStorageSize", "1Gi", "2Gi")
 	pulumiUp(t, changed)
 	assert.NotEqual(t, uid, c.statefulSetUID(postgresSet))
@@ -171,11 +176,16 @@ func TestPostgresFollowsItsSettings(t *testing.T) {
 
 func TestPostgresRefusesDataOfAnotherMajorVersion(t *testing.T) {
 	c := newCluster(t)
-	c.psql("CREATE TABLE IF NOT EXISTS major (n int); TRUNCATE major; INSERT INTO major VALUES (17)")
+	c.table("major (n int)")
+	c.psql("INSERT INTO major VALUES (17)")
 	c.onVolume("echo 16 >/data/pgdata/PG_VERSION")
 	c.deletePod(postgresPod)
 	eventually(t, func() error {
-		for _, container := range c.pod(postgresPod).Status.InitContainerStatuses {
+		pod, err := c.CoreV1().Pods(namespace).Get(t.Context(), postgresPod, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, container := range pod.Status.InitContainerStatuses {
 			for _, state := range []corev1.ContainerState{container.State, container.LastTerminationState} {
 				if end := state.Terminated; end != nil && end.ExitCode == 1 {
 					require.Equal(t, "setup: the volume holds data of PostgreSQL 16, and this image has PostgreSQL 17; nothing was changed:"+
