@@ -107,7 +107,7 @@ func TestPasswordChanges(t *testing.T) {
 	server.SetPassword("battery-staple")
 	server.Kill()
 	server.Restart()
-	p.eventually(func() bool { // it notices with a ping, which waits in vain
+	p.eventually(func() bool {
 		status, _ := p.get("/readyz")
 		return status == http.StatusServiceUnavailable
 	})
