@@ -1,11 +1,21 @@
-# One stage compiles every app; each image then holds its own program and nothing else.
+# One stage compiles every app, and the tools of go.mod; each image then holds its own program and nothing else.
 FROM golang:1.26-trixie AS build
 WORKDIR /src
 COPY . .
 # The same sources give the same bytes: no paths, no time, no build identity.
 RUN --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o /out/ ./app/...
+    CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o /out/ ./app/... tool
+
+FROM scratch AS pingpong
+COPY --from=build /out/pingpong /pingpong
+USER 65532:65532
+ENTRYPOINT ["/pingpong"]
+
+FROM scratch AS postgres-exporter
+COPY --from=build /out/postgres_exporter /postgres_exporter
+USER 65532:65532
+ENTRYPOINT ["/postgres_exporter"]
 
 FROM scratch AS redisfiller
 COPY --from=build /out/redisfiller /redisfiller

@@ -7,7 +7,7 @@ in_lab := . $(env) &&
 # What makes namespaces and kills processes of pods runs as root.
 as_root := $(if $(filter 0,$(shell id -u)),,-exec "sudo --preserve-env env PATH=$$PATH")
 
-.PHONY: up preview destroy purge test lint unit e2e lab-up lab-down lab-delete status
+.PHONY: up preview destroy purge test lint unit e2e soak bench lab-up lab-down lab-delete status
 
 up: lab-up
 	$(in_lab) $(lab) recover
@@ -48,10 +48,22 @@ unit: .lab/lab
 	go test ./app/... ./infra/... ./internal/...
 	go -C lab test $(as_root) ./...
 
-# The tests have a lab of their own, and remove it.
+# Tests and measurements have labs of their own, and remove them.
+in_own_lab = $(MAKE) up && . .lab/$$LAB/env && $(1) ; status=$$?; $(MAKE) lab-delete YES=1; exit $$status
+
 e2e: export LAB = test
 e2e:
-	$(MAKE) up && . .lab/$$LAB/env && go test $(as_root) -count=1 -timeout 60m -v ./e2e/... ; status=$$?; $(MAKE) lab-delete YES=1; exit $$status
+	$(call in_own_lab,go test $(as_root) -count=1 -timeout 60m -v ./e2e/...)
+
+soak: export LAB = soak
+soak: export PINGPONG_KILLS = 50
+soak:
+	$(call in_own_lab,go test $(as_root) -count=1 -timeout 2h -v -run CountIsExactAfterKills ./e2e)
+
+# The load comes from the node's network namespace, which takes root.
+bench: export LAB = bench
+bench:
+	$(call in_own_lab,$(if $(filter 0,$(shell id -u)),,sudo --preserve-env env PATH=$$PATH) go run ./bench)
 
 .PHONY: .lab/lab
 .lab/lab:

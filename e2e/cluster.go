@@ -37,7 +37,7 @@ type cluster struct {
 	t *testing.T
 }
 
-// newCluster waits until the Redis pods are ready. It fails the test at once outside of a lab's environment.
+// newCluster waits until all pods are ready. It fails the test at once outside of a lab's environment.
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	for _, variable := range []string{"STATEFUL_K3S_LAB", "KUBECONFIG", "PULUMI_STACK", "PULUMI_BACKEND_URL"} {
@@ -47,6 +47,7 @@ func newCluster(t *testing.T) *cluster {
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
 	require.NoError(t, err, "read KUBECONFIG")
+	config.QPS = -1 // the load's look-ups do not hold up the test's own
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
 	c := &cluster{client, t}
@@ -69,7 +70,7 @@ func eventually(t *testing.T, attempt func() error) {
 func (c *cluster) waitUntilReady() {
 	c.t.Helper()
 	eventually(c.t, func() error {
-		for _, name := range redisPods {
+		for _, name := range append(slices.Clone(redisPods), postgresPod) {
 			pod, err := c.CoreV1().Pods(namespace).Get(c.t.Context(), name, metav1.GetOptions{})
 			if err != nil {
 				return err
@@ -84,7 +85,7 @@ func (c *cluster) waitUntilReady() {
 
 // waitUntilRolledOut waits for every pod to be of the StatefulSet's newest revision, and ready. Pulumi's Kubernetes plugin
 // may report an update before that (fixed in 4.26).
-func (c *cluster) waitUntilRolledOut() {
+func (c *cluster) waitUntilRolledOut(statefulSet string) {
 	c.t.Helper()
 	eventually(c.t, func() error {
 		set, err := c.AppsV1().StatefulSets(namespace).Get(c.t.Context(), statefulSet, metav1.GetOptions{})
@@ -127,6 +128,28 @@ func (c *cluster) deletePod(name string) {
 		}
 		return nil
 	})
+}
+
+// forceDelete does not wait for the pod's processes.
+func (c *cluster) forceDelete(name string) {
+	c.t.Helper()
+	now := int64(0)
+	require.NoError(c.t, c.CoreV1().Pods(namespace).Delete(c.t.Context(), name, metav1.DeleteOptions{GracePeriodSeconds: &now}))
+}
+
+// log is what a container has written.
+func (c *cluster) log(pod, container string) string {
+	c.t.Helper()
+	log, err := c.CoreV1().Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container}).DoRaw(c.t.Context())
+	require.NoError(c.t, err)
+	return string(log)
+}
+
+func (c *cluster) statefulSetUID(name string) types.UID {
+	c.t.Helper()
+	set, err := c.AppsV1().StatefulSets(namespace).Get(c.t.Context(), name, metav1.GetOptions{})
+	require.NoError(c.t, err)
+	return set.UID
 }
 
 // deleteStatefulSet returns when its pods are gone too.

@@ -3,25 +3,44 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/types"
 )
 
-// kill ends a process of a pod with SIGKILL. From inside the pod that is not possible, for a container's first process
-// ignores it; but a lab's nodes share the process table of this machine.
+// kill ends the first process of a pod's container with SIGKILL. From inside the pod that is not possible, for it would
+// ignore it; but a lab's nodes share the process table of this machine.
 func (c *cluster) kill(pod, program string) {
 	c.t.Helper()
-	// In the name of a control group systemd's driver writes the UID with underscores.
-	uid := string(c.pod(pod).UID)
-	processes := findProcesses(func(dir string) bool {
+	require.NoError(c.t, syscall.Kill(c.process(pod, program), syscall.SIGKILL))
+}
+
+// process is the first process of the pod's container that runs the program.
+func (c *cluster) process(pod, program string) int {
+	c.t.Helper()
+	found := slices.DeleteFunc(c.processes(c.pod(pod).UID, program), func(process int) bool { return !isFirst(process) })
+	require.Len(c.t, found, 1, "first processes called %s in pod %s; do the tests run on the lab's machine, as root?", program, pod)
+	return found[0]
+}
+
+// processes are those that run the program in the pod with the UID.
+func (c *cluster) processes(pod types.UID, program string) []int {
+	return findProcesses(func(dir string) bool {
+		// In the name of a control group systemd's driver writes the UID with underscores.
 		group := strings.ReplaceAll(read(dir, "cgroup"), "_", "-")
-		return strings.TrimSpace(read(dir, "comm")) == program && strings.Contains(group, uid)
+		return strings.TrimSpace(read(dir, "comm")) == program && strings.Contains(group, string(pod))
 	})
-	require.Len(c.t, processes, 1, "processes called %s in pod %s; do the tests run on the lab's machine, as root?", program, pod)
-	require.NoError(c.t, syscall.Kill(processes[0], syscall.SIGKILL))
+}
+
+// isFirst tells whether a process is the first one in its own namespace (man 5 proc_pid_status).
+func isFirst(process int) bool {
+	_, rest, _ := strings.Cut(read("/proc/"+strconv.Itoa(process), "status"), "\nNSpid:")
+	line, _, _ := strings.Cut(rest, "\n")
+	return strings.HasSuffix(line, "\t1")
 }
 
 // killSession ends all processes of a session, also those with a process group of their own, as Pulumi's plugins have.

@@ -112,6 +112,13 @@ func edit(t *testing.T, path, before, after string) {
 	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(content), before, after, 1)), 0o644))
 }
 
+// setDefault changes the default of a setting, as the stack sets none.
+func setDefault(t *testing.T, dir, key, before, after string) {
+	t.Helper()
+	declaration := "  " + key + ":\n    type: string\n    default: "
+	edit(t, filepath.Join(dir, "Pulumi.yaml"), declaration+before+"\n", declaration+after+"\n")
+}
+
 func command(dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir

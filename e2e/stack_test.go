@@ -47,7 +47,7 @@ func TestNewImageRollsOutPodByPod(t *testing.T) {
 	edit(t, filepath.Join(changed, "app/redisfiller/filler.go"), `"the train goes on"`, `"the train goes on again"`)
 	fewest := c.watchReady()
 	pulumiUp(t, changed)
-	c.waitUntilRolledOut()
+	c.waitUntilRolledOut(statefulSet)
 	assert.Equal(t, 1, fewest(), "pods that were ready at any time")
 	assert.Equal(t, []string{imageRef(t, "redisfiller")}, c.fillerImages())
 	assert.NotEqual(t, original, imageRef(t, "redisfiller"))
@@ -55,6 +55,6 @@ func TestNewImageRollsOutPodByPod(t *testing.T) {
 
 	// The same sources give the same image again.
 	pulumiUp(t, checkout)
-	c.waitUntilRolledOut()
+	c.waitUntilRolledOut(statefulSet)
 	assert.Equal(t, original, imageRef(t, "redisfiller"))
 }

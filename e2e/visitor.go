@@ -43,8 +43,14 @@ func visitor(labels map[string]string, script string) *corev1.Pod {
 // visit runs a script in a visitor with the labels and returns what it wrote and its exit status.
 func (c *cluster) visit(labels map[string]string, script string) (output string, status int32) {
 	c.t.Helper()
+	return c.runPod(visitor(labels, script))
+}
+
+// runPod returns what a pod of one container wrote until it ended, and its exit status.
+func (c *cluster) runPod(pod *corev1.Pod) (output string, status int32) {
+	c.t.Helper()
 	pods := c.CoreV1().Pods(namespace)
-	pod, err := pods.Create(c.t.Context(), visitor(labels, script), metav1.CreateOptions{})
+	pod, err := pods.Create(c.t.Context(), pod, metav1.CreateOptions{})
 	require.NoError(c.t, err)
 	defer pods.Delete(c.t.Context(), pod.Name, metav1.DeleteOptions{})
 

@@ -7,11 +7,13 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
 	"github.com/stateful-k3s/stateful-k3s/infra/image"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+	"github.com/stateful-k3s/stateful-k3s/infra/pingpong"
+	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 	"github.com/stateful-k3s/stateful-k3s/infra/redis"
 )
 
-// apps are the images, each a folder of app/ and a target of the Dockerfile.
-var apps = []string{"redisfiller"}
+// apps are the images, each a target of the Dockerfile.
+var apps = []string{"pingpong", "postgres-exporter", "redisfiller"}
 
 // namespaces are the course's own names.
 var namespaces = []string{"exercises"}
@@ -53,6 +55,33 @@ func program(ctx *pulumi.Context) error {
 		return err
 	}
 
+	pings, err := postgres.New(ctx, "pingpong-postgres", postgres.Args{
+		Namespace:       spaces["exercises"],
+		Image:           cfg.Postgres.Image,
+		ExporterImage:   images["postgres-exporter"],
+		Database:        "pingpong",
+		Password:        cfg.Postgres.Password,
+		ReaderPassword:  cfg.Postgres.ReaderPassword,
+		PasswordVersion: cfg.Postgres.PasswordVersion,
+		TLSVersion:      cfg.Postgres.TLSVersion,
+		StorageClass:    cfg.StorageClass,
+		StorageSize:     cfg.Postgres.StorageSize,
+		Memory:          cfg.Postgres.Memory,
+		Parameters:      cfg.Postgres.Parameters,
+	}, inCluster)
+	if err != nil {
+		return err
+	}
+	counter, err := pingpong.New(ctx, "pingpong", pingpong.Args{
+		Namespace: spaces["exercises"],
+		Image:     images["pingpong"],
+		Replicas:  cfg.Pingpong.Replicas,
+		Database:  pings,
+	}, inCluster)
+	if err != nil {
+		return err
+	}
+
 	names := pulumi.StringMap{}
 	for name, space := range spaces {
 		names[name] = pulumi.String(space.Name)
@@ -60,6 +89,8 @@ func program(ctx *pulumi.Context) error {
 	ctx.Export("namespaces", names)
 	ctx.Export("images", images)
 	ctx.Export("redis", train.Addresses)
+	ctx.Export("postgres", pings.Address)
+	ctx.Export("pingpong", counter.Address)
 	return nil
 }
 

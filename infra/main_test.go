@@ -13,14 +13,18 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 )
 
-const fillerImage = "registry.example.com/team/redisfiller:dev@" + recorder.Digest
+const (
+	pingpongImage = "registry.example.com/team/pingpong:dev@" + recorder.Digest
+	exporterImage = "registry.example.com/team/postgres-exporter:dev@" + recorder.Digest
+	fillerImage   = "registry.example.com/team/redisfiller:dev@" + recorder.Digest
+)
 
 // settings are the defaults with changes, and with a registry.
 func settings(t *testing.T, changes map[string]string) recorder.Option {
 	all := recorder.Defaults(t)
 	all["registry"] = "registry.example.com/team"
 	maps.Copy(all, changes)
-	return recorder.Config(all, "registryPassword", "pullPassword", "redisPassword")
+	return recorder.Config(all, "registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword")
 }
 
 var everything = []string{
@@ -28,6 +32,26 @@ var everything = []string{
 	"exercises-default-deny kubernetes:networking.k8s.io/v1:NetworkPolicy",
 	"exercises-dns kubernetes:networking.k8s.io/v1:NetworkPolicy",
 	"k3s pulumi:providers:kubernetes",
+	"pingpong docker-build:index:Image",
+	"pingpong stateful-k3s:pingpong:Pingpong",
+	"pingpong-postgres stateful-k3s:postgres:Postgres",
+	"pingpong-postgres/pingpong-postgres-certificate pulumi:index:Stash",
+	"pingpong-postgres/pingpong-postgres-config kubernetes:core/v1:ConfigMap",
+	"pingpong-postgres/pingpong-postgres-exporter pulumi:index:Stash",
+	"pingpong-postgres/pingpong-postgres-owner pulumi:index:Stash",
+	"pingpong-postgres/pingpong-postgres-reader pulumi:index:Stash",
+	"pingpong-postgres/pingpong-postgres-salt pulumi:index:Stash",
+	"pingpong-postgres/pingpong-postgres-secret kubernetes:core/v1:Secret",
+	"pingpong-postgres/pingpong-postgres-service kubernetes:core/v1:Service",
+	"pingpong-postgres/pingpong-postgres-statefulset kubernetes:apps/v1:StatefulSet",
+	"pingpong/pingpong-budget kubernetes:policy/v1:PodDisruptionBudget",
+	"pingpong/pingpong-client-egress kubernetes:networking.k8s.io/v1:NetworkPolicy",
+	"pingpong/pingpong-client-ingress kubernetes:networking.k8s.io/v1:NetworkPolicy",
+	"pingpong/pingpong-database-egress kubernetes:networking.k8s.io/v1:NetworkPolicy",
+	"pingpong/pingpong-database-ingress kubernetes:networking.k8s.io/v1:NetworkPolicy",
+	"pingpong/pingpong-deployment kubernetes:apps/v1:Deployment",
+	"pingpong/pingpong-service kubernetes:core/v1:Service",
+	"postgres-exporter docker-build:index:Image",
 	"redis stateful-k3s:redis:Redis",
 	"redis/redis-client-egress kubernetes:networking.k8s.io/v1:NetworkPolicy",
 	"redis/redis-client-ingress kubernetes:networking.k8s.io/v1:NetworkPolicy",
@@ -45,12 +69,16 @@ func TestProgram(t *testing.T) {
 	require.Equal(t, everything, recording.Names())
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
 		"namespaces": map[string]any{"exercises": "exercises"},
-		"images":     map[string]any{"redisfiller": fillerImage},
+		"images":     map[string]any{"pingpong": pingpongImage, "postgres-exporter": exporterImage, "redisfiller": fillerImage},
+		"pingpong":   "pingpong-svc.exercises.svc:80",
+		"postgres":   "postgres-svc.exercises.svc:5432",
 		"redis":      []any{"redis-stset-0.redis-svc.exercises.svc:6379", "redis-stset-1.redis-svc.exercises.svc:6379"},
 	}), recording.Outputs(""))
 	statefulSet := recorder.Object[*appsv1.StatefulSet](recording, "redis-statefulset")
 	require.Equal(t, fillerImage, statefulSet.Spec.Template.Spec.Containers[0].Image)
 	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "redis-statefulset").DependsOn(), "redisfiller")
+	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "pingpong-postgres-statefulset").DependsOn(), "postgres-exporter")
+	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:Deployment", "pingpong-deployment").DependsOn(), "pingpong")
 }
 
 func TestProgramInPreview(t *testing.T) {
@@ -77,7 +105,7 @@ func TestWhatDestroyKeeps(t *testing.T) {
 		}
 		require.False(t, recorded.Request.GetProtect(), recorded.URN)
 	}
-	require.ElementsMatch(t, []string{"exercises", "redisfiller"}, kept)
+	require.ElementsMatch(t, []string{"exercises", "pingpong", "postgres-exporter", "redisfiller"}, kept)
 }
 
 func TestEverySettingArrives(t *testing.T) {
@@ -94,6 +122,17 @@ func TestEverySettingArrives(t *testing.T) {
 		"redisPasswordVersion": "2",
 		"redisStorageSize":     "1Gi",
 		"redisMemory":          "128Mi",
+
+		"postgresImage":           "postgres:18",
+		"postgresPassword":        "battery-staple",
+		"postgresReaderPassword":  "read-it-all",
+		"postgresPasswordVersion": "3",
+		"postgresTLSVersion":      "4",
+		"postgresStorageSize":     "5Gi",
+		"postgresMemory":          "1Gi",
+		"postgresParameters":      "jit=off",
+
+		"pingpongReplicas": "3",
 	}))
 
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"exercises": "alice-exercises"}),
@@ -115,17 +154,39 @@ func TestEverySettingArrives(t *testing.T) {
 		"storageSize":     resource.NewProperty("1Gi"),
 		"memory":          resource.NewProperty("128Mi"),
 	}, recording.Get(t, "stateful-k3s:redis:Redis", "redis").Inputs)
-	for _, password := range []string{"push-it-there", "pull-it-here", "correct-horse"} {
+	require.Equal(t, resource.PropertyMap{
+		"namespace":       resource.NewProperty("alice-exercises"),
+		"image":           resource.NewProperty("postgres:18"),
+		"exporterImage":   resource.NewProperty(exporterImage),
+		"database":        resource.NewProperty("pingpong"),
+		"password":        resource.MakeSecret(resource.NewProperty("battery-staple")),
+		"readerPassword":  resource.MakeSecret(resource.NewProperty("read-it-all")),
+		"passwordVersion": resource.NewProperty("3"),
+		"tlsVersion":      resource.NewProperty("4"),
+		"storageClass":    resource.NewProperty("longhorn"),
+		"storageSize":     resource.NewProperty("5Gi"),
+		"memory":          resource.NewProperty("1Gi"),
+		"parameters":      resource.NewProperty(resource.PropertyMap{"jit": resource.NewProperty("off")}),
+	}, recording.Get(t, "stateful-k3s:postgres:Postgres", "pingpong-postgres").Inputs)
+	require.Equal(t, resource.PropertyMap{
+		"namespace": resource.NewProperty("alice-exercises"),
+		"image":     resource.NewProperty(pingpongImage),
+		"replicas":  resource.NewProperty(3.0),
+		"database":  resource.NewProperty("postgres-svc.alice-exercises.svc:5432"),
+	}, recording.Get(t, "stateful-k3s:pingpong:Pingpong", "pingpong").Inputs)
+	for _, password := range []string{"push-it-there", "pull-it-here", "correct-horse", "battery-staple", "read-it-all"} {
 		recording.RequireSecret(t, password)
 	}
 }
 
 func TestProgramErrors(t *testing.T) {
 	recorder.RequireErrors(t, program, map[string]string{
-		"redisfiller": "declaring image redisfiller: ",
-		"k3s":         "declaring provider k3s: ",
-		"exercises":   "declaring namespace exercises: ",
-		"redis":       "declaring redis redis: ",
+		"redisfiller":       "declaring image redisfiller: ",
+		"k3s":               "declaring provider k3s: ",
+		"exercises":         "declaring namespace exercises: ",
+		"redis":             "declaring redis redis: ",
+		"pingpong-postgres": "declaring postgres pingpong-postgres: ",
+		"pingpong-service":  "pingpong pingpong: declaring service pingpong-svc: ",
 	}, settings(t, nil))
 	_, err := recorder.Try(t, program, settings(t, map[string]string{"redisMemory": "lots"}))
 	require.ErrorContains(t, err, "stateful-k3s:redisMemory: ")

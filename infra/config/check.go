@@ -34,6 +34,7 @@ var (
 	notEmpty    = matches(`\S`, "a value")
 	namePrefix  = matches(`^[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?-$`, "a prefix of at most 32 small letters, digits and hyphens with a hyphen at its end")
 	builderName = matches(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`, "the name of a buildx builder")
+	replicas    = matches(`^([1-9]|1[0-9]|20)$`, "a number from 1 to 20")
 	// Short enough for Redis and free of what shells and command lines take apart.
 	password = matches(`^[!-~]{8,128}$`, "8 to 128 printable ASCII characters without spaces")
 )

@@ -4,9 +4,12 @@ package config
 import (
 	"errors"
 	"os"
+	"strconv"
 
 	"github.com/distribution/reference"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
 // Config holds the settings, checked.
@@ -17,6 +20,8 @@ type Config struct {
 	Builder      string
 	StorageClass string
 	Redis        Redis
+	Postgres     Postgres
+	Pingpong     Pingpong
 }
 
 // Registry is where images are kept.
@@ -42,6 +47,22 @@ type Redis struct {
 	Memory          string
 }
 
+// Postgres holds the settings of every Postgres server. Memory and StorageSize are Kubernetes quantities.
+type Postgres struct {
+	Image                    string
+	Password, ReaderPassword pulumi.StringInput // nil if not set
+	PasswordVersion          string
+	TLSVersion               string
+	StorageSize              string
+	Memory                   string
+	Parameters               postgres.Parameters
+}
+
+// Pingpong holds the settings of the pods that count pings.
+type Pingpong struct {
+	Replicas int
+}
+
 const (
 	registryVariable = "STATEFUL_K3S_REGISTRY"
 	builderVariable  = "BUILDX_BUILDER"
@@ -61,7 +82,18 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 			StorageSize:     r.text("redisStorageSize", quantity("1Mi"), "100Mi"),
 			Memory:          r.text("redisMemory", quantity("16Mi"), "64Mi"),
 		},
+		Postgres: Postgres{
+			Image:           r.text("postgresImage", image, "postgres:17"),
+			Password:        r.secret("postgresPassword", password, `"$(openssl rand -hex 16)"`),
+			ReaderPassword:  r.secret("postgresReaderPassword", password, `"$(openssl rand -hex 16)"`),
+			PasswordVersion: r.text("postgresPasswordVersion", notEmpty, "2"),
+			TLSVersion:      r.text("postgresTLSVersion", notEmpty, "2"),
+			StorageSize:     r.text("postgresStorageSize", quantity("256Mi"), "1Gi"),
+			Memory:          r.text("postgresMemory", quantity("128Mi"), "512Mi"),
+			Parameters:      r.parameters("postgresParameters", `"work_mem=8MB; log_min_duration_statement=250ms"`),
+		},
 	}
+	cfg.Pingpong.Replicas, _ = strconv.Atoi(r.text("pingpongReplicas", replicas, "2"))
 	if cfg.Builder == "" {
 		cfg.Builder = os.Getenv(builderVariable)
 	}
@@ -71,6 +103,17 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		return nil, err
 	}
 	return cfg, nil
+}
+
+func (r *reader) parameters(key, example string) postgres.Parameters {
+	text := r.text(key, func(value string) string {
+		if _, err := postgres.ParseParameters(value); err != nil {
+			return "a list of name=value with semicolons between them: " + err.Error()
+		}
+		return ""
+	}, example)
+	parameters, _ := postgres.ParseParameters(text)
+	return parameters
 }
 
 func (r *reader) registry() Registry {

@@ -11,9 +11,10 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
-var secrets = []string{"registryPassword", "pullPassword", "redisPassword"}
+var secrets = []string{"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword"}
 
 // load reads the defaults of Pulumi.yaml, with changes.
 func load(t *testing.T, changes map[string]string, secrets ...string) (*config.Config, error) {
@@ -52,6 +53,15 @@ func TestDefaultsOfPulumiYAML(t *testing.T) {
 			StorageSize:     "100Mi",
 			Memory:          "64Mi",
 		},
+		Postgres: config.Postgres{
+			Image:           "postgres:17",
+			PasswordVersion: "1",
+			TLSVersion:      "1",
+			StorageSize:     "1Gi",
+			Memory:          "512Mi",
+			Parameters:      postgres.Parameters{},
+		},
+		Pingpong: config.Pingpong{Replicas: 2},
 	}, cfg)
 }
 
@@ -102,13 +112,27 @@ func TestEverySetting(t *testing.T) {
 		"redisPasswordVersion": "2026-11",
 		"redisStorageSize":     "1Gi",
 		"redisMemory":          "256Mi",
+
+		"postgresImage":           "registry.example.com:5000/postgres:18",
+		"postgresPassword":        "battery-staple",
+		"postgresReaderPassword":  "read-it-all",
+		"postgresPasswordVersion": "2026-12",
+		"postgresTLSVersion":      "2027",
+		"postgresStorageSize":     "10Gi",
+		"postgresMemory":          "4Gi",
+		"postgresParameters":      "work_mem=8MB; jit=off",
+
+		"pingpongReplicas": "20",
 	}, secrets...)
 	require.NoError(t, err)
 
 	require.Equal(t, "push it", known(t, cfg.Registry.Push.Password))
 	require.Equal(t, "pull it", known(t, cfg.Registry.Pull.Password))
 	require.Equal(t, "correct-horse", known(t, cfg.Redis.Password))
+	require.Equal(t, "battery-staple", known(t, cfg.Postgres.Password))
+	require.Equal(t, "read-it-all", known(t, cfg.Postgres.ReaderPassword))
 	cfg.Registry.Push.Password, cfg.Registry.Pull.Password, cfg.Redis.Password = nil, nil, nil
+	cfg.Postgres.Password, cfg.Postgres.ReaderPassword = nil, nil
 	require.Equal(t, &config.Config{
 		NamePrefix: "alice-",
 		Registry: config.Registry{
@@ -125,6 +149,15 @@ func TestEverySetting(t *testing.T) {
 			StorageSize:     "1Gi",
 			Memory:          "256Mi",
 		},
+		Postgres: config.Postgres{
+			Image:           "registry.example.com:5000/postgres:18",
+			PasswordVersion: "2026-12",
+			TLSVersion:      "2027",
+			StorageSize:     "10Gi",
+			Memory:          "4Gi",
+			Parameters:      postgres.Parameters{"work_mem": "8MB", "jit": "off"},
+		},
+		Pingpong: config.Pingpong{Replicas: 20},
 	}, cfg)
 }
 
@@ -197,6 +230,17 @@ func TestFaults(t *testing.T) {
 		{"redisStorageSize", "-1Gi", `stateful-k3s:redisStorageSize: "-1Gi" is not at least 1Mi; ` + storage},
 		{"redisMemory", "64MB", `stateful-k3s:redisMemory: "64MB" is not a Kubernetes quantity; ` + memory},
 		{"redisMemory", "15Mi", `stateful-k3s:redisMemory: "15Mi" is not at least 16Mi; ` + memory},
+		{"postgresImage", "Postgres", `stateful-k3s:postgresImage: "Postgres" is not an image; for example: pulumi config set postgresImage postgres:17`},
+		{"postgresPassword", "short", strings.Replace(password, "redisPassword", "postgresPassword", 2)},
+		{"postgresReaderPassword", "short", strings.Replace(password, "redisPassword", "postgresReaderPassword", 2)},
+		{"postgresPasswordVersion", "", `stateful-k3s:postgresPasswordVersion: "" is not a value; for example: pulumi config set postgresPasswordVersion 2`},
+		{"postgresTLSVersion", "", `stateful-k3s:postgresTLSVersion: "" is not a value; for example: pulumi config set postgresTLSVersion 2`},
+		{"postgresStorageSize", "1Mi", `stateful-k3s:postgresStorageSize: "1Mi" is not at least 256Mi; for example: pulumi config set postgresStorageSize 1Gi`},
+		{"postgresMemory", "64Mi", `stateful-k3s:postgresMemory: "64Mi" is not at least 128Mi; for example: pulumi config set postgresMemory 512Mi`},
+		{"pingpongReplicas", "0", `stateful-k3s:pingpongReplicas: "0" is not a number from 1 to 20; for example: pulumi config set pingpongReplicas 2`},
+		{"pingpongReplicas", "21", `stateful-k3s:pingpongReplicas: "21" is not a number from 1 to 20; for example: pulumi config set pingpongReplicas 2`},
+		{"pingpongReplicas", "two", `stateful-k3s:pingpongReplicas: "two" is not a number from 1 to 20; for example: pulumi config set pingpongReplicas 2`},
+		{"postgresParameters", "port=1", `stateful-k3s:postgresParameters: "port=1" is not a list of name=value with semicolons between them: port is not yours to set; for example: pulumi config set postgresParameters "work_mem=8MB; log_min_duration_statement=250ms"`},
 		{"redisStorgeSize", "1Gi", `stateful-k3s:redisStorgeSize: no such setting; did you mean redisStorageSize? To remove it: pulumi config rm redisStorgeSize`},
 		{"Registry", "x", `stateful-k3s:Registry: no such setting; did you mean registry? To remove it: pulumi config rm Registry`},
 		{"redisPass", "x", `stateful-k3s:redisPass: no such setting; did you mean redisPassword? To remove it: pulumi config rm redisPass`},

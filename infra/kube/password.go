@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
@@ -27,19 +26,7 @@ func NewPassword(ctx *pulumi.Context, name string, args PasswordArgs, opts ...pu
 	}
 	random := make([]byte, 32)
 	_, _ = rand.Read(random) // never fails, by its documentation
-	stash, err := pulumi.NewStash(ctx, name, &pulumi.StashArgs{
-		Input: secret(pulumi.String(base64.RawURLEncoding.EncodeToString(random))),
-	}, append(opts, pulumi.IgnoreChanges([]string{"input"}), pulumi.ReplacementTrigger(pulumi.String(args.Version)))...)
-	if err != nil {
-		return pulumi.StringOutput{}, fmt.Errorf("declaring password %s: %w", name, err)
-	}
-	return secret(stash.Output.ApplyT(func(kept any) (string, error) {
-		password, ok := kept.(string)
-		if !ok {
-			return "", fmt.Errorf("the state of password %s holds a %T, not a string; take a new password version to replace it", name, kept)
-		}
-		return password, nil
-	}).(pulumi.StringOutput)), nil
+	return keep(ctx, "password", name, base64.RawURLEncoding.EncodeToString(random), args.Version, opts...)
 }
 
 // Digest returns 8 hexadecimal digits that change with the password, so that its pods can restart. They are no
@@ -51,8 +38,4 @@ func Digest(name string, password pulumi.StringInput) pulumi.StringOutput {
 		return hex.EncodeToString(key), err
 	}).(pulumi.StringOutput)
 	return pulumi.Unsecret(digest).(pulumi.StringOutput)
-}
-
-func secret(s pulumi.StringInput) pulumi.StringOutput {
-	return pulumi.ToSecret(s).(pulumi.StringOutput)
 }

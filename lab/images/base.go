@@ -29,7 +29,7 @@ func Base(ctx context.Context, module string) ([]Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the Go toolchain: %w", err)
 	}
-	return []Image{golang, redis()}, nil
+	return []Image{golang, redis(), postgres()}, nil
 }
 
 // trusted are the certificate authorities that this machine trusts, so that builds
@@ -95,6 +95,24 @@ func redis() Image {
 		Env: []string{path}, WorkingDir: "/data", Cmd: []string{"redis-server"},
 		Volumes: map[string]struct{}{"/data": {}}, ExposedPorts: map[string]struct{}{"6379/tcp": {}},
 	}, "echo redis:x:999: >> $1/etc/group", "echo redis:x:999:999::/nonexistent:/usr/sbin/nologin >> $1/etc/passwd")
+}
+
+// postgres has the server's programs on PATH, runs as uid 999 and stops with SIGINT. It has no entrypoint script, and no
+// compiler for queries (160 MB), without which Postgres interprets them.
+// Contract: https://hub.docker.com/_/postgres
+func postgres() Image {
+	return debian("postgres:17", []string{"postgresql-17"}, []string{
+		"rm -rf $1/etc/postgresql $1/var/lib/postgresql/17 $1/usr/lib/x86_64-linux-gnu/libLLVM* $1/usr/lib/x86_64-linux-gnu/libz3* $1/usr/lib/postgresql/17/lib/bitcode $1/usr/lib/postgresql/17/lib/llvmjit*",
+		"install -d -o 999 -g 999 -m 3777 $1/var/run/postgresql",
+		"install -d -o 999 -g 999 -m 1777 $1/var/lib/postgresql/data",
+	}, v1.Config{
+		Env: []string{
+			"PATH=" + strings.TrimPrefix(path, "PATH=") + ":/usr/lib/postgresql/17/bin",
+			"PG_MAJOR=17", "PGDATA=/var/lib/postgresql/data", "LANG=C.UTF-8",
+		},
+		Cmd: []string{"postgres"}, StopSignal: "SIGINT",
+		Volumes: map[string]struct{}{"/var/lib/postgresql/data": {}}, ExposedPorts: map[string]struct{}{"5432/tcp": {}},
+	}, "echo postgres:x:999: >> $1/etc/group", "echo postgres:x:999:999::/var/lib/postgresql:/bin/bash >> $1/etc/passwd")
 }
 
 // debian is Debian 13 with packages. The hooks are shell commands that find the

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -15,11 +16,18 @@ import (
 
 )
 
-// Package is one of Debian's or Ubuntu's packages, with a file that it brings.
+// Package is one of Debian's or Ubuntu's packages, with a pattern of a file that it brings.
 type Package struct{ name, file string }
 
 // ForTests are what the tests need; redis-tools has the server too, without starting it on the machine.
-var ForTests = []Package{{"redis-tools", "/usr/bin/redis-check-rdb"}}
+var ForTests = []Package{
+	{"redis-tools", "/usr/bin/redis-check-rdb"},
+	{"postgresql", "/usr/lib/postgresql/*/bin/initdb"},
+}
+
+// clusterDefaults, when it says so before it is installed, keeps postgresql from making a database of its own and
+// starting a server on the machine. Contract: pg_createcluster(1)
+const clusterDefaults = "/etc/postgresql-common/createcluster.conf"
 
 // ForLab are what a lab needs.
 var ForLab = []Package{
@@ -90,7 +98,7 @@ func Check(ctx context.Context, need Space) error {
 func Lacking(packages []Package) []string {
 	var names []string
 	for _, p := range packages {
-		if _, err := os.Stat(p.file); err != nil {
+		if found, _ := filepath.Glob(p.file); len(found) == 0 {
 			names = append(names, p.name)
 		}
 	}
@@ -104,10 +112,15 @@ func Install(ctx context.Context, packages []Package) error {
 		return nil
 	}
 	slog.Info("installing packages", "names", strings.Join(names, " "))
+	if slices.Contains(names, "postgresql") {
+		if err := keepFromStarting(clusterDefaults); err != nil {
+			return fmt.Errorf("keep postgresql from starting a server: %w", err)
+		}
+	}
 	for _, args := range [][]string{
 		{"dpkg", "--configure", "-a"}, // goes on with what was interrupted
 		{"apt-get", "update", "--quiet=2"},
-		append([]string{"apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends"}, names...),
+		append([]string{"apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", "--option=Dpkg::Options::=--force-confold"}, names...),
 	} {
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
@@ -119,6 +132,22 @@ func Install(ctx context.Context, packages []Package) error {
 		return fmt.Errorf("apt-get installed %s, and their files are still not where Debian puts them", strings.Join(still, " "))
 	}
 	return nil
+}
+
+// keepFromStarting writes the defaults of new clusters, unless somebody has.
+func keepFromStarting(defaults string) error {
+	if err := os.MkdirAll(filepath.Dir(defaults), 0o755); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(defaults, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString("create_main_cluster = false\n")
+	return errors.Join(err, file.Close())
 }
 
 func hasApt() bool {

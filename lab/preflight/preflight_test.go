@@ -28,4 +28,16 @@ func TestLackingLooksForTheFilesOfPackages(t *testing.T) {
 	there := filepath.Join(t.TempDir(), "there")
 	require.NoError(t, os.WriteFile(there, nil, 0o644))
 	assert.Equal(t, []string{"b"}, Lacking([]Package{{"a", there}, {"b", there + "-not"}}))
+	assert.Equal(t, []string{"d"}, Lacking([]Package{{"c", filepath.Dir(there) + "/t*"}, {"d", filepath.Dir(there) + "/x*"}}))
+}
+
+func TestPostgresIsKeptFromStartingUnlessSomebodyHasDecided(t *testing.T) {
+	defaults := filepath.Join(t.TempDir(), "postgresql-common", "createcluster.conf")
+	for _, content := range []string{"create_main_cluster = false\n", "create_main_cluster = true\n"} {
+		require.NoError(t, keepFromStarting(defaults))
+		read, err := os.ReadFile(defaults)
+		require.NoError(t, err)
+		assert.Equal(t, content, string(read))
+		require.NoError(t, os.WriteFile(defaults, []byte("create_main_cluster = true\n"), 0o644))
+	}
 }

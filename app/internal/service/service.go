@@ -55,7 +55,16 @@ func Serve(ctx context.Context, port string, handler http.Handler) error {
 	if err != nil {
 		return fmt.Errorf("listen on port %q (choose another with PORT): %w", port, err)
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		// A request takes less than that, whether its body is slow or its answer.
+		ReadTimeout:  time.Minute,
+		WriteTimeout: time.Minute,
+		// Longer than proxies keep idle connections, so that none sends a request on one that is just closed.
+		IdleTimeout:    3 * time.Minute,
+		MaxHeaderBytes: 16 << 10,
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 

@@ -1,0 +1,179 @@
+// Package postgrestest runs real Postgres servers for tests.
+package postgrestest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	user     = "app"
+	patience = time.Minute
+	// nobody runs the server if the tests run as root, as which Postgres refuses to start.
+	nobody = 65534
+)
+
+// Server is a Postgres server with a user of its own that has to give a password.
+type Server struct {
+	t        *testing.T
+	bin, dir string
+	port     string
+	password string
+	process  *exec.Cmd
+}
+
+// Start makes a server with an empty database and starts it. It ends with the test.
+func Start(t *testing.T) *Server {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "postgres-") // which a user other than root can reach, unlike t.TempDir
+	require.NoError(t, err)
+	s := &Server{t: t, bin: binaries(t), dir: dir, port: freePort(t), password: "correct-horse"}
+	t.Cleanup(func() {
+		s.Kill()
+		require.NoError(t, os.RemoveAll(dir))
+	})
+	if os.Geteuid() == 0 {
+		require.NoError(t, os.Chown(dir, nobody, nobody))
+	}
+	secret := filepath.Join(dir, "password")
+	require.NoError(t, os.WriteFile(secret, []byte(s.password), 0o644))
+	initdb := s.command("initdb", "--pgdata="+s.data(), "--username="+user, "--pwfile="+secret,
+		"--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
+	output, err := initdb.CombinedOutput()
+	require.NoError(t, err, string(output))
+	s.Restart()
+	return s
+}
+
+// Restart starts the server after Kill, and returns when it answers.
+func (s *Server) Restart() {
+	s.t.Helper()
+	var log bytes.Buffer
+	s.process = s.command("postgres", "-D", s.data(), "-p", s.port, "-k", s.dir, "-c", "listen_addresses=localhost")
+	s.process.Stderr = &log
+	require.NoError(s.t, s.process.Start())
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		var conn *pgx.Conn
+		if conn, err = pgx.Connect(s.t.Context(), s.URL()); err == nil {
+			require.NoError(s.t, conn.Close(s.t.Context()))
+			return
+		}
+	}
+	s.Kill()
+	require.NoError(s.t, err, log.String())
+}
+
+// Kill ends the server's processes with SIGKILL, as a crash would.
+func (s *Server) Kill() {
+	if s.process == nil || s.process.Process == nil {
+		return
+	}
+	// Its children end when they find their parent gone; Postgres does not start again before they have.
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
+	s.process = nil
+}
+
+// Addr is the server's host and port.
+func (s *Server) Addr() string { return net.JoinHostPort("localhost", s.port) }
+
+// URL is the address with the password.
+func (s *Server) URL() string { return s.URLVia(s.Addr()) }
+
+// URLVia is the address with another host and port, such as those of a Proxy.
+func (s *Server) URLVia(addr string) string {
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(user, s.password), Host: addr, Path: "postgres", RawQuery: "sslmode=disable"}
+	return u.String()
+}
+
+// SetPassword changes the password that new connections need, and which URL has.
+func (s *Server) SetPassword(password string) {
+	s.t.Helper()
+	s.Exec(fmt.Sprintf("ALTER ROLE %s PASSWORD '%s'", user, password))
+	s.password = password
+}
+
+// Exec runs a statement on a connection of its own.
+func (s *Server) Exec(sql string) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.URL())
+	require.NoError(s.t, err)
+	defer conn.Close(context.WithoutCancel(s.t.Context()))
+	_, err = conn.Exec(s.t.Context(), sql)
+	require.NoError(s.t, err, sql)
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+func (s *Server) command(program string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(s.bin, program), args...)
+	cmd.Dir = s.dir
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
+	return cmd
+}
+
+// binaries is the folder of the server's programs: on PATH, or the newest where Debian and Ubuntu have them.
+func binaries(t *testing.T) string {
+	t.Helper()
+	if path, err := exec.LookPath("initdb"); err == nil {
+		return filepath.Dir(path)
+	}
+	folders, err := filepath.Glob("/usr/lib/postgresql/*/bin")
+	require.NoError(t, err)
+	folders = slices.DeleteFunc(folders, func(folder string) bool {
+		_, err := os.Stat(filepath.Join(folder, "initdb"))
+		return err != nil
+	})
+	require.NotEmpty(t, folders, "these tests need a Postgres server: make test installs postgresql on Debian and Ubuntu")
+	slices.Sort(folders)
+	return folders[len(folders)-1]
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "localhost:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+}
+
+// Lock keeps everybody else from changing a table's rows, until the function that it returns is called.
+func (s *Server) Lock(table string) (unlock func()) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.URL())
+	require.NoError(s.t, err)
+	_, err = conn.Exec(s.t.Context(), "BEGIN; SELECT FROM "+pgx.Identifier{table}.Sanitize()+" FOR UPDATE")
+	require.NoError(s.t, err)
+	return func() { require.NoError(s.t, conn.Close(context.Background())) }
+}
+
+// WaitForLock returns when a statement waits for a lock.
+func (s *Server) WaitForLock() {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.URL())
+	require.NoError(s.t, err)
+	defer conn.Close(context.WithoutCancel(s.t.Context()))
+	require.Eventually(s.t, func() bool {
+		var waits bool
+		err := conn.QueryRow(s.t.Context(), `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)`).Scan(&waits)
+		require.NoError(s.t, err)
+		return waits
+	}, patience, 10*time.Millisecond)
+}

@@ -1,0 +1,26 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+)
+
+// Problem answers with an error as RFC 9457 describes it. The detail is for the client's eyes.
+func Problem(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Del("Content-Length")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(struct { // the client may have gone
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail,omitempty"`
+	}{http.StatusText(status), status, detail})
+}
+
+// Unavailable answers 503, and asks the client to come again after some seconds.
+func Unavailable(w http.ResponseWriter, detail string, seconds int) {
+	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	Problem(w, http.StatusServiceUnavailable, detail)
+}

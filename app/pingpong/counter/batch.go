@@ -1,0 +1,40 @@
+package counter
+
+import "time"
+
+// batch is the pings that are added at once.
+type batch struct {
+	pings    []*ping
+	sequence int64
+	attempts int
+	// since is when the first of its attempts was made.
+	since time.Time
+}
+
+// take adds a ping unless its client has given it up.
+func (b *batch) take(p *ping) {
+	if p.ctx.Err() == nil {
+		b.pings = append(b.pings, p)
+	}
+}
+
+// succeed hands out the numbers below the count with this batch, in order.
+func (b *batch) succeed(count int64) {
+	first := count - int64(len(b.pings))
+	for i, p := range b.pings {
+		p.answer <- answer{number: first + int64(i)}
+	}
+	b.clear()
+}
+
+func (b *batch) fail(err error) {
+	for _, p := range b.pings {
+		p.answer <- answer{err: err}
+	}
+	b.clear()
+}
+
+func (b *batch) clear() {
+	clear(b.pings) // for the garbage collector
+	b.pings = b.pings[:0]
+}

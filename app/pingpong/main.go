@@ -1,0 +1,66 @@
+// Pingpong answers GET /pingpong with "pong N", where N counts the requests of all replicas from 0, and GET /pings with
+// the count so far. Postgres keeps it: a number is handed out once it is durable, and never twice.
+//
+// Settings, all in the environment:
+//
+//	URL           address of the database, such as postgres://user:password@host/database
+//	URL_FILE      file that holds the address instead, read again for every connection
+//	PORT          port of all paths above, and of GET /livez and GET /readyz (8080)
+//	METRICS_PORT  port of GET /metrics (9090)
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
+	"github.com/stateful-k3s/stateful-k3s/app/pingpong/counter"
+	"github.com/stateful-k3s/stateful-k3s/app/pingpong/http"
+	"github.com/stateful-k3s/stateful-k3s/app/pingpong/postgres"
+)
+
+// readyTimeout is shorter than the 5 s that a probe waits.
+const readyTimeout = 3 * time.Second
+
+func main() {
+	service.Main(run)
+}
+
+func run(ctx context.Context) error {
+	pool, err := database.Open(ctx, database.Environment)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	ledger := postgres.NewLedger(pool)
+	committer := counter.NewCommitter(ledger)
+	promauto.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "pingpong_waiting_pings",
+		Help: "Pings that wait to be sent to the database.",
+	}, func() float64 { return float64(committer.Waiting()) })
+
+	// The committer outlives the server, whose last requests wait for it.
+	counting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var committing sync.WaitGroup
+	committing.Go(func() { committer.Run(counting) })
+	defer committing.Wait()
+	defer stop()
+
+	mux := service.Probes(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+		defer cancel()
+		if _, err := ledger.Pings(ctx); err != nil || committer.Away() {
+			return errors.New("the database does not answer")
+		}
+		return nil
+	})
+	http.Handle(mux, committer, ledger)
+	return web.Serve(ctx, mux)
+}

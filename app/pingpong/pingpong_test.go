@@ -1,0 +1,226 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
+	"github.com/stateful-k3s/stateful-k3s/internal/load"
+)
+
+func TestAnswers(t *testing.T) {
+	server := postgrestest.Start(t)
+	p := startProcess(t, "URL="+server.URL())
+	p.waitUntilReady(http.StatusOK)
+	for _, test := range []struct {
+		method, path string
+		status       int
+		contentType  string
+		body         string
+	}{
+		{"GET", "/pings", 200, "application/json", `{"pings": 0}`},
+		{"GET", "/pingpong", 200, "text/plain; charset=utf-8", "pong 0"},
+		{"HEAD", "/pingpong", 200, "text/plain; charset=utf-8", ""},
+		{"GET", "/pingpong", 200, "text/plain; charset=utf-8", "pong 1"},
+		{"GET", "/pings", 200, "application/json", `{"pings": 2}`},
+		{"POST", "/pingpong", 405, "application/problem+json", `{"title":"Method Not Allowed","status":405}` + "\n"},
+		{"GET", "/", 404, "application/problem+json", `{"title":"Not Found","status":404}` + "\n"},
+		{"GET", "/metrics", 404, "application/problem+json", `{"title":"Not Found","status":404}` + "\n"},
+		{"GET", "/pings", 200, "application/json", `{"pings": 2}`},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), test.method, "http://localhost:"+p.port+test.path, nil)
+		require.NoError(t, err)
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		require.NoError(t, err)
+		what := test.method + " " + test.path
+		assert.Equal(t, test.status, response.StatusCode, what)
+		assert.Equal(t, test.contentType, response.Header.Get("Content-Type"), what)
+		assert.Equal(t, "no-store", response.Header.Get("Cache-Control"), what)
+		assert.Equal(t, test.body, string(body), what)
+		if test.status == http.StatusMethodNotAllowed {
+			assert.Equal(t, "GET, HEAD", response.Header.Get("Allow"), what)
+		}
+	}
+
+	response, err := http.Get("http://localhost:" + p.metricsPort + "/metrics")
+	require.NoError(t, err)
+	defer response.Body.Close()
+	metrics, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	for _, line := range []string{
+		`http_request_duration_seconds_count{route="GET /pingpong",status="200"} 2`,
+		`http_request_duration_seconds_count{route="",status="404"} 2`,
+		"pingpong_batch_pings_sum 2",
+		"pingpong_sessions_total 1",
+		"pingpong_waiting_pings 0",
+	} {
+		assert.Contains(t, string(metrics), line+"\n")
+	}
+}
+
+func TestDatabaseComesAndGoes(t *testing.T) {
+	server := postgrestest.Start(t)
+	server.Kill()
+	p := startProcess(t, "URL="+server.URL())
+	p.waitUntilReady(http.StatusServiceUnavailable)
+	for _, path := range []string{"/pingpong", "/pings"} {
+		response, err := http.Get("http://localhost:" + p.port + path)
+		require.NoError(t, err)
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusServiceUnavailable, response.StatusCode, path)
+		assert.Equal(t, "1", response.Header.Get("Retry-After"), path)
+		assert.Equal(t, `{"title":"Service Unavailable","status":503,"detail":"the database is away"}`+"\n", string(body), path)
+	}
+	server.Restart()
+	p.waitUntilReady(http.StatusOK)
+	assert.Equal(t, int64(0), p.ping())
+	server.Kill()
+	p.waitUntilReady(http.StatusServiceUnavailable)
+	server.Restart()
+	p.waitUntilReady(http.StatusOK)
+	assert.Equal(t, int64(1), p.ping())
+}
+
+func TestPasswordChanges(t *testing.T) {
+	server := postgrestest.Start(t)
+	file := filepath.Join(t.TempDir(), "URL")
+	require.NoError(t, os.WriteFile(file, []byte(server.URL()+"\n"), 0o600))
+	p := startProcess(t, "URL_FILE="+file)
+	p.waitUntilReady(http.StatusOK)
+	assert.Equal(t, int64(0), p.ping())
+
+	server.SetPassword("battery-staple")
+	server.Kill()
+	server.Restart()
+	p.eventually(func() bool {
+		status, _ := p.get("/readyz")
+		return status == http.StatusServiceUnavailable
+	})
+	require.NoError(t, os.WriteFile(file, []byte(server.URL()+"\n"), 0o600))
+	p.waitUntilReady(http.StatusOK)
+	assert.Equal(t, int64(1), p.ping())
+	assert.NotContains(t, p.logged(), "battery-staple")
+	assert.NotContains(t, p.logged(), "correct-horse")
+}
+
+// A process that is told to stop goes on until nobody sends it anything any more, and loses no request.
+func TestStopUnderLoadLosesNoRequest(t *testing.T) {
+	server := postgrestest.Start(t)
+	first, second := startProcess(t, "URL="+server.URL()), startProcess(t, "URL="+server.URL())
+	first.waitUntilReady(http.StatusOK)
+	second.waitUntilReady(http.StatusOK)
+
+	var clients sync.WaitGroup
+	counts := make(chan int64, 8)
+	stopping := make(chan struct{})
+	for range cap(counts) {
+		clients.Go(func() {
+			to := first
+			client := first.client()
+			acknowledged := int64(0)
+			for seen := 0; seen < 100; { // on the second
+				if to == first {
+					select {
+					case <-stopping: // as a Service does that has taken the pod out
+						client.Close()
+						to, client = second, second.client()
+					default:
+					}
+				} else {
+					seen++
+				}
+				status, body, err := client.Get(t.Context(), "/pingpong")
+				if !assert.NoError(t, err) || !assert.Equal(t, http.StatusOK, status, string(body)) {
+					return
+				}
+				acknowledged++
+			}
+			counts <- acknowledged
+		})
+	}
+	first.eventually(func() bool { return second.pings() > 100 })
+	ended := make(chan *os.ProcessState, 1)
+	go func() { ended <- first.stop(syscall.SIGTERM) }()
+	first.waitUntilReady(http.StatusServiceUnavailable)
+	close(stopping)
+	clients.Wait()
+	close(counts)
+	assert.Zero(t, (<-ended).ExitCode(), first.logged())
+
+	total := int64(0)
+	for count := range counts {
+		total += count
+	}
+	assert.Equal(t, total, second.pings())
+}
+
+// While it stops, every answer asks the client for another connection, so that none is cut in the middle of a request.
+func TestStopClosesConnectionsAfterAnAnswer(t *testing.T) {
+	server := postgrestest.Start(t)
+	p := startProcess(t, "URL="+server.URL())
+	p.waitUntilReady(http.StatusOK)
+	go p.stop(syscall.SIGTERM)
+	p.waitUntilReady(http.StatusServiceUnavailable)
+	response, err := http.Get("http://localhost:" + p.port + "/pingpong")
+	require.NoError(t, err)
+	response.Body.Close()
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+	assert.True(t, response.Close)
+}
+
+// Requests that the database has not answered as the process is told to stop are answered.
+func TestStopWaitsForTheDatabase(t *testing.T) {
+	server := postgrestest.Start(t)
+	p := startProcess(t, "URL="+server.URL())
+	p.waitUntilReady(http.StatusOK)
+	unlock := server.Lock("counter")
+	answered := make(chan int64, 1)
+	go func() { answered <- p.ping() }()
+	server.WaitForLock()
+	ended := make(chan *os.ProcessState, 1)
+	go func() { ended <- p.stop(syscall.SIGTERM) }()
+	// Once it no longer listens, it only finishes what is under way.
+	p.eventually(func() bool {
+		client := load.Client{Dial: p.dial}
+		defer client.Close()
+		_, _, err := client.Get(t.Context(), "/livez")
+		return errors.Is(err, load.ErrNotSent)
+	})
+	unlock()
+	assert.Equal(t, int64(0), <-answered)
+	assert.Zero(t, (<-ended).ExitCode(), p.logged())
+}
+
+func TestUnusableSettings(t *testing.T) {
+	for database, message := range map[string]string{
+		"URL=":                       "neither URL nor URL_FILE is set; for example: URL=postgres://user:password@localhost/database",
+		"URL_FILE=/no/such/file":     "read URL_FILE: open /no/such/file: no such file or directory",
+		"URL=postgres://u:secret@:x": "read the address of the database: ",
+		"URL=http://u:secret@host/d": "read the address of the database: ",
+	} {
+		p := startProcess(t, database)
+		select {
+		case <-p.ended:
+		case <-time.After(patience):
+			t.Fatal("it does not end")
+		}
+		assert.Equal(t, 1, p.cmd.ProcessState.ExitCode(), database)
+		assert.Contains(t, p.logged(), message)
+		assert.NotContains(t, p.logged(), "secret")
+	}
+}

@@ -1,0 +1,151 @@
+// Package postgres keeps the count of pings in Postgres.
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
+	"github.com/stateful-k3s/stateful-k3s/app/pingpong/counter"
+)
+
+const (
+	// timeout is how long a statement may take.
+	timeout        = 5 * time.Second
+	migrateTimeout = time.Minute
+)
+
+var (
+	//go:embed migrations/*.sql
+	embedded embed.FS
+
+	batchSizes = promauto.NewHistogram(prometheus.HistogramOpts{
+		Name:    "pingpong_batch_pings",
+		Help:    "Pings that were added by one statement.",
+		Buckets: prometheus.ExponentialBuckets(1, 2, 11),
+	})
+	batchDurations = promauto.NewHistogram(prometheus.HistogramOpts{
+		Name:    "pingpong_batch_duration_seconds",
+		Help:    "Time from sending a batch to its commit.",
+		Buckets: prometheus.ExponentialBuckets(0.0001, 2, 12),
+	})
+	sessions = promauto.NewCounter(prometheus.CounterOpts{
+		Name: "pingpong_sessions_total",
+		Help: "Sessions opened; each but the first follows a lost one.",
+	})
+)
+
+// Ledger is that of one process.
+type Ledger struct {
+	pool     *pgxpool.Pool
+	id       string
+	migrated bool
+}
+
+// NewLedger returns a ledger of a replica that was not there before.
+func NewLedger(pool *pgxpool.Pool) *Ledger {
+	host, _ := os.Hostname() // only tells people which pod it is
+	return &Ledger{pool: pool, id: host + "/" + rand.Text()}
+}
+
+// Pings is the number of pings so far.
+func (l *Ledger) Pings(ctx context.Context) (pings int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := l.pool.QueryRow(ctx, `SELECT pings FROM counter`).Scan(&pings); err != nil {
+		return 0, fmt.Errorf("read the count: %w", err)
+	}
+	return pings, nil
+}
+
+// Open brings the tables up to date the first time, and begins a session.
+func (l *Ledger) Open(ctx context.Context) (counter.Session, counter.Batch, error) {
+	if !l.migrated {
+		migrations, err := fs.Sub(embedded, "migrations")
+		if err != nil {
+			return nil, counter.Batch{}, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
+		defer cancel()
+		if err := database.Migrate(ctx, l.pool, migrations); err != nil {
+			return nil, counter.Batch{}, err
+		}
+		l.migrated = true
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	conn, err := l.pool.Acquire(ctx)
+	if err != nil {
+		return nil, counter.Batch{}, fmt.Errorf("connect to the database: %w", err)
+	}
+	s := &session{conn: conn, id: l.id}
+	batch, err := s.begin(ctx)
+	if err != nil {
+		s.Close()
+		return nil, counter.Batch{}, fmt.Errorf("begin a session: %w", err)
+	}
+	sessions.Inc()
+	return s, batch, nil
+}
+
+type session struct {
+	conn  *pgxpool.Conn
+	id    string
+	epoch int64
+}
+
+// begin waits for a statement of an earlier session that is still running, and raises the epoch, so that none that
+// comes later finds its own. Rows of processes that added nothing for a day are no longer needed.
+func (s *session) begin(ctx context.Context) (batch counter.Batch, err error) {
+	if _, err := s.conn.Exec(ctx, `DELETE FROM replica WHERE added < now() - interval '1 day'`); err != nil {
+		return batch, err
+	}
+	err = s.conn.QueryRow(ctx, `
+		INSERT INTO replica AS r (id) VALUES ($1)
+		ON CONFLICT (id) DO UPDATE SET epoch = r.epoch + 1
+		RETURNING epoch, sequence, pings`, s.id).Scan(&s.epoch, &batch.Sequence, &batch.Count)
+	return batch, err
+}
+
+// Add adds the pings if the session is still the one that may, and if the batch is its next.
+func (s *session) Add(ctx context.Context, sequence int64, pings int) (count int64, err error) {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err = s.conn.QueryRow(ctx, `
+		WITH mine AS (
+			SELECT FROM replica WHERE id = $1 AND epoch = $2 AND sequence = $3 - 1 FOR UPDATE
+		), total AS (
+			UPDATE counter SET pings = pings + $4 WHERE EXISTS (SELECT FROM mine) RETURNING pings
+		)
+		UPDATE replica SET sequence = $3, pings = total.pings, added = now() FROM total WHERE id = $1
+		RETURNING replica.pings`, s.id, s.epoch, sequence, pings).Scan(&count)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, fmt.Errorf("add batch %d of epoch %d: another session has begun", sequence, s.epoch)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("add batch %d of epoch %d: %w", sequence, s.epoch, err)
+	}
+	batchSizes.Observe(float64(pings))
+	batchDurations.Observe(time.Since(start).Seconds())
+	return count, nil
+}
+
+// Close ends the connection with the session, for after an error nobody knows what it still does.
+func (s *session) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = s.conn.Conn().Close(ctx)
+	s.conn.Release()
+}

@@ -1,0 +1,114 @@
+package postgres_test
+
+import (
+	"context"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
+	"github.com/stateful-k3s/stateful-k3s/app/pingpong/counter"
+	"github.com/stateful-k3s/stateful-k3s/app/pingpong/postgres"
+)
+
+const patience = time.Minute
+
+// replica is what a process has: a committer and its ledger.
+type replica struct {
+	*counter.Committer
+	t      *testing.T
+	ledger *postgres.Ledger
+	pool   *pgxpool.Pool
+}
+
+// startReplica counts on the database at the address until the test ends.
+func startReplica(t *testing.T, address string) *replica {
+	t.Helper()
+	pool, err := database.Open(t.Context(), func() (string, error) { return address, nil })
+	require.NoError(t, err)
+	ledger := postgres.NewLedger(pool)
+	r := &replica{counter.NewCommitter(ledger), t, ledger, pool}
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { r.Run(ctx) })
+	t.Cleanup(func() {
+		stop()
+		running.Wait()
+		pool.Close()
+	})
+	return r
+}
+
+// startOne counts on a server of its own, through a proxy.
+func startOne(t *testing.T) (*replica, *postgrestest.Server, *postgrestest.Proxy) {
+	t.Helper()
+	server := postgrestest.Start(t)
+	proxy := postgrestest.NewProxy(t, server)
+	r := startReplica(t, server.URLVia(proxy.Addr()))
+	r.eventually(func() bool { return !r.Away() })
+	return r, server, proxy
+}
+
+// add is what the message that adds a batch contains: it names the replica.
+func add(t *testing.T) string {
+	t.Helper()
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	return host + "/"
+}
+
+func (r *replica) ping() int64 {
+	r.t.Helper()
+	number, err := r.Ping(r.t.Context())
+	require.NoError(r.t, err)
+	return number
+}
+
+func (r *replica) pings() int64 {
+	r.t.Helper()
+	pings, err := r.ledger.Pings(r.t.Context())
+	require.NoError(r.t, err)
+	return pings
+}
+
+// outcome is what a ping ended with.
+type outcome struct {
+	number int64
+	err    error
+}
+
+// start sends a ping and returns when it waits behind the others that were started.
+func (r *replica) start(ctx context.Context) <-chan outcome {
+	r.t.Helper()
+	before := r.Waiting()
+	done := make(chan outcome, 1)
+	go func() {
+		number, err := r.Ping(ctx)
+		done <- outcome{number, err}
+	}()
+	r.eventually(func() bool { return r.Waiting() > before })
+	return done
+}
+
+// block holds the counter's row, and returns when a batch waits for it. From then on pings wait in the queue.
+func (r *replica) block(server *postgrestest.Server) (first <-chan outcome, release func()) {
+	r.t.Helper()
+	release = server.Lock("counter")
+	done := make(chan outcome, 1)
+	go func() {
+		number, err := r.Ping(context.Background())
+		done <- outcome{number, err}
+	}()
+	server.WaitForLock()
+	return done, release
+}
+
+func (r *replica) eventually(condition func() bool) {
+	r.t.Helper()
+	require.Eventually(r.t, condition, patience, time.Millisecond)
+}

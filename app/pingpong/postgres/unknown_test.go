@@ -1,0 +1,78 @@
+package postgres_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
+)
+
+// A connection that is lost while a batch is committed leaves it open whether it was. Either way the ping gets its number, and is counted once.
+func TestUnknownCommits(t *testing.T) {
+	for what, lose := range map[string]func(*postgrestest.Proxy, string) *postgrestest.Fault{
+		"committed, and the answer lost": (*postgrestest.Proxy).LoseAnswer,
+		"never received":                 (*postgrestest.Proxy).LoseRequest,
+	} {
+		t.Run(what, func(t *testing.T) {
+			r, _, proxy := startOne(t)
+			for number := int64(0); number < 6; {
+				assert.Equal(t, number, r.ping())
+				fault := lose(proxy, add(t))
+				assert.Equal(t, number+1, r.ping())
+				<-fault.Struck
+				number += 2
+				assert.Equal(t, number, r.pings())
+			}
+		})
+	}
+}
+
+// What an earlier session sent and the server gets only now changes nothing.
+func TestLateCommitIsRefused(t *testing.T) {
+	r, _, proxy := startOne(t)
+	assert.Equal(t, int64(0), r.ping())
+	fault := proxy.HoldRequest(add(t))
+	assert.Equal(t, int64(1), r.ping(), "in a new session")
+	<-fault.Struck
+	fault.Release()
+	assert.Equal(t, int64(2), r.pings())
+	assert.Equal(t, int64(2), r.ping())
+}
+
+// That holds even if nothing was added since: the client that waited for it has gone meanwhile.
+func TestLateCommitForNobodyIsRefused(t *testing.T) {
+	r, _, proxy := startOne(t)
+	assert.Equal(t, int64(0), r.ping())
+	fault := proxy.HoldRequest(add(t))
+	ctx, giveUp := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.Ping(ctx)
+		done <- err
+	}()
+	<-fault.Struck
+	giveUp()
+	assert.ErrorIs(t, <-done, context.Canceled)
+	r.eventually(func() bool {
+		var epoch int
+		require.NoError(t, r.pool.QueryRow(t.Context(), `SELECT epoch FROM replica`).Scan(&epoch))
+		return epoch == 2
+	})
+	fault.Release()
+	assert.Equal(t, int64(1), r.pings())
+	assert.Equal(t, int64(1), r.ping())
+}
+
+// A batch that the server is still committing as its connection is lost is waited for.
+func TestCommitUnderWayIsWaitedFor(t *testing.T) {
+	r, server, proxy := startOne(t)
+	assert.Equal(t, int64(0), r.ping())
+	first, release := r.block(server)
+	proxy.Cut()
+	release()
+	assert.Equal(t, outcome{number: 1}, <-first)
+	assert.Equal(t, int64(2), r.pings())
+}

@@ -1,0 +1,203 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestPostgresOverTheNetwork(t *testing.T) {
+	c := newCluster(t)
+	c.table("network (n int)")
+	c.psql("ALTER TABLE network OWNER TO pingpong")
+	output, status := c.runPod(c.postgresClient("URL", `exec 2>&1
+try() { echo "== $1"; shift; psql --quiet --no-align --tuples-only "$@"; }
+other() { echo "$owner" | sed "$1"; }
+echo "== service"; getent ahostsv4 postgres-svc
+echo "== pod"; getent ahostsv4 postgres-ss-0.postgres-svc
+try owner "$owner" -c "SELECT current_user, current_database(), ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+try table "$owner" -c "INSERT INTO network VALUES (42)"
+try role "$owner" -c "CREATE ROLE more"
+try full-name "$(other 's/@postgres-svc:/@postgres-ss-0.postgres-svc.exercises.svc.cluster.local:/')" -c "SELECT 'verified'"
+try other-name "$(other "s/@postgres-svc:/@$(getent ahostsv4 postgres-svc | sed 's/ .*//;q'):/")" -c "SELECT 1"
+try plain "$(other 's/sslmode=verify-full/sslmode=disable/')" -c "SELECT 1"
+try superuser "$(other 's,//pingpong:,//postgres:,')" -c "SELECT 1"
+try exporter "$(other 's,//pingpong:,//exporter:,')" -c "SELECT 1"
+try wrong "$(other 's,//pingpong:,//pingpong:x,')" -c "SELECT 1"
+true`))
+	require.Equal(t, int32(0), status, output)
+	answers := map[string]string{}
+	for part := range strings.SplitSeq(output, "== ") {
+		name, answer, _ := strings.Cut(part, "\n")
+		answers[name] = strings.TrimSpace(answer)
+	}
+	ip := c.pod(postgresPod).Status.PodIP
+	assert.Contains(t, answers["service"], ip+" ")
+	assert.Contains(t, answers["pod"], ip+" ")
+	assert.Equal(t, "pingpong|pingpong|t", answers["owner"])
+	assert.Empty(t, answers["table"])
+	assert.Contains(t, answers["role"], "permission denied to create role")
+	assert.Equal(t, "verified", answers["full-name"])
+	assert.Contains(t, answers["other-name"], "does not match host name")
+	assert.Contains(t, answers["plain"], "no encryption")
+	assert.Contains(t, answers["superuser"], "pg_hba.conf rejects connection")
+	assert.Contains(t, answers["exporter"], "pg_hba.conf rejects connection")
+	assert.Contains(t, answers["wrong"], "password authentication failed")
+
+	output, status = c.runPod(c.postgresClient("READER_URL", `exec 2>&1
+reader="$owner"
+psql "$reader" -Atc "SELECT current_user, n FROM network" -c "SET default_transaction_read_only = off" -c "INSERT INTO network VALUES (43)"
+psql "$reader" -c "CREATE TABLE mine (n int)"
+pg_dump --no-owner "$reader"`))
+	assert.Equal(t, int32(0), status, output)
+	assert.Contains(t, output, "reader|42\n")
+	assert.Contains(t, output, "permission denied for table network")
+	assert.Contains(t, output, "cannot execute CREATE TABLE in a read-only transaction")
+	assert.Contains(t, output, "COPY public.network (n) FROM stdin;\n42\n\\.")
+}
+
+func TestOtherPodsDoNotReachPostgres(t *testing.T) {
+	c := newCluster(t)
+	output, status := c.visit(nil, `for try in $(seq 5); do timeout 3 bash -c '</dev/tcp/postgres-svc/5432' && exit; sleep 1; done; exit 1`)
+	assert.Equal(t, int32(1), status, output)
+}
+
+func TestPostgresIsSetUpAsPromised(t *testing.T) {
+	c := newCluster(t)
+	assert.Equal(t, "on|on|on|scram-sha-256|on", c.psql(`SELECT current_setting('data_checksums'), current_setting('fsync'),
+		current_setting('synchronous_commit'), current_setting('password_encryption'), current_setting('ssl')`))
+	assert.Equal(t, "128MB|128|256MB", c.psql(`SELECT current_setting('shared_buffers'), current_setting('max_connections'), current_setting('max_wal_size')`))
+	assert.Equal(t, "b|C.UTF-8|UTF8", c.psql(`SELECT datlocprovider, datlocale, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()`))
+	assert.Equal(t, "exporter|f|f|f|f\npingpong|f|f|f|f\npostgres|t|t|t|t\nreader|f|f|f|t", c.psql(`SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls
+		FROM pg_roles WHERE rolname NOT LIKE 'pg_%' ORDER BY 1`))
+	assert.Equal(t, "", c.psql(`SELECT * FROM pg_hba_file_rules WHERE error IS NOT NULL`))
+}
+
+func TestMetricsOfPostgres(t *testing.T) {
+	c := newCluster(t)
+	metrics, err := c.CoreV1().Pods(namespace).ProxyGet("http", postgresPod, "9187", "metrics", nil).DoRaw(t.Context())
+	require.NoError(t, err)
+	for _, line := range []string{"\npg_up 1\n", `pg_database_size_bytes{datname="pingpong"}`, `pg_stat_user_tables_n_live_tup{datname="pingpong"`, "pg_wal_size_bytes"} {
+		assert.Contains(t, string(metrics), line)
+	}
+}
+
+func TestPostgresKeepsItsData(t *testing.T) {
+	c := newCluster(t)
+	c.table("kept (what text)")
+	claims := c.claims()
+	for i, event := range []struct {
+		name    string
+		happens func()
+	}{
+		{"pod deleted", func() { c.deletePod(postgresPod) }},
+		{"server killed", func() { c.kill(postgresPod, "postgres") }},
+		{"stack destroyed", func() {
+			// The new Secret has other passwords than the old volume.
+			url := c.postgresSecret("URL")
+			pulumiDestroy(t)
+			makeUp(t)
+			require.NotEqual(t, url, c.postgresSecret("URL"))
+		}},
+	} {
+		t.Log(event.name)
+		c.psql("INSERT INTO kept VALUES ('" + event.name + "')")
+		event.happens()
+		c.waitForPostgres()
+		assert.Equal(t, strconv.Itoa(i+1), c.psql("SELECT count(*) FROM kept"))
+		assert.Equal(t, claims, c.claims())
+	}
+	output, status := c.runPod(c.postgresClient("URL", `psql "$owner" -Atc "SELECT current_user" 2>&1`))
+	assert.Equal(t, int32(0), status, output)
+	assert.Equal(t, "pingpong\n", output)
+}
+
+// What a pod that was deleted by force leaves behind may still write.
+func TestOnlyOneServerRunsOnTheVolume(t *testing.T) {
+	c := newCluster(t)
+	server, uid := c.process(postgresPod, "postgres"), c.pod(postgresPod).UID
+	require.NoError(t, syscall.Kill(server, syscall.SIGSTOP))
+	t.Cleanup(func() { _ = syscall.Kill(server, syscall.SIGCONT) })
+	c.forceDelete(postgresPod)
+	eventually(t, func() error {
+		pod, err := c.CoreV1().Pods(namespace).Get(t.Context(), postgresPod, metav1.GetOptions{})
+		if err == nil && (pod.UID == uid || len(c.processes(pod.UID, "flock")) == 0) {
+			err = fmt.Errorf("the new pod does not wait for the old one's server: %v", pod.Status)
+		}
+		return err
+	})
+	require.NoError(t, syscall.Kill(server, syscall.SIGCONT))
+	c.waitForPostgres()
+	log := c.log(postgresPod, "setup")
+	assert.Contains(t, log, "database system was shut down at")
+	assert.NotContains(t, log, "interrupted")
+}
+
+func TestPostgresFollowsItsSettings(t *testing.T) {
+	c := newCluster(t)
+	c.table("followed (n int)")
+	c.psql("INSERT INTO followed VALUES (42)")
+	claims, url, authority := c.claims(), c.postgresSecret("URL"), c.postgresSecret("ca.crt")
+	t.Cleanup(func() {
+		makeUp(t)
+		c.waitUntilRolledOut(postgresSet)
+	})
+
+	changed := copyCheckout(t)
+	setDefault(t, changed, "postgresPasswordVersion", `"1"`, `"2"`)
+	setDefault(t, changed, "postgresTLSVersion", `"1"`, `"2"`)
+	setDefault(t, changed, "postgresParameters", `""`, `work_mem=3MB; my.parameter=it's 1\2`)
+	pulumiUp(t, changed)
+	c.waitUntilRolledOut(postgresSet)
+	assert.Equal(t, `3MB|it's 1\2`, c.psql("SELECT current_setting('work_mem'), current_setting('my.parameter')"))
+	assert.NotEqual(t, url, c.postgresSecret("URL"))
+	assert.NotEqual(t, authority, c.postgresSecret("ca.crt"))
+	output, status := c.runPod(c.postgresClient("URL", `psql "$owner" -Atc "SELECT 'new'" && psql '`+url+`' -Atc "SELECT 'old'" 2>&1`))
+	assert.Equal(t, int32(2), status, output)
+	assert.Contains(t, output, "new\n")
+	assert.Contains(t, output, "password authentication failed")
+
+	// No StatefulSet can change its claim template: it is replaced.
+	uid := c.statefulSetUID(postgresSet)
+	setDefault(t, changed, "postgresStorageSize", "1Gi", "2Gi")
+	pulumiUp(t, changed)
+	assert.NotEqual(t, uid, c.statefulSetUID(postgresSet))
+	assert.Equal(t, claims, c.claims())
+	assert.Equal(t, "42", c.psql("SELECT n FROM followed"))
+}
+
+func TestPostgresRefusesDataOfAnotherMajorVersion(t *testing.T) {
+	c := newCluster(t)
+	c.table("major (n int)")
+	c.psql("INSERT INTO major VALUES (17)")
+	c.onVolume("echo 16 >/data/pgdata/PG_VERSION")
+	c.deletePod(postgresPod)
+	eventually(t, func() error {
+		pod, err := c.CoreV1().Pods(namespace).Get(t.Context(), postgresPod, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, container := range pod.Status.InitContainerStatuses {
+			for _, state := range []corev1.ContainerState{container.State, container.LastTerminationState} {
+				if end := state.Terminated; end != nil && end.ExitCode == 1 {
+					require.Equal(t, "setup: the volume holds data of PostgreSQL 16, and this image has PostgreSQL 17; nothing was changed:"+
+						" set postgresImage to PostgreSQL 16 again, or move the data as the README says\n", end.Message)
+					return nil
+				}
+			}
+		}
+		return errors.New("the data of another major version is not refused")
+	})
+	c.onVolume("echo 17 >/data/pgdata/PG_VERSION")
+	c.deletePod(postgresPod)
+	c.waitForPostgres()
+	assert.Equal(t, "17", c.psql("SELECT n FROM major"))
+}

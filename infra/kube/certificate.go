@@ -1,0 +1,120 @@
+package kube
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// certificateYears is how long authorities and certificates are valid. No clock renews them; a new version does.
+const certificateYears = 10
+
+// CertificateArgs describes a server's certificate.
+type CertificateArgs struct {
+	// Names are the DNS names that clients call the server by. Other ones make a new certificate.
+	Names []string
+	// Version is any text. A new one makes a new certificate, with a new authority.
+	Version string
+}
+
+// Certificate is a server's certificate, all of it secret and in PEM.
+type Certificate struct {
+	// Authority is the certificate that clients trust, Server the one that it signed, Key the server's private key.
+	Authority, Server, Key pulumi.StringOutput
+}
+
+// keptCertificate is how the state holds a certificate.
+type keptCertificate struct{ Authority, Server, Key string }
+
+// NewCertificate returns a certificate of an authority of its own, valid for ten years, which the stack's state keeps
+// until Names or Version change or the stack is destroyed. The authority's key signs this one certificate and is then forgotten.
+func NewCertificate(ctx *pulumi.Context, name string, args CertificateArgs, opts ...pulumi.ResourceOption) (Certificate, error) {
+	if len(args.Names) == 0 {
+		return Certificate{}, fmt.Errorf("certificate %s: Names are required", name)
+	}
+	made, err := makeCertificate(args.Names, time.Now())
+	if err != nil {
+		return Certificate{}, fmt.Errorf("making certificate %s: %w", name, err)
+	}
+	text, err := json.Marshal(made)
+	if err != nil {
+		return Certificate{}, fmt.Errorf("encoding certificate %s: %w", name, err)
+	}
+	version := args.Version + " " + strings.Join(args.Names, " ")
+	kept, err := keep(ctx, "certificate", name, string(text), version, opts...)
+	if err != nil {
+		return Certificate{}, err
+	}
+	part := func(of func(keptCertificate) string) pulumi.StringOutput {
+		return kept.ApplyT(func(text string) (string, error) {
+			var c keptCertificate
+			if err := json.Unmarshal([]byte(text), &c); err != nil {
+				return "", fmt.Errorf("reading the state of certificate %s: %w; take a new certificate version to replace it", name, err)
+			}
+			return of(c), nil
+		}).(pulumi.StringOutput)
+	}
+	return Certificate{
+		Authority: part(func(c keptCertificate) string { return c.Authority }),
+		Server:    part(func(c keptCertificate) string { return c.Server }),
+		Key:       part(func(c keptCertificate) string { return c.Key }),
+	}, nil
+}
+
+func makeCertificate(names []string, now time.Time) (c keptCertificate, err error) {
+	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return c, err
+	}
+	serverKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return c, err
+	}
+	authority := &x509.Certificate{
+		Subject:               pkix.Name{CommonName: project + " authority of " + names[0]},
+		NotBefore:             now.Add(-time.Hour), // for clocks that are late
+		NotAfter:              now.AddDate(certificateYears, 0, 0),
+		KeyUsage:              x509.KeyUsageCertSign,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		MaxPathLenZero:        true,
+	}
+	server := &x509.Certificate{
+		Subject:     pkix.Name{CommonName: names[0]},
+		DNSNames:    names,
+		NotBefore:   authority.NotBefore,
+		NotAfter:    authority.NotAfter,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	signed, err := x509.CreateCertificate(rand.Reader, authority, authority, &authorityKey.PublicKey, authorityKey)
+	if err != nil {
+		return c, err
+	}
+	c.Authority = encodePEM("CERTIFICATE", signed)
+	// Signing has given the authority an identifier, by which the server's certificate names it.
+	if authority, err = x509.ParseCertificate(signed); err != nil {
+		return c, err
+	}
+	signed, err = x509.CreateCertificate(rand.Reader, server, authority, &serverKey.PublicKey, authorityKey)
+	if err != nil {
+		return c, err
+	}
+	c.Server = encodePEM("CERTIFICATE", signed)
+	key, err := x509.MarshalPKCS8PrivateKey(serverKey)
+	c.Key = encodePEM("PRIVATE KEY", key)
+	return c, err
+}
+
+func encodePEM(kind string, content []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}))
+}

@@ -1,0 +1,28 @@
+package kube
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// keep returns a secret text that the stack's state holds, and nothing else does: the given one when the stack has none yet
+// or version changed, or else the one it has.
+func keep(ctx *pulumi.Context, kind, name, text, version string, opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
+	stash, err := pulumi.NewStash(ctx, name, &pulumi.StashArgs{Input: secret(pulumi.String(text))},
+		append(opts, pulumi.IgnoreChanges([]string{"input"}), pulumi.ReplacementTrigger(pulumi.String(version)))...)
+	if err != nil {
+		return pulumi.StringOutput{}, fmt.Errorf("declaring %s %s: %w", kind, name, err)
+	}
+	return secret(stash.Output.ApplyT(func(kept any) (string, error) {
+		text, ok := kept.(string)
+		if !ok {
+			return "", fmt.Errorf("the state of %s %s holds a %T, not a string; take a new %s version to replace it", kind, name, kept, kind)
+		}
+		return text, nil
+	}).(pulumi.StringOutput)), nil
+}
+
+func secret(s pulumi.StringInput) pulumi.StringOutput {
+	return pulumi.ToSecret(s).(pulumi.StringOutput)
+}

@@ -1,0 +1,263 @@
+package pingpong_test
+
+import (
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	quantity "k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+	"github.com/stateful-k3s/stateful-k3s/infra/pingpong"
+	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
+)
+
+const (
+	componentType = "stateful-k3s:pingpong:Pingpong"
+	image         = "registry.example.com/pingpong:dev@" + recorder.Digest
+)
+
+// program declares a namespace with a Postgres and pingpong in it, whose arguments can be changed before.
+func program(changes ...func(*pingpong.Args)) pulumi.RunFunc {
+	return func(ctx *pulumi.Context) error {
+		namespace, err := kube.NewNamespace(ctx, "exercises", kube.NamespaceArgs{Name: "alice-exercises"})
+		if err != nil {
+			return err
+		}
+		database, err := postgres.New(ctx, "db", postgres.Args{
+			Namespace:       namespace,
+			Image:           "postgres:17",
+			ExporterImage:   pulumi.String("exporter"),
+			Database:        "pingpong",
+			Password:        pulumi.String("correct-horse"),
+			PasswordVersion: "1",
+			TLSVersion:      "1",
+			StorageClass:    "local-path",
+			StorageSize:     "1Gi",
+			Memory:          "512Mi",
+		})
+		if err != nil {
+			return err
+		}
+		args := pingpong.Args{Namespace: namespace, Image: pulumi.String(image), Database: database}
+		for _, change := range changes {
+			change(&args)
+		}
+		_, err = pingpong.New(ctx, "counter", args)
+		return err
+	}
+}
+
+var parts = []string{
+	"counter/counter-budget kubernetes:policy/v1:PodDisruptionBudget",
+	"counter/counter-client-egress kubernetes:networking.k8s.io/v1:NetworkPolicy",
+	"counter/counter-client-ingress kubernetes:networking.k8s.io/v1:NetworkPolicy",
+	"counter/counter-database-egress kubernetes:networking.k8s.io/v1:NetworkPolicy",
+	"counter/counter-database-ingress kubernetes:networking.k8s.io/v1:NetworkPolicy",
+	"counter/counter-deployment kubernetes:apps/v1:Deployment",
+	"counter/counter-service kubernetes:core/v1:Service",
+}
+
+func TestPingpongHasTheseParts(t *testing.T) {
+	for name, options := range map[string][]recorder.Option{"update": nil, "preview": {recorder.Preview()}} {
+		t.Run(name, func(t *testing.T) {
+			recording := recorder.Run(t, program(), options...)
+			names := []string{}
+			for _, recorded := range recording.All() {
+				if recorded.Parent() == "counter" {
+					names = append(names, "counter/"+recorded.URN.Name()+" "+string(recorded.URN.Type()))
+				}
+			}
+			require.ElementsMatch(t, parts, names)
+		})
+	}
+}
+
+func TestPingpongPartsFollowTheHouseRules(t *testing.T) {
+	recording := recorder.Run(t, program())
+	for name, part := range map[string]struct {
+		object    metav1.Object
+		inCluster string
+	}{
+		"counter-service":    {recorder.Object[*corev1.Service](recording, "counter-service"), "pingpong-svc"},
+		"counter-budget":     {recorder.Object[*policyv1.PodDisruptionBudget](recording, "counter-budget"), "pingpong"},
+		"counter-deployment": {recorder.Object[*appsv1.Deployment](recording, "counter-deployment"), "pingpong"},
+	} {
+		require.Equal(t, "alice-exercises", part.object.GetNamespace(), name)
+		require.Equal(t, part.inCluster, part.object.GetName(), name)
+		require.Equal(t, map[string]string{
+			"app.kubernetes.io/name":       "pingpong",
+			"app.kubernetes.io/part-of":    "stateful-k3s",
+			"app.kubernetes.io/managed-by": "pulumi",
+		}, part.object.GetLabels(), name)
+		require.Equal(t, map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s"}, part.object.GetAnnotations(), name)
+	}
+	namespace := []string{"exercises", "exercises-default-deny", "exercises-dns"}
+	for _, recorded := range recording.All() {
+		if recorded.Parent() == "counter" {
+			require.Subset(t, recorded.DependsOn(), namespace, recorded.URN)
+			require.False(t, recorded.Request.GetRetainOnDelete(), recorded.URN)
+		}
+	}
+	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:Deployment", "counter-deployment").DependsOn(), "db-statefulset")
+	// The other way round, each would wait for the other.
+	require.Contains(t, recording.Get(t, "kubernetes:core/v1:Service", "counter-service").DependsOn(), "counter-deployment")
+}
+
+func TestServiceAndBudget(t *testing.T) {
+	recording := recorder.Run(t, program())
+	require.Equal(t, corev1.ServiceSpec{
+		Selector: map[string]string{"app": "pingpong"},
+		Ports:    []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromString("http")}},
+	}, recorder.Object[*corev1.Service](recording, "counter-service").Spec)
+	require.Equal(t, policyv1.PodDisruptionBudgetSpec{
+		MaxUnavailable: ptr.To(intstr.FromInt32(1)),
+		Selector:       &metav1.LabelSelector{MatchLabels: map[string]string{"app": "pingpong"}},
+	}, recorder.Object[*policyv1.PodDisruptionBudget](recording, "counter-budget").Spec)
+}
+
+func TestDeployment(t *testing.T) {
+	recording := recorder.Run(t, program())
+	spec := recorder.Object[*appsv1.Deployment](recording, "counter-deployment").Spec
+	selector := metav1.LabelSelector{MatchLabels: map[string]string{"app": "pingpong"}}
+	require.Equal(t, ptr.To[int32](2), spec.Replicas)
+	require.Equal(t, &selector, spec.Selector)
+	require.Equal(t, appsv1.DeploymentStrategy{
+		Type: appsv1.RollingUpdateDeploymentStrategyType,
+		RollingUpdate: &appsv1.RollingUpdateDeployment{
+			MaxUnavailable: ptr.To(intstr.FromInt32(0)), MaxSurge: ptr.To(intstr.FromInt32(1)),
+		},
+	}, spec.Strategy)
+
+	pod := spec.Template.Spec
+	require.Equal(t, ptr.To[int64](30), pod.TerminationGracePeriodSeconds)
+	require.Equal(t, []corev1.TopologySpreadConstraint{{
+		TopologyKey: "kubernetes.io/hostname", MaxSkew: 1, WhenUnsatisfiable: corev1.ScheduleAnyway, LabelSelector: &selector,
+	}}, pod.TopologySpreadConstraints)
+	require.Equal(t, ptr.To(false), pod.AutomountServiceAccountToken)
+	require.Len(t, pod.Volumes, 1)
+	require.Len(t, pod.Containers, 1)
+	require.Len(t, pod.Containers[0].VolumeMounts, 1)
+	mount := pod.Containers[0].VolumeMounts[0]
+	require.True(t, mount.ReadOnly)
+	require.Equal(t, pod.Volumes[0].Name, mount.Name)
+
+	http := func(path string, period, failures int32) *corev1.Probe {
+		return &corev1.Probe{
+			ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(8080)}},
+			PeriodSeconds: period, TimeoutSeconds: 5, FailureThreshold: failures,
+		}
+	}
+	user := int64(65532)
+	require.Equal(t, corev1.Container{
+		Name:  "pingpong",
+		Image: image,
+		Env: []corev1.EnvVar{
+			{Name: "URL_FILE", Value: mount.MountPath + "/URL"},
+			{Name: "PORT", Value: "8080"},
+			{Name: "METRICS_PORT", Value: "9090"},
+		},
+		Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}, {Name: "metrics", ContainerPort: 9090}},
+		Resources: corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{"cpu": quantity.MustParse("50m"), "memory": quantity.MustParse("64Mi")},
+			Limits:   corev1.ResourceList{"cpu": quantity.MustParse("2"), "memory": quantity.MustParse("64Mi")},
+		},
+		StartupProbe:   http("/livez", 2, 30),
+		LivenessProbe:  http("/livez", 5, 3),
+		ReadinessProbe: http("/readyz", 5, 3),
+		VolumeMounts:   []corev1.VolumeMount{mount},
+		SecurityContext: &corev1.SecurityContext{
+			RunAsUser: &user, RunAsGroup: &user, RunAsNonRoot: ptr.To(true),
+			AllowPrivilegeEscalation: ptr.To(false),
+			ReadOnlyRootFilesystem:   ptr.To(true),
+			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		},
+	}, pod.Containers[0])
+}
+
+func TestPodsRestartWithANewPassword(t *testing.T) {
+	digest := func(password string) string {
+		recording := recorder.Run(t, func(ctx *pulumi.Context) error {
+			return program(func(args *pingpong.Args) { args.Database.Owner.Digest = pulumi.String(password).ToStringOutput() })(ctx)
+		})
+		annotations := recorder.Object[*appsv1.Deployment](recording, "counter-deployment").Spec.Template.Annotations
+		require.Len(t, annotations, 1)
+		return annotations["stateful-k3s/postgres-client"]
+	}
+	require.Equal(t, "first", digest("first"))
+	require.Equal(t, "second", digest("second"))
+}
+
+func TestConnections(t *testing.T) {
+	recording := recorder.Run(t, program())
+	namespace := &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "alice-exercises"}}
+	pods := metav1.LabelSelector{MatchLabels: map[string]string{"app": "pingpong"}}
+	for name, connection := range map[string]struct {
+		from, to metav1.LabelSelector
+		port     int32
+	}{
+		"counter-client":   {metav1.LabelSelector{MatchLabels: map[string]string{"pingpong-client": "true"}}, pods, 8080},
+		"counter-database": {pods, metav1.LabelSelector{MatchLabels: map[string]string{"app": "postgres"}}, 5432},
+	} {
+		ports := []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To(intstr.FromInt32(connection.port))}}
+		egress := recorder.Object[*networkingv1.NetworkPolicy](recording, name+"-egress").Spec
+		require.Equal(t, connection.from, egress.PodSelector, name)
+		require.Equal(t, []networkingv1.NetworkPolicyEgressRule{{
+			To: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: namespace, PodSelector: &connection.to}}, Ports: ports,
+		}}, egress.Egress, name)
+		ingress := recorder.Object[*networkingv1.NetworkPolicy](recording, name+"-ingress").Spec
+		require.Equal(t, connection.to, ingress.PodSelector, name)
+		require.Equal(t, []networkingv1.NetworkPolicyIngressRule{{
+			From: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: namespace, PodSelector: &connection.from}}, Ports: ports,
+		}}, ingress.Ingress, name)
+	}
+}
+
+// Only what follows from the built image and the password is unknown in a preview.
+func TestPreview(t *testing.T) {
+	recording := recorder.Run(t, program(func(args *pingpong.Args) {
+		args.Image = pulumi.UnsafeUnknownOutput(nil).ApplyT(func(any) string { return "" }).(pulumi.StringOutput)
+	}), recorder.Preview())
+	expected := recorder.Object[*appsv1.Deployment](recorder.Run(t, program()), "counter-deployment")
+	expected.Spec.Template.Annotations["stateful-k3s/postgres-client"] = recorder.Unknown
+	expected.Spec.Template.Spec.Containers[0].Image = recorder.Unknown
+	require.Equal(t, expected, recorder.Object[*appsv1.Deployment](recording, "counter-deployment"))
+}
+
+func TestComponent(t *testing.T) {
+	recording := recorder.Run(t, program(func(args *pingpong.Args) { args.Replicas = 3 }))
+	require.Equal(t, resource.PropertyMap{
+		"namespace": resource.NewProperty("alice-exercises"),
+		"image":     resource.NewProperty(image),
+		"replicas":  resource.NewProperty(3.0),
+		"database":  resource.NewProperty("postgres-svc.alice-exercises.svc:5432"),
+	}, recording.Get(t, componentType, "counter").Inputs)
+	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"address": "pingpong-svc.alice-exercises.svc:80"}),
+		recording.Outputs("counter"))
+	require.Equal(t, ptr.To[int32](3), recorder.Object[*appsv1.Deployment](recording, "counter-deployment").Spec.Replicas)
+}
+
+func TestDeclarationErrors(t *testing.T) {
+	recorder.RequireErrors(t, program(), map[string]string{
+		"counter":                  "declaring pingpong counter: ",
+		"counter-client-egress":    "pingpong counter: declaring network policy counter-client-egress: ",
+		"counter-database-ingress": "pingpong counter: declaring network policy counter-database-ingress: ",
+		"counter-service":          "pingpong counter: declaring service pingpong-svc: ",
+		"counter-budget":           "pingpong counter: declaring pod disruption budget pingpong: ",
+		"counter-deployment":       "pingpong counter: declaring deployment pingpong: ",
+	})
+}
+
+func TestArgumentErrors(t *testing.T) {
+	_, err := recorder.Try(t, program(func(args *pingpong.Args) { *args = pingpong.Args{} }))
+	require.ErrorContains(t, err, "pingpong counter: Namespace is required\nImage is required\nDatabase is required")
+}

@@ -1,0 +1,54 @@
+package postgres
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+)
+
+const (
+	clientDir = "/run/secrets/postgres"
+	urlFile   = "URL"
+	caFile    = "ca.crt"
+)
+
+// Client is what a pod in the server's namespace needs to log in as one role. The pod takes Volume, each container that
+// logs in Mount and Env: $URL_FILE is then the path of a file with the URL, which names the role's password and where
+// the authority's certificate is (ca.crt, in the same folder). Both files change when password or certificate do.
+type Client struct {
+	Volume corev1.VolumeArgs
+	Mount  corev1.VolumeMountArgs
+	Env    corev1.EnvVarArgs
+	// Digest changes with the URL and with the certificate; see kube.Pod.RestartOn. It is no secret.
+	Digest pulumi.StringOutput
+}
+
+// newClient describes the client whose URL stands under key in the Secret.
+func newClient(key string, ns *kube.Namespace, url, authority pulumi.StringInput) Client {
+	return Client{
+		Volume: secretVolume("postgres-client", 0o444, map[string]string{key: urlFile, authorityKey: caFile}),
+		Mount:  mount("postgres-client", clientDir),
+		Env:    env("URL_FILE", clientDir+"/"+urlFile),
+		Digest: kube.Digest(ns.Name+"/"+secret+"/"+key, pulumi.Sprintf("%s\n%s", url, authority)),
+	}
+}
+
+// clientURL is understood by libpq and by pgx.
+// Source: https://www.postgresql.org/docs/17/libpq-connect.html#LIBPQ-CONNSTRING-URIS
+func clientURL(role, database string, password pulumi.StringInput) pulumi.StringOutput {
+	return password.ToStringOutput().ApplyT(func(p string) string {
+		u := url.URL{
+			Scheme:   "postgres",
+			User:     url.UserPassword(role, p),
+			Host:     net.JoinHostPort(service, fmt.Sprint(Port)),
+			Path:     database,
+			RawQuery: url.Values{"sslmode": {"verify-full"}, "sslrootcert": {clientDir + "/" + caFile}}.Encode(),
+		}
+		return u.String()
+	}).(pulumi.StringOutput)
+}

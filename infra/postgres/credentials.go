@@ -1,0 +1,101 @@
+package postgres
+
+import (
+	"fmt"
+
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+)
+
+// Keys of the Secret. Each container mounts those that it needs.
+const (
+	ownerKey        = "URL"
+	readerKey       = "READER_URL"
+	authorityKey    = "ca.crt"
+	certificateKey  = "tls.crt"
+	privateKey      = "tls.key"
+	verifiersKey    = "verifiers.sql"
+	exporterPassKey = "exporter-password"
+)
+
+// credentials are what server and clients know each other by.
+type credentials struct {
+	secret        *corev1.Secret
+	owner, reader Client
+	// digest changes with all that the server's own pod mounts.
+	digest pulumi.StringOutput
+}
+
+func newCredentials(ctx *pulumi.Context, name string, args Args, parent pulumi.ResourceOption) (*credentials, error) {
+	ns := args.Namespace
+	passwords := map[string]pulumi.StringOutput{}
+	for _, of := range []struct {
+		name     string
+		override pulumi.StringInput
+	}{{"owner", args.Password}, {readerRole, args.ReaderPassword}, {exporterRole, nil}, {"salt", nil}} {
+		password, err := kube.NewPassword(ctx, name+"-"+of.name, kube.PasswordArgs{
+			Override: of.override,
+			Version:  args.PasswordVersion,
+		}, parent)
+		if err != nil {
+			return nil, err
+		}
+		passwords[of.name] = password
+	}
+	certificate, err := kube.NewCertificate(ctx, name+"-certificate", kube.CertificateArgs{
+		Names:   serverNames(ns.Name),
+		Version: args.TLSVersion,
+	}, parent)
+	if err != nil {
+		return nil, err
+	}
+
+	ownerURL := clientURL(args.Database, args.Database, passwords["owner"])
+	readerURL := clientURL(readerRole, args.Database, passwords[readerRole])
+	verifiers := pulumi.Sprintf("%s%s%s",
+		setVerifier("owner", passwords), setVerifier(readerRole, passwords), setVerifier(exporterRole, passwords))
+	made, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
+		Namespace: ns,
+		App:       app,
+		Name:      secret,
+		Data: map[string]pulumi.StringInput{
+			ownerKey:        ownerURL,
+			readerKey:       readerURL,
+			authorityKey:    certificate.Authority,
+			certificateKey:  certificate.Server,
+			privateKey:      certificate.Key,
+			verifiersKey:    verifiers,
+			exporterPassKey: passwords[exporterRole],
+		},
+	}, parent)
+	if err != nil {
+		return nil, err
+	}
+	return &credentials{
+		secret: made,
+		owner:  newClient(ownerKey, ns, ownerURL, certificate.Authority),
+		reader: newClient(readerKey, ns, readerURL, certificate.Authority),
+		digest: kube.Digest(ns.Name+"/"+secret, pulumi.Sprintf("%s\n%s", verifiers, certificate.Key)),
+	}, nil
+}
+
+// setVerifier returns the line of psql that sets the variable for a role's verifier.
+func setVerifier(role string, passwords map[string]pulumi.StringOutput) pulumi.StringOutput {
+	return pulumi.All(passwords[role], passwords["salt"]).ApplyT(func(all []any) (string, error) {
+		v, err := verifier(all[0].(string), all[1].(string)+role)
+		return fmt.Sprintf("\\set %s_verifier '%s'\n", role, v), err
+	}).(pulumi.StringOutput)
+}
+
+// serverNames are all that a client in the cluster may call the server by.
+func serverNames(namespace string) []string {
+	var names []string
+	for _, host := range []string{service, statefulSet + "-0." + service} {
+		for _, suffix := range []string{"", "." + namespace, "." + namespace + ".svc", "." + namespace + ".svc.cluster.local"} {
+			names = append(names, host+suffix)
+		}
+	}
+	return names
+}

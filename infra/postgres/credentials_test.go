@@ -1,0 +1,148 @@
+package postgres_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"strings"
+	"testing"
+
+	sdkcorev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	sdkmetav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
+)
+
+func TestSecret(t *testing.T) {
+	secret := recorder.Object[*corev1.Secret](recorder.Run(t, program(func(args *postgres.Args) {
+		args.Password, args.ReaderPassword = pulumi.String(`a/b:c@d e?`), pulumi.String("reader-password")
+	}), kept(certificate)), "pings-secret")
+
+	require.Equal(t, corev1.SecretTypeOpaque, secret.Type)
+	verifiers := string(secret.Data["verifiers.sql"])
+	delete(secret.Data, "verifiers.sql")
+	tail := "@postgres-svc:5432/pingpong?sslmode=verify-full&sslrootcert=%2Frun%2Fsecrets%2Fpostgres%2Fca.crt"
+	require.Equal(t, map[string][]byte{
+		"URL":               []byte(`postgres://pingpong:a%2Fb%3Ac%40d%20e%3F` + tail),
+		"READER_URL":        []byte(`postgres://reader:reader-password` + tail),
+		"ca.crt":            []byte("the authority"),
+		"tls.crt":           []byte("the certificate"),
+		"tls.key":           []byte("the key"),
+		"exporter-password": []byte(certificate),
+	}, secret.Data)
+
+	lines := strings.Split(strings.TrimSpace(verifiers), "\n")
+	require.Len(t, lines, 3)
+	seen := map[string]bool{}
+	for i, role := range []string{"owner", "reader", "exporter"} {
+		require.Regexp(t, `^\\set `+role+`_verifier 'SCRAM-SHA-256\$4096:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}='$`, lines[i])
+		seen[strings.Split(lines[i], "$")[1]] = true
+	}
+	require.Len(t, seen, 3, "each role has a salt of its own")
+}
+
+func TestCertificateIsForAllNamesOfTheServer(t *testing.T) {
+	secret := recorder.Object[*corev1.Secret](recorder.Run(t, program(nil)), "pings-secret")
+	authorities := x509.NewCertPool()
+	require.True(t, authorities.AppendCertsFromPEM(secret.Data["ca.crt"]))
+	_, err := tls.X509KeyPair(secret.Data["tls.crt"], secret.Data["tls.key"])
+	require.NoError(t, err, "certificate and key belong together")
+	block, _ := pem.Decode(secret.Data["tls.crt"])
+	server, err := x509.ParseCertificate(block.Bytes)
+	require.NoError(t, err)
+	for _, name := range []string{
+		"postgres-svc", "postgres-svc.alice-exercises", "postgres-svc.alice-exercises.svc", "postgres-svc.alice-exercises.svc.cluster.local",
+		"postgres-ss-0.postgres-svc", "postgres-ss-0.postgres-svc.alice-exercises", "postgres-ss-0.postgres-svc.alice-exercises.svc",
+		"postgres-ss-0.postgres-svc.alice-exercises.svc.cluster.local",
+	} {
+		_, err := server.Verify(x509.VerifyOptions{DNSName: name, Roots: authorities})
+		require.NoError(t, err, name)
+	}
+	_, err = server.Verify(x509.VerifyOptions{DNSName: "postgres-svc.bob-exercises", Roots: authorities})
+	require.Error(t, err)
+}
+
+func TestNewVersionsReplaceWhatTheStateKeeps(t *testing.T) {
+	trigger := func(name string, change func(*postgres.Args)) string {
+		return recorder.Run(t, program(change)).Get(t, stashType, name).Request.GetReplacementTrigger().GetStringValue()
+	}
+	for name, change := range map[string]func(*postgres.Args){
+		"pings-owner":       func(args *postgres.Args) { args.PasswordVersion = "2" },
+		"pings-reader":      func(args *postgres.Args) { args.PasswordVersion = "2" },
+		"pings-exporter":    func(args *postgres.Args) { args.PasswordVersion = "2" },
+		"pings-salt":        func(args *postgres.Args) { args.PasswordVersion = "2" },
+		"pings-certificate": func(args *postgres.Args) { args.TLSVersion = "2" },
+	} {
+		require.NotEqual(t, trigger(name, nil), trigger(name, change), name)
+	}
+}
+
+func TestPasswordsAreNowhereInPlainText(t *testing.T) {
+	recording := recorder.Run(t, program(func(args *postgres.Args) {
+		args.Password, args.ReaderPassword = pulumi.String("given-password"), pulumi.String("given-too")
+	}))
+	for _, text := range []string{"given-password", "given-too", "BEGIN PRIVATE KEY", "SCRAM-SHA-256$"} {
+		recording.RequireSecret(t, text)
+	}
+	recording = recorder.Run(t, program(nil))
+	for _, name := range []string{"pings-owner", "pings-reader", "pings-exporter", "pings-salt"} {
+		recording.RequireSecret(t, recording.Get(t, stashType, name).Inputs["input"].SecretValue().Element.StringValue())
+	}
+}
+
+// client is a pod that logs in as owner or reader.
+func client(t *testing.T, change func(*postgres.Args), of func(*postgres.Postgres) postgres.Client) *corev1.Pod {
+	t.Helper()
+	return recorder.Object[*corev1.Pod](recorder.Run(t, func(ctx *pulumi.Context) error {
+		p, err := declare(ctx, change)
+		if err != nil {
+			return err
+		}
+		c := of(p)
+		_, err = sdkcorev1.NewPod(ctx, "client", &sdkcorev1.PodArgs{
+			Metadata: sdkmetav1.ObjectMetaArgs{Annotations: pulumi.StringMap{"digest": c.Digest}},
+			Spec: sdkcorev1.PodSpecArgs{
+				Containers: sdkcorev1.ContainerArray{sdkcorev1.ContainerArgs{
+					Name:         pulumi.String("client"),
+					Env:          sdkcorev1.EnvVarArray{c.Env},
+					VolumeMounts: sdkcorev1.VolumeMountArray{c.Mount},
+				}},
+				Volumes: sdkcorev1.VolumeArray{c.Volume},
+			},
+		})
+		return err
+	}, kept(certificate)), "client")
+}
+
+func owner(p *postgres.Postgres) postgres.Client  { return p.Owner }
+func reader(p *postgres.Postgres) postgres.Client { return p.Reader }
+
+func TestClientsSeeTheirOwnURLAlone(t *testing.T) {
+	for key, of := range map[string]func(*postgres.Postgres) postgres.Client{"URL": owner, "READER_URL": reader} {
+		spec := client(t, nil, of).Spec
+		require.Equal(t, []corev1.Volume{{Name: "postgres-client", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+			SecretName:  "postgres",
+			DefaultMode: ptr.To[int32](0o444),
+			Items:       []corev1.KeyToPath{{Key: key, Path: "URL"}, {Key: "ca.crt", Path: "ca.crt"}},
+		}}}}, spec.Volumes)
+		require.Equal(t, []corev1.VolumeMount{{Name: "postgres-client", MountPath: "/run/secrets/postgres", ReadOnly: true}},
+			spec.Containers[0].VolumeMounts)
+		require.Equal(t, []corev1.EnvVar{{Name: "URL_FILE", Value: "/run/secrets/postgres/URL"}}, spec.Containers[0].Env)
+	}
+}
+
+func TestClientsRestartWhenTheirPasswordChanges(t *testing.T) {
+	digest := func(change func(*postgres.Args), of func(*postgres.Postgres) postgres.Client) string {
+		return client(t, change, of).Annotations["digest"]
+	}
+	password := func(args *postgres.Args) { args.Password = pulumi.String("another-password") }
+	require.Len(t, digest(nil, owner), 8)
+	require.Equal(t, digest(nil, owner), digest(nil, owner))
+	require.NotEqual(t, digest(nil, owner), digest(password, owner))
+	require.Equal(t, digest(nil, reader), digest(password, reader))
+}

@@ -1,0 +1,126 @@
+package postgres
+
+import (
+	_ "embed"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// The parameters in postgresql.conf are the component's own. What follows them are defaults, which Parameters can replace.
+//
+//go:embed postgresql.conf
+var ownParameters string
+
+// Parameters are those of the server's configuration file, by name.
+// Source: https://www.postgresql.org/docs/17/runtime-config.html
+type Parameters map[string]string
+
+var (
+	parameterName = regexp.MustCompile(`^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$`)
+	// Not in postgresql.conf, since they cannot stand there or are no parameters.
+	forbidden = []string{"config_file", "include", "include_dir", "include_if_exists"}
+)
+
+// ParseParameters reads name=value pairs with semicolons between them. Spaces around names and values do not count.
+func ParseParameters(text string) (Parameters, error) {
+	parameters := Parameters{}
+	for pair := range strings.SplitSeq(text, ";") {
+		if strings.TrimSpace(pair) == "" {
+			continue
+		}
+		name, value, found := strings.Cut(pair, "=")
+		name = strings.TrimSpace(name)
+		if !found {
+			return nil, fmt.Errorf("%q has no value", name)
+		}
+		if _, twice := parameters[name]; twice {
+			return nil, fmt.Errorf("%s is set twice", name)
+		}
+		parameters[name] = strings.TrimSpace(value)
+	}
+	return parameters, parameters.check()
+}
+
+func (p Parameters) check() error {
+	own := regexp.MustCompile(`(?m)^\w+`).FindAllString(ownParameters, -1)
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		switch {
+		case !parameterName.MatchString(name):
+			return fmt.Errorf("%q is not a parameter's name, in small letters", name)
+		case slices.Contains(own, name) || slices.Contains(forbidden, name):
+			return fmt.Errorf("%s is not yours to set", name)
+		case strings.ContainsFunc(p[name], func(r rune) bool { return r < ' ' }):
+			return fmt.Errorf("%s has a control character in its value", name)
+		}
+	}
+	return nil
+}
+
+// lines are what they are in the configuration file.
+func (p Parameters) lines() string {
+	var lines strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		fmt.Fprintf(&lines, "%s = '%s'\n", name, strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(p[name]))
+	}
+	return lines.String()
+}
+
+const (
+	kilobyte = 1 << 10
+	megabyte = 1 << 20
+	gigabyte = 1 << 30
+)
+
+// derive returns the parameters that follow from the memory limit and the size of the volume, both in bytes. A quarter of the
+// memory is shared buffers, a quarter can be used by sorts and hashes of all connections at once, and the rest is for
+// connections themselves, maintenance and the page cache. The write-ahead log takes a quarter of the volume at most.
+func derive(memory, storage int64) Parameters {
+	connections := clamp(memory/(4*megabyte), 20, 500)
+	wal := clamp(min(2*memory, storage/4), 64*megabyte, 16*gigabyte)
+	kB := func(bytes int64) string { return fmt.Sprintf("%dkB", bytes/kilobyte) }
+	return Parameters{
+		"max_connections":      fmt.Sprint(connections),
+		"shared_buffers":       kB(memory / 4),
+		"effective_cache_size": kB(memory / 4 * 3),
+		"work_mem":             kB(max(memory/4/connections, 64*kilobyte)),
+		"maintenance_work_mem": kB(clamp(memory/16, 1*megabyte, 1*gigabyte)),
+		"min_wal_size":         kB(max(wal/4, 32*megabyte)),
+		"max_wal_size":         kB(wal),
+	}
+}
+
+func clamp(value, least, most int64) int64 { return max(least, min(value, most)) }
+
+// bytes reads a Kubernetes quantity.
+func bytes(name, quantity string) (int64, error) {
+	q, err := resource.ParseQuantity(quantity)
+	if err != nil {
+		return 0, fmt.Errorf("reading %s %q: %w", name, quantity, err)
+	}
+	return q.Value(), nil
+}
+
+// serverConfig returns the server's configuration file. The last line of a parameter counts.
+func (a *Args) serverConfig() (string, error) {
+	memory, err := bytes("Memory", a.Memory)
+	if err != nil {
+		return "", err
+	}
+	storage, err := bytes("StorageSize", a.StorageSize)
+	if err != nil {
+		return "", err
+	}
+	if err := a.Parameters.check(); err != nil {
+		return "", fmt.Errorf("parameters: %w", err)
+	}
+	config := ownParameters + "\n# From memory and storage\n" + derive(memory, storage).lines()
+	if len(a.Parameters) > 0 {
+		config += "\n# Settings of the stack\n" + a.Parameters.lines()
+	}
+	return config, nil
+}

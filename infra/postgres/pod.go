@@ -1,0 +1,124 @@
+package postgres
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+)
+
+const (
+	// user is postgres in the official image, exporterUser one that nothing else has.
+	user         = 999
+	exporterUser = 65532
+	exporterPort = 9187
+
+	// No folder that the image declares as a volume, and below it one for the data: the same for every major version.
+	dataDir   = "/data"
+	pgdata    = dataDir + "/pgdata"
+	configDir = "/etc/postgresql"
+	socketDir = "/var/run/postgresql"
+	setupDir  = "/run/secrets/postgres-setup"
+	serverDir = "/run/secrets/postgres-server"
+	exportDir = "/run/secrets/postgres-exporter"
+)
+
+// stopSeconds is what a fast shutdown may take: the checkpoint at its end writes all that is in memory.
+const stopSeconds = 120
+
+func podSpec(args Args) corev1.PodSpecArgs {
+	resources := kube.Resources{CPU: "100m", CPULimit: "2", Memory: args.Memory}
+	mounts := corev1.VolumeMountArray{
+		corev1.VolumeMountArgs{Name: pulumi.String(claim), MountPath: pulumi.String(dataDir)},
+		corev1.VolumeMountArgs{Name: pulumi.String("socket"), MountPath: pulumi.String(socketDir)},
+		corev1.VolumeMountArgs{Name: pulumi.String("shm"), MountPath: pulumi.String("/dev/shm")},
+		mount("config", configDir),
+		mount("server", serverDir),
+	}
+	prepare := kube.Container(user, resources, corev1.ContainerArgs{
+		Name:    pulumi.String("setup"),
+		Image:   pulumi.String(args.Image),
+		Command: pulumi.ToStringArray([]string{"sh", configDir + "/setup.sh"}),
+		Env: corev1.EnvVarArray{
+			env("VOLUME", dataDir), env("PGDATA", pgdata), env("CONFIG", configDir), env("DATABASE", args.Database),
+		},
+		VolumeMounts: append(slices.Clone(mounts), mount("setup", setupDir)),
+		// Why the data was refused then stands in the pod's status.
+		TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
+	})
+	server := kube.Container(user, resources, corev1.ContainerArgs{
+		Name:  pulumi.String("postgres"),
+		Image: pulumi.String(args.Image),
+		Command: pulumi.ToStringArray([]string{
+			"flock", "--no-fork", "--timeout", "120", dataDir + "/lock",
+			"postgres", "-c", "config_file=" + configDir + "/postgresql.conf",
+		}),
+		// For psql in this container.
+		Env:   corev1.EnvVarArray{env("PGDATA", pgdata), env("PGDATABASE", args.Database)},
+		Ports: containerPort("postgres", Port),
+		// The port is open while the server still recovers, so that nothing kills it meanwhile.
+		StartupProbe:   kube.Within(10*time.Minute, kube.TCPProbe(Port)),
+		LivenessProbe:  kube.TCPProbe(Port),
+		ReadinessProbe: kube.ExecProbe("pg_isready", "--quiet", "--host", "127.0.0.1", "--username", readerRole, "--dbname", args.Database),
+		VolumeMounts:   mounts,
+
+		TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
+	})
+	exporter := kube.Container(exporterUser, kube.Resources{CPU: "10m", CPULimit: "250m", Memory: "64Mi"}, corev1.ContainerArgs{
+		Name:  pulumi.String("exporter"),
+		Image: args.ExporterImage,
+		Env: corev1.EnvVarArray{
+			env("DATA_SOURCE_URI", fmt.Sprintf(":%d/%s?host=%s&sslmode=disable", Port, args.Database, socketDir)),
+			env("DATA_SOURCE_USER", exporterRole),
+			env("DATA_SOURCE_PASS_FILE", exportDir+"/password"),
+		},
+		Ports:         containerPort("metrics", exporterPort),
+		StartupProbe:  kube.Within(time.Minute, kube.TCPProbe(exporterPort)),
+		LivenessProbe: kube.TCPProbe(exporterPort),
+		VolumeMounts:  corev1.VolumeMountArray{mount("exporter", exportDir), mount("socket", socketDir)},
+	})
+	return corev1.PodSpecArgs{
+		InitContainers:                corev1.ContainerArray{prepare},
+		Containers:                    corev1.ContainerArray{server, exporter},
+		TerminationGracePeriodSeconds: pulumi.Int(stopSeconds),
+		Volumes: corev1.VolumeArray{
+			corev1.VolumeArgs{Name: pulumi.String("config"), ConfigMap: corev1.ConfigMapVolumeSourceArgs{Name: pulumi.String(config)}},
+			corev1.VolumeArgs{Name: pulumi.String("socket"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{}},
+			// What parallel queries share; it counts as memory of the container, whose limit is its size too.
+			corev1.VolumeArgs{Name: pulumi.String("shm"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{
+				Medium: pulumi.String("Memory"), SizeLimit: pulumi.String(args.Memory),
+			}},
+			secretVolume("setup", 0o440, map[string]string{verifiersKey: verifiersKey}),
+			secretVolume("server", 0o440, map[string]string{certificateKey: certificateKey, privateKey: privateKey}),
+			secretVolume("exporter", 0o440, map[string]string{exporterPassKey: "password"}),
+		},
+	}
+}
+
+// secretVolume has some keys of the Secret as files.
+func secretVolume(name string, mode int, files map[string]string) corev1.VolumeArgs {
+	items := corev1.KeyToPathArray{}
+	for _, key := range slices.Sorted(maps.Keys(files)) {
+		items = append(items, corev1.KeyToPathArgs{Key: pulumi.String(key), Path: pulumi.String(files[key])})
+	}
+	return corev1.VolumeArgs{Name: pulumi.String(name), Secret: corev1.SecretVolumeSourceArgs{
+		SecretName: pulumi.String(secret), DefaultMode: pulumi.Int(mode), Items: items,
+	}}
+}
+
+func mount(volume, dir string) corev1.VolumeMountArgs {
+	return corev1.VolumeMountArgs{Name: pulumi.String(volume), MountPath: pulumi.String(dir), ReadOnly: pulumi.Bool(true)}
+}
+
+func env(name, value string) corev1.EnvVarArgs {
+	return corev1.EnvVarArgs{Name: pulumi.String(name), Value: pulumi.String(value)}
+}
+
+func containerPort(name string, port int) corev1.ContainerPortArray {
+	return corev1.ContainerPortArray{corev1.ContainerPortArgs{Name: pulumi.String(name), ContainerPort: pulumi.Int(port)}}
+}

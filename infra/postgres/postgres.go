@@ -1,0 +1,229 @@
+// Package postgres runs a pod with a Postgres server, and gives other pods what they need to log in to it.
+package postgres
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	appsv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apps/v1"
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+)
+
+// Port is the one that the server listens on.
+const Port = 5432
+
+const (
+	app         = "postgres"
+	statefulSet = "postgres-ss"
+	service     = "postgres-svc"
+	secret      = "postgres"
+	config      = "postgres-config"
+	claim       = "data"
+
+	// Roles besides the superuser and the one that is called like the database.
+	readerRole   = "reader"
+	exporterRole = "exporter"
+)
+
+var (
+	//go:embed pg_hba.conf
+	hba string
+	//go:embed setup.sh
+	setup string
+	//go:embed roles.sql
+	roles string
+)
+
+// Args describes the server. All but Password, ReaderPassword and Parameters is required.
+type Args struct {
+	Namespace *kube.Namespace
+	// Image is the server's: Debian's variant of the official image postgres, 17 or newer. ExporterImage is that of postgres_exporter.
+	Image         string
+	ExporterImage pulumi.StringInput
+	// Database is the name of the database, and of the role that owns it.
+	Database string
+	// Password is that of the owner, ReaderPassword that of the role that reads everything; nil has one generated.
+	// Both are of printable ASCII characters.
+	Password, ReaderPassword pulumi.StringInput
+	// PasswordVersion is any text. A new one makes new generated passwords.
+	PasswordVersion string
+	// TLSVersion is any text. A new one makes a new certificate of a new authority.
+	TLSVersion string
+	// StorageClass and StorageSize (a Kubernetes quantity) are those of the volume.
+	StorageClass, StorageSize string
+	// Memory is the server's limit, a Kubernetes quantity.
+	Memory string
+	// Parameters go on top of those that follow from Memory and StorageSize.
+	Parameters Parameters
+}
+
+// Postgres is the component. What depends on it waits until the server answers.
+type Postgres struct {
+	pulumi.ResourceState
+
+	// Address is host:port inside the cluster.
+	Address pulumi.StringOutput `pulumi:"address"`
+	// Pods are those to which Connections on Port can be allowed; without that, none are.
+	Pods kube.Pods
+	// Owner logs in as the role that owns the database, Reader as the one that can read all of it.
+	Owner, Reader Client
+}
+
+// New declares the server and what it needs.
+func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Postgres, error) {
+	conf, err := args.check()
+	if err != nil {
+		return nil, fmt.Errorf("postgres %s: %w", name, err)
+	}
+	p := &Postgres{Pods: kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"app": "postgres"}}}
+	err = ctx.RegisterComponentResourceV2("stateful-k3s:postgres:Postgres", name, args.inputs(), p, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("declaring postgres %s: %w", name, err)
+	}
+	if err := p.declare(ctx, name, args, conf); err != nil {
+		return nil, fmt.Errorf("postgres %s: %w", name, err)
+	}
+	return p, nil
+}
+
+func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf string) error {
+	ns := args.Namespace
+	parent := pulumi.Parent(p)
+
+	creds, err := newCredentials(ctx, name, args, parent)
+	if err != nil {
+		return err
+	}
+	p.Owner, p.Reader = creds.owner, creds.reader
+	files := []struct{ name, content string }{
+		{"postgresql.conf", conf}, {"pg_hba.conf", hba}, {"setup.sh", setup}, {"roles.sql", roles},
+	}
+	data, digest := pulumi.StringMap{}, sha256.New()
+	for _, file := range files {
+		data[file.name] = pulumi.String(file.content)
+		digest.Write([]byte(file.content))
+	}
+	settings, err := corev1.NewConfigMap(ctx, name+"-config", &corev1.ConfigMapArgs{
+		Metadata: ns.Meta(app, config, nil),
+		Data:     data,
+	}, parent, ns.Ready())
+	if err != nil {
+		return fmt.Errorf("declaring config map %s: %w", config, err)
+	}
+	svc, err := corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
+		Metadata: ns.Meta(app, service, nil),
+		Spec: corev1.ServiceSpecArgs{
+			ClusterIP: pulumi.String("None"),
+			Selector:  pulumi.ToStringMap(p.Pods.Labels),
+			Ports:     corev1.ServicePortArray{corev1.ServicePortArgs{Name: pulumi.String("postgres"), Port: pulumi.Int(Port)}},
+			// Clients find the server as soon as it listens; no resolver has cached that it is away.
+			PublishNotReadyAddresses: pulumi.Bool(true),
+		},
+	}, parent, ns.Ready())
+	if err != nil {
+		return fmt.Errorf("declaring service %s: %w", service, err)
+	}
+
+	_, err = appsv1.NewStatefulSet(ctx, name+"-statefulset", &appsv1.StatefulSetArgs{
+		Metadata: ns.Meta(app, statefulSet, nil),
+		Spec: appsv1.StatefulSetSpecArgs{
+			ServiceName: pulumi.String(service),
+			Replicas:    pulumi.Int(1),
+			// In order, a broken pod would keep its own fix from rolling out.
+			PodManagementPolicy: pulumi.String("Parallel"),
+			Selector:            metav1.LabelSelectorArgs{MatchLabels: pulumi.ToStringMap(p.Pods.Labels)},
+			Template: kube.Pod{
+				App:         app,
+				Labels:      p.Pods.Labels,
+				VolumeGroup: user,
+				RestartOn: pulumi.StringMap{
+					"stateful-k3s/postgres-config": pulumi.String(hex.EncodeToString(digest.Sum(nil)[:4])),
+					"stateful-k3s/postgres-secret": creds.digest,
+				},
+				Spec: podSpec(args),
+			}.Template(ns),
+			VolumeClaimTemplates: corev1.PersistentVolumeClaimTypeArray{
+				kube.Claim(app, claim, args.StorageClass, args.StorageSize),
+			},
+			PersistentVolumeClaimRetentionPolicy: appsv1.StatefulSetPersistentVolumeClaimRetentionPolicyArgs{
+				WhenDeleted: pulumi.String("Retain"),
+				WhenScaled:  pulumi.String("Retain"),
+			},
+		},
+	}, parent, ns.Ready(), pulumi.DependsOn([]pulumi.Resource{svc, creds.secret, settings}))
+	if err != nil {
+		return fmt.Errorf("declaring stateful set %s: %w", statefulSet, err)
+	}
+
+	p.Address = pulumi.String(fmt.Sprintf("%s.%s.svc:%d", service, ns.Name, Port)).ToStringOutput()
+	return ctx.RegisterResourceOutputs(p, pulumi.Map{"address": p.Address})
+}
+
+// check finds what is wrong with the arguments, and returns the server's configuration.
+func (a *Args) check() (string, error) {
+	var faults []error
+	for _, required := range []struct{ name, value string }{
+		{"Image", a.Image},
+		{"Database", a.Database},
+		{"PasswordVersion", a.PasswordVersion},
+		{"TLSVersion", a.TLSVersion},
+		{"StorageClass", a.StorageClass},
+		{"StorageSize", a.StorageSize},
+		{"Memory", a.Memory},
+	} {
+		if required.value == "" {
+			faults = append(faults, errors.New(required.name+" is required"))
+		}
+	}
+	if a.Namespace == nil {
+		faults = append(faults, errors.New("Namespace is required"))
+	}
+	if a.ExporterImage == nil {
+		faults = append(faults, errors.New("ExporterImage is required"))
+	}
+	if len(faults) > 0 {
+		return "", errors.Join(faults...)
+	}
+	taken := []string{"postgres", "template0", "template1", readerRole, exporterRole}
+	if !databaseName.MatchString(a.Database) {
+		return "", fmt.Errorf("Database %q is not 1 to 63 small letters, digits and underscores, with a letter at its start", a.Database)
+	}
+	if slices.Contains(taken, a.Database) || strings.HasPrefix(a.Database, "pg_") {
+		return "", fmt.Errorf("Database %q is a name that has a meaning already", a.Database)
+	}
+	return a.serverConfig()
+}
+
+var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+
+func (a *Args) inputs() pulumi.Map {
+	inputs := pulumi.Map{
+		"namespace":       pulumi.String(a.Namespace.Name),
+		"image":           pulumi.String(a.Image),
+		"exporterImage":   a.ExporterImage,
+		"database":        pulumi.String(a.Database),
+		"passwordVersion": pulumi.String(a.PasswordVersion),
+		"tlsVersion":      pulumi.String(a.TLSVersion),
+		"storageClass":    pulumi.String(a.StorageClass),
+		"storageSize":     pulumi.String(a.StorageSize),
+		"memory":          pulumi.String(a.Memory),
+		"parameters":      pulumi.ToStringMap(a.Parameters),
+	}
+	if a.Password != nil {
+		inputs["password"] = pulumi.ToSecret(a.Password)
+	}
+	if a.ReaderPassword != nil {
+		inputs["readerPassword"] = pulumi.ToSecret(a.ReaderPassword)
+	}
+	return inputs
+}

@@ -1,0 +1,106 @@
+// Package load sends requests to an app as many clients at once, and keeps account of the answers.
+package load
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"time"
+)
+
+// Timeout is how long a client waits for an answer: longer than the app says it takes at most.
+const Timeout = time.Minute
+
+// Dial connects to the app.
+type Dial func(ctx context.Context) (net.Conn, error)
+
+// Client is an HTTP client with one connection, which it keeps. Unlike Go's own it never repeats a request by itself, and it
+// costs little beside the app that it measures. It is used by one goroutine.
+type Client struct {
+	Dial Dial
+
+	conn   net.Conn
+	reader *bufio.Reader
+	body   []byte
+}
+
+// ErrNotSent says that there was no connection, so that the app cannot have seen the request.
+var ErrNotSent = errors.New("not sent")
+
+// Get returns the status and body of an answer; the body is valid until the next call. Without an answer the
+// connection is closed, and the next call makes a new one.
+func (c *Client) Get(ctx context.Context, path string) (status int, body []byte, err error) {
+	if c.conn == nil {
+		conn, err := c.Dial(ctx)
+		if err != nil {
+			return 0, nil, fmt.Errorf("%w: %w", ErrNotSent, err)
+		}
+		c.conn, c.reader = conn, bufio.NewReader(conn)
+	}
+	status, keep, err := c.exchange(path)
+	if err != nil || !keep {
+		c.Close()
+	}
+	if err != nil {
+		return 0, nil, fmt.Errorf("GET %s: %w", path, err)
+	}
+	return status, c.body, nil
+}
+
+// Close closes the connection, if there is one.
+func (c *Client) Close() {
+	if c.conn != nil {
+		_ = c.conn.Close()
+		c.conn = nil
+	}
+}
+
+func (c *Client) exchange(path string) (status int, keep bool, err error) {
+	if err := c.conn.SetDeadline(time.Now().Add(Timeout)); err != nil {
+		return 0, false, err
+	}
+	if _, err := c.conn.Write([]byte("GET " + path + " HTTP/1.1\r\nHost: pingpong\r\n\r\n")); err != nil {
+		return 0, false, err
+	}
+	line, err := c.reader.ReadSlice('\n')
+	if err != nil {
+		return 0, false, err
+	}
+	// HTTP/1.1 200 OK
+	if len(line) < len("HTTP/1.1 200") {
+		return 0, false, fmt.Errorf("%q is no status line", line)
+	}
+	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
+		return 0, false, err
+	}
+	length, keep := -1, true
+	for {
+		line, err := c.reader.ReadSlice('\n')
+		if err != nil {
+			return 0, false, err
+		}
+		name, value, ok := bytes.Cut(bytes.TrimSpace(line), []byte(": "))
+		if !ok {
+			break
+		}
+		switch string(name) {
+		case "Content-Length":
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return 0, false, err
+			}
+		case "Connection":
+			keep = string(value) != "close"
+		}
+	}
+	if length < 0 {
+		return 0, false, errors.New("the answer has no Content-Length")
+	}
+	c.body = append(c.body[:0], make([]byte, length)...)
+	_, err = io.ReadFull(c.reader, c.body)
+	return status, keep, err
+}
