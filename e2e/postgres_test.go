@@ -83,9 +83,10 @@ func TestPostgresIsSetUpAsPromised(t *testing.T) {
 
 func TestMetricsOfPostgres(t *testing.T) {
 	c := newCluster(t)
+	c.table("measured (n int)")
 	metrics, err := c.CoreV1().Pods(namespace).ProxyGet("http", postgresPod, "9187", "metrics", nil).DoRaw(t.Context())
 	require.NoError(t, err)
-	for _, line := range []string{"\npg_up 1\n", `pg_database_size_bytes{datname="pingpong"}`, `pg_stat_user_tables_n_live_tup{datname="pingpong"`, "pg_wal_size_bytes"} {
+	for _, line := range []string{"\npg_up 1\n", `pg_database_size_bytes{datname="pingpong"}`, `relname="measured"`, "pg_wal_size_bytes"} {
 		assert.Contains(t, string(metrics), line)
 	}
 }
@@ -146,16 +147,10 @@ func TestPostgresFollowsItsSettings(t *testing.T) {
 	c.table("followed (n int)")
 	c.psql("INSERT INTO followed VALUES (42)")
 	claims, url, authority := c.claims(), c.postgresSecret("URL"), c.postgresSecret("ca.crt")
-	t.Cleanup(func() {
-		makeUp(t)
-		c.waitUntilRolledOut(postgresSet)
-	})
+	t.Cleanup(func() { makeUp(t) })
 
-	changed := copyCheckout(t)
-	setDefault(t, changed, "postgresPasswordVersion", `"1"`, `"2"`)
-	setDefault(t, changed, "postgresTLSVersion", `"1"`, `"2"`)
-	setDefault(t, changed, "postgresParameters", `""`, `work_mem=3MB; my.parameter=it's 1\2`)
-	pulumiUp(t, changed)
+	settings := []string{"postgresPasswordVersion=2", "postgresTLSVersion=2", `postgresParameters=work_mem=3MB; my.parameter=it's 1\2`}
+	pulumiUpWith(t, settings...)
 	c.waitUntilRolledOut(postgresSet)
 	assert.Equal(t, `3MB|it's 1\2`, c.psql("SELECT current_setting('work_mem'), current_setting('my.parameter')"))
 	assert.NotEqual(t, url, c.postgresSecret("URL"))
@@ -167,8 +162,7 @@ func TestPostgresFollowsItsSettings(t *testing.T) {
 
 	// No StatefulSet can change its claim template: it is replaced.
 	uid := c.statefulSetUID(postgresSet)
-	setDefault(t, changed, "postgresStorageSize", "1Gi", "2Gi")
-	pulumiUp(t, changed)
+	pulumiUpWith(t, append(settings, "postgresStorageSize=2Gi")...)
 	assert.NotEqual(t, uid, c.statefulSetUID(postgresSet))
 	assert.Equal(t, claims, c.claims())
 	assert.Equal(t, "42", c.psql("SELECT n FROM followed"))

@@ -42,6 +42,16 @@ func pulumiUp(t *testing.T, dir string) {
 	pulumi(t, dir, "up", "--yes", "--skip-preview")
 }
 
+// pulumiUpWith brings the stack up with settings, key=value each, which the next up takes back.
+func pulumiUpWith(t *testing.T, settings ...string) {
+	t.Helper()
+	args := []string{"--yes", "--skip-preview"}
+	for _, setting := range settings {
+		args = append(args, "--config", setting)
+	}
+	pulumi(t, checkout, "up", args...)
+}
+
 func pulumiDestroy(t *testing.T) {
 	t.Helper()
 	pulumi(t, checkout, "destroy", "--yes", "--skip-preview")
@@ -110,13 +120,6 @@ func edit(t *testing.T, path, before, after string) {
 	require.NoError(t, err)
 	require.Equal(t, 1, strings.Count(string(content), before), "%q in %s", before, path)
 	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(content), before, after, 1)), 0o644))
-}
-
-// setDefault changes the default of a setting, as the stack sets none.
-func setDefault(t *testing.T, dir, key, before, after string) {
-	t.Helper()
-	declaration := "  " + key + ":\n    type: string\n    default: "
-	edit(t, filepath.Join(dir, "Pulumi.yaml"), declaration+before+"\n", declaration+after+"\n")
 }
 
 func command(dir, name string, args ...string) *exec.Cmd {

@@ -102,7 +102,7 @@ func redis() Image {
 // Contract: https://hub.docker.com/_/postgres
 func postgres() Image {
 	return debian("postgres:17", []string{"postgresql-17"}, []string{
-		"rm -rf $1/etc/postgresql $1/var/lib/postgresql/17 $1/usr/lib/x86_64-linux-gnu/libLLVM* $1/usr/lib/x86_64-linux-gnu/libz3* $1/usr/lib/postgresql/17/lib/bitcode $1/usr/lib/postgresql/17/lib/llvmjit*",
+		"rm -rf $1/etc/postgresql $1/var/lib/postgresql/17 $1/usr/lib/*/libLLVM* $1/usr/lib/*/libz3* $1/usr/lib/postgresql/17/lib/bitcode $1/usr/lib/postgresql/17/lib/llvmjit*",
 		"install -d -o 999 -g 999 -m 3777 $1/var/run/postgresql",
 		"install -d -o 999 -g 999 -m 1777 $1/var/lib/postgresql/data",
 	}, v1.Config{
