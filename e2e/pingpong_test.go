@@ -57,6 +57,25 @@ func TestCountIsExactAfterDestroyAndUp(t *testing.T) {
 	run.end()
 }
 
+func TestCountIsExactWhileSecretsAreRotated(t *testing.T) {
+	c := newCluster(t)
+	secret := func() map[string][]byte {
+		found, err := c.CoreV1().Secrets(namespace).Get(t.Context(), "postgres", metav1.GetOptions{})
+		require.NoError(t, err)
+		return found.Data
+	}
+	run, before := c.startPinging(), secret()
+	pulumiUpWith(t, "postgresPasswordVersion=rotated", "postgresTLSVersion=rotated")
+	run.goesOn()
+	for _, key := range []string{"URL", "ca.crt"} {
+		assert.NotEqual(t, before[key], secret()[key], key)
+	}
+	makeUp(t) // and with the settings of before once more
+	run.goesOn()
+	c.waitForPods(func(corev1.Pod) error { return nil })
+	run.end()
+}
+
 // PINGPONG_KILLS is the number of kills, by default one of each kind; PINGPONG_SEED repeats a sequence.
 func TestCountIsExactAfterKills(t *testing.T) {
 	c := newCluster(t)
