@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
 )
 
 // Package is one of Debian's or Ubuntu's packages, with a pattern of a file that it brings.
