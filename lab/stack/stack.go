@@ -55,13 +55,8 @@ func Prepare(ctx context.Context, lab layout.Lab, binaries tools.Binaries, varia
 	if err != nil {
 		return "", err
 	}
-	for plugin, version := range map[string]string{"kubernetes": tools.KubernetesPluginVersion, "docker-build": tools.DockerBuildPluginVersion} {
-		if _, err := os.Stat(filepath.Join(pulumiHome(lab), "plugins", "resource-"+plugin+"-v"+version)); err == nil {
-			continue
-		}
-		if err := runPulumi(ctx, lab, "plugin", "install", "resource", plugin, version, "--file", binaries["pulumi-resource-"+plugin]); err != nil {
-			return "", fmt.Errorf("installing Pulumi's %s plugin: %w", plugin, err)
-		}
+	if err := installPlugins(lab, binaries); err != nil {
+		return "", fmt.Errorf("installing Pulumi's plugins: %w", err)
 	}
 	if err := makeStack(ctx, lab); err != nil {
 		return "", fmt.Errorf("making the stack %s: %w", lab.Name, err)
@@ -136,6 +131,21 @@ func makeStack(ctx context.Context, lab layout.Lab) error {
 	return runPulumi(ctx, lab, "stack", "select", "--create", "--stack", lab.Name, "--cwd", lab.Dir("pulumi"))
 }
 
+// installPlugins does what pulumi plugin install does, without a copy: other tools of the same version take the place of those before.
+func installPlugins(lab layout.Lab, binaries tools.Binaries) error {
+	for plugin, version := range map[string]string{"kubernetes": tools.KubernetesPluginVersion, "docker-build": tools.DockerBuildPluginVersion} {
+		tool := "pulumi-resource-" + plugin
+		dir := filepath.Join(pulumiHome(lab), "plugins", "resource-"+plugin+"-v"+version)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if err := symlink(binaries[tool], filepath.Join(dir, tool)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func environment(lab layout.Lab) []Variable {
 	return []Variable{
 		{"PULUMI_HOME", pulumiHome(lab)},
@@ -188,6 +198,9 @@ func writeBin(lab layout.Lab, binaries tools.Binaries) error {
 }
 
 func symlink(target, link string) error {
+	if is, err := os.Readlink(link); err == nil && is == target {
+		return nil // another lab may be using it
+	}
 	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -144,3 +144,15 @@ func TestThePassphraseIsMadeOnce(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 }
+
+func TestPluginsAreThoseOfTheTools(t *testing.T) {
+	lab, err := layout.New("dev", t.TempDir(), t.TempDir())
+	require.NoError(t, err)
+	plugin := filepath.Join(lab.Cache, "pulumi", "plugins", "resource-kubernetes-v"+tools.KubernetesPluginVersion, "pulumi-resource-kubernetes")
+	for _, binary := range []string{"/tools/old", "/tools/new", "/tools/new"} {
+		require.NoError(t, installPlugins(lab, tools.Binaries{"pulumi-resource-kubernetes": binary, "pulumi-resource-docker-build": "/tools/build"}))
+		target, err := os.Readlink(plugin)
+		require.NoError(t, err)
+		assert.Equal(t, binary, target)
+	}
+}
