@@ -2,7 +2,6 @@
 package pingpong
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -143,12 +142,12 @@ func podSpec(args Args, selector metav1.LabelSelectorArgs) corev1.PodSpecArgs {
 				Image: args.Image,
 				Env: corev1.EnvVarArray{
 					database.Env,
-					corev1.EnvVarArgs{Name: pulumi.String("PORT"), Value: pulumi.String(fmt.Sprint(httpPort))},
-					corev1.EnvVarArgs{Name: pulumi.String("METRICS_PORT"), Value: pulumi.String(fmt.Sprint(metricsPort))},
+					kube.Env("PORT", fmt.Sprint(httpPort)),
+					kube.Env("METRICS_PORT", fmt.Sprint(metricsPort)),
 				},
 				Ports: corev1.ContainerPortArray{
-					corev1.ContainerPortArgs{Name: pulumi.String("http"), ContainerPort: pulumi.Int(httpPort)},
-					corev1.ContainerPortArgs{Name: pulumi.String("metrics"), ContainerPort: pulumi.Int(metricsPort)},
+					kube.ContainerPort("http", httpPort),
+					kube.ContainerPort("metrics", metricsPort),
 				},
 				StartupProbe:   kube.Within(time.Minute, kube.HTTPProbe("/livez", httpPort)),
 				LivenessProbe:  kube.HTTPProbe("/livez", httpPort),
@@ -162,20 +161,10 @@ func podSpec(args Args, selector metav1.LabelSelectorArgs) corev1.PodSpecArgs {
 
 // check sets defaults.
 func (a *Args) check() error {
-	var faults []error
-	if a.Namespace == nil {
-		faults = append(faults, errors.New("Namespace is required"))
-	}
-	if a.Image == nil {
-		faults = append(faults, errors.New("Image is required"))
-	}
-	if a.Database == nil {
-		faults = append(faults, errors.New("Database is required"))
-	}
 	if a.Replicas == 0 {
 		a.Replicas = 2
 	}
-	return errors.Join(faults...)
+	return kube.Missing(map[string]bool{"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Database": a.Database != nil})
 }
 
 func (a *Args) inputs() pulumi.Map {

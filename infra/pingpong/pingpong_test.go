@@ -259,5 +259,5 @@ func TestDeclarationErrors(t *testing.T) {
 
 func TestArgumentErrors(t *testing.T) {
 	_, err := recorder.Try(t, program(func(args *pingpong.Args) { *args = pingpong.Args{} }))
-	require.ErrorContains(t, err, "pingpong counter: Namespace is required\nImage is required\nDatabase is required")
+	require.ErrorContains(t, err, "pingpong counter: Database is required\nImage is required\nNamespace is required")
 }

@@ -32,8 +32,8 @@ type Client struct {
 func newClient(key string, ns *kube.Namespace, url, authority pulumi.StringInput) Client {
 	return Client{
 		Volume: secretVolume("postgres-client", 0o444, map[string]string{key: urlFile, authorityKey: caFile}),
-		Mount:  mount("postgres-client", clientDir),
-		Env:    env("URL_FILE", clientDir+"/"+urlFile),
+		Mount:  kube.ReadOnly("postgres-client", clientDir),
+		Env:    kube.Env("URL_FILE", clientDir+"/"+urlFile),
 		Digest: kube.Digest(ns.Name+"/"+secret+"/"+key, pulumi.Sprintf("%s\n%s", url, authority)),
 	}
 }

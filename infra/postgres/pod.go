@@ -34,20 +34,20 @@ const stopSeconds = 120
 func podSpec(args Args) corev1.PodSpecArgs {
 	resources := kube.Resources{CPU: "100m", CPULimit: "2", Memory: args.Memory}
 	mounts := corev1.VolumeMountArray{
-		corev1.VolumeMountArgs{Name: pulumi.String(claim), MountPath: pulumi.String(dataDir)},
-		corev1.VolumeMountArgs{Name: pulumi.String("socket"), MountPath: pulumi.String(socketDir)},
-		corev1.VolumeMountArgs{Name: pulumi.String("shm"), MountPath: pulumi.String("/dev/shm")},
-		mount("config", configDir),
-		mount("server", serverDir),
+		kube.Mount(claim, dataDir),
+		kube.Mount("socket", socketDir),
+		kube.Mount("shm", "/dev/shm"),
+		kube.ReadOnly("config", configDir),
+		kube.ReadOnly("server", serverDir),
 	}
 	prepare := kube.Container(user, resources, corev1.ContainerArgs{
 		Name:    pulumi.String("setup"),
 		Image:   pulumi.String(args.Image),
 		Command: pulumi.ToStringArray([]string{"sh", configDir + "/setup.sh"}),
 		Env: corev1.EnvVarArray{
-			env("VOLUME", dataDir), env("PGDATA", pgdata), env("CONFIG", configDir), env("DATABASE", args.Database),
+			kube.Env("VOLUME", dataDir), kube.Env("PGDATA", pgdata), kube.Env("CONFIG", configDir), kube.Env("DATABASE", args.Database),
 		},
-		VolumeMounts: append(slices.Clone(mounts), mount("setup", setupDir)),
+		VolumeMounts: append(slices.Clone(mounts), kube.ReadOnly("setup", setupDir)),
 		// Why the data was refused then stands in the pod's status.
 		TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 	})
@@ -59,8 +59,8 @@ func podSpec(args Args) corev1.PodSpecArgs {
 			"postgres", "-c", "config_file=" + configDir + "/postgresql.conf",
 		}),
 		// For psql in this container.
-		Env:   corev1.EnvVarArray{env("PGDATA", pgdata), env("PGDATABASE", args.Database)},
-		Ports: containerPort("postgres", Port),
+		Env:   corev1.EnvVarArray{kube.Env("PGDATA", pgdata), kube.Env("PGDATABASE", args.Database)},
+		Ports: corev1.ContainerPortArray{kube.ContainerPort("postgres", Port)},
 		// The port is open while the server still recovers, so that nothing kills it meanwhile.
 		StartupProbe:   kube.Within(10*time.Minute, kube.TCPProbe(Port)),
 		LivenessProbe:  kube.TCPProbe(Port),
@@ -73,14 +73,14 @@ func podSpec(args Args) corev1.PodSpecArgs {
 		Name:  pulumi.String("exporter"),
 		Image: args.ExporterImage,
 		Env: corev1.EnvVarArray{
-			env("DATA_SOURCE_URI", fmt.Sprintf(":%d/%s?host=%s&sslmode=disable", Port, args.Database, socketDir)),
-			env("DATA_SOURCE_USER", exporterRole),
-			env("DATA_SOURCE_PASS_FILE", exportDir+"/password"),
+			kube.Env("DATA_SOURCE_URI", fmt.Sprintf(":%d/%s?host=%s&sslmode=disable", Port, args.Database, socketDir)),
+			kube.Env("DATA_SOURCE_USER", exporterRole),
+			kube.Env("DATA_SOURCE_PASS_FILE", exportDir+"/password"),
 		},
-		Ports:         containerPort("metrics", exporterPort),
+		Ports:         corev1.ContainerPortArray{kube.ContainerPort("metrics", exporterPort)},
 		StartupProbe:  kube.Within(time.Minute, kube.TCPProbe(exporterPort)),
 		LivenessProbe: kube.TCPProbe(exporterPort),
-		VolumeMounts:  corev1.VolumeMountArray{mount("exporter", exportDir), mount("socket", socketDir)},
+		VolumeMounts:  corev1.VolumeMountArray{kube.ReadOnly("exporter", exportDir), kube.ReadOnly("socket", socketDir)},
 	})
 	return corev1.PodSpecArgs{
 		InitContainers:                corev1.ContainerArray{prepare},
@@ -109,16 +109,4 @@ func secretVolume(name string, mode int, files map[string]string) corev1.VolumeA
 	return corev1.VolumeArgs{Name: pulumi.String(name), Secret: corev1.SecretVolumeSourceArgs{
 		SecretName: pulumi.String(secret), DefaultMode: pulumi.Int(mode), Items: items,
 	}}
-}
-
-func mount(volume, dir string) corev1.VolumeMountArgs {
-	return corev1.VolumeMountArgs{Name: pulumi.String(volume), MountPath: pulumi.String(dir), ReadOnly: pulumi.Bool(true)}
-}
-
-func env(name, value string) corev1.EnvVarArgs {
-	return corev1.EnvVarArgs{Name: pulumi.String(name), Value: pulumi.String(value)}
-}
-
-func containerPort(name string, port int) corev1.ContainerPortArray {
-	return corev1.ContainerPortArray{corev1.ContainerPortArgs{Name: pulumi.String(name), ContainerPort: pulumi.Int(port)}}
 }

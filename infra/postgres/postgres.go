@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -171,28 +170,13 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 
 // check finds what is wrong with the arguments, and returns the server's configuration.
 func (a *Args) check() (string, error) {
-	var faults []error
-	for _, required := range []struct{ name, value string }{
-		{"Image", a.Image},
-		{"Database", a.Database},
-		{"PasswordVersion", a.PasswordVersion},
-		{"TLSVersion", a.TLSVersion},
-		{"StorageClass", a.StorageClass},
-		{"StorageSize", a.StorageSize},
-		{"Memory", a.Memory},
-	} {
-		if required.value == "" {
-			faults = append(faults, errors.New(required.name+" is required"))
-		}
-	}
-	if a.Namespace == nil {
-		faults = append(faults, errors.New("Namespace is required"))
-	}
-	if a.ExporterImage == nil {
-		faults = append(faults, errors.New("ExporterImage is required"))
-	}
-	if len(faults) > 0 {
-		return "", errors.Join(faults...)
+	err := kube.Missing(map[string]bool{
+		"Namespace": a.Namespace != nil, "Image": a.Image != "", "ExporterImage": a.ExporterImage != nil, "Database": a.Database != "",
+		"PasswordVersion": a.PasswordVersion != "", "TLSVersion": a.TLSVersion != "",
+		"StorageClass": a.StorageClass != "", "StorageSize": a.StorageSize != "", "Memory": a.Memory != "",
+	})
+	if err != nil {
+		return "", err
 	}
 	taken := []string{"postgres", "template0", "template1", readerRole, exporterRole}
 	if !databaseName.MatchString(a.Database) {

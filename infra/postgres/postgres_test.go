@@ -248,15 +248,15 @@ func TestDeclarationErrors(t *testing.T) {
 
 func TestArgumentErrors(t *testing.T) {
 	_, err := recorder.Try(t, program(func(args *postgres.Args) { *args = postgres.Args{} }))
-	require.ErrorContains(t, err, `postgres pings: Image is required
-Database is required
-PasswordVersion is required
-TLSVersion is required
-StorageClass is required
-StorageSize is required
+	require.ErrorContains(t, err, `postgres pings: Database is required
+ExporterImage is required
+Image is required
 Memory is required
 Namespace is required
-ExporterImage is required`)
+PasswordVersion is required
+StorageClass is required
+StorageSize is required
+TLSVersion is required`)
 
 	for message, change := range map[string]func(*postgres.Args){
 		`reading Memory "64 MB": `:                             func(args *postgres.Args) { args.Memory = "64 MB" },

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -180,18 +179,16 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 
 func podSpec(args Args) corev1.PodSpecArgs {
 	ping := kube.ExecProbe("sh", "-c", `[ "$(REDISCLI_AUTH=$(cat `+passwordFile+`) redis-cli ping)" = PONG ]`)
-	credentials := corev1.VolumeMountArgs{
-		Name: pulumi.String("secret"), MountPath: pulumi.String(secretDir), ReadOnly: pulumi.Bool(true),
-	}
+	credentials := kube.ReadOnly("secret", secretDir)
 	filler := kube.Container(fillerUser, kube.Resources{CPU: "10m", CPULimit: "250m", Memory: "32Mi"}, corev1.ContainerArgs{
 		Name:  pulumi.String("redisfiller"),
 		Image: args.FillerImage,
 		Env: corev1.EnvVarArray{
-			env("REDIS_ADDR", fmt.Sprintf("localhost:%d", port)),
-			env("REDIS_PASSWORD_FILE", passwordFile),
-			env("PORT", fmt.Sprint(fillerPort)),
+			kube.Env("REDIS_ADDR", fmt.Sprintf("localhost:%d", port)),
+			kube.Env("REDIS_PASSWORD_FILE", passwordFile),
+			kube.Env("PORT", fmt.Sprint(fillerPort)),
 		},
-		Ports:          containerPort("http", fillerPort),
+		Ports:          corev1.ContainerPortArray{kube.ContainerPort("http", fillerPort)},
 		StartupProbe:   kube.Within(time.Minute, kube.HTTPProbe("/livez", fillerPort)),
 		LivenessProbe:  kube.HTTPProbe("/livez", fillerPort),
 		ReadinessProbe: kube.HTTPProbe("/readyz", fillerPort),
@@ -201,14 +198,14 @@ func podSpec(args Args) corev1.PodSpecArgs {
 		Name:    pulumi.String("redis"),
 		Image:   pulumi.String(args.Image),
 		Command: pulumi.ToStringArray([]string{"redis-server", configDir + "/redis.conf"}),
-		Ports:   containerPort("redis", port),
+		Ports:   corev1.ContainerPortArray{kube.ContainerPort("redis", port)},
 		// Until a large append-only file is read, every command is answered with an error.
 		StartupProbe:   kube.Within(10*time.Minute, ping),
 		ReadinessProbe: ping,
 		LivenessProbe:  kube.TCPProbe(port),
 		VolumeMounts: corev1.VolumeMountArray{
-			corev1.VolumeMountArgs{Name: pulumi.String(claim), MountPath: pulumi.String("/data")},
-			corev1.VolumeMountArgs{Name: pulumi.String("config"), MountPath: pulumi.String(configDir), ReadOnly: pulumi.Bool(true)},
+			kube.Mount(claim, "/data"),
+			kube.ReadOnly("config", configDir),
 			credentials,
 		},
 	})
@@ -223,39 +220,17 @@ func podSpec(args Args) corev1.PodSpecArgs {
 	}
 }
 
-func env(name, value string) corev1.EnvVarArgs {
-	return corev1.EnvVarArgs{Name: pulumi.String(name), Value: pulumi.String(value)}
-}
-
-func containerPort(name string, port int) corev1.ContainerPortArray {
-	return corev1.ContainerPortArray{corev1.ContainerPortArgs{Name: pulumi.String(name), ContainerPort: pulumi.Int(port)}}
-}
-
 // check sets defaults and returns the server's configuration.
 func (a *Args) check() (string, error) {
-	var faults []error
-	for _, required := range []struct{ name, value string }{
-		{"Image", a.Image},
-		{"PasswordVersion", a.PasswordVersion},
-		{"StorageClass", a.StorageClass},
-		{"StorageSize", a.StorageSize},
-		{"Memory", a.Memory},
-	} {
-		if required.value == "" {
-			faults = append(faults, errors.New(required.name+" is required"))
-		}
-	}
-	if a.Namespace == nil {
-		faults = append(faults, errors.New("Namespace is required"))
-	}
-	if a.FillerImage == nil {
-		faults = append(faults, errors.New("FillerImage is required"))
+	err := kube.Missing(map[string]bool{
+		"Namespace": a.Namespace != nil, "Image": a.Image != "", "FillerImage": a.FillerImage != nil, "PasswordVersion": a.PasswordVersion != "",
+		"StorageClass": a.StorageClass != "", "StorageSize": a.StorageSize != "", "Memory": a.Memory != "",
+	})
+	if err != nil {
+		return "", err
 	}
 	if a.Replicas == 0 {
 		a.Replicas = 2
-	}
-	if len(faults) > 0 {
-		return "", errors.Join(faults...)
 	}
 	memory, err := resource.ParseQuantity(a.Memory)
 	if err != nil {

@@ -341,13 +341,13 @@ func TestDeclarationErrors(t *testing.T) {
 
 func TestArgumentErrors(t *testing.T) {
 	_, err := recorder.Try(t, program(func(args *redis.Args) { *args = redis.Args{} }))
-	require.ErrorContains(t, err, `redis train: Image is required
-PasswordVersion is required
-StorageClass is required
-StorageSize is required
+	require.ErrorContains(t, err, `redis train: FillerImage is required
+Image is required
 Memory is required
 Namespace is required
-FillerImage is required`)
+PasswordVersion is required
+StorageClass is required
+StorageSize is required`)
 
 	_, err = recorder.Try(t, program(func(args *redis.Args) { args.Memory = "64 MB" }))
 	require.ErrorContains(t, err, `redis train: reading Memory "64 MB": `)
