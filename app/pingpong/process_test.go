@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stateful-k3s/stateful-k3s/app/internal/freeport"
 	"github.com/stateful-k3s/stateful-k3s/internal/load"
 )
 
@@ -46,7 +47,7 @@ type process struct {
 // startProcess starts pingpong with a variable that says where the database is.
 func startProcess(t *testing.T, database string) *process {
 	t.Helper()
-	p := &process{t: t, port: freePort(t), metricsPort: freePort(t), ended: make(chan struct{})}
+	p := &process{t: t, port: freeport.Find(t), metricsPort: freeport.Find(t), ended: make(chan struct{})}
 	p.cmd = exec.Command(os.Args[0])
 	p.cmd.Env = append(os.Environ(), "PINGPONG_PROCESS=1", database, "PORT="+p.port, "METRICS_PORT="+p.metricsPort)
 	p.cmd.Stdout, p.cmd.Stderr = p, os.Stderr
@@ -135,14 +136,6 @@ func number(t *testing.T, body string) int64 {
 	n, err := strconv.ParseInt(text, 10, 64)
 	require.NoError(t, err)
 	return n
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "localhost:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
 // pings is the count so far.

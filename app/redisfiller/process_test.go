@@ -4,13 +4,11 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,6 +18,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/freeport"
 )
 
 // redisServer is a redis-server process with a password and an append-only file that is on the disk before it answers, as in the cluster.
@@ -34,7 +34,7 @@ type redisServer struct {
 
 func newRedis(t *testing.T) *redisServer {
 	dir := t.TempDir()
-	r := &redisServer{t: t, dir: dir, port: freePort(t), passwordFile: filepath.Join(dir, "password")}
+	r := &redisServer{t: t, dir: dir, port: freeport.Find(t), passwordFile: filepath.Join(dir, "password")}
 	r.writePassword(password + "\n")
 	r.client = redis.NewClient(&redis.Options{Addr: "localhost:" + r.port, Password: password, MaxRetries: -1})
 	t.Cleanup(func() { r.client.Close() })
@@ -95,7 +95,7 @@ type fillerProcess struct {
 
 func startFiller(t *testing.T, server *redisServer, env ...string) *fillerProcess {
 	t.Helper()
-	f := &fillerProcess{t: t, port: freePort(t), logged: make(chan struct{})}
+	f := &fillerProcess{t: t, port: freeport.Find(t), logged: make(chan struct{})}
 	f.process = exec.Command(os.Args[0])
 	f.process.Env = append(os.Environ(), "REDISFILLER_PROCESS=1", "REDIS_ADDR=localhost:"+server.port,
 		"REDIS_PASSWORD_FILE="+server.passwordFile, "PORT="+f.port)
@@ -181,12 +181,4 @@ func (f *fillerProcess) eventually(condition func() bool, message string) {
 			require.FailNow(f.t, message, f.text())
 		}
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "localhost:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }

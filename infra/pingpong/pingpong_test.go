@@ -10,11 +10,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	quantity "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/kubetest"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/pingpong"
@@ -157,7 +157,6 @@ func TestDeployment(t *testing.T) {
 			PeriodSeconds: period, TimeoutSeconds: 5, FailureThreshold: failures,
 		}
 	}
-	user := int64(65532)
 	require.Equal(t, corev1.Container{
 		Name:  "pingpong",
 		Image: image,
@@ -166,21 +165,13 @@ func TestDeployment(t *testing.T) {
 			{Name: "PORT", Value: "8080"},
 			{Name: "METRICS_PORT", Value: "9090"},
 		},
-		Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}, {Name: "metrics", ContainerPort: 9090}},
-		Resources: corev1.ResourceRequirements{
-			Requests: corev1.ResourceList{"cpu": quantity.MustParse("50m"), "memory": quantity.MustParse("64Mi")},
-			Limits:   corev1.ResourceList{"cpu": quantity.MustParse("2"), "memory": quantity.MustParse("64Mi")},
-		},
-		StartupProbe:   http("/livez", 2, 30),
-		LivenessProbe:  http("/livez", 5, 3),
-		ReadinessProbe: http("/readyz", 5, 3),
-		VolumeMounts:   []corev1.VolumeMount{mount},
-		SecurityContext: &corev1.SecurityContext{
-			RunAsUser: &user, RunAsGroup: &user, RunAsNonRoot: ptr.To(true),
-			AllowPrivilegeEscalation: ptr.To(false),
-			ReadOnlyRootFilesystem:   ptr.To(true),
-			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-		},
+		Ports:           []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}, {Name: "metrics", ContainerPort: 9090}},
+		Resources:       kubetest.Resources("50m", "2", "64Mi"),
+		StartupProbe:    http("/livez", 2, 30),
+		LivenessProbe:   http("/livez", 5, 3),
+		ReadinessProbe:  http("/readyz", 5, 3),
+		VolumeMounts:    []corev1.VolumeMount{mount},
+		SecurityContext: kubetest.Hardened(65532),
 	}, pod.Containers[0])
 }
 

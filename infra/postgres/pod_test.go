@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/kubetest"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 )
 
@@ -58,10 +59,10 @@ func TestSetupContainer(t *testing.T) {
 			{Name: "VOLUME", Value: "/data"}, {Name: "PGDATA", Value: "/data/pgdata"},
 			{Name: "CONFIG", Value: "/etc/postgresql"}, {Name: "DATABASE", Value: "pingpong"},
 		},
-		Resources:                resources("100m", "2", "512Mi"),
+		Resources:                kubetest.Resources("100m", "2", "512Mi"),
 		VolumeMounts:             append(mounts[:5:5], corev1.VolumeMount{Name: "setup", MountPath: "/run/secrets/postgres-setup", ReadOnly: true}),
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
-		SecurityContext:          hardened(999),
+		SecurityContext:          kubetest.Hardened(999),
 	}, statefulSet(t, nil).Template.Spec.InitContainers[0])
 }
 
@@ -75,7 +76,7 @@ func TestServerContainer(t *testing.T) {
 		},
 		Env:           []corev1.EnvVar{{Name: "PGDATA", Value: "/data/pgdata"}, {Name: "PGDATABASE", Value: "pingpong"}},
 		Ports:         []corev1.ContainerPort{{Name: "postgres", ContainerPort: 5432}},
-		Resources:     resources("100m", "2", "512Mi"),
+		Resources:     kubetest.Resources("100m", "2", "512Mi"),
 		StartupProbe:  open(5432, 2, 300),
 		LivenessProbe: open(5432, 5, 3),
 		ReadinessProbe: &corev1.Probe{
@@ -86,7 +87,7 @@ func TestServerContainer(t *testing.T) {
 		},
 		VolumeMounts:             mounts,
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
-		SecurityContext:          hardened(999),
+		SecurityContext:          kubetest.Hardened(999),
 	}, statefulSet(t, nil).Template.Spec.Containers[0])
 }
 
@@ -100,14 +101,14 @@ func TestExporterContainer(t *testing.T) {
 			{Name: "DATA_SOURCE_PASS_FILE", Value: "/run/secrets/postgres-exporter/password"},
 		},
 		Ports:         []corev1.ContainerPort{{Name: "metrics", ContainerPort: 9187}},
-		Resources:     resources("10m", "250m", "64Mi"),
+		Resources:     kubetest.Resources("10m", "250m", "64Mi"),
 		StartupProbe:  open(9187, 2, 30),
 		LivenessProbe: open(9187, 5, 3),
 		VolumeMounts: []corev1.VolumeMount{
 			{Name: "exporter", MountPath: "/run/secrets/postgres-exporter", ReadOnly: true},
 			{Name: "socket", MountPath: "/var/run/postgresql", ReadOnly: true},
 		},
-		SecurityContext: hardened(65532),
+		SecurityContext: kubetest.Hardened(65532),
 	}, statefulSet(t, nil).Template.Spec.Containers[1])
 }
 
@@ -126,21 +127,5 @@ func open(port int32, period, failures int32) *corev1.Probe {
 	return &corev1.Probe{
 		ProbeHandler:  corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(port)}},
 		PeriodSeconds: period, TimeoutSeconds: 5, FailureThreshold: failures,
-	}
-}
-
-func resources(cpu, cpuLimit, memory string) corev1.ResourceRequirements {
-	return corev1.ResourceRequirements{
-		Requests: corev1.ResourceList{"cpu": quantity.MustParse(cpu), "memory": quantity.MustParse(memory)},
-		Limits:   corev1.ResourceList{"cpu": quantity.MustParse(cpuLimit), "memory": quantity.MustParse(memory)},
-	}
-}
-
-func hardened(id int64) *corev1.SecurityContext {
-	return &corev1.SecurityContext{
-		RunAsUser: &id, RunAsGroup: &id, RunAsNonRoot: ptr.To(true),
-		AllowPrivilegeEscalation: ptr.To(false),
-		ReadOnlyRootFilesystem:   ptr.To(true),
-		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 	}
 }

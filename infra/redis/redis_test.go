@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/kubetest"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/redis"
@@ -178,12 +179,12 @@ func TestPod(t *testing.T) {
 			{Name: "PORT", Value: "8080"},
 		},
 		Ports:           []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
-		Resources:       resources("10m", "250m", "32Mi"),
+		Resources:       kubetest.Resources("10m", "250m", "32Mi"),
 		StartupProbe:    http("/livez", 2, 30),
 		LivenessProbe:   http("/livez", 5, 3),
 		ReadinessProbe:  http("/readyz", 5, 3),
 		VolumeMounts:    []corev1.VolumeMount{{Name: "secret", MountPath: "/run/secrets/redis", ReadOnly: true}},
-		SecurityContext: hardened(65532),
+		SecurityContext: kubetest.Hardened(65532),
 	}, pod.Containers[0])
 
 	ping := func(period, failures int32) *corev1.Probe {
@@ -199,7 +200,7 @@ func TestPod(t *testing.T) {
 		Image:          "redis:8",
 		Command:        []string{"redis-server", "/etc/redis/redis.conf"},
 		Ports:          []corev1.ContainerPort{{Name: "redis", ContainerPort: 6379}},
-		Resources:      resources("50m", "500m", "64Mi"),
+		Resources:      kubetest.Resources("50m", "500m", "64Mi"),
 		StartupProbe:   ping(2, 300),
 		ReadinessProbe: ping(5, 3),
 		LivenessProbe: &corev1.Probe{
@@ -211,24 +212,8 @@ func TestPod(t *testing.T) {
 			{Name: "config", MountPath: "/etc/redis", ReadOnly: true},
 			{Name: "secret", MountPath: "/run/secrets/redis", ReadOnly: true},
 		},
-		SecurityContext: hardened(999),
+		SecurityContext: kubetest.Hardened(999),
 	}, pod.Containers[1])
-}
-
-func resources(cpu, cpuLimit, memory string) corev1.ResourceRequirements {
-	return corev1.ResourceRequirements{
-		Requests: corev1.ResourceList{"cpu": quantity.MustParse(cpu), "memory": quantity.MustParse(memory)},
-		Limits:   corev1.ResourceList{"cpu": quantity.MustParse(cpuLimit), "memory": quantity.MustParse(memory)},
-	}
-}
-
-func hardened(id int64) *corev1.SecurityContext {
-	return &corev1.SecurityContext{
-		RunAsUser: &id, RunAsGroup: &id, RunAsNonRoot: ptr.To(true),
-		AllowPrivilegeEscalation: ptr.To(false),
-		ReadOnlyRootFilesystem:   ptr.To(true),
-		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-	}
 }
 
 func TestConfig(t *testing.T) {

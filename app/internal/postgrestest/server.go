@@ -11,13 +11,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/freeport"
 )
 
 const (
@@ -41,7 +42,7 @@ func Start(t *testing.T) *Server {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "postgres-") // which a user other than root can reach, unlike t.TempDir
 	require.NoError(t, err)
-	s := &Server{t: t, bin: binaries(t), dir: dir, port: freePort(t), password: "correct-horse"}
+	s := &Server{t: t, bin: binaries(t), dir: dir, port: freeport.Find(t), password: "correct-horse"}
 	t.Cleanup(func() {
 		s.Kill()
 		require.NoError(t, os.RemoveAll(dir))
@@ -144,14 +145,6 @@ func binaries(t *testing.T) string {
 	require.NotEmpty(t, folders, "these tests need a Postgres server: make test installs postgresql on Debian and Ubuntu")
 	slices.Sort(folders)
 	return folders[len(folders)-1]
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "localhost:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
 // Lock keeps everybody else from changing a table's rows, until the function that it returns is called.
