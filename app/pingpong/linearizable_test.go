@@ -64,7 +64,7 @@ func (h *history) ask(ctx context.Context, t *testing.T, client int, replicas fu
 	var c load.Client
 	for ctx.Err() == nil {
 		to := replicas()
-		c.Dial = to.dial
+		c.Dial = to.Dial
 		in, path := input{counts: random.IntN(4) > 0}, "/pings"
 		if in.counts {
 			path = "/pingpong"
@@ -99,7 +99,7 @@ func TestCountIsLinearizableWhateverBreaks(t *testing.T) {
 	for i := range 2 {
 		proxies = append(proxies, postgrestest.NewProxy(t, server))
 		replicas = append(replicas, start(i))
-		replicas[i].waitUntilReady(http.StatusOK)
+		replicas[i].WaitUntilReady(http.StatusOK)
 	}
 	h := &history{start: time.Now()}
 	ctx, stop := context.WithCancel(t.Context())
@@ -134,9 +134,9 @@ func TestCountIsLinearizableWhateverBreaks(t *testing.T) {
 			server.Kill()
 			server.Restart()
 		case 5:
-			replicas[i].stop(syscall.SIGKILL)
+			replicas[i].Stop(syscall.SIGKILL)
 			next := start(i)
-			next.waitUntilReady(http.StatusOK)
+			next.WaitUntilReady(http.StatusOK)
 			mu.Lock()
 			replicas[i] = next
 			mu.Unlock()
@@ -166,10 +166,10 @@ func TestCountIsLinearizableWhateverBreaks(t *testing.T) {
 // pingsGoOn waits until the process has counted some more pings.
 func (p *process) pingsGoOn() {
 	p.t.Helper()
-	p.waitUntilReady(http.StatusOK)
+	p.WaitUntilReady(http.StatusOK)
 	first := int64(-1)
-	p.eventually(func() bool {
-		status, body := p.get("/pings")
+	p.Eventually(func() bool {
+		status, body := p.Get("/pings")
 		if status != http.StatusOK {
 			return false
 		}

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,7 +20,7 @@ import (
 func TestAnswers(t *testing.T) {
 	server := postgrestest.Start(t)
 	p := startProcess(t, "URL="+server.URL())
-	p.waitUntilReady(http.StatusOK)
+	p.WaitUntilReady(http.StatusOK)
 	for _, test := range []struct {
 		method, path string
 		status       int
@@ -38,7 +37,7 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/metrics", 404, "application/problem+json", `{"title":"Not Found","status":404}` + "\n"},
 		{"GET", "/pings", 200, "application/json", `{"pings": 2}`},
 	} {
-		request, err := http.NewRequestWithContext(t.Context(), test.method, "http://localhost:"+p.port+test.path, nil)
+		request, err := http.NewRequestWithContext(t.Context(), test.method, p.URL(test.path), nil)
 		require.NoError(t, err)
 		response, err := http.DefaultClient.Do(request)
 		require.NoError(t, err)
@@ -55,7 +54,7 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 
-	response, err := http.Get("http://localhost:" + p.metricsPort + "/metrics")
+	response, err := http.Get("http://localhost:" + p.MetricsPort + "/metrics")
 	require.NoError(t, err)
 	defer response.Body.Close()
 	metrics, err := io.ReadAll(response.Body)
@@ -75,9 +74,9 @@ func TestDatabaseComesAndGoes(t *testing.T) {
 	server := postgrestest.Start(t)
 	server.Kill()
 	p := startProcess(t, "URL="+server.URL())
-	p.waitUntilReady(http.StatusServiceUnavailable)
+	p.WaitUntilReady(http.StatusServiceUnavailable)
 	for _, path := range []string{"/pingpong", "/pings"} {
-		response, err := http.Get("http://localhost:" + p.port + path)
+		response, err := http.Get(p.URL(path))
 		require.NoError(t, err)
 		body, err := io.ReadAll(response.Body)
 		response.Body.Close()
@@ -87,12 +86,12 @@ func TestDatabaseComesAndGoes(t *testing.T) {
 		assert.Equal(t, `{"title":"Service Unavailable","status":503,"detail":"the database is away"}`+"\n", string(body), path)
 	}
 	server.Restart()
-	p.waitUntilReady(http.StatusOK)
+	p.WaitUntilReady(http.StatusOK)
 	assert.Equal(t, int64(0), p.ping())
 	server.Kill()
-	p.waitUntilReady(http.StatusServiceUnavailable)
+	p.WaitUntilReady(http.StatusServiceUnavailable)
 	server.Restart()
-	p.waitUntilReady(http.StatusOK)
+	p.WaitUntilReady(http.StatusOK)
 	assert.Equal(t, int64(1), p.ping())
 }
 
@@ -101,29 +100,29 @@ func TestPasswordChanges(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "URL")
 	require.NoError(t, os.WriteFile(file, []byte(server.URL()+"\n"), 0o600))
 	p := startProcess(t, "URL_FILE="+file)
-	p.waitUntilReady(http.StatusOK)
+	p.WaitUntilReady(http.StatusOK)
 	assert.Equal(t, int64(0), p.ping())
 
 	server.SetPassword("battery-staple")
 	server.Kill()
 	server.Restart()
-	p.eventually(func() bool {
-		status, _ := p.get("/readyz")
+	p.Eventually(func() bool {
+		status, _ := p.Get("/readyz")
 		return status == http.StatusServiceUnavailable
 	})
 	require.NoError(t, os.WriteFile(file, []byte(server.URL()+"\n"), 0o600))
-	p.waitUntilReady(http.StatusOK)
+	p.WaitUntilReady(http.StatusOK)
 	assert.Equal(t, int64(1), p.ping())
-	assert.NotContains(t, p.logged(), "battery-staple")
-	assert.NotContains(t, p.logged(), "correct-horse")
+	assert.NotContains(t, p.Logged(), "battery-staple")
+	assert.NotContains(t, p.Logged(), "correct-horse")
 }
 
 // A process that is told to stop goes on until nobody sends it anything any more, and loses no request.
 func TestStopUnderLoadLosesNoRequest(t *testing.T) {
 	server := postgrestest.Start(t)
 	first, second := startProcess(t, "URL="+server.URL()), startProcess(t, "URL="+server.URL())
-	first.waitUntilReady(http.StatusOK)
-	second.waitUntilReady(http.StatusOK)
+	first.WaitUntilReady(http.StatusOK)
+	second.WaitUntilReady(http.StatusOK)
 
 	var clients sync.WaitGroup
 	counts := make(chan int64, 8)
@@ -131,14 +130,14 @@ func TestStopUnderLoadLosesNoRequest(t *testing.T) {
 	for range cap(counts) {
 		clients.Go(func() {
 			to := first
-			client := first.client()
+			client := first.Client()
 			acknowledged := int64(0)
 			for seen := 0; seen < 100; { // on the second
 				if to == first {
 					select {
 					case <-stopping: // as a Service does that has taken the pod out
 						client.Close()
-						to, client = second, second.client()
+						to, client = second, second.Client()
 					default:
 					}
 				} else {
@@ -153,14 +152,14 @@ func TestStopUnderLoadLosesNoRequest(t *testing.T) {
 			counts <- acknowledged
 		})
 	}
-	first.eventually(func() bool { return second.pings() > 100 })
+	first.Eventually(func() bool { return second.pings() > 100 })
 	ended := make(chan *os.ProcessState, 1)
-	go func() { ended <- first.stop(syscall.SIGTERM) }()
-	first.waitUntilReady(http.StatusServiceUnavailable)
+	go func() { ended <- first.Stop(syscall.SIGTERM) }()
+	first.WaitUntilReady(http.StatusServiceUnavailable)
 	close(stopping)
 	clients.Wait()
 	close(counts)
-	assert.Zero(t, (<-ended).ExitCode(), first.logged())
+	assert.Zero(t, (<-ended).ExitCode(), first.Logged())
 
 	total := int64(0)
 	for count := range counts {
@@ -173,10 +172,10 @@ func TestStopUnderLoadLosesNoRequest(t *testing.T) {
 func TestStopClosesConnectionsAfterAnAnswer(t *testing.T) {
 	server := postgrestest.Start(t)
 	p := startProcess(t, "URL="+server.URL())
-	p.waitUntilReady(http.StatusOK)
-	go p.stop(syscall.SIGTERM)
-	p.waitUntilReady(http.StatusServiceUnavailable)
-	response, err := http.Get("http://localhost:" + p.port + "/pingpong")
+	p.WaitUntilReady(http.StatusOK)
+	go p.Stop(syscall.SIGTERM)
+	p.WaitUntilReady(http.StatusServiceUnavailable)
+	response, err := http.Get(p.URL("/pingpong"))
 	require.NoError(t, err)
 	response.Body.Close()
 	assert.Equal(t, http.StatusOK, response.StatusCode)
@@ -187,23 +186,23 @@ func TestStopClosesConnectionsAfterAnAnswer(t *testing.T) {
 func TestStopWaitsForTheDatabase(t *testing.T) {
 	server := postgrestest.Start(t)
 	p := startProcess(t, "URL="+server.URL())
-	p.waitUntilReady(http.StatusOK)
+	p.WaitUntilReady(http.StatusOK)
 	unlock := server.Lock("counter")
 	answered := make(chan int64, 1)
 	go func() { answered <- p.ping() }()
 	server.WaitForLock()
 	ended := make(chan *os.ProcessState, 1)
-	go func() { ended <- p.stop(syscall.SIGTERM) }()
+	go func() { ended <- p.Stop(syscall.SIGTERM) }()
 	// Once it no longer listens, it only finishes what is under way.
-	p.eventually(func() bool {
-		client := load.Client{Dial: p.dial}
+	p.Eventually(func() bool {
+		client := load.Client{Dial: p.Dial}
 		defer client.Close()
 		_, _, err := client.Get(t.Context(), "/livez")
 		return errors.Is(err, load.ErrNotSent)
 	})
 	unlock()
 	assert.Equal(t, int64(0), <-answered)
-	assert.Zero(t, (<-ended).ExitCode(), p.logged())
+	assert.Zero(t, (<-ended).ExitCode(), p.Logged())
 }
 
 func TestUnusableSettings(t *testing.T) {
@@ -214,13 +213,8 @@ func TestUnusableSettings(t *testing.T) {
 		"URL=http://u:secret@host/d": "read the address of the database: ",
 	} {
 		p := startProcess(t, database)
-		select {
-		case <-p.ended:
-		case <-time.After(patience):
-			t.Fatal("it does not end")
-		}
-		assert.Equal(t, 1, p.cmd.ProcessState.ExitCode(), database)
-		assert.Contains(t, p.logged(), message)
-		assert.NotContains(t, p.logged(), "secret")
+		assert.Equal(t, 1, p.Wait().ExitCode(), database)
+		assert.Contains(t, p.Logged(), message)
+		assert.NotContains(t, p.Logged(), "secret")
 	}
 }

@@ -1,24 +1,18 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/freeport"
 )
 
@@ -82,64 +76,28 @@ func (r *redisServer) writePassword(password string) {
 	require.NoError(r.t, os.WriteFile(r.passwordFile, []byte(password), 0o600))
 }
 
-// fillerProcess is a running redisfiller and what it has logged so far.
+// fillerProcess is a running redisfiller.
 type fillerProcess struct {
-	t       *testing.T
-	port    string
-	process *exec.Cmd
-	logged  chan struct{} // closed at the end of the log
-
-	mu    sync.Mutex
-	lines []string
+	*apptest.Process
+	t *testing.T
 }
 
-func startFiller(t *testing.T, server *redisServer, env ...string) *fillerProcess {
+func startFiller(t *testing.T, server *redisServer, settings ...string) *fillerProcess {
 	t.Helper()
-	f := &fillerProcess{t: t, port: freeport.Find(t), logged: make(chan struct{})}
-	f.process = exec.Command(os.Args[0])
-	f.process.Env = append(os.Environ(), "REDISFILLER_PROCESS=1", "REDIS_ADDR=localhost:"+server.port,
-		"REDIS_PASSWORD_FILE="+server.passwordFile, "PORT="+f.port)
-	f.process.Env = append(f.process.Env, env...)
-	log, err := f.process.StdoutPipe()
-	require.NoError(t, err)
-	f.process.Stderr = os.Stderr
-	require.NoError(t, f.process.Start())
-	go func() {
-		defer close(f.logged)
-		for scanner := bufio.NewScanner(log); scanner.Scan(); {
-			f.mu.Lock()
-			f.lines = append(f.lines, scanner.Text())
-			f.mu.Unlock()
-		}
-	}()
-	t.Cleanup(func() { f.stop(syscall.SIGKILL) })
-	return f
-}
-
-// stop sends a signal and waits for the end of process and log.
-func (f *fillerProcess) stop(signal syscall.Signal) *os.ProcessState {
-	_ = f.process.Process.Signal(signal)
-	<-f.logged
-	_ = f.process.Wait()
-	return f.process.ProcessState
-}
-
-func (f *fillerProcess) text() string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return strings.Join(f.lines, "\n")
+	settings = append([]string{"REDIS_ADDR=localhost:" + server.port, "REDIS_PASSWORD_FILE=" + server.passwordFile}, settings...)
+	return &fillerProcess{apptest.Start(t, settings...), t}
 }
 
 // count is the number of lines that match a regular expression.
 func (f *fillerProcess) count(pattern string) int {
-	return len(regexp.MustCompile("(?m)^.*"+pattern).FindAllString(f.text(), -1))
+	return len(regexp.MustCompile("(?m)^.*"+pattern).FindAllString(f.Logged(), -1))
 }
 
 func (f *fillerProcess) trains() []train {
 	f.t.Helper()
 	line := regexp.MustCompile(`rail=[-<>]{31} position=(\d+) direction=(left|right)`)
 	var trains []train
-	for _, match := range line.FindAllStringSubmatch(f.text(), -1) {
+	for _, match := range line.FindAllStringSubmatch(f.Logged(), -1) {
 		parsed, err := parseTrain(match[1], match[2])
 		require.NoError(f.t, err)
 		trains = append(trains, parsed)
@@ -149,36 +107,10 @@ func (f *fillerProcess) trains() []train {
 
 func (f *fillerProcess) waitFor(pattern string) {
 	f.t.Helper()
-	f.eventually(func() bool { return f.count(pattern) > 0 }, "no line matches "+pattern)
+	f.Eventually(func() bool { return f.count(pattern) > 0 })
 }
 
 func (f *fillerProcess) waitForTrains(n int) {
 	f.t.Helper()
-	f.eventually(func() bool { return len(f.trains()) >= n }, fmt.Sprintf("fewer than %d trains", n))
-}
-
-// waitUntilReady waits for a status of GET /readyz, with GET /livez answering 200 all the while.
-func (f *fillerProcess) waitUntilReady(status int) {
-	f.t.Helper()
-	f.eventually(func() bool { return f.get("/readyz") == status }, fmt.Sprintf("/readyz does not answer %d", status))
-	assert.Equal(f.t, http.StatusOK, f.get("/livez"))
-}
-
-// get is the status of a GET, or 0 if nothing answers.
-func (f *fillerProcess) get(path string) int {
-	response, err := http.Get("http://localhost:" + f.port + path)
-	if err != nil {
-		return 0
-	}
-	response.Body.Close()
-	return response.StatusCode
-}
-
-func (f *fillerProcess) eventually(condition func() bool, message string) {
-	f.t.Helper()
-	for deadline := time.Now().Add(patience); !condition(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			require.FailNow(f.t, message, f.text())
-		}
-	}
+	f.Eventually(func() bool { return len(f.trains()) >= n })
 }

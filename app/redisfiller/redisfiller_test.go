@@ -11,6 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 )
 
 // These tests run redisfiller as a process of its own beside a real redis-server, and read its log.
@@ -20,27 +22,21 @@ const (
 	patience = 20 * time.Second
 )
 
-// TestMain makes the test binary run as redisfiller if REDISFILLER_PROCESS says so.
-func TestMain(m *testing.M) {
-	if os.Getenv("REDISFILLER_PROCESS") != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
+// The test binary is the app too.
+func TestMain(m *testing.M) { apptest.Main(m, main) }
 
 func TestStartsBeforeRedis(t *testing.T) {
 	server := newRedis(t)
 	f := startFiller(t, server)
 	f.waitFor("the train waits.*Redis does not answer")
-	f.waitUntilReady(http.StatusServiceUnavailable)
+	f.WaitUntilReady(http.StatusServiceUnavailable)
 
 	server.start()
 	f.waitFor("the train goes on")
 	f.waitForTrains(3)
-	f.waitUntilReady(http.StatusOK)
+	f.WaitUntilReady(http.StatusOK)
 	assert.Equal(t, []train{{1, right}, {2, right}, {3, right}}, f.trains()[:3])
-	assert.Equal(t, 1, f.count("the train waits"), "logged once, not with each attempt:\n%s", f.text())
+	assert.Equal(t, 1, f.count("the train waits"), "logged once, not with each attempt:\n%s", f.Logged())
 	assert.Equal(t, 1, f.count(`msg="new train"`))
 }
 
@@ -63,7 +59,7 @@ func TestGoesOnAfterItWasKilled(t *testing.T) {
 	server.start()
 	first := startFiller(t, server)
 	first.waitForTrains(4)
-	first.stop(syscall.SIGKILL)
+	first.Stop(syscall.SIGKILL)
 
 	second := startFiller(t, server)
 	second.waitForTrains(3)
@@ -75,8 +71,8 @@ func TestStopsOnSIGTERM(t *testing.T) {
 	server.start()
 	f := startFiller(t, server)
 	f.waitForTrains(2)
-	state := f.stop(syscall.SIGTERM)
-	assert.Equal(t, 0, state.ExitCode(), f.text())
+	state := f.Stop(syscall.SIGTERM)
+	assert.Equal(t, 0, state.ExitCode(), f.Logged())
 	assert.Equal(t, 1, f.count("msg=stopped"))
 }
 
@@ -109,7 +105,7 @@ func TestSaysThatThePasswordIsWrong(t *testing.T) {
 	server.writePassword("wrong")
 	f := startFiller(t, server)
 	f.waitFor("the train waits.*Redis refuses the password.*requirepass.*WRONGPASS")
-	f.waitUntilReady(http.StatusServiceUnavailable)
+	f.WaitUntilReady(http.StatusServiceUnavailable)
 
 	server.writePassword(password + "\n")
 	f.waitForTrains(1)
@@ -133,7 +129,7 @@ func TestKeepsWhatIsNoTrainUntilItIsCorrected(t *testing.T) {
 	f := startFiller(t, server)
 	f.waitFor("the train waits.*no usable train.*redis-cli HSET train.*WRONGTYPE")
 	assert.Equal(t, "a text", server.client.Get(ctx, key).Val())
-	f.stop(syscall.SIGTERM)
+	f.Stop(syscall.SIGTERM)
 
 	require.NoError(t, server.client.Del(ctx, key).Err())
 	require.NoError(t, server.client.HSet(ctx, key, "position", 99, "direction", "left").Err())
@@ -151,7 +147,7 @@ func TestSaysThatThePortIsTaken(t *testing.T) {
 	server.start()
 	f := startFiller(t, server, "PORT="+server.port)
 	f.waitFor("level=ERROR msg=stopped.*listen on port.*choose another with PORT.*address already in use")
-	assert.Equal(t, 1, f.stop(syscall.SIGKILL).ExitCode())
+	assert.Equal(t, 1, f.Stop(syscall.SIGKILL).ExitCode())
 }
 
 // assertGoesOn checks that each train is one step from the one before it, or that at most one step between them went

@@ -1,0 +1,144 @@
+// Package apptest runs an app as a process of its own in the tests of that app.
+package apptest
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/freeport"
+	"github.com/stateful-k3s/stateful-k3s/internal/load"
+)
+
+const (
+	// patience is how long tests wait for what does not come.
+	patience = time.Minute
+	isApp    = "APPTEST_PROCESS"
+)
+
+// Main is for TestMain: it runs the tests, or the app if this is one of the processes that they started.
+func Main(m *testing.M, app func()) {
+	if os.Getenv(isApp) != "" {
+		app()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// Process is a running app, or one that has ended.
+type Process struct {
+	Port, MetricsPort string
+
+	t     *testing.T
+	cmd   *exec.Cmd
+	ended chan struct{}
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+// Start starts the app with further settings, NAME=value each. It is killed when the test ends.
+func Start(t *testing.T, settings ...string) *Process {
+	t.Helper()
+	p := &Process{t: t, Port: freeport.Find(t), MetricsPort: freeport.Find(t), ended: make(chan struct{})}
+	p.cmd = exec.Command(os.Args[0])
+	p.cmd.Env = append(os.Environ(), isApp+"=1", "PORT="+p.Port, "METRICS_PORT="+p.MetricsPort)
+	p.cmd.Env = append(p.cmd.Env, settings...)
+	p.cmd.Stdout, p.cmd.Stderr = p, os.Stderr
+	require.NoError(t, p.cmd.Start())
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() { p.Stop(syscall.SIGKILL) })
+	return p
+}
+
+// Write collects the log.
+func (p *Process) Write(line []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.Write(line)
+}
+
+// Logged is the log so far.
+func (p *Process) Logged() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+// Stop sends a signal and waits for the end.
+func (p *Process) Stop(signal syscall.Signal) *os.ProcessState {
+	_ = p.cmd.Process.Signal(signal)
+	<-p.ended
+	return p.cmd.ProcessState
+}
+
+// Wait waits for an app that ends by itself.
+func (p *Process) Wait() *os.ProcessState {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		require.FailNow(p.t, "it does not end", p.Logged())
+	}
+	return p.cmd.ProcessState
+}
+
+// URL is the address of a path.
+func (p *Process) URL(path string) string { return "http://localhost:" + p.Port + path }
+
+// Dial connects to the app.
+func (p *Process) Dial(ctx context.Context) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort("localhost", p.Port))
+}
+
+// Client is closed when the test ends.
+func (p *Process) Client() *load.Client {
+	c := &load.Client{Dial: p.Dial}
+	p.t.Cleanup(c.Close)
+	return c
+}
+
+// Get is the status and body of a GET, or 0 and the reason if nothing answers.
+func (p *Process) Get(path string) (int, string) {
+	c := load.Client{Dial: p.Dial}
+	defer c.Close()
+	status, body, err := c.Get(p.t.Context(), path)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return status, string(body)
+}
+
+// WaitUntilReady waits for a status of GET /readyz, with GET /livez answering 200 all the while.
+func (p *Process) WaitUntilReady(status int) {
+	p.t.Helper()
+	p.Eventually(func() bool {
+		ready, _ := p.Get("/readyz")
+		return ready == status
+	})
+	live, _ := p.Get("/livez")
+	assert.Equal(p.t, http.StatusOK, live)
+}
+
+// Eventually waits until a condition holds, and shows the log if it never does.
+func (p *Process) Eventually(condition func() bool) {
+	p.t.Helper()
+	for deadline := time.Now().Add(patience); !condition(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			require.FailNow(p.t, "it did not come to that", p.Logged())
+		}
+	}
+}
