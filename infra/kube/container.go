@@ -26,3 +26,18 @@ func ReadOnly(volume, dir string) corev1.VolumeMountArgs {
 	mount.ReadOnly = pulumi.Bool(true)
 	return mount
 }
+
+// EnvFromConfigMap sets an environment variable from a key of a ConfigMap. It is read when the container starts.
+func EnvFromConfigMap(name, configMap, key string) corev1.EnvVarArgs {
+	return corev1.EnvVarArgs{Name: pulumi.String(name), ValueFrom: corev1.EnvVarSourceArgs{
+		ConfigMapKeyRef: corev1.ConfigMapKeySelectorArgs{Name: pulumi.String(configMap), Key: pulumi.String(key)},
+	}}
+}
+
+// EnvFromField sets an environment variable from a field of the pod itself.
+// Source: https://kubernetes.io/docs/concepts/workloads/pods/downward-api/
+func EnvFromField(name, path string) corev1.EnvVarArgs {
+	return corev1.EnvVarArgs{Name: pulumi.String(name), ValueFrom: corev1.EnvVarSourceArgs{
+		FieldRef: corev1.ObjectFieldSelectorArgs{FieldPath: pulumi.String(path)},
+	}}
+}

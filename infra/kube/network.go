@@ -22,24 +22,57 @@ type Connection struct {
 
 // Allow declares both halves of a connection: egress where it starts, ingress where it ends.
 func Allow(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.ResourceOption) error {
-	ports := networkingv1.NetworkPolicyPortArray{port("TCP", c.Port)}
-	_, err := newPolicy(ctx, name+"-egress", c.From, networkingv1.NetworkPolicySpecArgs{
-		PolicyTypes: pulumi.ToStringArray([]string{"Egress"}),
-		Egress: networkingv1.NetworkPolicyEgressRuleArray{networkingv1.NetworkPolicyEgressRuleArgs{
-			To:    networkingv1.NetworkPolicyPeerArray{c.To.peer()},
-			Ports: ports,
-		}},
-	}, append(opts, c.From.Namespace.Ready())...)
-	if err != nil {
+	peers := networkingv1.NetworkPolicyPeerArray{c.To.peer()}
+	if err := allowTo(ctx, name, c.From, peers, c.Port, opts...); err != nil {
 		return err
 	}
-	_, err = newPolicy(ctx, name+"-ingress", c.To, networkingv1.NetworkPolicySpecArgs{
+	return AllowFrom(ctx, name, c, opts...)
+}
+
+// AllowFrom declares the half of a connection where it ends. The other one is not ours, if it starts in a namespace of others.
+func AllowFrom(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.ResourceOption) error {
+	_, err := newPolicy(ctx, name+"-ingress", c.To, networkingv1.NetworkPolicySpecArgs{
 		PolicyTypes: pulumi.ToStringArray([]string{"Ingress"}),
 		Ingress: networkingv1.NetworkPolicyIngressRuleArray{networkingv1.NetworkPolicyIngressRuleArgs{
 			From:  networkingv1.NetworkPolicyPeerArray{c.From.peer()},
-			Ports: ports,
+			Ports: networkingv1.NetworkPolicyPortArray{port("TCP", c.Port)},
 		}},
 	}, append(opts, c.To.Namespace.Ready())...)
+	return err
+}
+
+// Network is a range of addresses in CIDR notation, without those of the ranges in Except.
+type Network struct {
+	CIDR   string
+	Except []string
+}
+
+// Internet is all addresses but those that are private, shared, local to a link or to a machine.
+// Source: https://www.iana.org/assignments/iana-ipv4-special-registry and its counterpart for IPv6
+var Internet = []Network{
+	{"0.0.0.0/0", []string{"10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"}},
+	{"::/0", []string{"::1/128", "fc00::/7", "fe80::/10"}},
+}
+
+// AllowNetworks lets the pods open TCP connections to a port of addresses that are no pods.
+func AllowNetworks(ctx *pulumi.Context, name string, from Pods, networks []Network, port int, opts ...pulumi.ResourceOption) error {
+	peers := networkingv1.NetworkPolicyPeerArray{}
+	for _, network := range networks {
+		peers = append(peers, networkingv1.NetworkPolicyPeerArgs{IpBlock: networkingv1.IPBlockArgs{
+			Cidr: pulumi.String(network.CIDR), Except: pulumi.ToStringArray(network.Except),
+		}})
+	}
+	return allowTo(ctx, name, from, peers, port, opts...)
+}
+
+func allowTo(ctx *pulumi.Context, name string, from Pods, to networkingv1.NetworkPolicyPeerArray, number int, opts ...pulumi.ResourceOption) error {
+	_, err := newPolicy(ctx, name+"-egress", from, networkingv1.NetworkPolicySpecArgs{
+		PolicyTypes: pulumi.ToStringArray([]string{"Egress"}),
+		Egress: networkingv1.NetworkPolicyEgressRuleArray{networkingv1.NetworkPolicyEgressRuleArgs{
+			To:    to,
+			Ports: networkingv1.NetworkPolicyPortArray{port("TCP", number)},
+		}},
+	}, append(opts, from.Namespace.Ready())...)
 	return err
 }
 

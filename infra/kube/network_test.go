@@ -1,6 +1,8 @@
 package kube_test
 
 import (
+	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -66,4 +68,44 @@ func TestConnectionErrors(t *testing.T) {
 		"a-to-b-egress":  "declaring network policy a-to-b-egress: ",
 		"a-to-b-ingress": "declaring network policy a-to-b-ingress: ",
 	})
+}
+
+func TestConnectionToNetworks(t *testing.T) {
+	recording := recorder.Run(t, func(ctx *pulumi.Context) error {
+		here, err := kube.NewNamespace(ctx, "here", kube.NamespaceArgs{Name: "here"})
+		if err != nil {
+			return err
+		}
+		pods := kube.Pods{Namespace: here, Labels: map[string]string{"app": "a"}}
+		networks := []kube.Network{{CIDR: "0.0.0.0/0", Except: []string{"10.0.0.0/8"}}, {CIDR: "fd00::/8"}}
+		return kube.AllowNetworks(ctx, "a-outside", pods, networks, 443)
+	})
+	policy := recorder.Object[*networkingv1.NetworkPolicy](recording, "a-outside-egress")
+	require.Equal(t, networkingv1.NetworkPolicySpec{
+		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "a"}},
+		PolicyTypes: []networkingv1.PolicyType{"Egress"},
+		Egress: []networkingv1.NetworkPolicyEgressRule{{
+			To: []networkingv1.NetworkPolicyPeer{
+				{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0", Except: []string{"10.0.0.0/8"}}},
+				{IPBlock: &networkingv1.IPBlock{CIDR: "fd00::/8", Except: []string{}}},
+			},
+			Ports: []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To(intstr.FromInt32(443))}},
+		}},
+	}, policy.Spec)
+}
+
+// What daily-todo may reach holds no address of a pod, a node or a machine next to it.
+func TestInternetHasNoPrivateAddresses(t *testing.T) {
+	for address, inside := range map[string]bool{
+		"198.35.26.96": true, "9.255.255.255": true, "11.0.0.0": true, "172.32.0.0": true, "192.167.255.255": true, "2620:0:861:ed1a::1": true,
+		"10.43.0.1": false, "10.231.1.2": false, "172.16.0.1": false, "192.168.1.1": false, "169.254.169.254": false,
+		"100.64.0.1": false, "127.0.0.1": false, "::1": false, "fd00::1": false, "fe80::1": false,
+	} {
+		found := false
+		for _, network := range kube.Internet {
+			in := func(cidr string) bool { return netip.MustParsePrefix(cidr).Contains(netip.MustParseAddr(address)) }
+			found = found || in(network.CIDR) && !slices.ContainsFunc(network.Except, in)
+		}
+		require.Equal(t, inside, found, address)
+	}
 }

@@ -3,34 +3,15 @@ package pingpong
 
 import (
 	"fmt"
-	"time"
 
-	appsv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apps/v1"
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
-	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
-	policyv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/policy/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
-const (
-	app     = "pingpong"
-	service = "pingpong-svc"
-
-	servicePort = 80
-	httpPort    = 8080
-	metricsPort = 9090
-
-	// user is one that nothing else has.
-	user = 65532
-
-	// stopSeconds has room for the 5 s in which a stopping app goes on, and the 10 s that its last requests may take.
-	stopSeconds = 30
-)
-
-// Args describes the pods. All but Replicas is required.
+// Args describes the pods. Namespace, Image and Database are required.
 type Args struct {
 	Namespace *kube.Namespace
 	Image     pulumi.StringInput
@@ -38,14 +19,18 @@ type Args struct {
 	Replicas int
 	// Database keeps the count. It is in the same namespace.
 	Database *postgres.Postgres
+	// Ingress shows /pingpong and /pings to people; nil if nobody is to reach them.
+	Ingress *kube.Ingress
 }
 
-// Pingpong is the component. What depends on it waits until the pods are ready.
+// Pingpong is the component.
 type Pingpong struct {
 	pulumi.ResourceState
 
 	// Address is host:port of the Service inside the cluster.
 	Address pulumi.StringOutput `pulumi:"address"`
+	// URL is the address for people; empty without an ingress.
+	URL pulumi.StringOutput `pulumi:"url"`
 }
 
 // New declares the pods and what they need.
@@ -65,98 +50,40 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 }
 
 func (p *Pingpong) declare(ctx *pulumi.Context, name string, args Args) error {
-	ns := args.Namespace
 	parent := pulumi.Parent(p)
-	pods := kube.Pods{Namespace: ns, Labels: map[string]string{"app": app}}
-	selector := metav1.LabelSelectorArgs{MatchLabels: pulumi.ToStringMap(pods.Labels)}
-
-	clients := kube.Pods{Namespace: ns, Labels: map[string]string{"pingpong-client": "true"}}
-	if err := kube.Allow(ctx, name+"-client", kube.Connection{From: clients, To: pods, Port: httpPort}, parent); err != nil {
-		return err
-	}
-	err := kube.Allow(ctx, name+"-database", kube.Connection{From: pods, To: args.Database.Pods, Port: postgres.Port}, parent)
-	if err != nil {
-		return err
-	}
-	_, err = policyv1.NewPodDisruptionBudget(ctx, name+"-budget", &policyv1.PodDisruptionBudgetArgs{
-		Metadata: ns.Meta(app, app, nil),
-		Spec:     policyv1.PodDisruptionBudgetSpecArgs{MaxUnavailable: pulumi.Int(1), Selector: selector},
-	}, parent, ns.Ready())
-	if err != nil {
-		return fmt.Errorf("declaring pod disruption budget %s: %w", app, err)
-	}
-
-	deployment, err := appsv1.NewDeployment(ctx, name+"-deployment", &appsv1.DeploymentArgs{
-		Metadata: ns.Meta(app, app, nil),
-		Spec: appsv1.DeploymentSpecArgs{
-			Replicas: pulumi.Int(args.Replicas),
-			Selector: selector,
-			Strategy: appsv1.DeploymentStrategyArgs{
-				Type:          pulumi.String("RollingUpdate"),
-				RollingUpdate: appsv1.RollingUpdateDeploymentArgs{MaxUnavailable: pulumi.Int(0), MaxSurge: pulumi.Int(1)},
-			},
-			Template: kube.Pod{
-				App:    app,
-				Labels: pods.Labels,
-				// The app reads a new address by itself, but the kubelet takes a minute to bring it.
-				RestartOn: pulumi.StringMap{"stateful-k3s/postgres-client": args.Database.Owner.Digest},
-				Spec:      podSpec(args, selector),
-			}.Template(ns),
-		},
-	}, parent, ns.Ready(), pulumi.DependsOn([]pulumi.Resource{args.Database}))
-	if err != nil {
-		return fmt.Errorf("declaring deployment %s: %w", app, err)
-	}
-
-	// Pulumi waits until a Service has ready pods.
-	_, err = corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
-		Metadata: ns.Meta(app, service, nil),
-		Spec: corev1.ServiceSpecArgs{
-			Selector: pulumi.ToStringMap(pods.Labels),
-			Ports: corev1.ServicePortArray{corev1.ServicePortArgs{
-				Name: pulumi.String("http"), Port: pulumi.Int(servicePort), TargetPort: pulumi.String("http"),
-			}},
-		},
-	}, parent, ns.Ready(), pulumi.DependsOn([]pulumi.Resource{deployment}))
-	if err != nil {
-		return fmt.Errorf("declaring service %s: %w", service, err)
-	}
-
-	p.Address = pulumi.String(fmt.Sprintf("%s.%s.svc:%d", service, ns.Name, servicePort)).ToStringOutput()
-	return ctx.RegisterResourceOutputs(p, pulumi.Map{"address": p.Address})
-}
-
-func podSpec(args Args, selector metav1.LabelSelectorArgs) corev1.PodSpecArgs {
 	database := args.Database.Owner
-	return corev1.PodSpecArgs{
-		TerminationGracePeriodSeconds: pulumi.Int(stopSeconds),
-		TopologySpreadConstraints: corev1.TopologySpreadConstraintArray{corev1.TopologySpreadConstraintArgs{
-			TopologyKey:       pulumi.String("kubernetes.io/hostname"),
-			MaxSkew:           pulumi.Int(1),
-			WhenUnsatisfiable: pulumi.String("ScheduleAnyway"),
-			LabelSelector:     selector,
-		}},
-		Containers: corev1.ContainerArray{
-			kube.Container(user, kube.Resources{CPU: "50m", CPULimit: "2", Memory: "64Mi"}, corev1.ContainerArgs{
-				Name:  pulumi.String(app),
-				Image: args.Image,
-				Env: corev1.EnvVarArray{
-					database.Env,
-					kube.Env("PORT", fmt.Sprint(httpPort)),
-					kube.Env("METRICS_PORT", fmt.Sprint(metricsPort)),
-				},
-				Ports: corev1.ContainerPortArray{
-					kube.ContainerPort("http", httpPort),
-					kube.ContainerPort("metrics", metricsPort),
-				},
-				StartupProbe:   kube.Within(time.Minute, kube.HTTPProbe("/livez", httpPort)),
-				LivenessProbe:  kube.HTTPProbe("/livez", httpPort),
-				ReadinessProbe: kube.HTTPProbe("/readyz", httpPort),
-				VolumeMounts:   corev1.VolumeMountArray{database.Mount},
-			}),
-		},
-		Volumes: corev1.VolumeArray{database.Volume},
+	app := kube.WebApp{
+		Namespace: args.Namespace,
+		Name:      "pingpong",
+		Service:   "pingpong-svc",
+		Image:     args.Image,
+		Replicas:  args.Replicas,
+		Memory:    "64Mi",
+		Env:       corev1.EnvVarArray{database.Env},
+		Volumes:   corev1.VolumeArray{database.Volume},
+		Mounts:    corev1.VolumeMountArray{database.Mount},
+		// The app reads a new address by itself, but the kubelet takes a minute to bring it.
+		RestartOn: pulumi.StringMap{"stateful-k3s/postgres-client": database.Digest},
 	}
+	clients := kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"pingpong-client": "true"}}
+	err := kube.Allow(ctx, name+"-client", kube.Connection{From: clients, To: app.Pods(), Port: kube.HTTPPort}, parent)
+	if err != nil {
+		return err
+	}
+	err = kube.Allow(ctx, name+"-database", kube.Connection{From: app.Pods(), To: args.Database.Pods, Port: postgres.Port}, parent)
+	if err != nil {
+		return err
+	}
+	service, err := app.Declare(ctx, name, parent, args.Database.Ready())
+	if err != nil {
+		return err
+	}
+	p.Address = pulumi.String(app.Address()).ToStringOutput()
+	p.URL, err = args.Ingress.Publish(ctx, name, kube.Site{App: app, Service: service, Paths: []string{"/pingpong", "/pings"}}, parent)
+	if err != nil {
+		return err
+	}
+	return ctx.RegisterResourceOutputs(p, pulumi.Map{"address": p.Address, "url": p.URL})
 }
 
 // check sets defaults.

@@ -113,66 +113,40 @@ func TestPingpongPartsFollowTheHouseRules(t *testing.T) {
 	require.Contains(t, recording.Get(t, "kubernetes:core/v1:Service", "counter-service").DependsOn(), "counter-deployment")
 }
 
-func TestServiceAndBudget(t *testing.T) {
-	recording := recorder.Run(t, program())
-	require.Equal(t, corev1.ServiceSpec{
-		Selector: map[string]string{"app": "pingpong"},
-		Ports:    []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromString("http")}},
-	}, recorder.Object[*corev1.Service](recording, "counter-service").Spec)
-	require.Equal(t, policyv1.PodDisruptionBudgetSpec{
-		MaxUnavailable: ptr.To(intstr.FromInt32(1)),
-		Selector:       &metav1.LabelSelector{MatchLabels: map[string]string{"app": "pingpong"}},
-	}, recorder.Object[*policyv1.PodDisruptionBudget](recording, "counter-budget").Spec)
-}
-
 func TestDeployment(t *testing.T) {
 	recording := recorder.Run(t, program())
 	spec := recorder.Object[*appsv1.Deployment](recording, "counter-deployment").Spec
-	selector := metav1.LabelSelector{MatchLabels: map[string]string{"app": "pingpong"}}
 	require.Equal(t, ptr.To[int32](2), spec.Replicas)
-	require.Equal(t, &selector, spec.Selector)
-	require.Equal(t, appsv1.DeploymentStrategy{
-		Type: appsv1.RollingUpdateDeploymentStrategyType,
-		RollingUpdate: &appsv1.RollingUpdateDeployment{
-			MaxUnavailable: ptr.To(intstr.FromInt32(0)), MaxSurge: ptr.To(intstr.FromInt32(1)),
-		},
-	}, spec.Strategy)
-
 	pod := spec.Template.Spec
-	require.Equal(t, ptr.To[int64](30), pod.TerminationGracePeriodSeconds)
-	require.Equal(t, []corev1.TopologySpreadConstraint{{
-		TopologyKey: "kubernetes.io/hostname", MaxSkew: 1, WhenUnsatisfiable: corev1.ScheduleAnyway, LabelSelector: &selector,
-	}}, pod.TopologySpreadConstraints)
-	require.Equal(t, ptr.To(false), pod.AutomountServiceAccountToken)
 	require.Len(t, pod.Volumes, 1)
 	require.Len(t, pod.Containers, 1)
-	require.Len(t, pod.Containers[0].VolumeMounts, 1)
-	mount := pod.Containers[0].VolumeMounts[0]
+	container := pod.Containers[0]
+	require.Len(t, container.VolumeMounts, 1)
+	mount := container.VolumeMounts[0]
 	require.True(t, mount.ReadOnly)
 	require.Equal(t, pod.Volumes[0].Name, mount.Name)
+	require.Equal(t, "pingpong", container.Name)
+	require.Equal(t, image, container.Image)
+	require.Equal(t, kubetest.Resources("50m", "2", "64Mi"), container.Resources)
+	require.Equal(t, []corev1.EnvVar{
+		{Name: "URL_FILE", Value: mount.MountPath + "/URL"},
+		{Name: "PORT", Value: "8080"},
+		{Name: "METRICS_PORT", Value: "9090"},
+	}, container.Env)
+}
 
-	http := func(path string, period, failures int32) *corev1.Probe {
-		return &corev1.Probe{
-			ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(8080)}},
-			PeriodSeconds: period, TimeoutSeconds: 5, FailureThreshold: failures,
-		}
+func TestPeopleReachItThroughTheIngress(t *testing.T) {
+	recording := recorder.Run(t, program(func(args *pingpong.Args) {
+		args.Ingress = &kube.Ingress{Class: "traefik", Namespace: "kube-system", Host: "alice.example.com"}
+	}))
+	ingress := recorder.Object[*networkingv1.Ingress](recording, "counter-ingress")
+	paths := []string{}
+	for _, path := range ingress.Spec.Rules[0].HTTP.Paths {
+		paths = append(paths, path.Path)
+		require.Equal(t, "pingpong-svc", path.Backend.Service.Name)
 	}
-	require.Equal(t, corev1.Container{
-		Name:  "pingpong",
-		Image: image,
-		Env: []corev1.EnvVar{
-			{Name: "URL_FILE", Value: mount.MountPath + "/URL"},
-			{Name: "PORT", Value: "8080"},
-			{Name: "METRICS_PORT", Value: "9090"},
-		},
-		Ports:           []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}, {Name: "metrics", ContainerPort: 9090}},
-		Resources:       kubetest.Resources("50m", "2", "64Mi"),
-		StartupProbe:    http("/livez", 2, 30),
-		LivenessProbe:   http("/livez", 5, 3),
-		ReadinessProbe:  http("/readyz", 5, 3),
-		VolumeMounts:    []corev1.VolumeMount{mount},
-		SecurityContext: kubetest.Hardened(65532),
-	}, pod.Containers[0])
+	require.Equal(t, []string{"/pingpong", "/pings"}, paths)
+	require.Equal(t, "http://alice.example.com/pingpong", recording.Outputs("counter")["url"].StringValue())
 }
 
 func TestPodsRestartWithANewPassword(t *testing.T) {
@@ -232,7 +206,7 @@ func TestComponent(t *testing.T) {
 		"replicas":  resource.NewProperty(3.0),
 		"database":  resource.NewProperty("postgres-svc.alice-exercises.svc:5432"),
 	}, recording.Get(t, componentType, "counter").Inputs)
-	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"address": "pingpong-svc.alice-exercises.svc:80"}),
+	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"address": "pingpong-svc.alice-exercises.svc:80", "url": ""}),
 		recording.Outputs("counter"))
 	require.Equal(t, ptr.To[int32](3), recorder.Object[*appsv1.Deployment](recording, "counter-deployment").Spec.Replicas)
 }

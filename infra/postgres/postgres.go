@@ -66,9 +66,10 @@ type Args struct {
 	Parameters Parameters
 }
 
-// Postgres is the component. What depends on it waits until the server answers.
+// Postgres is the component.
 type Postgres struct {
 	pulumi.ResourceState
+	server *appsv1.StatefulSet
 
 	// Address is host:port inside the cluster.
 	Address pulumi.StringOutput `pulumi:"address"`
@@ -93,6 +94,12 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		return nil, fmt.Errorf("postgres %s: %w", name, err)
 	}
 	return p, nil
+}
+
+// Ready makes a resource wait until the server answers. To depend on the component itself is not enough: Pulumi then
+// leaves out those parts of it that are still being registered.
+func (p *Postgres) Ready() pulumi.ResourceOption {
+	return pulumi.DependsOn([]pulumi.Resource{p.server})
 }
 
 func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf string) error {
@@ -133,7 +140,7 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 		return fmt.Errorf("declaring service %s: %w", service, err)
 	}
 
-	_, err = appsv1.NewStatefulSet(ctx, name+"-statefulset", &appsv1.StatefulSetArgs{
+	p.server, err = appsv1.NewStatefulSet(ctx, name+"-statefulset", &appsv1.StatefulSetArgs{
 		Metadata: ns.Meta(app, statefulSet, nil),
 		Spec: appsv1.StatefulSetSpecArgs{
 			ServiceName: pulumi.String(service),

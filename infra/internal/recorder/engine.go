@@ -95,10 +95,13 @@ func (e *engine) RegisterResourceOutputs(_ context.Context, request *pulumirpc.R
 	return &emptypb.Empty{}, nil
 }
 
-// Log takes every warning for a fault of the program.
+// Log takes every warning for a fault of the program, and records what it tells the user.
 func (e *engine) Log(_ context.Context, request *pulumirpc.LogRequest) (*emptypb.Empty, error) {
-	if request.GetSeverity() == pulumirpc.LogSeverity_WARNING {
+	switch request.GetSeverity() {
+	case pulumirpc.LogSeverity_WARNING:
 		e.recording.addFault(errors.New(request.GetMessage()))
+	case pulumirpc.LogSeverity_INFO:
+		e.recording.addLog(request.GetMessage())
 	}
 	return &emptypb.Empty{}, nil
 }

@@ -31,6 +31,7 @@ type Recording struct {
 	mu        sync.Mutex
 	resources map[resource.URN]*Resource
 	outputs   map[resource.URN]resource.PropertyMap
+	logs      []string
 	faults    []error
 }
 
@@ -169,6 +170,12 @@ func (r *Recording) addOutputs(urn resource.URN, outputs resource.PropertyMap) {
 	r.outputs[urn] = outputs
 }
 
+func (r *Recording) addLog(message string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.logs = append(r.logs, message)
+}
+
 func (r *Recording) addFault(fault error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -186,6 +193,11 @@ func (r *Recording) Outputs(name string) resource.PropertyMap {
 		}
 	}
 	return nil
+}
+
+// Logs returns what the program told the user.
+func (r *Recording) Logs() []string {
+	return r.logs
 }
 
 // Get returns the one resource of the type and name.

@@ -1,0 +1,106 @@
+package kube
+
+import (
+	"fmt"
+
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	networkingv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/networking/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Ingress says how the cluster's ingress controller shows apps to people. A nil one shows nothing.
+type Ingress struct {
+	// Class is the ingress class of the controller, and Namespace where its pods are.
+	Class, Namespace string
+	// Host is the name under which people reach the apps; empty for any name and address of the controller.
+	Host string
+	// TLSSecret is the Secret with the certificate of Host in each namespace that shows an app; empty for plain HTTP.
+	TLSSecret string
+}
+
+// Site is what an app shows of itself.
+type Site struct {
+	App     WebApp
+	Service *corev1.Service
+	// Paths are shown with all that is below them; of / nothing else is.
+	Paths []string
+}
+
+// Publish declares the app's Ingress, which is there once the controller serves it, and lets the controller connect to
+// the app. It returns the URL of the first path, which is empty for a nil Ingress.
+func (i *Ingress) Publish(ctx *pulumi.Context, name string, site Site, opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
+	if i == nil {
+		return pulumi.String("").ToStringOutput(), nil
+	}
+	// Its labels are the controller's own affair.
+	controller := Pods{Namespace: &Namespace{Name: i.Namespace}}
+	err := AllowFrom(ctx, name+"-controller", Connection{From: controller, To: site.App.Pods(), Port: HTTPPort}, opts...)
+	if err != nil {
+		return pulumi.StringOutput{}, err
+	}
+	ingress, err := networkingv1.NewIngress(ctx, name+"-ingress", &networkingv1.IngressArgs{
+		Metadata: site.App.Namespace.Meta(site.App.Name, site.App.Name, nil),
+		Spec:     i.spec(site),
+	}, append(opts, site.App.Namespace.Ready(), pulumi.DependsOn([]pulumi.Resource{site.Service}))...)
+	if err != nil {
+		return pulumi.StringOutput{}, fmt.Errorf("declaring ingress %s: %w", site.App.Name, err)
+	}
+	return i.url(ingress, site.Paths[0]), nil
+}
+
+func (i *Ingress) spec(site Site) networkingv1.IngressSpecArgs {
+	rule := networkingv1.IngressRuleArgs{Http: networkingv1.HTTPIngressRuleValueArgs{Paths: i.paths(site)}}
+	spec := networkingv1.IngressSpecArgs{IngressClassName: pulumi.String(i.Class)}
+	if i.Host != "" {
+		rule.Host = pulumi.String(i.Host)
+	}
+	if i.TLSSecret != "" {
+		spec.Tls = networkingv1.IngressTLSArray{networkingv1.IngressTLSArgs{
+			Hosts: pulumi.StringArray{pulumi.String(i.Host)}, SecretName: pulumi.String(i.TLSSecret),
+		}}
+	}
+	spec.Rules = networkingv1.IngressRuleArray{rule}
+	return spec
+}
+
+func (i *Ingress) paths(site Site) networkingv1.HTTPIngressPathArray {
+	paths := networkingv1.HTTPIngressPathArray{}
+	for _, path := range site.Paths {
+		kind := "Prefix"
+		if path == "/" {
+			kind = "Exact"
+		}
+		paths = append(paths, networkingv1.HTTPIngressPathArgs{
+			Path:     pulumi.String(path),
+			PathType: pulumi.String(kind),
+			Backend: networkingv1.IngressBackendArgs{Service: networkingv1.IngressServiceBackendArgs{
+				Name: pulumi.String(site.App.Service), Port: networkingv1.ServiceBackendPortArgs{Name: pulumi.String("http")},
+			}},
+		})
+	}
+	return paths
+}
+
+// url has the host of the rule, or else the address that the controller wrote into the Ingress.
+func (i *Ingress) url(ingress *networkingv1.Ingress, path string) pulumi.StringOutput {
+	scheme := "http"
+	if i.TLSSecret != "" {
+		scheme = "https"
+	}
+	if i.Host != "" {
+		return pulumi.Sprintf("%s://%s%s", scheme, i.Host, path)
+	}
+	return ingress.Status.ApplyT(func(status *networkingv1.IngressStatus) string {
+		if status == nil || status.LoadBalancer == nil {
+			return ""
+		}
+		for _, at := range status.LoadBalancer.Ingress {
+			for _, host := range []*string{at.Hostname, at.Ip} {
+				if host != nil && *host != "" {
+					return scheme + "://" + *host + path
+				}
+			}
+		}
+		return ""
+	}).(pulumi.StringOutput)
+}

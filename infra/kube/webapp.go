@@ -1,0 +1,122 @@
+package kube
+
+import (
+	"fmt"
+	"time"
+
+	appsv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apps/v1"
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	policyv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/policy/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+const (
+	// HTTPPort is where pods of a web app serve HTTP.
+	HTTPPort = 8080
+
+	servicePort = 80
+	metricsPort = 9090
+
+	// appUser is one that nothing else has.
+	appUser = 65532
+
+	// stopSeconds has room for the 5 s in which a stopping app goes on, and the 10 s that its last requests may take.
+	stopSeconds = 30
+)
+
+// WebApp describes equal pods that serve HTTP and can replace each other, as a Deployment, with their Service. They are
+// told their ports by $PORT and $METRICS_PORT, and are asked for /livez and /readyz.
+type WebApp struct {
+	Namespace *Namespace
+	// Name is that of the Deployment, and the pods' label app. Service is that of the Service.
+	Name, Service string
+	Image         pulumi.StringInput
+	// Replicas is the number of pods.
+	Replicas int
+	// Memory is a Kubernetes quantity.
+	Memory  string
+	Env     corev1.EnvVarArray
+	Volumes corev1.VolumeArray
+	Mounts  corev1.VolumeMountArray
+	// RestartOn are annotations by their names. The pods restart when one of them changes.
+	RestartOn pulumi.StringMap
+}
+
+// Pods selects the app's pods.
+func (w WebApp) Pods() Pods {
+	return Pods{Namespace: w.Namespace, Labels: map[string]string{"app": w.Name}}
+}
+
+// Address is host:port of the Service inside the cluster.
+func (w WebApp) Address() string {
+	return fmt.Sprintf("%s.%s.svc:%d", w.Service, w.Namespace.Name, servicePort)
+}
+
+// Declare declares the app; its Service, which it returns, is there once the pods are ready.
+func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*corev1.Service, error) {
+	ready := w.Namespace.Ready()
+	_, err := policyv1.NewPodDisruptionBudget(ctx, name+"-budget", &policyv1.PodDisruptionBudgetArgs{
+		Metadata: w.Namespace.Meta(w.Name, w.Name, nil),
+		Spec:     policyv1.PodDisruptionBudgetSpecArgs{MaxUnavailable: pulumi.Int(1), Selector: w.Pods().selector()},
+	}, append(opts, ready)...)
+	if err != nil {
+		return nil, fmt.Errorf("declaring pod disruption budget %s: %w", w.Name, err)
+	}
+	deployment, err := appsv1.NewDeployment(ctx, name+"-deployment", &appsv1.DeploymentArgs{
+		Metadata: w.Namespace.Meta(w.Name, w.Name, nil),
+		Spec: appsv1.DeploymentSpecArgs{
+			Replicas: pulumi.Int(w.Replicas),
+			Selector: w.Pods().selector(),
+			Strategy: appsv1.DeploymentStrategyArgs{
+				Type:          pulumi.String("RollingUpdate"),
+				RollingUpdate: appsv1.RollingUpdateDeploymentArgs{MaxUnavailable: pulumi.Int(0), MaxSurge: pulumi.Int(1)},
+			},
+			Template: Pod{App: w.Name, Labels: w.Pods().Labels, RestartOn: w.RestartOn, Spec: w.podSpec()}.Template(w.Namespace),
+		},
+	}, append(opts, ready)...)
+	if err != nil {
+		return nil, fmt.Errorf("declaring deployment %s: %w", w.Name, err)
+	}
+	// Pulumi waits until a Service has ready pods, so the pods come first.
+	service, err := corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
+		Metadata: w.Namespace.Meta(w.Name, w.Service, nil),
+		Spec: corev1.ServiceSpecArgs{
+			Selector: pulumi.ToStringMap(w.Pods().Labels),
+			Ports: corev1.ServicePortArray{corev1.ServicePortArgs{
+				Name: pulumi.String("http"), Port: pulumi.Int(servicePort), TargetPort: pulumi.String("http"),
+			}},
+		},
+	}, append(opts, ready, pulumi.DependsOn([]pulumi.Resource{deployment}))...)
+	if err != nil {
+		return nil, fmt.Errorf("declaring service %s: %w", w.Service, err)
+	}
+	return service, nil
+}
+
+func (w WebApp) podSpec() corev1.PodSpecArgs {
+	return corev1.PodSpecArgs{
+		TerminationGracePeriodSeconds: pulumi.Int(stopSeconds),
+		TopologySpreadConstraints: corev1.TopologySpreadConstraintArray{corev1.TopologySpreadConstraintArgs{
+			TopologyKey:       pulumi.String("kubernetes.io/hostname"),
+			MaxSkew:           pulumi.Int(1),
+			WhenUnsatisfiable: pulumi.String("ScheduleAnyway"),
+			LabelSelector:     w.Pods().selector(),
+		}},
+		Containers: corev1.ContainerArray{
+			Container(appUser, Resources{CPU: "50m", CPULimit: "2", Memory: w.Memory}, corev1.ContainerArgs{
+				Name:  pulumi.String(w.Name),
+				Image: w.Image,
+				Env:   append(w.Env[:len(w.Env):len(w.Env)], Env("PORT", fmt.Sprint(HTTPPort)), Env("METRICS_PORT", fmt.Sprint(metricsPort))),
+				Ports: corev1.ContainerPortArray{
+					ContainerPort("http", HTTPPort),
+					ContainerPort("metrics", metricsPort),
+				},
+				StartupProbe:   Within(time.Minute, HTTPProbe("/livez", HTTPPort)),
+				LivenessProbe:  HTTPProbe("/livez", HTTPPort),
+				ReadinessProbe: HTTPProbe("/readyz", HTTPPort),
+				VolumeMounts:   w.Mounts,
+			}),
+		},
+		Volumes: w.Volumes,
+	}
+}
