@@ -10,13 +10,14 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/pingpong"
 	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 	"github.com/stateful-k3s/stateful-k3s/infra/redis"
+	"github.com/stateful-k3s/stateful-k3s/infra/todo"
 )
 
 // apps are the images, each a target of the Dockerfile.
-var apps = []string{"pingpong", "postgres-exporter", "redisfiller"}
+var apps = []string{"daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend", "todo-frontend"}
 
 // namespaces are the course's own names.
-var namespaces = []string{"exercises"}
+var namespaces = []string{"exercises", "project"}
 
 func main() {
 	pulumi.Run(program)
@@ -55,20 +56,7 @@ func program(ctx *pulumi.Context) error {
 		return err
 	}
 
-	pings, err := postgres.New(ctx, "pingpong-postgres", postgres.Args{
-		Namespace:       spaces["exercises"],
-		Image:           cfg.Postgres.Image,
-		ExporterImage:   images["postgres-exporter"],
-		Database:        "pingpong",
-		Password:        cfg.Postgres.Password,
-		ReaderPassword:  cfg.Postgres.ReaderPassword,
-		PasswordVersion: cfg.Postgres.PasswordVersion,
-		TLSVersion:      cfg.Postgres.TLSVersion,
-		StorageClass:    cfg.StorageClass,
-		StorageSize:     cfg.Postgres.StorageSize,
-		Memory:          cfg.Postgres.Memory,
-		Parameters:      cfg.Postgres.Parameters,
-	}, inCluster)
+	pings, err := newPostgres(ctx, "pingpong", spaces["exercises"], images, cfg, inCluster)
 	if err != nil {
 		return err
 	}
@@ -77,6 +65,27 @@ func program(ctx *pulumi.Context) error {
 		Image:     images["pingpong"],
 		Replicas:  cfg.Pingpong.Replicas,
 		Database:  pings,
+		Ingress:   cfg.Ingress,
+	}, inCluster)
+	if err != nil {
+		return err
+	}
+
+	todos, err := newPostgres(ctx, "todo", spaces["project"], images, cfg, inCluster)
+	if err != nil {
+		return err
+	}
+	project, err := todo.New(ctx, "todo", todo.Args{
+		Namespace:        spaces["project"],
+		BackendImage:     images["todo-backend"],
+		FrontendImage:    images["todo-frontend"],
+		DailyImage:       images["daily-todo"],
+		BackendReplicas:  cfg.Todo.BackendReplicas,
+		FrontendReplicas: cfg.Todo.FrontendReplicas,
+		Database:         todos,
+		AllowedOrigins:   cfg.Todo.AllowedOrigins,
+		Daily:            cfg.Todo.Daily,
+		Ingress:          cfg.Ingress,
 	}, inCluster)
 	if err != nil {
 		return err
@@ -89,9 +98,34 @@ func program(ctx *pulumi.Context) error {
 	ctx.Export("namespaces", names)
 	ctx.Export("images", images)
 	ctx.Export("redis", train.Addresses)
-	ctx.Export("postgres", pings.Address)
+	ctx.Export("postgres", pulumi.StringMap{"pingpong": pings.Address, "todo": todos.Address})
 	ctx.Export("pingpong", counter.Address)
+	ctx.Export("todoBackend", project.Backend)
+	ctx.Export("todoFrontend", project.Frontend)
+	if cfg.Ingress == nil {
+		return ctx.Log.Info("Without an ingress nobody reaches the apps from outside. To see the page: "+
+			"kubectl -n "+spaces["project"].Name+" port-forward service/todo-frontend-svc 8080:80", nil)
+	}
+	ctx.Export("pingpongUrl", counter.URL)
+	ctx.Export("todoUrl", project.URL)
 	return nil
+}
+
+func newPostgres(ctx *pulumi.Context, database string, space *kube.Namespace, images pulumi.StringMap, cfg *config.Config, opts ...pulumi.ResourceOption) (*postgres.Postgres, error) {
+	return postgres.New(ctx, database+"-postgres", postgres.Args{
+		Namespace:       space,
+		Image:           cfg.Postgres.Image,
+		ExporterImage:   images["postgres-exporter"],
+		Database:        database,
+		Password:        cfg.Postgres.Password,
+		ReaderPassword:  cfg.Postgres.ReaderPassword,
+		PasswordVersion: cfg.Postgres.PasswordVersion,
+		TLSVersion:      cfg.Postgres.TLSVersion,
+		StorageClass:    cfg.StorageClass,
+		StorageSize:     cfg.Postgres.StorageSize,
+		Memory:          cfg.Postgres.Memory,
+		Parameters:      cfg.Postgres.Parameters,
+	}, opts...)
 }
 
 func buildImages(ctx *pulumi.Context, cfg *config.Config) (pulumi.StringMap, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,15 +10,15 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 )
 
-const (
-	pingpongImage = "registry.example.com/team/pingpong:dev@" + recorder.Digest
-	exporterImage = "registry.example.com/team/postgres-exporter:dev@" + recorder.Digest
-	fillerImage   = "registry.example.com/team/redisfiller:dev@" + recorder.Digest
-)
+// built is what the registry calls an app's image.
+func built(app string) string {
+	return "registry.example.com/team/" + app + ":dev@" + recorder.Digest
+}
 
 // settings are the defaults with changes, and with a registry.
 func settings(t *testing.T, changes map[string]string) recorder.Option {
@@ -27,7 +28,9 @@ func settings(t *testing.T, changes map[string]string) recorder.Option {
 	return recorder.Config(all, "registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword")
 }
 
+// everything is what the program declares besides the parts of each component, which have tests of their own.
 var everything = []string{
+	"daily-todo docker-build:index:Image",
 	"exercises kubernetes:core/v1:Namespace",
 	"exercises-default-deny kubernetes:networking.k8s.io/v1:NetworkPolicy",
 	"exercises-dns kubernetes:networking.k8s.io/v1:NetworkPolicy",
@@ -35,55 +38,60 @@ var everything = []string{
 	"pingpong docker-build:index:Image",
 	"pingpong stateful-k3s:pingpong:Pingpong",
 	"pingpong-postgres stateful-k3s:postgres:Postgres",
-	"pingpong-postgres/pingpong-postgres-certificate pulumi:index:Stash",
-	"pingpong-postgres/pingpong-postgres-config kubernetes:core/v1:ConfigMap",
-	"pingpong-postgres/pingpong-postgres-exporter pulumi:index:Stash",
-	"pingpong-postgres/pingpong-postgres-owner pulumi:index:Stash",
-	"pingpong-postgres/pingpong-postgres-reader pulumi:index:Stash",
-	"pingpong-postgres/pingpong-postgres-salt pulumi:index:Stash",
-	"pingpong-postgres/pingpong-postgres-secret kubernetes:core/v1:Secret",
-	"pingpong-postgres/pingpong-postgres-service kubernetes:core/v1:Service",
-	"pingpong-postgres/pingpong-postgres-statefulset kubernetes:apps/v1:StatefulSet",
-	"pingpong/pingpong-budget kubernetes:policy/v1:PodDisruptionBudget",
-	"pingpong/pingpong-client-egress kubernetes:networking.k8s.io/v1:NetworkPolicy",
-	"pingpong/pingpong-client-ingress kubernetes:networking.k8s.io/v1:NetworkPolicy",
-	"pingpong/pingpong-database-egress kubernetes:networking.k8s.io/v1:NetworkPolicy",
-	"pingpong/pingpong-database-ingress kubernetes:networking.k8s.io/v1:NetworkPolicy",
-	"pingpong/pingpong-deployment kubernetes:apps/v1:Deployment",
-	"pingpong/pingpong-service kubernetes:core/v1:Service",
 	"postgres-exporter docker-build:index:Image",
+	"project kubernetes:core/v1:Namespace",
+	"project-default-deny kubernetes:networking.k8s.io/v1:NetworkPolicy",
+	"project-dns kubernetes:networking.k8s.io/v1:NetworkPolicy",
 	"redis stateful-k3s:redis:Redis",
-	"redis/redis-client-egress kubernetes:networking.k8s.io/v1:NetworkPolicy",
-	"redis/redis-client-ingress kubernetes:networking.k8s.io/v1:NetworkPolicy",
-	"redis/redis-config kubernetes:core/v1:ConfigMap",
-	"redis/redis-password pulumi:index:Stash",
-	"redis/redis-secret kubernetes:core/v1:Secret",
-	"redis/redis-service kubernetes:core/v1:Service",
-	"redis/redis-statefulset kubernetes:apps/v1:StatefulSet",
 	"redisfiller docker-build:index:Image",
+	"todo stateful-k3s:todo:Todo",
+	"todo-backend docker-build:index:Image",
+	"todo-frontend docker-build:index:Image",
+	"todo-postgres stateful-k3s:postgres:Postgres",
+}
+
+// declared lists what has no component for a parent.
+func declared(recording *recorder.Recording) []string {
+	return slices.DeleteFunc(recording.Names(), func(name string) bool {
+		return strings.Contains(strings.Fields(name)[0], "/")
+	})
 }
 
 func TestProgram(t *testing.T) {
-	recording := recorder.Run(t, program, settings(t, nil))
+	recording := recorder.Run(t, program, settings(t, nil), recorder.Outputs("kubernetes:networking.k8s.io/v1:Ingress",
+		resource.NewPropertyMapFromMap(map[string]any{
+			"status": map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"ip": "10.231.1.2"}}}},
+		})))
 
-	require.Equal(t, everything, recording.Names())
+	require.Equal(t, everything, declared(recording))
+	images := map[string]any{}
+	for _, app := range []string{"daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend", "todo-frontend"} {
+		images[app] = built(app)
+	}
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
-		"namespaces": map[string]any{"exercises": "exercises"},
-		"images":     map[string]any{"pingpong": pingpongImage, "postgres-exporter": exporterImage, "redisfiller": fillerImage},
-		"pingpong":   "pingpong-svc.exercises.svc:80",
-		"postgres":   "postgres-svc.exercises.svc:5432",
-		"redis":      []any{"redis-stset-0.redis-svc.exercises.svc:6379", "redis-stset-1.redis-svc.exercises.svc:6379"},
+		"namespaces":   map[string]any{"exercises": "exercises", "project": "project"},
+		"images":       images,
+		"pingpong":     "pingpong-svc.exercises.svc:80",
+		"todoBackend":  "todo-backend-svc.project.svc:80",
+		"todoFrontend": "todo-frontend-svc.project.svc:80",
+		"pingpongUrl":  "http://10.231.1.2/pingpong",
+		"todoUrl":      "http://10.231.1.2/",
+		"postgres":     map[string]any{"pingpong": "postgres-svc.exercises.svc:5432", "todo": "postgres-svc.project.svc:5432"},
+		"redis":        []any{"redis-stset-0.redis-svc.exercises.svc:6379", "redis-stset-1.redis-svc.exercises.svc:6379"},
 	}), recording.Outputs(""))
 	statefulSet := recorder.Object[*appsv1.StatefulSet](recording, "redis-statefulset")
-	require.Equal(t, fillerImage, statefulSet.Spec.Template.Spec.Containers[0].Image)
+	require.Equal(t, built("redisfiller"), statefulSet.Spec.Template.Spec.Containers[0].Image)
 	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "redis-statefulset").DependsOn(), "redisfiller")
 	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "pingpong-postgres-statefulset").DependsOn(), "postgres-exporter")
-	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:Deployment", "pingpong-deployment").DependsOn(), "pingpong")
+	for name, app := range map[string]string{"pingpong-deployment": "pingpong", "todo-backend-deployment": "todo-backend", "todo-frontend-deployment": "todo-frontend"} {
+		require.Contains(t, recording.Get(t, "kubernetes:apps/v1:Deployment", name).DependsOn(), app)
+	}
+	require.Contains(t, recording.Get(t, "kubernetes:batch/v1:CronJob", "todo-daily-cronjob").DependsOn(), "daily-todo")
 }
 
 func TestProgramInPreview(t *testing.T) {
 	recording := recorder.Run(t, program, settings(t, nil), recorder.Preview())
-	require.Equal(t, everything, recording.Names())
+	require.Equal(t, everything, declared(recording))
 }
 
 func TestEveryObjectGoesThroughTheOneProvider(t *testing.T) {
@@ -105,7 +113,9 @@ func TestWhatDestroyKeeps(t *testing.T) {
 		}
 		require.False(t, recorded.Request.GetProtect(), recorded.URN)
 	}
-	require.ElementsMatch(t, []string{"exercises", "pingpong", "postgres-exporter", "redisfiller"}, kept)
+	require.ElementsMatch(t, []string{
+		"exercises", "project", "daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend", "todo-frontend",
+	}, kept)
 }
 
 func TestEverySettingArrives(t *testing.T) {
@@ -133,9 +143,22 @@ func TestEverySettingArrives(t *testing.T) {
 		"postgresParameters":      "jit=off",
 
 		"pingpongReplicas": "3",
+
+		"todoBackendReplicas":  "4",
+		"todoFrontendReplicas": "5",
+		"todoAllowedOrigins":   "https://shop.example.com",
+		"dailyTodoSchedule":    "30 7 * * *",
+		"dailyTodoTimeZone":    "Europe/Helsinki",
+		"articleUrl":           "https://wiki.example.com:8443/random",
+		"articleNetworks":      "10.1.2.0/24",
+
+		"ingressClass":     "nginx",
+		"ingressNamespace": "ingress-nginx",
+		"ingressHost":      "stateful.example.com",
+		"ingressTLSSecret": "stateful-tls",
 	}))
 
-	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"exercises": "alice-exercises"}),
+	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"exercises": "alice-exercises", "project": "alice-project"}),
 		recording.Outputs("")["namespaces"].ObjectValue())
 	image := recording.Get(t, "docker-build:index:Image", "redisfiller").Inputs
 	require.Equal(t, "mybuilder", image["builder"].ObjectValue()["name"].StringValue())
@@ -146,7 +169,7 @@ func TestEverySettingArrives(t *testing.T) {
 	require.Equal(t, resource.PropertyMap{
 		"namespace":       resource.NewProperty("alice-exercises"),
 		"image":           resource.NewProperty("redis:8.2"),
-		"fillerImage":     resource.NewProperty(fillerImage),
+		"fillerImage":     resource.NewProperty(built("redisfiller")),
 		"replicas":        resource.NewProperty(2.0),
 		"password":        resource.MakeSecret(resource.NewProperty("correct-horse")),
 		"passwordVersion": resource.NewProperty("2"),
@@ -157,7 +180,7 @@ func TestEverySettingArrives(t *testing.T) {
 	require.Equal(t, resource.PropertyMap{
 		"namespace":       resource.NewProperty("alice-exercises"),
 		"image":           resource.NewProperty("postgres:18"),
-		"exporterImage":   resource.NewProperty(exporterImage),
+		"exporterImage":   resource.NewProperty(built("postgres-exporter")),
 		"database":        resource.NewProperty("pingpong"),
 		"password":        resource.MakeSecret(resource.NewProperty("battery-staple")),
 		"readerPassword":  resource.MakeSecret(resource.NewProperty("read-it-all")),
@@ -170,13 +193,52 @@ func TestEverySettingArrives(t *testing.T) {
 	}, recording.Get(t, "stateful-k3s:postgres:Postgres", "pingpong-postgres").Inputs)
 	require.Equal(t, resource.PropertyMap{
 		"namespace": resource.NewProperty("alice-exercises"),
-		"image":     resource.NewProperty(pingpongImage),
+		"image":     resource.NewProperty(built("pingpong")),
 		"replicas":  resource.NewProperty(3.0),
 		"database":  resource.NewProperty("postgres-svc.alice-exercises.svc:5432"),
 	}, recording.Get(t, "stateful-k3s:pingpong:Pingpong", "pingpong").Inputs)
+	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
+		"namespace":        "alice-project",
+		"backendImage":     built("todo-backend"),
+		"frontendImage":    built("todo-frontend"),
+		"dailyImage":       built("daily-todo"),
+		"backendReplicas":  4.0,
+		"frontendReplicas": 5.0,
+		"database":         "postgres-svc.alice-project.svc:5432",
+		"allowedOrigins":   "https://shop.example.com",
+		"schedule":         "30 7 * * *",
+		"timeZone":         "Europe/Helsinki",
+		"articleURL":       "https://wiki.example.com:8443/random",
+		"authorities":      "",
+	}), recording.Get(t, "stateful-k3s:todo:Todo", "todo").Inputs)
+	require.Equal(t, []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.1.2.0/24", Except: []string{}}}},
+		recorder.Object[*networkingv1.NetworkPolicy](recording, "todo-daily-article-egress").Spec.Egress[0].To)
+	for name, path := range map[string]string{"pingpong": "pingpong", "todo": ""} {
+		require.Equal(t, "https://stateful.example.com/"+path, recording.Outputs("")[resource.PropertyKey(name+"Url")].StringValue())
+	}
+	for _, name := range []string{"pingpong-ingress", "todo-frontend-ingress"} {
+		ingress := recorder.Object[*networkingv1.Ingress](recording, name)
+		require.Equal(t, "nginx", *ingress.Spec.IngressClassName)
+		require.Equal(t, "stateful-tls", ingress.Spec.TLS[0].SecretName)
+	}
+	// The same settings serve both databases.
+	todos := recording.Get(t, "stateful-k3s:postgres:Postgres", "todo-postgres").Inputs
+	pings := recording.Get(t, "stateful-k3s:postgres:Postgres", "pingpong-postgres").Inputs.Copy()
+	pings["namespace"], pings["database"] = resource.NewProperty("alice-project"), resource.NewProperty("todo")
+	require.Equal(t, pings, todos)
 	for _, password := range []string{"push-it-there", "pull-it-here", "correct-horse", "battery-staple", "read-it-all"} {
 		recording.RequireSecret(t, password)
 	}
+}
+
+func TestProgramWithoutIngress(t *testing.T) {
+	recording := recorder.Run(t, program, settings(t, map[string]string{"ingressClass": "none"}))
+	for _, recorded := range recording.All() {
+		require.NotEqual(t, "kubernetes:networking.k8s.io/v1:Ingress", string(recorded.URN.Type()))
+	}
+	require.NotContains(t, recording.Outputs(""), resource.PropertyKey("todoUrl"))
+	require.Equal(t, []string{"Without an ingress nobody reaches the apps from outside. To see the page: " +
+		"kubectl -n project port-forward service/todo-frontend-svc 8080:80"}, recording.Logs())
 }
 
 func TestProgramErrors(t *testing.T) {
@@ -187,6 +249,8 @@ func TestProgramErrors(t *testing.T) {
 		"redis":             "declaring redis redis: ",
 		"pingpong-postgres": "declaring postgres pingpong-postgres: ",
 		"pingpong-service":  "pingpong pingpong: declaring service pingpong-svc: ",
+		"todo-postgres":     "declaring postgres todo-postgres: ",
+		"todo-config":       "todo todo: declaring config map todo-config: ",
 	}, settings(t, nil))
 	_, err := recorder.Try(t, program, settings(t, map[string]string{"redisMemory": "lots"}))
 	require.ErrorContains(t, err, "stateful-k3s:redisMemory: ")

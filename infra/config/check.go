@@ -1,9 +1,19 @@
 package config
 
 import (
+	"cmp"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"net/url"
 	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // time zones where the machine has none
 
 	"github.com/distribution/reference"
+	"github.com/robfig/cron/v3"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
@@ -39,11 +49,13 @@ var (
 	password = matches(`^[!-~]{8,128}$`, "8 to 128 printable ASCII characters without spaces")
 )
 
-func storageClass(value string) string {
-	if len(validation.IsDNS1123Subdomain(value)) > 0 {
-		return "the name of a storage class"
+func objectName(what string) check {
+	return func(value string) string {
+		if len(validation.IsDNS1123Subdomain(value)) > 0 {
+			return what
+		}
+		return ""
 	}
-	return ""
 }
 
 func image(value string) string {
@@ -73,4 +85,69 @@ func quantity(least string) check {
 		}
 		return ""
 	}
+}
+
+// origins are compared as browsers send them: without a path, and without the port that goes with the scheme.
+func origins(value string) string {
+	const what = "* or origins with spaces between them"
+	all := strings.Fields(value)
+	if len(all) == 0 {
+		return what
+	}
+	for _, origin := range all {
+		u, err := url.Parse(origin)
+		if value != "*" && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || origin != u.Scheme+"://"+u.Host) {
+			return what
+		}
+	}
+	return ""
+}
+
+// schedule takes what Kubernetes takes, which parses it with the same library and has a field of its own for the time zone.
+func schedule(value string) string {
+	if _, err := cron.ParseStandard(value); err != nil || strings.Contains(value, "TZ=") {
+		return "a cron schedule of five fields"
+	}
+	return ""
+}
+
+func timeZone(value string) string {
+	if _, err := time.LoadLocation(value); err != nil || value == "" || value == "Local" {
+		return "a time zone"
+	}
+	return ""
+}
+
+func articleURL(value string) string {
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
+		return "an https address"
+	}
+	if _, err := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16); err != nil {
+		return "an https address"
+	}
+	return ""
+}
+
+func certificates(value string) string {
+	if !x509.NewCertPool().AppendCertsFromPEM([]byte(value)) {
+		return "certificates in PEM"
+	}
+	return ""
+}
+
+func hostName(value string) string {
+	if len(validation.IsDNS1123Subdomain(value)) > 0 || net.ParseIP(value) != nil {
+		return "a host name"
+	}
+	return ""
+}
+
+func cidrs(value string) string {
+	for _, cidr := range strings.Fields(value) {
+		if network, err := netip.ParsePrefix(cidr); err != nil || network != network.Masked() {
+			return "a list of networks with spaces between them"
+		}
+	}
+	return ""
 }

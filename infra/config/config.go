@@ -4,12 +4,12 @@ package config
 import (
 	"errors"
 	"os"
-	"strconv"
 
-	"github.com/distribution/reference"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
+	"github.com/stateful-k3s/stateful-k3s/infra/todo"
 )
 
 // Config holds the settings, checked.
@@ -22,6 +22,9 @@ type Config struct {
 	Redis        Redis
 	Postgres     Postgres
 	Pingpong     Pingpong
+	Todo         Todo
+	// Ingress is how people reach the apps; nil if they do not.
+	Ingress *kube.Ingress
 }
 
 // Registry is where images are kept.
@@ -63,6 +66,13 @@ type Pingpong struct {
 	Replicas int
 }
 
+// Todo holds the settings of the todo project.
+type Todo struct {
+	BackendReplicas, FrontendReplicas int
+	AllowedOrigins                    string
+	Daily                             todo.Daily
+}
+
 const (
 	registryVariable = "STATEFUL_K3S_REGISTRY"
 	builderVariable  = "BUILDX_BUILDER"
@@ -74,7 +84,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 	cfg := &Config{
 		NamePrefix:   r.text("namePrefix", optional(namePrefix), "alice-"),
 		Builder:      r.text("builder", optional(builderName), "mybuilder"),
-		StorageClass: r.text("storageClass", storageClass, "local-path"),
+		StorageClass: r.text("storageClass", objectName("the name of a storage class"), "local-path"),
 		Redis: Redis{
 			Image:           r.text("redisImage", image, "redis:8"),
 			Password:        r.secret("redisPassword", password, `"$(openssl rand -hex 16)"`),
@@ -93,7 +103,20 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 			Parameters:      r.parameters("postgresParameters", `"work_mem=8MB; log_min_duration_statement=250ms"`),
 		},
 	}
-	cfg.Pingpong.Replicas, _ = strconv.Atoi(r.text("pingpongReplicas", replicas, "2"))
+	cfg.Pingpong.Replicas = r.number("pingpongReplicas", replicas, "2")
+	cfg.Todo = Todo{
+		BackendReplicas:  r.number("todoBackendReplicas", replicas, "2"),
+		FrontendReplicas: r.number("todoFrontendReplicas", replicas, "2"),
+		AllowedOrigins:   r.text("todoAllowedOrigins", origins, "https://todo.example.com"),
+		Daily: todo.Daily{
+			Schedule:    r.text("dailyTodoSchedule", schedule, `"0 * * * *"`),
+			TimeZone:    r.text("dailyTodoTimeZone", timeZone, "Europe/Helsinki"),
+			ArticleURL:  r.text("articleUrl", articleURL, "https://en.wikipedia.org/wiki/Special:Random"),
+			Authorities: r.text("articleCA", optional(certificates), `"$(cat ca.crt)"`),
+			Networks:    r.networks("articleNetworks", "10.0.0.0/8"),
+		},
+	}
+	cfg.Ingress = r.ingress(cfg.NamePrefix)
 	if cfg.Builder == "" {
 		cfg.Builder = os.Getenv(builderVariable)
 	}
@@ -103,57 +126,4 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		return nil, err
 	}
 	return cfg, nil
-}
-
-func (r *reader) parameters(key, example string) postgres.Parameters {
-	text := r.text(key, func(value string) string {
-		if _, err := postgres.ParseParameters(value); err != nil {
-			return "a list of name=value with semicolons between them: " + err.Error()
-		}
-		return ""
-	}, example)
-	parameters, _ := postgres.ParseParameters(text)
-	return parameters
-}
-
-func (r *reader) registry() Registry {
-	const key, example = "registry", "registry.example.com/team"
-	path := r.text(key, optional(registryPath), example)
-	if path == "" && !r.faulty(key) {
-		path = os.Getenv(registryVariable)
-		if path == "" {
-			r.fault(key, "not set, and $%s is not either; for example: pulumi config set %s %s", registryVariable, key, example)
-		} else if what := registryPath(path); what != "" {
-			r.fault(key, "not set, and $%s, %q, is not %s; for example: pulumi config set %s %s", registryVariable, path, what, key, example)
-		}
-	}
-	registry := Registry{
-		Path: path,
-		Push: r.login("registryUsername", "registryPassword"),
-		Pull: r.login("pullUsername", "pullPassword"),
-	}
-	if named, err := reference.ParseNamed(path + "/app"); err == nil {
-		registry.Host = reference.Domain(named)
-	}
-	if registry.Pull.Username == "" {
-		registry.Pull = registry.Push
-	}
-	return registry
-}
-
-func (r *reader) login(usernameKey, passwordKey string) Login {
-	login := Login{
-		Username: r.text(usernameKey, optional(notEmpty), "alice"),
-		Password: r.secret(passwordKey, notEmpty, ""),
-	}
-	if r.faulty(usernameKey) || r.faulty(passwordKey) {
-		return login
-	}
-	switch {
-	case login.Username != "" && login.Password == nil:
-		r.fault(passwordKey, "not set, though %s is; set it with: pulumi config set --secret %s", usernameKey, passwordKey)
-	case login.Username == "" && login.Password != nil:
-		r.fault(usernameKey, "not set, though %s is; for example: pulumi config set %s alice", passwordKey, usernameKey)
-	}
-	return login
 }

@@ -1,7 +1,13 @@
 package config_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"maps"
+	"math/big"
 	"os"
 	"strings"
 	"testing"
@@ -11,7 +17,9 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
+	"github.com/stateful-k3s/stateful-k3s/infra/todo"
 )
 
 var secrets = []string{"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword"}
@@ -36,6 +44,7 @@ func loadOnly(t *testing.T, settings map[string]string, secrets ...string) (cfg 
 func noEnvironment(t *testing.T) {
 	t.Setenv("STATEFUL_K3S_REGISTRY", "")
 	t.Setenv("BUILDX_BUILDER", "")
+	t.Setenv("STATEFUL_K3S_INGRESS_ADDRESS", "")
 }
 
 // Every key of Pulumi.yaml is read here, or it would be refused as unknown; every key that is read here is in Pulumi.yaml,
@@ -62,6 +71,18 @@ func TestDefaultsOfPulumiYAML(t *testing.T) {
 			Parameters:      postgres.Parameters{},
 		},
 		Pingpong: config.Pingpong{Replicas: 2},
+		Todo: config.Todo{
+			BackendReplicas:  2,
+			FrontendReplicas: 2,
+			AllowedOrigins:   "*",
+			Daily: todo.Daily{
+				Schedule:   "0 * * * *",
+				TimeZone:   "Etc/UTC",
+				ArticleURL: "https://en.wikipedia.org/wiki/Special:Random",
+				Networks:   kube.Internet,
+			},
+		},
+		Ingress: &kube.Ingress{Class: "traefik", Namespace: "kube-system"},
 	}, cfg)
 }
 
@@ -98,6 +119,8 @@ func TestEverySetting(t *testing.T) {
 	noEnvironment(t)
 	t.Setenv("BUILDX_BUILDER", "from-the-environment")
 	t.Setenv("STATEFUL_K3S_REGISTRY", "environment.example.com")
+	t.Setenv("STATEFUL_K3S_INGRESS_ADDRESS", "10.231.1.2")
+	authority := newAuthority(t)
 	cfg, err := load(t, map[string]string{
 		"namePrefix":           "alice-",
 		"registry":             "registry.example.com:5000/team",
@@ -123,6 +146,20 @@ func TestEverySetting(t *testing.T) {
 		"postgresParameters":      "work_mem=8MB; jit=off",
 
 		"pingpongReplicas": "20",
+
+		"todoBackendReplicas":  "3",
+		"todoFrontendReplicas": "4",
+		"todoAllowedOrigins":   "https://todo.example.com http://localhost:3000",
+		"dailyTodoSchedule":    "@daily",
+		"dailyTodoTimeZone":    "Europe/Helsinki",
+		"articleUrl":           "https://wiki.example.com:8443/random",
+		"articleCA":            authority,
+		"articleNetworks":      "10.1.2.0/24 fd00::/8",
+
+		"ingressClass":     "nginx",
+		"ingressNamespace": "ingress-nginx",
+		"ingressHost":      "stateful.example.com",
+		"ingressTLSSecret": "stateful-tls",
 	}, secrets...)
 	require.NoError(t, err)
 
@@ -158,7 +195,32 @@ func TestEverySetting(t *testing.T) {
 			Parameters:      postgres.Parameters{"work_mem": "8MB", "jit": "off"},
 		},
 		Pingpong: config.Pingpong{Replicas: 20},
+		Todo: config.Todo{
+			BackendReplicas:  3,
+			FrontendReplicas: 4,
+			AllowedOrigins:   "https://todo.example.com http://localhost:3000",
+			Daily: todo.Daily{
+				Schedule:    "@daily",
+				TimeZone:    "Europe/Helsinki",
+				ArticleURL:  "https://wiki.example.com:8443/random",
+				Authorities: authority,
+				Networks:    []kube.Network{{CIDR: "10.1.2.0/24"}, {CIDR: "fd00::/8"}},
+			},
+		},
+		Ingress: &kube.Ingress{
+			Class: "nginx", Namespace: "ingress-nginx", Host: "stateful.example.com", TLSSecret: "stateful-tls",
+		},
 	}, cfg)
+}
+
+func newAuthority(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
 // known registers the value, and returns it only if it is secret.
@@ -199,6 +261,10 @@ func TestFaults(t *testing.T) {
 		storage   = `for example: pulumi config set redisStorageSize 100Mi`
 		memory    = `for example: pulumi config set redisMemory 64Mi`
 		password  = `stateful-k3s:redisPassword: not 8 to 128 printable ASCII characters without spaces; for example: pulumi config set --secret redisPassword "$(openssl rand -hex 16)"`
+		origins   = `is not * or origins with spaces between them; for example: pulumi config set todoAllowedOrigins https://todo.example.com`
+		cron      = `is not a cron schedule of five fields; for example: pulumi config set dailyTodoSchedule "0 * * * *"`
+		article   = `is not an https address; for example: pulumi config set articleUrl https://en.wikipedia.org/wiki/Special:Random`
+		networks  = `is not a list of networks with spaces between them; for example: pulumi config set articleNetworks 10.0.0.0/8`
 		encrypted = `not encrypted; encrypt it with: pulumi config set --secret `
 	)
 	for _, test := range []struct{ key, value, message string }{
@@ -241,6 +307,32 @@ func TestFaults(t *testing.T) {
 		{"pingpongReplicas", "21", `stateful-k3s:pingpongReplicas: "21" is not a number from 1 to 20; for example: pulumi config set pingpongReplicas 2`},
 		{"pingpongReplicas", "two", `stateful-k3s:pingpongReplicas: "two" is not a number from 1 to 20; for example: pulumi config set pingpongReplicas 2`},
 		{"postgresParameters", "port=1", `stateful-k3s:postgresParameters: "port=1" is not a list of name=value with semicolons between them: port is not yours to set; for example: pulumi config set postgresParameters "work_mem=8MB; log_min_duration_statement=250ms"`},
+		{"todoBackendReplicas", "0", `stateful-k3s:todoBackendReplicas: "0" is not a number from 1 to 20; for example: pulumi config set todoBackendReplicas 2`},
+		{"todoFrontendReplicas", "many", `stateful-k3s:todoFrontendReplicas: "many" is not a number from 1 to 20; for example: pulumi config set todoFrontendReplicas 2`},
+		{"todoAllowedOrigins", "", `stateful-k3s:todoAllowedOrigins: "" ` + origins},
+		{"todoAllowedOrigins", "todo.example.com", `stateful-k3s:todoAllowedOrigins: "todo.example.com" ` + origins},
+		{"todoAllowedOrigins", "https://todo.example.com/", `stateful-k3s:todoAllowedOrigins: "https://todo.example.com/" ` + origins},
+		{"todoAllowedOrigins", "* https://todo.example.com", `stateful-k3s:todoAllowedOrigins: "* https://todo.example.com" ` + origins},
+		{"dailyTodoSchedule", "hourly", `stateful-k3s:dailyTodoSchedule: "hourly" ` + cron},
+		{"dailyTodoSchedule", "0 * * * * *", `stateful-k3s:dailyTodoSchedule: "0 * * * * *" ` + cron},
+		{"dailyTodoSchedule", "TZ=UTC 0 * * * *", `stateful-k3s:dailyTodoSchedule: "TZ=UTC 0 * * * *" ` + cron},
+		{"dailyTodoTimeZone", "", `stateful-k3s:dailyTodoTimeZone: "" is not a time zone; for example: pulumi config set dailyTodoTimeZone Europe/Helsinki`},
+		{"dailyTodoTimeZone", "Local", `stateful-k3s:dailyTodoTimeZone: "Local" is not a time zone; for example: pulumi config set dailyTodoTimeZone Europe/Helsinki`},
+		{"dailyTodoTimeZone", "Helsinki", `stateful-k3s:dailyTodoTimeZone: "Helsinki" is not a time zone; for example: pulumi config set dailyTodoTimeZone Europe/Helsinki`},
+		{"articleUrl", "", `stateful-k3s:articleUrl: "" ` + article},
+		{"articleUrl", "http://wiki.example.com/random", `stateful-k3s:articleUrl: "http://wiki.example.com/random" ` + article},
+		{"articleUrl", "https:///random", `stateful-k3s:articleUrl: "https:///random" ` + article},
+		{"articleUrl", "https://wiki.example.com:99999/", `stateful-k3s:articleUrl: "https://wiki.example.com:99999/" ` + article},
+		{"articleCA", "ca.crt", `stateful-k3s:articleCA: "ca.crt" is not certificates in PEM; for example: pulumi config set articleCA "$(cat ca.crt)"`},
+		{"articleNetworks", "10.0.0.0", `stateful-k3s:articleNetworks: "10.0.0.0" ` + networks},
+		{"articleNetworks", "10.0.0.1/8", `stateful-k3s:articleNetworks: "10.0.0.1/8" ` + networks},
+		{"ingressClass", "", `stateful-k3s:ingressClass: "" is not an ingress class, or none; for example: pulumi config set ingressClass traefik`},
+		{"ingressNamespace", "Kube System", `stateful-k3s:ingressNamespace: "Kube System" is not a namespace; for example: pulumi config set ingressNamespace kube-system`},
+		{"ingressHost", "https://todo.example.com", `stateful-k3s:ingressHost: "https://todo.example.com" is not a host name; for example: pulumi config set ingressHost todo.example.com`},
+		{"ingressHost", "10.0.0.1", `stateful-k3s:ingressHost: "10.0.0.1" is not a host name; for example: pulumi config set ingressHost todo.example.com`},
+		{"ingressTLSSecret", "todo_tls", `stateful-k3s:ingressTLSSecret: "todo_tls" is not the name of a Secret; for example: pulumi config set ingressTLSSecret todo-tls`},
+		{"ingressTLSSecret", "todo-tls", `stateful-k3s:ingressHost: not set, though ingressTLSSecret is; for example: pulumi config set ingressHost todo.example.com`},
+		{"namePrefix", "alice-", `stateful-k3s:ingressHost: not set, though namePrefix is: stacks that share a cluster need names of their own; for example: pulumi config set ingressHost alice.example.com`},
 		{"redisStorgeSize", "1Gi", `stateful-k3s:redisStorgeSize: no such setting; did you mean redisStorageSize? To remove it: pulumi config rm redisStorgeSize`},
 		{"Registry", "x", `stateful-k3s:Registry: no such setting; did you mean registry? To remove it: pulumi config rm Registry`},
 		{"redisPass", "x", `stateful-k3s:redisPass: no such setting; did you mean redisPassword? To remove it: pulumi config rm redisPass`},

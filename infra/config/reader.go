@@ -6,10 +6,14 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/agext/levenshtein"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
 // reader collects the faults of the settings it reads, and remembers which there are.
@@ -26,6 +30,34 @@ func (r *reader) text(key string, check check, example string) string {
 		r.fault(key, "%q is not %s; for example: pulumi config set %s %s", value, what, key, example)
 	}
 	return value
+}
+
+// number reads a setting whose check allows whole numbers only.
+func (r *reader) number(key string, check check, example string) int {
+	number, _ := strconv.Atoi(r.text(key, check, example))
+	return number
+}
+
+func (r *reader) parameters(key, example string) postgres.Parameters {
+	text := r.text(key, func(value string) string {
+		if _, err := postgres.ParseParameters(value); err != nil {
+			return "a list of name=value with semicolons between them: " + err.Error()
+		}
+		return ""
+	}, example)
+	parameters, _ := postgres.ParseParameters(text)
+	return parameters
+}
+
+func (r *reader) networks(key, example string) []kube.Network {
+	networks := []kube.Network{}
+	for _, cidr := range strings.Fields(r.text(key, cidrs, example)) {
+		networks = append(networks, kube.Network{CIDR: cidr})
+	}
+	if len(networks) == 0 {
+		return kube.Internet
+	}
+	return networks
 }
 
 // secret reads a setting that must be encrypted. It is nil if the setting is empty. No message shows it.

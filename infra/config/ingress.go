@@ -1,0 +1,43 @@
+package config
+
+import (
+	"os"
+	"strings"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+)
+
+const (
+	// addressVariable is where the lab's ingress controller can be reached. A public DNS service answers each name that
+	// ends in an address and labDomain with that address, so that several stacks can have names of their own there.
+	addressVariable = "STATEFUL_K3S_INGRESS_ADDRESS"
+	labDomain       = "sslip.io"
+
+	noIngress = "none"
+)
+
+func (r *reader) ingress(namePrefix string) *kube.Ingress {
+	const hostKey, tlsKey = "ingressHost", "ingressTLSSecret"
+	ingress := &kube.Ingress{
+		Class:     r.text("ingressClass", objectName("an ingress class, or "+noIngress), "traefik"),
+		Namespace: r.text("ingressNamespace", objectName("a namespace"), "kube-system"),
+		Host:      r.text(hostKey, optional(hostName), "todo.example.com"),
+		TLSSecret: r.text(tlsKey, optional(objectName("the name of a Secret")), "todo-tls"),
+	}
+	if ingress.Class == noIngress {
+		return nil
+	}
+	if address := os.Getenv(addressVariable); ingress.Host == "" && namePrefix != "" && address != "" {
+		ingress.Host = strings.TrimSuffix(namePrefix, "-") + "." + address + "." + labDomain
+	}
+	if r.faulty(hostKey) || ingress.Host != "" {
+		return ingress
+	}
+	switch {
+	case namePrefix != "" && !r.faulty("namePrefix"):
+		r.fault(hostKey, "not set, though namePrefix is: stacks that share a cluster need names of their own; for example: pulumi config set %s alice.example.com", hostKey)
+	case ingress.TLSSecret != "" && !r.faulty(tlsKey):
+		r.fault(hostKey, "not set, though %s is; for example: pulumi config set %s todo.example.com", tlsKey, hostKey)
+	}
+	return ingress
+}

@@ -1,0 +1,43 @@
+package todo
+
+import (
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
+)
+
+const backendService = "todo-backend-svc"
+
+func backendApp(args Args) kube.WebApp {
+	database := args.Database.Owner
+	return kube.WebApp{
+		Namespace: args.Namespace,
+		Name:      "todo-backend",
+		Service:   backendService,
+		Image:     args.BackendImage,
+		Replicas:  args.BackendReplicas,
+		Memory:    "64Mi",
+		Env:       corev1.EnvVarArray{database.Env, setting(allowedOrigins)},
+		Volumes:   corev1.VolumeArray{database.Volume},
+		Mounts:    corev1.VolumeMountArray{database.Mount},
+		RestartOn: pulumi.StringMap{
+			// The app reads a new address by itself, but the kubelet takes a minute to bring it.
+			"stateful-k3s/postgres-client": database.Digest,
+			"stateful-k3s/allowed-origins": pulumi.String(args.AllowedOrigins),
+		},
+	}
+}
+
+func declareBackend(ctx *pulumi.Context, name string, app kube.WebApp, database *postgres.Postgres, parent, after pulumi.ResourceOption) (*corev1.Service, error) {
+	err := kube.Allow(ctx, name+"-database", kube.Connection{From: app.Pods(), To: database.Pods, Port: postgres.Port}, parent)
+	if err != nil {
+		return nil, err
+	}
+	err = kube.Allow(ctx, name+"-client", kube.Connection{From: clients(app.Namespace), To: app.Pods(), Port: kube.HTTPPort}, parent)
+	if err != nil {
+		return nil, err
+	}
+	return app.Declare(ctx, name, parent, after, database.Ready())
+}

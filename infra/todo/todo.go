@@ -1,0 +1,130 @@
+// Package todo runs the todo project: a backend that keeps todos in a Postgres, the page for people, and the CronJob that adds
+// an article to read.
+package todo
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
+)
+
+// Args describes the pods. Namespace, the images, Database and all of Daily but Authorities and Networks are required.
+type Args struct {
+	Namespace                               *kube.Namespace
+	BackendImage, FrontendImage, DailyImage pulumi.StringInput
+	// BackendReplicas and FrontendReplicas are the numbers of pods, 2 each by default.
+	BackendReplicas, FrontendReplicas int
+	// Database keeps the todos. It is in the same namespace.
+	Database *postgres.Postgres
+	// AllowedOrigins are the web pages that may use the backend from elsewhere: origins with spaces between them, or *,
+	// which is the default.
+	AllowedOrigins string
+	Daily          Daily
+	// Ingress shows the page to people; nil if nobody is to reach it.
+	Ingress *kube.Ingress
+}
+
+// Todo is the component.
+type Todo struct {
+	pulumi.ResourceState
+
+	// Backend and Frontend are host:port of the Services inside the cluster.
+	Backend  pulumi.StringOutput `pulumi:"backend"`
+	Frontend pulumi.StringOutput `pulumi:"frontend"`
+	// URL is the address of the page for people; empty without an ingress.
+	URL pulumi.StringOutput `pulumi:"url"`
+}
+
+// New declares the pods and what they need.
+func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Todo, error) {
+	if err := args.check(); err != nil {
+		return nil, fmt.Errorf("todo %s: %w", name, err)
+	}
+	t := &Todo{}
+	if err := ctx.RegisterComponentResourceV2("stateful-k3s:todo:Todo", name, args.inputs(), t, opts...); err != nil {
+		return nil, fmt.Errorf("declaring todo %s: %w", name, err)
+	}
+	if err := t.declare(ctx, name, args); err != nil {
+		return nil, fmt.Errorf("todo %s: %w", name, err)
+	}
+	return t, nil
+}
+
+func (t *Todo) declare(ctx *pulumi.Context, name string, args Args) error {
+	parent := pulumi.Parent(t)
+	settings, err := newSettings(ctx, name+"-config", args, parent)
+	if err != nil {
+		return err
+	}
+	// The page asks the backend, which asks the database: each is there before what needs it.
+	backend := backendApp(args)
+	service, err := declareBackend(ctx, name+"-backend", backend, args.Database, parent, after(settings))
+	if err != nil {
+		return err
+	}
+	frontend := frontendApp(args)
+	t.URL, err = declareFrontend(ctx, name+"-frontend", frontend, backend, args.Ingress, parent, after(settings, service))
+	if err != nil {
+		return err
+	}
+	if err := declareDaily(ctx, name+"-daily", args, backend, parent, after(settings, service)); err != nil {
+		return err
+	}
+	t.Backend = pulumi.String(backend.Address()).ToStringOutput()
+	t.Frontend = pulumi.String(frontend.Address()).ToStringOutput()
+	return ctx.RegisterResourceOutputs(t, pulumi.Map{"backend": t.Backend, "frontend": t.Frontend, "url": t.URL})
+}
+
+func after(resources ...pulumi.Resource) pulumi.ResourceOption {
+	return pulumi.DependsOn(resources)
+}
+
+// clients are the pods that may use backend and frontend besides those of this package.
+func clients(ns *kube.Namespace) kube.Pods {
+	return kube.Pods{Namespace: ns, Labels: map[string]string{"todo-client": "true"}}
+}
+
+// check sets defaults.
+func (a *Args) check() error {
+	for _, replicas := range []*int{&a.BackendReplicas, &a.FrontendReplicas} {
+		if *replicas == 0 {
+			*replicas = 2
+		}
+	}
+	if a.AllowedOrigins == "" {
+		a.AllowedOrigins = "*"
+	}
+	if a.Daily.Networks == nil {
+		a.Daily.Networks = kube.Internet
+	}
+	return kube.Missing(map[string]bool{
+		"Namespace":        a.Namespace != nil,
+		"BackendImage":     a.BackendImage != nil,
+		"FrontendImage":    a.FrontendImage != nil,
+		"DailyImage":       a.DailyImage != nil,
+		"Database":         a.Database != nil,
+		"Daily.Schedule":   a.Daily.Schedule != "",
+		"Daily.TimeZone":   a.Daily.TimeZone != "",
+		"Daily.ArticleURL": a.Daily.ArticleURL != "",
+	})
+}
+
+func (a *Args) inputs() pulumi.Map {
+	return pulumi.Map{
+		"namespace":        pulumi.String(a.Namespace.Name),
+		"backendImage":     a.BackendImage,
+		"frontendImage":    a.FrontendImage,
+		"dailyImage":       a.DailyImage,
+		"backendReplicas":  pulumi.Int(a.BackendReplicas),
+		"frontendReplicas": pulumi.Int(a.FrontendReplicas),
+		"database":         a.Database.Address,
+		"allowedOrigins":   pulumi.String(a.AllowedOrigins),
+		"schedule":         pulumi.String(a.Daily.Schedule),
+		"timeZone":         pulumi.String(a.Daily.TimeZone),
+		"articleURL":       pulumi.String(a.Daily.ArticleURL),
+		"authorities":      pulumi.String(a.Daily.Authorities),
+	}
+}
