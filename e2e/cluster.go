@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -19,7 +20,6 @@ import (
 )
 
 const (
-	namespace   = "exercises"
 	statefulSet = "redis-stset"
 	podSelector = "app=redisapp"
 
@@ -31,13 +31,15 @@ const (
 
 var redisPods = []string{statefulSet + "-0", statefulSet + "-1"}
 
-// cluster is a lab's Kubernetes.
+// cluster is a lab's Kubernetes, seen from one namespace.
 type cluster struct {
 	*kubernetes.Clientset
-	t *testing.T
+	t         *testing.T
+	namespace string
 }
 
-// newCluster waits until all pods are ready. It fails the test at once outside of a lab's environment.
+// newCluster looks at the namespace exercises, and waits until all pods are ready. It fails the test at once outside of a
+// lab's environment.
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	for _, variable := range []string{"STATEFUL_K3S_LAB", "KUBECONFIG", "PULUMI_STACK", "PULUMI_BACKEND_URL"} {
@@ -50,9 +52,17 @@ func newCluster(t *testing.T) *cluster {
 	config.QPS = -1 // the load's look-ups do not hold up the test's own
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
-	c := &cluster{client, t}
+	c := &cluster{client, t, "exercises"}
 	c.waitUntilReady()
+	c.in("project").waitUntilReady()
 	return c
+}
+
+// in is the same cluster, seen from another namespace.
+func (c *cluster) in(namespace string) *cluster {
+	other := *c
+	other.namespace = namespace
+	return &other
 }
 
 // eventually repeats an attempt until it returns no error.
@@ -69,18 +79,103 @@ func eventually(t *testing.T, attempt func() error) {
 
 func (c *cluster) waitUntilReady() {
 	c.t.Helper()
+	c.waitForPods(func(corev1.Pod) error { return nil })
+}
+
+// waitForPods waits until all pods of all Deployments and StatefulSets are ready and satisfy a condition.
+func (c *cluster) waitForPods(condition func(corev1.Pod) error) {
+	c.t.Helper()
 	eventually(c.t, func() error {
-		for _, name := range append(slices.Clone(redisPods), postgresPod) {
-			pod, err := c.CoreV1().Pods(namespace).Get(c.t.Context(), name, metav1.GetOptions{})
+		missing, err := c.wantedPods()
+		if err != nil {
+			return err
+		}
+		pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		for _, pod := range pods.Items {
+			if owner := metav1.GetControllerOf(&pod); owner == nil || owner.Kind == "Job" {
+				continue
+			}
+			missing--
+			err := condition(pod)
+			if err == nil && !isReady(&pod) {
+				err = errors.New("is not ready")
+			}
 			if err != nil {
-				return err
+				return fmt.Errorf("pod %s: %w", pod.Name, err)
 			}
-			if !isReady(pod) {
-				return fmt.Errorf("pod %s is not ready: %v", name, pod.Status.Conditions)
-			}
+		}
+		if missing > 0 {
+			return fmt.Errorf("%d pods are missing", missing)
 		}
 		return nil
 	})
+}
+
+// wantedPods is how many pods Deployments and StatefulSets ask for.
+func (c *cluster) wantedPods() (pods int, err error) {
+	sets, err := c.AppsV1().StatefulSets(c.namespace).List(c.t.Context(), metav1.ListOptions{})
+	if err != nil {
+		return 0, err
+	}
+	deployments, err := c.AppsV1().Deployments(c.namespace).List(c.t.Context(), metav1.ListOptions{})
+	if err != nil {
+		return 0, err
+	}
+	for _, set := range sets.Items {
+		pods += int(*set.Spec.Replicas)
+	}
+	for _, deployment := range deployments.Items {
+		pods += int(*deployment.Spec.Replicas)
+	}
+	if pods == 0 {
+		return 0, fmt.Errorf("the namespace %s asks for no pods", c.namespace)
+	}
+	return pods, nil
+}
+
+// deleteAllPods deletes all pods of the namespace at once, and returns when each has been replaced by a ready one.
+func (c *cluster) deleteAllPods() {
+	c.t.Helper()
+	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{})
+	require.NoError(c.t, err)
+	require.NoError(c.t, c.CoreV1().Pods(c.namespace).DeleteCollection(c.t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}))
+	c.waitUntilReplaced(pods.Items)
+}
+
+// rolloutRestart does what kubectl rollout restart deployment does, and returns when it is done.
+func (c *cluster) rolloutRestart(deployment string) {
+	c.t.Helper()
+	pods := c.pods("app=" + deployment)
+	patch := fmt.Sprintf(`{"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": %q}}}}}`, time.Now())
+	_, err := c.AppsV1().Deployments(c.namespace).Patch(c.t.Context(), deployment, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+	require.NoError(c.t, err)
+	c.waitUntilReplaced(pods)
+}
+
+func (c *cluster) waitUntilReplaced(pods []corev1.Pod) {
+	c.t.Helper()
+	old := map[types.UID]bool{}
+	for _, pod := range pods {
+		old[pod.UID] = true
+	}
+	c.waitForPods(func(pod corev1.Pod) error {
+		if old[pod.UID] {
+			return errors.New("is still there")
+		}
+		return nil
+	})
+}
+
+// pods are those that a label selector finds, of which there is at least one.
+func (c *cluster) pods(selector string) []corev1.Pod {
+	c.t.Helper()
+	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: selector})
+	require.NoError(c.t, err)
+	require.NotEmpty(c.t, pods.Items, selector)
+	return pods.Items
 }
 
 // waitUntilRolledOut waits for every pod to be of the StatefulSet's newest revision, and ready. Pulumi's Kubernetes plugin
@@ -88,7 +183,7 @@ func (c *cluster) waitUntilReady() {
 func (c *cluster) waitUntilRolledOut(statefulSet string) {
 	c.t.Helper()
 	eventually(c.t, func() error {
-		set, err := c.AppsV1().StatefulSets(namespace).Get(c.t.Context(), statefulSet, metav1.GetOptions{})
+		set, err := c.AppsV1().StatefulSets(c.namespace).Get(c.t.Context(), statefulSet, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
@@ -102,7 +197,7 @@ func (c *cluster) waitUntilRolledOut(statefulSet string) {
 
 func (c *cluster) pod(name string) *corev1.Pod {
 	c.t.Helper()
-	pod, err := c.CoreV1().Pods(namespace).Get(c.t.Context(), name, metav1.GetOptions{})
+	pod, err := c.CoreV1().Pods(c.namespace).Get(c.t.Context(), name, metav1.GetOptions{})
 	require.NoError(c.t, err)
 	return pod
 }
@@ -120,9 +215,9 @@ func (c *cluster) podIPs() []string {
 func (c *cluster) deletePod(name string) {
 	c.t.Helper()
 	uid := c.pod(name).UID
-	require.NoError(c.t, c.CoreV1().Pods(namespace).Delete(c.t.Context(), name, metav1.DeleteOptions{}))
+	require.NoError(c.t, c.CoreV1().Pods(c.namespace).Delete(c.t.Context(), name, metav1.DeleteOptions{}))
 	eventually(c.t, func() error {
-		pod, err := c.CoreV1().Pods(namespace).Get(c.t.Context(), name, metav1.GetOptions{})
+		pod, err := c.CoreV1().Pods(c.namespace).Get(c.t.Context(), name, metav1.GetOptions{})
 		if err == nil && pod.UID == uid {
 			return fmt.Errorf("pod %s is still there", name)
 		}
@@ -134,20 +229,20 @@ func (c *cluster) deletePod(name string) {
 func (c *cluster) forceDelete(name string) {
 	c.t.Helper()
 	now := int64(0)
-	require.NoError(c.t, c.CoreV1().Pods(namespace).Delete(c.t.Context(), name, metav1.DeleteOptions{GracePeriodSeconds: &now}))
+	require.NoError(c.t, c.CoreV1().Pods(c.namespace).Delete(c.t.Context(), name, metav1.DeleteOptions{GracePeriodSeconds: &now}))
 }
 
 // log is what a container has written.
 func (c *cluster) log(pod, container string) string {
 	c.t.Helper()
-	log, err := c.CoreV1().Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container}).DoRaw(c.t.Context())
+	log, err := c.CoreV1().Pods(c.namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container}).DoRaw(c.t.Context())
 	require.NoError(c.t, err)
 	return string(log)
 }
 
 func (c *cluster) statefulSetUID(name string) types.UID {
 	c.t.Helper()
-	set, err := c.AppsV1().StatefulSets(namespace).Get(c.t.Context(), name, metav1.GetOptions{})
+	set, err := c.AppsV1().StatefulSets(c.namespace).Get(c.t.Context(), name, metav1.GetOptions{})
 	require.NoError(c.t, err)
 	return set.UID
 }
@@ -156,10 +251,10 @@ func (c *cluster) statefulSetUID(name string) types.UID {
 func (c *cluster) deleteStatefulSet() {
 	c.t.Helper()
 	foreground := metav1.DeletePropagationForeground
-	require.NoError(c.t, c.AppsV1().StatefulSets(namespace).Delete(c.t.Context(), statefulSet,
+	require.NoError(c.t, c.AppsV1().StatefulSets(c.namespace).Delete(c.t.Context(), statefulSet,
 		metav1.DeleteOptions{PropagationPolicy: &foreground}))
 	eventually(c.t, func() error {
-		pods, err := c.CoreV1().Pods(namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: podSelector})
+		pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: podSelector})
 		if err == nil && len(pods.Items) > 0 {
 			err = fmt.Errorf("%d pods are still there", len(pods.Items))
 		}
@@ -180,14 +275,14 @@ func (c *cluster) podUIDs() []types.UID {
 // were ready at any time.
 func (c *cluster) watchReady() (fewest func() int) {
 	c.t.Helper()
-	pods, err := c.CoreV1().Pods(namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: podSelector})
+	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: podSelector})
 	require.NoError(c.t, err)
 	ready := map[string]bool{}
 	for _, pod := range pods.Items {
 		ready[pod.Name] = isReady(&pod)
 	}
 	least := countTrue(ready)
-	watcher, err := c.CoreV1().Pods(namespace).Watch(c.t.Context(),
+	watcher, err := c.CoreV1().Pods(c.namespace).Watch(c.t.Context(),
 		metav1.ListOptions{LabelSelector: podSelector, ResourceVersion: pods.ResourceVersion})
 	require.NoError(c.t, err)
 	done := make(chan struct{})
@@ -219,7 +314,7 @@ func countTrue(all map[string]bool) (n int) {
 // claims are the UIDs of the claims by their names.
 func (c *cluster) claims() map[string]types.UID {
 	c.t.Helper()
-	list, err := c.CoreV1().PersistentVolumeClaims(namespace).List(c.t.Context(), metav1.ListOptions{})
+	list, err := c.CoreV1().PersistentVolumeClaims(c.namespace).List(c.t.Context(), metav1.ListOptions{})
 	require.NoError(c.t, err)
 	claims := map[string]types.UID{}
 	for _, claim := range list.Items {

@@ -6,43 +6,27 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // The course's exercise: the count is in a Postgres of its own pod, and survives when all pods are taken down.
 func TestPingpongCountsOnAfterAllPodsWereDeleted(t *testing.T) {
 	c := newCluster(t)
 	before := c.pings()
-	assert.Equal(t, fmt.Sprintf("pong %d", before), c.get("/pingpong"))
-	assert.Equal(t, fmt.Sprintf("pong %d", before+1), c.get("/pingpong"))
+	assert.Equal(t, fmt.Sprintf("pong %d", before), c.get(pingpongService, "/pingpong"))
+	assert.Equal(t, fmt.Sprintf("pong %d", before+1), c.get(pingpongService, "/pingpong"))
 	c.deleteAllPods()
 	assert.Equal(t, before+2, c.pings())
-	assert.Equal(t, fmt.Sprintf("pong %d", before+2), c.get("/pingpong"))
+	assert.Equal(t, fmt.Sprintf("pong %d", before+2), c.get(pingpongService, "/pingpong"))
 }
 
 func TestRollingUpdateLosesNoPing(t *testing.T) {
 	c := newCluster(t)
 	run := c.startPinging()
-	old := map[types.UID]bool{}
-	for _, pod := range c.pingpongPods() {
-		old[pod.UID] = true
-	}
-	// As kubectl rollout restart does.
-	patch := fmt.Sprintf(`{"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": %q}}}}}`, time.Now())
-	_, err := c.AppsV1().Deployments(namespace).Patch(t.Context(), "pingpong", types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
-	require.NoError(t, err)
-	c.waitForPods(func(pod corev1.Pod) error {
-		if old[pod.UID] {
-			return fmt.Errorf("is still there")
-		}
-		return nil
-	})
+	c.rolloutRestart("pingpong")
 	run.goesOn()
 	account := run.end()
 	assert.Zero(t, account.Refused+account.NotSent+account.Unanswered, "%s: %s", account, strings.Join(account.Reasons, "\n"))
@@ -60,7 +44,7 @@ func TestCountIsExactAfterDestroyAndUp(t *testing.T) {
 func TestCountIsExactWhileSecretsAreRotated(t *testing.T) {
 	c := newCluster(t)
 	secret := func() map[string][]byte {
-		found, err := c.CoreV1().Secrets(namespace).Get(t.Context(), "postgres", metav1.GetOptions{})
+		found, err := c.CoreV1().Secrets(c.namespace).Get(t.Context(), "postgres", metav1.GetOptions{})
 		require.NoError(t, err)
 		return found.Data
 	}
@@ -72,7 +56,7 @@ func TestCountIsExactWhileSecretsAreRotated(t *testing.T) {
 	}
 	makeUp(t) // and with the settings of before once more
 	run.goesOn()
-	c.waitForPods(func(corev1.Pod) error { return nil })
+	c.waitUntilReady()
 	run.end()
 }
 
@@ -88,11 +72,11 @@ func TestCountIsExactAfterKills(t *testing.T) {
 	}{
 		{"kill Postgres", func() { c.killAndReplace(postgresPod, "postgres") }},
 		{"kill a replica", func() {
-			pods := c.pingpongPods()
+			pods := c.pods(pingpongSelector)
 			c.killAndReplace(pods[random.IntN(len(pods))].Name, "pingpong")
 		}},
 		{"delete a replica", func() {
-			pods := c.pingpongPods()
+			pods := c.pods(pingpongSelector)
 			c.deletePod(pods[random.IntN(len(pods))].Name)
 		}},
 		{"delete Postgres", func() { c.deletePod(postgresPod) }},
@@ -108,7 +92,7 @@ func TestCountIsExactAfterKills(t *testing.T) {
 		kill.kill()
 		run.goesOn()
 	}
-	c.waitForPods(func(corev1.Pod) error { return nil })
+	c.waitUntilReady()
 	run.end()
 }
 
@@ -131,7 +115,7 @@ func TestOnlyClientsReachPingpong(t *testing.T) {
 	const ask = `for try in $(seq 10); do
 		timeout 3 bash -c 'exec 3<>/dev/tcp/%s; printf "GET %s HTTP/1.0\r\n\r\n" >&3; cat <&3' && exit; sleep 1
 	done; exit 1`
-	metrics := net.JoinHostPort(c.pingpongPods()[0].Status.PodIP, "9090")
+	metrics := net.JoinHostPort(c.pods(pingpongSelector)[0].Status.PodIP, "9090")
 	for _, test := range []struct {
 		labels     map[string]string
 		host, path string
@@ -146,7 +130,7 @@ func TestOnlyClientsReachPingpong(t *testing.T) {
 		assert.Equal(t, test.reached, strings.Contains(output, "200 OK"), output)
 	}
 
-	body, err := c.metrics(c.pingpongPods()[0])
+	body, err := c.metrics(c.pods(pingpongSelector)[0])
 	require.NoError(t, err)
 	assert.Contains(t, body, "pingpong_batch_pings_sum", "the node itself sees them")
 }

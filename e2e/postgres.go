@@ -18,7 +18,7 @@ const (
 // psql runs SQL as the README does it by hand, and returns bare values: a line for each row, | between columns.
 func (c *cluster) psql(sql string) string {
 	c.t.Helper()
-	return strings.TrimSpace(run(c.t, command(".", "kubectl", "-n", namespace, "exec", postgresPod, "-c", "postgres", "--",
+	return strings.TrimSpace(run(c.t, command(".", "kubectl", "-n", c.namespace, "exec", postgresPod, "-c", "postgres", "--",
 		"psql", "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1", "--command", sql)))
 }
 
@@ -53,7 +53,7 @@ owner=$(cat /run/secrets/postgres/URL 2>/dev/null)
 func (c *cluster) allow(labels map[string]string) {
 	c.t.Helper()
 	clients, servers := metav1.LabelSelector{MatchLabels: labels}, metav1.LabelSelector{MatchLabels: map[string]string{"app": "postgres"}}
-	policies := c.NetworkingV1().NetworkPolicies(namespace)
+	policies := c.NetworkingV1().NetworkPolicies(c.namespace)
 	for name, spec := range map[string]networkingv1.NetworkPolicySpec{
 		"e2e-egress": {PodSelector: clients, PolicyTypes: []networkingv1.PolicyType{"Egress"},
 			Egress: []networkingv1.NetworkPolicyEgressRule{{To: []networkingv1.NetworkPolicyPeer{{PodSelector: &servers}}}}},
@@ -64,7 +64,7 @@ func (c *cluster) allow(labels map[string]string) {
 		_, err := policies.Create(c.t.Context(), policy, metav1.CreateOptions{})
 		if !apierrors.IsAlreadyExists(err) {
 			require.NoError(c.t, err)
-			c.t.Cleanup(func() { run(c.t, command(".", "kubectl", "-n", namespace, "delete", "networkpolicy", name)) })
+			c.t.Cleanup(func() { run(c.t, command(".", "kubectl", "-n", c.namespace, "delete", "networkpolicy", name)) })
 		}
 	}
 }
@@ -72,7 +72,7 @@ func (c *cluster) allow(labels map[string]string) {
 // postgresSecret is the content of a key of the Secret.
 func (c *cluster) postgresSecret(key string) string {
 	c.t.Helper()
-	secret, err := c.CoreV1().Secrets(namespace).Get(c.t.Context(), "postgres", metav1.GetOptions{})
+	secret, err := c.CoreV1().Secrets(c.namespace).Get(c.t.Context(), "postgres", metav1.GetOptions{})
 	require.NoError(c.t, err)
 	return string(secret.Data[key])
 }
@@ -81,7 +81,7 @@ func (c *cluster) postgresSecret(key string) string {
 func (c *cluster) waitForPostgres() {
 	c.t.Helper()
 	eventually(c.t, func() error {
-		return command(".", "kubectl", "-n", namespace, "exec", postgresPod, "-c", "postgres", "--", "psql", "--command", "SELECT 1").Run()
+		return command(".", "kubectl", "-n", c.namespace, "exec", postgresPod, "-c", "postgres", "--", "psql", "--command", "SELECT 1").Run()
 	})
 	c.waitUntilReady()
 }

@@ -84,7 +84,7 @@ func TestPostgresIsSetUpAsPromised(t *testing.T) {
 func TestMetricsOfPostgres(t *testing.T) {
 	c := newCluster(t)
 	c.table("measured (n int)")
-	metrics, err := c.CoreV1().Pods(namespace).ProxyGet("http", postgresPod, "9187", "metrics", nil).DoRaw(t.Context())
+	metrics, err := c.CoreV1().Pods(c.namespace).ProxyGet("http", postgresPod, "9187", "metrics", nil).DoRaw(t.Context())
 	require.NoError(t, err)
 	for _, line := range []string{"\npg_up 1\n", `pg_database_size_bytes{datname="pingpong"}`, `relname="measured"`, "pg_wal_size_bytes"} {
 		assert.Contains(t, string(metrics), line)
@@ -129,7 +129,7 @@ func TestOnlyOneServerRunsOnTheVolume(t *testing.T) {
 	t.Cleanup(func() { _ = syscall.Kill(server, syscall.SIGCONT) })
 	c.forceDelete(postgresPod)
 	eventually(t, func() error {
-		pod, err := c.CoreV1().Pods(namespace).Get(t.Context(), postgresPod, metav1.GetOptions{})
+		pod, err := c.CoreV1().Pods(c.namespace).Get(t.Context(), postgresPod, metav1.GetOptions{})
 		if err == nil && (pod.UID == uid || len(c.processes(pod.UID, "flock")) == 0) {
 			err = fmt.Errorf("the new pod does not wait for the old one's server: %v", pod.Status)
 		}
@@ -175,7 +175,7 @@ func TestPostgresRefusesDataOfAnotherMajorVersion(t *testing.T) {
 	c.onVolume("echo 16 >/data/pgdata/PG_VERSION")
 	c.deletePod(postgresPod)
 	eventually(t, func() error {
-		pod, err := c.CoreV1().Pods(namespace).Get(t.Context(), postgresPod, metav1.GetOptions{})
+		pod, err := c.CoreV1().Pods(c.namespace).Get(t.Context(), postgresPod, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}

@@ -66,7 +66,7 @@ func (r *ride) goesOn() {
 func (r *ride) follow(ctx context.Context, c *cluster, pod string) {
 	last := time.Now()
 	for ; ctx.Err() == nil; time.Sleep(poll) {
-		stream, err := c.CoreV1().Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{
+		stream, err := c.CoreV1().Pods(c.namespace).GetLogs(pod, &corev1.PodLogOptions{
 			Container: "redisfiller", Follow: true, SinceTime: &metav1.Time{Time: last},
 		}).Stream(ctx)
 		if err != nil {

@@ -33,7 +33,7 @@ func TestPodThatBreaksRestrictedIsRefused(t *testing.T) {
 	yes := true
 	pod.Spec.Containers[0].SecurityContext.Privileged = &yes
 	pod.Spec.Containers[0].SecurityContext.AllowPrivilegeEscalation = &yes
-	_, err := c.CoreV1().Pods(namespace).Create(t.Context(), pod, metav1.CreateOptions{})
+	_, err := c.CoreV1().Pods(c.namespace).Create(t.Context(), pod, metav1.CreateOptions{})
 	assert.True(t, apierrors.IsForbidden(err), err)
 	assert.ErrorContains(t, err, `violates PodSecurity "restricted`)
 }

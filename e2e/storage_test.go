@@ -11,7 +11,7 @@ import (
 
 func TestEachPodHasAClaimOfItsOwn(t *testing.T) {
 	c := newCluster(t)
-	list, err := c.CoreV1().PersistentVolumeClaims(namespace).List(t.Context(), metav1.ListOptions{})
+	list, err := c.CoreV1().PersistentVolumeClaims(c.namespace).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	volumes := map[string]string{}
 	for _, claim := range list.Items {

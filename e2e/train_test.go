@@ -40,9 +40,9 @@ func TestTrainGoesOnAfterDestroyAndUp(t *testing.T) {
 	claims := c.claims()
 	pulumiDestroy(t)
 
-	_, err := c.AppsV1().StatefulSets(namespace).Get(t.Context(), statefulSet, metav1.GetOptions{})
+	_, err := c.AppsV1().StatefulSets(c.namespace).Get(t.Context(), statefulSet, metav1.GetOptions{})
 	assert.True(t, apierrors.IsNotFound(err), "the StatefulSet after destroy: %v", err)
-	_, err = c.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
+	_, err = c.CoreV1().Namespaces().Get(t.Context(), c.namespace, metav1.GetOptions{})
 	assert.NoError(t, err, "destroy keeps the namespace")
 	assert.Equal(t, claims, c.claims(), "destroy keeps the claims")
 
@@ -54,11 +54,11 @@ func TestTrainGoesOnAfterDestroyAndUp(t *testing.T) {
 func TestTrainGoesOnAfterUpWasKilled(t *testing.T) {
 	for what, exists := range map[string]func(*cluster) error{
 		"the password": func(c *cluster) error {
-			_, err := c.CoreV1().Secrets(namespace).Get(c.t.Context(), "redis", metav1.GetOptions{})
+			_, err := c.CoreV1().Secrets(c.namespace).Get(c.t.Context(), "redis", metav1.GetOptions{})
 			return err
 		},
 		"the StatefulSet": func(c *cluster) error {
-			_, err := c.AppsV1().StatefulSets(namespace).Get(c.t.Context(), statefulSet, metav1.GetOptions{})
+			_, err := c.AppsV1().StatefulSets(c.namespace).Get(c.t.Context(), statefulSet, metav1.GetOptions{})
 			return err
 		},
 	} {

@@ -49,7 +49,7 @@ func (c *cluster) visit(labels map[string]string, script string) (output string,
 // runPod returns what a pod of one container wrote until it ended, and its exit status.
 func (c *cluster) runPod(pod *corev1.Pod) (output string, status int32) {
 	c.t.Helper()
-	pods := c.CoreV1().Pods(namespace)
+	pods := c.CoreV1().Pods(c.namespace)
 	pod, err := pods.Create(c.t.Context(), pod, metav1.CreateOptions{})
 	require.NoError(c.t, err)
 	defer pods.Delete(c.t.Context(), pod.Name, metav1.DeleteOptions{})
