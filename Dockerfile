@@ -7,6 +7,11 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o /out/ ./app/... tool
 
+FROM scratch AS daily-todo
+COPY --from=build /out/daily-todo /daily-todo
+USER 65532:65532
+ENTRYPOINT ["/daily-todo"]
+
 FROM scratch AS pingpong
 COPY --from=build /out/pingpong /pingpong
 USER 65532:65532
