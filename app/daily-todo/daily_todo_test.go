@@ -53,63 +53,83 @@ func TestAddsATodo(t *testing.T) {
 
 func TestPassesOverArticlesThatMakeNoTodo(t *testing.T) {
 	t.Parallel()
-	wiki, backend := wikitest.Start(t, localhost), startBackend(t,
-		problem422(`{"status": 422, "detail": "no such titles"}`), created)
-	d := start(t, wiki.Page(page, wiki.TooLong(), wikitest.Article("/wiki/Refused"), wikitest.Article("/wiki/Train")), backend, "CA_FILE="+wiki.CAFile())
+	wiki, backend := wikitest.Start(t, localhost), startBackend(t, problem422(`{"status": 422, "detail": "no such titles"}`), created)
+	d := start(t, wiki.Page(page, wiki.Title(141), wikitest.Article("/wiki/Refused"), wiki.Title(140)), backend, "CA_FILE="+wiki.CAFile())
 	require.Equal(t, 0, d.Wait().ExitCode(), d.Logged())
-	assert.Equal(t, []string{"Read " + wiki.URL + "/wiki/Refused", "Read " + wiki.URL + "/wiki/Train"}, backend.titles())
+	titles := backend.titles()
+	require.Len(t, titles, 2)
+	assert.Equal(t, "Read "+wiki.URL+"/wiki/Refused", titles[0])
+	assert.Len(t, titles[1], 140)
 	assert.Contains(t, d.Logged(), `because="its title would have 141 characters, more than 140"`)
 	assert.Contains(t, d.Logged(), `because="no such titles"`)
 }
 
-// fails has what the last line says.
-var fails = map[string]struct {
-	answer func(*wikitest.Wiki) http.HandlerFunc
-	says   string
-	asked  int
-}{
-	"another host":  {article("https://evil.example/wiki/Train"), `redirects to \"https://evil.example/wiki/Train\", which is another host; ARTICLE_URL must name`, 1},
-	"http":          {article("http://127.0.0.1/wiki/Train"), `redirects to \"http://127.0.0.1/wiki/Train\", which is not https; ARTICLE_URL must name`, 1},
-	"loop":          {article(page), `redirects to \"/wiki/Special:Random\", which is that page itself; ARTICLE_URL must name`, 1},
-	"no URL":        {article("https://[/"), `redirects to \"https://[/\", which is no URL`, 1},
-	"no Location":   {article(""), "302 Found, and no redirect; ARTICLE_URL must name a page that redirects", 1},
-	"no redirect":   {status(http.StatusOK, ""), "200 OK, and no redirect; ARTICLE_URL must name a page that redirects", 1},
-	"forbidden":     {status(http.StatusForbidden, ""), "403 Forbidden, and no redirect; ARTICLE_URL must name a page that redirects", 1},
-	"too long":      {(*wikitest.Wiki).TooLong, "20 articles in a row make no todo: set ARTICLE_URL to a page with other articles than", 20},
-	"much later":    {status(http.StatusTooManyRequests, "3600"), "429 Too Many Requests, retry after 1h0m0s; given up after", 1},
-	"never":         {status(http.StatusServiceUnavailable, strings.Repeat("9", 50)), "503 Service Unavailable, retry after 596523h14m7s; given up after", 1},
-	"far date":      {status(http.StatusServiceUnavailable, "Fri, 31 Dec 2100 23:59:59 GMT"), "503 Service Unavailable, retry after", 1},
-	"hanging":       {func(*wikitest.Wiki) http.HandlerFunc { return wikitest.Hang }, "no answer within ", 0},
-	"cut":           {func(*wikitest.Wiki) http.HandlerFunc { return wikitest.Cut }, "(is it up, and may this pod reach it?); given up after", 0},
-	"huge header":   {func(*wikitest.Wiki) http.HandlerFunc { return wikitest.HugeHeader }, "; given up after", 0},
-	"server errors": {status(http.StatusInternalServerError, ""), "500 Internal Server Error; given up after", 0},
-}
-
-func article(location string) func(*wikitest.Wiki) http.HandlerFunc {
-	return func(*wikitest.Wiki) http.HandlerFunc { return wikitest.Article(location) }
-}
-
-func status(status int, retryAfter string) func(*wikitest.Wiki) http.HandlerFunc {
-	return func(*wikitest.Wiki) http.HandlerFunc { return wikitest.Status(status, retryAfter) }
-}
-
 func TestSaysWhatWikipediaDoesWrong(t *testing.T) {
 	t.Parallel()
-	for name, test := range fails {
+	for name, test := range map[string]struct {
+		answer http.HandlerFunc
+		says   string
+	}{
+		"another host": {wikitest.Article("https://evil.example/wiki/Train"), `redirects to \"https://evil.example/wiki/Train\", which is another host; ARTICLE_URL must name`},
+		"http":         {wikitest.Article("http://127.0.0.1/wiki/Train"), `redirects to \"http://127.0.0.1/wiki/Train\", which is not https; ARTICLE_URL must name`},
+		"loop":         {wikitest.Article(page), `redirects to \"/wiki/Special:Random\", which is that page itself; ARTICLE_URL must name`},
+		"no URL":       {wikitest.Article("https://[/"), `redirects to \"https://[/\", which is no URL`},
+		"no Location":  {wikitest.Article(""), "302 Found, and no redirect; ARTICLE_URL must name a page that redirects"},
+		"no redirect":  {wikitest.Status(http.StatusOK, ""), "200 OK, and no redirect; ARTICLE_URL must name a page that redirects"},
+		"not modified": {notModified, "304 Not Modified, and no redirect; ARTICLE_URL must name a page that redirects"},
+		"forbidden":    {wikitest.Status(http.StatusForbidden, ""), "403 Forbidden, and no redirect; ARTICLE_URL must name a page that redirects"},
+		"much later":   {wikitest.Status(http.StatusTooManyRequests, "3600"), "429 Too Many Requests, retry after 1h0m0s; given up after"},
+		"never":        {wikitest.Status(http.StatusServiceUnavailable, strings.Repeat("9", 50)), "503 Service Unavailable, retry after 596523h14m7s; given up after"},
+		"far date":     {wikitest.Status(http.StatusServiceUnavailable, "Fri, 31 Dec 2100 23:59:59 GMT"), "503 Service Unavailable, retry after "},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			wiki, backend := wikitest.Start(t, localhost), startBackend(t)
-			d := start(t, wiki.Page(page, test.answer(wiki)), backend, "CA_FILE="+wiki.CAFile(), "TIMEOUT=2s")
+			d := start(t, wiki.Page(page, test.answer), backend, "CA_FILE="+wiki.CAFile())
 			require.Equal(t, 1, d.Wait().ExitCode(), d.Logged())
 			assert.Empty(t, backend.posts())
-			line := lastLine(d)
-			assert.Contains(t, line, "level=ERROR msg=stopped error=")
-			assert.Contains(t, line, test.says)
-			if test.asked == 0 {
-				assert.Greater(t, len(wiki.Asked(page)), 1, "it tries again")
-			} else {
-				assert.Len(t, wiki.Asked(page), test.asked)
-			}
+			assert.Contains(t, lastLine(d), "level=ERROR msg=stopped error=\"find a random article: GET "+wiki.URL+page)
+			assert.Contains(t, lastLine(d), test.says)
+			assert.Len(t, wiki.Asked(page), 1)
+		})
+	}
+}
+
+func notModified(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Location", "/wiki/Train")
+	w.WriteHeader(http.StatusNotModified)
+}
+
+func TestGivesUpOnTitlesThatAreTooLong(t *testing.T) {
+	t.Parallel()
+	wiki, backend := wikitest.Start(t, localhost), startBackend(t)
+	d := start(t, wiki.Page(page, wiki.Title(141)), backend, "CA_FILE="+wiki.CAFile())
+	require.Equal(t, 1, d.Wait().ExitCode(), d.Logged())
+	assert.Empty(t, backend.posts())
+	assert.Contains(t, lastLine(d), "20 articles in a row make no todo: set ARTICLE_URL to a page with other articles than "+wiki.URL+page)
+	assert.Len(t, wiki.Asked(page), 20)
+}
+
+func TestTriesUntilTheTimeIsOver(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		answer http.HandlerFunc
+		says   string
+	}{
+		"hanging":       {wikitest.Hang, "no answer within 300ms"},
+		"cut":           {wikitest.Cut, "(is it up, and may this pod reach it?)"},
+		"huge header":   {wikitest.HugeHeader, "(is it up, and may this pod reach it?)"},
+		"server errors": {wikitest.Status(http.StatusInternalServerError, ""), "500 Internal Server Error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wiki, backend := wikitest.Start(t, localhost), startBackend(t)
+			d := start(t, wiki.Page(page, test.answer), backend, "CA_FILE="+wiki.CAFile(), "TIMEOUT=3s")
+			require.Equal(t, 1, d.Wait().ExitCode(), d.Logged())
+			assert.Empty(t, backend.posts())
+			assert.Greater(t, len(wiki.Asked(page)), 1)
+			assert.Contains(t, d.Logged(), test.says)
+			assert.Contains(t, lastLine(d), "; given up after ")
 		})
 	}
 }

@@ -128,10 +128,10 @@ func Article(location string) http.HandlerFunc {
 	}
 }
 
-// TooLong redirects to an article whose todo would have 141 characters.
-func (w *Wiki) TooLong() http.HandlerFunc {
+// Title redirects to an article whose todo, "Read <URL>", has that many characters.
+func (w *Wiki) Title(characters int) http.HandlerFunc {
 	const others = len("Read ") + len("/wiki/")
-	return Article("/wiki/" + strings.Repeat("A", 141-others-len(w.URL)))
+	return Article("/wiki/" + strings.Repeat("A", characters-others-len(w.URL)))
 }
 
 // Status answers with a status, and Retry-After unless that is empty.
