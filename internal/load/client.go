@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -24,17 +26,30 @@ type Dial func(ctx context.Context) (net.Conn, error)
 type Client struct {
 	Dial Dial
 
-	conn   net.Conn
-	reader *bufio.Reader
-	body   []byte
+	conn          net.Conn
+	reader        *bufio.Reader
+	request, body []byte
 }
 
 // ErrNotSent says that there was no connection, so that the app cannot have seen the request.
 var ErrNotSent = errors.New("not sent")
 
-// Get returns the status and body of an answer; the body is valid until the next call. Without an answer the
-// connection is closed, and the next call makes a new one.
+// Request is what a client sends.
+type Request struct {
+	Method, Path string
+	// Header is lines that end in \r\n, but for Host and Content-Length, which the client adds.
+	Header string
+	Body   []byte
+}
+
+// Get returns the status and body of an answer, as Do does.
 func (c *Client) Get(ctx context.Context, path string) (status int, body []byte, err error) {
+	return c.Do(ctx, Request{Method: "GET", Path: path})
+}
+
+// Do returns the status and body of an answer; the body is valid until the next call. Without an answer the
+// connection is closed, and the next call makes a new one.
+func (c *Client) Do(ctx context.Context, r Request) (status int, body []byte, err error) {
 	if c.conn == nil {
 		conn, err := c.Dial(ctx)
 		if err != nil {
@@ -42,12 +57,12 @@ func (c *Client) Get(ctx context.Context, path string) (status int, body []byte,
 		}
 		c.conn, c.reader = conn, bufio.NewReader(conn)
 	}
-	status, keep, err := c.exchange(path)
+	status, keep, err := c.exchange(r)
 	if err != nil || !keep {
 		c.Close()
 	}
 	if err != nil {
-		return 0, nil, fmt.Errorf("GET %s: %w", path, err)
+		return 0, nil, fmt.Errorf("%s %s: %w", r.Method, r.Path, err)
 	}
 	return status, c.body, nil
 }
@@ -60,11 +75,16 @@ func (c *Client) Close() {
 	}
 }
 
-func (c *Client) exchange(path string) (status int, keep bool, err error) {
+func (c *Client) exchange(r Request) (status int, keep bool, err error) {
 	if err := c.conn.SetDeadline(time.Now().Add(Timeout)); err != nil {
 		return 0, false, err
 	}
-	if _, err := c.conn.Write([]byte("GET " + path + " HTTP/1.1\r\nHost: pingpong\r\n\r\n")); err != nil {
+	c.request = append(c.request[:0], r.Method+" "+r.Path+" HTTP/1.1\r\nHost: app\r\n"+r.Header...)
+	if r.Body != nil {
+		c.request = fmt.Appendf(c.request, "Content-Length: %d\r\n", len(r.Body))
+	}
+	c.request = append(append(c.request, "\r\n"...), r.Body...)
+	if _, err := c.conn.Write(c.request); err != nil {
 		return 0, false, err
 	}
 	line, err := c.reader.ReadSlice('\n')
@@ -97,10 +117,13 @@ func (c *Client) exchange(path string) (status int, keep bool, err error) {
 			keep = string(value) != "close"
 		}
 	}
+	if status == http.StatusNoContent || status == http.StatusNotModified {
+		length = 0
+	}
 	if length < 0 {
 		return 0, false, errors.New("the answer has no Content-Length")
 	}
-	c.body = append(c.body[:0], make([]byte, length)...)
+	c.body = slices.Grow(c.body[:0], length)[:length]
 	_, err = io.ReadFull(c.reader, c.body)
 	return status, keep, err
 }
