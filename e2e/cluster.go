@@ -20,6 +20,9 @@ import (
 )
 
 const (
+	exercises = "exercises"
+	project   = "project"
+
 	statefulSet = "redis-stset"
 	podSelector = "app=redisapp"
 
@@ -29,17 +32,25 @@ const (
 	poll     = 200 * time.Millisecond
 )
 
-var redisPods = []string{statefulSet + "-0", statefulSet + "-1"}
+var (
+	redisPods = []string{statefulSet + "-0", statefulSet + "-1"}
 
-// cluster is a lab's Kubernetes, seen from one namespace.
+	// podCount is how many pods each namespace has, without those of Jobs.
+	podCount = map[string]int{
+		exercises: 5, // Redis twice, Postgres, pingpong twice
+		project:   5, // Postgres, todo-backend twice, todo-frontend twice
+	}
+)
+
+// cluster is a namespace of a lab's Kubernetes.
 type cluster struct {
 	*kubernetes.Clientset
 	t         *testing.T
 	namespace string
 }
 
-// newCluster looks at the namespace exercises, and waits until all pods are ready. It fails the test at once outside of a
-// lab's environment.
+// newCluster is the namespace exercises; it waits until all pods of the stack are ready. It fails the test at once outside of
+// a lab's environment.
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	for _, variable := range []string{"STATEFUL_K3S_LAB", "KUBECONFIG", "PULUMI_STACK", "PULUMI_BACKEND_URL"} {
@@ -52,17 +63,14 @@ func newCluster(t *testing.T) *cluster {
 	config.QPS = -1 // the load's look-ups do not hold up the test's own
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
-	c := &cluster{client, t, "exercises"}
+	c := &cluster{client, t, exercises}
 	c.waitUntilReady()
-	c.in("project").waitUntilReady()
 	return c
 }
 
-// in is the same cluster, seen from another namespace.
+// in is another namespace.
 func (c *cluster) in(namespace string) *cluster {
-	other := *c
-	other.namespace = namespace
-	return &other
+	return &cluster{c.Clientset, c.t, namespace}
 }
 
 // eventually repeats an attempt until it returns no error.
@@ -77,63 +85,36 @@ func eventually(t *testing.T, attempt func() error) {
 	t.Fatalf("still after %s: %v", patience, err)
 }
 
+// waitUntilReady waits for all pods of all namespaces.
 func (c *cluster) waitUntilReady() {
 	c.t.Helper()
-	c.waitForPods(func(corev1.Pod) error { return nil })
+	for namespace := range podCount {
+		c.in(namespace).waitForPods(func(corev1.Pod) error { return nil })
+	}
 }
 
-// waitForPods waits until all pods of all Deployments and StatefulSets are ready and satisfy a condition.
+// waitForPods waits until all pods of the namespace are there, ready, and satisfy a condition. Those of Jobs do not count.
 func (c *cluster) waitForPods(condition func(corev1.Pod) error) {
 	c.t.Helper()
 	eventually(c.t, func() error {
-		missing, err := c.wantedPods()
-		if err != nil {
-			return err
-		}
-		pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{})
+		pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "app,!batch.kubernetes.io/job-name"})
 		if err != nil {
 			return err
 		}
 		for _, pod := range pods.Items {
-			if owner := metav1.GetControllerOf(&pod); owner == nil || owner.Kind == "Job" {
-				continue
-			}
-			missing--
 			err := condition(pod)
 			if err == nil && !isReady(&pod) {
-				err = errors.New("is not ready")
+				err = fmt.Errorf("is not ready: %v", pod.Status.Conditions)
 			}
 			if err != nil {
 				return fmt.Errorf("pod %s: %w", pod.Name, err)
 			}
 		}
-		if missing > 0 {
-			return fmt.Errorf("%d pods are missing", missing)
+		if len(pods.Items) != podCount[c.namespace] {
+			return fmt.Errorf("%s has %d pods", c.namespace, len(pods.Items))
 		}
 		return nil
 	})
-}
-
-// wantedPods is how many pods Deployments and StatefulSets ask for.
-func (c *cluster) wantedPods() (pods int, err error) {
-	sets, err := c.AppsV1().StatefulSets(c.namespace).List(c.t.Context(), metav1.ListOptions{})
-	if err != nil {
-		return 0, err
-	}
-	deployments, err := c.AppsV1().Deployments(c.namespace).List(c.t.Context(), metav1.ListOptions{})
-	if err != nil {
-		return 0, err
-	}
-	for _, set := range sets.Items {
-		pods += int(*set.Spec.Replicas)
-	}
-	for _, deployment := range deployments.Items {
-		pods += int(*deployment.Spec.Replicas)
-	}
-	if pods == 0 {
-		return 0, fmt.Errorf("the namespace %s asks for no pods", c.namespace)
-	}
-	return pods, nil
 }
 
 // deleteAllPods deletes all pods of the namespace at once, and returns when each has been replaced by a ready one.
@@ -142,39 +123,35 @@ func (c *cluster) deleteAllPods() {
 	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{})
 	require.NoError(c.t, err)
 	require.NoError(c.t, c.CoreV1().Pods(c.namespace).DeleteCollection(c.t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}))
-	c.waitUntilReplaced(pods.Items)
+	c.waitForPods(noneOf(pods.Items))
 }
 
-// rolloutRestart does what kubectl rollout restart deployment does, and returns when it is done.
-func (c *cluster) rolloutRestart(deployment string) {
+// restart replaces the pods of a Deployment one after the other, as kubectl rollout restart does, and returns when that is done.
+func (c *cluster) restart(deployment string) {
 	c.t.Helper()
-	pods := c.pods("app=" + deployment)
+	pods := c.podsOf(deployment)
 	patch := fmt.Sprintf(`{"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": %q}}}}}`, time.Now())
 	_, err := c.AppsV1().Deployments(c.namespace).Patch(c.t.Context(), deployment, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
 	require.NoError(c.t, err)
-	c.waitUntilReplaced(pods)
+	c.waitForPods(noneOf(pods))
 }
 
-func (c *cluster) waitUntilReplaced(pods []corev1.Pod) {
-	c.t.Helper()
-	old := map[types.UID]bool{}
-	for _, pod := range pods {
-		old[pod.UID] = true
-	}
-	c.waitForPods(func(pod corev1.Pod) error {
-		if old[pod.UID] {
+// noneOf is the condition that a pod is another one than each of those.
+func noneOf(pods []corev1.Pod) func(corev1.Pod) error {
+	return func(pod corev1.Pod) error {
+		if slices.ContainsFunc(pods, func(old corev1.Pod) bool { return old.UID == pod.UID }) {
 			return errors.New("is still there")
 		}
 		return nil
-	})
+	}
 }
 
-// pods are those that a label selector finds, of which there is at least one.
-func (c *cluster) pods(selector string) []corev1.Pod {
+// podsOf are the pods of an app.
+func (c *cluster) podsOf(app string) []corev1.Pod {
 	c.t.Helper()
-	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: selector})
+	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "app=" + app})
 	require.NoError(c.t, err)
-	require.NotEmpty(c.t, pods.Items, selector)
+	require.NotEmpty(c.t, pods.Items)
 	return pods.Items
 }
 

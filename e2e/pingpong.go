@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/stretchr/testify/require"
 
@@ -11,8 +10,7 @@ import (
 )
 
 const (
-	pingpongService  = "pingpong-svc"
-	pingpongSelector = "app=pingpong"
+	pingpongService = "pingpong-svc"
 
 	// pinging is how many clients ping at the same time.
 	pinging = 8
@@ -42,18 +40,7 @@ func (c *cluster) startPinging() *pingRun {
 	run.Pings = load.Start(pinging, c.dialer(pingpongService))
 	c.t.Cleanup(func() { run.Stop() })
 	run.goesOn()
-	for _, pod := range c.pods(pingpongSelector) {
-		eventually(c.t, func() error {
-			body, err := c.metrics(pod)
-			if err != nil {
-				return err
-			}
-			if !strings.Contains(body, `http_request_duration_seconds_count{route="GET /pingpong",status="200"}`) {
-				return fmt.Errorf("pod %s has answered no ping", pod.Name)
-			}
-			return nil
-		})
-	}
+	c.waitForMetric("pingpong", `http_request_duration_seconds_count{route="GET /pingpong",status="200"}`)
 	return run
 }
 

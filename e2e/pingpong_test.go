@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -26,7 +27,7 @@ func TestPingpongCountsOnAfterAllPodsWereDeleted(t *testing.T) {
 func TestRollingUpdateLosesNoPing(t *testing.T) {
 	c := newCluster(t)
 	run := c.startPinging()
-	c.rolloutRestart("pingpong")
+	c.restart("pingpong")
 	run.goesOn()
 	account := run.end()
 	assert.Zero(t, account.Refused+account.NotSent+account.Unanswered, "%s: %s", account, strings.Join(account.Reasons, "\n"))
@@ -56,7 +57,7 @@ func TestCountIsExactWhileSecretsAreRotated(t *testing.T) {
 	}
 	makeUp(t) // and with the settings of before once more
 	run.goesOn()
-	c.waitUntilReady()
+	c.waitForPods(func(corev1.Pod) error { return nil })
 	run.end()
 }
 
@@ -72,11 +73,11 @@ func TestCountIsExactAfterKills(t *testing.T) {
 	}{
 		{"kill Postgres", func() { c.killAndReplace(postgresPod, "postgres") }},
 		{"kill a replica", func() {
-			pods := c.pods(pingpongSelector)
+			pods := c.podsOf("pingpong")
 			c.killAndReplace(pods[random.IntN(len(pods))].Name, "pingpong")
 		}},
 		{"delete a replica", func() {
-			pods := c.pods(pingpongSelector)
+			pods := c.podsOf("pingpong")
 			c.deletePod(pods[random.IntN(len(pods))].Name)
 		}},
 		{"delete Postgres", func() { c.deletePod(postgresPod) }},
@@ -92,8 +93,22 @@ func TestCountIsExactAfterKills(t *testing.T) {
 		kill.kill()
 		run.goesOn()
 	}
-	c.waitUntilReady()
+	c.waitForPods(func(corev1.Pod) error { return nil })
 	run.end()
+}
+
+// killAndReplace kills a process of a pod with SIGKILL. Of a container that died before, Kubernetes delays the restart by
+// up to five minutes, so the pod is then replaced.
+func (c *cluster) killAndReplace(pod, program string) {
+	c.t.Helper()
+	died := false
+	for _, container := range c.pod(pod).Status.ContainerStatuses {
+		died = died || container.RestartCount > 0
+	}
+	c.kill(pod, program)
+	if died {
+		c.deletePod(pod)
+	}
 }
 
 func TestOnlyClientsReachPingpong(t *testing.T) {
@@ -101,7 +116,7 @@ func TestOnlyClientsReachPingpong(t *testing.T) {
 	const ask = `for try in $(seq 10); do
 		timeout 3 bash -c 'exec 3<>/dev/tcp/%s; printf "GET %s HTTP/1.0\r\n\r\n" >&3; cat <&3' && exit; sleep 1
 	done; exit 1`
-	metrics := net.JoinHostPort(c.pods(pingpongSelector)[0].Status.PodIP, "9090")
+	metrics := net.JoinHostPort(c.podsOf("pingpong")[0].Status.PodIP, "9090")
 	for _, test := range []struct {
 		labels     map[string]string
 		host, path string
@@ -116,7 +131,7 @@ func TestOnlyClientsReachPingpong(t *testing.T) {
 		assert.Equal(t, test.reached, strings.Contains(output, "200 OK"), output)
 	}
 
-	body, err := c.metrics(c.pods(pingpongSelector)[0])
+	body, err := c.metrics(c.podsOf("pingpong")[0])
 	require.NoError(t, err)
 	assert.Contains(t, body, "pingpong_batch_pings_sum", "the node itself sees them")
 }

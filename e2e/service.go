@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,21 +19,20 @@ import (
 // nodeNetwork is the network namespace of the lab's node, from which pods and Services can be reached as the kubelet does.
 func nodeNetwork() string { return "/run/netns/sk3s-" + labName() + "-0" }
 
-// serviceDialer connects to a Service's address, and looks it up again when it fails: a new Service has a new one.
-type serviceDialer struct {
-	c    *cluster
-	name string
+// dialer connects to a Service's address, and looks it up again when that fails: a new Service has a new one.
+func (c *cluster) dialer(service string) load.Dial {
+	return (&dialer{c: c, service: service}).dial
+}
+
+type dialer struct {
+	c       *cluster
+	service string
 
 	mu      sync.Mutex
 	address string
 }
 
-// dialer connects to a Service of the namespace.
-func (c *cluster) dialer(service string) func(context.Context) (net.Conn, error) {
-	return (&serviceDialer{c: c, name: service}).dial
-}
-
-func (d *serviceDialer) dial(ctx context.Context) (net.Conn, error) {
+func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 	address, err := d.lookUp(ctx)
 	if err != nil {
 		return nil, err
@@ -46,11 +46,11 @@ func (d *serviceDialer) dial(ctx context.Context) (net.Conn, error) {
 	return conn, err
 }
 
-func (d *serviceDialer) lookUp(ctx context.Context) (string, error) {
+func (d *dialer) lookUp(ctx context.Context) (string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.address == "" {
-		service, err := d.c.CoreV1().Services(d.c.namespace).Get(ctx, d.name, metav1.GetOptions{})
+		service, err := d.c.CoreV1().Services(d.c.namespace).Get(ctx, d.service, metav1.GetOptions{})
 		if err != nil {
 			return "", err
 		}
@@ -75,7 +75,7 @@ func (c *cluster) get(service, path string) (body string) {
 	return body
 }
 
-// metrics asks a pod from its node.
+// metrics asks a pod of an app, as only its node can.
 func (c *cluster) metrics(pod corev1.Pod) (string, error) {
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -90,4 +90,18 @@ func (c *cluster) metrics(pod corev1.Pod) (string, error) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	return string(body), err
+}
+
+// waitForMetric waits until each pod of an app has a metric.
+func (c *cluster) waitForMetric(app, name string) {
+	c.t.Helper()
+	for _, pod := range c.podsOf(app) {
+		eventually(c.t, func() error {
+			metrics, err := c.metrics(pod)
+			if err == nil && !strings.Contains(metrics, name) {
+				err = fmt.Errorf("pod %s has no %s", pod.Name, name)
+			}
+			return err
+		})
+	}
 }
