@@ -37,7 +37,7 @@ type pingRun struct {
 func (c *cluster) startPinging() *pingRun {
 	c.t.Helper()
 	run := &pingRun{c: c, before: c.pings()}
-	run.Pings = load.Start(pinging, c.dialer(pingpongService))
+	run.Pings = load.StartPings(pinging, c.dialer(pingpongService))
 	c.t.Cleanup(func() { run.Stop() })
 	run.goesOn()
 	c.waitForMetric("pingpong", `http_request_duration_seconds_count{route="GET /pingpong",status="200"}`)
@@ -57,7 +57,7 @@ func (r *pingRun) goesOn() {
 }
 
 // end stops the clients and returns their account, checked against the count.
-func (r *pingRun) end() load.Account {
+func (r *pingRun) end() load.PingAccount {
 	r.c.t.Helper()
 	account := r.Stop()
 	after := r.c.pings()

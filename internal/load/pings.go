@@ -12,46 +12,31 @@ import (
 	"time"
 )
 
-const (
-	// reconnectAfter this many requests, so that the clients spread over all pods of a Service again and again.
-	reconnectAfter = 50
-	// pause after a request that was not answered with a number.
-	pause = 20 * time.Millisecond
-)
-
-// Account is what became of the pings that clients sent.
-type Account struct {
+// PingAccount is what became of the pings that clients sent.
+type PingAccount struct {
 	// Numbers were handed out.
 	Numbers []int64
-	// NotSent, Refused (503) and Unanswered count the others. Only the last may have been counted.
-	NotSent, Refused, Unanswered int
-	// Faults are answers that the app must not give, and the last reasons why there was none.
-	Faults, Reasons []string
+	Outcomes
 }
 
 // Pings is clients that send GET /pingpong without a pause.
 type Pings struct {
-	stop    context.CancelFunc
-	clients sync.WaitGroup
+	clients *clients
 
 	mu      sync.Mutex
-	account Account
+	account PingAccount
 }
 
-// Start starts clients, which go on until Stop.
-func Start(clients int, dial Dial) *Pings {
-	ctx, stop := context.WithCancel(context.Background())
-	p := &Pings{stop: stop}
-	for range clients {
-		p.clients.Go(func() { p.send(ctx, dial) })
-	}
+// StartPings starts clients, which go on until Stop.
+func StartPings(clients int, dial Dial) *Pings {
+	p := &Pings{}
+	p.clients = start(clients, dial, p.send)
 	return p
 }
 
 // Stop returns the account when every client has its last answer.
-func (p *Pings) Stop() Account {
-	p.stop()
-	p.clients.Wait()
+func (p *Pings) Stop() PingAccount {
+	p.clients.wait()
 	return p.account
 }
 
@@ -62,13 +47,11 @@ func (p *Pings) Acknowledged() int {
 	return len(p.account.Numbers)
 }
 
-func (p *Pings) send(ctx context.Context, dial Dial) {
-	c := Client{Dial: dial}
-	defer c.Close()
+func (p *Pings) send(ctx context.Context, c *Client, _ int) {
 	for sent := 1; ctx.Err() == nil; sent++ {
 		// A request that is under way as ctx ends still gets its answer.
 		status, body, err := c.Get(context.WithoutCancel(ctx), "/pingpong")
-		if !p.record(status, string(body), err) {
+		if !p.record(status, body, err) {
 			c.Close()
 			time.Sleep(pause)
 		}
@@ -78,42 +61,22 @@ func (p *Pings) send(ctx context.Context, dial Dial) {
 	}
 }
 
-func (p *Pings) record(status int, body string, err error) (acknowledged bool) {
+func (p *Pings) record(status int, body []byte, err error) (acknowledged bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a := &p.account
-	switch {
-	case errors.Is(err, ErrNotSent):
-		a.NotSent++
-		a.Reasons = append(a.Reasons, err.Error())
-	case err != nil:
-		a.Unanswered++
-		a.Reasons = append(a.Reasons, err.Error())
-	case status == http.StatusServiceUnavailable:
-		a.Refused++
-	case status == http.StatusGatewayTimeout:
-		a.Unanswered++
-		a.Reasons = append(a.Reasons, body)
-	default:
-		number, err := strconv.ParseInt(strings.TrimPrefix(body, "pong "), 10, 64)
-		if status != http.StatusOK || err != nil {
-			a.Faults = append(a.Faults, fmt.Sprintf("status %d: %s", status, body))
-			return false
-		}
-		a.Numbers = append(a.Numbers, number)
-		return true
+	number, notANumber := strconv.ParseInt(strings.TrimPrefix(string(body), "pong "), 10, 64)
+	if err != nil || status != http.StatusOK || notANumber != nil {
+		p.account.add(status, body, err)
+		return false
 	}
-	a.Reasons = a.Reasons[max(0, len(a.Reasons)-10):]
-	return false
+	p.account.Numbers = append(p.account.Numbers, number)
+	return true
 }
 
 // Check returns what is wrong if the count was before when the clients started, and is after now that they have stopped.
 // Nobody else may have pinged meanwhile.
-func (a Account) Check(before, after int64) error {
-	var faults []error
-	for _, fault := range a.Faults {
-		faults = append(faults, errors.New(fault))
-	}
+func (a PingAccount) Check(before, after int64) error {
+	faults := a.faults()
 	slices.Sort(a.Numbers)
 	for i, number := range a.Numbers {
 		if i > 0 && number == a.Numbers[i-1] {
@@ -134,6 +97,6 @@ func (a Account) Check(before, after int64) error {
 }
 
 // String sums it up.
-func (a Account) String() string {
-	return fmt.Sprintf("%d acknowledged, %d refused, %d not sent, %d without an answer", len(a.Numbers), a.Refused, a.NotSent, a.Unanswered)
+func (a PingAccount) String() string {
+	return fmt.Sprintf("%d acknowledged, %s", len(a.Numbers), &a.Outcomes)
 }
