@@ -97,20 +97,6 @@ func TestCountIsExactAfterKills(t *testing.T) {
 	run.end()
 }
 
-// killAndReplace kills a process of a pod with SIGKILL. Of a container that died before, Kubernetes delays the restart by
-// up to five minutes, so the pod is then replaced.
-func (c *cluster) killAndReplace(pod, program string) {
-	c.t.Helper()
-	died := false
-	for _, container := range c.pod(pod).Status.ContainerStatuses {
-		died = died || container.RestartCount > 0
-	}
-	c.kill(pod, program)
-	if died {
-		c.deletePod(pod)
-	}
-}
-
 func TestOnlyClientsReachPingpong(t *testing.T) {
 	c := newCluster(t)
 	const ask = `for try in $(seq 10); do

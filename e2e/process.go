@@ -83,3 +83,17 @@ func read(dir, name string) string {
 	content, _ := os.ReadFile(filepath.Join(dir, name))
 	return string(content)
 }
+
+// killAndReplace kills a process of a pod with SIGKILL. Of a container that died before, Kubernetes delays the restart by
+// up to five minutes, so the pod is then replaced.
+func (c *cluster) killAndReplace(pod, program string) {
+	c.t.Helper()
+	died := false
+	for _, container := range c.pod(pod).Status.ContainerStatuses {
+		died = died || container.RestartCount > 0
+	}
+	c.kill(pod, program)
+	if died {
+		c.deletePod(pod)
+	}
+}

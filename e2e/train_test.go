@@ -81,8 +81,8 @@ func TestTrainGoesOnAfterRandomKills(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	kills := map[string]func(pod string){
 		"delete pod":       c.deletePod,
-		"kill redis":       func(pod string) { c.kill(pod, "redis-server") },
-		"kill redisfiller": func(pod string) { c.kill(pod, "redisfiller") },
+		"kill redis":       func(pod string) { c.killAndReplace(pod, "redis-server") },
+		"kill redisfiller": func(pod string) { c.killAndReplace(pod, "redisfiller") },
 	}
 	names := []string{"delete pod", "kill redis", "kill redisfiller"}
 
