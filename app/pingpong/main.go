@@ -26,20 +26,23 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/pingpong/postgres"
 )
 
-// readyTimeout is shorter than the 5 s that a probe waits.
-const readyTimeout = 3 * time.Second
+const (
+	connections = 5
+	// readyTimeout is shorter than the 5 s that a probe waits.
+	readyTimeout = 3 * time.Second
+)
 
 func main() {
 	service.Main(run)
 }
 
 func run(ctx context.Context) error {
-	pool, err := database.Open(ctx, database.Environment)
+	db, err := database.Open(ctx, database.Environment, connections, postgres.Migrations)
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
-	ledger := postgres.NewLedger(pool)
+	defer db.Close()
+	ledger := postgres.NewLedger(db)
 	committer := counter.NewCommitter(ledger)
 	promauto.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "pingpong_waiting_pings",

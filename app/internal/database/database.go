@@ -8,18 +8,15 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 )
 
 const (
-	// maxConnections of one process. Postgres gives each a process of its own, and 100 to all clients together by default.
-	maxConnections = 5
 	connectTimeout = 5 * time.Second
 	// statementTimeout is when Postgres itself gives up a statement, should nobody wait for it any more.
 	statementTimeout = "20s"
@@ -45,14 +42,27 @@ func Environment() (string, error) {
 	return strings.TrimSpace(string(url)), nil
 }
 
-// Open returns a pool of connections, which it does not make yet. It fails if the address is none; no error
-// shows the password. Every commit waits until it is on the disk, whatever the server's own setting.
-func Open(ctx context.Context, address Address) (*pgxpool.Pool, error) {
+// Database is a pool of connections. Its tables are brought up to date in the background, before anybody gets one.
+type Database struct {
+	pool     *pgxpool.Pool
+	migrated atomic.Bool
+	close    func()
+}
+
+// Open connects when there is something to do: first to run the SQL files in the folder "migrations" that the database has not
+// seen yet, which goes on until it works. Connections is how many there are at most; Postgres gives each a process of its own,
+// and 100 to all clients together by default. Open fails if the address is none; no error shows the password. Every commit
+// waits until it is on the disk, whatever the server's own setting.
+func Open(ctx context.Context, address Address, connections int32, migrations fs.FS) (*Database, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("find migrations: %w", err)
+	}
 	config, err := parse(address)
 	if err != nil {
 		return nil, err
 	}
-	config.MaxConns = maxConnections
+	config.MaxConns = connections
 	config.BeforeConnect = func(_ context.Context, connection *pgx.ConnConfig) error {
 		fresh, err := parse(address)
 		if err == nil {
@@ -60,7 +70,35 @@ func Open(ctx context.Context, address Address) (*pgxpool.Pool, error) {
 		}
 		return err
 	}
-	return pgxpool.NewWithConfig(ctx, config)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	d := &Database{pool: pool}
+	migrating, stop := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	background.Go(func() { d.migrate(migrating, files) })
+	d.close = func() {
+		stop()
+		background.Wait()
+		pool.Close()
+	}
+	return d, nil
+}
+
+// Close waits until all connections are given back.
+func (d *Database) Close() { d.close() }
+
+// Acquire returns a connection, which has to be released. It fails as long as the tables are not up to date.
+func (d *Database) Acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	if !d.migrated.Load() {
+		return nil, errors.New("the tables are not up to date yet")
+	}
+	conn, err := d.pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	return conn, nil
 }
 
 func parse(address Address) (*pgxpool.Config, error) {
@@ -76,23 +114,4 @@ func parse(address Address) (*pgxpool.Config, error) {
 	config.ConnConfig.RuntimeParams["synchronous_commit"] = "on"
 	config.ConnConfig.RuntimeParams["statement_timeout"] = statementTimeout
 	return config, nil
-}
-
-// Migrate runs those SQL files that the database has not seen yet. Of processes that start together, one does it while the others wait.
-func Migrate(ctx context.Context, pool *pgxpool.Pool, files fs.FS) error {
-	db := stdlib.OpenDBFromPool(pool)
-	defer db.Close()
-	const period, attempts = 1, 60 // seconds, times
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(period, attempts))
-	if err != nil {
-		return fmt.Errorf("prepare the lock of migrations: %w", err)
-	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate the database: %w", err)
-	}
-	return nil
 }

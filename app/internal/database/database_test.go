@@ -2,6 +2,8 @@ package database_test
 
 import (
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -10,13 +12,47 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
 )
 
+// patience is how long a test waits for what does not come.
+const patience = time.Minute
+
+// open returns a database whose only table has one row with the number 7.
+func open(t *testing.T, server *postgrestest.Server) *database.Database {
+	t.Helper()
+	db, err := database.Open(t.Context(), func() (string, error) { return server.URL(), nil }, 2, fstest.MapFS{
+		"migrations/00001_first.sql": {Data: []byte("-- +goose Up\nCREATE TABLE first AS SELECT 7 AS number;")},
+	})
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	return db
+}
+
+// ask returns what a statement says, once the tables are up to date.
+func ask(t *testing.T, db *database.Database, sql string) (answer string) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		conn, err := db.Acquire(t.Context())
+		require.NoError(c, err)
+		defer conn.Release()
+		require.NoError(c, conn.QueryRow(t.Context(), sql).Scan(&answer))
+	}, patience, 10*time.Millisecond)
+	return answer
+}
+
 func TestCommitsAreDurableWhateverTheServerSays(t *testing.T) {
 	server := postgrestest.Start(t)
 	server.Exec(`ALTER ROLE app SET synchronous_commit = off`)
-	pool, err := database.Open(t.Context(), func() (string, error) { return server.URL(), nil })
-	require.NoError(t, err)
-	defer pool.Close()
-	var setting string
-	require.NoError(t, pool.QueryRow(t.Context(), `SHOW synchronous_commit`).Scan(&setting))
-	assert.Equal(t, "on", setting)
+	assert.Equal(t, "on", ask(t, open(t, server), `SHOW synchronous_commit`))
+}
+
+// Nobody gets a connection before the tables are there, however late the database comes.
+func TestTablesComeFirst(t *testing.T) {
+	server := postgrestest.Start(t)
+	server.Kill()
+	db := open(t, server)
+	_, err := db.Acquire(t.Context())
+	assert.EqualError(t, err, "the tables are not up to date yet")
+	server.Restart()
+	const number = `SELECT number::text FROM first`
+	assert.Equal(t, "7", ask(t, db, number))
+	assert.Equal(t, "7", ask(t, open(t, server), number), "in a second process, for which nothing is left to do")
 }

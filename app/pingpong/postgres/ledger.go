@@ -7,7 +7,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
@@ -20,15 +19,14 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/pingpong/counter"
 )
 
-const (
-	// timeout is how long a statement may take.
-	timeout        = 5 * time.Second
-	migrateTimeout = time.Minute
-)
+// timeout is how long a statement may take.
+const timeout = 5 * time.Second
 
 var (
+	// Migrations make the ledger's tables.
+	//
 	//go:embed migrations/*.sql
-	embedded embed.FS
+	Migrations embed.FS
 
 	batchSizes = promauto.NewHistogram(prometheus.HistogramOpts{
 		Name:    "pingpong_batch_pings",
@@ -48,46 +46,38 @@ var (
 
 // Ledger is that of one process.
 type Ledger struct {
-	pool     *pgxpool.Pool
-	id       string
-	migrated bool
+	db *database.Database
+	id string
 }
 
-// NewLedger returns a ledger of a replica that was not there before.
-func NewLedger(pool *pgxpool.Pool) *Ledger {
+// NewLedger returns a ledger of a replica that was not there before. The database needs the Migrations.
+func NewLedger(db *database.Database) *Ledger {
 	host, _ := os.Hostname() // only tells people which pod it is
-	return &Ledger{pool: pool, id: host + "/" + rand.Text()}
+	return &Ledger{db: db, id: host + "/" + rand.Text()}
 }
 
 // Pings is the number of pings so far.
 func (l *Ledger) Pings(ctx context.Context) (pings int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if err := l.pool.QueryRow(ctx, `SELECT pings FROM counter`).Scan(&pings); err != nil {
+	conn, err := l.db.Acquire(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Release()
+	if err := conn.QueryRow(ctx, `SELECT pings FROM counter`).Scan(&pings); err != nil {
 		return 0, fmt.Errorf("read the count: %w", err)
 	}
 	return pings, nil
 }
 
-// Open brings the tables up to date the first time, and begins a session.
+// Open begins a session.
 func (l *Ledger) Open(ctx context.Context) (counter.Session, counter.Batch, error) {
-	if !l.migrated {
-		migrations, err := fs.Sub(embedded, "migrations")
-		if err != nil {
-			return nil, counter.Batch{}, err
-		}
-		ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
-		defer cancel()
-		if err := database.Migrate(ctx, l.pool, migrations); err != nil {
-			return nil, counter.Batch{}, err
-		}
-		l.migrated = true
-	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	conn, err := l.pool.Acquire(ctx)
+	conn, err := l.db.Acquire(ctx)
 	if err != nil {
-		return nil, counter.Batch{}, fmt.Errorf("connect to the database: %w", err)
+		return nil, counter.Batch{}, err
 	}
 	s := &session{conn: conn, id: l.id}
 	batch, err := s.begin(ctx)

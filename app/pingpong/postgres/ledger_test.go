@@ -25,9 +25,7 @@ func TestNumbersAreInTheOrderOfArrival(t *testing.T) {
 	}
 	assert.Equal(t, int64(51), r.pings())
 
-	var batches int64
-	require.NoError(t, r.pool.QueryRow(t.Context(), `SELECT sequence FROM replica`).Scan(&batches))
-	assert.Equal(t, int64(2), batches, "those that waited are one batch")
+	assert.Equal(t, 2, r.scan(`SELECT sequence FROM replica`), "those that waited are one batch")
 }
 
 func TestPingsThatWereGivenUpAreNotCounted(t *testing.T) {
@@ -119,9 +117,7 @@ func TestRowsOfReplicasThatAreGoneAreDeleted(t *testing.T) {
 	server.Exec(`UPDATE replica SET added = added - interval '25 hours'`)
 	next := startReplica(t, server.URL())
 	next.eventually(func() bool { return !next.Away() })
-	var rows int
-	require.NoError(t, r.pool.QueryRow(t.Context(), `SELECT count(*) FROM replica`).Scan(&rows))
-	assert.Equal(t, 1, rows)
+	assert.Equal(t, 1, r.scan(`SELECT count(*) FROM replica`))
 	// One that was only idle begins anew.
 	assert.Equal(t, int64(1), r.ping())
 	assert.Equal(t, int64(2), r.ping())

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
@@ -23,23 +22,23 @@ type replica struct {
 	*counter.Committer
 	t      *testing.T
 	ledger *postgres.Ledger
-	pool   *pgxpool.Pool
+	db     *database.Database
 }
 
 // startReplica counts on the database at the address until the test ends.
 func startReplica(t *testing.T, address string) *replica {
 	t.Helper()
-	pool, err := database.Open(t.Context(), func() (string, error) { return address, nil })
+	db, err := database.Open(t.Context(), func() (string, error) { return address, nil }, 5, postgres.Migrations)
 	require.NoError(t, err)
-	ledger := postgres.NewLedger(pool)
-	r := &replica{counter.NewCommitter(ledger), t, ledger, pool}
+	ledger := postgres.NewLedger(db)
+	r := &replica{counter.NewCommitter(ledger), t, ledger, db}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { r.Run(ctx) })
 	t.Cleanup(func() {
 		stop()
 		running.Wait()
-		pool.Close()
+		db.Close()
 	})
 	return r
 }
@@ -74,6 +73,16 @@ func (r *replica) pings() int64 {
 	pings, err := r.ledger.Pings(r.t.Context())
 	require.NoError(r.t, err)
 	return pings
+}
+
+// scan asks for a number.
+func (r *replica) scan(sql string) (number int) {
+	r.t.Helper()
+	conn, err := r.db.Acquire(r.t.Context())
+	require.NoError(r.t, err)
+	defer conn.Release()
+	require.NoError(r.t, conn.QueryRow(r.t.Context(), sql).Scan(&number))
+	return number
 }
 
 // outcome is what a ping ended with.

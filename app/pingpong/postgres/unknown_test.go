@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
 )
@@ -56,11 +55,7 @@ func TestLateCommitForNobodyIsRefused(t *testing.T) {
 	<-fault.Struck
 	giveUp()
 	assert.ErrorIs(t, <-done, context.Canceled)
-	r.eventually(func() bool {
-		var epoch int
-		require.NoError(t, r.pool.QueryRow(t.Context(), `SELECT epoch FROM replica`).Scan(&epoch))
-		return epoch == 2
-	})
+	r.eventually(func() bool { return r.scan(`SELECT epoch FROM replica`) == 2 })
 	fault.Release()
 	assert.Equal(t, int64(1), r.pings())
 	assert.Equal(t, int64(1), r.ping())
