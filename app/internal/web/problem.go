@@ -8,15 +8,21 @@ import (
 
 // Problem answers with an error as RFC 9457 describes it. The detail is for the client's eyes.
 func Problem(w http.ResponseWriter, status int, detail string) {
+	TypedProblem(w, "", status, detail)
+}
+
+// TypedProblem is a problem that clients can tell from others with the same status, by a URI.
+func TypedProblem(w http.ResponseWriter, uri string, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Del("Content-Length")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(struct { // the client may have gone
+		Type   string `json:"type,omitempty"`
 		Title  string `json:"title"`
 		Status int    `json:"status"`
 		Detail string `json:"detail,omitempty"`
-	}{http.StatusText(status), status, detail})
+	}{uri, http.StatusText(status), status, detail})
 }
 
 // Unavailable answers 503, and asks the client to come again after some seconds.

@@ -28,10 +28,10 @@ var durations = promauto.NewHistogramVec(prometheus.HistogramOpts{
 	Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9),
 }, []string{"route", "status"})
 
-// Serve serves the mux on $PORT (8080) and GET /metrics on $METRICS_PORT (9090) until ctx ends. From then on GET /readyz
-// answers 503 and every answer closes its connection, but the app serves for another 5 s before it stops listening,
-// and then finishes the requests that are under way.
-func Serve(ctx context.Context, mux *http.ServeMux) error {
+// Serve serves the handler, which ends in a mux, on $PORT (8080) and GET /metrics on $METRICS_PORT (9090) until ctx ends.
+// From then on GET /readyz answers 503 and every answer closes its connection, but the app serves for another 5 s before
+// it stops listening, and then finishes the requests that are under way.
+func Serve(ctx context.Context, handler http.Handler) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var stopping atomic.Bool
@@ -45,7 +45,7 @@ func Serve(ctx context.Context, mux *http.ServeMux) error {
 	metrics.Handle("GET /metrics", promhttp.Handler())
 	group, serving := errgroup.WithContext(serving)
 	group.Go(func() error {
-		return service.Serve(serving, cmp.Or(os.Getenv("PORT"), "8080"), drain(&stopping, measure(mux)))
+		return service.Serve(serving, cmp.Or(os.Getenv("PORT"), "8080"), drain(&stopping, identify(measure(handler))))
 	})
 	group.Go(func() error {
 		return service.Serve(serving, cmp.Or(os.Getenv("METRICS_PORT"), "9090"), metrics)
@@ -66,11 +66,11 @@ func drain(stopping *atomic.Bool, next http.Handler) http.Handler {
 	})
 }
 
-func measure(mux *http.ServeMux) http.Handler {
+func measure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		answer := &response{ResponseWriter: w, request: r}
-		mux.ServeHTTP(answer, r)
+		next.ServeHTTP(answer, r)
 		durations.WithLabelValues(r.Pattern, strconv.Itoa(answer.status)).Observe(time.Since(start).Seconds())
 	})
 }
