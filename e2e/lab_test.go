@@ -16,7 +16,7 @@ func TestLabComesBackAfterItsProcessesWereKilled(t *testing.T) {
 	ride := c.board()
 	claims := c.claims()
 	before := daemons(labName())
-	require.Len(t, before, 3, "registry, builder and node")
+	require.Len(t, before, 4, "registry, builder, node and its way out")
 	for _, process := range before {
 		require.NoError(t, syscall.Kill(process, syscall.SIGKILL))
 	}
@@ -28,7 +28,7 @@ func TestLabComesBackAfterItsProcessesWereKilled(t *testing.T) {
 func TestLabThatWasKilledAsItStartedStarts(t *testing.T) {
 	c := newCluster(t)
 	ride := c.board()
-	for _, running := range []int{1, 2, 3} {
+	for _, running := range []int{1, 2, 3, 4} {
 		makeLab(t, "lab-down", labName())
 		startAndKill(t, makeUpCommand(labName()), func() bool { return len(daemons(labName())) >= running })
 	}
@@ -42,7 +42,7 @@ func TestASecondLabComesAndGoesWithoutATrace(t *testing.T) {
 	ride, first := c.board(), daemons(labName())
 	before := lookAround(t)
 	run(t, makeUpCommand(second))
-	assert.Len(t, daemons(second), 3)
+	assert.Len(t, daemons(second), 4)
 	require.NotEmpty(t, withoutFiles(lookAround(t).since(before, second), second))
 	ride.goesOn()
 

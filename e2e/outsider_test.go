@@ -12,38 +12,29 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stateful-k3s/stateful-k3s/internal/load"
 )
 
 // TestOtherMachinesReachNothing looks at the lab from a network namespace that stands for another machine: it has a
 // route to the lab, and this machine forwards packets.
 func TestOtherMachinesReachNothing(t *testing.T) {
 	c := newCluster(t)
-	const outside, gateway = "sk3s-outsider", "10.232.0.1"
-	ip := func(args ...string) { run(t, exec.Command("ip", args...)) }
-	ip("netns", "add", outside)
-	t.Cleanup(func() { _ = exec.Command("ip", "netns", "delete", outside).Run() })
-	ip("link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", outside)
-	ip("address", "add", gateway+"/30", "dev", outside)
-	ip("link", "set", outside, "up")
-	ip("-n", outside, "address", "add", "10.232.0.2/30", "dev", "eth0")
-	ip("-n", outside, "link", "set", "eth0", "up")
-	ip("-n", outside, "route", "add", "default", "via", gateway)
+	connectOutsider(t)
 	forward(t)
 
-	reaches := func(address string) bool {
-		host, port, err := net.SplitHostPort(address)
-		require.NoError(t, err)
-		return exec.Command("ip", "netns", "exec", outside, "timeout", "2", "bash", "-c", "exec 3<>/dev/tcp/"+host+"/"+port).Run() == nil
-	}
-	control, err := net.Listen("tcp", gateway+":0")
-	require.NoError(t, err)
-	defer control.Close()
-	require.True(t, reaches(control.Addr().String()), "this machine, from outside")
+	control := greet(t, "/proc/self/ns/net", outsiderGateway, "hello from the machine\n")
+	require.True(t, outsiderReaches(t, control), "this machine, from outside")
 
 	listeners := labListeners(t)
 	require.Contains(t, listeners, os.Getenv("STATEFUL_K3S_REGISTRY"))
 	nodes, err := c.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
+	// Answers would take the way of new connections, which does not lead there.
+	machine, _, err := net.SplitHostPort(os.Getenv("STATEFUL_K3S_REGISTRY"))
+	require.NoError(t, err)
+	ip(t, "-netns", filepath.Base(nodeNetwork()), "route", "add", outsiderAddress, "via", machine)
+	t.Cleanup(func() { ip(t, "-netns", filepath.Base(nodeNetwork()), "route", "delete", outsiderAddress) })
 	for _, node := range nodes.Items {
 		address := node.Status.Addresses[0].Address
 		listeners = append(listeners, net.JoinHostPort(address, "6443"), net.JoinHostPort(address, "10250"))
@@ -57,9 +48,18 @@ func TestOtherMachinesReachNothing(t *testing.T) {
 			connection.Close()
 		}
 		if !net.ParseIP(host).IsLoopback() {
-			assert.False(t, reaches(listener), "%s, from outside", listener)
+			assert.False(t, outsiderReaches(t, listener), "%s, from outside", listener)
 		}
 	}
+}
+
+func outsiderReaches(t *testing.T, address string) bool {
+	t.Helper()
+	connection, err := load.InNamespace(t.Context(), outsiderNetwork(), address)
+	if err == nil {
+		connection.Close()
+	}
+	return err == nil
 }
 
 // forward has this machine forward packets until the test ends.

@@ -25,7 +25,7 @@ func TestALabFromReleasesAndPulledImages(t *testing.T) {
 	up.Stderr = &said
 	require.NoError(t, up.Run(), "%s", &said)
 
-	assert.Len(t, daemons(second), 3)
+	assert.Len(t, daemons(second), 4)
 	assert.Contains(t, said.String(), `msg=downloaded tool="k3s and containerd-shim-runc-v2"`)
 	assert.Contains(t, said.String(), "msg=pulled image=redis:8")
 	for _, made := range []string{"compil", "assembl"} {

@@ -129,7 +129,7 @@ func Down(ctx context.Context, lab layout.Lab) error {
 func daemons(lab layout.Lab) []daemon {
 	all := []daemon{service(lab, "buildkitd"), service(lab, "registry")}
 	for _, node := range lab.Nodes() {
-		all = append(all, server{lab: lab, node: node}.daemon())
+		all = append(all, outbound(lab, node), server{lab: lab, node: node}.daemon())
 	}
 	return all
 }

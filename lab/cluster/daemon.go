@@ -39,7 +39,8 @@ type daemon struct {
 	// NodeDir makes the daemon a node: it sees this directory's parts as its own
 	// /etc, /var/lib and /var/log, and its cgroup as the root of all cgroups.
 	NodeDir string `json:"nodeDir,omitempty"`
-	// RunDir takes what any other daemon writes below /run, where it sees the machine's files besides.
+	// RunDir takes what any other daemon writes below /run, where it sees the machine's files besides. Without one it
+	// sees the machine's /run as it is.
 	RunDir string `json:"runDir,omitempty"`
 	// Grace is how long processes get to stop.
 	Grace time.Duration `json:"grace"`

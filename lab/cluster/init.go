@@ -115,9 +115,10 @@ func (d daemon) enter() error {
 		{target: "/", flags: unix.MS_REC | unix.MS_PRIVATE},
 		{source: "proc", target: "/proc", kind: "proc"},
 	}
-	if d.NodeDir != "" {
+	switch {
+	case d.NodeDir != "":
 		mounts = append(mounts, nodeMounts(d.NodeDir)...)
-	} else {
+	case d.RunDir != "":
 		own, work := filepath.Join(d.RunDir, "own"), filepath.Join(d.RunDir, "work")
 		err := errors.Join(os.RemoveAll(d.RunDir), os.MkdirAll(own, 0o755), os.MkdirAll(work, 0o755))
 		if err != nil {

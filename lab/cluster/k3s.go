@@ -53,20 +53,22 @@ func (s server) daemon() daemon {
 			"--disable", "servicelb", "--disable", "traefik", "--disable", "metrics-server", "--disable", "runtimes", "--disable", "local-storage",
 			"--pause-image", "docker.io/" + images.Pause,
 			"--private-registry", nodeConf + "/registries.yaml",
-			"--resolv-conf", nodeConf + "/resolv.conf",
+			"--resolv-conf", "/etc/resolv.conf",
 			"--write-kubeconfig", nodeConf + "/kubeconfig", "--write-kubeconfig-mode", "600",
 		},
 	}
 }
 
-// start writes the node's files and starts k3s; it leaves a running one alone.
+// start writes the node's files, and starts k3s and its way out; it leaves running ones alone.
 func (s server) start(ctx context.Context) (started bool, err error) {
 	d := s.daemon()
 	if d.running() {
-		return false, nil
+		return false, outboundUp(ctx, s.lab, s.node)
 	}
-	if err := d.stop(ctx); err != nil {
-		return false, err
+	for _, old := range []daemon{d, outbound(s.lab, s.node)} {
+		if err := old.stop(ctx); err != nil {
+			return false, err
+		}
 	}
 	// Addresses that were given to pods went with their network namespaces.
 	if err := os.RemoveAll(s.node.Dir("lib", "cni")); err != nil {
@@ -77,6 +79,9 @@ func (s server) start(ctx context.Context) (started bool, err error) {
 	}
 	if err := nodeUp(ctx, s.lab, s.node); err != nil {
 		return false, fmt.Errorf("connecting node %s: %w", s.node.Name(), err)
+	}
+	if err := outboundUp(ctx, s.lab, s.node); err != nil {
+		return false, err
 	}
 	return d.start(ctx)
 }
@@ -99,12 +104,8 @@ func (s server) writeFiles() error {
 			return err
 		}
 	}
-	resolv, err := os.ReadFile("/etc/resolv.conf")
-	if err != nil {
-		return err
-	}
 	files := map[string]string{
-		s.inNode(nodeConf, "resolv.conf"):                             string(resolv),
+		s.node.Dir("etc", "resolv.conf"):                              "nameserver " + resolver + "\n",
 		s.inNode(nodeConf, "registries.yaml"):                         s.registries(),
 		s.inNode(nodeConf, "cni/10-lab.conflist"):                     cni,
 		s.inNode(dataDir, "agent/etc/containerd/config-v3.toml.tmpl"): containerd,

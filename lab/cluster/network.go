@@ -27,7 +27,8 @@ func bridgeUp(ctx context.Context, lab layout.Lab) error {
 	)
 }
 
-// nodeUp makes the node's network namespace anew and plugs it into the bridge.
+// nodeUp makes the node's network namespace anew and plugs it into the bridge. Other labs stay out of its reach, which the
+// machine itself could lead to.
 func nodeUp(ctx context.Context, lab layout.Lab, node layout.Node) error {
 	if err := nodeDown(ctx, node); err != nil {
 		return err
@@ -41,7 +42,7 @@ func nodeUp(ctx context.Context, lab layout.Lab, node layout.Node) error {
 		inside("ip", "link", "set", "lo", "up"),
 		inside("ip", "address", "add", fmt.Sprintf("%s/%d", node.Address(), lab.Subnet().Bits()), "dev", "eth0"),
 		inside("ip", "link", "set", "eth0", "up"),
-		inside("ip", "route", "add", "default", "via", lab.HostAddress().String()),
+		inside("ip", "route", "add", "unreachable", layout.Range.String()),
 	)
 }
 

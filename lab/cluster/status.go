@@ -67,6 +67,8 @@ func where(lab layout.Lab, daemon string) string {
 		return lab.Registry()
 	case "buildkitd":
 		return lab.BuildkitSocket()
+	case outboundName:
+		return lab.Nodes()[0].ID() + "'s " + tap
 	default:
 		return "https://" + lab.Nodes()[0].Address().String() + ":6443"
 	}

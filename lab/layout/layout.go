@@ -75,12 +75,17 @@ func (l Lab) CheckoutDir(parts ...string) string {
 // ID prefixes whatever the lab has outside its directories: namespaces, interfaces, cgroups.
 func (l Lab) ID() string { return "sk3s-" + l.Name }
 
-// Subnet is one /24 of 10.231.0.0/16. The range is private (RFC 1918), so that
-// clients of registries speak plain HTTP to the lab's without being told.
+// Range has the networks of all labs. It is private (RFC 1918), so that
+// clients of registries speak plain HTTP to a lab's without being told.
+var Range = netip.MustParsePrefix("10.231.0.0/16")
+
+// Subnet is one /24 of Range.
 func (l Lab) Subnet() netip.Prefix {
 	h := fnv.New32a()
 	h.Write([]byte(l.Name)) // never fails
-	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 231, byte(h.Sum32()), 0}), 24)
+	a := Range.Addr().As4()
+	a[2] = byte(h.Sum32())
+	return netip.PrefixFrom(netip.AddrFrom4(a), 24)
 }
 
 func (l Lab) address(host byte) netip.Addr {

@@ -39,6 +39,7 @@ var ForLab = []Package{
 	{"iproute2", "/sbin/ip"},
 	{"iptables", "/usr/sbin/iptables"},
 	{"nftables", "/usr/sbin/nft"},
+	{"slirp4netns", "/usr/bin/slirp4netns"},
 	{"ipset", "/usr/sbin/ipset"},
 	{"conntrack", "/usr/sbin/conntrack"},
 	{"util-linux", "/usr/bin/nsenter"},
@@ -74,6 +75,7 @@ func Check(ctx context.Context, need Space) error {
 	for _, file := range []struct{ path, word, module string }{
 		{"/proc/filesystems", "overlay", "overlay"},
 		{"/proc/sys/net/bridge/bridge-nf-call-iptables", "", "br_netfilter"},
+		{"/dev/net/tun", "", "tun"},
 		{"/proc/self/ns/cgroup", "", ""},
 	} {
 		if hasFeature(file.path, file.word) {
