@@ -31,7 +31,7 @@ func TestPodsReachOtherMachinesByAddressAndName(t *testing.T) {
 	assert.Equal(t, int32(0), status)
 	assert.Equal(t, "hello from outside\nhello from outside\n", output)
 
-	assert.Equal(t, "nobody at "+outsiderAddress+"\n", run(t, command(".", "kubectl", "-n", namespace, "exec", redisPods[0], "-c", "redis", "--",
+	assert.Equal(t, "nobody at "+outsiderAddress+"\n", run(t, command(".", "kubectl", "-n", c.namespace, "exec", redisPods[0], "-c", "redis", "--",
 		"sh", "-c", hear+"hear "+devTCP(server)+" 2")), "a pod that no policy lets out")
 }
 
@@ -61,7 +61,7 @@ func TestPodsReachNeitherTheMachinesLoopbackNorOtherLabs(t *testing.T) {
 func (c *cluster) letOut() (labels map[string]string) {
 	c.t.Helper()
 	labels = map[string]string{"e2e": "outbound"}
-	policies := c.NetworkingV1().NetworkPolicies(namespace)
+	policies := c.NetworkingV1().NetworkPolicies(c.namespace)
 	policy, err := policies.Create(c.t.Context(), &networkingv1.NetworkPolicy{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-"},
 		Spec: networkingv1.NetworkPolicySpec{
@@ -70,6 +70,6 @@ func (c *cluster) letOut() (labels map[string]string) {
 		},
 	}, metav1.CreateOptions{})
 	require.NoError(c.t, err)
-	c.t.Cleanup(func() { run(c.t, command(".", "kubectl", "-n", namespace, "delete", "networkpolicy", policy.Name)) })
+	c.t.Cleanup(func() { run(c.t, command(".", "kubectl", "-n", c.namespace, "delete", "networkpolicy", policy.Name)) })
 	return labels
 }
