@@ -26,3 +26,8 @@ FROM scratch AS redisfiller
 COPY --from=build /out/redisfiller /redisfiller
 USER 65532:65532
 ENTRYPOINT ["/redisfiller"]
+
+FROM scratch AS todo-backend
+COPY --from=build /out/todo-backend /todo-backend
+USER 65532:65532
+ENTRYPOINT ["/todo-backend"]

@@ -43,9 +43,13 @@ lint:
 	go vet ./...
 	go -C lab vet ./...
 
+# Each is tried with a fixed number of inputs.
+fuzz_targets := app/daily-todo/FuzzLocation app/todo-backend/FuzzRequest app/todo-backend/FuzzTitle
+
 unit: .lab/lab
 	$(lab) test-packages
 	go test ./app/... ./infra/... ./internal/...
+	$(foreach target,$(fuzz_targets),go test -run '^$$' -fuzz '^$(notdir $(target))$$' -fuzztime 10000x ./$(dir $(target)) &&) true
 	go -C lab test $(as_root) ./...
 
 # Tests and measurements have labs of their own, and remove them.

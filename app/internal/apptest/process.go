@@ -39,7 +39,7 @@ func Main(m *testing.M, app func()) {
 type Process struct {
 	Port, MetricsPort string
 
-	t     *testing.T
+	t     testing.TB
 	cmd   *exec.Cmd
 	ended chan struct{}
 
@@ -48,7 +48,7 @@ type Process struct {
 }
 
 // Start starts the app with further settings, NAME=value each. It is killed when the test ends.
-func Start(t *testing.T, settings ...string) *Process {
+func Start(t testing.TB, settings ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, Port: freeport.Find(t), MetricsPort: freeport.Find(t), ended: make(chan struct{})}
 	p.cmd = exec.Command(os.Args[0])

@@ -10,7 +10,7 @@ import (
 )
 
 // Find returns a TCP port of localhost on which nobody listens at the moment.
-func Find(t *testing.T) string {
+func Find(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "localhost:0")
 	require.NoError(t, err)

@@ -12,7 +12,7 @@ import (
 
 // Proxy stands between an app and a server, and cuts their connections.
 type Proxy struct {
-	t        *testing.T
+	t        testing.TB
 	listener net.Listener
 	server   string
 
@@ -33,7 +33,7 @@ type Fault struct {
 }
 
 // NewProxy listens until the test ends.
-func NewProxy(t *testing.T, server *Server) *Proxy {
+func NewProxy(t testing.TB, server *Server) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "localhost:0")
 	require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ const (
 
 // Server is a Postgres server with a user of its own that has to give a password.
 type Server struct {
-	t        *testing.T
+	t        testing.TB
 	bin, dir string
 	port     string
 	password string
@@ -38,7 +39,7 @@ type Server struct {
 }
 
 // Start makes a server with an empty database and starts it. It ends with the test.
-func Start(t *testing.T) *Server {
+func Start(t testing.TB) *Server {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "postgres-") // which a user other than root can reach, unlike t.TempDir
 	require.NoError(t, err)
@@ -119,6 +120,16 @@ func (s *Server) Exec(sql string) {
 	require.NoError(s.t, err, sql)
 }
 
+// Ask returns what a statement says, a text, on a connection of its own.
+func (s *Server) Ask(sql string) (answer string) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.URL())
+	require.NoError(s.t, err)
+	defer conn.Close(context.WithoutCancel(s.t.Context()))
+	require.NoError(s.t, conn.QueryRow(s.t.Context(), sql).Scan(&answer), sql)
+	return answer
+}
+
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
 func (s *Server) command(program string, args ...string) *exec.Cmd {
@@ -131,7 +142,7 @@ func (s *Server) command(program string, args ...string) *exec.Cmd {
 }
 
 // binaries is the folder of the server's programs: on PATH, or the newest where Debian and Ubuntu have them.
-func binaries(t *testing.T) string {
+func binaries(t testing.TB) string {
 	t.Helper()
 	if path, err := exec.LookPath("initdb"); err == nil {
 		return filepath.Dir(path)
@@ -150,9 +161,20 @@ func binaries(t *testing.T) string {
 // Lock keeps everybody else from changing a table's rows, until the function that it returns is called.
 func (s *Server) Lock(table string) (unlock func()) {
 	s.t.Helper()
+	return s.lock("SELECT FROM " + pgx.Identifier{table}.Sanitize() + " FOR UPDATE")
+}
+
+// LockTable keeps everybody else from adding rows too.
+func (s *Server) LockTable(table string) (unlock func()) {
+	s.t.Helper()
+	return s.lock("LOCK TABLE " + pgx.Identifier{table}.Sanitize() + " IN EXCLUSIVE MODE")
+}
+
+func (s *Server) lock(statement string) (unlock func()) {
+	s.t.Helper()
 	conn, err := pgx.Connect(s.t.Context(), s.URL())
 	require.NoError(s.t, err)
-	_, err = conn.Exec(s.t.Context(), "BEGIN; SELECT FROM "+pgx.Identifier{table}.Sanitize()+" FOR UPDATE")
+	_, err = conn.Exec(s.t.Context(), "BEGIN; "+statement)
 	require.NoError(s.t, err)
 	return func() { require.NoError(s.t, conn.Close(context.Background())) }
 }
@@ -160,13 +182,13 @@ func (s *Server) Lock(table string) (unlock func()) {
 // WaitForLock returns when a statement waits for a lock.
 func (s *Server) WaitForLock() {
 	s.t.Helper()
-	conn, err := pgx.Connect(s.t.Context(), s.URL())
-	require.NoError(s.t, err)
-	defer conn.Close(context.WithoutCancel(s.t.Context()))
+	s.WaitForLocks(1)
+}
+
+// WaitForLocks returns when so many statements wait for locks.
+func (s *Server) WaitForLocks(statements int) {
+	s.t.Helper()
 	require.Eventually(s.t, func() bool {
-		var waits bool
-		err := conn.QueryRow(s.t.Context(), `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)`).Scan(&waits)
-		require.NoError(s.t, err)
-		return waits
+		return s.Ask(`SELECT count(*)::text FROM pg_locks WHERE NOT granted`) == strconv.Itoa(statements)
 	}, patience, 10*time.Millisecond)
 }

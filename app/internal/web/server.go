@@ -45,13 +45,16 @@ func Serve(ctx context.Context, handler http.Handler) error {
 	metrics.Handle("GET /metrics", promhttp.Handler())
 	group, serving := errgroup.WithContext(serving)
 	group.Go(func() error {
-		return service.Serve(serving, cmp.Or(os.Getenv("PORT"), "8080"), drain(&stopping, identify(measure(handler))))
+		return service.Serve(serving, cmp.Or(os.Getenv("PORT"), "8080"), drain(&stopping, Handler(handler)))
 	})
 	group.Go(func() error {
 		return service.Serve(serving, cmp.Or(os.Getenv("METRICS_PORT"), "9090"), metrics)
 	})
 	return group.Wait()
 }
+
+// Handler is what Serve serves, as long as it does not stop.
+func Handler(next http.Handler) http.Handler { return identify(measure(next)) }
 
 func drain(stopping *atomic.Bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
+	todohttp "github.com/stateful-k3s/stateful-k3s/app/todo-backend/http"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/postgres"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
+)
+
+// open returns a database with the tables of the app.
+func open(f *testing.F) *database.Database {
+	f.Helper()
+	server := postgrestest.Start(f)
+	db, err := database.Open(f.Context(), func() (string, error) { return server.URL(), nil }, postgres.Connections, postgres.Migrations)
+	require.NoError(f, err)
+	f.Cleanup(db.Close)
+	require.Eventually(f, func() bool {
+		conn, err := db.Acquire(f.Context())
+		if err == nil {
+			conn.Release()
+		}
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+	return db
+}
+
+// The table accepts the same titles as the app.
+func FuzzTitle(f *testing.F) {
+	db := open(f)
+	for _, title := range []string{
+		"", "a", " a", "a\u3000", "a\nb", "a\u0085b", "\u2066", "a\u202e", "\u200b \u200d", "🙂", "👩\u200d🚀", "שלום\u200f", "a\ufffdb",
+		strings.Repeat("é", 140), strings.Repeat("é", 141), "\x7f", "\u00a0", "\u2007x", "\u205fx\u1680",
+	} {
+		f.Add(title)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		parsed, err := todo.ParseTitle(text)
+		if err == nil {
+			again, err := todo.ParseTitle(string(parsed))
+			require.NoError(t, err)
+			require.Equal(t, parsed, again)
+		}
+		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+			assert.Error(t, err, "%q is no text for Postgres", text)
+			return
+		}
+		conn, acquireErr := db.Acquire(t.Context())
+		require.NoError(t, acquireErr)
+		defer conn.Release()
+		_, insertErr := conn.Exec(t.Context(), `INSERT INTO todo (title, completed) VALUES ($1, false)`, text)
+		assert.Equal(t, err == nil && string(parsed) == text, insertErr == nil, "%q: %v, %v", text, err, insertErr)
+	})
+}
+
+// Every single character is accepted or refused by both, wherever it stands. Those beyond are ideographs, or have no meaning.
+func TestTableHasTheRulesOfTitles(t *testing.T) {
+	server := postgrestest.Start(t)
+	p := startProcess(t, "URL="+server.URL())
+	p.WaitUntilReady(http.StatusOK)
+	const last = 0x1FFFF
+	rules := server.Ask(`SELECT string_agg(pg_get_expr(conbin, conrelid), ' AND ') FROM pg_constraint WHERE conrelid = 'todo'::regclass AND contype = 'c'`)
+	for _, around := range [][2]string{{"a", "b"}, {"", "b"}, {"a", ""}, {"", ""}} {
+		refused := []int{}
+		for r := rune(1); r <= last; r++ {
+			text := around[0] + string(r) + around[1]
+			title, err := todo.ParseTitle(text)
+			if utf8.ValidRune(r) && (err != nil || string(title) != text) {
+				refused = append(refused, int(r))
+			}
+		}
+		var byTable []int
+		decode(t, server.Ask(`SELECT json_agg(code ORDER BY code)::text FROM (
+			SELECT code, '`+around[0]+`' || chr(code) || '`+around[1]+`' AS title FROM generate_series(1, `+strconv.Itoa(last)+`) code
+			WHERE code NOT BETWEEN 55296 AND 57343) titles WHERE NOT (`+rules+`)`), &byTable)
+		assert.Equal(t, refused, byTable)
+	}
+}
+
+// records counts what is logged, and what of it is not one line.
+type records struct {
+	lines, forged int
+}
+
+func (r *records) Write(record []byte) (int, error) {
+	r.lines++
+	if bytes.Count(record, []byte("\n")) != 1 || !bytes.HasSuffix(record, []byte("\n")) || !bytes.HasPrefix(record, []byte("time=")) {
+		r.forged++
+	}
+	return len(record), nil
+}
+
+// Whatever is sent, the answer is JSON or a problem of the client, and the log has a line for each todo that was sent.
+func FuzzRequest(f *testing.F) {
+	store := postgres.NewStore(open(f))
+	mux := http.NewServeMux()
+	todohttp.Handle(mux, store)
+	handler := web.Handler(todohttp.Origins{"*"}.Allow(mux))
+
+	for _, body := range []string{
+		`{"title":"walk the dog"}`, `{"title":"a","completed":true,"order":-1}`, `{"title":"\ud800"}`, `{"title":"\u0000\u202e"}`, `{"order":null}`,
+		`{"order":1e400}`, `{"order":-0}`, `{"completed":"yes"}`, `[]`, `null`, ``, `{"title":"a"}{}`, "{\"title\":\"\xff\"}", `{"title":"\"\\"}`,
+	} {
+		f.Add(byte(0), "", "", "application/json", "", "", "", "", "", []byte(body))
+		f.Add(byte(1), "1", "", "application/json; charset=utf-8", "key", "", "http://a", "id", "a.example, b", []byte(body))
+	}
+	for _, query := range []string{"limit=5", "after=9223372036854775807&completed=false", "limit=-1", "limit=%zz", "completed=", "x=1"} {
+		f.Add(byte(2), "", query, "", "", `W/"a", *`, "null", "\x00", "[::1]:80", []byte(nil))
+		f.Add(byte(3), "", query, "", "", "", "", "", "", []byte(nil))
+	}
+	for _, id := range []string{"1", "0", "-1", "01", "+1", "9223372036854775808", "counts", "1/2", "..", "%2f", "\u0661"} {
+		f.Add(byte(4), id, "", "text/plain", "\x80", "*", "", "", "", []byte(nil))
+	}
+	methods := []string{"POST", "PUT", "GET", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE"}
+
+	f.Fuzz(func(t *testing.T, method byte, id, query, contentType, key, ifNoneMatch, origin, requestID, forwardedHost string, body []byte) {
+		log := &records{}
+		slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
+		path := "/todos"
+		if id != "" {
+			path += "/" + id
+		}
+		request := &http.Request{
+			Method: methods[int(method)%len(methods)], Host: "localhost", URL: &url.URL{Path: path, RawQuery: query},
+			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{},
+			Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+		}
+		for name, value := range map[string]string{
+			"Content-Type": contentType, "Idempotency-Key": key, "If-None-Match": ifNoneMatch, "Origin": origin, "X-Request-Id": requestID,
+			"X-Forwarded-Host": forwardedHost, "Access-Control-Request-Method": key,
+		} {
+			if value != "" {
+				request.Header.Set(name, value)
+			}
+		}
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, request)
+
+		answer := recorder.Result()
+		told := recorder.Body.Bytes()
+		for name, values := range answer.Header {
+			assert.False(t, strings.ContainsFunc(strings.Join(values, ""), unicode.IsControl), "%s: %q", name, values)
+		}
+		sends := request.Pattern == "POST /todos" || request.Pattern == "PUT /todos/{id}" || request.Pattern == "PATCH /todos/{id}"
+		if sends {
+			assert.Equal(t, 1, log.lines)
+		}
+		assert.Zero(t, log.forged)
+		switch status := answer.StatusCode; {
+		case status == http.StatusNoContent, status == http.StatusNotModified:
+			assert.Empty(t, told)
+		case status == http.StatusTemporaryRedirect: // to a path without dots
+		case status == http.StatusOK || status == http.StatusCreated:
+			assert.Equal(t, "application/json", answer.Header.Get("Content-Type"))
+			assert.True(t, json.Valid(told), "%q", told)
+			if sends {
+				var i item
+				decode(t, string(told), &i)
+				title, err := todo.ParseTitle(i.Title)
+				require.NoError(t, err)
+				assert.Equal(t, string(title), i.Title)
+				kept, err := store.Get(i.ID)
+				require.NoError(t, err)
+				assert.Equal(t, todo.Title(i.Title), kept.Title)
+			}
+			if request.Pattern == "GET /todos/{id}" {
+				assert.Contains(t, string(told), `/todos/`+id+`"`)
+			}
+		default:
+			assert.Less(t, status, 500)
+			assert.GreaterOrEqual(t, status, 400)
+			assert.Equal(t, "application/problem+json", answer.Header.Get("Content-Type"))
+			var problem struct {
+				Type, Title, Detail string
+				Status              int
+			}
+			decode(t, string(told), &problem)
+			assert.Equal(t, status, problem.Status)
+		}
+	})
+}

@@ -1,0 +1,52 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
+)
+
+const (
+	// Of two requests with one key at the same time, the second waits here for the end of the first. Each new answer
+	// clears away up to two that are older than a week, so that they never pile up.
+	addOnce = `
+		WITH claimed AS (
+			INSERT INTO answer (key, id, title, completed, "order")
+			VALUES ($1, nextval(pg_get_serial_sequence('todo', 'id')), $2, $3, $4)
+			ON CONFLICT (key) DO NOTHING
+			RETURNING id, title, completed, "order"
+		), added AS (
+			INSERT INTO todo (id, title, completed, "order") OVERRIDING SYSTEM VALUE SELECT * FROM claimed
+		), expired AS (
+			DELETE FROM answer WHERE key IN (
+				SELECT key FROM answer WHERE added < now() - interval '7 days' AND key <> $1 ORDER BY added LIMIT 2 FOR UPDATE SKIP LOCKED
+			)
+		)
+		SELECT id FROM claimed`
+	answered = `
+		SELECT id, title = $2 AND completed = $3 AND "order" IS NOT DISTINCT FROM $4 FROM answer WHERE key = $1`
+)
+
+// AddOnce adds a todo, unless that was done before with the same key, at least in the last seven days: then it returns the todo
+// as it was added, whatever became of it. If that was another one, it returns todo.ErrKeyReused.
+func (s *Store) AddOnce(ctx context.Context, key string, content todo.Content) (todo.Todo, error) {
+	added := todo.Todo{Content: content}
+	args := []any{key, string(content.Title), content.Completed, content.Order}
+	err := s.run(ctx, timeout, true, func(ctx context.Context, conn *pgxpool.Conn) error {
+		err := conn.QueryRow(ctx, addOnce, args...).Scan(&added.ID)
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		same := false
+		err = conn.QueryRow(ctx, answered, args...).Scan(&added.ID, &same)
+		if err == nil && !same {
+			return todo.ErrKeyReused
+		}
+		return err
+	})
+	return added, err
+}

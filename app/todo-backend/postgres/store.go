@@ -1,0 +1,74 @@
+// Package postgres keeps todos in Postgres.
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
+)
+
+const (
+	// Connections is how many the store needs at most.
+	Connections = 8
+	// together is how many statements of one batcher run at once: while one is under way to or from the server, it works on the other.
+	together = 2
+)
+
+// Migrations make the store's tables.
+//
+//go:embed migrations/*.sql
+var Migrations embed.FS
+
+// Store keeps todos in a database that has the Migrations. All of its errors are those of package todo, or wrap one.
+type Store struct {
+	db    *database.Database
+	gets  *batcher[int64, *todo.Todo]
+	pages *batcher[todo.Page, []todo.Todo]
+	adds  *batcher[todo.Content, int64]
+}
+
+// NewStore returns the store in a database.
+func NewStore(db *database.Database) *Store {
+	s := &Store{db: db}
+	s.gets = newBatcher("get", together, s.getAll)
+	s.pages = newBatcher("list", together, s.listAll)
+	s.adds = newBatcher("add", together, s.addAll)
+	return s
+}
+
+// Ready fails with todo.ErrAway while the database does not answer.
+func (s *Store) Ready(ctx context.Context) error {
+	return s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error { return conn.Ping(ctx) })
+}
+
+const columns = `id, title, completed, "order"`
+
+// fields is where a row of those columns goes.
+func fields(t *todo.Todo) []any {
+	return []any{&t.ID, (*string)(&t.Title), &t.Completed, &t.Order}
+}
+
+// one reads the only row, or returns todo.ErrNone.
+func one(row pgx.Row, into *todo.Todo) error {
+	err := row.Scan(fields(into)...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return todo.ErrNone
+	}
+	return err
+}
+
+// all appends all rows to a list.
+func all(rows pgx.Rows, list []todo.Todo) ([]todo.Todo, error) {
+	var t todo.Todo
+	_, err := pgx.ForEachRow(rows, fields(&t), func() error {
+		list = append(list, t)
+		return nil
+	})
+	return list, err
+}

@@ -1,0 +1,357 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestAnswersInFull(t *testing.T) {
+	p, _ := start(t)
+	a := p.send("POST", "/todos", `{"title":" say \"hé\" \\ 🙂  ","order":-7,"url":"ignored","id":99}`, "X-Request-Id: mine.1")
+	assert.Equal(t, http.StatusCreated, a.status)
+	url := p.URL("/todos/1")
+	assert.Equal(t, url, a.header.Get("Location"))
+	assert.Equal(t, "no-store", a.header.Get("Cache-Control"))
+	assert.Equal(t, "mine.1", a.header.Get("X-Request-Id"))
+	text := `{"id": 1, "title": "say \"hé\" \\ 🙂", "completed": false, "order": -7, "url": "` + url + `"}`
+	assert.Equal(t, text, a.body)
+
+	a = p.send("GET", "/todos/1", "", "X-Request-Id: no good")
+	assert.Equal(t, text, a.body)
+	assert.Equal(t, "no-cache", a.header.Get("Cache-Control"))
+	assert.Regexp(t, `^[A-Z2-7]{26}$`, a.header.Get("X-Request-Id"))
+	assert.Equal(t, "["+text+"]", p.send("GET", "/todos", "").body)
+	head := p.send("HEAD", "/todos/1", "")
+	assert.Equal(t, http.StatusOK, head.status)
+	assert.Equal(t, a.header.Get("ETag"), head.header.Get("ETag"))
+	assert.Equal(t, strconv.Itoa(len(text)), head.header.Get("Content-Length"))
+
+	a = p.send("PUT", "/todos/1", `{"title":"another"}`)
+	assert.Equal(t, item{1, "another", false, nil, url}, p.item(http.StatusOK, a))
+	a = p.send("PUT", "/todos/1", `{"title":"whole","completed":true,"order":3}`)
+	assert.Equal(t, item{1, "whole", true, new(3), url}, p.item(http.StatusOK, a))
+	a = p.send("PATCH", "/todos/1", `{"order":null}`)
+	assert.Equal(t, item{1, "whole", true, nil, url}, p.item(http.StatusOK, a))
+	a = p.send("PATCH", "/todos/1", `{"completed":false}`)
+	assert.Equal(t, item{1, "whole", false, nil, url}, p.item(http.StatusOK, a))
+	a = p.send("PATCH", "/todos/1", `{}`)
+	assert.Equal(t, item{1, "whole", false, nil, url}, p.item(http.StatusOK, a))
+	assert.Equal(t, http.StatusNoContent, p.send("DELETE", "/todos/1", "").status)
+	assert.Equal(t, problem(404, "there is no such todo"), p.send("DELETE", "/todos/1", "").body)
+}
+
+func TestRefusals(t *testing.T) {
+	p, _ := start(t)
+	made := p.add(`{"title":"it stays"}`)
+	long := strings.Repeat("é", 141)
+	for _, test := range []struct {
+		request, body string
+		status        int
+		detail        string
+	}{
+		{"POST /todos", `{`, 400, "the body is not one JSON object"},
+		{"POST /todos", `{"title":"a"} {"title":"b"}`, 400, "the body is not one JSON object"},
+		{"POST /todos", `["title"]`, 400, "the body is not one JSON object"},
+		{"POST /todos", `null`, 400, "the body is not one JSON object"},
+		{"POST /todos", "{\"title\":\"\xff\"}", 400, "the body is not UTF-8"},
+		{"POST /todos", `{"title":7}`, 400, "title is not a string"},
+		{"POST /todos", `{"title":null}`, 400, "title is not a string"},
+		{"POST /todos", `{"title":"a","completed":"true"}`, 400, "completed is neither true nor false"},
+		{"POST /todos", `{"title":"a","completed":null}`, 400, "completed is neither true nor false"},
+		{"POST /todos", `{"title":"a","order":"1"}`, 400, "order is neither a number nor null"},
+		{"POST /todos", `{"title":"a","order":[]}`, 400, "order is neither a number nor null"},
+		{"POST /todos", `{"title":"a","order":1.5}`, 422, "order is no integer from -2147483648 to 2147483647"},
+		{"POST /todos", `{"title":"a","order":2147483648}`, 422, "order is no integer from -2147483648 to 2147483647"},
+		{"POST /todos", `{"completed":true}`, 422, "the title is missing"},
+		{"POST /todos", `{"title":" \t\u00a0\u3000"}`, 422, "the title is empty"},
+		{"POST /todos", `{"title":"` + long + `"}`, 422, "the title has 141 characters; 140 are allowed"},
+		{"POST /todos", `{"title":"a\u0000b"}`, 422, "the title contains the control character U+0000; it has to be one line of text"},
+		{"POST /todos", `{"title":"a\nb"}`, 422, "the title contains the control character U+000A; it has to be one line of text"},
+		{"POST /todos", `{"title":"a\ud800b"}`, 422, "the title contains U+FFFD, which stands for characters that were damaged on their way"},
+		{"POST /todos", `{"title":"a\u202eb"}`, 422, "the title contains U+202E, which changes the direction of text"},
+		{"PUT /todos/1", `{"completed":true}`, 422, "the title is missing"},
+		{"PUT /todos/2", `{"title":"a"}`, 404, "there is no such todo"},
+		{"PATCH /todos/1", `{"title":""}`, 422, "the title is empty"},
+		{"PATCH /todos/2", `{"title":"a"}`, 404, "there is no such todo"},
+		{"GET /todos/0", "", 404, "there is no such todo"},
+		{"GET /todos/01", "", 404, "there is no such todo"},
+		{"GET /todos/+1", "", 404, "there is no such todo"},
+		{"GET /todos/-1", "", 404, "there is no such todo"},
+		{"GET /todos/9223372036854775807", "", 404, "there is no such todo"},
+		{"GET /todos/9223372036854775808", "", 404, "there is no such todo"},
+		{"GET /todos/x", "", 404, "there is no such todo"},
+		{"DELETE /todos/counts", "", 404, "there is no such todo"},
+		{"GET /todos?limit=0", "", 400, "limit is no number from 1 to 1000"},
+		{"GET /todos?limit=1001", "", 400, "limit is no number from 1 to 1000"},
+		{"GET /todos?limit=", "", 400, "limit is no number from 1 to 1000"},
+		{"GET /todos?after=x", "", 400, "after is not the id of a todo"},
+		{"GET /todos?completed=1", "", 400, "completed is neither true nor false"},
+		{"GET /todos?limit=1&limit=2", "", 400, "limit stands in the query more than once"},
+		{"GET /todos?limit=%zz", "", 400, `the query cannot be read: invalid URL escape "%zz"`},
+		{"DELETE /todos?complete=true", "", 400, `the query has unknown parameters; there are ["completed"]`},
+		{"DELETE /todos?completed=yes", "", 400, "completed is neither true nor false"},
+	} {
+		method, path, _ := strings.Cut(test.request, " ")
+		a := p.send(method, path, test.body)
+		what := test.request + " " + test.body
+		assert.Equal(t, test.status, a.status, what)
+		assert.Equal(t, "application/problem+json", a.header.Get("Content-Type"), what)
+		assert.Equal(t, "no-store", a.header.Get("Cache-Control"), what)
+		var told struct {
+			Title, Detail string
+			Status        int
+		}
+		decode(t, a.body, &told)
+		assert.Equal(t, test.detail, told.Detail, what)
+		assert.Equal(t, test.status, told.Status, what)
+	}
+	for path, allow := range map[string]string{"/todos": "DELETE, GET, HEAD, POST", "/todos/1": "DELETE, GET, HEAD, PATCH, PUT"} {
+		a := p.send("TRACE", path, "")
+		assert.Equal(t, http.StatusMethodNotAllowed, a.status)
+		assert.Equal(t, allow, a.header.Get("Allow"))
+	}
+	for _, contentType := range []string{"", "text/plain", "application/json; charset=latin1", "application/x-www-form-urlencoded", "application/json, text/plain"} {
+		a := p.send("POST", "/todos", `{"title":"a"}`, "Content-Type: "+contentType)
+		assert.Equal(t, problem(415, "the Content-Type is not application/json in UTF-8"), a.body, contentType)
+	}
+	for _, key := range []string{"", strings.Repeat("k", 256), "ключ"} {
+		a := p.send("POST", "/todos", `{"title":"a"}`, "Idempotency-Key: "+key)
+		assert.Equal(t, problem(400, "Idempotency-Key is not one key of 1 to 255 printable ASCII characters"), a.body, key)
+	}
+	assert.Equal(t, []item{made}, p.list("/todos"))
+
+	made = p.add(`{"title":"`+strings.Repeat("é", 140)+`"}`, "Content-Type: Application/JSON; charset=UTF-8")
+	assert.Equal(t, strings.Repeat("é", 140), made.Title)
+}
+
+// A body that is too large is refused without waiting for it, whether its length is told or not.
+func TestLargeBodiesAreNotRead(t *testing.T) {
+	p, _ := start(t)
+	fits := p.add(`{"title":"a","more":"` + strings.Repeat("x", 16<<10-len(`{"title":"a","more":""}`)) + `"}`)
+	for what, request := range map[string]string{
+		"told":    "Content-Length: 16385\r\n\r\n",
+		"chunked": "Transfer-Encoding: chunked\r\n\r\n4001\r\n" + strings.Repeat(" ", 16<<10+1) + "\r\n",
+	} {
+		conn, err := net.Dial("tcp", "localhost:"+p.Port)
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = io.WriteString(conn, "POST /todos HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+request)
+		require.NoError(t, err)
+		// Less than the minute after which the server gives up waiting for a body.
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(40*time.Second)))
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err, what)
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err, what)
+		assert.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode, what)
+		assert.Equal(t, problem(413, "the body has more than 16384 bytes"), string(body), what)
+	}
+	assert.Equal(t, []item{fits}, p.list("/todos"))
+}
+
+// pages follows the links from a path, and returns the titles of each page.
+func (p *process) pages(path string) [][]string {
+	p.t.Helper()
+	var pages [][]string
+	for path != "" {
+		a := p.send("GET", path, "")
+		require.Equal(p.t, http.StatusOK, a.status, a.body)
+		var list []item
+		decode(p.t, a.body, &list)
+		pages = append(pages, titles(list))
+		path = ""
+		if link := regexp.MustCompile(`^<(.*)>; rel="next"$`).FindStringSubmatch(a.header.Get("Link")); link != nil {
+			path = link[1]
+		}
+	}
+	return pages
+}
+
+func TestPages(t *testing.T) {
+	p, server := start(t)
+	server.Exec(`INSERT INTO todo (title, completed) SELECT n::text, n % 3 = 0 FROM generate_series(1, 7) n`)
+	assert.Equal(t, [][]string{{"7", "6", "5"}, {"4", "3", "2"}, {"1"}}, p.pages("/todos?limit=3"))
+	assert.Equal(t, [][]string{{"7"}, {"6"}, {"5"}, {"4"}, {"3"}, {"2"}, {"1"}}, p.pages("/todos?limit=1"))
+	assert.Equal(t, [][]string{{"7", "6", "5", "4", "3", "2", "1"}}, p.pages("/todos?limit=7"))
+	assert.Equal(t, [][]string{{"6"}, {"3"}}, p.pages("/todos?limit=1&completed=true"))
+	assert.Equal(t, [][]string{{"7", "5"}, {"4", "2"}, {"1"}}, p.pages("/todos?limit=2&completed=false"))
+	assert.Equal(t, [][]string{{"2", "1"}}, p.pages("/todos?after=3"))
+	assert.Equal(t, [][]string{{}}, p.pages("/todos?after=1"))
+	server.Exec(`INSERT INTO todo (title, completed) SELECT n::text, false FROM generate_series(8, 1002) n`)
+	var sizes []int
+	for _, page := range p.pages("/todos") {
+		sizes = append(sizes, len(page))
+	}
+	assert.Equal(t, []int{100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 2}, sizes)
+	assert.Len(t, p.list("/todos?limit=1000"), 1000)
+}
+
+func TestCountsAndDeletingByKind(t *testing.T) {
+	p, server := start(t)
+	counts := func() string { return p.send("GET", "/todos/counts", "").body }
+	assert.Equal(t, `{"active": 0, "completed": 0}`, counts())
+	server.Exec(`INSERT INTO todo (title, completed) SELECT n::text, n > 3 FROM generate_series(1, 10002) n`)
+	assert.Equal(t, `{"active": 3, "completed": 9999}`, counts())
+	server.Exec(`INSERT INTO todo (title, completed) SELECT n::text, true FROM generate_series(1, 3) n`)
+	assert.Equal(t, `{"active": 3, "completed": 10001}`, counts())
+	assert.Equal(t, http.StatusNoContent, p.send("DELETE", "/todos?completed=true", "").status)
+	assert.Equal(t, `{"active": 3, "completed": 0}`, counts())
+	assert.Equal(t, []string{"3", "2", "1"}, titles(p.list("/todos")))
+	p.send("PATCH", "/todos/2", `{"completed":true}`)
+	assert.Equal(t, http.StatusNoContent, p.send("DELETE", "/todos?completed=false", "").status)
+	assert.Equal(t, []string{"2"}, titles(p.list("/todos")))
+	assert.Equal(t, http.StatusNoContent, p.send("DELETE", "/todos", "").status)
+	assert.Equal(t, `{"active": 0, "completed": 0}`, counts())
+}
+
+func TestConditionalRequests(t *testing.T) {
+	p, _ := start(t)
+	made := p.add(`{"title":"a"}`)
+	for _, path := range []string{"/todos", "/todos/1", "/todos/counts"} {
+		tag := p.send("GET", path, "").header.Get("ETag")
+		assert.Regexp(t, `^"[\w-]{16}"$`, tag)
+		for _, known := range []string{tag, "W/" + tag, `"x", ` + tag, "*"} {
+			a := p.send("GET", path, "", "If-None-Match: "+known)
+			assert.Equal(t, http.StatusNotModified, a.status, known)
+			assert.Equal(t, tag, a.header.Get("ETag"))
+			assert.Equal(t, "", a.body)
+		}
+		assert.Equal(t, http.StatusOK, p.send("GET", path, "", `If-None-Match: "x"`).status)
+		p.send("PATCH", made.URL, `{"completed":true}`)
+		assert.Equal(t, http.StatusOK, p.send("GET", path, "", "If-None-Match: "+tag).status)
+		p.send("PATCH", made.URL, `{"completed":false}`)
+		assert.Equal(t, http.StatusNotModified, p.send("GET", path, "", "If-None-Match: "+tag).status)
+	}
+}
+
+func TestAddressesAreThoseThatTheClientSees(t *testing.T) {
+	p, _ := start(t)
+	p.add(`{"title":"a"}`)
+	for _, test := range []struct{ url, host, forwardedHost, proto string }{
+		{"http://todo.example:81/todos/1", "todo.example:81", "", ""},
+		{"https://page.example/todos/1", "x", "page.example", "https"},
+		{"http://first.example/todos/1", "x", "first.example, second.example", "http"},
+		{"http://[::1]:8/todos/1", "[::1]:8", "", "ftp"},
+		{"http://x/todos/1", "x", `"><script>`, "javascript"},
+	} {
+		a := p.send("GET", "/todos/1", "", "Host: "+test.host, "X-Forwarded-Host: "+test.forwardedHost, "X-Forwarded-Proto: "+test.proto)
+		assert.Equal(t, test.url, p.item(http.StatusOK, a).URL)
+	}
+	a := p.send("GET", "/todos/1", "", "Host: $(x)")
+	assert.Equal(t, problem(400, "the request does not say to which host it goes"), a.body)
+	p.add(`{"title":"b"}`)
+	a = p.send("GET", "/todos?limit=1", "", "X-Forwarded-Host: page.example", "X-Forwarded-Proto: https")
+	assert.Equal(t, `<https://page.example/todos?after=2&limit=1>; rel="next"`, a.header.Get("Link"))
+}
+
+func TestOrigins(t *testing.T) {
+	p, _ := start(t, "ALLOWED_ORIGINS=https://a.example  http://b.example:3000")
+	for origin, allowed := range map[string]string{
+		"https://a.example": "https://a.example", "http://b.example:3000": "http://b.example:3000",
+		"http://a.example": "", "https://c.example": "", "null": "",
+	} {
+		for _, a := range []answer{
+			p.send("GET", "/todos", "", "Origin: "+origin),
+			p.send("GET", "/nowhere", "", "Origin: "+origin),
+			p.send("OPTIONS", "/todos/1", "", "Origin: "+origin, "Access-Control-Request-Method: PUT",
+				"Access-Control-Request-Headers: content-type,idempotency-key,if-none-match"),
+		} {
+			assert.Equal(t, allowed, a.header.Get("Access-Control-Allow-Origin"), origin)
+			assert.Equal(t, "", a.header.Get("Access-Control-Allow-Credentials"))
+			assert.Contains(t, a.header.Get("Vary"), "Origin")
+		}
+	}
+	exposed := p.send("GET", "/todos", "", "Origin: https://a.example").header.Get("Access-Control-Expose-Headers")
+	assert.Equal(t, "Link, Location, Etag, Retry-After", exposed)
+}
+
+// Whoever changes one field at the same time as another client changes another one, neither change is lost.
+func TestConcurrentChangesOfFields(t *testing.T) {
+	p, _ := start(t)
+	made := p.add(`{"title":"0"}`)
+	var clients sync.WaitGroup
+	for _, change := range []string{`{"title":"%d"}`, `{"order":%d}`} {
+		clients.Go(func() {
+			for n := 1; n <= 50; n++ {
+				a, err := p.try("PATCH", made.URL, fmt.Sprintf(change, n))
+				if !assert.NoError(t, err) || !assert.Equal(t, http.StatusOK, a.status, a.body) {
+					return
+				}
+			}
+		})
+	}
+	clients.Wait()
+	assert.Equal(t, item{1, "50", false, new(50), made.URL}, p.item(http.StatusOK, p.send("GET", made.URL, "")))
+}
+
+// Requests that are answered together get each their own answer.
+func TestManyClientsAtOnce(t *testing.T) {
+	p, server := start(t)
+	var clients sync.WaitGroup
+	for client := range 16 {
+		clients.Go(func() {
+			for n := range 25 {
+				title := fmt.Sprintf("%d of %d", n, client)
+				a, err := p.try("POST", "/todos", fmt.Sprintf(`{"title":%q,"order":%d}`, title, n))
+				if !assert.NoError(t, err) || !assert.Equal(t, http.StatusCreated, a.status, a.body) {
+					return
+				}
+				got, err := p.try("GET", a.header.Get("Location"), "")
+				assert.NoError(t, err)
+				assert.Equal(t, a.body, got.body)
+				assert.Contains(t, got.body, fmt.Sprintf(`"title": %q, "completed": false, "order": %d,`, title, n))
+			}
+		})
+	}
+	clients.Wait()
+	assert.Equal(t, "400 of 400", server.Ask(`SELECT count(DISTINCT title) || ' of ' || count(*) FROM todo`))
+}
+
+func TestTodosAreLogged(t *testing.T) {
+	p, _ := start(t)
+	p.send("POST", "/todos", `{"title":"walk the dog"}`, "X-Request-Id: one")
+	p.send("POST", "/todos", `{"title":"a\nlevel=ERROR msg=forged\u202e"}`, "X-Request-Id: two")
+	p.send("POST", "/todos", `{"title":"`+strings.Repeat("é", 200)+`"}`, "X-Request-Id: three")
+	p.send("POST", "/todos", `{`, "X-Request-Id: four\u0085")
+	p.send("PATCH", "/todos/1", `{"completed":true}`, "X-Request-Id: five")
+	var lines []string
+	for line := range strings.Lines(p.Logged()) {
+		if strings.Contains(line, "msg=todo ") {
+			lines = append(lines, regexp.MustCompile(`^time=\S+ |request=[A-Z2-7]{26}`).ReplaceAllString(line, ""))
+		}
+	}
+	assert.Equal(t, []string{
+		`level=INFO msg=todo method=POST title="walk the dog" request=one status=201 id=1` + "\n",
+		`level=INFO msg=todo method=POST title="a\nlevel=ERROR msg=forged\u202e" request=two status=422 ` +
+			`reason="the title contains the control character U+000A; it has to be one line of text"` + "\n",
+		`level=INFO msg=todo method=POST title=` + strings.Repeat("é", 100) + `… request=three status=422 ` +
+			`reason="the title has 200 characters; 140 are allowed"` + "\n",
+		`level=INFO msg=todo method=POST title=""  status=400 reason="the body is not one JSON object"` + "\n",
+		`level=INFO msg=todo method=PATCH title="" request=five status=200 id=1` + "\n",
+	}, lines)
+}
+
+func TestUnusableSettings(t *testing.T) {
+	for setting, message := range map[string]string{
+		"ALLOWED_ORIGINS=example.com":    `read ALLOWED_ORIGINS: \"example.com\" is not an origin such as https://example.com, nor *`,
+		"ALLOWED_ORIGINS=https://a.b/c":  `is not an origin`,
+		"URL=postgres://u:secret@host:x": "read the address of the database: ",
+	} {
+		p := startProcess(t, "URL=postgres://u@localhost/d", setting)
+		assert.Equal(t, 1, p.Wait().ExitCode(), setting)
+		assert.Contains(t, p.Logged(), message)
+		assert.NotContains(t, p.Logged(), "secret")
+	}
+}
