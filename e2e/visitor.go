@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -70,4 +71,14 @@ func (c *cluster) runPod(pod *corev1.Pod) (output string, status int32) {
 	log, err := pods.GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(c.t.Context())
 	require.NoError(c.t, err)
 	return string(log), status
+}
+
+// connect is a script that says yes or no for each host:port, whether it can connect to it. It tries again, since policies reach
+// a new pod a moment after its start.
+func connect(addresses ...string) string {
+	script := "reach() { for try in 1 2 3 4; do timeout 2 bash -c \"</dev/tcp/$1/$2\" 2>/dev/null && return; sleep 1; done; return 1; }\n"
+	for _, address := range addresses {
+		script += "reach " + strings.Replace(address, ":", " ", 1) + " && echo yes || echo no\n"
+	}
+	return script
 }

@@ -1,0 +1,93 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const dailyTodo = "daily-todo"
+
+// startDaily starts a Job as the CronJob does, but for a change.
+func (c *cluster) startDaily(name string, change func(*batchv1.JobSpec)) {
+	c.t.Helper()
+	cron, err := c.BatchV1().CronJobs(c.namespace).Get(c.t.Context(), dailyTodo, metav1.GetOptions{})
+	require.NoError(c.t, err)
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: cron.Spec.JobTemplate.Labels}, Spec: cron.Spec.JobTemplate.Spec}
+	change(&job.Spec)
+	_, err = c.BatchV1().Jobs(c.namespace).Create(c.t.Context(), job, metav1.CreateOptions{})
+	require.NoError(c.t, err)
+}
+
+// deleteDaily deletes all Jobs of daily-todo, whoever started them.
+func (c *cluster) deleteDaily() {
+	c.t.Helper()
+	run(c.t, command(".", "kubectl", "-n", c.namespace, "delete", "job", "--selector", "app="+dailyTodo))
+}
+
+// setEnv sets a variable of the only container.
+func setEnv(job *batchv1.JobSpec, name, value string) {
+	container := &job.Template.Spec.Containers[0]
+	container.Env = slices.DeleteFunc(container.Env, func(v corev1.EnvVar) bool { return v.Name == name })
+	container.Env = append(container.Env, corev1.EnvVar{Name: name, Value: value})
+}
+
+// waitForJob returns whether a Job was completed, when it has ended, and what its pods have logged.
+func (c *cluster) waitForJob(name string) (completed bool, log string) {
+	c.t.Helper()
+	eventually(c.t, func() error {
+		job, err := c.BatchV1().Jobs(c.namespace).Get(c.t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, condition := range job.Status.Conditions {
+			if condition.Status == corev1.ConditionTrue && (condition.Type == batchv1.JobComplete || condition.Type == batchv1.JobFailed) {
+				completed = condition.Type == batchv1.JobComplete
+				return nil
+			}
+		}
+		return fmt.Errorf("job %s has not ended: %+v", name, job.Status)
+	})
+	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + name})
+	require.NoError(c.t, err)
+	for _, pod := range pods.Items {
+		log += c.log(pod.Name, dailyTodo)
+	}
+	return completed, log
+}
+
+// scheduledJob is the name of a Job that the CronJob has started by itself.
+func (c *cluster) scheduledJob() (name string) {
+	c.t.Helper()
+	eventually(c.t, func() error {
+		jobs, err := c.BatchV1().Jobs(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "app=" + dailyTodo})
+		if err != nil {
+			return err
+		}
+		for _, job := range jobs.Items {
+			if job.Annotations["batch.kubernetes.io/cronjob-scheduled-timestamp"] != "" {
+				name = job.Name
+				return nil
+			}
+		}
+		return errors.New("the CronJob has started no Job")
+	})
+	return name
+}
+
+// todosAbout counts the todos about an article.
+func (c *cluster) todosAbout(article string) (n int) {
+	c.t.Helper()
+	for _, title := range c.todosWith("Read ") {
+		if strings.HasSuffix(title, article) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,36 @@
+package e2e
+
+import "math/rand/v2"
+
+// killPods kills and deletes pods of an app and its Postgres, and waits after each time until all goes on. <variable>_KILLS is the
+// number of times, by default one of each kind; <variable>_SEED repeats a sequence.
+func (c *cluster) killPods(app, variable string, goesOn func()) {
+	c.t.Helper()
+	seed := number(c.t, variable+"_SEED", rand.Uint64())
+	c.t.Logf("%s_SEED=%d", variable, seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	replica := func() string {
+		pods := c.podsOf(app)
+		return pods[random.IntN(len(pods))].Name
+	}
+	kills := []struct {
+		name string
+		kill func()
+	}{
+		{"kill Postgres", func() { c.killAndReplace(postgresPod, "postgres") }},
+		{"kill a replica", func() { c.killAndReplace(replica(), app) }},
+		{"delete a replica", func() { c.deletePod(replica()) }},
+		{"delete Postgres", func() { c.deletePod(postgresPod) }},
+		{"delete all pods", c.deleteAllPods},
+	}
+	for i := range number(c.t, variable+"_KILLS", uint64(len(kills))) {
+		kill := kills[i%uint64(len(kills))]
+		if i >= uint64(len(kills)) {
+			kill = kills[random.IntN(len(kills))]
+		}
+		c.t.Logf("%d: %s", i+1, kill.name)
+		kill.kill()
+		goesOn()
+	}
+	c.waitUntilReady()
+}

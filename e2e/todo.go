@@ -1,0 +1,92 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/internal/load"
+)
+
+const (
+	todoService = "todo-backend-svc"
+
+	// adding is how many clients add todos at the same time.
+	adding = 8
+)
+
+// todos are the titles of all todos by ID, as the backend lists them.
+func (c *cluster) todos() map[int64]string {
+	c.t.Helper()
+	const limit = 1000
+	titles := map[int64]string{}
+	for path := fmt.Sprintf("/todos?limit=%d", limit); ; {
+		var page []struct {
+			ID    int64
+			Title string
+		}
+		require.NoError(c.t, json.Unmarshal([]byte(c.get(todoService, path)), &page))
+		for _, todo := range page {
+			titles[todo.ID] = todo.Title
+		}
+		if len(page) < limit {
+			return titles
+		}
+		path = fmt.Sprintf("/todos?limit=%d&after=%d", limit, page[limit-1].ID)
+	}
+}
+
+// todosWith are those whose title begins with a prefix.
+func (c *cluster) todosWith(prefix string) map[int64]string {
+	c.t.Helper()
+	todos := c.todos()
+	maps.DeleteFunc(todos, func(_ int64, title string) bool { return !strings.HasPrefix(title, prefix) })
+	return todos
+}
+
+// todoRun is clients that add todos all the time.
+type todoRun struct {
+	*load.Todos
+	c      *cluster
+	prefix string
+}
+
+// startAdding returns when every replica adds todos. The clients send so many requests a second, or with 0 make no pause. The
+// todos are deleted when the test ends.
+func (c *cluster) startAdding(perSecond int) *todoRun {
+	c.t.Helper()
+	run := &todoRun{c: c, prefix: fmt.Sprintf("load%x", rand.Uint64())}
+	run.Todos = load.StartTodos(adding, perSecond, run.prefix, c.dialer(todoService))
+	c.t.Cleanup(func() {
+		run.Stop()
+		c.psql("DELETE FROM todo WHERE title LIKE '" + run.prefix + "%'")
+	})
+	run.goesOn()
+	c.waitForMetric("todo-backend", `http_request_duration_seconds_count{route="POST /todos",status="201"}`)
+	return run
+}
+
+// goesOn waits until todos are added from now on.
+func (r *todoRun) goesOn() {
+	r.c.t.Helper()
+	since := r.Acknowledged()
+	eventually(r.c.t, func() error {
+		if n := r.Acknowledged() - since; n < enough {
+			return fmt.Errorf("%d todos were added", n)
+		}
+		return nil
+	})
+}
+
+// end stops the clients and returns their account, checked against what the backend has.
+func (r *todoRun) end() load.TodoAccount {
+	r.c.t.Helper()
+	account := r.Stop()
+	r.c.t.Log(account)
+	require.NoError(r.c.t, account.Check(r.c.todosWith(r.prefix)))
+	return account
+}
