@@ -333,7 +333,7 @@ func TestSaysWhichSettingIsWrong(t *testing.T) {
 		"CA_FILE=" + text:                      "CA_FILE: " + text + " holds no certificate in PEM format",
 		"CA_FILE=/none":                        "CA_FILE: open /none: no such file or directory",
 	} {
-		d := apptest.Start(t, "BACKEND_URL=http://localhost", "ARTICLE_URL=https://localhost", "JOB_NAME=job", setting)
+		d := apptest.Start(t, "BACKEND_URL=http://localhost", "ARTICLE_URL=https://localhost", "JOB_NAME=job", "TIMEOUT=1s", setting)
 		require.Equal(t, 1, d.Wait().ExitCode(), d.Logged())
 		assert.Contains(t, lastLine(d), says)
 	}
