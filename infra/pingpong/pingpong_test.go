@@ -11,7 +11,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/kubetest"
@@ -164,27 +163,9 @@ func TestPodsRestartWithANewPassword(t *testing.T) {
 
 func TestConnections(t *testing.T) {
 	recording := recorder.Run(t, program())
-	namespace := &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "alice-exercises"}}
-	pods := metav1.LabelSelector{MatchLabels: map[string]string{"app": "pingpong"}}
-	for name, connection := range map[string]struct {
-		from, to metav1.LabelSelector
-		port     int32
-	}{
-		"counter-client":   {metav1.LabelSelector{MatchLabels: map[string]string{"pingpong-client": "true"}}, pods, 8080},
-		"counter-database": {pods, metav1.LabelSelector{MatchLabels: map[string]string{"app": "postgres"}}, 5432},
-	} {
-		ports := []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To(intstr.FromInt32(connection.port))}}
-		egress := recorder.Object[*networkingv1.NetworkPolicy](recording, name+"-egress").Spec
-		require.Equal(t, connection.from, egress.PodSelector, name)
-		require.Equal(t, []networkingv1.NetworkPolicyEgressRule{{
-			To: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: namespace, PodSelector: &connection.to}}, Ports: ports,
-		}}, egress.Egress, name)
-		ingress := recorder.Object[*networkingv1.NetworkPolicy](recording, name+"-ingress").Spec
-		require.Equal(t, connection.to, ingress.PodSelector, name)
-		require.Equal(t, []networkingv1.NetworkPolicyIngressRule{{
-			From: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: namespace, PodSelector: &connection.from}}, Ports: ports,
-		}}, ingress.Ingress, name)
-	}
+	pods := kubetest.Label("app", "pingpong")
+	kubetest.RequireConnection(t, recording, "counter-client", "alice-exercises", kubetest.Label("pingpong-client", "true"), pods, 8080)
+	kubetest.RequireConnection(t, recording, "counter-database", "alice-exercises", pods, kubetest.Label("app", "postgres"), 5432)
 }
 
 // Only what follows from the built image and the password is unknown in a preview.

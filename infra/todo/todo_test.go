@@ -190,12 +190,8 @@ func TestBackendRestartsWithItsSettings(t *testing.T) {
 
 func TestConnections(t *testing.T) {
 	recording := recorder.Run(t, program())
-	namespace := &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "alice-project"}}
-	pods := func(label, value string) metav1.LabelSelector {
-		return metav1.LabelSelector{MatchLabels: map[string]string{label: value}}
-	}
-	clients, database := pods("todo-client", "true"), pods("app", "postgres")
-	backend, frontend, daily := pods("app", "todo-backend"), pods("app", "todo-frontend"), pods("app", "daily-todo")
+	clients, database := kubetest.Label("todo-client", "true"), kubetest.Label("app", "postgres")
+	backend, frontend, daily := kubetest.Label("app", "todo-backend"), kubetest.Label("app", "todo-frontend"), kubetest.Label("app", "daily-todo")
 	for name, connection := range map[string]struct {
 		from, to metav1.LabelSelector
 		port     int32
@@ -206,17 +202,7 @@ func TestConnections(t *testing.T) {
 		"list-frontend-backend": {frontend, backend, 8080},
 		"list-daily-backend":    {daily, backend, 8080},
 	} {
-		ports := []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To(intstr.FromInt32(connection.port))}}
-		egress := recorder.Object[*networkingv1.NetworkPolicy](recording, name+"-egress").Spec
-		require.Equal(t, connection.from, egress.PodSelector, name)
-		require.Equal(t, []networkingv1.NetworkPolicyEgressRule{{
-			To: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: namespace, PodSelector: &connection.to}}, Ports: ports,
-		}}, egress.Egress, name)
-		ingress := recorder.Object[*networkingv1.NetworkPolicy](recording, name+"-ingress").Spec
-		require.Equal(t, connection.to, ingress.PodSelector, name)
-		require.Equal(t, []networkingv1.NetworkPolicyIngressRule{{
-			From: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: namespace, PodSelector: &connection.from}}, Ports: ports,
-		}}, ingress.Ingress, name)
+		kubetest.RequireConnection(t, recording, name, "alice-project", connection.from, connection.to, connection.port)
 	}
 }
 
