@@ -31,3 +31,8 @@ FROM scratch AS todo-backend
 COPY --from=build /out/todo-backend /todo-backend
 USER 65532:65532
 ENTRYPOINT ["/todo-backend"]
+
+FROM scratch AS todo-frontend
+COPY --from=build /out/todo-frontend /todo-frontend
+USER 65532:65532
+ENTRYPOINT ["/todo-frontend"]

@@ -8,7 +8,7 @@ import (
 )
 
 // shown is what people reach of the frontend: not its probes.
-var shown = []string{"/", "/static", "/todos"}
+var shown = []string{"/", "/form", "/static", "/todos"}
 
 func frontendApp(args Args) kube.WebApp {
 	return kube.WebApp{

@@ -215,7 +215,7 @@ func TestPeopleReachThePageThroughTheIngress(t *testing.T) {
 		paths = append(paths, string(*path.PathType)+" "+path.Path)
 		require.Equal(t, "todo-frontend-svc", path.Backend.Service.Name)
 	}
-	require.Equal(t, []string{"Exact /", "Prefix /static", "Prefix /todos"}, paths)
+	require.Equal(t, []string{"Exact /", "Prefix /form", "Prefix /static", "Prefix /todos"}, paths)
 	require.Equal(t, "http://alice.example.com/", recording.Outputs("list")["url"].StringValue())
 	require.Equal(t, metav1.LabelSelector{MatchLabels: map[string]string{"app": "todo-frontend"}},
 		recorder.Object[*networkingv1.NetworkPolicy](recording, "list-frontend-controller-ingress").Spec.PodSelector)

@@ -1,0 +1,92 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
+)
+
+const (
+	maxBody    = 16 << 10 // bytes, as the backend's own bound
+	bufferSize = 16 << 10 // bytes
+	retryAfter = 1        // seconds
+)
+
+// Proxy forwards requests to the backend as they are, and its answers. Other origins have no business here: what allows
+// them at the backend's own address is taken out.
+func (b *Backend) Proxy() http.Handler {
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(b.address)
+			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+			r.SetXForwarded()
+			forward(r.In, r.Out.Header)
+		},
+		Transport:  b.transport,
+		BufferPool: &buffers{},
+		ModifyResponse: func(response *http.Response) error {
+			for name := range response.Header {
+				if strings.HasPrefix(name, "Access-Control-") || name == "X-Request-Id" { // which the answer has already
+					response.Header.Del(name)
+				}
+			}
+			return nil
+		},
+		ErrorHandler: refuse,
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > maxBody {
+			web.Problem(w, http.StatusRequestEntityTooLarge, tooLarge)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		proxy.ServeHTTP(w, r)
+	})
+}
+
+const tooLarge = "a body has at most 16 KiB"
+
+// refuse keeps apart what was certainly not done (503) and what may have been (502, 504).
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if _, tooMuch := errors.AsType[*http.MaxBytesError](err); tooMuch {
+		web.Problem(w, http.StatusRequestEntityTooLarge, tooLarge)
+		return
+	}
+	if r.Context().Err() != nil {
+		return // nobody is there to read an answer
+	}
+	slog.Warn("the backend is away", "method", r.Method, "path", r.URL.Path, "error", err)
+	var network net.Error
+	switch {
+	case isDial(err):
+		web.Unavailable(w, ErrAway.Error(), retryAfter)
+	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout():
+		web.Problem(w, http.StatusGatewayTimeout, ErrAway.Error()+": whether this was done is not known")
+	default:
+		web.Problem(w, http.StatusBadGateway, ErrAway.Error()+": whether this was done is not known")
+	}
+}
+
+func isDial(err error) bool {
+	operation, ok := errors.AsType[*net.OpError](err)
+	return ok && operation.Op == "dial"
+}
+
+// buffers saves each answer from a buffer of its own.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) Get() []byte {
+	if buffer, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return buffer[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+func (b *buffers) Put(buffer []byte) { b.pool.Put((*[bufferSize]byte)(buffer)) }

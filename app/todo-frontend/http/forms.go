@@ -1,0 +1,122 @@
+package http
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/backend"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/page"
+)
+
+// maxForm is the size of a form in bytes, far beyond the longest title.
+const maxForm = 16 << 10
+
+// form reads a form before it is handled. The page is the one from which it was sent.
+func form(handle func(w http.ResponseWriter, r *http.Request, p page.Page)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if err := r.ParseForm(); err != nil {
+			status := http.StatusBadRequest
+			if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+				status = http.StatusRequestEntityTooLarge
+			}
+			web.Problem(w, status, err.Error())
+			return
+		}
+		handle(w, r, page.Page{View: page.ParseView(r.URL.Query())})
+	})
+}
+
+// ofTodo is for a form whose address names a todo.
+func ofTodo(handle func(w http.ResponseWriter, r *http.Request, p page.Page, id int64)) http.Handler {
+	return form(func(w http.ResponseWriter, r *http.Request, p page.Page) {
+		id, ok := page.ParseID(r.PathValue("id"))
+		if !ok {
+			web.Problem(w, http.StatusNotFound, "todos have positive numbers")
+			return
+		}
+		handle(w, r, p, id)
+	})
+}
+
+func (s *site) add(w http.ResponseWriter, r *http.Request, p page.Page) {
+	p.Draft, p.Key = r.PostFormValue("title"), cmp.Or(r.PostFormValue("key"), page.NewKey())
+	if err := s.backend.Add(r, p.Draft, idempotencyKey(p)); err != nil {
+		var status int
+		status, p.DraftError = reason(err)
+		s.render(w, r, status, p)
+		return
+	}
+	redirect(w, r, p.View.WithNew(), "")
+}
+
+// idempotencyKey is another for each form that a visitor was sent, and for each text that was sent back in it.
+func idempotencyKey(p page.Page) string {
+	hash := sha256.Sum256([]byte(p.Key + "\n" + p.Draft))
+	return hex.EncodeToString(hash[:])
+}
+
+func (s *site) edit(w http.ResponseWriter, r *http.Request, p page.Page, id int64) {
+	title := r.PostFormValue("title")
+	if err := s.backend.Rename(r, id, title); err != nil {
+		var status int
+		status, p.EditError = reason(err)
+		p.Edit, p.Edited = id, title
+		s.render(w, r, status, p)
+		return
+	}
+	redirect(w, r, p.View, fmt.Sprintf("#todo-%d", id))
+}
+
+func (s *site) complete(w http.ResponseWriter, r *http.Request, p page.Page, id int64) {
+	s.finish(w, r, p, fmt.Sprintf("#todo-%d", id), s.backend.Complete(r, id, r.PostFormValue("completed") != ""))
+}
+
+func (s *site) delete(w http.ResponseWriter, r *http.Request, p page.Page, id int64) {
+	s.finish(w, r, p, "", s.backend.Delete(r, id))
+}
+
+func (s *site) clear(w http.ResponseWriter, r *http.Request, p page.Page) {
+	s.finish(w, r, p, "", s.backend.DeleteCompleted(r))
+}
+
+// finish is the end of what needs no typing.
+func (s *site) finish(w http.ResponseWriter, r *http.Request, p page.Page, fragment string, err error) {
+	if err != nil {
+		var status int
+		status, p.Notice = reason(err)
+		s.render(w, r, status, p)
+		return
+	}
+	redirect(w, r, p.View, fragment)
+}
+
+// redirect makes the browser ask for a page, so that loading it again does not send the form again.
+func redirect(w http.ResponseWriter, r *http.Request, view page.View, fragment string) {
+	http.Redirect(w, r, view.Address()+fragment, http.StatusSeeOther)
+}
+
+// reason says why something was not done, or perhaps not.
+func reason(err error) (status int, text string) {
+	if refusal, ok := errors.AsType[*backend.Refusal](err); ok {
+		if refusal.Status == http.StatusNotFound {
+			return refusal.Status, "That todo is gone: somebody deleted it."
+		}
+		return refusal.Status, sentence(refusal.Detail)
+	}
+	return http.StatusServiceUnavailable, "This could not be saved. Try again in a moment."
+}
+
+// sentence makes one of a problem's detail.
+func sentence(detail string) string {
+	if detail == "" {
+		return "This is not possible."
+	}
+	return strings.ToUpper(detail[:1]) + detail[1:] + "."
+}

@@ -1,0 +1,77 @@
+// Package http serves the page, what its forms do, and the backend's /todos.
+package http
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/klauspost/compress/gzhttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/backend"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/page"
+)
+
+const retryAfter = 2 // seconds
+
+type site struct {
+	backend *backend.Backend
+	buffers sync.Pool
+}
+
+// Handle adds the page and all that belongs to it.
+func Handle(mux *http.ServeMux, todos *backend.Backend) {
+	s := &site{backend: todos, buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+	for pattern, handler := range map[string]http.Handler{
+		"GET /{$}":                 http.HandlerFunc(s.show),
+		"POST /form/add":           form(s.add),
+		"POST /form/complete/{id}": ofTodo(s.complete),
+		"POST /form/edit/{id}":     ofTodo(s.edit),
+		"POST /form/delete/{id}":   ofTodo(s.delete),
+		"POST /form/clear":         form(s.clear),
+		"GET /static/{name}":       page.Assets,
+	} {
+		mux.Handle(pattern, guard(gzhttp.GzipHandler(handler)))
+	}
+	proxy := guard(todos.Proxy())
+	mux.Handle("/todos", proxy)
+	mux.Handle("/todos/", proxy)
+}
+
+func (s *site) show(w http.ResponseWriter, r *http.Request) {
+	s.render(w, r, http.StatusOK, page.Page{View: page.ParseView(r.URL.Query())})
+}
+
+// render adds the todos to a page and sends it.
+func (s *site) render(w http.ResponseWriter, r *http.Request, status int, p page.Page) {
+	var both errgroup.Group
+	both.Go(func() (err error) {
+		p.List, err = s.backend.List(r, backend.Query{Completed: p.Filter(), After: p.After, Limit: page.Size})
+		return err
+	})
+	both.Go(func() (err error) {
+		p.Counts, err = s.backend.Counts(r)
+		return err
+	})
+	if both.Wait() != nil { // it is logged
+		p.List, p.Counts, p.Away = backend.List{}, backend.Counts{}, true
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+	}
+	buffer := s.buffers.Get().(*bytes.Buffer)
+	defer s.buffers.Put(buffer)
+	buffer.Reset()
+	if err := p.Render(buffer); err != nil {
+		slog.Error("render the page", "error", err)
+		web.Problem(w, http.StatusInternalServerError, "")
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(buffer.Bytes()) // the visitor may have gone
+}

@@ -1,0 +1,504 @@
+// The page works without this script. With it, what a visitor does shows at once and is sent behind the scenes, in order
+// and until it is answered; what others do shows up within seconds.
+//
+// Shown is always the base, which is what the backend said last, and on it the actions that it has not answered yet.
+
+const $ = (id) => document.getElementById(id)
+const main = $('main'), list = $('todos'), add = $('add'), field = $('title')
+
+const pollEvery = 2000, longestWait = 10000, patience = 20000 // milliseconds
+const longest = 140 // characters of a title
+const pageSize = 100, moreSize = 500 // todos
+
+const base = { todos: [], counts: { active: 0, completed: 0 }, more: false }
+const rows = new Map() // by the ID of their todos
+const etags = new Map() // by address
+
+// What the browser cannot store lives as long as the page.
+const store = (() => { try { return sessionStorage } catch { return {} } })()
+const actions = JSON.parse(store.actions ?? '[]')
+
+let view = viewOf(location.search)
+let known = !('away' in main.dataset) // whether the todos were ever had
+let fresh = false // whether the base is to be replaced, since the view is another one
+let wantsMore = false
+let failures = 0
+let notice = $('notice').textContent
+let newest = 0
+
+function viewOf(search) {
+  const query = new URLSearchParams(search)
+  return { show: query.get('show') ?? '', after: Number(query.get('after') ?? 0) }
+}
+
+function address(path, query) {
+  const given = Object.entries(query).filter(([, value]) => value)
+  return given.length ? `${path}?${new URLSearchParams(given)}` : path
+}
+
+// Actions: how each is sent, and what it does to the todos.
+
+const requests = {
+  add: ({ title }) => ['POST', '/todos', { title }],
+  edit: ({ id, title }) => ['PATCH', `/todos/${id}`, { title }],
+  complete: ({ id, completed }) => ['PATCH', `/todos/${id}`, { completed }],
+  delete: ({ id }) => ['DELETE', `/todos/${id}`],
+  clear: () => ['DELETE', '/todos?completed=true'],
+}
+
+function apply(action, state, answer) {
+  const { counts } = state
+  const at = state.todos.findIndex((todo) => todo.id === action.id)
+  const todo = state.todos[at]
+  const change = (changed) => {
+    if (todo) state.todos.splice(at, 1, ...shown({ ...todo, ...changed }) ? [{ ...todo, ...changed }] : [])
+  }
+  switch (action.kind) {
+    case 'add':
+      state.todos = state.todos.filter(({ id }) => id !== answer?.id)
+      state.todos.unshift(answer ?? { id: action.key, title: action.title, completed: false, waiting: true })
+      if (answer) state.todos.sort((a, b) => b.id - a.id)
+      counts.active++
+      break
+    case 'edit':
+      change({ title: action.title })
+      break
+    case 'complete':
+      if (todo && todo.completed !== action.completed) {
+        counts.active += action.completed ? -1 : 1
+        counts.completed += action.completed ? 1 : -1
+      }
+      change({ completed: action.completed })
+      break
+    case 'delete':
+      if (todo) {
+        counts[todo.completed ? 'completed' : 'active']--
+        state.todos.splice(at, 1)
+      }
+      break
+    case 'clear':
+      counts.completed = 0
+      state.todos = state.todos.filter((todo) => !todo.completed)
+  }
+}
+
+const shown = (todo) => !view.show || todo.completed === (view.show === 'completed')
+
+function act(action) {
+  actions.push(action)
+  notice = ''
+  keep()
+  render()
+  say($('done'), done[action.kind] ?? '')
+  wake()
+}
+
+const done = { add: 'Added.', edit: 'Changed.', delete: 'Deleted.', clear: 'Cleared.' }
+
+const keep = () => { store.actions = JSON.stringify(actions) }
+
+// Sending and asking, one request after the other.
+
+let reading = null, sleeper = null
+
+// wake ends a rest, or a request that only reads: what the visitor does comes first.
+function wake() {
+  reading?.abort()
+  sleeper?.()
+}
+
+async function work() {
+  for (;;) {
+    try {
+      while (actions.length) await send(actions[0])
+      if (!document.hidden) await read()
+      failures = 0
+    } catch (error) {
+      if (error.name === 'AbortError') continue
+      failures++
+    }
+    render()
+    if (failures || !actions.length) await rest()
+  }
+}
+
+function rest() {
+  const backoff = Math.min(longestWait, 1000 * 2 ** (failures - 1)) * (0.75 + Math.random() / 2)
+  return new Promise((resolve) => {
+    sleeper = resolve
+    if (!document.hidden || actions.length) setTimeout(resolve, failures ? backoff : pollEvery)
+  })
+}
+
+async function request(path, options) {
+  const response = await fetch(path, { cache: 'no-store', ...options })
+  const refused = response.headers.get('Content-Type')?.startsWith('application/problem+json')
+  if (response.status >= 500 || response.status === 429 || (response.status >= 400 && !refused)) {
+    throw new Error(`${path}: ${response.status}`)
+  }
+  return response
+}
+
+async function send(action) {
+  const [method, path, body] = requests[action.kind](action)
+  const headers = body ? { 'Content-Type': 'application/json' } : {}
+  if (action.key) headers['Idempotency-Key'] = action.key
+  const signal = AbortSignal.timeout(patience)
+  const response = await request(path, { method, headers, body: body && JSON.stringify(body), signal })
+  const gone = response.status === 404
+  const answer = response.status === 204 ? null : await response.json()
+
+  actions.shift()
+  keep()
+  etags.clear()
+  if (response.ok || (gone && action.kind === 'delete')) {
+    if (action.kind === 'add') rename(action.key, answer.id)
+    apply(action, base, answer)
+  } else {
+    if (gone) base.todos = base.todos.filter(({ id }) => id !== action.id)
+    refuse(action, gone ? 'That todo is gone: somebody deleted it.' : sentence(answer.detail))
+  }
+  render()
+}
+
+// refuse takes back what was shown already, and gives the visitor the text back.
+function refuse(action, reason) {
+  const row = rows.get(action.id)
+  if (action.kind === 'edit' && row && base.todos.some(({ id }) => id === action.id)) {
+    edit(row, action.title, reason)
+  } else if (action.title && !field.value) {
+    field.value = action.title
+    complain(field, reason)
+  } else {
+    notice = action.title ? `${reason} (${action.title})` : reason
+  }
+}
+
+async function read() {
+  reading = new AbortController()
+  const late = setTimeout(() => reading.abort(new Error('no answer')), patience)
+  try {
+    const { after, limit } = wantsMore ? { after: base.todos.at(-1)?.id ?? 0, limit: moreSize } : onScreen()
+    const [part, counts] = await Promise.all([
+      get(listAddress(after, limit), reading.signal),
+      get('/todos/counts', reading.signal),
+    ])
+    if (counts) base.counts = counts.content
+    if (part) merge(after, part)
+    known = true
+    fresh = wantsMore = false
+  } finally {
+    clearTimeout(late)
+    reading = null
+  }
+}
+
+function listAddress(after, limit) {
+  return address('/todos', { limit, completed: { active: 'false', completed: 'true' }[view.show], after })
+}
+
+// get returns nothing if there is nothing new.
+async function get(path, signal) {
+  const response = await request(path, { signal, headers: etags.has(path) ? { 'If-None-Match': etags.get(path) } : {} })
+  if (response.status === 304) return null
+  const content = await response.json()
+  etags.set(path, response.headers.get('ETag') ?? '')
+  return { content, more: /rel="?next/.test(response.headers.get('Link')) }
+}
+
+// onScreen is the part of the list that the visitor sees, and some more: that is what has to be new.
+function onScreen() {
+  let from = 0
+  for (let to = list.children.length; from < to;) {
+    const middle = (from + to) >> 1
+    if (list.children[middle].getBoundingClientRect().bottom > 0) to = middle
+    else from = middle + 1
+  }
+  from = fresh ? 0 : Math.max(0, from - from % 50 - 50)
+  const limit = fresh ? pageSize : Math.min(2 * pageSize, Math.max(pageSize, base.todos.length - from))
+  return { after: base.todos[from - 1]?.id ?? view.after, limit }
+}
+
+// merge puts a part of the list where it belongs. Between its ends it is complete.
+function merge(after, { content, more }) {
+  const end = more ? content.at(-1).id : 0
+  const before = fresh ? [] : base.todos.filter(({ id }) => after && id >= after)
+  const behind = fresh ? [] : base.todos.filter(({ id }) => id < end)
+  base.todos = [...before, ...content, ...behind]
+  if (!behind.length) base.more = more
+  if (etags.size > 2) etags.clear()
+}
+
+// Showing.
+
+function render() {
+  const state = { todos: [...base.todos], counts: { ...base.counts } }
+  for (const action of actions) apply(action, state)
+  renderRows(state.todos)
+
+  const { active, completed } = state.counts
+  $('active').textContent = count(active)
+  $('completed').textContent = count(completed)
+  $('left').hidden = !known
+  $('clear').hidden = !completed
+
+  main.dataset.show = view.show
+  main.toggleAttribute('data-away', !known)
+  main.setAttribute('aria-busy', fresh || wantsMore)
+  for (const link of main.querySelectorAll('nav a')) {
+    if (link.dataset.show === view.show) link.setAttribute('aria-current', 'page')
+    else link.removeAttribute('aria-current')
+  }
+  $('more').hidden = !base.more
+  $('more').href = address('/', { show: view.show, after: base.todos.at(-1)?.id })
+  $('newest').hidden = !view.after
+  $('newest').href = address('/', { show: view.show })
+
+  $('away').hidden = failures < 2 && known // a single failure is soon over
+  $('kept').hidden = !actions.length
+  say($('notice'), notice)
+}
+
+const count = (n) => n > 10000 ? '10,000+' : n.toLocaleString('en')
+
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text
+}
+
+function renderRows(todos) {
+  const ids = new Set(todos.map(({ id }) => id))
+  const focused = document.activeElement
+  let heir = null
+  for (const [id, row] of rows) {
+    if (ids.has(id) || row.querySelector('.editor')) continue
+    if (row.contains(focused)) heir = row.nextElementSibling ?? row.previousElementSibling
+    row.remove()
+    rows.delete(id)
+  }
+  let next = list.firstElementChild
+  for (const todo of todos) {
+    while (next && !ids.has(next.todo.id)) next = next.nextElementSibling
+    let row = rows.get(todo.id)
+    if (!row) {
+      row = $('row').content.firstElementChild.cloneNode(true)
+      rows.set(todo.id, row)
+      row.classList.toggle('new', todo.waiting || (newest > 0 && todo.id > newest))
+    }
+    fill(row, todo)
+    if (row === next) next = row.nextElementSibling
+    else list.insertBefore(row, next)
+  }
+  newest = Math.max(newest, base.todos[0]?.id ?? 0)
+  if (!focused.isConnected) {
+    const control = ['check', 'delete', 'edit'].find((name) => focused.closest(`.${name}`)) ?? 'edit'
+    const same = heir?.isConnected && heir.querySelector(`.${control}:not(label), .${control} input`)
+    ;(same || field).focus()
+  }
+}
+
+function fill(row, todo) {
+  const was = row.todo
+  row.todo = todo
+  if (was === todo || row.querySelector('.editor')) return
+  const [box, title, change, remove] = ['.check input', '.title', '.edit', '.delete'].map((name) => row.querySelector(name))
+  const query = address('', view)
+  row.id = `todo-${todo.id}`
+  row.dataset.id = todo.id
+  row.querySelector('form').action = `/form/complete/${todo.id}${query}`
+  title.id = `title-${todo.id}`
+  change.id = `edit-${todo.id}`
+  remove.id = `delete-${todo.id}`
+  change.href = address('/', { ...view, edit: todo.id })
+  remove.formAction = `/form/delete/${todo.id}${query}`
+  box.setAttribute('aria-labelledby', title.id)
+  change.setAttribute('aria-labelledby', `${change.id} ${title.id}`)
+  remove.setAttribute('aria-labelledby', `${remove.id} ${title.id}`)
+  if (title.textContent !== todo.title) title.replaceChildren(...parts(todo.title))
+  box.checked = todo.completed
+  row.classList.toggle('waiting', !!todo.waiting)
+  box.disabled = remove.disabled = change.inert = !!todo.waiting
+}
+
+// rename gives the row of a new todo the ID that the backend chose.
+function rename(key, id) {
+  const row = rows.get(key)
+  rows.delete(key)
+  if (!row) return
+  if (rows.has(id)) row.remove()
+  else rows.set(id, row)
+}
+
+// parts finds addresses in a title as the server does.
+function* parts(title) {
+  let end = 0
+  for (const { 0: found, index } of title.matchAll(/\bhttps?:\/\/[\p{L}\p{N}[][^\s<>"]*/giu)) {
+    const link = withoutPunctuation(found)
+    if (index > end) yield title.slice(end, index)
+    const a = document.createElement('a')
+    a.href = a.textContent = link
+    a.target = '_blank'
+    a.rel = 'noopener noreferrer'
+    yield a
+    end = index + link.length
+  }
+  if (end < title.length) yield title.slice(end)
+}
+
+function withoutPunctuation(link) {
+  const opened = { ')': '(', ']': '[', '}': '{' }
+  const times = (character) => link.split(character).length
+  for (;;) {
+    const last = link.at(-1)
+    const unopened = opened[last] && times(opened[last]) < times(last)
+    if (!unopened && !'.,;:!?\'*_~…’”»。，、！？）'.includes(last)) return link
+    link = link.slice(0, -1)
+  }
+}
+
+// Writing and editing.
+
+const sentence = (detail) => detail ? `${detail[0].toUpperCase()}${detail.slice(1)}.` : 'This is not possible.'
+
+const length = (title) => [...title.trim()].length
+
+function fault(title) {
+  if (!title.trim()) return 'The title is empty.'
+  return length(title) > longest ? `The title has ${length(title)} characters; ${longest} are allowed.` : ''
+}
+
+function complain(input, reason) {
+  input.toggleAttribute('aria-invalid', false)
+  if (reason) input.setAttribute('aria-invalid', 'true')
+  say(input.form.querySelector('.error'), reason)
+}
+
+function hint() {
+  const rest = longest - length(field.value)
+  const text = rest < 0 ? `${-rest} too many` : `${rest} left`
+  say($('title-hint'), rest <= 20 ? text : '')
+  $('title-hint').classList.toggle('over', rest < 0)
+}
+
+function edit(row, title = row.todo.title, reason = '') {
+  if (typeof row.todo.id !== 'number') return
+  row.replaceChildren($('edit').content.firstElementChild.cloneNode(true))
+  adopt(row, title, reason)
+}
+
+// adopt makes an editor work, also one that the server has rendered.
+function adopt(row, title, reason) {
+  const input = row.querySelector('input'), error = row.querySelector('.error')
+  error.id = `error-${row.todo.id}`
+  input.setAttribute('aria-describedby', error.id)
+  input.value = title
+  complain(input, reason)
+  input.focus()
+}
+
+function close(row) {
+  const { todo } = row
+  row.replaceChildren(...$('row').content.firstElementChild.cloneNode(true).childNodes)
+  row.todo = null
+  fill(row, todo)
+  row.querySelector('.edit').focus()
+  render()
+}
+
+function submitAdd() {
+  const title = field.value.trim(), reason = fault(title)
+  complain(field, reason)
+  if (reason) return field.focus()
+  field.value = ''
+  hint()
+  if (view.show === 'completed' || view.after) go({ show: view.show === 'completed' ? '' : view.show, after: 0 })
+  const random = crypto.getRandomValues(new Uint8Array(16))
+  act({ kind: 'add', title, key: Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('') })
+}
+
+function submitEdit(row) {
+  const input = row.querySelector('input'), title = input.value.trim(), reason = fault(title)
+  complain(input, reason)
+  if (reason) return input.focus()
+  if (title !== row.todo.title) act({ kind: 'edit', id: row.todo.id, title })
+  close(row)
+}
+
+// go shows another view. What is known of it shows at once.
+function go(to, keepAddress) {
+  if (!keepAddress) history.pushState(null, '', address('/', to))
+  view = to
+  fresh = true
+  wantsMore = false
+  etags.clear()
+  base.todos = base.todos.filter(shown)
+  for (const row of rows.values()) if (row.todo) row.todo = { ...row.todo } // addresses in rows name the view
+  render()
+  wake()
+}
+
+document.addEventListener('submit', (event) => {
+  const form = event.target, row = form.closest('li')
+  event.preventDefault()
+  if (form === add) submitAdd()
+  else if (form.id === 'clear') act({ kind: 'clear' })
+  else if (form.matches('.editor')) submitEdit(row)
+  else if (event.submitter?.matches('.delete')) act({ kind: 'delete', id: row.todo.id })
+})
+
+list.addEventListener('change', ({ target }) => {
+  if (target.type === 'checkbox') act({ kind: 'complete', id: target.closest('li').todo.id, completed: target.checked })
+})
+
+list.addEventListener('dblclick', ({ target }) => {
+  if (target.closest('.title') && !target.closest('a')) edit(target.closest('li'))
+})
+
+list.addEventListener('keydown', (event) => {
+  if (event.key === 'Escape' && event.target.closest('.editor')) close(event.target.closest('li'))
+})
+
+document.addEventListener('click', (event) => {
+  const link = event.target.closest('a')
+  if (!link || link.target || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
+  event.preventDefault()
+  const row = link.closest('li')
+  if (link.matches('.edit')) edit(row)
+  else if (link.matches('.cancel')) close(row)
+  else if (link.id === 'retry') wake()
+  else if (link.id === 'more') {
+    wantsMore = true
+    render()
+    wake()
+  } else go(viewOf(link.search))
+})
+
+field.addEventListener('input', () => {
+  hint()
+  complain(field, '')
+})
+
+addEventListener('popstate', () => go(viewOf(location.search), true))
+addEventListener('online', wake)
+document.addEventListener('visibilitychange', () => { if (!document.hidden) wake() })
+addEventListener('beforeunload', (event) => { if (failures && actions.length) event.preventDefault() })
+
+// What the server has rendered is the base to begin with.
+for (const row of list.children) {
+  const editor = row.querySelector('.editor'), input = row.querySelector('input')
+  row.todo = editor
+    ? { id: Number(row.dataset.id), title: input.defaultValue, completed: 'completed' in editor.dataset }
+    : { id: Number(row.dataset.id), title: row.querySelector('.title').textContent, completed: input.defaultChecked }
+  rows.set(row.todo.id, row)
+  base.todos.push(row.todo)
+  if (editor) {
+    adopt(row, input.value, editor.querySelector('.error').textContent)
+    history.replaceState(null, '', address('/', view))
+  }
+}
+etags.set(listAddress(view.after, pageSize), list.dataset.etag)
+base.counts = { active: Number($('active').dataset.count), completed: Number($('completed').dataset.count) }
+base.more = !$('more').hidden
+newest = base.todos[0]?.id ?? 0
+document.documentElement.classList.add('js')
+hint()
+work()

@@ -1,0 +1,59 @@
+package page
+
+import (
+	"html"
+	"html/template"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// part is a piece of a title.
+type part struct {
+	Text string
+	// Link is the attribute href if the text is an address, which then has the scheme http or https. As a mere value it would be
+	// written with other percent signs than the address has.
+	Link template.HTMLAttr
+}
+
+// The script finds addresses in the same way, for todos that come while the page is open.
+var address = regexp.MustCompile(`(?i)\bhttps?://[\p{L}\p{N}\[][^\s\p{Z}\x{FEFF}<>"]*`)
+
+func parts(title string) []part {
+	var all []part
+	end := 0
+	for _, at := range address.FindAllStringIndex(title, -1) {
+		link := withoutPunctuation(title[at[0]:at[1]])
+		if at[0] > end {
+			all = append(all, part{Text: title[end:at[0]]})
+		}
+		end = at[0] + len(link)
+		all = append(all, part{Text: link, Link: template.HTMLAttr(`href="` + html.EscapeString(link) + `"`)})
+	}
+	if end < len(title) {
+		all = append(all, part{Text: title[end:]})
+	}
+	return all
+}
+
+// withoutPunctuation leaves out what belongs to the sentence around an address. A closing bracket stays if it was opened
+// in the address, as in https://en.wikipedia.org/wiki/Go_(programming_language).
+func withoutPunctuation(link string) string {
+	for {
+		last, size := utf8.DecodeLastRuneInString(link)
+		opened := ""
+		switch last {
+		case ')':
+			opened = "("
+		case ']':
+			opened = "["
+		case '}':
+			opened = "{"
+		}
+		unopened := opened != "" && strings.Count(link, opened) < strings.Count(link, string(last))
+		if !unopened && !strings.ContainsRune(".,;:!?'*_~…’”»。，、！？）", last) {
+			return link
+		}
+		link = link[:len(link)-size]
+	}
+}
