@@ -32,7 +32,9 @@ type daemon struct {
 	Name string   `json:"name"`
 	Args []string `json:"args"`
 	Env  []string `json:"env,omitempty"`
-	Log  string   `json:"log"`
+	// Inputs stands for what else the daemon is started with, such as the content of its files.
+	Inputs string `json:"inputs,omitempty"`
+	Log    string `json:"log"`
 	// NetNS is a named network namespace; empty for the machine's own.
 	NetNS  string `json:"netns,omitempty"`
 	Cgroup string `json:"cgroup"`

@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"context"
+	"crypto/sha256"
+	_ "embed"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -61,7 +63,10 @@ func (s server) daemon() daemon {
 
 // start writes the node's files, and starts k3s and its way out; it leaves running ones alone.
 func (s server) start(ctx context.Context) (started bool, err error) {
-	d := s.daemon()
+	d, files, err := s.describe()
+	if err != nil {
+		return false, fmt.Errorf("reading k3s's manifests: %w", err)
+	}
 	if d.running() {
 		return false, outboundUp(ctx, s.lab, s.node)
 	}
@@ -74,7 +79,7 @@ func (s server) start(ctx context.Context) (started bool, err error) {
 	if err := os.RemoveAll(s.node.Dir("lib", "cni")); err != nil {
 		return false, err
 	}
-	if err := s.writeFiles(); err != nil {
+	if err := s.writeFiles(files); err != nil {
 		return false, fmt.Errorf("writing the files of node %s: %w", s.node.Name(), err)
 	}
 	if err := nodeUp(ctx, s.lab, s.node); err != nil {
@@ -86,24 +91,27 @@ func (s server) start(ctx context.Context) (started bool, err error) {
 	return d.start(ctx)
 }
 
-func (s server) writeFiles() error {
-	for _, dir := range []string{s.node.Dir("etc"), s.node.Dir("etc.work"), s.node.Dir("log"), s.inNode("kubelet"), s.inNode(nodeBin)} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
+// describe is the daemon with the files that it is started with. Other programs or files make it another one.
+func (s server) describe() (d daemon, files map[string]string, err error) {
+	if files, err = s.files(); err != nil {
+		return daemon{}, nil, err
 	}
-	for name, tool := range map[string]string{
-		"k3s": "k3s", "containerd": "k3s", "kubectl": "k3s", "crictl": "k3s", "ctr": "k3s",
-		"containerd-shim-runc-v2": "containerd-shim-runc-v2", "runc": "runc",
-	} {
-		link := s.inNode(nodeBin, name)
-		if err := os.Remove(link); err != nil && !os.IsNotExist(err) {
-			return err
-		}
-		if err := os.Symlink(s.binaries[tool], link); err != nil {
-			return err
-		}
+	d = s.daemon()
+	d.Inputs = fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, s.programs(), files))) // fmt sorts maps
+	return d, files, nil
+}
+
+// programs says where those lie that the node calls by these names.
+func (s server) programs() map[string]string {
+	k3s := s.binaries["k3s"]
+	return map[string]string{
+		"k3s": k3s, "containerd": k3s, "kubectl": k3s, "crictl": k3s, "ctr": k3s,
+		"containerd-shim-runc-v2": s.binaries["containerd-shim-runc-v2"], "runc": s.binaries["runc"],
 	}
+}
+
+// files are the node's own, by their paths on this machine.
+func (s server) files() (map[string]string, error) {
 	files := map[string]string{
 		s.node.Dir("etc", "resolv.conf"):                              "nameserver " + resolver + "\n",
 		s.inNode(nodeConf, "registries.yaml"):                         s.registries(),
@@ -114,9 +122,28 @@ func (s server) writeFiles() error {
 	for from, to := range manifests {
 		manifest, err := os.ReadFile(filepath.Join(s.manifests, from))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		files[s.inNode(dataDir, "server/manifests", to)] = manifestVariables.Replace(string(manifest))
+	}
+	files[s.inNode(dataDir, "server/manifests/lab-traefik.yaml")] = s.traefik()
+	return files, nil
+}
+
+func (s server) writeFiles(files map[string]string) error {
+	for _, dir := range []string{s.node.Dir("etc"), s.node.Dir("etc.work"), s.node.Dir("log"), s.inNode("kubelet"), s.inNode(nodeBin)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	for name, target := range s.programs() {
+		link := s.inNode(nodeBin, name)
+		if err := os.Remove(link); err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		if err := os.Symlink(target, link); err != nil {
+			return err
+		}
 	}
 	for path, content := range files {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -132,6 +159,19 @@ func (s server) writeFiles() error {
 // inNode says where on this machine a path below the node's /var/lib lies.
 func (s server) inNode(parts ...string) string {
 	return s.node.Dir("lib", strings.TrimPrefix(filepath.Join(parts...), "/var/lib"))
+}
+
+// traefikManifest has a name of its own too: the one that a released k3s brings is for Helm, and disabled.
+//
+//go:embed traefik.yaml
+var traefikManifest string
+
+// traefik has Ingresses served at the node's address.
+func (s server) traefik() string {
+	return strings.NewReplacer(
+		"%{TRAEFIK_IMAGE}%", images.Traefik,
+		"%{INGRESS_ADDRESS}%", s.lab.IngressAddress().String(),
+	).Replace(traefikManifest)
 }
 
 // manifests are those of k3s's own that a lab uses, which a compiled k3s lacks. A

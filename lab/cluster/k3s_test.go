@@ -21,11 +21,13 @@ func TestNoVariableOfAManifestIsLeft(t *testing.T) {
 	k3s, err := tools.ModuleDir(t.Context(), filepath.Join("..", "tools", "kubernetes"), "github.com/k3s-io/k3s")
 	require.NoError(t, err)
 	s := server{lab: lab, node: lab.Nodes()[0], binaries: tools.Binaries{"k3s": "/k3s", "runc": "/runc", "containerd-shim-runc-v2": "/shim"}, manifests: filepath.Join(k3s, "manifests")}
-	require.NoError(t, s.writeFiles())
+	files, err := s.files()
+	require.NoError(t, err)
+	require.NoError(t, s.writeFiles(files))
 
 	written, err := filepath.Glob(s.inNode(dataDir, "server/manifests/*.yaml"))
 	require.NoError(t, err)
-	require.Len(t, written, 4)
+	require.Len(t, written, 5)
 	for _, path := range written {
 		content, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -35,6 +37,34 @@ func TestNoVariableOfAManifestIsLeft(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(storage), `image: "rancher/local-path-provisioner:v0.0.30"`)
 	assert.Contains(t, string(storage), `image: "busybox:1.35"`)
+	traefik, err := os.ReadFile(s.inNode(dataDir, "server/manifests/lab-traefik.yaml"))
+	require.NoError(t, err)
+	assert.Contains(t, string(traefik), `image: "traefik:v3.6.12"`)
+	assert.Contains(t, string(traefik), "--providers.kubernetesingress.ingressendpoint.ip=10.231.188.10\n")
+}
+
+func TestAnotherProgramOrManifestMakesAnotherNode(t *testing.T) {
+	lab, err := layout.New("dev", t.TempDir(), t.TempDir())
+	require.NoError(t, err)
+	s := server{lab: lab, node: lab.Nodes()[0], binaries: tools.Binaries{"runc": "/runc"}, manifests: t.TempDir()}
+	write := func(content string) {
+		for name := range manifests {
+			require.NoError(t, os.WriteFile(filepath.Join(s.manifests, name), []byte(content), 0o644))
+		}
+	}
+	describe := func() string {
+		d, _, err := s.describe()
+		require.NoError(t, err)
+		return d.spec()
+	}
+	write("kind: Deployment")
+	before := describe()
+	assert.Equal(t, before, describe())
+	s.binaries["runc"] = "/runc-2"
+	assert.NotEqual(t, before, describe())
+	s.binaries["runc"] = "/runc"
+	write("kind: DaemonSet")
+	assert.NotEqual(t, before, describe())
 }
 
 func TestTheKubeconfigNamesTheNodesOwnAddress(t *testing.T) {

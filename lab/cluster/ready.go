@@ -27,7 +27,7 @@ func (s server) ready(ctx context.Context, since time.Time) error {
 		if err := s.get(ctx, &pods, "pods", "--namespace", "kube-system"); err != nil {
 			return err
 		}
-		return pods.readySince(since, "coredns", "local-path-provisioner")
+		return pods.readySince(since, "coredns", "local-path-provisioner", "traefik")
 	})
 }
 

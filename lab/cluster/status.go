@@ -54,6 +54,7 @@ func Look(ctx context.Context, lab layout.Lab) Status {
 		status.fault("%d of its daemons do not run: make lab-up LAB=%s starts them", down, lab.Name)
 		return status
 	}
+	status.add("ingress", "http://%s", lab.IngressAddress())
 	server := server{lab: lab, node: lab.Nodes()[0]}
 	if err := server.look(ctx, &status); err != nil {
 		status.fault("%v", err)

@@ -17,6 +17,7 @@ const (
 	CoreDNS              = "rancher/mirrored-coredns-coredns:1.13.1"
 	LocalPathProvisioner = "rancher/local-path-provisioner:v0.0.30"
 	Busybox              = "busybox:1.35"
+	Traefik              = "traefik:v3.6.12"
 )
 
 const busybox = "/bin/busybox"
@@ -41,6 +42,7 @@ func System(ctx context.Context, binaries tools.Binaries) ([]Image, error) {
 		single(Pause, "pause", binaries, "/pause"),
 		single(CoreDNS, "coredns", binaries, "/coredns"),
 		single(LocalPathProvisioner, "local-path-provisioner", binaries, "/usr/bin/local-path-provisioner"),
+		single(Traefik, "traefik", binaries, "/traefik"),
 	}, nil
 }
 

@@ -100,6 +100,9 @@ func (l Lab) HostAddress() netip.Addr { return l.address(1) }
 // Registry is the address of the lab's registry, the same for the machine and its nodes.
 func (l Lab) Registry() string { return l.HostAddress().String() + ":5000" }
 
+// IngressAddress is where Ingresses are served, on ports 80 and 443.
+func (l Lab) IngressAddress() netip.Addr { return l.Nodes()[0].Address() }
+
 // BuildkitSocket is where buildkitd listens.
 func (l Lab) BuildkitSocket() string { return l.Dir("run", "buildkitd.sock") }
 

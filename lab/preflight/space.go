@@ -18,7 +18,7 @@ type Space map[string]uint64
 func SpaceFor(compile bool, cache, state string) Space {
 	space := Space{state: 5}
 	if compile {
-		space[cache] += 16
+		space[cache] += 20
 	}
 	return space
 }

@@ -29,5 +29,5 @@ func TestSpaceOnOneDiskAddsUp(t *testing.T) {
 
 func TestCompilingNeedsSpaceForTheCompilersCaches(t *testing.T) {
 	assert.Equal(t, Space{"/state": 5}, SpaceFor(false, "/cache", "/state"))
-	assert.Equal(t, Space{"/state": 5, "/cache": 16}, SpaceFor(true, "/cache", "/state"))
+	assert.Equal(t, Space{"/state": 5, "/cache": 20}, SpaceFor(true, "/cache", "/state"))
 }

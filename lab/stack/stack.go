@@ -86,6 +86,7 @@ func LabVariables(lab layout.Lab) ([]Variable, error) {
 	return []Variable{
 		{"STATEFUL_K3S_LAB", lab.Name},
 		{"STATEFUL_K3S_REGISTRY", lab.Registry()},
+		{"STATEFUL_K3S_INGRESS_ADDRESS", lab.IngressAddress().String()},
 		{"KUBECONFIG", lab.Kubeconfig()},
 		{"BUILDX_CONFIG", lab.CheckoutDir("buildx")},
 		{"BUILDX_BUILDER", lab.ID()},

@@ -69,9 +69,9 @@ func TestTheEnvironmentWorksInAnyShell(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, filepath.Join(lab.Checkout, ".lab", "env"), path)
 
-	out, err := exec.Command("sh", "-c", ". "+path+"; . "+path+`; echo "$KUBECONFIG $PULUMI_STACK $BUILDX_BUILDER $STATEFUL_K3S_REGISTRY"; kubectl hello; echo "$PATH"`).CombinedOutput()
+	out, err := exec.Command("sh", "-c", ". "+path+"; . "+path+`; echo "$KUBECONFIG $PULUMI_STACK $BUILDX_BUILDER $STATEFUL_K3S_REGISTRY $STATEFUL_K3S_INGRESS_ADDRESS"; kubectl hello; echo "$PATH"`).CombinedOutput()
 	require.NoError(t, err)
-	want := fmt.Sprintf("%s dev sk3s-dev 10.231.188.1:5000\nhello\n%s:%s\n", lab.Kubeconfig(), lab.CheckoutDir("bin"), os.Getenv("PATH"))
+	want := fmt.Sprintf("%s dev sk3s-dev 10.231.188.1:5000 10.231.188.10\nhello\n%s:%s\n", lab.Kubeconfig(), lab.CheckoutDir("bin"), os.Getenv("PATH"))
 	assert.Equal(t, want, string(out))
 }
 

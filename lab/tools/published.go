@@ -12,6 +12,7 @@ const (
 	buildkitVersion = "0.31.1"
 	registryVersion = "3.1.0"
 	corednsVersion  = "1.13.1"
+	traefikVersion  = "3.6.12"
 )
 
 // Publication is a file that a project publishes, with one or more of the tools in it.
@@ -96,6 +97,15 @@ func Published(architecture string) []Publication {
 			},
 			Tools:   []Member{{"coredns", "coredns"}},
 			version: "-version", says: "CoreDNS-" + corednsVersion, Form: Archive,
+		},
+		{
+			Release: releases.Release{Repository: "github.com/traefik/traefik", Tag: "v" + traefikVersion},
+			File: releases.File{
+				Name:      "traefik_v" + traefikVersion + "_linux_" + architecture + ".tar.gz",
+				Checksums: []string{"traefik_v" + traefikVersion + "_checksums.txt"},
+			},
+			Tools:   []Member{{"traefik", "traefik"}},
+			version: "version", says: traefikVersion, Form: Archive,
 		},
 	}
 }

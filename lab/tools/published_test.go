@@ -21,6 +21,7 @@ func TestFilesHaveTheNamesThatProjectsGiveThem(t *testing.T) {
 		"github.com/moby/buildkit v0.31.1 buildkit-v0.31.1.linux-amd64.tar.gz [buildkit-v0.31.1.linux-amd64.provenance.json buildkit-v0.31.1.linux-amd64.sigstore.json]",
 		"github.com/distribution/distribution v3.1.0 registry_3.1.0_linux_amd64.tar.gz [registry_3.1.0_linux_amd64.tar.gz.sha256]",
 		"github.com/coredns/coredns v1.13.1 coredns_1.13.1_linux_amd64.tgz [coredns_1.13.1_linux_amd64.tgz.sha256]",
+		"github.com/traefik/traefik v3.6.12 traefik_v3.6.12_linux_amd64.tar.gz [traefik_v3.6.12_checksums.txt]",
 	}, names("amd64"))
 	arm := names("arm64")
 	assert.Contains(t, arm[0], "linux-arm64.tar.gz")
@@ -95,10 +96,11 @@ func TestReleasesAreThePinnedVersions(t *testing.T) {
 		"github.com/pulumi/pulumi-kubernetes v4.25.0": "github.com/pulumi/pulumi-kubernetes/provider/v4 v4.0.0-20260115033456-f47bc2d6f199",
 		"github.com/pulumi/pulumi v3.259.0":           "github.com/pulumi/pulumi/pkg/v3 v3.259.0",
 		"github.com/distribution/distribution v3.1.0": "github.com/distribution/distribution/v3 v3.1.0",
+		"github.com/traefik/traefik v3.6.12":          "github.com/traefik/traefik/v3 v3.6.12",
 	}
 	for _, architecture := range []string{"amd64", "arm64"} {
 		from := Published(architecture)
-		assert.Len(t, from, 8)
+		assert.Len(t, from, 9)
 		for _, p := range from {
 			pin := p.Repository + " " + p.Tag
 			if commit, ok := commits[pin]; ok {

@@ -54,6 +54,10 @@ var All = []Tool{
 	{Name: "containerd-shim-runc-v2", Module: "kubernetes", Package: "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2", Cgo: true, Tags: kubernetesTags},
 	{Name: "coredns", Module: "kubernetes", Package: "./coredns", Cgo: true, Tags: kubernetesTags},
 	{Name: "local-path-provisioner", Module: "local-path-provisioner", Package: "github.com/rancher/local-path-provisioner", Cgo: true, Tags: kubernetesTags},
+	{
+		Name: "traefik", Module: "traefik", Package: "github.com/traefik/traefik/v3/cmd/traefik", Cgo: true, Tags: kubernetesTags,
+		Variables: map[string]string{"github.com/traefik/traefik/v3/pkg/version.Version": traefikVersion},
+	},
 	{Name: "runc", Module: "runc", Package: "github.com/opencontainers/runc", Cgo: true, Tags: []string{"seccomp", "apparmor"}},
 	{Name: "pause", Module: "pause", Package: "."},
 	{Name: "buildkitd", Module: "pulumi", Package: "github.com/moby/buildkit/cmd/buildkitd"},
