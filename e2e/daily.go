@@ -14,15 +14,17 @@ import (
 
 const dailyTodo = "daily-todo"
 
-// startDaily starts a Job as the CronJob does, but for a change.
-func (c *cluster) startDaily(name string, change func(*batchv1.JobSpec)) {
+// startDaily starts a Job as the CronJob does, but for a change, and returns its name. It is a new one each time: a Job with the
+// name of one that was deleted adds no todo.
+func (c *cluster) startDaily(name string, change func(*batchv1.JobSpec)) string {
 	c.t.Helper()
 	cron, err := c.BatchV1().CronJobs(c.namespace).Get(c.t.Context(), dailyTodo, metav1.GetOptions{})
 	require.NoError(c.t, err)
-	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: cron.Spec.JobTemplate.Labels}, Spec: cron.Spec.JobTemplate.Spec}
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{GenerateName: name + "-", Labels: cron.Spec.JobTemplate.Labels}, Spec: cron.Spec.JobTemplate.Spec}
 	change(&job.Spec)
-	_, err = c.BatchV1().Jobs(c.namespace).Create(c.t.Context(), job, metav1.CreateOptions{})
+	job, err = c.BatchV1().Jobs(c.namespace).Create(c.t.Context(), job, metav1.CreateOptions{})
 	require.NoError(c.t, err)
+	return job.Name
 }
 
 // deleteDaily deletes all Jobs of daily-todo, whoever started them.

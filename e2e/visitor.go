@@ -73,12 +73,22 @@ func (c *cluster) runPod(pod *corev1.Pod) (output string, status int32) {
 	return string(log), status
 }
 
-// connect is a script that says yes or no for each host:port, whether it can connect to it. It tries again, since policies reach
-// a new pod a moment after its start.
-func connect(addresses ...string) string {
-	script := "reach() { for try in 1 2 3 4; do timeout 2 bash -c \"</dev/tcp/$1/$2\" 2>/dev/null && return; sleep 1; done; return 1; }\n"
-	for _, address := range addresses {
-		script += "reach " + strings.Replace(address, ":", " ", 1) + " && echo yes || echo no\n"
+// reached tells which host:port a pod with the labels can connect to. Policies reach a new pod a moment after its start: until then
+// it can connect to what no policy guards on its own, and to nothing else. So the first address should be one that is reached.
+func (c *cluster) reached(labels map[string]string, addresses ...string) (reached []string) {
+	c.t.Helper()
+	script := `reach() {
+	for try in $(seq $3); do timeout 2 bash -c "</dev/tcp/$1/$2" 2>/dev/null && echo $1:$2 && return; sleep 1; done
+}
+`
+	for i, address := range addresses {
+		script += "reach " + strings.Replace(address, ":", " ", 1)
+		if i == 0 {
+			script += " 10\n"
+		} else {
+			script += " 3 &\n"
+		}
 	}
-	return script
+	output, _ := c.visit(labels, script+"wait")
+	return strings.Fields(output)
 }

@@ -34,6 +34,7 @@ func TestLocationThatIsAnArticle(t *testing.T) {
 		"/wiki/Café":                                                "https://en.wikipedia.org/wiki/Caf%C3%A9",
 		"/wiki/AC%2FDC é":                                           "https://en.wikipedia.org/wiki/AC%2FDC%20%C3%A9",
 		"/wiki/100%_cotton":                                         "https://en.wikipedia.org/wiki/100%25_cotton",
+		"/wiki/%4G_%4":                                              "https://en.wikipedia.org/wiki/%254G_%254",
 		"/wiki/Train?q=100% é":                                      "https://en.wikipedia.org/wiki/Train?q=100%25%20%C3%A9",
 		"/wiki/\xff<\"\\^`{|}>":                                     "https://en.wikipedia.org/wiki/%FF%3C%22%5C%5E%60%7B%7C%7D%3E",
 		"/wiki/Special:Random?again=1":                              "https://en.wikipedia.org/wiki/Special:Random?again=1",
