@@ -16,11 +16,13 @@ import (
 	"time"
 )
 
-// Package is one of Debian's or Ubuntu's packages, with a pattern of a file that it brings.
-type Package struct{ name, file string }
+// Package is one of Debian's or Ubuntu's packages, with patterns of files, separated by spaces, any of which does.
+type Package struct{ name, files string }
 
-// ForTests are what the tests need; redis-tools has the server too, without starting it on the machine.
+// ForTests are what the tests need; redis-tools has the server too, without starting it on the machine. Ubuntu has
+// Chromium as a snap alone, but takes Google's package.
 var ForTests = []Package{
+	{"chromium", "/usr/bin/chromium /usr/bin/google-chrome"},
 	{"redis-tools", "/usr/bin/redis-check-rdb"},
 	{"postgresql", "/usr/lib/postgresql/*/bin/initdb"},
 }
@@ -70,7 +72,7 @@ func Check(ctx context.Context, need Space) error {
 		add("%w", err)
 	}
 	if lacking := Lacking(ForLab); len(lacking) > 0 && !hasApt() {
-		add("packages are missing (Debian's names): install what they are called here: %s", strings.Join(lacking, " "))
+		add("%w", withoutApt(lacking))
 	}
 	for _, file := range []struct{ path, word, module string }{
 		{"/proc/filesystems", "overlay", "overlay"},
@@ -100,11 +102,20 @@ func Check(ctx context.Context, need Space) error {
 func Lacking(packages []Package) []string {
 	var names []string
 	for _, p := range packages {
-		if found, _ := filepath.Glob(p.file); len(found) == 0 {
+		if !slices.ContainsFunc(strings.Fields(p.files), exists) {
 			names = append(names, p.name)
 		}
 	}
 	return names
+}
+
+func exists(pattern string) bool {
+	found, _ := filepath.Glob(pattern)
+	return len(found) > 0
+}
+
+func withoutApt(lacking []string) error {
+	return fmt.Errorf("packages are missing (Debian's names): install what they are called here: %s", strings.Join(lacking, " "))
 }
 
 // Install installs what is lacking on Debian and Ubuntu; it needs root.
@@ -112,6 +123,9 @@ func Install(ctx context.Context, packages []Package) error {
 	names := Lacking(packages)
 	if len(names) == 0 {
 		return nil
+	}
+	if !hasApt() {
+		return withoutApt(names)
 	}
 	slog.Info("installing packages", "names", strings.Join(names, " "))
 	if slices.Contains(names, "postgresql") {

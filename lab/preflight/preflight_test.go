@@ -20,6 +20,12 @@ func TestAllThatIsMissingIsSaidAtOnce(t *testing.T) {
 	require.ErrorContains(t, err, " GB free for "+dir+", and 1073741824 GB are needed: free some, or put it on another disk")
 }
 
+func TestPackagesOfTheTestsAreNamedWhereTheyCannotBeInstalled(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // no apt-get
+	err := Install(t.Context(), []Package{{"chromium", "/no/such/chromium /no/such/chrome"}, {"shell", "/no/such/sh /bin/sh"}})
+	require.EqualError(t, err, "packages are missing (Debian's names): install what they are called here: chromium")
+}
+
 func TestThisMachineIsReadyButForPackagesThatCanBeInstalled(t *testing.T) {
 	require.NoError(t, Check(t.Context(), Space{t.TempDir(): 0}))
 }

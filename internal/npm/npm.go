@@ -1,0 +1,138 @@
+// Package npm gets files of packages from the npm registry, without npm.
+package npm
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"context"
+	"crypto/sha512"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const publicRegistry = "https://registry.npmjs.org"
+
+// patience is for the whole of a package.
+const patience = 2 * time.Minute
+
+// Package is one version of a package.
+type Package struct {
+	Name, Version string
+	// Integrity is what a package-lock.json says of it: "sha512-" and its SHA-512 in base64.
+	Integrity string
+}
+
+// File returns a file of the package, such as "lib/index.js". The package is kept in the directory cache, and only
+// downloaded where that lacks it: from the registry of npm_config_registry, npm's own variable, or from the public one.
+// A package of another integrity is an error and never kept.
+func (p Package) File(ctx context.Context, cache, name string) ([]byte, error) {
+	archive, err := p.get(ctx, cache)
+	if err != nil {
+		return nil, fmt.Errorf("get %s %s of npm: %w", p.Name, p.Version, err)
+	}
+	content, err := unpack(archive, "package/"+name)
+	if err != nil {
+		return nil, fmt.Errorf("unpack %s of npm's %s %s: %w", name, p.Name, p.Version, err)
+	}
+	return content, nil
+}
+
+func (p Package) get(ctx context.Context, cache string) ([]byte, error) {
+	file := path.Base(p.Name) + "-" + p.Version + ".tgz"
+	kept := filepath.Join(cache, file)
+	archive, err := os.ReadFile(kept)
+	if err == nil && p.check(archive) == nil {
+		return archive, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	address := strings.TrimSuffix(registry(), "/") + "/" + p.Name + "/-/" + file
+	if archive, err = download(ctx, address); err != nil {
+		return nil, fmt.Errorf("%w: is the registry out of reach? npm_config_registry can name another", err)
+	}
+	if err := p.check(archive); err != nil {
+		return nil, fmt.Errorf("%s: %w", address, err)
+	}
+	return archive, keep(archive, kept)
+}
+
+// registry is what npm would take, which knows its variables in any case.
+func registry() string {
+	return cmp.Or(os.Getenv("npm_config_registry"), os.Getenv("NPM_CONFIG_REGISTRY"), publicRegistry)
+}
+
+func download(ctx context.Context, address string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %s", address, response.Status)
+	}
+	return io.ReadAll(response.Body)
+}
+
+func (p Package) check(archive []byte) error {
+	sum := sha512.Sum512(archive)
+	if got := "sha512-" + base64.StdEncoding.EncodeToString(sum[:]); got != p.Integrity {
+		return fmt.Errorf("its integrity is %s instead of %s: it was changed or damaged on its way", got, p.Integrity)
+	}
+	return nil
+}
+
+// keep has the whole file appear at once, whoever else writes it.
+func keep(archive []byte, path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	partial, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".partial-")
+	if err != nil {
+		return err
+	}
+	_, err = partial.Write(archive)
+	if err = errors.Join(err, partial.Chmod(0o644), partial.Close()); err == nil {
+		err = os.Rename(partial.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(partial.Name()))
+	}
+	return nil
+}
+
+func unpack(archive []byte, name string) ([]byte, error) {
+	stream, err := gzip.NewReader(bytes.NewReader(archive))
+	if err != nil {
+		return nil, err
+	}
+	for entries := tar.NewReader(stream); ; {
+		entry, err := entries.Next()
+		if errors.Is(err, io.EOF) {
+			return nil, fs.ErrNotExist
+		}
+		if err != nil {
+			return nil, err
+		}
+		if entry.Name == name {
+			return io.ReadAll(entries)
+		}
+	}
+}
