@@ -49,7 +49,7 @@ fuzz_targets := app/daily-todo/FuzzLocation app/todo-backend/FuzzRequest app/tod
 unit: .lab/lab
 	$(lab) test-packages
 	go test ./app/... ./infra/... ./internal/...
-	$(foreach target,$(fuzz_targets),go test -run '^$$' -fuzz '^$(notdir $(target))$$' -fuzztime 10000x ./$(dir $(target)) &&) true
+	$(foreach target,$(fuzz_targets),go test -run '^$$' -fuzz '^$(notdir $(target))$$' -fuzztime 10000x -fuzzminimizetime 10x ./$(dir $(target)) &&) true
 	go -C lab test $(as_root) ./...
 
 # Tests and measurements have labs of their own, and remove them.

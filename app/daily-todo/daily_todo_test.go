@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -372,6 +373,7 @@ func startBackend(t *testing.T, answers ...http.HandlerFunc) *backendServer {
 		if assert.NoError(t, err) && assert.Equal(t, "POST /todos", r.Method+" "+r.URL.Path) {
 			assert.NoError(t, json.Unmarshal(body, &todo))
 		}
+		r.Body = io.NopCloser(bytes.NewReader(body)) // for an answer that reads it
 		b.mu.Lock()
 		b.sent = append(b.sent, post{todo.Title, r.Header.Get("Idempotency-Key"), r.Header.Get("Content-Type")})
 		answer := answers[min(len(b.sent), len(answers))-1]
