@@ -72,8 +72,12 @@ func isHost(host string) bool {
 	})
 }
 
-// answer sends JSON, or 304 if the client has it already.
-func answer(w http.ResponseWriter, r *http.Request, json []byte) {
+// answer sends the JSON that is appended to a buffer, or 304 if the client has it already.
+func answer(w http.ResponseWriter, r *http.Request, appendJSON func([]byte) []byte) {
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	json := appendJSON((*buffer)[:0])
+	*buffer = json
 	sum := sha256.Sum256(json)
 	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	w.Header().Set("ETag", tag)

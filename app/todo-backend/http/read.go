@@ -24,7 +24,7 @@ func (h handler) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer(w, r, appendTodo(nil, base, found))
+	answer(w, r, func(b []byte) []byte { return appendTodo(b, base, found) })
 	return nil
 }
 
@@ -33,7 +33,9 @@ func (h handler) counts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer(w, r, fmt.Appendf(nil, `{"active": %d, "completed": %d}`, counts.Active, counts.Completed))
+	answer(w, r, func(b []byte) []byte {
+		return fmt.Appendf(b, `{"active": %d, "completed": %d}`, counts.Active, counts.Completed)
+	})
 	return nil
 }
 
@@ -54,10 +56,7 @@ func (h handler) list(w http.ResponseWriter, r *http.Request) error {
 		list = list[:page.Limit]
 		w.Header().Set("Link", "<"+base+nextPage(page, list[page.Limit-1].ID)+`>; rel="next"`)
 	}
-	buffer := buffers.Get().(*[]byte)
-	*buffer = appendTodos((*buffer)[:0], base, list)
-	answer(w, r, *buffer)
-	buffers.Put(buffer)
+	answer(w, r, func(b []byte) []byte { return appendTodos(b, base, list) })
 	return nil
 }
 

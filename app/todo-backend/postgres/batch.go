@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"runtime"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -59,6 +60,7 @@ func (b *batcher[Q, A]) ask(question Q) (answer A, err error) {
 // work answers batches until nobody waits.
 func (b *batcher[Q, A]) work() {
 	for {
+		runtime.Gosched() // requests that have arrived already join
 		b.mu.Lock()
 		taken := b.next
 		b.next = nil

@@ -13,12 +13,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 )
 
-const (
-	// Connections is how many the store needs at most.
-	Connections = 8
-	// together is how many statements of one batcher run at once: while one is under way to or from the server, it works on the other.
-	together = 2
-)
+// Connections is how many the store needs at most.
+const Connections = 8
 
 // Migrations make the store's tables.
 //
@@ -36,9 +32,9 @@ type Store struct {
 // NewStore returns the store in a database.
 func NewStore(db *database.Database) *Store {
 	s := &Store{db: db}
-	s.gets = newBatcher("get", together, s.getAll)
-	s.pages = newBatcher("list", together, s.listAll)
-	s.adds = newBatcher("add", together, s.addAll)
+	s.gets = newBatcher("get", 1, s.getAll)
+	s.pages = newBatcher("list", 2, s.listAll) // which may be large
+	s.adds = newBatcher("add", 1, s.addAll)
 	return s
 }
 
