@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -19,9 +18,13 @@ type result struct {
 	acknowledged int64
 }
 
-// ping has clients send GET /pingpong for some time, each on a connection of its own to one of the pods, and each as
-// soon as it has the answer to the last.
-func ping(ctx context.Context, network string, pods []string, clients int, duration time.Duration) (result, error) {
+func (r result) String() string {
+	return fmt.Sprintf("%.0f/s, median %s, p99 %s", r.perSecond, r.median, r.p99)
+}
+
+// send has clients send requests for some time, each on a connection of its own to one of the pods, and each as soon as it has
+// the answer to the last. Next returns a request and the status that it has to be answered with.
+func send(ctx context.Context, network string, pods []string, clients int, next func() (load.Request, int)) (result, error) {
 	var all sync.WaitGroup
 	latencies, faults := make([][]time.Duration, clients), make([]error, clients)
 	start := time.Now()
@@ -32,10 +35,11 @@ func ping(ctx context.Context, network string, pods []string, clients int, durat
 			}}
 			defer c.Close()
 			for time.Since(start) < duration {
+				request, expected := next()
 				sent := time.Now()
-				status, body, err := c.Get(ctx, "/pingpong")
-				if err != nil || status != http.StatusOK {
-					faults[i] = fmt.Errorf("GET /pingpong of %s: status %d %s %w", pods[i%len(pods)], status, body, err)
+				status, body, err := c.Do(ctx, request)
+				if err != nil || status != expected {
+					faults[i] = fmt.Errorf("%s %s of %s: status %d %s %w", request.Method, request.Path, pods[i%len(pods)], status, body, err)
 					return
 				}
 				latencies[i] = append(latencies[i], time.Since(sent))
