@@ -35,6 +35,7 @@ func connectOutsider(t *testing.T) {
 	ip(t, "netns", "add", outsider)
 	t.Cleanup(func() { ip(t, "netns", "delete", outsider) })
 	ip(t, "link", "add", outsider, "type", "veth", "peer", "name", "eth0", "netns", outsider)
+	t.Cleanup(func() { ip(t, "link", "delete", outsider) }) // with the namespace alone it would go a moment later
 	ip(t, "address", "add", outsiderGateway+"/30", "dev", outsider)
 	ip(t, "link", "set", outsider, "up")
 	ip(t, "-netns", outsider, "address", "add", outsiderAddress+"/30", "dev", "eth0")
