@@ -8,7 +8,7 @@ const main = $('main'), list = $('todos'), add = $('add'), field = $('title')
 
 const pollEvery = 2000, longestWait = 10000, patience = 20000 // milliseconds
 const longest = 140 // characters of a title
-const pageSize = 100, moreSize = 500 // todos
+const pageSize = 100, step = 300, largest = 1000 // todos
 
 const base = { todos: [], counts: { active: 0, completed: 0 }, more: false }
 const rows = new Map() // by the ID of their todos
@@ -20,8 +20,8 @@ const actions = JSON.parse(store.actions ?? '[]')
 
 let view = viewOf(location.search)
 let known = !('away' in main.dataset) // whether the todos were ever had
-let fresh = false // whether the base is to be replaced, since the view is another one
-let wantsMore = false
+let size = pageSize // how many todos are wanted
+let busy = false // with getting todos that the visitor waits for
 let failures = 0
 let notice = $('notice').textContent
 let newest = 0
@@ -178,23 +178,19 @@ async function read() {
   reading = new AbortController()
   const late = setTimeout(() => reading.abort(new Error('no answer')), patience)
   try {
-    const { after, limit } = wantsMore ? { after: base.todos.at(-1)?.id ?? 0, limit: moreSize } : onScreen()
-    const [part, counts] = await Promise.all([
-      get(listAddress(after, limit), reading.signal),
-      get('/todos/counts', reading.signal),
-    ])
+    const [list, counts] = await Promise.all([get(listAddress(), reading.signal), get('/todos/counts', reading.signal)])
+    if (list) Object.assign(base, { todos: list.content, more: list.more })
     if (counts) base.counts = counts.content
-    if (part) merge(after, part)
     known = true
-    fresh = wantsMore = false
+    busy = false
   } finally {
     clearTimeout(late)
     reading = null
   }
 }
 
-function listAddress(after, limit) {
-  return address('/todos', { limit, completed: { active: 'false', completed: 'true' }[view.show], after })
+function listAddress() {
+  return address('/todos', { limit: size, completed: { active: 'false', completed: 'true' }[view.show], after: view.after })
 }
 
 // get returns nothing if there is nothing new.
@@ -204,29 +200,6 @@ async function get(path, signal) {
   const content = await response.json()
   etags.set(path, response.headers.get('ETag') ?? '')
   return { content, more: /rel="?next/.test(response.headers.get('Link')) }
-}
-
-// onScreen is the part of the list that the visitor sees, and some more: that is what has to be new.
-function onScreen() {
-  let from = 0
-  for (let to = list.children.length; from < to;) {
-    const middle = (from + to) >> 1
-    if (list.children[middle].getBoundingClientRect().bottom > 0) to = middle
-    else from = middle + 1
-  }
-  from = fresh ? 0 : Math.max(0, from - from % 50 - 50)
-  const limit = fresh ? pageSize : Math.min(2 * pageSize, Math.max(pageSize, base.todos.length - from))
-  return { after: base.todos[from - 1]?.id ?? view.after, limit }
-}
-
-// merge puts a part of the list where it belongs. Between its ends it is complete.
-function merge(after, { content, more }) {
-  const end = more ? content.at(-1).id : 0
-  const before = fresh ? [] : base.todos.filter(({ id }) => after && id >= after)
-  const behind = fresh ? [] : base.todos.filter(({ id }) => id < end)
-  base.todos = [...before, ...content, ...behind]
-  if (!behind.length) base.more = more
-  if (etags.size > 2) etags.clear()
 }
 
 // Showing.
@@ -244,7 +217,7 @@ function render() {
 
   main.dataset.show = view.show
   main.toggleAttribute('data-away', !known)
-  main.setAttribute('aria-busy', fresh || wantsMore)
+  main.setAttribute('aria-busy', busy)
   for (const link of main.querySelectorAll('nav a')) {
     if (link.dataset.show === view.show) link.setAttribute('aria-current', 'page')
     else link.removeAttribute('aria-current')
@@ -423,12 +396,19 @@ function submitEdit(row) {
   close(row)
 }
 
+function showMore() {
+  size = Math.min(size + step, largest)
+  busy = true
+  render()
+  wake()
+}
+
 // go shows another view. What is known of it shows at once.
 function go(to, keepAddress) {
   if (!keepAddress) history.pushState(null, '', address('/', to))
   view = to
-  fresh = true
-  wantsMore = false
+  size = pageSize
+  busy = true
   etags.clear()
   base.todos = base.todos.filter(shown)
   for (const row of rows.values()) if (row.todo) row.todo = { ...row.todo } // addresses in rows name the view
@@ -457,19 +437,22 @@ list.addEventListener('keydown', (event) => {
   if (event.key === 'Escape' && event.target.closest('.editor')) close(event.target.closest('li'))
 })
 
+// The key that opens an editor is not to submit it as well.
+let pressedIn = null
+document.addEventListener('keydown', ({ target }) => { pressedIn = target }, true)
+document.addEventListener('keypress', (event) => { if (event.target !== pressedIn) event.preventDefault() })
+
 document.addEventListener('click', (event) => {
   const link = event.target.closest('a')
   if (!link || link.target || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
+  if (link.id === 'more' && size === largest) return // the next page
   event.preventDefault()
   const row = link.closest('li')
   if (link.matches('.edit')) edit(row)
   else if (link.matches('.cancel')) close(row)
   else if (link.id === 'retry') wake()
-  else if (link.id === 'more') {
-    wantsMore = true
-    render()
-    wake()
-  } else go(viewOf(link.search))
+  else if (link.id === 'more') showMore()
+  else go(viewOf(link.search))
 })
 
 field.addEventListener('input', () => {
@@ -495,7 +478,7 @@ for (const row of list.children) {
     history.replaceState(null, '', address('/', view))
   }
 }
-etags.set(listAddress(view.after, pageSize), list.dataset.etag)
+etags.set(listAddress(), list.dataset.etag)
 base.counts = { active: Number($('active').dataset.count), completed: Number($('completed').dataset.count) }
 base.more = !$('more').hidden
 newest = base.todos[0]?.id ?? 0
