@@ -25,6 +25,13 @@ func TestLabComesBackAfterItsProcessesWereKilled(t *testing.T) {
 	ride.goesOn()
 }
 
+func TestStatusNamesWhatServesPeopleAndPods(t *testing.T) {
+	newCluster(t)
+	status := run(t, command(checkout, "make", "status", "LAB="+labName()))
+	assert.Contains(t, status, "\ningress      http://"+os.Getenv("STATEFUL_K3S_INGRESS_ADDRESS")+"\n")
+	assert.Contains(t, status, "\nslirp4netns  running at sk3s-"+labName()+"-0's tap0 ")
+}
+
 func TestLabThatWasKilledAsItStartedStarts(t *testing.T) {
 	c := newCluster(t)
 	ride := c.board()
