@@ -61,8 +61,9 @@ e2e:
 
 soak: export LAB = soak
 soak: export PINGPONG_KILLS = 50
+soak: export TODO_KILLS = 50
 soak:
-	$(call in_own_lab,go test $(as_root) -count=1 -timeout 2h -v -run CountIsExactAfterKills ./e2e)
+	$(call in_own_lab,go test $(as_root) -count=1 -timeout 2h -v -run 'CountIsExactAfterKills|NoTodoIsLostInKills' ./e2e)
 
 # The load comes from the node's network namespace, which takes root.
 bench: export LAB = bench

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,44 +20,31 @@ import (
 // nodeNetwork is the network namespace of the lab's node, from which pods and Services can be reached as the kubelet does.
 func nodeNetwork() string { return "/run/netns/sk3s-" + labName() + "-0" }
 
-// dialer connects to a Service's address, and looks it up again when that fails: a new Service has a new one.
+// dialer connects to a Service's address, and looks it up again every second: a new Service has a new one.
 func (c *cluster) dialer(service string) load.Dial {
-	return (&dialer{c: c, service: service}).dial
-}
-
-type dialer struct {
-	c       *cluster
-	service string
-
-	mu      sync.Mutex
-	address string
-}
-
-func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
-	address, err := d.lookUp(ctx)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := load.InNamespace(ctx, nodeNetwork(), address)
-	if err != nil {
-		d.mu.Lock()
-		d.address = ""
-		d.mu.Unlock()
-	}
-	return conn, err
-}
-
-func (d *dialer) lookUp(ctx context.Context) (string, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.address == "" {
-		service, err := d.c.CoreV1().Services(d.c.namespace).Get(ctx, d.service, metav1.GetOptions{})
-		if err != nil {
-			return "", err
+	var mu sync.Mutex
+	var address string
+	var lookedUp time.Time
+	lookUp := func(ctx context.Context) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(lookedUp) > time.Second {
+			found, err := c.CoreV1().Services(c.namespace).Get(ctx, service, metav1.GetOptions{})
+			if err != nil {
+				return "", err
+			}
+			address = net.JoinHostPort(found.Spec.ClusterIP, strconv.Itoa(int(found.Spec.Ports[0].Port)))
+			lookedUp = time.Now()
 		}
-		d.address = net.JoinHostPort(service.Spec.ClusterIP, strconv.Itoa(int(service.Spec.Ports[0].Port)))
+		return address, nil
 	}
-	return d.address, nil
+	return func(ctx context.Context) (net.Conn, error) {
+		address, err := lookUp(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return load.InNamespace(ctx, nodeNetwork(), address)
+	}
 }
 
 // get asks a Service for a path until it answers with 200.
