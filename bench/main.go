@@ -1,8 +1,8 @@
 // Bench measures the apps against their peers, in turns and on the same Postgres pods, and prints tables. Arguments are the
 // systems to be measured, all by default.
 //
-// The load comes from the node's network namespace straight to the pods, without Service and ingress, from this
-// process on the same machine. pgbench runs in the pod of Postgres, on its socket and so without TLS.
+// The load comes from this process on the same machine: from the node's network namespace straight to the pods, without
+// Service and ingress, or, where it says so, through the ingress. pgbench runs in the pod of Postgres, on its socket and so without TLS.
 package main
 
 import (
@@ -25,6 +25,8 @@ var systems = []struct {
 }{
 	{"pingpong", measurePingpong},
 	{"todo", measureTodo},
+	{"page", measurePage},
+	{"ingress", measureIngress},
 }
 
 func main() {

@@ -40,20 +40,20 @@ func measureTodo(ctx context.Context, c *cluster) (err error) {
 	}
 	b := &todoBench{cluster: c, pods: addresses(pods), latencies: map[string][]float64{}, app: map[string][]float64{}, peer: map[string][]float64{}}
 	defer func() {
-		if cleanErr := b.fill(context.WithoutCancel(ctx), 0); err == nil {
+		if cleanErr := fillTodos(context.WithoutCancel(ctx), 0); err == nil {
 			err = cleanErr
 		}
 	}()
 	for range rounds {
 		for _, size := range todoSizes {
-			if err := b.fill(ctx, size); err != nil {
+			if err := fillTodos(ctx, size); err != nil {
 				return err
 			}
 			if err := b.measurePages(ctx, size); err != nil {
 				return err
 			}
 		}
-		if err := b.fill(ctx, ratedTodos); err != nil {
+		if err := fillTodos(ctx, ratedTodos); err != nil {
 			return err
 		}
 		if err := b.measureRates(ctx); err != nil {
@@ -68,8 +68,8 @@ func measureTodo(ctx context.Context, c *cluster) (err error) {
 	return nil
 }
 
-// fill makes so many todos of the benchmark, in order of their IDs, and deletes those that were there. Todos of others stay.
-func (b *todoBench) fill(ctx context.Context, size int) error {
+// fillTodos makes so many todos of the benchmark, in order of their IDs, and deletes those that were there. Todos of others stay.
+func fillTodos(ctx context.Context, size int) error {
 	_, err := todos.sql(ctx, `DELETE FROM todo WHERE title LIKE 'bench: %'`)
 	if err == nil {
 		_, err = todos.sql(ctx, fmt.Sprintf(`INSERT INTO todo (title, completed)
