@@ -6,15 +6,19 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 )
 
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
+// encodedSize is about how many bytes a todo takes.
+const encodedSize = 200
 
-func appendTodos(b []byte, base string, list []todo.Todo) []byte {
-	b = append(b, '[')
+func encodeTodo(base string, t todo.Todo) []byte {
+	return appendTodo(make([]byte, 0, encodedSize), base, t)
+}
+
+func encodeTodos(base string, list []todo.Todo) []byte {
+	b := append(make([]byte, 0, encodedSize*(1+len(list))), '[')
 	for i, t := range list {
 		if i > 0 {
 			b = append(b, ",\n"...)
@@ -72,23 +76,28 @@ func isHost(host string) bool {
 	})
 }
 
-// answer sends the JSON that is appended to a buffer, or 304 if the client has it already.
-func answer(w http.ResponseWriter, r *http.Request, appendJSON func([]byte) []byte) {
-	buffer := buffers.Get().(*[]byte)
-	defer buffers.Put(buffer)
-	json := appendJSON((*buffer)[:0])
-	*buffer = json
+// document is JSON with its entity tag.
+type document struct {
+	json []byte
+	tag  string
+}
+
+func newDocument(json []byte) document {
 	sum := sha256.Sum256(json)
-	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-	w.Header().Set("ETag", tag)
+	return document{json, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+}
+
+// answer sends the document, or 304 if the client has it already.
+func (d document) answer(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("ETag", d.tag)
 	w.Header().Set("Cache-Control", "no-cache")
-	if matches(r.Header.Values("If-None-Match"), tag) {
+	if matches(r.Header.Values("If-None-Match"), d.tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(json)))
-	_, _ = w.Write(json) // the client may have gone
+	w.Header().Set("Content-Length", strconv.Itoa(len(d.json)))
+	_, _ = w.Write(d.json) // the client may have gone
 }
 
 // matches says whether If-None-Match has the tag. Tags of this server contain no commas.

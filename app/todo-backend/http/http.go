@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/batch"
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 )
 
@@ -22,11 +23,15 @@ type Store interface {
 	DeleteAll(context.Context, todo.Kind) error
 }
 
-type handler struct{ store Store }
+type handler struct {
+	store Store
+	pages *batch.Batcher[pageRequest, page]
+}
 
 // Handle adds everything below /todos.
 func Handle(mux *http.ServeMux, store Store) {
-	h := handler{store}
+	h := handler{store: store}
+	h.pages = batch.New("list", h.readPages)
 	mux.Handle("GET /todos", endpoint(h.list))
 	mux.Handle("GET /todos/counts", endpoint(h.counts))
 	mux.Handle("GET /todos/{id}", endpoint(h.get))

@@ -11,7 +11,7 @@ import (
 
 // Get returns a todo, or todo.ErrNone.
 func (s *Store) Get(id int64) (todo.Todo, error) {
-	found, err := s.gets.ask(id)
+	found, err := s.gets.Ask(id)
 	if err != nil {
 		return todo.Todo{}, err
 	}
@@ -43,30 +43,8 @@ func (s *Store) getAll(ids []int64) ([]*todo.Todo, error) {
 	return answers, err
 }
 
-// List returns the todos of a page, newest first, and one more if the list goes on. The slice is shared: it must not be changed.
-func (s *Store) List(page todo.Page) ([]todo.Todo, error) {
-	return s.pages.ask(page)
-}
-
-// listAll asks for pages, each once.
-func (s *Store) listAll(pages []todo.Page) ([][]todo.Todo, error) {
-	lists := make(map[todo.Page][]todo.Todo, 1)
-	answers := make([][]todo.Todo, len(pages))
-	for i, page := range pages {
-		list, known := lists[page]
-		if !known {
-			var err error
-			if list, err = s.list(page); err != nil {
-				return nil, err
-			}
-			lists[page] = list
-		}
-		answers[i] = list
-	}
-	return answers, nil
-}
-
-func (s *Store) list(page todo.Page) (list []todo.Todo, err error) {
+// List returns the todos of a page, newest first, and one more if the list goes on.
+func (s *Store) List(page todo.Page) (list []todo.Todo, err error) {
 	after := page.After
 	if after == 0 {
 		after = math.MaxInt64

@@ -10,11 +10,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/batch"
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 )
 
 // Connections is how many the store needs at most.
-const Connections = 8
+const Connections = 5
 
 // Migrations make the store's tables.
 //
@@ -23,18 +24,16 @@ var Migrations embed.FS
 
 // Store keeps todos in a database that has the Migrations. All of its errors are those of package todo, or wrap one.
 type Store struct {
-	db    *database.Database
-	gets  *batcher[int64, *todo.Todo]
-	pages *batcher[todo.Page, []todo.Todo]
-	adds  *batcher[todo.Content, int64]
+	db   *database.Database
+	gets *batch.Batcher[int64, *todo.Todo]
+	adds *batch.Batcher[todo.Content, int64]
 }
 
 // NewStore returns the store in a database.
 func NewStore(db *database.Database) *Store {
 	s := &Store{db: db}
-	s.gets = newBatcher("get", 1, s.getAll)
-	s.pages = newBatcher("list", 2, s.listAll) // which may be large
-	s.adds = newBatcher("add", 1, s.addAll)
+	s.gets = batch.New("get", s.getAll)
+	s.adds = batch.New("add", s.addAll)
 	return s
 }
 

@@ -11,7 +11,7 @@ import (
 
 // Add adds a todo.
 func (s *Store) Add(content todo.Content) (todo.Todo, error) {
-	id, err := s.adds.ask(content)
+	id, err := s.adds.Ask(content)
 	return todo.Todo{ID: id, Content: content}, err
 }
 
