@@ -59,6 +59,16 @@ func (b *Batcher[Q, A]) Ask(question Q) (answer A, err error) {
 	return mine.answers[i], nil
 }
 
+// Waiting is how many questions wait for the next batch.
+func (b *Batcher[Q, A]) Waiting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.next == nil {
+		return 0
+	}
+	return len(b.next.questions)
+}
+
 // work answers batches until nobody waits.
 func (b *Batcher[Q, A]) work() {
 	for {

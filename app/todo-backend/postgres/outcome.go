@@ -15,7 +15,7 @@ import (
 const (
 	// connectTimeout is how long a request waits for a connection.
 	connectTimeout = 3 * time.Second
-	// timeout and bulkTimeout are how long a statement may take.
+	// timeout and bulkTimeout are how long a statement may take, with all its repetitions.
 	timeout     = 5 * time.Second
 	bulkTimeout = 20 * time.Second
 	// attempts is how often something is done whose connection breaks, if that does no harm. All that wait in the pool may
@@ -34,12 +34,15 @@ func (s *Store) read(ctx context.Context, do statement) error {
 	return err
 }
 
-// run runs a statement. If its connection breaks, it is repeated if that does no harm or the server cannot have seen it.
+// run runs a statement. If its connection breaks, it is repeated if that does no harm or the server cannot have seen it. A
+// client that gives up does not stop a statement, for ending it would cost a new connection.
 func (s *Store) run(ctx context.Context, timeout time.Duration, harmless bool, do statement) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
 	means := todo.ErrAway
 	for attempt := 1; ; attempt++ {
 		broken := false
-		err := s.once(ctx, timeout, do)
+		err := s.once(ctx, do)
 		var answer *pgconn.PgError
 		switch {
 		case err == nil, errors.Is(err, todo.ErrNone), errors.Is(err, todo.ErrKeyReused):
@@ -58,9 +61,8 @@ func (s *Store) run(ctx context.Context, timeout time.Duration, harmless bool, d
 	}
 }
 
-// once runs a statement on one connection. A client that gives up does not stop a statement that runs already, for ending
-// it would cost a new connection.
-func (s *Store) once(ctx context.Context, timeout time.Duration, do statement) error {
+// once runs a statement on one connection.
+func (s *Store) once(ctx context.Context, do statement) error {
 	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	conn, err := s.db.Acquire(connecting)
@@ -68,7 +70,5 @@ func (s *Store) once(ctx context.Context, timeout time.Duration, do statement) e
 		return fmt.Errorf("%w: %w", todo.ErrAway, err)
 	}
 	defer conn.Release()
-	running, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
-	defer cancel()
-	return do(running, conn)
+	return do(ctx, conn)
 }
