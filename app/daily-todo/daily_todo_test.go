@@ -54,7 +54,7 @@ func TestAddsATodo(t *testing.T) {
 
 func TestPassesOverArticlesThatMakeNoTodo(t *testing.T) {
 	t.Parallel()
-	wiki, backend := wikitest.Start(t, localhost), startBackend(t, problem422(`{"status": 422, "detail": "no such titles"}`), created)
+	wiki, backend := wikitest.Start(t, localhost), startBackend(t, problem422(`{"type": "urn:example:title", "status": 422, "detail": "no such titles"}`), created)
 	d := start(t, wiki.Page(page, wiki.Title(141), wikitest.Article("/wiki/Refused"), wiki.Title(140)), backend, "CA_FILE="+wiki.CAFile())
 	require.Equal(t, 0, d.Wait().ExitCode(), d.Logged())
 	titles := backend.titles()
@@ -109,6 +109,15 @@ func TestGivesUpOnTitlesThatAreTooLong(t *testing.T) {
 	assert.Empty(t, backend.posts())
 	assert.Contains(t, lastLine(d), "20 articles in a row make no todo: set ARTICLE_URL to a page with other articles than "+wiki.URL+page)
 	assert.Len(t, wiki.Asked(page), 20)
+}
+
+func TestGivesUpOnTitlesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	wiki, backend := wikitest.Start(t, localhost), startBackend(t, problem422(`{"detail": "no titles at all"}`))
+	d := start(t, wiki.Page(page, wikitest.Article("/wiki/Train")), backend, "CA_FILE="+wiki.CAFile())
+	require.Equal(t, 1, d.Wait().ExitCode(), d.Logged())
+	assert.Contains(t, lastLine(d), "20 articles in a row make no todo")
+	assert.Len(t, backend.posts(), 20)
 }
 
 func TestTriesUntilTheTimeIsOver(t *testing.T) {
@@ -234,8 +243,7 @@ func TestSaysWhatTheBackendDoesWrong(t *testing.T) {
 		"refuses":           {answerProblem(http.StatusBadRequest, `{"status": 400, "detail": "no good"}`), "400 Bad Request: no good; BACKEND_URL must be the address of todo-backend"},
 		"is something else": {answerProblem(http.StatusNotFound, "404 page not found\n"), "404 Not Found: 404 page not found; BACKEND_URL must be"},
 		"redirects":         {wikitest.Article("http://localhost/"), "302 Found: ; BACKEND_URL must be"},
-		"does not create":   {answerProblem(http.StatusOK, strings.Repeat("x", 1<<20)), "200 OK: " + strings.Repeat("x", 200) + "; BACKEND_URL must be"},
-		"refuses all":       {problem422(`{"detail": "no titles at all"}`), "20 articles in a row make no todo"},
+		"does not create":   {endless, "200 OK: " + strings.Repeat("x", 200) + "; BACKEND_URL must be"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -243,6 +251,7 @@ func TestSaysWhatTheBackendDoesWrong(t *testing.T) {
 			d := start(t, wiki.Page(page, wikitest.Article("/wiki/Train")), backend, "CA_FILE="+wiki.CAFile())
 			require.Equal(t, 1, d.Wait().ExitCode(), d.Logged())
 			assert.Contains(t, lastLine(d), test.says)
+			assert.Len(t, backend.posts(), 1)
 		})
 	}
 }
@@ -420,5 +429,14 @@ func problem422(body string) http.HandlerFunc {
 func halfProblem(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Length", "100")
 	problem422(`{"type": "urn:`)(w, r)
+	_ = http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
+}
+
+func endless(w http.ResponseWriter, r *http.Request) {
+	for chunk := bytes.Repeat([]byte("x"), 1<<16); r.Context().Err() == nil; {
+		if _, err := w.Write(chunk); err != nil {
+			return
+		}
+	}
 }
