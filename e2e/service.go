@@ -93,3 +93,18 @@ func (c *cluster) waitForMetric(app, name string) {
 		})
 	}
 }
+
+// enough acknowledged requests show that an app goes on.
+const enough = 200
+
+// goesOn waits until so many are acknowledged from now on.
+func (c *cluster) goesOn(acknowledged func() int) {
+	c.t.Helper()
+	since := acknowledged()
+	eventually(c.t, func() error {
+		if n := acknowledged() - since; n < enough {
+			return fmt.Errorf("%d requests were acknowledged", n)
+		}
+		return nil
+	})
+}

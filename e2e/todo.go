@@ -73,13 +73,7 @@ func (c *cluster) startAdding(perSecond int) *todoRun {
 // goesOn waits until todos are added from now on.
 func (r *todoRun) goesOn() {
 	r.c.t.Helper()
-	since := r.Acknowledged()
-	eventually(r.c.t, func() error {
-		if n := r.Acknowledged() - since; n < enough {
-			return fmt.Errorf("%d todos were added", n)
-		}
-		return nil
-	})
+	r.c.goesOn(r.Acknowledged)
 }
 
 // end stops the clients and returns their account, checked against what the backend has.
