@@ -12,7 +12,7 @@ import (
 // The page does all it does by links and forms alone.
 func TestPageWithoutScript(t *testing.T) {
 	p := openPage(t)
-	p.withoutScript()
+	p.script(false)
 	p.reload()
 	for _, title := range []string{"Buy milk", "Call Grandma", "Sleep"} {
 		p.write(title)
@@ -81,7 +81,7 @@ func TestPagesWithoutScript(t *testing.T) {
 	for i := range 130 {
 		p.add(fmt.Sprint(i))
 	}
-	p.withoutScript()
+	p.script(false)
 	p.open("")
 	p.becomes(100.0, `document.querySelectorAll("#todos > li").length`)
 	p.submit("#more")

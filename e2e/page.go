@@ -14,6 +14,7 @@ import (
 
 	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -33,7 +34,7 @@ func pageURL(t *testing.T) string {
 	if address := os.Getenv("TODO_URL"); address != "" {
 		return address
 	}
-	return strings.TrimSpace(pulumi(t, checkout, "stack", "output", "todoUrl"))
+	return outputs(t).TodoURL
 }
 
 // page is the todos' page in a window.
@@ -232,25 +233,36 @@ func (p *page) row(title string) string {
 	return "#" + id
 }
 
-// text is what an element says.
+// text waits until an element is to be seen and says this.
 func (p *page) text(want, selector string) {
 	p.t.Helper()
-	p.becomes(want, fmt.Sprintf(`document.querySelector(%q)?.innerText ?? "nothing"`, selector))
+	p.becomes(want, fmt.Sprintf(`((element) => element?.checkVisibility() ? element.innerText : "nothing")(document.querySelector(%q))`, selector))
 }
 
-// media emulates settings of a visitor, such as prefers-color-scheme: dark.
-func (p *page) media(feature, setting string) {
+// media emulates what a visitor has set, such as "prefers-color-scheme", "dark": names and values in turn.
+func (p *page) media(settings ...string) {
 	p.t.Helper()
-	_, err := browser.Call(p.Window, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: feature, Value: setting}},
+	features := []*emulation.MediaFeature{}
+	for i := 0; i < len(settings); i += 2 {
+		features = append(features, &emulation.MediaFeature{Name: settings[i], Value: settings[i+1]})
+	}
+	_, err := browser.Call(p.Window, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features})
+	require.NoError(p.t, err)
+}
+
+// cut lets nothing through between the page and the todos, or everything again.
+func (p *page) cut(off bool) {
+	p.t.Helper()
+	_, err := browser.Call(p.Window, network.SetBlockedURLs, network.SetBlockedURLsParams{
+		URLPatterns: []*network.BlockPattern{{URLPattern: p.url + "todos*", Block: off}},
 	})
 	require.NoError(p.t, err)
 }
 
-// withoutScript turns JavaScript off.
-func (p *page) withoutScript() {
+// script turns JavaScript on or off.
+func (p *page) script(on bool) {
 	p.t.Helper()
-	_, err := browser.Call(p.Window, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	_, err := browser.Call(p.Window, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
 	require.NoError(p.t, err)
 }
 
