@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -112,6 +113,10 @@ func TestIngressFollowsItsSettings(t *testing.T) {
 			return nil
 		})
 	}
-	status, _ := fetch(t, node.String(), "other.example.com")
-	assert.Equal(t, http.StatusNotFound, status)
+	eventually(t, func() error {
+		if status, _ := fetch(t, node.String(), "other.example.com"); status != http.StatusNotFound {
+			return fmt.Errorf("another name is answered with %d", status)
+		}
+		return nil
+	})
 }
