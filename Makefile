@@ -7,7 +7,7 @@ in_lab := . $(env) &&
 # What makes namespaces and kills processes of pods runs as root.
 as_root := $(if $(filter 0,$(shell id -u)),,-exec "sudo --preserve-env env PATH=$$PATH")
 
-.PHONY: up preview destroy purge test lint unit e2e soak bench lab-up lab-down lab-delete status
+.PHONY: up preview destroy purge test lint unit e2e soak bench screenshot lab-up lab-down lab-delete status
 
 up: lab-up
 	$(in_lab) $(lab) recover
@@ -69,6 +69,10 @@ soak:
 bench: export LAB = bench
 bench:
 	$(call in_own_lab,$(if $(filter 0,$(shell id -u)),,sudo --preserve-env env PATH=$$PATH) go run ./bench)
+
+screenshot: export LAB = screenshot
+screenshot:
+	$(call in_own_lab,go run ./internal/screenshot "$$(pulumi stack output todoUrl)" docs/todo.png)
 
 .PHONY: .lab/lab
 .lab/lab:
