@@ -1,4 +1,4 @@
-// Package npm gets files of packages from the npm registry, without npm.
+// Package npm gets files of packages from the npm registry, and installs nothing.
 package npm
 
 import (
@@ -15,13 +15,12 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
 	"time"
 )
-
-const publicRegistry = "https://registry.npmjs.org"
 
 // patience is for the whole of a package.
 const patience = 2 * time.Minute
@@ -34,7 +33,8 @@ type Package struct {
 }
 
 // File returns a file of the package, such as "lib/index.js". The package is kept in the directory cache, and only
-// downloaded where that lacks it: from the registry of npm_config_registry, npm's own variable, or from the public one.
+// downloaded where that lacks it: from the registry that npm is set to, or else
+// its variable npm_config_registry names.
 // A package of another integrity is an error and never kept.
 func (p Package) File(ctx context.Context, cache, name string) ([]byte, error) {
 	archive, err := p.get(ctx, cache)
@@ -58,7 +58,11 @@ func (p Package) get(ctx context.Context, cache string) ([]byte, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	address := strings.TrimSuffix(registry(), "/") + "/" + p.Name + "/-/" + file
+	registry, err := registry(ctx)
+	if err != nil {
+		return nil, err
+	}
+	address := strings.TrimSuffix(registry, "/") + "/" + p.Name + "/-/" + file
 	if archive, err = download(ctx, address); err != nil {
 		return nil, fmt.Errorf("%w: is the registry out of reach? npm_config_registry can name another", err)
 	}
@@ -68,9 +72,16 @@ func (p Package) get(ctx context.Context, cache string) ([]byte, error) {
 	return archive, keep(archive, kept)
 }
 
-// registry is what npm would take, which knows its variables in any case.
-func registry() string {
-	return cmp.Or(os.Getenv("npm_config_registry"), os.Getenv("NPM_CONFIG_REGISTRY"), publicRegistry)
+// registry is the address that npm's variable holds, in any case, or else npm's own answer.
+func registry(ctx context.Context) (string, error) {
+	if set := cmp.Or(os.Getenv("npm_config_registry"), os.Getenv("NPM_CONFIG_REGISTRY")); set != "" {
+		return set, nil
+	}
+	answer, err := exec.CommandContext(ctx, "npm", "config", "get", "registry").Output()
+	if err != nil {
+		return "", fmt.Errorf("ask npm for its registry: %w: set npm_config_registry to its address, or install npm", err)
+	}
+	return strings.TrimSpace(string(answer)), nil
 }
 
 func download(ctx context.Context, address string) ([]byte, error) {

@@ -68,6 +68,23 @@ func TestAFileIsDownloadedOnce(t *testing.T) {
 	}
 }
 
+func TestNpmIsAskedForTheRegistry(t *testing.T) {
+	archive, integrity := pack(t, "let axe")
+	serve(t, "npm_config_registry", "/axe/-/axe-1.2.3.tgz", archive)
+	address := os.Getenv("npm_config_registry")
+	t.Setenv("npm_config_registry", "")
+	p, bin := Package{Name: "axe", Version: "1.2.3", Integrity: integrity}, t.TempDir()
+	t.Setenv("PATH", bin)
+	_, err := p.File(t.Context(), t.TempDir(), "lib/index.js")
+	require.ErrorContains(t, err, "set npm_config_registry to its address, or install npm")
+
+	script := "#!/bin/sh\ntest \"$*\" = 'config get registry' && echo " + address + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "npm"), []byte(script), 0o755))
+	content, err := p.File(t.Context(), t.TempDir(), "lib/index.js")
+	require.NoError(t, err)
+	assert.Equal(t, "let axe", string(content))
+}
+
 func TestADamagedPackageIsRefusedAndNotKept(t *testing.T) {
 	damaged, got := pack(t, "evil")
 	whole, integrity := pack(t, "let axe")

@@ -23,6 +23,7 @@ type Package struct{ name, files string }
 // Chromium as a snap alone, but takes Google's package.
 var ForTests = []Package{
 	{"chromium", "/usr/bin/chromium /usr/bin/google-chrome"},
+	{"npm", "/usr/bin/npm /usr/local/bin/npm"}, // knows where the npm registry is
 	{"redis-tools", "/usr/bin/redis-check-rdb"},
 	{"postgresql", "/usr/lib/postgresql/*/bin/initdb"},
 }
