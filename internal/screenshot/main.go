@@ -22,7 +22,7 @@ import (
 // todos are the oldest first; a + marks those that are completed.
 var todos = []string{
 	"+ Buy oat milk and bread",
-	"Read https://en.wikipedia.org/wiki/Persistence_(computer_science)",
+	"Read https://en.wikipedia.org/wiki/Idempotence",
 	"+ Call Grandma on Sunday",
 	"Water the plants, also the one in the bathroom that everybody forgets",
 	"Book the train to Tampere",
