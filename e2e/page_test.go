@@ -177,6 +177,7 @@ const focused = `document.activeElement.id || document.activeElement.name`
 
 func TestPageWithTheKeyboardAlone(t *testing.T) {
 	p := openPage(t)
+	p.becomes("title", focused)
 	for _, title := range []string{"a", "b", "c"} {
 		p.press(title + kb.Enter)
 	}

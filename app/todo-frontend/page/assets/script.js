@@ -108,6 +108,7 @@ function wake() {
 }
 
 async function work() {
+  if (known && !actions.length) await rest() // the page has just come
   for (;;) {
     try {
       while (actions.length) await send(actions[0])
