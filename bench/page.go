@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -34,15 +35,15 @@ const (
 )
 
 // measurePage loads the page with empty caches in a browser on this machine, through the ingress.
-func measurePage(ctx context.Context, c *cluster) error {
+func measurePage(ctx context.Context, c *cluster) (err error) {
 	address, err := ingressAddress()
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, fillTodos(context.WithoutCancel(ctx), 0)) }()
 	if err := fillTodos(ctx, pageTodos); err != nil {
 		return err
 	}
-	defer fillTodos(context.WithoutCancel(ctx), 0)
 	chromium, stop, err := browser.Start(ctx)
 	if err != nil {
 		return err

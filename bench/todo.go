@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -39,11 +40,7 @@ func measureTodo(ctx context.Context, c *cluster) (err error) {
 		return err
 	}
 	b := &todoBench{cluster: c, pods: addresses(pods), latencies: map[string][]float64{}, app: map[string][]float64{}, peer: map[string][]float64{}}
-	defer func() {
-		if cleanErr := fillTodos(context.WithoutCancel(ctx), 0); err == nil {
-			err = cleanErr
-		}
-	}()
+	defer func() { err = errors.Join(err, fillTodos(context.WithoutCancel(ctx), 0)) }()
 	for range rounds {
 		for _, size := range todoSizes {
 			if err := fillTodos(ctx, size); err != nil {

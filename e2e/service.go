@@ -9,8 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -61,6 +63,17 @@ func (c *cluster) get(service, path string) (body string) {
 		return err
 	})
 	return body
+}
+
+// exchange sends a request from this machine, and returns what it is answered.
+func exchange(t *testing.T, request *http.Request) (status int, body string) {
+	t.Helper()
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, string(content)
 }
 
 // metrics asks a pod of an app, as only its node can.

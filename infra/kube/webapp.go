@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apps/v1"
@@ -13,12 +14,11 @@ import (
 const (
 	// HTTPPort is where pods of a web app serve HTTP.
 	HTTPPort = 8080
+	// AppUser runs the project's own images. Nothing else has it.
+	AppUser = 65532
 
 	servicePort = 80
 	metricsPort = 9090
-
-	// appUser is one that nothing else has.
-	appUser = 65532
 
 	// stopSeconds has room for the 5 s in which a stopping app goes on, and the 10 s that its last requests may take.
 	stopSeconds = 30
@@ -103,10 +103,13 @@ func (w WebApp) podSpec() corev1.PodSpecArgs {
 			LabelSelector:     w.Pods().selector(),
 		}},
 		Containers: corev1.ContainerArray{
-			Container(appUser, Resources{CPU: "50m", CPULimit: "2", Memory: w.Memory}, corev1.ContainerArgs{
+			Container(AppUser, Resources{CPU: "50m", CPULimit: "2", Memory: w.Memory}, corev1.ContainerArgs{
 				Name:  pulumi.String(w.Name),
 				Image: w.Image,
-				Env:   append(w.Env[:len(w.Env):len(w.Env)], Env("PORT", fmt.Sprint(HTTPPort)), Env("METRICS_PORT", fmt.Sprint(metricsPort))),
+				Env: slices.Concat(w.Env, corev1.EnvVarArray{
+					Env("PORT", fmt.Sprint(HTTPPort)),
+					Env("METRICS_PORT", fmt.Sprint(metricsPort)),
+				}),
 				Ports: corev1.ContainerPortArray{
 					ContainerPort("http", HTTPPort),
 					ContainerPort("metrics", metricsPort),

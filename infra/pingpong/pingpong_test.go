@@ -17,7 +17,6 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/pingpong"
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
 const (
@@ -28,22 +27,7 @@ const (
 // program declares a namespace with a Postgres and pingpong in it, whose arguments can be changed before.
 func program(changes ...func(*pingpong.Args)) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
-		namespace, err := kube.NewNamespace(ctx, "exercises", kube.NamespaceArgs{Name: "alice-exercises"})
-		if err != nil {
-			return err
-		}
-		database, err := postgres.New(ctx, "db", postgres.Args{
-			Namespace:       namespace,
-			Image:           "postgres:17",
-			ExporterImage:   pulumi.String("exporter"),
-			Database:        "pingpong",
-			Password:        pulumi.String("correct-horse"),
-			PasswordVersion: "1",
-			TLSVersion:      "1",
-			StorageClass:    "local-path",
-			StorageSize:     "1Gi",
-			Memory:          "512Mi",
-		})
+		namespace, database, err := kubetest.NewDatabase(ctx, "exercises", "pingpong")
 		if err != nil {
 			return err
 		}

@@ -13,9 +13,8 @@ import (
 )
 
 const (
-	// user is postgres in the official image, exporterUser one that nothing else has.
+	// user is postgres in the official image.
 	user         = 999
-	exporterUser = 65532
 	exporterPort = 9187
 
 	// No folder that the image declares as a volume, and below it one for the data: the same for every major version.
@@ -69,7 +68,7 @@ func podSpec(args Args) corev1.PodSpecArgs {
 
 		TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 	})
-	exporter := kube.Container(exporterUser, kube.Resources{CPU: "10m", CPULimit: "250m", Memory: "64Mi"}, corev1.ContainerArgs{
+	exporter := kube.Container(kube.AppUser, kube.Resources{CPU: "10m", CPULimit: "250m", Memory: "64Mi"}, corev1.ContainerArgs{
 		Name:  pulumi.String("exporter"),
 		Image: args.ExporterImage,
 		Env: corev1.EnvVarArray{

@@ -29,9 +29,8 @@ const (
 	port       = 6379
 	fillerPort = 8080
 
-	// The user of the official image, and one that nothing else has.
-	redisUser  = 999
-	fillerUser = 65532
+	// redisUser is the one of the official image.
+	redisUser = 999
 
 	secretDir    = "/run/secrets/redis"
 	passwordFile = secretDir + "/password"
@@ -180,7 +179,7 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 func podSpec(args Args) corev1.PodSpecArgs {
 	ping := kube.ExecProbe("sh", "-c", `[ "$(REDISCLI_AUTH=$(cat `+passwordFile+`) redis-cli ping)" = PONG ]`)
 	credentials := kube.ReadOnly("secret", secretDir)
-	filler := kube.Container(fillerUser, kube.Resources{CPU: "10m", CPULimit: "250m", Memory: "32Mi"}, corev1.ContainerArgs{
+	filler := kube.Container(kube.AppUser, kube.Resources{CPU: "10m", CPULimit: "250m", Memory: "32Mi"}, corev1.ContainerArgs{
 		Name:  pulumi.String("redisfiller"),
 		Image: args.FillerImage,
 		Env: corev1.EnvVarArray{

@@ -15,7 +15,6 @@ import (
 
 const (
 	dailyName = "daily-todo"
-	dailyUser = 65532
 
 	authoritiesDir = "/etc/daily-todo"
 
@@ -106,7 +105,7 @@ func dailyPodSpec(args Args) corev1.PodSpecArgs {
 		}}
 	}
 	spec.Containers = corev1.ContainerArray{
-		kube.Container(dailyUser, kube.Resources{CPU: "10m", CPULimit: "1", Memory: "32Mi"}, container),
+		kube.Container(kube.AppUser, kube.Resources{CPU: "10m", CPULimit: "1", Memory: "32Mi"}, container),
 	}
 	return spec
 }

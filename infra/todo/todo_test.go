@@ -18,7 +18,6 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/kubetest"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 	"github.com/stateful-k3s/stateful-k3s/infra/todo"
 )
 
@@ -31,22 +30,7 @@ const (
 // program declares a namespace with a Postgres and the todo project in it, whose arguments can be changed before.
 func program(changes ...func(*todo.Args)) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
-		namespace, err := kube.NewNamespace(ctx, "project", kube.NamespaceArgs{Name: "alice-project"})
-		if err != nil {
-			return err
-		}
-		database, err := postgres.New(ctx, "db", postgres.Args{
-			Namespace:       namespace,
-			Image:           "postgres:17",
-			ExporterImage:   pulumi.String("exporter"),
-			Database:        "todo",
-			Password:        pulumi.String("correct-horse"),
-			PasswordVersion: "1",
-			TLSVersion:      "1",
-			StorageClass:    "local-path",
-			StorageSize:     "1Gi",
-			Memory:          "512Mi",
-		})
+		namespace, database, err := kubetest.NewDatabase(ctx, "project", "todo")
 		if err != nil {
 			return err
 		}

@@ -33,9 +33,8 @@ type Package struct {
 }
 
 // File returns a file of the package, such as "lib/index.js". The package is kept in the directory cache, and only
-// downloaded where that lacks it: from the registry that npm is set to, or else
-// its variable npm_config_registry names.
-// A package of another integrity is an error and never kept.
+// downloaded where that lacks it: from the registry that npm's variable npm_config_registry names, or else npm itself. A
+// package of another integrity is an error and never kept.
 func (p Package) File(ctx context.Context, cache, name string) ([]byte, error) {
 	archive, err := p.get(ctx, cache)
 	if err != nil {

@@ -1,9 +1,11 @@
-// Package kubetest has what containers and connections of the stack should come out as, in Kubernetes' own types.
+// Package kubetest has what tests of several components need: what containers and connections should come out as, in
+// Kubernetes' own types, and a database to depend on.
 package kubetest
 
 import (
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -13,6 +15,8 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
 // Resources are requests of CPU and memory, and their limits; that of memory is what is requested.
@@ -53,4 +57,25 @@ func RequireConnection(t *testing.T, recording *recorder.Recording, name, namesp
 	require.Equal(t, []networkingv1.NetworkPolicyIngressRule{{
 		From: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: here, PodSelector: &from}}, Ports: ports,
 	}}, ingress.Ingress, name)
+}
+
+// NewDatabase declares a namespace and in it the Postgres "db", with a database for the app of that name.
+func NewDatabase(ctx *pulumi.Context, namespace, app string) (*kube.Namespace, *postgres.Postgres, error) {
+	ns, err := kube.NewNamespace(ctx, namespace, kube.NamespaceArgs{Name: "alice-" + namespace})
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := postgres.New(ctx, "db", postgres.Args{
+		Namespace:       ns,
+		Image:           "postgres:17",
+		ExporterImage:   pulumi.String("exporter"),
+		Database:        app,
+		Password:        pulumi.String("correct-horse"),
+		PasswordVersion: "1",
+		TLSVersion:      "1",
+		StorageClass:    "local-path",
+		StorageSize:     "1Gi",
+		Memory:          "512Mi",
+	})
+	return ns, db, err
 }
