@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -129,6 +130,7 @@ func FuzzRequest(f *testing.F) {
 	for _, id := range []string{"1", "0", "-1", "01", "+1", "9223372036854775808", "counts", "1/2", "..", "%2f", "\u0661"} {
 		f.Add(byte(4), id, "", "text/plain", "\x80", "*", "", "", "", []byte(nil))
 	}
+	f.Add(byte(1), "./1", "", "application/json", "", "", "", "", "", []byte(`{"title":"a"}`))
 	methods := []string{"POST", "PUT", "GET", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE"}
 
 	f.Fuzz(func(t *testing.T, method byte, id, query, contentType, key, ifNoneMatch, origin, requestID, forwardedHost string, body []byte) {
@@ -163,7 +165,8 @@ func FuzzRequest(f *testing.F) {
 		for name, values := range answer.Header {
 			assert.False(t, strings.ContainsFunc(strings.Join(values, ""), unicode.IsControl), "%s: %q", name, values)
 		}
-		sends := request.Pattern == "POST /todos" || request.Pattern == "PUT /todos/{id}" || request.Pattern == "PATCH /todos/{id}"
+		redirected := answer.StatusCode == http.StatusTemporaryRedirect // to the path without dots, before any handler
+		sends := !redirected && slices.Contains([]string{"POST /todos", "PUT /todos/{id}", "PATCH /todos/{id}"}, request.Pattern)
 		if sends {
 			assert.Equal(t, 1, log.lines)
 		}
@@ -171,7 +174,7 @@ func FuzzRequest(f *testing.F) {
 		switch status := answer.StatusCode; {
 		case status == http.StatusNoContent, status == http.StatusNotModified:
 			assert.Empty(t, told)
-		case status == http.StatusTemporaryRedirect: // to a path without dots
+		case redirected:
 		case status == http.StatusOK || status == http.StatusCreated:
 			assert.Equal(t, "application/json", answer.Header.Get("Content-Type"))
 			assert.True(t, json.Valid(told), "%q", told)
@@ -181,9 +184,11 @@ func FuzzRequest(f *testing.F) {
 				title, err := todo.ParseTitle(i.Title)
 				require.NoError(t, err)
 				assert.Equal(t, string(title), i.Title)
-				kept, err := store.Get(i.ID)
-				require.NoError(t, err)
-				assert.Equal(t, todo.Title(i.Title), kept.Title)
+				if request.Pattern != "POST /todos" || key == "" { // a repeated POST tells of its todo as it was, which may be gone since
+					kept, err := store.Get(i.ID)
+					require.NoError(t, err)
+					assert.Equal(t, todo.Title(i.Title), kept.Title)
+				}
 			}
 			if request.Pattern == "GET /todos/{id}" {
 				assert.Contains(t, string(told), `/todos/`+id+`"`)
