@@ -1,0 +1,214 @@
+package archive_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+)
+
+func hash(rows ...string) string {
+	var h archive.RowHash
+	for _, row := range rows {
+		_, _ = h.Write([]byte(row))
+	}
+	return h.String()
+}
+
+func TestRowHash(t *testing.T) {
+	assert.Equal(t, strings.Repeat("0", 64), hash())
+	assert.Equal(t, "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb", hash("a"), "one row's is its SHA-256")
+	assert.Equal(t, hash("a", "b"), hash("b", "a"))
+	for _, other := range [][]string{{"a"}, {"ab"}, {"a", "c"}, {"a", "b", ""}, {"a", "b", "b"}, {"a", "a"}} {
+		assert.NotEqual(t, hash("a", "b"), hash(other...), other)
+	}
+	assert.Len(t, hash(strings.Split(strings.Repeat("x", 100), "")...), 64, "the sum stays as long as it is")
+}
+
+func content() archive.Content {
+	return archive.Content{
+		Tables:    []archive.Table{{"public", "ping", 2, hash("a", "b")}, {"public", "pong", 0, hash()}},
+		Sequences: []archive.Sequence{{"public", "ping_id", 2, true}},
+		Roles:     []string{"pingpong", "reader"},
+		Schema:    "5c1e",
+	}
+}
+
+func TestDifferences(t *testing.T) {
+	assert.Empty(t, content().Differences(content()))
+	assert.Equal(t, int64(2), content().Rows())
+	for want, change := range map[string]func(*archive.Content){
+		"table public.pong is missing":                                func(c *archive.Content) { c.Tables = c.Tables[:1] },
+		"table public.peng is one too many":                           func(c *archive.Content) { c.Tables = append(c.Tables, archive.Table{Schema: "public", Name: "peng"}) },
+		"table public.ping has 3 rows instead of 2":                   func(c *archive.Content) { c.Tables[0].Rows = 3 },
+		"table public.ping has other values in its 2 rows":            func(c *archive.Content) { c.Tables[0].Hash = hash("a", "c") },
+		"sequence public.ping_id is missing":                          func(c *archive.Content) { c.Sequences = nil },
+		"sequence public.ping_id is at 3 instead of 2":                func(c *archive.Content) { c.Sequences[0].Value = 3 },
+		"sequence public.ping_id is at 2, not yet used, instead of 2": func(c *archive.Content) { c.Sequences[0].Called = false },
+		"role reader is missing":                                      func(c *archive.Content) { c.Roles = c.Roles[:1] },
+		"role writer is one too many":                                 func(c *archive.Content) { c.Roles = append(c.Roles, "writer") },
+		"the schema is another one":                                   func(c *archive.Content) { c.Schema = "5c1f" },
+	} {
+		other := content()
+		change(&other)
+		assert.Equal(t, []string{want}, content().Differences(other))
+	}
+}
+
+func TestBetween(t *testing.T) {
+	at := func(value int64, called bool) []archive.Sequence {
+		return []archive.Sequence{{"public", "id", value, called}}
+	}
+	for name, c := range map[string]struct {
+		before, after, restored []archive.Sequence
+		kept                    bool
+	}{
+		"still":                {at(5, true), at(5, true), at(5, true), true},
+		"still, off by one":    {at(5, true), at(5, true), at(6, true), false},
+		"not yet used":         {at(1, false), at(1, false), at(1, true), false},
+		"used meanwhile":       {at(1, false), at(1, true), at(1, true), true},
+		"went on":              {at(5, true), at(9, true), at(7, true), true},
+		"went on, too early":   {at(5, true), at(9, true), at(4, true), false},
+		"went on, too late":    {at(5, true), at(9, true), at(10, true), false},
+		"counts down":          {at(-5, true), at(-9, true), at(-7, true), true},
+		"counts down, too far": {at(-5, true), at(-9, true), at(-10, true), false},
+		"dropped":              {at(5, true), nil, at(5, true), false},
+		"not restored":         {at(5, true), at(5, true), nil, false},
+	} {
+		want := c.before
+		if c.kept {
+			want = c.restored
+		}
+		assert.Equal(t, want, archive.Between(c.before, c.after, c.restored), name)
+	}
+}
+
+func manifest() archive.Manifest {
+	started := time.Date(2026, 11, 22, 2, 0, 0, 123, time.UTC)
+	return archive.Manifest{
+		Version: archive.Version, Name: "20261122T020001Z-1a2b3c", Database: "pingpong", Server: "17.11", Client: "17.11",
+		Started: started, Verified: started.Add(7 * time.Second),
+		Dump:    archive.Dump{Size: 1234, SHA256: hash("dump"), Recipient: "age1xyz"},
+		Content: content(),
+	}
+}
+
+func TestManifest(t *testing.T) {
+	m := manifest()
+	stored, err := m.Encode()
+	require.NoError(t, err)
+	read, err := archive.Decode(stored, m.Name)
+	require.NoError(t, err)
+	assert.Equal(t, m, read)
+	assert.Equal(t, 7*time.Second, read.Duration())
+
+	_, err = archive.Decode(stored, "20261122T020001Z-000000")
+	assert.ErrorContains(t, err, "it belongs to 20261122T020001Z-1a2b3c")
+	m.Version++
+	newer, err := m.Encode()
+	require.NoError(t, err)
+	_, err = archive.Decode(newer, m.Name)
+	assert.ErrorContains(t, err, "version 2, which this program does not know")
+}
+
+// Every other value of every byte, and every shorter text.
+func TestChangedManifestsAreRefused(t *testing.T) {
+	stored, err := manifest().Encode()
+	require.NoError(t, err)
+	for i, original := range stored {
+		for value := range 256 {
+			if byte(value) == original {
+				continue
+			}
+			stored[i] = byte(value)
+			if _, err := archive.Decode(stored, manifest().Name); err == nil {
+				assert.Fail(t, "accepted", "%q", stored)
+			}
+		}
+		stored[i] = original
+		_, err := archive.Decode(stored[:i], manifest().Name)
+		assert.Error(t, err, i)
+	}
+	_, err = archive.Decode(append(stored, '\n'), manifest().Name)
+	assert.Error(t, err)
+}
+
+func TestNames(t *testing.T) {
+	at := time.Date(2026, 11, 22, 20, 3, 4, 0, time.FixedZone("", 7200))
+	name := archive.NewName(at)
+	assert.NotEqual(t, name, archive.NewName(at))
+	parsed, err := archive.ParseName(name)
+	require.NoError(t, err)
+	assert.True(t, at.Equal(parsed))
+	for _, bad := range []string{"", "latest", "20261122T020001Z", "20261322T020001Z-1a2b3c", "20261122T020001Z-1A2B3C", "x" + name, name + "x", "../" + name} {
+		_, err := archive.ParseName(bad)
+		assert.Error(t, err, bad)
+	}
+}
+
+func TestRetention(t *testing.T) {
+	name := func(when string) string {
+		at, err := time.Parse("2006-01-02 15:04", when)
+		require.NoError(t, err)
+		return at.Format("20060102T150405Z") + "-000000"
+	}
+	for title, c := range map[string]struct {
+		r             archive.Retention
+		kept, notKept []string
+	}{
+		"none":               {archive.Retention{Daily: 7}, nil, nil},
+		"the newest, always": {archive.Retention{}, []string{"2026-11-22 02:00"}, []string{"2026-11-21 02:00", "2026-11-22 01:00"}},
+		"the newest of each day": {archive.Retention{Daily: 2},
+			[]string{"2026-11-22 02:00", "2026-11-20 23:59"}, []string{"2026-11-22 01:00", "2026-11-20 00:00", "2026-11-19 02:00"}},
+		"weeks from Monday": {archive.Retention{Weekly: 3}, // 2026-11-22 is a Sunday
+			[]string{"2026-11-22 02:00", "2026-11-15 02:00", "2026-11-08 02:00"},
+			[]string{"2026-11-16 02:00", "2026-11-09 02:00", "2026-11-01 02:00"}},
+		"weeks over the year's end": {archive.Retention{Weekly: 2},
+			[]string{"2027-01-03 02:00", "2026-12-27 02:00"}, []string{"2026-12-28 02:00", "2027-01-01 02:00"}},
+		"months": {archive.Retention{Monthly: 2},
+			[]string{"2026-11-22 02:00", "2026-09-30 02:00"}, []string{"2026-11-01 02:00", "2026-09-01 02:00", "2026-08-31 02:00"}},
+		"all rules together": {archive.Retention{Daily: 2, Weekly: 2, Monthly: 2},
+			[]string{"2026-11-22 02:00", "2026-11-21 02:00", "2026-11-15 02:00", "2026-10-31 02:00"},
+			[]string{"2026-11-20 02:00", "2026-11-14 02:00", "2026-10-30 02:00", "2026-09-30 02:00"}},
+	} {
+		var names, want []string
+		for _, when := range c.kept {
+			names = append(names, name(when))
+		}
+		for _, when := range c.notKept {
+			names, want = append(names, name(when)), append(want, name(when))
+		}
+		expired, err := c.r.Expired(names)
+		require.NoError(t, err)
+		assert.ElementsMatch(t, want, expired, title)
+		assert.IsIncreasing(t, append([]string{""}, expired...), title)
+	}
+	_, err := archive.Retention{}.Expired([]string{"last-run.json"})
+	assert.ErrorContains(t, err, fmt.Sprintf("%q is no name of a backup", "last-run.json"))
+}
+
+// Two years of one backup each night, pruned each night.
+func TestRetentionOverTime(t *testing.T) {
+	var names []string
+	for day := time.Date(2025, 1, 1, 2, 0, 0, 0, time.UTC); day.Year() < 2027; day = day.AddDate(0, 0, 1) {
+		names = append(names, archive.NewName(day))
+		expired, err := archive.Retention{Daily: 7, Weekly: 4, Monthly: 6}.Expired(names)
+		require.NoError(t, err)
+		names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(expired, name) })
+	}
+	var days []string
+	for _, name := range names {
+		days = append(days, name[4:8])
+	}
+	assert.Equal(t, []string{
+		"0731", "0831", "0930", "1031", "1130", // months; December's is the newest
+		"1213", "1220", // weeks; the two others end within the last days
+		"1225", "1226", "1227", "1228", "1229", "1230", "1231",
+	}, days)
+}

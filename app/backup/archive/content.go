@@ -1,0 +1,167 @@
+// Package archive says what a backup is: what it records of a database, when two databases are equal, and how long it is kept.
+package archive
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+)
+
+// Content is what a database holds at one moment, in a form that can be compared.
+type Content struct {
+	// Tables are sorted by schema and name, as Sequences are.
+	Tables    []Table    `json:"tables"`
+	Sequences []Sequence `json:"sequences"`
+	// Roles are those that own something or are granted something. A copy needs them before it is restored.
+	Roles []string `json:"roles"`
+	// Schema is the SHA-256, in hexadecimal, of the statements that make the database without its rows: tables, indexes,
+	// constraints, owners, grants and all else that pg_dump knows.
+	Schema string `json:"schema"`
+}
+
+// Table is a table's rows.
+type Table struct {
+	Schema string `json:"schema"`
+	Name   string `json:"name"`
+	Rows   int64  `json:"rows"`
+	// Hash is the sum of the SHA-256 of each row as COPY writes it, modulo 2²⁵⁶ and in hexadecimal: the rows' order does not matter.
+	Hash string `json:"hash"`
+}
+
+// Sequence is a sequence's state.
+type Sequence struct {
+	Schema string `json:"schema"`
+	Name   string `json:"name"`
+	Value  int64  `json:"value"`
+	// Called says that the next value is the one after Value, and not Value itself.
+	Called bool `json:"called"`
+}
+
+// Rows is the number of rows in all tables.
+func (c Content) Rows() (rows int64) {
+	for _, table := range c.Tables {
+		rows += table.Rows
+	}
+	return rows
+}
+
+// Differences says where the content other, which should be equal, is not, each in a sentence.
+func (c Content) Differences(other Content) []string {
+	differences := compare("table", byName(c.Tables, Table.name), byName(other.Tables, Table.name), func(a, b Table) string {
+		switch {
+		case a.Rows != b.Rows:
+			return fmt.Sprintf("has %d rows instead of %d", b.Rows, a.Rows)
+		case a.Hash != b.Hash:
+			return fmt.Sprintf("has other values in its %d rows", a.Rows)
+		}
+		return ""
+	})
+	differences = append(differences, compare("sequence", byName(c.Sequences, Sequence.name), byName(other.Sequences, Sequence.name), func(a, b Sequence) string {
+		if a != b {
+			return fmt.Sprintf("is at %s instead of %s", b.state(), a.state())
+		}
+		return ""
+	})...)
+	self := func(role string) string { return role }
+	differences = append(differences, compare("role", byName(c.Roles, self), byName(other.Roles, self), func(_, _ string) string { return "" })...)
+	if c.Schema != other.Schema {
+		differences = append(differences, "the schema is another one")
+	}
+	return differences
+}
+
+// Between returns for each sequence its state in restored, if that is one between those in before and after, and
+// otherwise the one in before. A sequence obeys no snapshot: it goes on while its database is dumped.
+func Between(before, after, restored []Sequence) []Sequence {
+	bounds, found := byName(after, Sequence.name), byName(restored, Sequence.name)
+	states := slices.Clone(before)
+	for i, first := range states {
+		last, inAfter := bounds[first.name()]
+		state, inRestored := found[first.name()]
+		if !inAfter || !inRestored {
+			continue
+		}
+		low, high := first, last
+		if low.compare(high) > 0 { // one that counts down
+			low, high = high, low
+		}
+		if low.compare(state) <= 0 && state.compare(high) <= 0 {
+			states[i] = state
+		}
+	}
+	return states
+}
+
+func (t Table) name() string    { return t.Schema + "." + t.Name }
+func (s Sequence) name() string { return s.Schema + "." + s.Name }
+
+func (s Sequence) state() string {
+	if s.Called {
+		return fmt.Sprint(s.Value)
+	}
+	return fmt.Sprintf("%d, not yet used,", s.Value)
+}
+
+func (s Sequence) compare(other Sequence) int {
+	called := map[bool]int{true: 1}
+	return cmp.Or(cmp.Compare(s.Value, other.Value), cmp.Compare(called[s.Called], called[other.Called]))
+}
+
+func byName[T any](all []T, name func(T) string) map[string]T {
+	named := map[string]T{}
+	for _, one := range all {
+		named[name(one)] = one
+	}
+	return named
+}
+
+func compare[T any](kind string, want, got map[string]T, differ func(want, got T) string) (differences []string) {
+	both := maps.Clone(want)
+	maps.Copy(both, got)
+	for _, name := range slices.Sorted(maps.Keys(both)) {
+		w, wanted := want[name]
+		g, there := got[name]
+		switch {
+		case !there:
+			differences = append(differences, fmt.Sprintf("%s %s is missing", kind, name))
+		case !wanted:
+			differences = append(differences, fmt.Sprintf("%s %s is one too many", kind, name))
+		default:
+			if how := differ(w, g); how != "" {
+				differences = append(differences, fmt.Sprintf("%s %s %s", kind, name, how))
+			}
+		}
+	}
+	return differences
+}
+
+// RowHash sums the hashes of a table's rows. The zero value is that of an empty table.
+type RowHash struct {
+	rows int64
+	sum  big.Int
+}
+
+// Write adds one row.
+func (h *RowHash) Write(row []byte) (int, error) {
+	digest := sha256.Sum256(row)
+	var number big.Int
+	h.sum.Add(&h.sum, number.SetBytes(digest[:]))
+	h.rows++
+	return len(row), nil
+}
+
+// Rows is how many there were.
+func (h *RowHash) Rows() int64 { return h.rows }
+
+// String is the sum modulo 2²⁵⁶ in hexadecimal.
+func (h *RowHash) String() string {
+	var digest [sha256.Size]byte
+	var limit big.Int
+	limit.Lsh(big.NewInt(1), 8*sha256.Size)
+	limit.Mod(&h.sum, &limit).FillBytes(digest[:])
+	return hex.EncodeToString(digest[:])
+}

@@ -1,0 +1,109 @@
+package archive
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// Version is that of the manifest's form.
+const Version = 1
+
+// Manifest describes a backup. It is written when a restored copy was found equal to the database, and makes the backup one.
+type Manifest struct {
+	Version int `json:"version"`
+	// Name is the backup's own, which begins with the time of its snapshot.
+	Name     string `json:"name"`
+	Database string `json:"database"`
+	// Server and Client are versions of Postgres: the database's, and that of the programs that dumped and restored it.
+	Server string `json:"server"`
+	Client string `json:"client"`
+	// Started and Verified are when the run began and when the copy was found equal.
+	Started  time.Time `json:"started"`
+	Verified time.Time `json:"verified"`
+	Dump     Dump      `json:"dump"`
+	Content  Content   `json:"content"`
+}
+
+// Dump is the stored object that holds the database, in the custom format of pg_dump.
+type Dump struct {
+	// Size is in bytes.
+	Size int64 `json:"size"`
+	// SHA256 is in hexadecimal, of the object as it is stored.
+	SHA256 string `json:"sha256"`
+	// Recipient is the public key of age that it is encrypted to; empty if it is not.
+	Recipient string `json:"recipient,omitempty"`
+}
+
+// Duration is how long it took until the backup was verified.
+func (m Manifest) Duration() time.Duration { return m.Verified.Sub(m.Started) }
+
+// sealed is a manifest with the SHA-256 of its JSON.
+type sealed struct {
+	Manifest json.RawMessage `json:"manifest"`
+	SHA256   string          `json:"sha256"`
+}
+
+// Encode returns the manifest as it is stored.
+func (m Manifest) Encode() ([]byte, error) {
+	content, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256(content)
+	return json.Marshal(sealed{content, hex.EncodeToString(digest[:])})
+}
+
+// Decode reads a stored manifest. It accepts nothing that Encode does not write, to the byte, nor the manifest of a backup of another name.
+func Decode(stored []byte, name string) (Manifest, error) {
+	var outer sealed
+	var m Manifest
+	if err := json.Unmarshal(stored, &outer); err != nil {
+		return m, fmt.Errorf("it is no manifest: %w", err)
+	}
+	if err := json.Unmarshal(outer.Manifest, &m); err != nil {
+		return m, fmt.Errorf("it is no manifest: %w", err)
+	}
+	if m.Version != Version {
+		return m, fmt.Errorf("it is of version %d, which this program does not know: take the one that wrote it", m.Version)
+	}
+	again, err := m.Encode()
+	if err != nil {
+		return m, err
+	}
+	if !bytes.Equal(again, stored) {
+		return m, errors.New("it was changed after it was written")
+	}
+	if m.Name != name {
+		return m, fmt.Errorf("it belongs to %s", m.Name)
+	}
+	return m, nil
+}
+
+const (
+	nameTime   = "20060102T150405Z"
+	nameRandom = 3 // bytes
+)
+
+var namePattern = regexp.MustCompile(`^\d{8}T\d{6}Z-[0-9a-f]{6}$`)
+
+// NewName returns a name that no other backup has, for a snapshot of that time.
+func NewName(snapshot time.Time) string {
+	random := make([]byte, nameRandom)
+	_, _ = rand.Read(random) // never fails, by its documentation
+	return snapshot.UTC().Format(nameTime) + "-" + hex.EncodeToString(random)
+}
+
+// ParseName returns the time of the snapshot that a backup's name begins with.
+func ParseName(name string) (time.Time, error) {
+	if !namePattern.MatchString(name) {
+		return time.Time{}, fmt.Errorf("%q is no name of a backup; for example: 20261122T020000Z-1a2b3c", name)
+	}
+	return time.Parse(nameTime, name[:len(nameTime)])
+}

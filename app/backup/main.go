@@ -1,0 +1,115 @@
+// Backup keeps copies of a Postgres database in a bucket of an S3 service. A copy counts as a backup when it was restored
+// and found equal to the database it came from.
+//
+//	backup run             makes a backup, and then does what prune does
+//	backup list            lists the backups
+//	backup verify [NAME]   restores a backup, the newest by default, and compares it with what was recorded of the database
+//	backup prune           deletes the backups that are not kept, and what broken runs left
+//	backup metrics         serves Prometheus' metrics of the newest backup
+//
+// Settings, all in the environment:
+//
+//	URL, URL_FILE           address of the database, such as postgres://user:password@host/database, or the file that holds it
+//	S3_ENDPOINT             address of the S3 service, such as https://s3.example.com
+//	S3_REGION, S3_BUCKET    (us-east-1, backups)
+//	S3_PREFIX               folder in the bucket
+//	S3_ACCESS_KEY_FILE, S3_SECRET_KEY_FILE
+//	                        files that hold the keys
+//	S3_PATH_STYLE           whether the bucket's name stands in the path of addresses, instead of in the host's name (true)
+//	S3_CA_FILE              PEM file with authorities to trust besides the system's, or those that come with the program (none)
+//	SCRATCH_DIR             folder for the throwaway server that a backup is restored into (the system's for temporary files)
+//	COMPRESSION_LEVEL       of zstd, 1 to 19 (3)
+//	KEEP_DAILY, KEEP_WEEKLY, KEEP_MONTHLY
+//	                        how many backups are kept (7, 4, 6)
+//	AGE_RECIPIENT           public key of age to encrypt dumps to (none)
+//	AGE_IDENTITY_FILE       file with the private key, with which verify opens them (none)
+//	TIMEOUT                 how long a command may take (1h)
+//	RETRY                   how long run begins anew after a failure that may pass, such as a restart of the database (10m)
+//	TERMINATION_LOG         file that gets the last line of run and verify (none)
+//	PORT, METRICS_PORT      of metrics: GET /livez and GET /readyz (8080), GET /metrics (9090)
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
+)
+
+func main() {
+	service.Main(func(ctx context.Context) error {
+		return commands().ExecuteContext(ctx)
+	})
+}
+
+func commands() *cobra.Command {
+	root := &cobra.Command{Use: "backup", Short: "Backups of a Postgres database, proven by restoring them", SilenceUsage: true, SilenceErrors: true}
+	add := func(use, short string, args cobra.PositionalArgs, do func(ctx context.Context, args []string) error) *cobra.Command {
+		command := &cobra.Command{Use: use, Short: short, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
+			return do(cmd.Context(), args)
+		}}
+		root.AddCommand(command)
+		return command
+	}
+	add("run", "Make a backup, and delete those that are not kept", cobra.NoArgs, within(run))
+	add("list", "List the backups", cobra.NoArgs, within(list))
+	add("prune", "Delete the backups that are not kept, and what broken runs left", cobra.NoArgs, within(prune))
+	add("metrics", "Serve metrics of the newest backup", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		return serveMetrics(ctx)
+	})
+	var v verification
+	verify := add("verify [NAME]", "Restore a backup, the newest by default, and compare it", cobra.MaximumNArgs(1), within(v.verify))
+	verify.Flags().BoolVar(&v.all, "all", false, "verify all backups")
+	verify.Flags().BoolVar(&v.checksums, "checksums", false, "do not restore, but only read what is stored and compare its checksums")
+	return root
+}
+
+// within gives a command the time that it may take.
+func within(command func(ctx context.Context, args []string) error) func(context.Context, []string) error {
+	return func(ctx context.Context, args []string) error {
+		var e environment
+		timeout := e.duration("TIMEOUT", "1h")
+		if err := e.err(); err != nil {
+			return err
+		}
+		limited, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not done within %s (TIMEOUT)", timeout))
+		defer cancel()
+		err := command(limited, args)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return fmt.Errorf("told to stop: %w", err)
+		case err != nil && limited.Err() != nil:
+			return fmt.Errorf("%w: %w", context.Cause(limited), err)
+		}
+		return err
+	}
+}
+
+// openStore needs the settings that the environment has, all of which are read by then.
+func openStore(e *environment) (*s3.Store, error) {
+	settings := e.store()
+	if err := e.err(); err != nil {
+		return nil, err
+	}
+	return s3.Open(settings)
+}
+
+// conclude logs the last line, which Kubernetes shows in the pod's status.
+func conclude(line string, err error) error {
+	if err != nil {
+		line = fmt.Sprintf("%s: %v", line, err)
+	} else {
+		slog.Info(line)
+	}
+	if file := os.Getenv("TERMINATION_LOG"); file != "" {
+		if err := os.WriteFile(file, []byte(line+"\n"), 0o644); err != nil {
+			slog.Warn("the last line is not in the pod's status", "error", err)
+		}
+	}
+	return err
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
+)
+
+const (
+	lookEvery = time.Minute
+	lookTime  = 30 * time.Second
+)
+
+// gauges tell of the store what was there at the last look.
+type gauges struct {
+	taken, size, duration, backups, runEnded, runSuccess prometheus.Gauge
+}
+
+func newGauges(prefix string) gauges {
+	gauge := func(name, help string) prometheus.Gauge {
+		return promauto.NewGauge(prometheus.GaugeOpts{Name: "backup_" + name, Help: help, ConstLabels: prometheus.Labels{"prefix": prefix}})
+	}
+	return gauges{
+		taken:      gauge("last_verified_timestamp_seconds", "When the snapshot of the newest verified backup was taken, in seconds since 1970; 0 if there is none."),
+		size:       gauge("last_verified_size_bytes", "Size of its dump."),
+		duration:   gauge("last_verified_duration_seconds", "How long it took until it was verified."),
+		backups:    gauge("verified_backups", "Number of verified backups."),
+		runEnded:   gauge("last_run_timestamp_seconds", "When the last run ended, in seconds since 1970; 0 if there was none."),
+		runSuccess: gauge("last_run_success", "Whether the last run made a backup, 1 or 0."),
+	}
+}
+
+func serveMetrics(ctx context.Context) error {
+	var e environment
+	settings := e.store()
+	if err := e.err(); err != nil {
+		return fmt.Errorf("read the settings: %w", err)
+	}
+	shown := newGauges(settings.Prefix)
+	var seen atomic.Bool
+	looking, stop := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	background.Go(func() {
+		for ; looking.Err() == nil; sleep(looking, lookEvery) {
+			err := shown.look(looking)
+			if err != nil && looking.Err() == nil {
+				slog.Warn("the store does not answer", "error", err)
+			}
+			seen.Store(err == nil)
+		}
+	})
+	defer background.Wait()
+	defer stop()
+	return web.Serve(ctx, service.Probes(func(context.Context) error {
+		if !seen.Load() {
+			return errors.New("the store does not answer")
+		}
+		return nil
+	}))
+}
+
+// look reads the settings anew, for keys can change.
+func (g gauges) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	var e environment
+	store, err := openStore(&e)
+	if err != nil {
+		return err
+	}
+	names, err := store.Names(ctx)
+	if err != nil {
+		return err
+	}
+	run, err := store.LastRun(ctx)
+	if err != nil {
+		return err
+	}
+	var newest archive.Manifest
+	if len(names) > 0 {
+		if newest, err = store.ReadManifest(ctx, names[len(names)-1]); err != nil {
+			return err
+		}
+		taken, err := archive.ParseName(newest.Name)
+		if err != nil {
+			return err
+		}
+		g.taken.Set(float64(taken.Unix()))
+	}
+	g.backups.Set(float64(len(names)))
+	g.size.Set(float64(newest.Dump.Size))
+	g.duration.Set(newest.Duration().Seconds())
+	if !run.Ended.IsZero() {
+		g.runEnded.Set(float64(run.Ended.Unix()))
+		g.runSuccess.Set(map[bool]float64{true: 1}[run.Error == ""])
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, pause time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause):
+	}
+}

@@ -1,0 +1,145 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+)
+
+// uniform makes equal values look equal, whatever the server's or the role's settings. Row-level security is an error
+// instead of an omission.
+var uniform = map[string]string{
+	"client_encoding": "UTF8", "search_path": "pg_catalog", "TimeZone": "UTC", "DateStyle": "ISO", "IntervalStyle": "postgres",
+	"extra_float_digits": "1", "bytea_output": "hex", "xmloption": "content", "lc_monetary": "C", "row_security": "off",
+	"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0", "transaction_timeout": "0",
+	"idle_session_timeout": "0", "synchronize_seqscans": "off", "application_name": "backup",
+}
+
+// ours are the objects that are neither the system's nor an extension's own, whose contents pg_dump leaves to the extension.
+const ours = `
+	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE c.relkind = $1 AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+	AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+	ORDER BY n.nspname, c.relname`
+
+// relation is a table with the SQL that reads its rows.
+type relation struct{ schema, name, rows string }
+
+func relations(ctx context.Context, conn *pgx.Conn) ([]relation, error) {
+	rows, err := conn.Query(ctx, `SELECT n.nspname, c.relname, array(
+		SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attname)`+ours, "r")
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r relation, err error) {
+		var columns []string
+		err = row.Scan(&r.schema, &r.name, &columns)
+		for i, column := range columns {
+			columns[i] = pgx.Identifier{column}.Sanitize()
+		}
+		r.rows = "SELECT " + strings.Join(columns, ", ") + " FROM ONLY " + pgx.Identifier{r.schema, r.name}.Sanitize()
+		return r, err
+	})
+}
+
+// tables counts and hashes the rows of all tables.
+func tables(ctx context.Context, conn *pgx.Conn) ([]archive.Table, error) {
+	all, err := relations(ctx, conn)
+	if err != nil {
+		return nil, fmt.Errorf("list tables: %w", err)
+	}
+	hashed := []archive.Table{}
+	for _, r := range all {
+		var hash archive.RowHash
+		// Postgres sends each row as one message, and pgx writes each message as one.
+		// Source: https://www.postgresql.org/docs/17/protocol-flow.html#PROTOCOL-COPY
+		if _, err := conn.PgConn().CopyTo(ctx, &hash, "COPY ("+r.rows+") TO STDOUT"); err != nil {
+			return nil, fmt.Errorf("read table %s.%s: %w", r.schema, r.name, err)
+		}
+		hashed = append(hashed, archive.Table{Schema: r.schema, Name: r.name, Rows: hash.Rows(), Hash: hash.String()})
+	}
+	return hashed, nil
+}
+
+func sequences(ctx context.Context, conn *pgx.Conn) ([]archive.Sequence, error) {
+	rows, err := conn.Query(ctx, `SELECT n.nspname, c.relname`+ours, "S")
+	if err != nil {
+		return nil, fmt.Errorf("list sequences: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s archive.Sequence, err error) {
+		return s, row.Scan(&s.Schema, &s.Name)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list sequences: %w", err)
+	}
+	for i := range all {
+		s := &all[i]
+		from := pgx.Identifier{s.Schema, s.Name}.Sanitize()
+		if err := conn.QueryRow(ctx, "SELECT last_value, is_called FROM "+from).Scan(&s.Value, &s.Called); err != nil {
+			return nil, fmt.Errorf("read sequence %s.%s: %w", s.Schema, s.Name, err)
+		}
+	}
+	return all, nil
+}
+
+// roles are those that the database and what is in it name as owners or in grants and policies.
+func roles(ctx context.Context, conn *pgx.Conn) ([]string, error) {
+	rows, err := conn.Query(ctx, `SELECT DISTINCT r.rolname::text FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid
+		JOIN pg_database d ON d.datname = current_database()
+		WHERE s.refclassid = 'pg_authid'::regclass AND (s.dbid = d.oid OR s.classid = 'pg_database'::regclass AND s.objid = d.oid)
+		AND r.rolname !~ '^pg_' ORDER BY 1`)
+	if err != nil {
+		return nil, fmt.Errorf("list roles: %w", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("list roles: %w", err)
+	}
+	return names, nil
+}
+
+var errLargeObjects = errors.New("the database has large objects, which cannot be compared: keep such data in columns of type bytea")
+
+func refuseLargeObjects(ctx context.Context, conn *pgx.Conn) error {
+	var some bool
+	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_largeobject_metadata)`).Scan(&some); err != nil {
+		return fmt.Errorf("look for large objects: %w", err)
+	}
+	if some {
+		return errLargeObjects
+	}
+	return nil
+}
+
+// schema hashes all that makes the database but its rows.
+func schema(ctx context.Context, environment []string, args ...string) (string, error) {
+	statements, err := output(ctx, environment, "pg_dump", append([]string{"--schema-only", "--create", "--no-tablespaces"}, args...)...)
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.New()
+	for line := range bytes.Lines(statements) {
+		if !isNoise(line) {
+			hash.Write(line)
+		}
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// isNoise tells lines that differ between equal databases: versions, and keys that are new in each dump.
+func isNoise(line []byte) bool {
+	for _, prefix := range []string{"-- Dumped from ", "-- Dumped by ", `\restrict `, `\unrestrict `} {
+		if bytes.HasPrefix(line, []byte(prefix)) {
+			return true
+		}
+	}
+	return false
+}

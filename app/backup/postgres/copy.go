@@ -1,0 +1,180 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+)
+
+const (
+	superuser  = "postgres"
+	startTime  = time.Minute
+	startPause = 20 * time.Millisecond
+)
+
+// throwaway are parameters of a server that nobody else reaches, and whose data need not outlive it.
+var throwaway = map[string]string{
+	"listen_addresses": "", "port": "5432", "max_connections": "10", "unix_socket_permissions": "0700",
+	"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "wal_level": "minimal", "max_wal_senders": "0",
+	"autovacuum": "off", "shared_buffers": "32MB", "max_wal_size": "1GB", "max_locks_per_transaction": "1024",
+	"dynamic_shared_memory_type": "mmap", // which needs no /dev/shm
+	"logging_collector":          "off",
+}
+
+// Copy is a Postgres server of its own, for one restored database.
+type Copy struct {
+	dir  string
+	cmd  *exec.Cmd
+	said *tail
+	done chan struct{}
+}
+
+// NewCopy starts an empty server with its data in a new folder below dir. It ends with ctx.
+func NewCopy(ctx context.Context, dir string) (*Copy, error) {
+	dir, err := os.MkdirTemp(dir, "copy-")
+	if err != nil {
+		return nil, err
+	}
+	c := &Copy{dir: dir}
+	if err := c.start(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func (c *Copy) start(ctx context.Context) error {
+	data := filepath.Join(c.dir, "data")
+	_, err := output(ctx, nil, "initdb", "--pgdata="+data, "--username="+superuser, "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
+	if err != nil {
+		return err
+	}
+	args := []string{"-D", data, "-k", c.dir}
+	for name, value := range throwaway {
+		args = append(args, "-c", name+"="+value)
+	}
+	c.cmd, c.said = program(ctx, nil, "postgres", args...)
+	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGQUIT) } // at once, its children too
+	c.done = make(chan struct{})
+	if err := c.cmd.Start(); err != nil {
+		return err
+	}
+	var ended error
+	go func() {
+		ended = c.cmd.Wait()
+		close(c.done)
+	}()
+	for deadline := time.Now().Add(startTime); ; time.Sleep(startPause) {
+		conn, err := c.connect(ctx, superuser)
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-c.done:
+			return failure(ctx, c.cmd, c.said, errors.Join(errors.New("it does not start"), ended))
+		default:
+		}
+		if time.Now().After(deadline) {
+			return failure(ctx, c.cmd, c.said, fmt.Errorf("it does not start: %w", err))
+		}
+	}
+}
+
+// Restore makes the database that a dump holds, with roles that it needs, and reads the dump no further than it has to.
+func (c *Copy) Restore(ctx context.Context, roles []string, dump io.Reader) error {
+	conn, err := c.connect(ctx, superuser)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	for _, role := range roles {
+		if role == superuser {
+			continue
+		}
+		if _, err := conn.Exec(ctx, "CREATE ROLE "+pgx.Identifier{role}.Sanitize()); err != nil {
+			return fmt.Errorf("create role %s: %w", role, err)
+		}
+	}
+	// All in one transaction as long as it has fewer objects: rows of a new table then need no entry in the log.
+	cmd, said := program(ctx, c.environment("template1"), "pg_restore",
+		"--dbname=template1", "--create", "--clean", "--if-exists", "--no-tablespaces", "--exit-on-error", "--transaction-size=10000")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	// Not by cmd itself, which would take a dump that cannot be read for one that ends.
+	_, copyErr := io.Copy(in, dump)
+	if copyErr != nil && !errors.Is(copyErr, syscall.EPIPE) {
+		_ = cmd.Process.Kill()
+	}
+	_ = in.Close()
+	err = failure(ctx, cmd, said, cmd.Wait())
+	if copyErr != nil && !errors.Is(copyErr, syscall.EPIPE) {
+		return copyErr
+	}
+	return err
+}
+
+// Content is that of the restored database.
+func (c *Copy) Content(ctx context.Context, database string) (content archive.Content, err error) {
+	conn, err := c.connect(ctx, database)
+	if err != nil {
+		return content, err
+	}
+	defer conn.Close(ctx)
+	if content.Tables, err = tables(ctx, conn); err != nil {
+		return content, err
+	}
+	if content.Sequences, err = sequences(ctx, conn); err != nil {
+		return content, err
+	}
+	if content.Roles, err = roles(ctx, conn); err != nil {
+		return content, err
+	}
+	content.Schema, err = schema(ctx, c.environment(database))
+	return content, err
+}
+
+// Close ends the server and removes its data.
+func (c *Copy) Close() error {
+	if c.done != nil {
+		_ = c.cmd.Process.Signal(syscall.SIGQUIT) // it may have ended
+		select {
+		case <-c.done:
+		case <-time.After(stopTime):
+			slog.Warn("the throwaway server does not end", "log", c.said.String())
+			_ = c.cmd.Process.Kill()
+		}
+	}
+	return os.RemoveAll(c.dir)
+}
+
+func (c *Copy) connect(ctx context.Context, database string) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig("")
+	if err != nil {
+		return nil, err
+	}
+	config.Host, config.Port, config.User, config.Database, config.TLSConfig, config.Fallbacks = c.dir, 5432, superuser, database, nil, nil
+	for name, value := range uniform {
+		config.RuntimeParams[name] = value
+	}
+	return pgx.ConnectConfig(ctx, config)
+}
+
+func (c *Copy) environment(database string) []string {
+	return []string{"PGHOST=" + c.dir, "PGPORT=5432", "PGUSER=" + superuser, "PGDATABASE=" + strings.TrimSpace(database)}
+}

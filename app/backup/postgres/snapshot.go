@@ -1,0 +1,162 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+)
+
+const (
+	connectTimeout = 10 * time.Second
+	// lockTimeout is how long pg_dump waits for a table that somebody changes.
+	lockTimeout = time.Minute
+)
+
+// ErrRefused is an error that another attempt does not cure.
+var ErrRefused = errors.New("refused")
+
+// Snapshot is a moment of a database, which stays as it is while others write.
+type Snapshot struct {
+	// Database is its name, Server its version, such as 17.11.
+	Database, Server string
+	// Taken is when, by the database's clock.
+	Taken time.Time
+
+	id          string
+	conn, guard *pgx.Conn
+	// connection is how pg_dump finds the database, environment what it must not show on its command line.
+	connection  string
+	environment []string
+}
+
+// Take takes a snapshot of the database at a URL such as postgres://user:password@host/database. The error is an
+// ErrRefused if the URL, the password or the server's version is wrong.
+func Take(ctx context.Context, address string, clientMajor int) (*Snapshot, error) {
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	parsed, err := url.Parse(address)
+	if err != nil || parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" {
+		return nil, fmt.Errorf("%w: the database's address is no URL such as postgres://user:password@host/database", ErrRefused)
+	}
+	s := &Snapshot{Database: config.Database, environment: []string{"PGPASSWORD=" + config.Password}}
+	parsed.User = url.User(parsed.User.Username())
+	s.connection = parsed.String()
+	config.ConnectTimeout = connectTimeout
+	for name, value := range uniform {
+		config.RuntimeParams[name] = value
+	}
+	if err := s.begin(ctx, config, clientMajor); err != nil {
+		s.Close()
+		return nil, refused(err)
+	}
+	return s, nil
+}
+
+func (s *Snapshot) begin(ctx context.Context, config *pgx.ConnConfig, clientMajor int) (err error) {
+	if s.guard, err = pgx.ConnectConfig(ctx, config); err != nil {
+		return err
+	}
+	s.Server, _, _ = strings.Cut(s.guard.PgConn().ParameterStatus("server_version"), " ")
+	var major int
+	if _, err := fmt.Sscan(s.Server, &major); err != nil {
+		return fmt.Errorf("the server calls its version %q", s.Server)
+	}
+	if clientMajor < major {
+		return fmt.Errorf("%w: pg_dump of Postgres %d cannot dump a server of %s: take an image of Postgres %d", ErrRefused, clientMajor, s.Server, major)
+	}
+	if err := refuseLargeObjects(ctx, s.guard); err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	// Truncated or rewritten after the snapshot was taken, a table would look empty in it: so the locks come first.
+	if err := lock(ctx, s.guard); err != nil {
+		return err
+	}
+	if s.conn, err = pgx.ConnectConfig(ctx, config); err != nil {
+		return err
+	}
+	if _, err := s.conn.Exec(ctx, `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`); err != nil {
+		return err
+	}
+	return s.conn.QueryRow(ctx, `SELECT pg_export_snapshot(), clock_timestamp()`).Scan(&s.id, &s.Taken)
+}
+
+// lock keeps the tables that there are as they are, but for their rows.
+func lock(ctx context.Context, conn *pgx.Conn) error {
+	if _, err := conn.Exec(ctx, fmt.Sprintf("BEGIN READ ONLY; SET LOCAL lock_timeout = '%dms'", lockTimeout.Milliseconds())); err != nil {
+		return err
+	}
+	all, err := relations(ctx, conn)
+	if err != nil {
+		return fmt.Errorf("list tables: %w", err)
+	}
+	for _, r := range all {
+		if _, err := conn.Exec(ctx, "LOCK TABLE ONLY "+pgx.Identifier{r.schema, r.name}.Sanitize()+" IN ACCESS SHARE MODE"); err != nil {
+			return fmt.Errorf("lock table %s.%s: %w", r.schema, r.name, err)
+		}
+	}
+	return nil
+}
+
+// refused marks the errors of a server that will not change its mind: wrong password, unknown database, missing right.
+func refused(err error) error {
+	var told *pgconn.PgError
+	if errors.As(err, &told) && (strings.HasPrefix(told.Code, "28") || told.Code == "3D000" || told.Code == "42501") {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return err
+}
+
+// Tables counts and hashes the rows of all tables.
+func (s *Snapshot) Tables(ctx context.Context) ([]archive.Table, error) {
+	found, err := tables(ctx, s.conn)
+	return found, refused(err)
+}
+
+// Sequences are those of this moment, for a sequence belongs to no snapshot.
+func (s *Snapshot) Sequences(ctx context.Context) ([]archive.Sequence, error) {
+	return sequences(ctx, s.guard)
+}
+
+// Roles are those that the database's objects name.
+func (s *Snapshot) Roles(ctx context.Context) ([]string, error) {
+	return roles(ctx, s.guard)
+}
+
+// Schema hashes all that makes the database but its rows; see archive.Content.
+func (s *Snapshot) Schema(ctx context.Context) (string, error) {
+	return schema(ctx, s.environment, s.selection()...)
+}
+
+// Dump is the database in the custom format of pg_dump, compressed by zstd of a level from 1 to 19. Whoever reads it to
+// its end without an error has all of it.
+func (s *Snapshot) Dump(ctx context.Context, level int) (io.ReadCloser, error) {
+	args := append([]string{"--format=custom", fmt.Sprintf("--compress=zstd:%d", level)}, s.selection()...)
+	return start(ctx, s.environment, "pg_dump", args...)
+}
+
+func (s *Snapshot) selection() []string {
+	return []string{
+		"--snapshot=" + s.id, "--no-password", "--dbname=" + s.connection,
+		fmt.Sprintf("--lock-wait-timeout=%d", lockTimeout.Milliseconds()),
+	}
+}
+
+// Close gives the snapshot up.
+func (s *Snapshot) Close() {
+	for _, conn := range []*pgx.Conn{s.conn, s.guard} {
+		if conn != nil {
+			_ = conn.Close(context.Background()) // the server notices either way
+		}
+	}
+}

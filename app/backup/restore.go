@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
+)
+
+var errDamaged = errors.New("the stored dump is damaged")
+
+// restore reads a stored dump, restores it into a throwaway server in a folder, and returns what is then in there.
+func restore(ctx context.Context, store *s3.Store, scratch string, m archive.Manifest, identities []age.Identity) (content archive.Content, err error) {
+	start := time.Now()
+	server, err := postgres.NewCopy(ctx, scratch)
+	if err != nil {
+		return content, fmt.Errorf("start the throwaway server: %w", err)
+	}
+	defer func() {
+		if closeErr := server.Close(); closeErr != nil {
+			err = errors.Join(err, fmt.Errorf("remove the throwaway server: %w", closeErr))
+		}
+	}()
+	err = readBack(ctx, store, m, func(stored io.Reader) error {
+		dump, err := decrypt(stored, m, identities)
+		if err != nil {
+			return err
+		}
+		return server.Restore(ctx, m.Content.Roles, dump)
+	})
+	if err != nil {
+		return content, fmt.Errorf("restore the dump: %w", err)
+	}
+	slog.Info("restored", "backup", m.Name, "in", time.Since(start).Round(time.Millisecond))
+	start = time.Now()
+	if content, err = server.Content(ctx, m.Database); err != nil {
+		return content, fmt.Errorf("record the restored copy: %w", err)
+	}
+	slog.Info("recorded the copy", "backup", m.Name, "in", time.Since(start).Round(time.Millisecond))
+	return content, nil
+}
+
+func decrypt(stored io.Reader, m archive.Manifest, identities []age.Identity) (io.Reader, error) {
+	if m.Dump.Recipient == "" {
+		return stored, nil
+	}
+	dump, err := age.Decrypt(stored, identities...)
+	if err != nil {
+		return nil, fmt.Errorf("decrypt it: %w", err)
+	}
+	return dump, nil
+}
+
+// readBack lets use read a stored dump, then reads the rest, and fails if it was not what the manifest says.
+func readBack(ctx context.Context, store *s3.Store, m archive.Manifest, use func(io.Reader) error) error {
+	object, err := store.ReadDump(ctx, m.Name)
+	if err != nil {
+		return err
+	}
+	defer object.Close()
+	stored := newDigest(object)
+	useErr := use(stored)
+	if _, err := io.Copy(io.Discard, stored); err != nil {
+		return fmt.Errorf("read the stored dump: %w", err)
+	}
+	// Whatever use has found, this is why.
+	if stored.size != m.Dump.Size {
+		return fmt.Errorf("%w: it has %d bytes instead of %d", errDamaged, stored.size, m.Dump.Size)
+	}
+	if stored.String() != m.Dump.SHA256 {
+		return fmt.Errorf("%w: its SHA-256 is %s instead of %s", errDamaged, stored, m.Dump.SHA256)
+	}
+	return useErr
+}
+
+// equal compares a restored copy with what the manifest records of the database.
+func equal(m archive.Manifest, restored archive.Content) error {
+	differences := m.Content.Differences(restored)
+	if len(differences) == 0 {
+		return nil
+	}
+	const told = 10
+	if more := len(differences) - told; more > 0 {
+		differences = append(differences[:told], fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Errorf("compare: %w: %s", errDiffers, strings.Join(differences, ", "))
+}
+
+// digest counts and hashes what is read through it.
+type digest struct {
+	from io.Reader
+	hash hash.Hash
+	size int64
+	err  error // of from
+}
+
+func newDigest(from io.Reader) *digest { return &digest{from: from, hash: sha256.New()} }
+
+func (d *digest) Read(p []byte) (int, error) {
+	n, err := d.from.Read(p)
+	d.size += int64(n)
+	d.hash.Write(p[:n])
+	if err != nil && !errors.Is(err, io.EOF) {
+		d.err = err
+	}
+	return n, err
+}
+
+func (d *digest) String() string { return hex.EncodeToString(d.hash.Sum(nil)) }

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
+)
+
+const (
+	// Between two attempts.
+	firstPause, longestPause = time.Second, 30 * time.Second
+	// lastWords is how long a run that has ended tries to say so.
+	lastWords = 10 * time.Second
+)
+
+// job makes backups.
+type job struct {
+	store     *s3.Store
+	scratch   string
+	level     int
+	recipient *age.X25519Recipient
+	retry     time.Duration
+}
+
+func run(ctx context.Context, _ []string) error {
+	m, err := backUp(ctx)
+	if err != nil {
+		return conclude("no backup", err)
+	}
+	return conclude(fmt.Sprintf("verified backup %s: %d tables, %d rows, %s in %s", m.Name, len(m.Content.Tables), m.Content.Rows(),
+		size(m.Dump.Size), m.Duration().Round(time.Millisecond)), nil)
+}
+
+func backUp(ctx context.Context) (archive.Manifest, error) {
+	var e environment
+	j := job{
+		scratch: os.Getenv("SCRATCH_DIR"), level: e.number("COMPRESSION_LEVEL", 3, 1, 19),
+		recipient: e.recipient(), retry: e.duration("RETRY", "10m"),
+	}
+	retention := e.retention()
+	if _, err := database.Environment(); err != nil {
+		e.faults = append(e.faults, err)
+	}
+	var err error
+	if j.store, err = openStore(&e); err != nil {
+		return archive.Manifest{}, fmt.Errorf("read the settings: %w", err)
+	}
+	m, err := j.run(ctx)
+	j.note(ctx, m, err)
+	if err != nil {
+		return m, err
+	}
+	// The backup is made, whatever becomes of older ones: another run would not help them.
+	if err := tidy(ctx, j.store, retention); err != nil {
+		slog.Warn("no older backups were deleted", "error", err)
+	}
+	return m, nil
+}
+
+// note leaves in the store how the run has ended.
+func (j job) note(ctx context.Context, m archive.Manifest, failure error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	run := s3.Run{Ended: time.Now().UTC(), Backup: m.Name}
+	if failure != nil {
+		run.Backup, run.Error = "", failure.Error()
+	}
+	if err := j.store.WriteLastRun(ctx, run); err != nil {
+		slog.Warn("how this run ended is not in the store", "error", err)
+	}
+}
+
+// run makes attempts, until one works, or fails in a way that another one will too.
+func (j job) run(ctx context.Context) (archive.Manifest, error) {
+	started := time.Now().UTC()
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = firstPause, longestPause
+	var failure error
+	m, err := backoff.Retry(ctx, func() (archive.Manifest, error) {
+		var m archive.Manifest
+		if m, failure = j.attempt(ctx, started); failure != nil && (isFinal(failure) || j.retry == 0) {
+			return m, backoff.Permanent(failure)
+		}
+		return m, failure
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(j.retry), backoff.WithNotify(func(err error, pause time.Duration) {
+		slog.Warn("beginning anew", "in", pause.Round(time.Millisecond), "error", err)
+	}))
+	if err != nil {
+		return archive.Manifest{}, failure
+	}
+	return m, nil
+}
+
+// errDiffers says that a copy is not what it should be.
+var errDiffers = errors.New("the restored copy differs from the database")
+
+func isFinal(err error) bool {
+	return errors.Is(err, postgres.ErrRefused) || errors.Is(err, errDiffers) || s3.IsRefusal(err)
+}
+
+func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, error) {
+	m := archive.Manifest{Version: archive.Version, Started: started}
+	address, err := database.Environment()
+	if err != nil {
+		return m, err
+	}
+	client, major, err := postgres.ClientVersion(ctx)
+	if err != nil {
+		return m, fmt.Errorf("find pg_dump: %w", err)
+	}
+	snapshot, err := postgres.Take(ctx, address, major)
+	if err != nil {
+		return m, fmt.Errorf("take a snapshot of the database: %w", err)
+	}
+	defer snapshot.Close()
+	m.Name, m.Database, m.Server, m.Client = archive.NewName(snapshot.Taken), snapshot.Database, snapshot.Server, client
+	slog.Info("took a snapshot", "database", m.Database, "server", m.Server, "pg_dump", m.Client, "backup", m.Name)
+
+	before, err := snapshot.Sequences(ctx)
+	if err != nil {
+		return m, fmt.Errorf("record the database: %w", err)
+	}
+	identity, err := j.dump(ctx, snapshot, &m)
+	if err != nil {
+		return m, err
+	}
+	after, err := snapshot.Sequences(ctx)
+	if err != nil {
+		return m, fmt.Errorf("record the database: %w", err)
+	}
+	snapshot.Close()
+
+	restored, err := restore(ctx, j.store, j.scratch, m, identity)
+	if err != nil {
+		return m, err
+	}
+	m.Content.Sequences = archive.Between(before, after, restored.Sequences)
+	if err := equal(m, restored); err != nil {
+		return m, err
+	}
+	m.Verified = time.Now().UTC()
+	if err := j.store.WriteManifest(ctx, m); err != nil {
+		return m, fmt.Errorf("store the manifest: %w", err)
+	}
+	return m, nil
+}
+
+// dump stores a dump of the snapshot, and records at the same time what is in it. It returns the identities that open the dump.
+func (j job) dump(ctx context.Context, snapshot *postgres.Snapshot, m *archive.Manifest) ([]age.Identity, error) {
+	start := time.Now()
+	var identities []age.Identity
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		if m.Content.Tables, err = snapshot.Tables(ctx); err != nil {
+			return fmt.Errorf("record the database: %w", err)
+		}
+		if m.Content.Roles, err = snapshot.Roles(ctx); err != nil {
+			return fmt.Errorf("record the database: %w", err)
+		}
+		if m.Content.Schema, err = snapshot.Schema(ctx); err != nil {
+			return fmt.Errorf("record the database: %w", err)
+		}
+		slog.Info("recorded", "tables", len(m.Content.Tables), "rows", m.Content.Rows(), "in", time.Since(start).Round(time.Millisecond))
+		return nil
+	})
+	group.Go(func() (err error) {
+		output, err := snapshot.Dump(ctx, j.level)
+		if err != nil {
+			return fmt.Errorf("dump the database: %w", err)
+		}
+		defer output.Close()
+		var dump io.Reader = output
+		if j.recipient != nil {
+			m.Dump.Recipient = j.recipient.String()
+			if dump, identities, err = encrypt(output, j.recipient); err != nil {
+				return fmt.Errorf("encrypt the dump: %w", err)
+			}
+		}
+		stored := newDigest(dump)
+		if err := j.store.WriteDump(ctx, m.Name, stored); err != nil {
+			if stored.err != nil {
+				return fmt.Errorf("dump the database: %w", stored.err)
+			}
+			return fmt.Errorf("store the dump: %w", err)
+		}
+		m.Dump.Size, m.Dump.SHA256 = stored.size, stored.String()
+		slog.Info("dumped and stored", "size", size(m.Dump.Size), "sha256", m.Dump.SHA256, "in", time.Since(start).Round(time.Millisecond))
+		return nil
+	})
+	err := group.Wait()
+	return identities, err
+}
+
+// encrypt returns a dump encrypted to the recipient, and to a key that is made for this and forgotten afterwards: with it
+// the run reads back what it has stored, for which it would else need the recipient's own.
+func encrypt(dump io.Reader, recipient *age.X25519Recipient) (io.Reader, []age.Identity, error) {
+	once, err := age.GenerateX25519Identity()
+	if err != nil {
+		return nil, nil, err
+	}
+	encrypted, err := age.EncryptReader(dump, recipient, once.Recipient())
+	return encrypted, []age.Identity{once}, err
+}
+
+// size is a number of bytes for people.
+func size(bytes int64) string {
+	const unit = 1000
+	if bytes < unit {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	value, units := float64(bytes)/unit, "kMGTP"
+	for value >= unit && len(units) > 1 {
+		value, units = value/unit, units[1:]
+	}
+	return strings.Replace(fmt.Sprintf("%.1f %cB", value, units[0]), ".0 ", " ", 1)
+}

@@ -1,0 +1,276 @@
+// Package s3 keeps backups in a bucket.
+package s3
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+)
+
+const (
+	dumpKey     = "dump"
+	manifestKey = "manifest.json"
+	lastRunKey  = "last-run.json"
+
+	// partSize is how much of a dump is held in memory until it is sent, in bytes, and parts how often. S3 takes 10,000
+	// parts of an object, so that the largest dump has 156 GiB.
+	partSize = 16 << 20
+	parts    = 2
+
+	// answerTime is how long a server may take to begin its answer: it puts a large object together before.
+	answerTime = 5 * time.Minute
+	// maxManifest is in bytes.
+	maxManifest = 64 << 20
+)
+
+// ErrNone says that a backup does not exist, for it has no manifest.
+var ErrNone = errors.New("there is no such backup")
+
+// Settings say where the bucket is.
+type Settings struct {
+	Endpoint *url.URL
+	Region   string
+	Bucket   string
+	// Prefix is the folder in the bucket that all is kept in.
+	Prefix               string
+	AccessKey, SecretKey string
+	// PathStyle puts the bucket's name into the path of each address, instead of into the host's name.
+	PathStyle   bool
+	Authorities *x509.CertPool
+}
+
+// Store keeps the backups of one database.
+type Store struct {
+	client         *minio.Client
+	bucket, prefix string
+}
+
+// Open connects when there is something to do.
+func Open(s Settings) (*Store, error) {
+	transport, err := minio.DefaultTransport(s.Endpoint.Scheme == "https")
+	if err != nil {
+		return nil, err
+	}
+	transport.TLSClientConfig = &tls.Config{RootCAs: s.Authorities, MinVersion: tls.VersionTLS12}
+	transport.ResponseHeaderTimeout = answerTime
+	lookup := minio.BucketLookupDNS
+	if s.PathStyle {
+		lookup = minio.BucketLookupPath
+	}
+	client, err := minio.New(s.Endpoint.Host, &minio.Options{
+		Creds:           credentials.NewStaticV4(s.AccessKey, s.SecretKey, ""),
+		Secure:          s.Endpoint.Scheme == "https",
+		Region:          s.Region,
+		BucketLookup:    lookup,
+		Transport:       transport,
+		TrailingHeaders: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the store's address: %w", err)
+	}
+	return &Store{client, s.Bucket, s.Prefix}, nil
+}
+
+// IsRefusal tells an answer that stays the same however often one asks.
+func IsRefusal(err error) bool {
+	code := answer(err).StatusCode
+	return code == http.StatusForbidden || code == http.StatusUnauthorized || code == http.StatusNotFound
+}
+
+// answer is what the server said, or nothing if it said nothing.
+func answer(err error) (response minio.ErrorResponse) {
+	errors.As(err, &response)
+	return response
+}
+
+// WriteDump stores a dump while it is made. It fails, and stores nothing, if reading does.
+func (s *Store) WriteDump(ctx context.Context, name string, dump io.Reader) error {
+	_, err := s.client.PutObject(ctx, s.bucket, s.key(name, dumpKey), dump, -1, minio.PutObjectOptions{
+		PartSize: partSize, NumThreads: parts, ConcurrentStreamParts: true,
+		Checksum: minio.ChecksumCRC32C, ContentType: "application/octet-stream",
+	})
+	return err
+}
+
+// ReadDump reads a stored dump.
+func (s *Store) ReadDump(ctx context.Context, name string) (io.ReadCloser, error) {
+	return s.client.GetObject(ctx, s.bucket, s.key(name, dumpKey), minio.GetObjectOptions{})
+}
+
+// DumpSize is the size of a stored dump in bytes.
+func (s *Store) DumpSize(ctx context.Context, name string) (int64, error) {
+	info, err := s.client.StatObject(ctx, s.bucket, s.key(name, dumpKey), minio.StatObjectOptions{})
+	return info.Size, err
+}
+
+// WriteManifest makes what is stored under the manifest's name a backup.
+func (s *Store) WriteManifest(ctx context.Context, m archive.Manifest) error {
+	content, err := m.Encode()
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, s.key(m.Name, manifestKey), content)
+}
+
+// ReadManifest returns the manifest of a backup, if nobody has changed it since. The error is ErrNone if there is none.
+func (s *Store) ReadManifest(ctx context.Context, name string) (archive.Manifest, error) {
+	content, err := s.read(ctx, s.key(name, manifestKey))
+	if answer(err).Code == minio.NoSuchKey {
+		return archive.Manifest{}, fmt.Errorf("%s: %w", name, ErrNone)
+	}
+	if err != nil {
+		return archive.Manifest{}, err
+	}
+	m, err := archive.Decode(content, name)
+	if err != nil {
+		return m, fmt.Errorf("the manifest of %s is damaged: %w", name, err)
+	}
+	return m, nil
+}
+
+// Run is how a run ended.
+type Run struct {
+	Ended time.Time `json:"ended"`
+	// Backup is its name; empty if there was none.
+	Backup string `json:"backup,omitempty"`
+	// Error is why there was none.
+	Error string `json:"error,omitempty"`
+}
+
+// WriteLastRun replaces what is known of the last run.
+func (s *Store) WriteLastRun(ctx context.Context, run Run) error {
+	content, err := json.Marshal(run)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, s.key(lastRunKey), content)
+}
+
+// LastRun is the zero Run if there was none.
+func (s *Store) LastRun(ctx context.Context) (run Run, err error) {
+	content, err := s.read(ctx, s.key(lastRunKey))
+	if answer(err).Code == minio.NoSuchKey {
+		return run, nil
+	}
+	if err != nil {
+		return run, err
+	}
+	return run, json.Unmarshal(content, &run)
+}
+
+// Names are those of all backups, oldest first.
+func (s *Store) Names(ctx context.Context) ([]string, error) {
+	folders, err := s.folders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.Sorted(maps.Keys(folders))
+	return slices.DeleteFunc(names, func(name string) bool { return !folders[name].finished }), nil
+}
+
+// Delete removes a backup: its manifest first, so that no moment shows half of one.
+func (s *Store) Delete(ctx context.Context, name string) error {
+	for _, key := range []string{manifestKey, dumpKey} {
+		if err := s.client.RemoveObject(ctx, s.bucket, s.key(name, key), minio.RemoveObjectOptions{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Sweep removes what runs that never ended left before that time, by the store's clock, and returns its names.
+func (s *Store) Sweep(ctx context.Context, before time.Time) ([]string, error) {
+	folders, err := s.folders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var swept []string
+	for _, name := range slices.Sorted(maps.Keys(folders)) {
+		if folder := folders[name]; !folder.finished && folder.changed.Before(before) {
+			if err := s.Delete(ctx, name); err != nil {
+				return swept, err
+			}
+			swept = append(swept, name)
+		}
+	}
+	for upload := range s.client.ListIncompleteUploads(ctx, s.bucket, s.prefix+"/", true) {
+		if upload.Err != nil {
+			return swept, upload.Err
+		}
+		if !upload.Initiated.Before(before) {
+			continue
+		}
+		if err := (minio.Core{Client: s.client}).AbortMultipartUpload(ctx, s.bucket, upload.Key, upload.UploadID); err != nil {
+			return swept, err
+		}
+		swept = append(swept, path.Base(path.Dir(upload.Key)))
+	}
+	return swept, nil
+}
+
+// folder is what is stored under one name.
+type folder struct {
+	finished bool
+	changed  time.Time
+}
+
+func (s *Store) folders(ctx context.Context) (map[string]folder, error) {
+	folders := map[string]folder{}
+	for object := range s.client.ListObjects(ctx, s.bucket, minio.ListObjectsOptions{Prefix: s.prefix + "/", Recursive: true}) {
+		if object.Err != nil {
+			return nil, object.Err
+		}
+		name, key, _ := strings.Cut(strings.TrimPrefix(object.Key, s.prefix+"/"), "/")
+		if _, err := archive.ParseName(name); err != nil {
+			continue // not ours
+		}
+		f := folders[name]
+		f.finished = f.finished || key == manifestKey
+		if object.LastModified.After(f.changed) {
+			f.changed = object.LastModified
+		}
+		folders[name] = f
+	}
+	return folders, nil
+}
+
+func (s *Store) key(parts ...string) string {
+	return path.Join(append([]string{s.prefix}, parts...)...)
+}
+
+func (s *Store) write(ctx context.Context, key string, content []byte) error {
+	_, err := s.client.PutObject(ctx, s.bucket, key, bytes.NewReader(content), int64(len(content)), minio.PutObjectOptions{
+		Checksum: minio.ChecksumCRC32C, ContentType: "application/json", DisableMultipart: true,
+	})
+	return err
+}
+
+func (s *Store) read(ctx context.Context, key string) ([]byte, error) {
+	object, err := s.client.GetObject(ctx, s.bucket, key, minio.GetObjectOptions{})
+	if err != nil {
+		return nil, err
+	}
+	defer object.Close()
+	content, err := io.ReadAll(io.LimitReader(object, maxManifest+1))
+	if err == nil && len(content) > maxManifest {
+		err = fmt.Errorf("%s has more than %d bytes", key, maxManifest)
+	}
+	return content, err
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"filippo.io/age"
+
+	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
+)
+
+// verification is what verify shall do.
+type verification struct{ all, checksums bool }
+
+func (v verification) check(ctx context.Context, store *s3.Store, name string, identities []age.Identity) error {
+	m, err := store.ReadManifest(ctx, name)
+	if err != nil {
+		return err
+	}
+	if v.checksums {
+		return readBack(ctx, store, m, func(io.Reader) error { return nil })
+	}
+	if m.Dump.Recipient != "" && identities == nil {
+		return fmt.Errorf("its dump is encrypted to %s: let AGE_IDENTITY_FILE name the file with its private key, or compare checksums alone with --checksums", m.Dump.Recipient)
+	}
+	restored, err := restore(ctx, store, os.Getenv("SCRATCH_DIR"), m, identities)
+	if err != nil {
+		return err
+	}
+	return equal(m, restored)
+}
+
+func (v *verification) verify(ctx context.Context, args []string) error {
+	verified, err := v.verifyAll(ctx, args)
+	if err != nil {
+		return conclude("not verified", err)
+	}
+	how := "restored and compared"
+	if v.checksums {
+		how = "checksums compared"
+	}
+	return conclude(fmt.Sprintf("verified %s: %s", strings.Join(verified, ", "), how), nil)
+}
+
+func (v verification) verifyAll(ctx context.Context, args []string) ([]string, error) {
+	var e environment
+	identities := e.identities()
+	store, err := openStore(&e)
+	if err != nil {
+		return nil, fmt.Errorf("read the settings: %w", err)
+	}
+	names, err := v.selected(ctx, store, args)
+	if err != nil {
+		return nil, err
+	}
+	var failures []error
+	for _, name := range names {
+		if err := v.check(ctx, store, name, identities); err != nil {
+			slog.Error("not verified", "backup", name, "error", err)
+			failures = append(failures, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	return names, errors.Join(failures...)
+}
+
+func (v verification) selected(ctx context.Context, store *s3.Store, args []string) ([]string, error) {
+	if len(args) == 1 {
+		if v.all {
+			return nil, errors.New("verify takes either a name or --all")
+		}
+		_, err := archive.ParseName(args[0])
+		return args, err
+	}
+	names, err := store.Names(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the backups: %w", err)
+	}
+	if len(names) == 0 {
+		return nil, errNoBackup
+	}
+	if v.all {
+		return names, nil
+	}
+	return names[len(names)-1:], nil
+}
+
+var errNoBackup = errors.New("there is no backup yet: backup run makes one")
