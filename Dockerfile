@@ -27,6 +27,11 @@ COPY --from=build /out/redisfiller /redisfiller
 USER 65532:65532
 ENTRYPOINT ["/redisfiller"]
 
+FROM scratch AS storage
+COPY --from=build /out/storage /storage
+USER 65532:65532
+ENTRYPOINT ["/storage"]
+
 FROM scratch AS todo-backend
 COPY --from=build /out/todo-backend /todo-backend
 USER 65532:65532

@@ -1,0 +1,194 @@
+// Package storagetest runs the storage server of app/storage for tests.
+package storagetest
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/freeport"
+)
+
+const (
+	// Bucket is the server's only one.
+	Bucket = "backups"
+	// Region is the one that it takes requests for.
+	Region = "us-east-1"
+
+	patience = time.Minute
+)
+
+// Server is a storage server that is reached by HTTPS.
+type Server struct {
+	t       testing.TB
+	dir     string
+	port    string
+	process *exec.Cmd
+}
+
+// Start makes a server with an empty bucket and the accounts, each with a secret key of its own, and starts it. It ends with the test.
+func Start(t testing.TB, accounts ...string) *Server {
+	t.Helper()
+	s := &Server{t: t, dir: t.TempDir(), port: freeport.Find(t)}
+	for _, dir := range []string{s.DataDir(), s.AccountsDir()} {
+		require.NoError(t, os.Mkdir(dir, 0o700))
+	}
+	for _, account := range accounts {
+		s.SetSecretKey(account, rand.Text())
+	}
+	s.writeCertificate()
+	t.Cleanup(s.Kill)
+	s.Restart()
+	return s
+}
+
+// Restart starts the server after Kill, and returns when it answers.
+func (s *Server) Restart() {
+	s.t.Helper()
+	var log bytes.Buffer
+	s.process = exec.Command(program(s.t))
+	s.process.Env = s.Settings()
+	s.process.Stdout, s.process.Stderr = &log, &log
+	require.NoError(s.t, s.process.Start())
+	client := s.HTTPClient()
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		var response *http.Response
+		if response, err = client.Get(s.Endpoint() + "/livez"); err == nil {
+			require.NoError(s.t, response.Body.Close())
+			require.Equal(s.t, http.StatusOK, response.StatusCode)
+			return
+		}
+	}
+	s.Kill()
+	require.NoError(s.t, err, log.String())
+}
+
+// Kill ends the server with SIGKILL, as a crash would.
+func (s *Server) Kill() {
+	if s.process == nil || s.process.Process == nil {
+		return
+	}
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
+	s.process = nil
+}
+
+// Settings are the environment that the server runs with.
+func (s *Server) Settings() []string {
+	return []string{
+		"PORT=" + s.port, "BUCKET=" + Bucket, "DATA_DIR=" + s.DataDir(), "ACCOUNTS_DIR=" + s.AccountsDir(),
+		"CERT_FILE=" + s.CAFile(), "KEY_FILE=" + s.keyFile(),
+	}
+}
+
+// Addr is the server's host and port, Endpoint its URL.
+func (s *Server) Addr() string     { return net.JoinHostPort("127.0.0.1", s.port) }
+func (s *Server) Endpoint() string { return "https://" + s.Addr() }
+
+// CAFile is a file with the certificate by which clients trust the server, under any port of 127.0.0.1.
+func (s *Server) CAFile() string { return filepath.Join(s.dir, "ca.crt") }
+
+// DataDir is the folder that holds the bucket's folder, and this one file for each object.
+func (s *Server) DataDir() string { return filepath.Join(s.dir, "data") }
+
+// AccountsDir is the folder with a file for each account, which holds its secret key.
+func (s *Server) AccountsDir() string { return filepath.Join(s.dir, "accounts") }
+
+func (s *Server) keyFile() string { return filepath.Join(s.dir, "tls.key") }
+
+// SecretKey is that of an account.
+func (s *Server) SecretKey(account string) string {
+	s.t.Helper()
+	key, err := os.ReadFile(filepath.Join(s.AccountsDir(), account))
+	require.NoError(s.t, err)
+	return string(key)
+}
+
+// SetSecretKey changes the secret key of an account.
+func (s *Server) SetSecretKey(account, key string) {
+	s.t.Helper()
+	require.NoError(s.t, os.WriteFile(filepath.Join(s.AccountsDir(), account), []byte(key), 0o600))
+}
+
+// Client logs in as an account, with the secret key that it has now.
+func (s *Server) Client(account string) *minio.Client {
+	s.t.Helper()
+	return s.ClientWith(account, s.SecretKey(account))
+}
+
+// ClientWith logs in with any access key and secret key.
+func (s *Server) ClientWith(accessKey, secretKey string) *minio.Client {
+	s.t.Helper()
+	client, err := minio.New(s.Addr(), &minio.Options{
+		Creds:      credentials.NewStaticV4(accessKey, secretKey, ""),
+		Secure:     true,
+		Region:     Region,
+		Transport:  s.HTTPClient().Transport,
+		MaxRetries: 1,
+	})
+	require.NoError(s.t, err)
+	return client
+}
+
+// HTTPClient trusts the server. Its connections are closed when the test ends.
+func (s *Server) HTTPClient() *http.Client {
+	s.t.Helper()
+	certificate, err := os.ReadFile(s.CAFile())
+	require.NoError(s.t, err)
+	authorities := x509.NewCertPool()
+	require.True(s.t, authorities.AppendCertsFromPEM(certificate))
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authorities}}
+	s.t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// writeCertificate takes the one of httptest, which is its own authority.
+func (s *Server) writeCertificate() {
+	s.t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	pair := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	require.NoError(s.t, err)
+	for file, block := range map[string]*pem.Block{
+		s.CAFile():  {Type: "CERTIFICATE", Bytes: pair.Certificate[0]},
+		s.keyFile(): {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		require.NoError(s.t, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
+	}
+}
+
+// program is the server, compiled once, beside the test binary: in a folder that go test removes.
+func program(t testing.TB) string {
+	t.Helper()
+	path, err := compile()
+	require.NoError(t, err)
+	return path
+}
+
+var compile = sync.OnceValues(func() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(filepath.Dir(self), "storage")
+	build := exec.Command("go", "build", "-o", path, "github.com/stateful-k3s/stateful-k3s/app/storage")
+	build.Stderr = os.Stderr
+	return path, build.Run()
+})

@@ -1,0 +1,136 @@
+// Storage is an S3 server with one bucket. An account may list, read, write and delete what stands below its own prefix of the
+// bucket, which is the account's name and a slash, and nothing else. What is written may be lost if the machine fails, since the
+// server does not wait until it is on the disk; it is not lost if the server is killed.
+//
+// Settings, all in the environment:
+//
+//	DATA_DIR      folder that holds the bucket, on a file system with extended attributes
+//	BUCKET        name of the bucket (backups)
+//	ACCOUNTS_DIR  folder with a file for each account: its name is the access key, its content the secret key, read again for every request
+//	CERT_FILE     certificate of the server, in PEM
+//	KEY_FILE      private key of that certificate, in PEM
+//	PORT          port of S3 and of GET /livez, by HTTPS only (9000)
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/minio/minio-go/v7/pkg/s3utils"
+	"github.com/versity/versitygw/auth"
+	"github.com/versity/versitygw/backend/meta"
+	"github.com/versity/versitygw/backend/posix"
+	"github.com/versity/versitygw/embedgw"
+	"github.com/versity/versitygw/s3api"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
+)
+
+const (
+	// owner is an account that owns the bucket and may do everything. No file can have its name, and nobody knows its secret key.
+	owner = "OWNER"
+
+	// Each request has a buffer of 1 MiB.
+	maxRequests    = 40
+	maxConnections = 200
+	// maxParts of an upload and maxCopy, the bytes of one copy, are what S3 allows.
+	maxParts = 10_000
+	maxCopy  = 5 << 30
+)
+
+func main() {
+	service.Main(run)
+}
+
+func run(ctx context.Context) error {
+	paths, err := readPaths("DATA_DIR", "ACCOUNTS_DIR", "CERT_FILE", "KEY_FILE")
+	if err != nil {
+		return err
+	}
+	accounts, err := findAccounts(paths["ACCOUNTS_DIR"])
+	if err != nil {
+		return err
+	}
+	bucket := cmp.Or(os.Getenv("BUCKET"), "backups")
+	store, err := openBucket(ctx, paths["DATA_DIR"], bucket, accounts.names)
+	if err != nil {
+		return err
+	}
+	slog.Info("started", "bucket", bucket, "accounts", accounts.names)
+
+	err = embedgw.RunVersityGW(ctx, store, &embedgw.Config{
+		RootUserAccess:    owner,
+		RootUserSecret:    rand.Text(),
+		IAMService:        accounts,
+		Ports:             []string{net.JoinHostPort("", cmp.Or(os.Getenv("PORT"), "9000"))},
+		CertFile:          paths["CERT_FILE"],
+		KeyFile:           paths["KEY_FILE"],
+		KeepAlive:         true,
+		MaxConnections:    maxConnections,
+		MaxRequests:       maxRequests,
+		MultipartMaxParts: maxParts,
+		HealthPath:        "/livez",
+		Quiet:             true,
+		S3Options:         []s3api.Option{s3api.WithMiddleware("/", logRequest)},
+	})
+	if err != nil {
+		return fmt.Errorf("serve S3: %w", err)
+	}
+	return nil
+}
+
+// readPaths returns settings that are paths. They are made absolute, since the backend changes the working directory.
+func readPaths(names ...string) (map[string]string, error) {
+	paths := map[string]string{}
+	for _, name := range names {
+		value := os.Getenv(name)
+		if value == "" {
+			return nil, fmt.Errorf("%s is not set", name)
+		}
+		path, err := filepath.Abs(value)
+		if err != nil {
+			return nil, fmt.Errorf("find %s: %w", name, err)
+		}
+		paths[name] = path
+	}
+	return paths, nil
+}
+
+// openBucket makes the bucket if it is not there yet, and sets what the accounts may do with it.
+func openBucket(ctx context.Context, dir, bucket string, accounts []string) (*posix.Posix, error) {
+	if err := s3utils.CheckValidBucketNameStrict(bucket); err != nil {
+		return nil, fmt.Errorf("BUCKET %q: %w", bucket, err)
+	}
+	if err := (meta.XattrMeta{}).Test(dir); err != nil {
+		return nil, fmt.Errorf("DATA_DIR %s: %w; choose a folder on ext4, xfs or btrfs", dir, err)
+	}
+	store, err := posix.New(dir, meta.XattrMeta{}, posix.PosixOpts{CopyObjectThreshold: maxCopy})
+	if err != nil {
+		return nil, fmt.Errorf("open DATA_DIR: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, bucket), 0o750); err != nil {
+		return nil, fmt.Errorf("make the bucket: %w; DATA_DIR has to be a folder that user %d can write", err, os.Getuid())
+	}
+	acl, err := json.Marshal(auth.ACL{Owner: owner})
+	if err != nil {
+		return nil, fmt.Errorf("encode the owner of the bucket: %w", err)
+	}
+	if err := store.PutBucketAcl(ctx, bucket, acl); err != nil {
+		return nil, fmt.Errorf("set the owner of the bucket: %w", err)
+	}
+	policy, err := bucketPolicy(bucket, accounts)
+	if err != nil {
+		return nil, err
+	}
+	if err := store.PutBucketPolicy(ctx, bucket, policy); err != nil {
+		return nil, fmt.Errorf("set the policy of the bucket: %w", err)
+	}
+	return store, nil
+}
