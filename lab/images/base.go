@@ -29,7 +29,7 @@ func Base(ctx context.Context, module string) ([]Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the Go toolchain: %w", err)
 	}
-	return []Image{golang, redis(), postgres()}, nil
+	return []Image{golang, redis(), Postgres()}, nil
 }
 
 // trusted are the certificate authorities that this machine trusts, so that builds
@@ -97,10 +97,10 @@ func redis() Image {
 	}, "echo redis:x:999: >> $1/etc/group", "echo redis:x:999:999::/nonexistent:/usr/sbin/nologin >> $1/etc/passwd")
 }
 
-// postgres has the server's programs on PATH, runs as uid 999 and stops with SIGINT. It has no entrypoint script, and no
+// Postgres has the server's programs on PATH, runs as uid 999 and stops with SIGINT. It has no entrypoint script, and no
 // compiler for queries (160 MB), without which Postgres interprets them.
 // Contract: https://hub.docker.com/_/postgres
-func postgres() Image {
+func Postgres() Image {
 	return debian("postgres:17", []string{"postgresql-17"}, []string{
 		"rm -rf $1/etc/postgresql $1/var/lib/postgresql/17 $1/usr/lib/*/libLLVM* $1/usr/lib/*/libz3* $1/usr/lib/postgresql/17/lib/bitcode $1/usr/lib/postgresql/17/lib/llvmjit*",
 		"install -d -o 999 -g 999 -m 3777 $1/var/run/postgresql",

@@ -78,17 +78,19 @@ func (i Image) partial(cache string) (dir string, remove func(), err error) {
 	return scratchDir(filepath.Dir(i.dir(cache)), "partial-")
 }
 
-// publish makes a whole image visible, unless another process was faster.
-func (i Image) publish(layout, cache string) error {
-	err := os.Rename(layout, i.dir(cache))
-	if i.cached(cache) {
+// publish makes a whole directory visible, unless another process was faster.
+func publish(partial, dir string) error {
+	err := os.Rename(partial, dir)
+	if exists(dir) {
 		return nil
 	}
 	return err
 }
 
-func (i Image) cached(cache string) bool {
-	_, err := os.Stat(i.dir(cache))
+func (i Image) cached(cache string) bool { return exists(i.dir(cache)) }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
 	return err == nil
 }
 
@@ -140,23 +142,30 @@ func (i Image) assemble(ctx context.Context, cache string) error {
 	if err := index.AppendImage(image); err != nil {
 		return err
 	}
-	if err := i.publish(filepath.Join(partial, "layout"), cache); err != nil {
+	if err := publish(filepath.Join(partial, "layout"), i.dir(cache)); err != nil {
 		return err
 	}
 	slog.Info("assembled", "image", i.Name, "took", time.Since(start).Round(time.Second))
 	return nil
 }
 
-func (i Image) push(ctx context.Context, cache, registry string) error {
+// open is the image as the cache has it.
+func (i Image) open(cache string) (v1.Image, v1.Hash, error) {
 	index, err := layout.ImageIndexFromPath(i.dir(cache))
 	if err != nil {
-		return err
+		return nil, v1.Hash{}, err
 	}
 	manifest, err := index.IndexManifest()
 	if err != nil {
-		return err
+		return nil, v1.Hash{}, err
 	}
-	image, err := index.Image(manifest.Manifests[0].Digest)
+	digest := manifest.Manifests[0].Digest
+	image, err := index.Image(digest)
+	return image, digest, err
+}
+
+func (i Image) push(ctx context.Context, cache, registry string) error {
+	image, digest, err := i.open(cache)
 	if err != nil {
 		return err
 	}
@@ -164,7 +173,7 @@ func (i Image) push(ctx context.Context, cache, registry string) error {
 	if err != nil {
 		return err
 	}
-	if have, err := remote.Head(ref, remote.WithContext(ctx)); err == nil && have.Digest == manifest.Manifests[0].Digest {
+	if have, err := remote.Head(ref, remote.WithContext(ctx)); err == nil && have.Digest == digest {
 		return nil
 	}
 	return remote.Write(ref, image, remote.WithContext(ctx))

@@ -101,7 +101,7 @@ func (i Image) pull(ctx context.Context, cache, hub string) error {
 			return fmt.Errorf("%w: try again, or assemble it instead with %s=%s", err, Setting, Off)
 		}
 	}
-	if err := i.publish(filepath.Join(partial, "layout"), cache); err != nil {
+	if err := publish(filepath.Join(partial, "layout"), i.dir(cache)); err != nil {
 		return err
 	}
 	slog.Info("pulled", "image", i.Name)

@@ -1,0 +1,103 @@
+package images
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"golang.org/x/sys/unix"
+)
+
+// Tree is the directory of the cache where Extract puts the image's files. It fails when the cache lacks the image.
+func (i Image) Tree(cache string) (dir string, err error) {
+	_, digest, err := i.open(cache)
+	return i.tree(cache, digest), err
+}
+
+func (i Image) tree(cache string, digest v1.Hash) string {
+	return filepath.Join(cache, "trees", filepath.Base(i.Name)+"-"+digest.Hex)
+}
+
+// Extract puts the files of an image that the cache has into its Tree, unless they are there. A process that makes it
+// its root directory finds what a container runtime adds: the common devices and the name localhost. It needs root.
+func (i Image) Extract(ctx context.Context, cache string) error {
+	if err := i.extract(ctx, cache); err != nil {
+		return fmt.Errorf("extracting the image %s: %w", i.Name, err)
+	}
+	return nil
+}
+
+func (i Image) extract(ctx context.Context, cache string) error {
+	image, digest, err := i.open(cache)
+	if err != nil {
+		return err
+	}
+	tree := i.tree(cache, digest)
+	if exists(tree) {
+		return nil
+	}
+	slog.Info("extracting", "image", i.Name)
+	partial, remove, err := scratchDir(filepath.Dir(tree), "partial-")
+	if err != nil {
+		return err
+	}
+	defer remove()
+	files := filepath.Join(partial, "files")
+	if err := os.Mkdir(files, 0o755); err != nil {
+		return err
+	}
+	stream := mutate.Extract(image)
+	defer stream.Close()
+	tar := exec.CommandContext(ctx, "tar", "--extract", "--numeric-owner", "--directory", files)
+	tar.Stdin = stream
+	if said, err := tar.CombinedOutput(); err != nil {
+		return fmt.Errorf("tar: %w\n%s", err, said)
+	}
+	if err := furnish(files); err != nil {
+		return err
+	}
+	return publish(files, tree)
+}
+
+// furnish adds what a container runtime does.
+func furnish(tree string) error {
+	root, err := os.OpenRoot(tree) // which no link of the image leads out of
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := root.RemoveAll("dev"); err != nil {
+		return err
+	}
+	if err := root.Mkdir("dev", 0o755); err != nil {
+		return err
+	}
+	// Source: https://www.kernel.org/doc/Documentation/admin-guide/devices.txt
+	for name, minor := range map[string]uint32{"null": 3, "zero": 5, "random": 8, "urandom": 9} {
+		if err := unix.Mknod(filepath.Join(tree, "dev", name), unix.S_IFCHR, int(unix.Mkdev(1, minor))); err != nil {
+			return fmt.Errorf("making the device %s: %w", name, err)
+		}
+	}
+	for _, dir := range []string{"dev/shm", "etc", "tmp"} {
+		if err := root.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := root.WriteFile("etc/hosts", []byte("127.0.0.1 localhost\n::1 localhost\n"), 0o644); err != nil {
+		return err
+	}
+	for path, mode := range map[string]os.FileMode{ // whatever the umask
+		".": 0o755, "dev": 0o755, "etc": 0o755, "etc/hosts": 0o644, "dev/shm": 0o777 | os.ModeSticky, "tmp": 0o777 | os.ModeSticky,
+		"dev/null": 0o666, "dev/zero": 0o666, "dev/random": 0o666, "dev/urandom": 0o666,
+	} {
+		if err := root.Chmod(path, mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
