@@ -73,7 +73,7 @@ func command() *cobra.Command {
 	add("up", "Get what is not cached, and start the lab", false, up)
 	add("down", "Stop the lab; its volumes stay", false, asRoot("down", cluster.Down))
 	add("status", "Say what runs", false, asRoot("status", status))
-	add("test-packages", "Install what the tests need", false, install("test-packages", preflight.ForTests))
+	add("test-packages", "Get what the tests need", false, prepareTests)
 	add("recover", "Clear what a pulumi that died left in the stack", false, recoverStack)
 
 	add("purge", "Destroy the stack and delete its namespaces with all volumes", false, func(ctx context.Context, lab layout.Lab) error {
@@ -101,6 +101,8 @@ func command() *cobra.Command {
 
 	// What takes root, so that only this does.
 	add("packages", "", true, install("packages", preflight.ForLab))
+	add("packages-for-tests", "", true, install("packages-for-tests", preflight.ForTests))
+	add("extract", "", true, extract)
 	add("assemble", "", true, assembleBase)
 	add("start", "", true, start)
 	add("erase", "", true, erase)

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/images"
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
+	"github.com/stateful-k3s/stateful-k3s/lab/preflight"
+)
+
+// prepareTests installs packages, and links the files of the image postgres:17, whose programs tests run, into the checkout.
+func prepareTests(ctx context.Context, lab layout.Lab) error {
+	if err := install("packages-for-tests", preflight.ForTests)(ctx, lab); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(lab.Cache, 0o755); err != nil { // as the user, who can write to it then
+		return err
+	}
+	wanted := []images.Image{images.Postgres()}
+	if err := images.Pull(ctx, lab.Cache, wanted); err != nil {
+		return err
+	}
+	if len(images.Missing(lab.Cache, wanted)) > 0 { // the lab's packages assemble it
+		if err := install("packages", preflight.ForLab)(ctx, lab); err != nil {
+			return err
+		}
+	}
+	tree, err := images.Postgres().Tree(lab.Cache)
+	if errors.Is(err, fs.ErrNotExist) || !isDir(tree) {
+		if err := asRoot("extract", extract)(ctx, lab); err != nil {
+			return err
+		}
+		tree, err = images.Postgres().Tree(lab.Cache)
+	}
+	if err != nil {
+		return err
+	}
+	return link(tree, filepath.Join(lab.Checkout, ".lab", "postgres-17"))
+}
+
+func extract(ctx context.Context, lab layout.Lab) error {
+	postgres := images.Postgres()
+	if err := assemble(ctx, lab, []images.Image{postgres}); err != nil {
+		return err
+	}
+	return postgres.Extract(ctx, lab.Cache)
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// link makes or replaces a symbolic link in one step, so that who looks meanwhile finds one.
+func link(target, path string) error {
+	if now, err := os.Readlink(path); err == nil && now == target {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	fresh := fmt.Sprintf("%s.%d", path, os.Getpid())
+	if err := os.Symlink(target, fresh); err != nil {
+		return err
+	}
+	return os.Rename(fresh, path)
+}
