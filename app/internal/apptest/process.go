@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/freeport"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/imagetest"
 	"github.com/stateful-k3s/stateful-k3s/internal/load"
 )
 
@@ -50,9 +51,21 @@ type Process struct {
 // Start starts the app with further settings, NAME=value each. It is killed when the test ends.
 func Start(t testing.TB, settings ...string) *Process {
 	t.Helper()
-	p := &Process{t: t, Port: freeport.Find(t), MetricsPort: freeport.Find(t), ended: make(chan struct{})}
-	p.cmd = exec.Command(os.Args[0])
-	p.cmd.Env = append(os.Environ(), isApp+"=1", "PORT="+p.Port, "METRICS_PORT="+p.MetricsPort)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = os.Environ()
+	return start(t, cmd, settings)
+}
+
+// StartIn starts the app in the tree, with arguments, and with no settings but the image's and these.
+func StartIn(t testing.TB, tree *imagetest.Tree, args []string, settings ...string) *Process {
+	t.Helper()
+	return start(t, tree.Command(tree.Copy(os.Args[0]), args...), settings)
+}
+
+func start(t testing.TB, cmd *exec.Cmd, settings []string) *Process {
+	t.Helper()
+	p := &Process{t: t, Port: freeport.Find(t), MetricsPort: freeport.Find(t), cmd: cmd, ended: make(chan struct{})}
+	p.cmd.Env = append(p.cmd.Env, isApp+"=1", "PORT="+p.Port, "METRICS_PORT="+p.MetricsPort)
 	p.cmd.Env = append(p.cmd.Env, settings...)
 	p.cmd.Stdout, p.cmd.Stderr = p, os.Stderr
 	require.NoError(t, p.cmd.Start())
