@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,19 +22,21 @@ import (
 )
 
 const (
-	user     = "app"
 	patience = time.Minute
 	// nobody runs the server if the tests run as root, as which Postgres refuses to start.
 	nobody = 65534
 )
 
-// Server is a Postgres server with a user of its own that has to give a password.
+// Server is a Postgres server whose users have to give a password. Its own Login owns the database.
 type Server struct {
-	t        testing.TB
-	bin, dir string
-	port     string
-	password string
-	process  *exec.Cmd
+	*Login
+	t              testing.TB
+	port, database string
+	dir            string // as the server sees it
+	command        func(program string, args ...string) *exec.Cmd
+	settings       []string
+	certificate    string // as the server sees it
+	process        *exec.Cmd
 }
 
 // Start makes a server with an empty database and starts it. It ends with the test.
@@ -43,29 +44,42 @@ func Start(t testing.TB) *Server {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "postgres-") // which a user other than root can reach, unlike t.TempDir
 	require.NoError(t, err)
-	s := &Server{t: t, bin: binaries(t), dir: dir, port: freeport.Find(t), password: "correct-horse"}
-	t.Cleanup(func() {
-		s.Kill()
-		require.NoError(t, os.RemoveAll(dir))
-	})
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	if os.Geteuid() == 0 {
 		require.NoError(t, os.Chown(dir, nobody, nobody))
 	}
 	secret := filepath.Join(dir, "password")
-	require.NoError(t, os.WriteFile(secret, []byte(s.password), 0o644))
-	initdb := s.command("initdb", "--pgdata="+s.data(), "--username="+user, "--pwfile="+secret,
-		"--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
-	output, err := initdb.CombinedOutput()
-	require.NoError(t, err, string(output))
-	s.Restart()
+	require.NoError(t, os.WriteFile(secret, []byte(firstPassword), 0o644))
+	s := &Server{t: t, port: freeport.Find(t), database: "postgres", dir: dir}
+	s.Login = s.As("app")
+	bin := binaries(t)
+	s.command = func(program string, args ...string) *exec.Cmd {
+		cmd := exec.Command(filepath.Join(bin, program), args...)
+		cmd.Dir = dir
+		if os.Geteuid() == 0 {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		}
+		return cmd
+	}
+	s.initialize("--username=app", "--pwfile="+secret, "--locale=C")
 	return s
+}
+
+// initialize makes the data directory and starts the server.
+func (s *Server) initialize(options ...string) {
+	s.t.Helper()
+	initdb := s.command("initdb", append(options, "--pgdata="+s.data(), "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync")...)
+	output, err := initdb.CombinedOutput()
+	require.NoError(s.t, err, string(output))
+	s.t.Cleanup(s.Kill)
+	s.Restart()
 }
 
 // Restart starts the server after Kill, and returns when it answers.
 func (s *Server) Restart() {
 	s.t.Helper()
 	var log bytes.Buffer
-	s.process = s.command("postgres", "-D", s.data(), "-p", s.port, "-k", s.dir, "-c", "listen_addresses=localhost")
+	s.process = s.command("postgres", append(s.settings, "-D", s.data(), "-p", s.port, "-k", s.dir, "-c", "listen_addresses=localhost")...)
 	s.process.Stderr = &log
 	require.NoError(s.t, s.process.Start())
 	var err error
@@ -94,52 +108,14 @@ func (s *Server) Kill() {
 // Addr is the server's host and port.
 func (s *Server) Addr() string { return net.JoinHostPort("localhost", s.port) }
 
-// URL is the address with the password.
-func (s *Server) URL() string { return s.URLVia(s.Addr()) }
-
-// URLVia is the address with another host and port, such as those of a Proxy.
-func (s *Server) URLVia(addr string) string {
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(user, s.password), Host: addr, Path: "postgres", RawQuery: "sslmode=disable"}
-	return u.String()
-}
-
 // SetPassword changes the password that new connections need, and which URL has.
 func (s *Server) SetPassword(password string) {
 	s.t.Helper()
-	s.Exec(fmt.Sprintf("ALTER ROLE %s PASSWORD '%s'", user, password))
+	s.Exec(fmt.Sprintf("ALTER ROLE %s PASSWORD '%s'", s.role, password))
 	s.password = password
 }
 
-// Exec runs a statement on a connection of its own.
-func (s *Server) Exec(sql string) {
-	s.t.Helper()
-	conn, err := pgx.Connect(s.t.Context(), s.URL())
-	require.NoError(s.t, err)
-	defer conn.Close(context.WithoutCancel(s.t.Context()))
-	_, err = conn.Exec(s.t.Context(), sql)
-	require.NoError(s.t, err, sql)
-}
-
-// Ask returns what a statement says, a text, on a connection of its own.
-func (s *Server) Ask(sql string) (answer string) {
-	s.t.Helper()
-	conn, err := pgx.Connect(s.t.Context(), s.URL())
-	require.NoError(s.t, err)
-	defer conn.Close(context.WithoutCancel(s.t.Context()))
-	require.NoError(s.t, conn.QueryRow(s.t.Context(), sql).Scan(&answer), sql)
-	return answer
-}
-
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
-
-func (s *Server) command(program string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(s.bin, program), args...)
-	cmd.Dir = s.dir
-	if os.Geteuid() == 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	}
-	return cmd
-}
 
 // binaries is the folder of the server's programs: on PATH, or the newest where Debian and Ubuntu have them.
 func binaries(t testing.TB) string {

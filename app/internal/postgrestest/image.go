@@ -1,0 +1,72 @@
+package postgrestest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net/url"
+	"path"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/freeport"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/imagetest"
+)
+
+// The roles and the database are those of the stack's servers, whose superuser has no password, though.
+const roles = `
+	CREATE ROLE app LOGIN PASSWORD '` + firstPassword + `';
+	CREATE ROLE reader LOGIN BYPASSRLS PASSWORD '` + firstPassword + `';
+	ALTER ROLE reader SET default_transaction_read_only = on;
+	GRANT pg_read_all_data TO reader;`
+
+// StartIn makes a server in the tree, with an empty database that the role app owns, and the roles reader, which may
+// read everything, and postgres, the superuser. It takes connections with and without TLS. It ends with the test.
+func StartIn(t testing.TB, tree *imagetest.Tree) *Server {
+	t.Helper()
+	dir := tree.TempDir()
+	certificate, key := certificate(t)
+	name := path.Base(dir)
+	s := &Server{t: t, port: freeport.Find(t), database: "postgres", dir: dir, command: tree.Command, settings: []string{
+		"-c", "ssl=on",
+		"-c", "ssl_cert_file=" + tree.File(name+".crt", certificate),
+		"-c", "ssl_key_file=" + tree.File(name+".key", key),
+	}}
+	superuser := s.As("postgres")
+	s.Login = superuser
+	s.initialize("--username=postgres", "--pwfile="+tree.File(name+".password", firstPassword),
+		"--data-checksums", "--locale-provider=builtin", "--locale=C.UTF-8",
+		"--set=dynamic_shared_memory_type=mmap") // in files of its own, which go with it
+	superuser.Exec(roles)
+	superuser.Exec("CREATE DATABASE app OWNER app")
+	superuser.Exec("REVOKE ALL ON DATABASE app, postgres, template1 FROM PUBLIC; GRANT CONNECT ON DATABASE app TO reader")
+	s.Login, s.database, s.certificate = s.As("app"), "app", dir+".crt"
+	return s
+}
+
+// TLSURL is the address for programs in the tree, with which they verify the server's certificate, as pods do.
+func (l *Login) TLSURL() string {
+	return l.url(l.server.Addr(), url.Values{"sslmode": {"verify-full"}, "sslrootcert": {l.server.certificate}})
+}
+
+// certificate makes a certificate of localhost that is its own authority, and its key, both PEM.
+func certificate(t testing.TB) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	require.NoError(t, err)
+	bytes, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: bytes}))
+}
