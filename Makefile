@@ -4,7 +4,7 @@ LAB ?= dev
 env := .lab/$(LAB)/env
 lab := .lab/lab --name $(LAB)
 in_lab := . $(env) &&
-# What makes namespaces and kills processes of pods runs as root.
+# What makes namespaces, changes its root directory or kills processes of pods runs as root.
 as_root := $(if $(filter 0,$(shell id -u)),,-exec "sudo --preserve-env env PATH=$$PATH")
 
 .PHONY: up preview destroy purge test lint unit e2e soak bench screenshot lab-up lab-down lab-delete status
@@ -48,7 +48,8 @@ fuzz_targets := app/daily-todo/FuzzLocation app/todo-backend/FuzzRequest app/tod
 
 unit: .lab/lab
 	$(lab) test-packages
-	go test ./app/... ./infra/... ./internal/...
+	go test $(as_root) ./app/...
+	go test ./infra/... ./internal/...
 	$(foreach target,$(fuzz_targets),go test -run '^$$' -fuzz '^$(notdir $(target))$$' -fuzztime 10000x -fuzzminimizetime 10x ./$(dir $(target)) &&) true
 	go -C lab test $(as_root) ./...
 
