@@ -99,10 +99,11 @@ func openStore(e *environment) (*s3.Store, error) {
 	return s3.Open(settings)
 }
 
-// conclude logs the last line, which Kubernetes shows in the pod's status.
+// conclude logs the last line, which Kubernetes shows in the pod's status. An error is logged by main.
 func conclude(line string, err error) error {
 	if err != nil {
-		line = fmt.Sprintf("%s: %v", line, err)
+		err = fmt.Errorf("%s: %w", line, err)
+		line = err.Error()
 	} else {
 		slog.Info(line)
 	}

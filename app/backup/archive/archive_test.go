@@ -162,10 +162,11 @@ func TestRetention(t *testing.T) {
 		r             archive.Retention
 		kept, notKept []string
 	}{
-		"none":               {archive.Retention{Daily: 7}, nil, nil},
-		"the newest, always": {archive.Retention{}, []string{"2026-11-22 02:00"}, []string{"2026-11-21 02:00", "2026-11-22 01:00"}},
+		"none": {archive.Retention{Daily: 7}, nil, nil},
+		"the newest, always, and its day": {archive.Retention{},
+			[]string{"2026-11-22 02:00", "2026-11-22 01:00", "2026-11-21 02:01"}, []string{"2026-11-21 02:00", "2026-11-20 02:00"}},
 		"the newest of each day": {archive.Retention{Daily: 2},
-			[]string{"2026-11-22 02:00", "2026-11-20 23:59"}, []string{"2026-11-22 01:00", "2026-11-20 00:00", "2026-11-19 02:00"}},
+			[]string{"2026-11-22 02:00", "2026-11-20 23:59"}, []string{"2026-11-20 23:58", "2026-11-20 00:00", "2026-11-19 02:00"}},
 		"weeks from Monday": {archive.Retention{Weekly: 3}, // 2026-11-22 is a Sunday
 			[]string{"2026-11-22 02:00", "2026-11-15 02:00", "2026-11-08 02:00"},
 			[]string{"2026-11-16 02:00", "2026-11-09 02:00", "2026-11-01 02:00"}},

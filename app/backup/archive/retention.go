@@ -7,7 +7,8 @@ import (
 )
 
 // Retention says how many backups are kept: the newest of each of the last days, weeks (from Monday, ISO 8601) and months
-// that have any, in UTC. The newest of all is always kept.
+// that have any, in UTC. The newest of all is always kept, and with it those that are less than a day older: one that was made before
+// a change must not go because one was made after it.
 type Retention struct{ Daily, Weekly, Monthly int }
 
 // Expired returns those of the names that are not kept, oldest first. Names must all be those of backups.
@@ -23,8 +24,8 @@ func (r Retention) Expired(names []string) ([]string, error) {
 		}
 	}
 	kept := map[string]bool{}
-	if len(newestFirst) > 0 {
-		kept[newestFirst[0]] = true
+	for i, name := range newestFirst {
+		kept[name] = times[0].Sub(times[i]) < 24*time.Hour
 	}
 	for _, rule := range []struct {
 		count  int

@@ -17,8 +17,11 @@ import (
 
 const (
 	connectTimeout = 10 * time.Second
-	// lockTimeout is how long pg_dump waits for a table that somebody changes.
+	// lockTimeout is how long to wait for a table that somebody changes.
 	lockTimeout = time.Minute
+	// dumpLockTimeout is how long pg_dump waits, which finds all tables locked for reading already. It is somebody who wants
+	// to change one, came in between and waits too that keeps it from getting the same lock.
+	dumpLockTimeout = 5 * time.Second
 )
 
 // ErrRefused is an error that another attempt does not cure.
@@ -31,8 +34,8 @@ type Snapshot struct {
 	// Taken is when, by the database's clock.
 	Taken time.Time
 
-	id          string
-	conn, guard *pgx.Conn
+	id   string
+	conn *pgx.Conn
 	// connection is how pg_dump finds the database, environment what it must not show on its command line.
 	connection  string
 	environment []string
@@ -64,10 +67,10 @@ func Take(ctx context.Context, address string, clientMajor int) (*Snapshot, erro
 }
 
 func (s *Snapshot) begin(ctx context.Context, config *pgx.ConnConfig, clientMajor int) (err error) {
-	if s.guard, err = pgx.ConnectConfig(ctx, config); err != nil {
+	if s.conn, err = pgx.ConnectConfig(ctx, config); err != nil {
 		return err
 	}
-	s.Server, _, _ = strings.Cut(s.guard.PgConn().ParameterStatus("server_version"), " ")
+	s.Server, _, _ = strings.Cut(s.conn.PgConn().ParameterStatus("server_version"), " ")
 	var major int
 	if _, err := fmt.Sscan(s.Server, &major); err != nil {
 		return fmt.Errorf("the server calls its version %q", s.Server)
@@ -75,37 +78,24 @@ func (s *Snapshot) begin(ctx context.Context, config *pgx.ConnConfig, clientMajo
 	if clientMajor < major {
 		return fmt.Errorf("%w: pg_dump of Postgres %d cannot dump a server of %s: take an image of Postgres %d", ErrRefused, clientMajor, s.Server, major)
 	}
-	if err := refuseLargeObjects(ctx, s.guard); err != nil {
+	if err := refuseLargeObjects(ctx, s.conn); err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	// Truncated or rewritten after the snapshot was taken, a table would look empty in it: so the locks come first.
-	if err := lock(ctx, s.guard); err != nil {
-		return err
-	}
-	if s.conn, err = pgx.ConnectConfig(ctx, config); err != nil {
-		return err
-	}
-	if _, err := s.conn.Exec(ctx, `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`); err != nil {
-		return err
-	}
-	return s.conn.QueryRow(ctx, `SELECT pg_export_snapshot(), clock_timestamp()`).Scan(&s.id, &s.Taken)
-}
-
-// lock keeps the tables that there are as they are, but for their rows.
-func lock(ctx context.Context, conn *pgx.Conn) error {
-	if _, err := conn.Exec(ctx, fmt.Sprintf("BEGIN READ ONLY; SET LOCAL lock_timeout = '%dms'", lockTimeout.Milliseconds())); err != nil {
-		return err
-	}
-	all, err := relations(ctx, conn)
+	all, err := relations(ctx, s.conn)
 	if err != nil {
 		return fmt.Errorf("list tables: %w", err)
 	}
+	if _, err := s.conn.Exec(ctx, fmt.Sprintf("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '%dms'", lockTimeout.Milliseconds())); err != nil {
+		return err
+	}
+	// Truncated or rewritten after the snapshot is taken, a table would look empty in it: so the locks come first.
+	// Source: https://www.postgresql.org/docs/17/mvcc-caveats.html
 	for _, r := range all {
-		if _, err := conn.Exec(ctx, "LOCK TABLE ONLY "+pgx.Identifier{r.schema, r.name}.Sanitize()+" IN ACCESS SHARE MODE"); err != nil {
+		if _, err := s.conn.Exec(ctx, "LOCK TABLE ONLY "+pgx.Identifier{r.schema, r.name}.Sanitize()+" IN ACCESS SHARE MODE"); err != nil {
 			return fmt.Errorf("lock table %s.%s: %w", r.schema, r.name, err)
 		}
 	}
-	return nil
+	return s.conn.QueryRow(ctx, `SELECT pg_export_snapshot(), clock_timestamp()`).Scan(&s.id, &s.Taken)
 }
 
 // refused marks the errors of a server that will not change its mind: wrong password, unknown database, missing right.
@@ -125,12 +115,12 @@ func (s *Snapshot) Tables(ctx context.Context) ([]archive.Table, error) {
 
 // Sequences are those of this moment, for a sequence belongs to no snapshot.
 func (s *Snapshot) Sequences(ctx context.Context) ([]archive.Sequence, error) {
-	return sequences(ctx, s.guard)
+	return sequences(ctx, s.conn)
 }
 
 // Roles are those that the database's objects name.
 func (s *Snapshot) Roles(ctx context.Context) ([]string, error) {
-	return roles(ctx, s.guard)
+	return roles(ctx, s.conn)
 }
 
 // Schema hashes all that makes the database but its rows; see archive.Content.
@@ -148,15 +138,13 @@ func (s *Snapshot) Dump(ctx context.Context, level int) (io.ReadCloser, error) {
 func (s *Snapshot) selection() []string {
 	return []string{
 		"--snapshot=" + s.id, "--no-password", "--dbname=" + s.connection,
-		fmt.Sprintf("--lock-wait-timeout=%d", lockTimeout.Milliseconds()),
+		fmt.Sprintf("--lock-wait-timeout=%d", dumpLockTimeout.Milliseconds()),
 	}
 }
 
 // Close gives the snapshot up.
 func (s *Snapshot) Close() {
-	for _, conn := range []*pgx.Conn{s.conn, s.guard} {
-		if conn != nil {
-			_ = conn.Close(context.Background()) // the server notices either way
-		}
+	if s.conn != nil {
+		_ = s.conn.Close(context.Background()) // the server notices either way
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 )
 
@@ -40,6 +41,19 @@ func (l *Login) Exec(sql string) {
 	defer conn.Close(context.WithoutCancel(t.Context()))
 	_, err = conn.Exec(t.Context(), sql)
 	require.NoError(t, err, sql)
+}
+
+// Refusal is the code with which the server refuses a statement, on a connection of its own.
+func (l *Login) Refusal(sql string) (code string) {
+	t := l.server.t
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), l.URL())
+	require.NoError(t, err)
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	_, err = conn.Exec(t.Context(), sql)
+	var refusal *pgconn.PgError
+	require.ErrorAs(t, err, &refusal, sql)
+	return refusal.Code
 }
 
 // Ask returns what a statement says, a text, on a connection of its own.

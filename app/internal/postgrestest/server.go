@@ -146,6 +146,12 @@ func (s *Server) LockTable(table string) (unlock func()) {
 	return s.lock("LOCK TABLE " + pgx.Identifier{table}.Sanitize() + " IN EXCLUSIVE MODE")
 }
 
+// LockAll keeps everybody else from reading a table.
+func (s *Server) LockAll(table string) (unlock func()) {
+	s.t.Helper()
+	return s.lock("LOCK TABLE " + pgx.Identifier{table}.Sanitize() + " IN ACCESS EXCLUSIVE MODE")
+}
+
 func (s *Server) lock(statement string) (unlock func()) {
 	s.t.Helper()
 	conn, err := pgx.Connect(s.t.Context(), s.URL())
