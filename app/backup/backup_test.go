@@ -46,6 +46,7 @@ func start(t *testing.T) *system {
 
 func startEmpty(t *testing.T) *system {
 	t.Helper()
+	t.Parallel()
 	s := &system{t: t, tree: imagetest.Open(t), store: storagetest.Start(t, prefix, "other")}
 	s.db = postgrestest.StartIn(t, s.tree)
 	s.scratch = s.tree.TempDir()
@@ -84,17 +85,18 @@ func (s *system) fail(command string, reasons []string, settings ...string) {
 	s.t.Helper()
 	p := s.begin(command, settings...)
 	s.hasFailed(p, reasons...)
+	s.isClean()
 }
 
 func (s *system) hasFailed(p *apptest.Process, reasons ...string) {
 	s.t.Helper()
 	assert.Equal(s.t, 1, p.Wait().ExitCode(), p.Logged())
 	lines := strings.Split(strings.TrimSpace(p.Logged()), "\n")
+	last := strings.ReplaceAll(lines[len(lines)-1], `\"`, `"`)
 	for _, reason := range reasons {
-		assert.Contains(s.t, lines[len(lines)-1], reason)
+		assert.Contains(s.t, last, reason)
 	}
 	assert.NotContains(s.t, p.Logged(), "correct-horse", "the password")
-	s.isClean()
 }
 
 // isClean says that nothing is left of a throwaway server.
@@ -105,6 +107,9 @@ func (s *system) isClean() {
 	assert.Empty(s.t, left)
 	assert.Empty(s.t, s.tree.Running(s.scratch))
 }
+
+// renewScratch is what a new pod has.
+func (s *system) renewScratch() { s.scratch = s.tree.TempDir() }
 
 // object is the file of an object, as the store keeps it.
 func (s *system) object(parts ...string) string {

@@ -120,7 +120,7 @@ func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, 
 	}
 	client, major, err := postgres.ClientVersion(ctx)
 	if err != nil {
-		return m, fmt.Errorf("find pg_dump: %w", err)
+		return m, fmt.Errorf("find pg_dump: %w: %w", postgres.ErrRefused, err)
 	}
 	snapshot, err := postgres.Take(ctx, address, major)
 	if err != nil {

@@ -41,7 +41,7 @@ CREATE TABLE shape (
 INSERT INTO shape VALUES
   ('NaN', 'Infinity', 'infinity', '1 year -2 days', '24:00', '12:00+02', '{"b": 1,  "a": 2}', '{"b": 1, "a": 2}', '{{1,2},{3,NULL}}', '[1,5)',
    '00000000-0000-0000-0000-000000000001', '10.0.0.0/8', '101', '(1.5,-2)', '<a/>', 'a:1 b:2', 12.34, 'account', '{good,bad}'),
-  (0.1 + 0.2, 1e-45, '0001-01-01 BC', '0', '00:00', '00:00-15', 'null', 'null', '{}', 'empty', NULL, '::1', '', '(-0,0)', NULL, '', 0, NULL, '{}');
+  (0.1::float8 + 0.2::float8, 1e-45, '0001-01-01 BC', '0', '00:00', '00:00-15', 'null', 'null', '{}', 'empty', NULL, '::1', '', '(-0,0)', NULL, '', 0, NULL, '{}');
 
 CREATE TABLE measured (day date NOT NULL, value int) PARTITION BY RANGE (day);
 CREATE TABLE measured_2025 PARTITION OF measured FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');

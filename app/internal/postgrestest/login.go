@@ -1,6 +1,7 @@
 package postgrestest
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 
@@ -16,10 +17,18 @@ const firstPassword = "correct-horse"
 type Login struct {
 	server         *Server
 	role, password string
+	database       string // the server's, if empty
 }
 
 // As is the login of another role.
-func (s *Server) As(role string) *Login { return &Login{s, role, firstPassword} }
+func (s *Server) As(role string) *Login {
+	return &Login{server: s, role: role, password: firstPassword}
+}
+
+// In is the same login to another database.
+func (l *Login) In(database string) *Login {
+	return &Login{server: l.server, role: l.role, password: l.password, database: database}
+}
 
 // URL is the address with the password.
 func (l *Login) URL() string { return l.URLVia(l.server.Addr()) }
@@ -28,7 +37,7 @@ func (l *Login) URL() string { return l.URLVia(l.server.Addr()) }
 func (l *Login) URLVia(addr string) string { return l.url(addr, url.Values{"sslmode": {"disable"}}) }
 
 func (l *Login) url(addr string, parameters url.Values) string {
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(l.role, l.password), Host: addr, Path: l.server.database, RawQuery: parameters.Encode()}
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(l.role, l.password), Host: addr, Path: cmp.Or(l.database, l.server.database), RawQuery: parameters.Encode()}
 	return u.String()
 }
 

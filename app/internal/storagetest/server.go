@@ -104,6 +104,14 @@ func (s *Server) Endpoint() string { return "https://" + s.Addr() }
 // CAFile is a file with the certificate by which clients trust the server, under any port of 127.0.0.1.
 func (s *Server) CAFile() string { return filepath.Join(s.dir, "ca.crt") }
 
+// Certificate is that of CAFile with its private key, for what stands between clients and the server.
+func (s *Server) Certificate() tls.Certificate {
+	s.t.Helper()
+	pair, err := tls.LoadX509KeyPair(s.CAFile(), s.keyFile())
+	require.NoError(s.t, err)
+	return pair
+}
+
 // DataDir is the folder that holds the bucket's folder, and this one file for each object.
 func (s *Server) DataDir() string { return filepath.Join(s.dir, "data") }
 

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
+)
+
+// oneMegabyte of rows, of which half is left when it is compressed.
+const oneMegabyte = `INSERT INTO cache SELECT min(random())::text, string_agg(md5(random()::text), '') FROM generate_series(1, 30000) n GROUP BY n % 1000`
+
+func TestTheStoreGoesAway(t *testing.T) {
+	s := start(t)
+	runs := make([]*apptest.Process, len(steps))
+	for i, step := range steps {
+		gate := s.newGate(step)
+		gate.cut.Store(true)
+		runs[i] = s.begin("run", gate.endpoint())
+	}
+	for i, step := range steps {
+		runs[i].Wait()
+		s.hasFailed(runs[i], "no backup: "+step.fails)
+	}
+	s.isClean()
+	assert.Empty(t, s.backups())
+}
+
+func TestTheStoreComesBack(t *testing.T) {
+	s := start(t)
+	for i, step := range steps {
+		gate := s.newGate(step)
+		p := s.begin("run", gate.endpoint(), "RETRY=1m")
+		<-gate.reached
+		s.store.Kill()
+		s.store.Restart()
+		close(gate.open)
+		require.Equal(t, 0, p.Wait().ExitCode(), p.Logged())
+		assert.Len(t, s.backups(), i+1, step.name)
+	}
+	assert.Contains(t, s.succeed("verify --all"), "restored and compared")
+}
+
+func TestTheDatabaseRestarts(t *testing.T) {
+	s := start(t)
+	gate := s.newGate(steps[1])
+	p := s.begin("run", gate.endpoint(), "RETRY=1m")
+	<-gate.reached
+	s.db.Kill()
+	s.db.Restart()
+	close(gate.open)
+	require.Equal(t, 0, p.Wait().ExitCode(), p.Logged())
+	assert.Contains(t, p.Logged(), "beginning anew")
+	assert.Len(t, s.backups(), 1)
+	assert.Contains(t, s.succeed("verify"), "restored and compared")
+
+	s.db.Kill()
+	s.fail("run", []string{"no backup: take a snapshot of the database", "connection refused"})
+	p = s.begin("run", "RETRY=1m")
+	p.Eventually(func() bool { return p.Logged() != "" })
+	s.db.Restart()
+	require.Equal(t, 0, p.Wait().ExitCode(), p.Logged())
+	assert.Len(t, s.backups(), 2)
+}
+
+// What a killed run leaves is no backup. It does not disturb other runs, and goes when it is old.
+func TestARunIsKilled(t *testing.T) {
+	s := start(t)
+	for _, step := range steps {
+		gate := s.newGate(step)
+		p := s.begin("run", gate.endpoint())
+		<-gate.reached
+		p.Stop(syscall.SIGKILL)
+		assert.Empty(t, s.backups(), step.name)
+		assert.Empty(t, s.tree.Running(s.scratch), "its programs end with it")
+	}
+	for range 10 {
+		p := s.begin("run")
+		time.Sleep(rand.N(time.Second))
+		p.Stop(syscall.SIGKILL)
+	}
+	finished := s.backups() // by runs that were faster
+	s.renewScratch()
+	for _, name := range append(finished, s.backup()) {
+		assert.Contains(t, s.succeed("verify "+name), "verified "+name)
+	}
+	kept := s.backups()
+	left := func() (names []string) {
+		found, err := filepath.Glob(s.object("*", "dump"))
+		require.NoError(t, err)
+		return found
+	}
+	before := left()
+	require.Greater(t, len(before), len(kept), "some had stored their dumps")
+	s.succeed("prune")
+	assert.Equal(t, before, left(), "they may be of runs that go on")
+
+	yesterday := time.Now().Add(-25 * time.Hour)
+	require.NoError(t, filepath.WalkDir(s.store.DataDir(), func(path string, _ fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		return os.Chtimes(path, yesterday, yesterday)
+	}))
+	log := s.succeed("prune")
+	assert.Contains(t, log, "msg=swept")
+	assert.Len(t, left(), len(kept))
+	assert.Equal(t, kept, s.backups())
+	uploads, err := filepath.Glob(filepath.Join(s.store.DataDir(), "*", ".sgwtmp", "multipart", "*", "*"))
+	require.NoError(t, err)
+	assert.Empty(t, uploads, "nor is anything left of uploads")
+}
+
+func TestAFullDisk(t *testing.T) {
+	s := start(t)
+	s.fail("run", []string{"no backup: start the throwaway server", "No space left on device"}, "SCRATCH_DIR="+s.tree.Disk(10<<20))
+	for range 60 {
+		s.db.Exec(oneMegabyte)
+	}
+	s.fail("run", []string{"no backup: restore the dump", "No space left on device"}, "SCRATCH_DIR="+s.tree.Disk(90<<20))
+	assert.Empty(t, s.backups())
+	s.backup("SCRATCH_DIR=" + s.tree.Disk(400<<20))
+}
+
+func TestAFullStore(t *testing.T) {
+	s := start(t)
+	s.store.Kill()
+	require.NoError(t, syscall.Mount("tmpfs", s.store.DataDir(), "tmpfs", 0, "size=1m"))
+	t.Cleanup(func() { assert.NoError(t, syscall.Unmount(s.store.DataDir(), syscall.MNT_DETACH)) })
+	s.store.Restart()
+	for range 3 {
+		s.db.Exec(oneMegabyte)
+	}
+	s.fail("run", []string{"no backup: store the dump"})
+	assert.Empty(t, s.backups())
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
+)
+
+func metrics(t *testing.T, p *apptest.Process) map[string]float64 {
+	t.Helper()
+	response, err := http.Get("http://localhost:" + p.MetricsPort + "/metrics")
+	require.NoError(t, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	found := map[string]float64{}
+	for _, line := range regexp.MustCompile(`(?m)^backup_(\w+)\{prefix="project"\} (\S+)$`).FindAllStringSubmatch(string(text), -1) {
+		value, err := strconv.ParseFloat(line[2], 64)
+		require.NoError(t, err)
+		found[line[1]] = value
+	}
+	return found
+}
+
+func TestMetrics(t *testing.T) {
+	s := start(t)
+	p := s.begin("metrics")
+	p.WaitUntilReady(http.StatusOK)
+	assert.Equal(t, map[string]float64{
+		"last_verified_timestamp_seconds": 0, "last_verified_size_bytes": 0, "last_verified_duration_seconds": 0,
+		"verified_backups": 0, "last_run_timestamp_seconds": 0, "last_run_success": 0,
+	}, metrics(t, p))
+
+	m := s.manifest(s.backup())
+	p = s.begin("metrics")
+	p.WaitUntilReady(http.StatusOK)
+	shown := metrics(t, p)
+	taken, err := time.Parse("20060102T150405Z", m.Name[:16])
+	require.NoError(t, err)
+	assert.InDelta(t, float64(time.Now().Unix()), shown["last_run_timestamp_seconds"], 60)
+	delete(shown, "last_run_timestamp_seconds")
+	assert.Equal(t, map[string]float64{
+		"last_verified_timestamp_seconds": float64(taken.Unix()), "last_verified_size_bytes": float64(m.Dump.Size),
+		"last_verified_duration_seconds": m.Duration().Seconds(), "verified_backups": 1, "last_run_success": 1,
+	}, shown)
+
+	s.fail("run", nil, "URL="+s.db.As("nobody").URL())
+	p = s.begin("metrics")
+	p.WaitUntilReady(http.StatusOK)
+	assert.Zero(t, metrics(t, p)["last_run_success"])
+	assert.EqualValues(t, 1, metrics(t, p)["verified_backups"], "the backup is still there")
+
+	s.store.Kill()
+	p = s.begin("metrics")
+	p.Eventually(func() bool { return p.Logged() != "" })
+	p.WaitUntilReady(http.StatusServiceUnavailable)
+}

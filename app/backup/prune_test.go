@@ -1,0 +1,77 @@
+package main
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+)
+
+// age gives a backup another name, of a time so long before.
+func (s *system) age(name string, by time.Duration) (older string) {
+	s.t.Helper()
+	m := s.manifest(name)
+	taken, err := archive.ParseName(name)
+	require.NoError(s.t, err)
+	m.Name = archive.NewName(taken.Add(-by))
+	require.NoError(s.t, os.CopyFS(s.object(m.Name), os.DirFS(s.object(name))))
+	s.setManifest(m.Name, m)
+	return m.Name
+}
+
+func TestPrune(t *testing.T) {
+	const day = 24 * time.Hour
+	s := start(t)
+	newest := s.backup()
+	yesterday, earlier := s.age(newest, day+time.Minute), s.age(newest, 5*day)
+	s.succeed("prune")
+	assert.Equal(t, []string{earlier, yesterday, newest}, s.backups())
+
+	keepOne := []string{"KEEP_DAILY=0", "KEEP_WEEKLY=0", "KEEP_MONTHLY=0"}
+	dump := s.read(newest, "dump")
+	for _, damage := range []struct {
+		do     func()
+		reason string
+	}{
+		{func() { s.overwrite(dump[1:], newest, "dump") }, "the stored dump is damaged"},
+		{func() { require.NoError(t, os.Remove(s.object(newest, "dump"))) }, "look for the dump of " + newest},
+		{func() {
+			require.NoError(t, os.WriteFile(s.object(newest, "dump"), dump, 0o600))
+			s.overwrite([]byte("{}"), newest, "manifest.json")
+		}, "the manifest of " + newest + " is damaged"},
+	} {
+		manifest := s.read(newest, "manifest.json")
+		damage.do()
+		s.fail("prune", []string{"nothing is deleted, for the newest backup may be the only one", damage.reason}, keepOne...)
+		assert.Equal(t, []string{earlier, yesterday, newest}, s.backups())
+		s.overwrite(manifest, newest, "manifest.json")
+	}
+
+	require.NoError(t, os.MkdirAll(s.object("of-somebody-else"), 0o700))
+	require.NoError(t, os.WriteFile(s.object("of-somebody-else", "dump"), nil, 0o600))
+	log := s.succeed("prune", "KEEP_DAILY=2", "KEEP_WEEKLY=0", "KEEP_MONTHLY=0")
+	assert.Contains(t, log, "deleted backup="+earlier)
+	assert.Equal(t, []string{yesterday, newest}, s.backups())
+	assert.NoFileExists(t, s.object(earlier, "dump"))
+	assert.FileExists(t, s.object("of-somebody-else", "dump"))
+
+	s.succeed("prune", keepOne...)
+	s.succeed("prune", keepOne...)
+	assert.Equal(t, []string{newest}, s.backups())
+	assert.Contains(t, s.succeed("verify"), "verified "+newest)
+}
+
+// A run is a success if its backup is one, and old ones are another matter.
+func TestARunPrunes(t *testing.T) {
+	s := start(t)
+	first := s.backup()
+	older := s.age(first, 48*time.Hour)
+	log := s.succeed("run", "KEEP_DAILY=1", "KEEP_WEEKLY=0", "KEEP_MONTHLY=0")
+	assert.Contains(t, log, "deleted backup="+older)
+	assert.Len(t, s.backups(), 2, "those of one day stay")
+	assert.NotContains(t, s.backups(), older)
+}
