@@ -1,6 +1,9 @@
 package kube
 
 import (
+	"maps"
+	"slices"
+
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
@@ -25,6 +28,17 @@ func ReadOnly(volume, dir string) corev1.VolumeMountArgs {
 	mount := Mount(volume, dir)
 	mount.ReadOnly = pulumi.Bool(true)
 	return mount
+}
+
+// SecretVolume has some keys of a Secret as files of a mode: the files' names by their keys.
+func SecretVolume(name, secret string, mode int, files map[string]string) corev1.VolumeArgs {
+	items := corev1.KeyToPathArray{}
+	for _, key := range slices.Sorted(maps.Keys(files)) {
+		items = append(items, corev1.KeyToPathArgs{Key: pulumi.String(key), Path: pulumi.String(files[key])})
+	}
+	return corev1.VolumeArgs{Name: pulumi.String(name), Secret: corev1.SecretVolumeSourceArgs{
+		SecretName: pulumi.String(secret), DefaultMode: pulumi.Int(mode), Items: items,
+	}}
 }
 
 // EnvFromConfigMap sets an environment variable from a key of a ConfigMap. It is read when the container starts.

@@ -14,6 +14,13 @@ func HTTPProbe(path string, port int) corev1.ProbeArgs {
 	return probe(corev1.ProbeArgs{HttpGet: corev1.HTTPGetActionArgs{Path: pulumi.String(path), Port: pulumi.Int(port)}})
 }
 
+// HTTPSProbe asks by HTTPS and takes any certificate.
+func HTTPSProbe(path string, port int) corev1.ProbeArgs {
+	return probe(corev1.ProbeArgs{HttpGet: corev1.HTTPGetActionArgs{
+		Path: pulumi.String(path), Port: pulumi.Int(port), Scheme: pulumi.String("HTTPS"),
+	}})
+}
+
 // TCPProbe opens a port.
 func TCPProbe(port int) corev1.ProbeArgs {
 	return probe(corev1.ProbeArgs{TcpSocket: corev1.TCPSocketActionArgs{Port: pulumi.Int(port)}})

@@ -28,9 +28,11 @@ const (
 // told their ports by $PORT and $METRICS_PORT, and are asked for /livez and /readyz.
 type WebApp struct {
 	Namespace *Namespace
-	// Name is that of the Deployment, and the pods' label app. Service is that of the Service.
+	// Name is that of the Deployment, and the pods' label app. Service is that of the Service; without one there is none.
 	Name, Service string
 	Image         pulumi.StringInput
+	// Args are those of the image's program.
+	Args pulumi.StringArray
 	// Replicas is the number of pods.
 	Replicas int
 	// Memory is a Kubernetes quantity.
@@ -52,7 +54,7 @@ func (w WebApp) Address() string {
 	return fmt.Sprintf("%s.%s.svc:%d", w.Service, w.Namespace.Name, servicePort)
 }
 
-// Declare declares the app; its Service, which it returns, is there once the pods are ready.
+// Declare declares the app; its Service, which it returns if there is one, is there once the pods are ready.
 func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*corev1.Service, error) {
 	ready := w.Namespace.Ready()
 	_, err := policyv1.NewPodDisruptionBudget(ctx, name+"-budget", &policyv1.PodDisruptionBudgetArgs{
@@ -76,6 +78,9 @@ func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.Resourc
 	}, append(opts, ready)...)
 	if err != nil {
 		return nil, fmt.Errorf("declaring deployment %s: %w", w.Name, err)
+	}
+	if w.Service == "" {
+		return nil, nil
 	}
 	// Pulumi waits until a Service has ready pods, so the pods come first.
 	service, err := corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
@@ -106,6 +111,7 @@ func (w WebApp) podSpec() corev1.PodSpecArgs {
 			Container(AppUser, Resources{CPU: "50m", CPULimit: "2", Memory: w.Memory}, corev1.ContainerArgs{
 				Name:  pulumi.String(w.Name),
 				Image: w.Image,
+				Args:  w.Args,
 				Env: slices.Concat(w.Env, corev1.EnvVarArray{
 					Env("PORT", fmt.Sprint(HTTPPort)),
 					Env("METRICS_PORT", fmt.Sprint(metricsPort)),

@@ -116,3 +116,22 @@ func TestWebAppErrors(t *testing.T) {
 		"shop-service":    "declaring service shop-svc: ",
 	})
 }
+
+func TestWebAppWithArgumentsAndWithoutService(t *testing.T) {
+	recording := recorder.Run(t, func(ctx *pulumi.Context) error {
+		namespace, err := kube.NewNamespace(ctx, "project", kube.NamespaceArgs{Name: "alice-project"})
+		if err != nil {
+			return err
+		}
+		app := kube.WebApp{
+			Namespace: namespace, Name: "shop", Image: pulumi.String("registry.example.com/shop"), Replicas: 1, Memory: "48Mi",
+			Args: pulumi.StringArray{pulumi.String("sell")},
+		}
+		service, err := app.Declare(ctx, "shop")
+		require.Nil(t, service)
+		return err
+	})
+	require.NotContains(t, recording.Names(), "shop-service kubernetes:core/v1:Service")
+	deployment := recorder.Object[*appsv1.Deployment](recording, "shop-deployment")
+	require.Equal(t, []string{"sell"}, deployment.Spec.Template.Spec.Containers[0].Args)
+}

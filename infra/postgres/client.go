@@ -31,7 +31,7 @@ type Client struct {
 // newClient describes the client whose URL stands under key in the Secret.
 func newClient(key string, ns *kube.Namespace, url, authority pulumi.StringInput) Client {
 	return Client{
-		Volume: secretVolume("postgres-client", 0o444, map[string]string{key: urlFile, authorityKey: caFile}),
+		Volume: kube.SecretVolume("postgres-client", secret, 0o444, map[string]string{key: urlFile, authorityKey: caFile}),
 		Mount:  kube.ReadOnly("postgres-client", clientDir),
 		Env:    kube.Env("URL_FILE", clientDir+"/"+urlFile),
 		Digest: kube.Digest(ns.Name+"/"+secret+"/"+key, pulumi.Sprintf("%s\n%s", url, authority)),

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -92,20 +91,9 @@ func podSpec(args Args) corev1.PodSpecArgs {
 			corev1.VolumeArgs{Name: pulumi.String("shm"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{
 				Medium: pulumi.String("Memory"), SizeLimit: pulumi.String(args.Memory),
 			}},
-			secretVolume("setup", 0o440, map[string]string{verifiersKey: verifiersKey}),
-			secretVolume("server", 0o440, map[string]string{certificateKey: certificateKey, privateKey: privateKey}),
-			secretVolume("exporter", 0o440, map[string]string{exporterPassKey: "password"}),
+			kube.SecretVolume("setup", secret, 0o440, map[string]string{verifiersKey: verifiersKey}),
+			kube.SecretVolume("server", secret, 0o440, map[string]string{certificateKey: certificateKey, privateKey: privateKey}),
+			kube.SecretVolume("exporter", secret, 0o440, map[string]string{exporterPassKey: "password"}),
 		},
 	}
-}
-
-// secretVolume has some keys of the Secret as files.
-func secretVolume(name string, mode int, files map[string]string) corev1.VolumeArgs {
-	items := corev1.KeyToPathArray{}
-	for _, key := range slices.Sorted(maps.Keys(files)) {
-		items = append(items, corev1.KeyToPathArgs{Key: pulumi.String(key), Path: pulumi.String(files[key])})
-	}
-	return corev1.VolumeArgs{Name: pulumi.String(name), Secret: corev1.SecretVolumeSourceArgs{
-		SecretName: pulumi.String(secret), DefaultMode: pulumi.Int(mode), Items: items,
-	}}
 }

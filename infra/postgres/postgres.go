@@ -12,7 +12,6 @@ import (
 
 	appsv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apps/v1"
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
-	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
@@ -140,35 +139,25 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 		return fmt.Errorf("declaring service %s: %w", service, err)
 	}
 
-	p.server, err = appsv1.NewStatefulSet(ctx, name+"-statefulset", &appsv1.StatefulSetArgs{
-		Metadata: ns.Meta(app, statefulSet, nil),
-		Spec: appsv1.StatefulSetSpecArgs{
-			ServiceName: pulumi.String(service),
-			Replicas:    pulumi.Int(1),
-			// In order, a broken pod would keep its own fix from rolling out.
-			PodManagementPolicy: pulumi.String("Parallel"),
-			Selector:            metav1.LabelSelectorArgs{MatchLabels: pulumi.ToStringMap(p.Pods.Labels)},
-			Template: kube.Pod{
-				App:         app,
-				Labels:      p.Pods.Labels,
-				VolumeGroup: user,
-				RestartOn: pulumi.StringMap{
-					"stateful-k3s/postgres-config": pulumi.String(hex.EncodeToString(digest.Sum(nil)[:4])),
-					"stateful-k3s/postgres-secret": creds.digest,
-				},
-				Spec: podSpec(args),
-			}.Template(ns),
-			VolumeClaimTemplates: corev1.PersistentVolumeClaimTypeArray{
-				kube.Claim(app, claim, args.StorageClass, args.StorageSize),
+	p.server, err = kube.StatefulSet{
+		Namespace: ns,
+		Name:      statefulSet,
+		Service:   service,
+		Replicas:  1,
+		Pod: kube.Pod{
+			App:         app,
+			Labels:      p.Pods.Labels,
+			VolumeGroup: user,
+			RestartOn: pulumi.StringMap{
+				"stateful-k3s/postgres-config": pulumi.String(hex.EncodeToString(digest.Sum(nil)[:4])),
+				"stateful-k3s/postgres-secret": creds.digest,
 			},
-			PersistentVolumeClaimRetentionPolicy: appsv1.StatefulSetPersistentVolumeClaimRetentionPolicyArgs{
-				WhenDeleted: pulumi.String("Retain"),
-				WhenScaled:  pulumi.String("Retain"),
-			},
+			Spec: podSpec(args),
 		},
-	}, parent, ns.Ready(), pulumi.DependsOn([]pulumi.Resource{svc, creds.secret, settings}))
+		Claim: kube.Claim(app, claim, args.StorageClass, args.StorageSize),
+	}.Declare(ctx, name+"-statefulset", parent, pulumi.DependsOn([]pulumi.Resource{svc, creds.secret, settings}))
 	if err != nil {
-		return fmt.Errorf("declaring stateful set %s: %w", statefulSet, err)
+		return err
 	}
 
 	p.Address = pulumi.String(fmt.Sprintf("%s.%s.svc:%d", service, ns.Name, Port)).ToStringOutput()

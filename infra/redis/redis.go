@@ -9,9 +9,7 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apps/v1"
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
-	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -137,35 +135,25 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 	}
 
 	digest := sha256.Sum256([]byte(conf))
-	_, err = appsv1.NewStatefulSet(ctx, name+"-statefulset", &appsv1.StatefulSetArgs{
-		Metadata: ns.Meta(app, statefulSet, nil),
-		Spec: appsv1.StatefulSetSpecArgs{
-			ServiceName: pulumi.String(service),
-			Replicas:    pulumi.Int(args.Replicas),
-			// The pods share nothing, and in order, one broken pod would keep its own fix from rolling out.
-			PodManagementPolicy: pulumi.String("Parallel"),
-			Selector:            metav1.LabelSelectorArgs{MatchLabels: pulumi.ToStringMap(servers.Labels)},
-			Template: kube.Pod{
-				App:         app,
-				Labels:      servers.Labels,
-				VolumeGroup: redisUser,
-				RestartOn: pulumi.StringMap{
-					"stateful-k3s/redis-config":   pulumi.String(hex.EncodeToString(digest[:4])),
-					"stateful-k3s/redis-password": kube.Digest(ns.Name+"/"+secret, password),
-				},
-				Spec: podSpec(args),
-			}.Template(ns),
-			VolumeClaimTemplates: corev1.PersistentVolumeClaimTypeArray{
-				kube.Claim(app, claim, args.StorageClass, args.StorageSize),
+	_, err = kube.StatefulSet{
+		Namespace: ns,
+		Name:      statefulSet,
+		Service:   service,
+		Replicas:  args.Replicas,
+		Pod: kube.Pod{
+			App:         app,
+			Labels:      servers.Labels,
+			VolumeGroup: redisUser,
+			RestartOn: pulumi.StringMap{
+				"stateful-k3s/redis-config":   pulumi.String(hex.EncodeToString(digest[:4])),
+				"stateful-k3s/redis-password": kube.Digest(ns.Name+"/"+secret, password),
 			},
-			PersistentVolumeClaimRetentionPolicy: appsv1.StatefulSetPersistentVolumeClaimRetentionPolicyArgs{
-				WhenDeleted: pulumi.String("Retain"),
-				WhenScaled:  pulumi.String("Retain"),
-			},
+			Spec: podSpec(args),
 		},
-	}, parent, ns.Ready(), pulumi.DependsOn([]pulumi.Resource{svc, credentials, settings}))
+		Claim: kube.Claim(app, claim, args.StorageClass, args.StorageSize),
+	}.Declare(ctx, name+"-statefulset", parent, pulumi.DependsOn([]pulumi.Resource{svc, credentials, settings}))
 	if err != nil {
-		return fmt.Errorf("declaring stateful set %s: %w", statefulSet, err)
+		return err
 	}
 
 	addresses := make([]string, args.Replicas)

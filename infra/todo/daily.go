@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"time"
 
-	batchv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/batch/v1"
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
-	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
@@ -18,12 +17,9 @@ const (
 
 	authoritiesDir = "/etc/daily-todo"
 
-	// startingDeadline is how late a Job may still start, after the cluster was down; deadline is how long it may
-	// take with all its retries. Both are in seconds, and shorter than an hour.
-	startingDeadline = 10 * 60
-	deadline         = 20 * 60
-	retries          = 3
-	history          = 3
+	// Both are shorter than an hour, after which the next Job is due.
+	startingDeadline = 10 * time.Minute
+	deadline         = 20 * time.Minute
 )
 
 // Daily describes the CronJob that adds an article to read.
@@ -39,9 +35,9 @@ type Daily struct {
 }
 
 func declareDaily(ctx *pulumi.Context, name string, args Args, backend kube.WebApp, parent, after pulumi.ResourceOption) error {
-	ns, daily := args.Namespace, args.Daily
-	pods := kube.Pods{Namespace: ns, Labels: map[string]string{"app": dailyName}}
-	err := kube.Allow(ctx, name+"-backend", kube.Connection{From: pods, To: backend.Pods(), Port: kube.HTTPPort}, parent)
+	daily := args.Daily
+	job := kube.Job{Namespace: args.Namespace, Name: dailyName, Spec: dailyPodSpec(args), Deadline: deadline}
+	err := kube.Allow(ctx, name+"-backend", kube.Connection{From: job.Pods(), To: backend.Pods(), Port: kube.HTTPPort}, parent)
 	if err != nil {
 		return err
 	}
@@ -49,34 +45,11 @@ func declareDaily(ctx *pulumi.Context, name string, args Args, backend kube.WebA
 	if err != nil {
 		return err
 	}
-	if err := kube.AllowNetworks(ctx, name+"-article", pods, daily.Networks, port, parent); err != nil {
+	if err := kube.AllowNetworks(ctx, name+"-article", job.Pods(), daily.Networks, port, parent); err != nil {
 		return err
 	}
-
-	template := kube.Pod{App: dailyName, Labels: pods.Labels, Spec: dailyPodSpec(args)}.Template(ns)
-	_, err = batchv1.NewCronJob(ctx, name+"-cronjob", &batchv1.CronJobArgs{
-		Metadata: ns.Meta(dailyName, dailyName, nil),
-		Spec: batchv1.CronJobSpecArgs{
-			Schedule:                   pulumi.String(daily.Schedule),
-			TimeZone:                   pulumi.String(daily.TimeZone),
-			ConcurrencyPolicy:          pulumi.String("Forbid"),
-			StartingDeadlineSeconds:    pulumi.Int(startingDeadline),
-			SuccessfulJobsHistoryLimit: pulumi.Int(history),
-			FailedJobsHistoryLimit:     pulumi.Int(history),
-			JobTemplate: batchv1.JobTemplateSpecArgs{
-				Metadata: metav1.ObjectMetaArgs{Labels: pulumi.ToStringMap(pods.Labels)},
-				Spec: batchv1.JobSpecArgs{
-					BackoffLimit:          pulumi.Int(retries),
-					ActiveDeadlineSeconds: pulumi.Int(deadline),
-					Template:              template,
-				},
-			},
-		},
-	}, parent, ns.Ready(), after)
-	if err != nil {
-		return fmt.Errorf("declaring cron job %s: %w", dailyName, err)
-	}
-	return nil
+	schedule := kube.Schedule{Cron: daily.Schedule, TimeZone: daily.TimeZone, StartingDeadline: startingDeadline}
+	return job.DeclareCron(ctx, name+"-cronjob", schedule, parent, after)
 }
 
 func dailyPodSpec(args Args) corev1.PodSpecArgs {
@@ -89,8 +62,7 @@ func dailyPodSpec(args Args) corev1.PodSpecArgs {
 			kube.EnvFromField("JOB_NAME", "metadata.labels['batch.kubernetes.io/job-name']"),
 		},
 	}
-	// A pod that failed stays, with its log, and the next try is another one.
-	spec := corev1.PodSpecArgs{RestartPolicy: pulumi.String("Never")}
+	spec := corev1.PodSpecArgs{}
 	if args.Daily.Authorities != "" {
 		container.Env = append(container.Env.(corev1.EnvVarArray), kube.Env("CA_FILE", authoritiesDir+"/"+authorities))
 		container.VolumeMounts = corev1.VolumeMountArray{kube.ReadOnly("config", authoritiesDir)}

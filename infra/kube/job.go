@@ -1,0 +1,95 @@
+package kube
+
+import (
+	"fmt"
+	"time"
+
+	batchv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/batch/v1"
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+const (
+	// JobTries is how many pods a Job has at most, one after the other.
+	JobTries = 4
+	// history is how many Jobs a CronJob leaves behind, of those that succeeded and of those that failed.
+	history = 3
+)
+
+// Job describes pods that do something once and end.
+type Job struct {
+	Namespace *Namespace
+	// Name is that of the Job or CronJob, and the pods' label app.
+	Name string
+	// VolumeGroup is the group that owns the files of the volumes; 0 where the pod has no volume.
+	VolumeGroup int
+	Spec        corev1.PodSpecArgs
+	// Deadline is how long the Job may take with all its tries.
+	Deadline time.Duration
+}
+
+// Schedule says when Jobs start.
+type Schedule struct {
+	// Cron is a cron expression, in TimeZone, which is a name of the time zone database such as Etc/UTC.
+	Cron, TimeZone string
+	// StartingDeadline is how late a Job may still start, after the cluster was down or while the Job before it took its time.
+	StartingDeadline time.Duration
+}
+
+// Pods selects the pods, also those of Jobs that somebody made from the CronJob.
+func (j Job) Pods() Pods {
+	return Pods{Namespace: j.Namespace, Labels: map[string]string{"app": j.Name}}
+}
+
+// Declare declares the Job, which is there once it has succeeded. It runs again, in place of the one before, when its pods'
+// template changes, such as by a new image, or if it has failed.
+func (j Job) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
+	meta := j.Namespace.Meta(j.Name, j.Name, nil)
+	annotations := meta.Annotations.(pulumi.StringMap)
+	annotations["pulumi.com/replaceUnready"] = pulumi.String("true")
+	// Kubernetes says by the deadline how the Job has ended; Pulumi waits that long.
+	timeout := (j.Deadline + time.Minute).String()
+	_, err := batchv1.NewJob(ctx, name, &batchv1.JobArgs{
+		Metadata: meta,
+		Spec:     j.spec(),
+	}, append(opts, j.Namespace.Ready(), pulumi.Timeouts(&pulumi.CustomTimeouts{Create: timeout, Update: timeout}))...)
+	if err != nil {
+		return fmt.Errorf("declaring job %s: %w", j.Name, err)
+	}
+	return nil
+}
+
+// DeclareCron declares a CronJob of such Jobs, of which no two run at once.
+func (j Job) DeclareCron(ctx *pulumi.Context, name string, schedule Schedule, opts ...pulumi.ResourceOption) error {
+	_, err := batchv1.NewCronJob(ctx, name, &batchv1.CronJobArgs{
+		Metadata: j.Namespace.Meta(j.Name, j.Name, nil),
+		Spec: batchv1.CronJobSpecArgs{
+			Schedule:                   pulumi.String(schedule.Cron),
+			TimeZone:                   pulumi.String(schedule.TimeZone),
+			ConcurrencyPolicy:          pulumi.String("Forbid"),
+			StartingDeadlineSeconds:    seconds(schedule.StartingDeadline),
+			SuccessfulJobsHistoryLimit: pulumi.Int(history),
+			FailedJobsHistoryLimit:     pulumi.Int(history),
+			JobTemplate: batchv1.JobTemplateSpecArgs{
+				Metadata: metav1.ObjectMetaArgs{Labels: pulumi.ToStringMap(j.Pods().Labels)},
+				Spec:     j.spec(),
+			},
+		},
+	}, append(opts, j.Namespace.Ready())...)
+	if err != nil {
+		return fmt.Errorf("declaring cron job %s: %w", j.Name, err)
+	}
+	return nil
+}
+
+func (j Job) spec() batchv1.JobSpecArgs {
+	pod := j.Spec
+	// A pod that failed stays, with its log, and the next try is another one.
+	pod.RestartPolicy = pulumi.String("Never")
+	return batchv1.JobSpecArgs{
+		BackoffLimit:          pulumi.Int(JobTries - 1),
+		ActiveDeadlineSeconds: seconds(j.Deadline),
+		Template:              Pod{App: j.Name, Labels: j.Pods().Labels, VolumeGroup: j.VolumeGroup, Spec: pod}.Template(j.Namespace),
+	}
+}
