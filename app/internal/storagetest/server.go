@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,6 +65,7 @@ func (s *Server) Restart() {
 	s.process = exec.Command(program(s.t))
 	s.process.Env = s.Settings()
 	s.process.Stdout, s.process.Stderr = &log, &log
+	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // should the tests be killed
 	require.NoError(s.t, s.process.Start())
 	client := s.HTTPClient()
 	var err error
