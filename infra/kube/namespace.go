@@ -65,3 +65,14 @@ func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs, opts ...
 func (n *Namespace) Ready() pulumi.ResourceOption {
 	return pulumi.DependsOn(n.parts)
 }
+
+// DNSNames are all that pods can call hosts of the namespace by.
+func (n *Namespace) DNSNames(hosts ...string) []string {
+	var names []string
+	for _, host := range hosts {
+		for _, suffix := range []string{"", "." + n.Name, "." + n.Name + ".svc", "." + n.Name + ".svc.cluster.local"} {
+			names = append(names, host+suffix)
+		}
+	}
+	return names
+}

@@ -2,6 +2,8 @@ package kube
 
 import (
 	"fmt"
+	"net/url"
+	"strconv"
 
 	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	networkingv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/networking/v1"
@@ -54,15 +56,19 @@ var Internet = []Network{
 	{"::/0", []string{"::1/128", "fc00::/7", "fe80::/10"}},
 }
 
-// AllowNetworks lets the pods open TCP connections to a port of addresses that are no pods.
-func AllowNetworks(ctx *pulumi.Context, name string, from Pods, networks []Network, port int, opts ...pulumi.ResourceOption) error {
+// AllowNetworks lets the pods open TCP connections to the port of an http or https URL, at addresses that are no pods.
+func AllowNetworks(ctx *pulumi.Context, name string, from Pods, networks []Network, address string, opts ...pulumi.ResourceOption) error {
+	number, err := urlPort(address)
+	if err != nil {
+		return fmt.Errorf("reading the port of %q: %w", address, err)
+	}
 	peers := networkingv1.NetworkPolicyPeerArray{}
 	for _, network := range networks {
 		peers = append(peers, networkingv1.NetworkPolicyPeerArgs{IpBlock: networkingv1.IPBlockArgs{
 			Cidr: pulumi.String(network.CIDR), Except: pulumi.ToStringArray(network.Except),
 		}})
 	}
-	return allowTo(ctx, name, from, peers, port, opts...)
+	return allowTo(ctx, name, from, peers, number, opts...)
 }
 
 func allowTo(ctx *pulumi.Context, name string, from Pods, to networkingv1.NetworkPolicyPeerArray, number int, opts ...pulumi.ResourceOption) error {
@@ -122,6 +128,20 @@ func (p Pods) peer() networkingv1.NetworkPolicyPeerArgs {
 		},
 		PodSelector: p.selector(),
 	}
+}
+
+func urlPort(address string) (int, error) {
+	parsed, err := url.Parse(address)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case parsed.Port() != "":
+		return strconv.Atoi(parsed.Port())
+	case parsed.Scheme == "http":
+		return 80, nil
+	}
+	return 443, nil
 }
 
 func port(protocol string, number int) networkingv1.NetworkPolicyPortArgs {

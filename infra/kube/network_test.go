@@ -78,8 +78,19 @@ func TestConnectionToNetworks(t *testing.T) {
 		}
 		pods := kube.Pods{Namespace: here, Labels: map[string]string{"app": "a"}}
 		networks := []kube.Network{{CIDR: "0.0.0.0/0", Except: []string{"10.0.0.0/8"}}, {CIDR: "fd00::/8"}}
-		return kube.AllowNetworks(ctx, "a-outside", pods, networks, 443)
+		for name, address := range map[string]string{
+			"a-outside": "https://outside.example.com/a?b", "a-plain": "http://outside.example.com", "a-own": "https://outside.example.com:8443",
+		} {
+			if err := kube.AllowNetworks(ctx, name, pods, networks, address); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+	for name, port := range map[string]int32{"a-plain": 80, "a-own": 8443} {
+		ports := recorder.Object[*networkingv1.NetworkPolicy](recording, name+"-egress").Spec.Egress[0].Ports
+		require.Equal(t, ptr.To(intstr.FromInt32(port)), ports[0].Port)
+	}
 	policy := recorder.Object[*networkingv1.NetworkPolicy](recording, "a-outside-egress")
 	require.Equal(t, networkingv1.NetworkPolicySpec{
 		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "a"}},

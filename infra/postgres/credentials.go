@@ -45,7 +45,7 @@ func newCredentials(ctx *pulumi.Context, name string, args Args, parent pulumi.R
 		passwords[of.name] = password
 	}
 	certificate, err := kube.NewCertificate(ctx, name+"-certificate", kube.CertificateArgs{
-		Names:   serverNames(ns.Name),
+		Names:   ns.DNSNames(service, statefulSet+"-0."+service),
 		Version: args.TLSVersion,
 	}, parent)
 	if err != nil {
@@ -87,15 +87,4 @@ func setVerifier(role string, passwords map[string]pulumi.StringOutput) pulumi.S
 		v, err := verifier(all[0].(string), all[1].(string)+role)
 		return fmt.Sprintf("\\set %s_verifier '%s'\n", role, v), err
 	}).(pulumi.StringOutput)
-}
-
-// serverNames are all that a client in the cluster may call the server by.
-func serverNames(namespace string) []string {
-	var names []string
-	for _, host := range []string{service, statefulSet + "-0." + service} {
-		for _, suffix := range []string{"", "." + namespace, "." + namespace + ".svc", "." + namespace + ".svc.cluster.local"} {
-			names = append(names, host+suffix)
-		}
-	}
-	return names
 }

@@ -1,9 +1,6 @@
 package todo
 
 import (
-	"fmt"
-	"net/url"
-	"strconv"
 	"time"
 
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
@@ -41,11 +38,7 @@ func declareDaily(ctx *pulumi.Context, name string, args Args, backend kube.WebA
 	if err != nil {
 		return err
 	}
-	port, err := articlePort(daily.ArticleURL)
-	if err != nil {
-		return err
-	}
-	if err := kube.AllowNetworks(ctx, name+"-article", job.Pods(), daily.Networks, port, parent); err != nil {
+	if err := kube.AllowNetworks(ctx, name+"-article", job.Pods(), daily.Networks, daily.ArticleURL, parent); err != nil {
 		return err
 	}
 	schedule := kube.Schedule{Cron: daily.Schedule, TimeZone: daily.TimeZone, StartingDeadline: startingDeadline}
@@ -80,19 +73,4 @@ func dailyPodSpec(args Args) corev1.PodSpecArgs {
 		kube.Container(kube.AppUser, kube.Resources{CPU: "10m", CPULimit: "1", Memory: "32Mi"}, container),
 	}
 	return spec
-}
-
-// articlePort is the TCP port of a URL.
-func articlePort(address string) (int, error) {
-	parsed, err := url.Parse(address)
-	if err != nil {
-		return 0, fmt.Errorf("reading ArticleURL: %w", err)
-	}
-	switch {
-	case parsed.Port() != "":
-		return strconv.Atoi(parsed.Port())
-	case parsed.Scheme == "http":
-		return 80, nil
-	}
-	return 443, nil
 }

@@ -270,7 +270,7 @@ func TestArgumentErrors(t *testing.T) {
 		"DailyImage is required", "Database is required", "FrontendImage is required", "Namespace is required",
 	}, "\n"))
 	_, err = recorder.Try(t, program(func(args *todo.Args) { args.Daily.ArticleURL = "https://wiki.example.com:port/" }))
-	require.ErrorContains(t, err, "todo list: reading ArticleURL: ")
+	require.ErrorContains(t, err, `todo list: reading the port of "https://wiki.example.com:port/": `)
 }
 
 // articleEgress is where daily-todo may connect to besides the backend.
