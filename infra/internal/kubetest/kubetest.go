@@ -45,17 +45,29 @@ func Label(name, value string) metav1.LabelSelector {
 // RequireConnection wants both halves of a connection between pods of one namespace: the policies NAME-egress and NAME-ingress.
 func RequireConnection(t *testing.T, recording *recorder.Recording, name, namespace string, from, to metav1.LabelSelector, port int32) {
 	t.Helper()
-	here := &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": namespace}}
+	RequireConnectionInto(t, recording, name, namespace, namespace, from, to, port)
+}
+
+// RequireConnectionInto wants both halves of a connection from pods of one namespace to pods of another.
+func RequireConnectionInto(t *testing.T, recording *recorder.Recording, name, fromNamespace, toNamespace string, from, to metav1.LabelSelector, port int32) {
+	t.Helper()
+	named := func(namespace string) *metav1.LabelSelector {
+		return &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": namespace}}
+	}
 	ports := []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To(intstr.FromInt32(port))}}
-	egress := recorder.Object[*networkingv1.NetworkPolicy](recording, name+"-egress").Spec
+	out := recorder.Object[*networkingv1.NetworkPolicy](recording, name+"-egress")
+	require.Equal(t, fromNamespace, out.Namespace, name)
+	egress := out.Spec
 	require.Equal(t, from, egress.PodSelector, name)
 	require.Equal(t, []networkingv1.NetworkPolicyEgressRule{{
-		To: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: here, PodSelector: &to}}, Ports: ports,
+		To: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: named(toNamespace), PodSelector: &to}}, Ports: ports,
 	}}, egress.Egress, name)
-	ingress := recorder.Object[*networkingv1.NetworkPolicy](recording, name+"-ingress").Spec
+	in := recorder.Object[*networkingv1.NetworkPolicy](recording, name+"-ingress")
+	require.Equal(t, toNamespace, in.Namespace, name)
+	ingress := in.Spec
 	require.Equal(t, to, ingress.PodSelector, name)
 	require.Equal(t, []networkingv1.NetworkPolicyIngressRule{{
-		From: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: here, PodSelector: &from}}, Ports: ports,
+		From: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: named(fromNamespace), PodSelector: &from}}, Ports: ports,
 	}}, ingress.Ingress, name)
 }
 

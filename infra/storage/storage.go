@@ -1,0 +1,214 @@
+// Package storage runs a pod with an S3 server, and gives other pods what they need to use its bucket, or one elsewhere.
+package storage
+
+import (
+	"fmt"
+	"time"
+
+	appsv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apps/v1"
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+)
+
+const (
+	app         = "storage"
+	statefulSet = "storage-ss"
+	service     = "storage-svc"
+	secret      = "storage"
+	claim       = "data"
+	bucket      = "backups"
+	region      = "us-east-1"
+
+	port = 9000
+
+	// Keys of the Secret besides the names of the accounts.
+	certificateKey = "tls.crt"
+	privateKey     = "tls.key"
+
+	dataDir     = "/data"
+	accountsDir = "/run/secrets/accounts"
+	serverDir   = "/run/secrets/server"
+)
+
+// Args describes the server. All of it is required.
+type Args struct {
+	Namespace *kube.Namespace
+	Image     pulumi.StringInput
+	// Accounts are names of 1 to 63 small letters, digits and hyphens. Each may use what stands below its name in the bucket.
+	Accounts []string
+	// KeysVersion is any text. A new one makes new secret keys.
+	KeysVersion string
+	// TLSVersion is any text. A new one makes a new certificate of a new authority.
+	TLSVersion string
+	// StorageClass and StorageSize (a Kubernetes quantity) are those of the volume.
+	StorageClass, StorageSize string
+	// Memory is the server's limit, a Kubernetes quantity.
+	Memory string
+}
+
+// Storage is the component.
+type Storage struct {
+	pulumi.ResourceState
+	server    *appsv1.StatefulSet
+	pods      kube.Pods
+	keys      map[string]pulumi.StringOutput // by account
+	authority pulumi.StringOutput
+
+	// Endpoint is the server's URL inside the cluster.
+	Endpoint pulumi.StringOutput `pulumi:"endpoint"`
+}
+
+// New declares the server and what it needs.
+func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Storage, error) {
+	if err := args.check(); err != nil {
+		return nil, fmt.Errorf("storage %s: %w", name, err)
+	}
+	s := &Storage{
+		pods: kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"app": app}},
+		keys: map[string]pulumi.StringOutput{},
+	}
+	if err := ctx.RegisterComponentResourceV2("stateful-k3s:storage:Storage", name, args.inputs(), s, opts...); err != nil {
+		return nil, fmt.Errorf("declaring storage %s: %w", name, err)
+	}
+	if err := s.declare(ctx, name, args); err != nil {
+		return nil, fmt.Errorf("storage %s: %w", name, err)
+	}
+	return s, nil
+}
+
+// Bucket is the server's bucket, for one of its accounts.
+func (s *Storage) Bucket(account string) Bucket {
+	return Bucket{
+		Endpoint:    endpoint(s.pods.Namespace),
+		Region:      region,
+		Name:        bucket,
+		PathStyle:   true,
+		AccessKey:   pulumi.String(account),
+		SecretKey:   s.keys[account],
+		Authorities: s.authority,
+		server:      s,
+	}
+}
+
+func endpoint(ns *kube.Namespace) string {
+	return fmt.Sprintf("https://%s.%s.svc:%d", service, ns.Name, port)
+}
+
+func (s *Storage) declare(ctx *pulumi.Context, name string, args Args) error {
+	ns := args.Namespace
+	parent := pulumi.Parent(s)
+
+	certificate, err := kube.NewCertificate(ctx, name+"-certificate", kube.CertificateArgs{
+		Names:   ns.DNSNames(service),
+		Version: args.TLSVersion,
+	}, parent)
+	if err != nil {
+		return err
+	}
+	s.authority = certificate.Authority
+	data := map[string]pulumi.StringInput{certificateKey: certificate.Server, privateKey: certificate.Key}
+	for _, account := range args.Accounts {
+		s.keys[account], err = kube.NewPassword(ctx, name+"-"+account+"-key", kube.PasswordArgs{Version: args.KeysVersion}, parent)
+		if err != nil {
+			return err
+		}
+		data[account] = s.keys[account]
+	}
+	credentials, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{Namespace: ns, App: app, Name: secret, Data: data}, parent)
+	if err != nil {
+		return err
+	}
+	svc, err := corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
+		Metadata: ns.Meta(app, service, nil),
+		Spec: corev1.ServiceSpecArgs{
+			ClusterIP: pulumi.String("None"),
+			Selector:  pulumi.ToStringMap(s.pods.Labels),
+			Ports:     corev1.ServicePortArray{corev1.ServicePortArgs{Name: pulumi.String("https"), Port: pulumi.Int(port)}},
+			// Clients find the server as soon as it listens; no resolver has cached that it is away.
+			PublishNotReadyAddresses: pulumi.Bool(true),
+		},
+	}, parent, ns.Ready())
+	if err != nil {
+		return fmt.Errorf("declaring service %s: %w", service, err)
+	}
+	s.server, err = kube.StatefulSet{
+		Namespace: ns,
+		Name:      statefulSet,
+		Service:   service,
+		Replicas:  1,
+		Pod: kube.Pod{
+			App:         app,
+			Labels:      s.pods.Labels,
+			VolumeGroup: kube.AppUser,
+			// Secret keys it reads again by itself.
+			RestartOn: pulumi.StringMap{"stateful-k3s/storage-certificate": kube.Digest(ns.Name+"/"+secret, certificate.Key)},
+			Spec:      podSpec(args),
+		},
+		Claim: kube.Claim(app, claim, args.StorageClass, args.StorageSize),
+	}.Declare(ctx, name+"-statefulset", parent, pulumi.DependsOn([]pulumi.Resource{svc, credentials}))
+	if err != nil {
+		return err
+	}
+	s.Endpoint = pulumi.String(endpoint(ns)).ToStringOutput()
+	return ctx.RegisterResourceOutputs(s, pulumi.Map{"endpoint": s.Endpoint})
+}
+
+func podSpec(args Args) corev1.PodSpecArgs {
+	accounts := map[string]string{}
+	for _, account := range args.Accounts {
+		accounts[account] = account
+	}
+	return corev1.PodSpecArgs{
+		Containers: corev1.ContainerArray{
+			kube.Container(kube.AppUser, kube.Resources{CPU: "50m", CPULimit: "2", Memory: args.Memory}, corev1.ContainerArgs{
+				Name:  pulumi.String(app),
+				Image: args.Image,
+				Env: corev1.EnvVarArray{
+					kube.Env("PORT", fmt.Sprint(port)),
+					kube.Env("DATA_DIR", dataDir),
+					kube.Env("BUCKET", bucket),
+					kube.Env("ACCOUNTS_DIR", accountsDir),
+					kube.Env("CERT_FILE", serverDir+"/"+certificateKey),
+					kube.Env("KEY_FILE", serverDir+"/"+privateKey),
+				},
+				Ports:          corev1.ContainerPortArray{kube.ContainerPort("https", port)},
+				StartupProbe:   kube.Within(time.Minute, kube.HTTPSProbe("/livez", port)),
+				LivenessProbe:  kube.HTTPSProbe("/livez", port),
+				ReadinessProbe: kube.HTTPSProbe("/livez", port),
+				VolumeMounts: corev1.VolumeMountArray{
+					kube.Mount(claim, dataDir),
+					kube.ReadOnly("accounts", accountsDir),
+					kube.ReadOnly("server", serverDir),
+				},
+				TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
+			}),
+		},
+		Volumes: corev1.VolumeArray{
+			kube.SecretVolume("accounts", secret, 0o440, accounts),
+			kube.SecretVolume("server", secret, 0o440, map[string]string{certificateKey: certificateKey, privateKey: privateKey}),
+		},
+	}
+}
+
+func (a *Args) check() error {
+	return kube.Missing(map[string]bool{
+		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Accounts": len(a.Accounts) > 0,
+		"KeysVersion": a.KeysVersion != "", "TLSVersion": a.TLSVersion != "",
+		"StorageClass": a.StorageClass != "", "StorageSize": a.StorageSize != "", "Memory": a.Memory != "",
+	})
+}
+
+func (a *Args) inputs() pulumi.Map {
+	return pulumi.Map{
+		"namespace":    pulumi.String(a.Namespace.Name),
+		"image":        a.Image,
+		"accounts":     pulumi.ToStringArray(a.Accounts),
+		"keysVersion":  pulumi.String(a.KeysVersion),
+		"tlsVersion":   pulumi.String(a.TLSVersion),
+		"storageClass": pulumi.String(a.StorageClass),
+		"storageSize":  pulumi.String(a.StorageSize),
+		"memory":       pulumi.String(a.Memory),
+	}
+}
