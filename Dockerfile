@@ -1,3 +1,6 @@
+# Programs and servers of the backups are those of the databases' own version.
+ARG POSTGRES_IMAGE=postgres:17
+
 # One stage compiles every app, and the tools of go.mod; each image then holds its own program and nothing else.
 FROM golang:1.26-trixie AS build
 WORKDIR /src
@@ -6,6 +9,11 @@ COPY . .
 RUN --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o /out/ ./app/... tool
+
+FROM ${POSTGRES_IMAGE} AS backup
+COPY --from=build /out/backup /usr/local/bin/backup
+USER 999:999
+ENTRYPOINT ["backup"]
 
 FROM scratch AS daily-todo
 COPY --from=build /out/daily-todo /daily-todo

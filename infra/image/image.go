@@ -20,10 +20,12 @@ const (
 	epoch = "0"
 )
 
-// Args says where images go.
+// Args says how images are built and where they go.
 type Args struct {
 	// Registry is the registry's host with the path below which images are, such as registry.example.com/team.
 	Registry string
+	// BuildArgs are arguments of the Dockerfile.
+	BuildArgs map[string]string
 	// Tag is the tag that each build moves. Pods name images by digest.
 	Tag string
 	// Username and Password log in to the registry. Without a Username, the credentials of Docker's own configuration are used.
@@ -40,11 +42,15 @@ func New(ctx *pulumi.Context, app string, args Args, opts ...pulumi.ResourceOpti
 	if err != nil {
 		return pulumi.StringOutput{}, fmt.Errorf("naming image %s: %w", app, err)
 	}
+	buildArgs := pulumi.StringMap{"SOURCE_DATE_EPOCH": pulumi.String(epoch)}
+	for arg, value := range args.BuildArgs {
+		buildArgs[arg] = pulumi.String(value)
+	}
 	build := &dockerbuild.ImageArgs{
 		Context:        &dockerbuild.BuildContextArgs{Location: pulumi.String(contextDir)},
 		Dockerfile:     &dockerbuild.DockerfileArgs{Location: pulumi.String(dockerfile)},
 		Target:         pulumi.String(app),
-		BuildArgs:      pulumi.StringMap{"SOURCE_DATE_EPOCH": pulumi.String(epoch)},
+		BuildArgs:      buildArgs,
 		Tags:           pulumi.ToStringArray([]string{name.String()}),
 		Exports:        dockerbuild.ExportArray{dockerbuild.ExportArgs{Raw: pulumi.String(export)}},
 		Push:           pulumi.Bool(false), // the export pushes

@@ -66,6 +66,15 @@ func TestImageWithLoginAndBuilder(t *testing.T) {
 	}, inputs["registries"].ArrayValue()[0].ObjectValue())
 }
 
+func TestImageWithArguments(t *testing.T) {
+	var ref string
+	recording := recorder.Run(t, build(image.Args{
+		Registry: "registry.example.com", Tag: "dev", BuildArgs: map[string]string{"POSTGRES_IMAGE": "postgres:18"},
+	}, &ref))
+	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"SOURCE_DATE_EPOCH": "0", "POSTGRES_IMAGE": "postgres:18"}),
+		recording.Get(t, imageType, "redisfiller").Inputs["buildArgs"].ObjectValue())
+}
+
 func TestImageErrors(t *testing.T) {
 	var ref string
 	_, err := recorder.Try(t, build(image.Args{Registry: "registry.example.com", Tag: "dev"}, &ref), recorder.Failing("redisfiller"))
