@@ -1,0 +1,252 @@
+// Package backup makes backups of a database: one when the stack comes up, others by a schedule. Each is proven by restoring it.
+package backup
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
+	"github.com/stateful-k3s/stateful-k3s/infra/storage"
+)
+
+const (
+	app     = "backup"
+	metrics = "backup-metrics"
+
+	// user is postgres in the official image, which can start no server as a user without a name.
+	user = 999
+
+	secretDir    = "/run/secrets/backup"
+	accessKey    = "access-key"
+	secretKey    = "secret-key"
+	authorities  = "ca.crt"
+	scratchDir   = "/scratch"
+	lastWordFile = "/dev/termination-log"
+
+	// startingDeadline is how late a backup may still be made, such as after a night without power.
+	startingDeadline = 12 * time.Hour
+	// pauses is more than what Kubernetes waits between the tries of a Job, and what it takes to start their pods.
+	pauses = 10 * time.Minute
+)
+
+// Settings are those of every database.
+type Settings struct {
+	// Schedule is a cron expression, in TimeZone, which is a name of the time zone database such as Etc/UTC.
+	Schedule, TimeZone string
+	// KeepDaily, KeepWeekly and KeepMonthly are how many backups of different days, weeks and months are kept.
+	KeepDaily, KeepWeekly, KeepMonthly int
+	// ScratchSize is the size of the volume on which a backup is restored, a Kubernetes quantity.
+	ScratchSize string
+	// Memory is the limit of a pod that makes a backup, with the server that it is restored into, a Kubernetes quantity.
+	Memory string
+	// Compression is the level of zstd, 1 to 19.
+	Compression int
+	// Recipient is age's public key that dumps are encrypted to; empty for none.
+	Recipient string
+	// Timeout is how long one try may take.
+	Timeout time.Duration
+}
+
+// Args describes the backups of a database. All but Recipient is required, but none of a day, week or month may be kept.
+type Args struct {
+	// Namespace is that of the database too.
+	Namespace *kube.Namespace
+	Image     pulumi.StringInput
+	Database  *postgres.Postgres
+	// Bucket keeps the backups, below the namespace's name.
+	Bucket storage.Bucket
+	Settings
+}
+
+// Backup is the component.
+type Backup struct {
+	pulumi.ResourceState
+
+	// Location is the URL below which the backups are.
+	Location pulumi.StringOutput `pulumi:"location"`
+}
+
+// New declares a Job, which is there once it has made a verified backup, a CronJob, and a pod that serves metrics of
+// what the bucket holds. The Job makes another backup, in place of the one before, when the image or a setting in its
+// pods' template changes, and if it failed.
+func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Backup, error) {
+	if err := args.check(); err != nil {
+		return nil, fmt.Errorf("backup %s: %w", name, err)
+	}
+	b := &Backup{}
+	if err := ctx.RegisterComponentResourceV2("stateful-k3s:backup:Backup", name, args.inputs(), b, opts...); err != nil {
+		return nil, fmt.Errorf("declaring backup %s: %w", name, err)
+	}
+	if err := b.declare(ctx, name, args); err != nil {
+		return nil, fmt.Errorf("backup %s: %w", name, err)
+	}
+	return b, nil
+}
+
+func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
+	parent := pulumi.Parent(b)
+	keys := map[string]pulumi.StringInput{accessKey: args.Bucket.AccessKey, secretKey: args.Bucket.SecretKey}
+	if args.Bucket.Authorities != nil {
+		keys[authorities] = args.Bucket.Authorities
+	}
+	credentials, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
+		Namespace: args.Namespace,
+		App:       app,
+		Name:      app,
+		Data:      keys,
+	}, parent)
+	if err != nil {
+		return err
+	}
+
+	job := kube.Job{
+		Namespace:   args.Namespace,
+		Name:        app,
+		VolumeGroup: user,
+		Spec:        podSpec(args),
+		Deadline:    kube.JobTries*args.Timeout + pauses,
+	}
+	server := metricsApp(args)
+	err = kube.Allow(ctx, name+"-database", kube.Connection{From: job.Pods(), To: args.Database.Pods, Port: postgres.Port}, parent)
+	if err != nil {
+		return err
+	}
+	if err := args.Bucket.Allow(ctx, name+"-bucket", job.Pods(), parent); err != nil {
+		return err
+	}
+	if err := args.Bucket.Allow(ctx, name+"-metrics-bucket", server.Pods(), parent); err != nil {
+		return err
+	}
+
+	after := pulumi.DependsOn([]pulumi.Resource{credentials})
+	if err := job.Declare(ctx, name+"-job", parent, after, args.Database.Ready(), args.Bucket.Ready()); err != nil {
+		return err
+	}
+	schedule := kube.Schedule{Cron: args.Schedule, TimeZone: args.TimeZone, StartingDeadline: startingDeadline}
+	if err := job.DeclareCron(ctx, name+"-cronjob", schedule, parent, after); err != nil {
+		return err
+	}
+	if _, err := server.Declare(ctx, name+"-metrics", parent, after, args.Bucket.Ready()); err != nil {
+		return err
+	}
+	b.Location = pulumi.Sprintf("%s/%s/%s", args.Bucket.Endpoint, args.Bucket.Name, args.Namespace.Name)
+	return ctx.RegisterResourceOutputs(b, pulumi.Map{"location": b.Location})
+}
+
+func podSpec(args Args) corev1.PodSpecArgs {
+	database := args.Database.Reader
+	env := append(bucketEnv(args),
+		database.Env,
+		kube.Env("SCRATCH_DIR", scratchDir),
+		kube.Env("HOME", scratchDir),
+		kube.Env("TMPDIR", scratchDir),
+		kube.Env("COMPRESSION_LEVEL", strconv.Itoa(args.Compression)),
+		kube.Env("KEEP_DAILY", strconv.Itoa(args.KeepDaily)),
+		kube.Env("KEEP_WEEKLY", strconv.Itoa(args.KeepWeekly)),
+		kube.Env("KEEP_MONTHLY", strconv.Itoa(args.KeepMonthly)),
+		kube.Env("TIMEOUT", args.Timeout.String()),
+		kube.Env("TERMINATION_LOG", lastWordFile),
+	)
+	if args.Recipient != "" {
+		env = append(env, kube.Env("AGE_RECIPIENT", args.Recipient))
+	}
+	return corev1.PodSpecArgs{
+		Containers: corev1.ContainerArray{
+			kube.Container(user, kube.Resources{CPU: "100m", CPULimit: "2", Memory: args.Memory}, corev1.ContainerArgs{
+				Name:  pulumi.String(app),
+				Image: args.Image,
+				Args:  pulumi.ToStringArray([]string{"run"}),
+				Env:   env,
+				VolumeMounts: corev1.VolumeMountArray{
+					kube.Mount("scratch", scratchDir),
+					kube.ReadOnly("bucket", secretDir),
+					database.Mount,
+				},
+				TerminationMessagePath:   pulumi.String(lastWordFile),
+				TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
+			}),
+		},
+		Volumes: corev1.VolumeArray{
+			corev1.VolumeArgs{Name: pulumi.String("scratch"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{
+				SizeLimit: pulumi.String(args.ScratchSize),
+			}},
+			bucketVolume(args),
+			database.Volume,
+		},
+	}
+}
+
+func metricsApp(args Args) kube.WebApp {
+	return kube.WebApp{
+		Namespace: args.Namespace,
+		Name:      metrics,
+		Image:     args.Image,
+		Args:      pulumi.StringArray{pulumi.String("metrics")},
+		Replicas:  1,
+		Memory:    "64Mi",
+		Env:       bucketEnv(args),
+		Volumes:   corev1.VolumeArray{bucketVolume(args)},
+		Mounts:    corev1.VolumeMountArray{kube.ReadOnly("bucket", secretDir)},
+	}
+}
+
+func bucketEnv(args Args) corev1.EnvVarArray {
+	bucket := args.Bucket
+	env := corev1.EnvVarArray{
+		kube.Env("S3_ENDPOINT", bucket.Endpoint),
+		kube.Env("S3_REGION", bucket.Region),
+		kube.Env("S3_BUCKET", bucket.Name),
+		kube.Env("S3_PREFIX", args.Namespace.Name),
+		kube.Env("S3_PATH_STYLE", strconv.FormatBool(bucket.PathStyle)),
+		kube.Env("S3_ACCESS_KEY_FILE", secretDir+"/"+accessKey),
+		kube.Env("S3_SECRET_KEY_FILE", secretDir+"/"+secretKey),
+	}
+	if bucket.Authorities != nil {
+		env = append(env, kube.Env("S3_CA_FILE", secretDir+"/"+authorities))
+	}
+	return env
+}
+
+func bucketVolume(args Args) corev1.VolumeArgs {
+	files := map[string]string{accessKey: accessKey, secretKey: secretKey}
+	if args.Bucket.Authorities != nil {
+		files[authorities] = authorities
+	}
+	return kube.SecretVolume("bucket", app, 0o444, files)
+}
+
+func (a *Args) check() error {
+	return kube.Missing(map[string]bool{
+		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Database": a.Database != nil,
+		"Bucket.Endpoint": a.Bucket.Endpoint != "", "Bucket.Region": a.Bucket.Region != "", "Bucket.Name": a.Bucket.Name != "",
+		"Bucket.AccessKey": a.Bucket.AccessKey != nil, "Bucket.SecretKey": a.Bucket.SecretKey != nil,
+		"Schedule": a.Schedule != "", "TimeZone": a.TimeZone != "", "ScratchSize": a.ScratchSize != "", "Memory": a.Memory != "",
+		"Compression": a.Compression != 0, "Timeout": a.Timeout != 0,
+	})
+}
+
+func (a *Args) inputs() pulumi.Map {
+	return pulumi.Map{
+		"namespace":   pulumi.String(a.Namespace.Name),
+		"image":       a.Image,
+		"database":    a.Database.Address,
+		"endpoint":    pulumi.String(a.Bucket.Endpoint),
+		"region":      pulumi.String(a.Bucket.Region),
+		"bucket":      pulumi.String(a.Bucket.Name),
+		"schedule":    pulumi.String(a.Schedule),
+		"timeZone":    pulumi.String(a.TimeZone),
+		"keepDaily":   pulumi.Int(a.KeepDaily),
+		"keepWeekly":  pulumi.Int(a.KeepWeekly),
+		"keepMonthly": pulumi.Int(a.KeepMonthly),
+		"scratchSize": pulumi.String(a.ScratchSize),
+		"memory":      pulumi.String(a.Memory),
+		"compression": pulumi.Int(a.Compression),
+		"recipient":   pulumi.String(a.Recipient),
+		"timeout":     pulumi.String(a.Timeout.String()),
+	}
+}
