@@ -4,20 +4,25 @@ package main
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/backup"
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
 	"github.com/stateful-k3s/stateful-k3s/infra/image"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/pingpong"
 	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 	"github.com/stateful-k3s/stateful-k3s/infra/redis"
+	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 	"github.com/stateful-k3s/stateful-k3s/infra/todo"
 )
 
 // apps are the images, each a target of the Dockerfile.
-var apps = []string{"daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend", "todo-frontend"}
+var apps = []string{"backup", "daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend", "todo-frontend"}
 
-// namespaces are the course's own names.
+// namespaces are the course's own names. Each has a database.
 var namespaces = []string{"exercises", "project"}
+
+// store is the image and the namespace of the storage server, which there only is if the backups do not go elsewhere.
+const store = "storage"
 
 func main() {
 	pulumi.Run(program)
@@ -28,7 +33,11 @@ func program(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	images, err := buildImages(ctx, cfg)
+	apps, places := apps, namespaces
+	if cfg.S3 == nil {
+		apps, places = append(apps, store), append(places, store)
+	}
+	images, err := buildImages(ctx, cfg, apps)
 	if err != nil {
 		return err
 	}
@@ -37,7 +46,11 @@ func program(ctx *pulumi.Context) error {
 		return err
 	}
 	inCluster := pulumi.Provider(provider)
-	spaces, err := makeNamespaces(ctx, cfg, inCluster)
+	spaces, err := makeNamespaces(ctx, cfg, places, inCluster)
+	if err != nil {
+		return err
+	}
+	buckets, err := makeBuckets(ctx, cfg, images, spaces, inCluster)
 	if err != nil {
 		return err
 	}
@@ -91,6 +104,24 @@ func program(ctx *pulumi.Context) error {
 		return err
 	}
 
+	backups := pulumi.StringMap{}
+	for _, of := range []struct {
+		database, namespace string
+		server              *postgres.Postgres
+	}{{"pingpong", "exercises", pings}, {"todo", "project", todos}} {
+		made, err := backup.New(ctx, of.database+"-backup", backup.Args{
+			Namespace: spaces[of.namespace],
+			Image:     images["backup"],
+			Database:  of.server,
+			Bucket:    buckets[of.namespace],
+			Settings:  cfg.Backup,
+		}, inCluster)
+		if err != nil {
+			return err
+		}
+		backups[of.database] = made.Location
+	}
+
 	names := pulumi.StringMap{}
 	for name, space := range spaces {
 		names[name] = pulumi.String(space.Name)
@@ -99,6 +130,7 @@ func program(ctx *pulumi.Context) error {
 	ctx.Export("images", images)
 	ctx.Export("redis", train.Addresses)
 	ctx.Export("postgres", pulumi.StringMap{"pingpong": pings.Address, "todo": todos.Address})
+	ctx.Export("backups", backups)
 	ctx.Export("pingpong", counter.Address)
 	ctx.Export("todoBackend", project.Backend)
 	ctx.Export("todoFrontend", project.Frontend)
@@ -128,15 +160,49 @@ func newPostgres(ctx *pulumi.Context, database string, space *kube.Namespace, im
 	}, opts...)
 }
 
-func buildImages(ctx *pulumi.Context, cfg *config.Config) (pulumi.StringMap, error) {
+// makeBuckets returns what each namespace with a database keeps its backups in.
+func makeBuckets(ctx *pulumi.Context, cfg *config.Config, images pulumi.StringMap, spaces map[string]*kube.Namespace, opts ...pulumi.ResourceOption) (map[string]storage.Bucket, error) {
+	buckets := map[string]storage.Bucket{}
+	if cfg.S3 != nil {
+		for _, name := range namespaces {
+			buckets[name] = *cfg.S3
+		}
+		return buckets, nil
+	}
+	var accounts []string
+	for _, name := range namespaces {
+		accounts = append(accounts, spaces[name].Name)
+	}
+	server, err := storage.New(ctx, store, storage.Args{
+		Namespace:    spaces[store],
+		Image:        images[store],
+		Accounts:     accounts,
+		KeysVersion:  cfg.Storage.KeysVersion,
+		TLSVersion:   cfg.Storage.TLSVersion,
+		StorageClass: cfg.StorageClass,
+		StorageSize:  cfg.Storage.Size,
+		Memory:       cfg.Storage.Memory,
+	}, opts...)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range namespaces {
+		buckets[name] = server.Bucket(spaces[name].Name)
+	}
+	return buckets, nil
+}
+
+func buildImages(ctx *pulumi.Context, cfg *config.Config, apps []string) (pulumi.StringMap, error) {
+	buildArgs := map[string]map[string]string{"backup": {"POSTGRES_IMAGE": cfg.Postgres.Image}}
 	refs := pulumi.StringMap{}
 	for _, app := range apps {
 		ref, err := image.New(ctx, app, image.Args{
-			Registry: cfg.Registry.Path,
-			Tag:      ctx.Stack(),
-			Username: cfg.Registry.Push.Username,
-			Password: cfg.Registry.Push.Password,
-			Builder:  cfg.Builder,
+			Registry:  cfg.Registry.Path,
+			BuildArgs: buildArgs[app],
+			Tag:       ctx.Stack(),
+			Username:  cfg.Registry.Push.Username,
+			Password:  cfg.Registry.Push.Password,
+			Builder:   cfg.Builder,
 		})
 		if err != nil {
 			return nil, err
@@ -146,9 +212,9 @@ func buildImages(ctx *pulumi.Context, cfg *config.Config) (pulumi.StringMap, err
 	return refs, nil
 }
 
-func makeNamespaces(ctx *pulumi.Context, cfg *config.Config, opts ...pulumi.ResourceOption) (map[string]*kube.Namespace, error) {
+func makeNamespaces(ctx *pulumi.Context, cfg *config.Config, names []string, opts ...pulumi.ResourceOption) (map[string]*kube.Namespace, error) {
 	spaces := map[string]*kube.Namespace{}
-	for _, name := range namespaces {
+	for _, name := range names {
 		args := kube.NamespaceArgs{Name: cfg.NamePrefix + name}
 		if pull := cfg.Registry.Pull; pull.Username != "" {
 			args.Login = &kube.RegistryLogin{Server: cfg.Registry.Host, Username: pull.Username, Password: pull.Password}

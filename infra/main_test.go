@@ -25,11 +25,13 @@ func settings(t *testing.T, changes map[string]string) recorder.Option {
 	all := recorder.Defaults(t)
 	all["registry"] = "registry.example.com/team"
 	maps.Copy(all, changes)
-	return recorder.Config(all, "registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword")
+	return recorder.Config(all,
+		"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword", "s3AccessKey", "s3SecretKey")
 }
 
 // everything is what the program declares besides the parts of each component, which have tests of their own.
 var everything = []string{
+	"backup docker-build:index:Image",
 	"daily-todo docker-build:index:Image",
 	"exercises kubernetes:core/v1:Namespace",
 	"exercises-default-deny kubernetes:networking.k8s.io/v1:NetworkPolicy",
@@ -37,6 +39,7 @@ var everything = []string{
 	"k3s pulumi:providers:kubernetes",
 	"pingpong docker-build:index:Image",
 	"pingpong stateful-k3s:pingpong:Pingpong",
+	"pingpong-backup stateful-k3s:backup:Backup",
 	"pingpong-postgres stateful-k3s:postgres:Postgres",
 	"postgres-exporter docker-build:index:Image",
 	"project kubernetes:core/v1:Namespace",
@@ -44,8 +47,14 @@ var everything = []string{
 	"project-dns kubernetes:networking.k8s.io/v1:NetworkPolicy",
 	"redis stateful-k3s:redis:Redis",
 	"redisfiller docker-build:index:Image",
+	"storage docker-build:index:Image",
+	"storage kubernetes:core/v1:Namespace",
+	"storage stateful-k3s:storage:Storage",
+	"storage-default-deny kubernetes:networking.k8s.io/v1:NetworkPolicy",
+	"storage-dns kubernetes:networking.k8s.io/v1:NetworkPolicy",
 	"todo stateful-k3s:todo:Todo",
 	"todo-backend docker-build:index:Image",
+	"todo-backup stateful-k3s:backup:Backup",
 	"todo-frontend docker-build:index:Image",
 	"todo-postgres stateful-k3s:postgres:Postgres",
 }
@@ -65,12 +74,15 @@ func TestProgram(t *testing.T) {
 
 	require.Equal(t, everything, declared(recording))
 	images := map[string]any{}
-	for _, app := range []string{"daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend", "todo-frontend"} {
+	for _, app := range []string{"backup", "daily-todo", "pingpong", "postgres-exporter", "redisfiller", "storage", "todo-backend", "todo-frontend"} {
 		images[app] = built(app)
 	}
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
-		"namespaces":   map[string]any{"exercises": "exercises", "project": "project"},
-		"images":       images,
+		"namespaces": map[string]any{"exercises": "exercises", "project": "project", "storage": "storage"},
+		"images":     images,
+		"backups": map[string]any{
+			"pingpong": "https://storage-svc.storage.svc:9000/backups/exercises", "todo": "https://storage-svc.storage.svc:9000/backups/project",
+		},
 		"pingpong":     "pingpong-svc.exercises.svc:80",
 		"todoBackend":  "todo-backend-svc.project.svc:80",
 		"todoFrontend": "todo-frontend-svc.project.svc:80",
@@ -87,6 +99,24 @@ func TestProgram(t *testing.T) {
 		require.Contains(t, recording.Get(t, "kubernetes:apps/v1:Deployment", name).DependsOn(), app)
 	}
 	require.Contains(t, recording.Get(t, "kubernetes:batch/v1:CronJob", "todo-daily-cronjob").DependsOn(), "daily-todo")
+	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "storage-statefulset").DependsOn(), "storage")
+	for name, database := range map[string]string{"pingpong-backup-job": "pingpong-postgres-statefulset", "todo-backup-job": "todo-postgres-statefulset"} {
+		require.Subset(t, recording.Get(t, "kubernetes:batch/v1:Job", name).DependsOn(), []string{"backup", database, "storage-statefulset"})
+	}
+}
+
+// Only the backups' own programs are of the databases' version: another one builds no other image anew.
+func TestImageOfTheBackupsHasTheProgramsOfTheDatabases(t *testing.T) {
+	recording := recorder.Run(t, program, settings(t, map[string]string{"postgresImage": "postgres:18"}))
+	for _, recorded := range recording.All() {
+		if string(recorded.URN.Type()) == "docker-build:index:Image" {
+			argument, given := recorded.Inputs["buildArgs"].ObjectValue()["POSTGRES_IMAGE"]
+			require.Equal(t, recorded.URN.Name() == "backup", given, recorded.URN)
+			if given {
+				require.Equal(t, "postgres:18", argument.StringValue())
+			}
+		}
+	}
 }
 
 func TestProgramInPreview(t *testing.T) {
@@ -114,7 +144,8 @@ func TestWhatDestroyKeeps(t *testing.T) {
 		require.False(t, recorded.Request.GetProtect(), recorded.URN)
 	}
 	require.ElementsMatch(t, []string{
-		"exercises", "project", "daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend", "todo-frontend",
+		"exercises", "project", "storage",
+		"backup", "daily-todo", "pingpong", "postgres-exporter", "redisfiller", "storage", "todo-backend", "todo-frontend",
 	}, kept)
 }
 
@@ -152,14 +183,31 @@ func TestEverySettingArrives(t *testing.T) {
 		"articleUrl":           "https://wiki.example.com:8443/random",
 		"articleNetworks":      "10.1.2.0/24",
 
+		"backupSchedule":    "30 4 * * 0",
+		"backupTimeZone":    "Europe/Helsinki",
+		"backupKeepDaily":   "1",
+		"backupKeepWeekly":  "2",
+		"backupKeepMonthly": "3",
+		"backupScratchSize": "40Gi",
+		"backupMemory":      "768Mi",
+		"backupCompression": "19",
+		"backupRecipient":   ageKey,
+		"backupTimeout":     "90m",
+
+		"storageSize":        "50Gi",
+		"storageMemory":      "256Mi",
+		"storageKeysVersion": "5",
+		"storageTLSVersion":  "6",
+
 		"ingressClass":     "nginx",
 		"ingressNamespace": "ingress-nginx",
 		"ingressHost":      "stateful.example.com",
 		"ingressTLSSecret": "stateful-tls",
 	}))
 
-	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"exercises": "alice-exercises", "project": "alice-project"}),
-		recording.Outputs("")["namespaces"].ObjectValue())
+	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
+		"exercises": "alice-exercises", "project": "alice-project", "storage": "alice-storage",
+	}), recording.Outputs("")["namespaces"].ObjectValue())
 	image := recording.Get(t, "docker-build:index:Image", "redisfiller").Inputs
 	require.Equal(t, "mybuilder", image["builder"].ObjectValue()["name"].StringValue())
 	require.Equal(t, "pusher", image["registries"].ArrayValue()[0].ObjectValue()["username"].StringValue())
@@ -213,6 +261,34 @@ func TestEverySettingArrives(t *testing.T) {
 	}), recording.Get(t, "stateful-k3s:todo:Todo", "todo").Inputs)
 	require.Equal(t, []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.1.2.0/24", Except: []string{}}}},
 		recorder.Object[*networkingv1.NetworkPolicy](recording, "todo-daily-article-egress").Spec.Egress[0].To)
+	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
+		"namespace":    "alice-storage",
+		"image":        built("storage"),
+		"accounts":     []any{"alice-exercises", "alice-project"},
+		"keysVersion":  "5",
+		"tlsVersion":   "6",
+		"storageClass": "longhorn",
+		"storageSize":  "50Gi",
+		"memory":       "256Mi",
+	}), recording.Get(t, "stateful-k3s:storage:Storage", "storage").Inputs)
+	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
+		"namespace":   "alice-project",
+		"image":       built("backup"),
+		"database":    "postgres-svc.alice-project.svc:5432",
+		"endpoint":    "https://storage-svc.alice-storage.svc:9000",
+		"region":      "us-east-1",
+		"bucket":      "backups",
+		"schedule":    "30 4 * * 0",
+		"timeZone":    "Europe/Helsinki",
+		"keepDaily":   1.0,
+		"keepWeekly":  2.0,
+		"keepMonthly": 3.0,
+		"scratchSize": "40Gi",
+		"memory":      "768Mi",
+		"compression": 19.0,
+		"recipient":   ageKey,
+		"timeout":     "1h30m0s",
+	}), recording.Get(t, "stateful-k3s:backup:Backup", "todo-backup").Inputs)
 	for name, path := range map[string]string{"pingpong": "pingpong", "todo": ""} {
 		require.Equal(t, "https://stateful.example.com/"+path, recording.Outputs("")[resource.PropertyKey(name+"Url")].StringValue())
 	}
@@ -231,6 +307,31 @@ func TestEverySettingArrives(t *testing.T) {
 	}
 }
 
+// ageKey is a public key of age, whose private key nobody has kept.
+const ageKey = "age1r83uz8exdaypupep8gm530pvksak4eejvwsu8e9nek87jmxwty0qsngh3m"
+
+func TestProgramWithBackupsElsewhere(t *testing.T) {
+	recording := recorder.Run(t, program, settings(t, map[string]string{
+		"s3Endpoint": "https://s3.example.com", "s3Region": "eu-north-1", "s3Bucket": "attic",
+		"s3AccessKey": "the-access-key", "s3SecretKey": "the-secret-key", "s3PathStyle": "false", "s3Networks": "10.1.3.0/24",
+	}))
+	require.Equal(t, slices.DeleteFunc(slices.Clone(everything), func(name string) bool { return strings.HasPrefix(name, "storage") }),
+		declared(recording))
+	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
+		"pingpong": "https://s3.example.com/attic/exercises", "todo": "https://s3.example.com/attic/project",
+	}), recording.Outputs("")["backups"].ObjectValue())
+	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"exercises": "exercises", "project": "project"}),
+		recording.Outputs("")["namespaces"].ObjectValue())
+	require.Equal(t, []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.1.3.0/24", Except: []string{}}}},
+		recorder.Object[*networkingv1.NetworkPolicy](recording, "todo-backup-bucket-egress").Spec.Egress[0].To)
+	for _, namespace := range []string{"pingpong", "todo"} {
+		require.Equal(t, map[string][]byte{"access-key": []byte("the-access-key"), "secret-key": []byte("the-secret-key")},
+			recorder.Object[*corev1.Secret](recording, namespace+"-backup-secret").Data)
+	}
+	recording.RequireSecret(t, "the-access-key")
+	recording.RequireSecret(t, "the-secret-key")
+}
+
 func TestProgramWithoutIngress(t *testing.T) {
 	recording := recorder.Run(t, program, settings(t, map[string]string{"ingressClass": "none"}))
 	for _, recorded := range recording.All() {
@@ -247,6 +348,8 @@ func TestProgramErrors(t *testing.T) {
 		"k3s":               "declaring provider k3s: ",
 		"exercises":         "declaring namespace exercises: ",
 		"redis":             "declaring redis redis: ",
+		"storage-service":   "storage storage: declaring service storage-svc: ",
+		"todo-backup":       "declaring backup todo-backup: ",
 		"pingpong-postgres": "declaring postgres pingpong-postgres: ",
 		"pingpong-service":  "pingpong pingpong: declaring service pingpong-svc: ",
 		"todo-postgres":     "declaring postgres todo-postgres: ",

@@ -12,7 +12,9 @@ import (
 	"time"
 	_ "time/tzdata" // time zones where the machine has none
 
+	"filippo.io/age"
 	"github.com/distribution/reference"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 	"github.com/robfig/cron/v3"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -44,6 +46,10 @@ var (
 	notEmpty    = matches(`\S`, "a value")
 	namePrefix  = matches(`^[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?-$`, "a prefix of at most 32 small letters, digits and hyphens with a hyphen at its end")
 	builderName = matches(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`, "the name of a buildx builder")
+	count       = matches(`^[0-9]{1,3}$`, "a number from 0 to 999")
+	compression = matches(`^([1-9]|1[0-9])$`, "a number from 1 to 19")
+	boolean     = matches(`^(true|false)$`, "true or false")
+	region      = matches(`^[a-zA-Z0-9][a-zA-Z0-9-]*$`, "a region")
 	replicas    = matches(`^([1-9]|1[0-9]|20)$`, "a number from 1 to 20")
 	// Short enough for Redis and free of what shells and command lines take apart.
 	password = matches(`^[!-~]{8,128}$`, "8 to 128 printable ASCII characters without spaces")
@@ -125,6 +131,36 @@ func articleURL(value string) string {
 	}
 	if _, err := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16); err != nil {
 		return "an https address"
+	}
+	return ""
+}
+
+func recipient(value string) string {
+	if _, err := age.ParseX25519Recipient(value); err != nil {
+		return "a public key of age"
+	}
+	return ""
+}
+
+// duration allows what fits into a day, so that a backup has ended when the next one begins.
+func duration(value string) string {
+	if d, err := time.ParseDuration(value); err != nil || d < time.Minute || d > 24*time.Hour {
+		return "a time from 1m to 24h"
+	}
+	return ""
+}
+
+func s3Endpoint(value string) string {
+	u, err := url.Parse(value)
+	if err != nil || articleURL(value) != "" || strings.TrimSuffix(value, "/") != "https://"+u.Host {
+		return "an https address without a path"
+	}
+	return ""
+}
+
+func bucketName(value string) string {
+	if s3utils.CheckValidBucketNameStrict(value) != nil {
+		return "the name of a bucket"
 	}
 	return ""
 }

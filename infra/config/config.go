@@ -7,8 +7,10 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/backup"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
+	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 	"github.com/stateful-k3s/stateful-k3s/infra/todo"
 )
 
@@ -23,6 +25,10 @@ type Config struct {
 	Postgres     Postgres
 	Pingpong     Pingpong
 	Todo         Todo
+	Backup       backup.Settings
+	Storage      Storage
+	// S3 is the bucket elsewhere that keeps the backups; nil for the stack's own Storage.
+	S3 *storage.Bucket
 	// Ingress is how people reach the apps; nil if they do not.
 	Ingress *kube.Ingress
 }
@@ -73,6 +79,14 @@ type Todo struct {
 	Daily                             todo.Daily
 }
 
+// Storage holds the settings of the storage server. Memory and Size are Kubernetes quantities.
+type Storage struct {
+	Size        string
+	Memory      string
+	KeysVersion string
+	TLSVersion  string
+}
+
 const (
 	registryVariable = "STATEFUL_K3S_REGISTRY"
 	builderVariable  = "BUILDX_BUILDER"
@@ -116,6 +130,25 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 			Networks:    r.networks("articleNetworks", "10.0.0.0/8"),
 		},
 	}
+	cfg.Backup = backup.Settings{
+		Schedule:    r.text("backupSchedule", schedule, `"0 2 * * *"`),
+		TimeZone:    r.text("backupTimeZone", timeZone, "Europe/Helsinki"),
+		KeepDaily:   r.number("backupKeepDaily", count, "7"),
+		KeepWeekly:  r.number("backupKeepWeekly", count, "4"),
+		KeepMonthly: r.number("backupKeepMonthly", count, "6"),
+		ScratchSize: r.text("backupScratchSize", quantity("256Mi"), "4Gi"),
+		Memory:      r.text("backupMemory", quantity("256Mi"), "512Mi"),
+		Compression: r.number("backupCompression", compression, "3"),
+		Recipient:   r.text("backupRecipient", optional(recipient), "$(age-keygen -y key.txt)"),
+		Timeout:     r.duration("backupTimeout", "90m"),
+	}
+	cfg.Storage = Storage{
+		Size:        r.text("storageSize", quantity("256Mi"), "5Gi"),
+		Memory:      r.text("storageMemory", quantity("64Mi"), "128Mi"),
+		KeysVersion: r.text("storageKeysVersion", notEmpty, "2"),
+		TLSVersion:  r.text("storageTLSVersion", notEmpty, "2"),
+	}
+	cfg.S3 = r.bucket()
 	cfg.Ingress = r.ingress(cfg.NamePrefix)
 	if cfg.Builder == "" {
 		cfg.Builder = os.Getenv(builderVariable)

@@ -11,18 +11,23 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/backup"
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
+	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 	"github.com/stateful-k3s/stateful-k3s/infra/todo"
 )
 
-var secrets = []string{"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword"}
+var secrets = []string{
+	"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword", "s3AccessKey", "s3SecretKey",
+}
 
 // load reads the defaults of Pulumi.yaml, with changes.
 func load(t *testing.T, changes map[string]string, secrets ...string) (*config.Config, error) {
@@ -82,6 +87,18 @@ func TestDefaultsOfPulumiYAML(t *testing.T) {
 				Networks:   kube.Internet,
 			},
 		},
+		Backup: backup.Settings{
+			Schedule:    "0 2 * * *",
+			TimeZone:    "Etc/UTC",
+			KeepDaily:   7,
+			KeepWeekly:  4,
+			KeepMonthly: 6,
+			ScratchSize: "4Gi",
+			Memory:      "512Mi",
+			Compression: 3,
+			Timeout:     time.Hour,
+		},
+		Storage: config.Storage{Size: "5Gi", Memory: "128Mi", KeysVersion: "1", TLSVersion: "1"},
 		Ingress: &kube.Ingress{Class: "traefik", Namespace: "kube-system"},
 	}, cfg)
 }
@@ -156,6 +173,31 @@ func TestEverySetting(t *testing.T) {
 		"articleCA":            authority,
 		"articleNetworks":      "10.1.2.0/24 fd00::/8",
 
+		"backupSchedule":    "30 4 * * 0",
+		"backupTimeZone":    "Europe/Helsinki",
+		"backupKeepDaily":   "0",
+		"backupKeepWeekly":  "1",
+		"backupKeepMonthly": "999",
+		"backupScratchSize": "40Gi",
+		"backupMemory":      "1Gi",
+		"backupCompression": "19",
+		"backupRecipient":   ageKey,
+		"backupTimeout":     "90m",
+
+		"storageSize":        "50Gi",
+		"storageMemory":      "256Mi",
+		"storageKeysVersion": "2028",
+		"storageTLSVersion":  "2029",
+
+		"s3Endpoint":  "https://s3.example.com:9000/",
+		"s3Region":    "eu-north-1",
+		"s3Bucket":    "attic",
+		"s3AccessKey": "the access key",
+		"s3SecretKey": "the secret key",
+		"s3PathStyle": "false",
+		"s3CA":        authority,
+		"s3Networks":  "10.1.3.0/24",
+
 		"ingressClass":     "nginx",
 		"ingressNamespace": "ingress-nginx",
 		"ingressHost":      "stateful.example.com",
@@ -168,6 +210,9 @@ func TestEverySetting(t *testing.T) {
 	require.Equal(t, "correct-horse", known(t, cfg.Redis.Password))
 	require.Equal(t, "battery-staple", known(t, cfg.Postgres.Password))
 	require.Equal(t, "read-it-all", known(t, cfg.Postgres.ReaderPassword))
+	require.Equal(t, "the access key", known(t, cfg.S3.AccessKey))
+	require.Equal(t, "the secret key", known(t, cfg.S3.SecretKey))
+	cfg.S3.AccessKey, cfg.S3.SecretKey = nil, nil
 	cfg.Registry.Push.Password, cfg.Registry.Pull.Password, cfg.Redis.Password = nil, nil, nil
 	cfg.Postgres.Password, cfg.Postgres.ReaderPassword = nil, nil
 	require.Equal(t, &config.Config{
@@ -207,11 +252,34 @@ func TestEverySetting(t *testing.T) {
 				Networks:    []kube.Network{{CIDR: "10.1.2.0/24"}, {CIDR: "fd00::/8"}},
 			},
 		},
+		Backup: backup.Settings{
+			Schedule:    "30 4 * * 0",
+			TimeZone:    "Europe/Helsinki",
+			KeepDaily:   0,
+			KeepWeekly:  1,
+			KeepMonthly: 999,
+			ScratchSize: "40Gi",
+			Memory:      "1Gi",
+			Compression: 19,
+			Recipient:   ageKey,
+			Timeout:     90 * time.Minute,
+		},
+		Storage: config.Storage{Size: "50Gi", Memory: "256Mi", KeysVersion: "2028", TLSVersion: "2029"},
+		S3: &storage.Bucket{
+			Endpoint:    "https://s3.example.com:9000",
+			Region:      "eu-north-1",
+			Name:        "attic",
+			Authorities: pulumi.String(authority),
+			Networks:    []kube.Network{{CIDR: "10.1.3.0/24"}},
+		},
 		Ingress: &kube.Ingress{
 			Class: "nginx", Namespace: "ingress-nginx", Host: "stateful.example.com", TLSSecret: "stateful-tls",
 		},
 	}, cfg)
 }
+
+// ageKey is a public key of age, whose private key nobody has kept.
+const ageKey = "age1r83uz8exdaypupep8gm530pvksak4eejvwsu8e9nek87jmxwty0qsngh3m"
 
 func newAuthority(t *testing.T) string {
 	t.Helper()
@@ -265,6 +333,11 @@ func TestFaults(t *testing.T) {
 		cron      = `is not a cron schedule of five fields; for example: pulumi config set dailyTodoSchedule "0 * * * *"`
 		article   = `is not an https address; for example: pulumi config set articleUrl https://en.wikipedia.org/wiki/Special:Random`
 		networks  = `is not a list of networks with spaces between them; for example: pulumi config set articleNetworks 10.0.0.0/8`
+		retention = `is not a number from 0 to 999; for example: pulumi config set backupKeep`
+		recipient = `is not a public key of age; for example: pulumi config set backupRecipient $(age-keygen -y key.txt)`
+		timeout   = `is not a time from 1m to 24h; for example: pulumi config set backupTimeout 90m`
+		endpoint  = `is not an https address without a path; for example: pulumi config set s3Endpoint https://s3.example.com`
+		elsewhere = `; for example: pulumi config set s3Endpoint https://s3.example.com`
 		encrypted = `not encrypted; encrypt it with: pulumi config set --secret `
 	)
 	for _, test := range []struct{ key, value, message string }{
@@ -326,6 +399,40 @@ func TestFaults(t *testing.T) {
 		{"articleCA", "ca.crt", `stateful-k3s:articleCA: "ca.crt" is not certificates in PEM; for example: pulumi config set articleCA "$(cat ca.crt)"`},
 		{"articleNetworks", "10.0.0.0", `stateful-k3s:articleNetworks: "10.0.0.0" ` + networks},
 		{"articleNetworks", "10.0.0.1/8", `stateful-k3s:articleNetworks: "10.0.0.1/8" ` + networks},
+		{"backupSchedule", "nightly", `stateful-k3s:backupSchedule: "nightly" is not a cron schedule of five fields; for example: pulumi config set backupSchedule "0 2 * * *"`},
+		{"backupTimeZone", "Helsinki", `stateful-k3s:backupTimeZone: "Helsinki" is not a time zone; for example: pulumi config set backupTimeZone Europe/Helsinki`},
+		{"backupKeepDaily", "-1", `stateful-k3s:backupKeepDaily: "-1" ` + retention + `Daily 7`},
+		{"backupKeepWeekly", "some", `stateful-k3s:backupKeepWeekly: "some" ` + retention + `Weekly 4`},
+		{"backupKeepMonthly", "1000", `stateful-k3s:backupKeepMonthly: "1000" ` + retention + `Monthly 6`},
+		{"backupScratchSize", "255Mi", `stateful-k3s:backupScratchSize: "255Mi" is not at least 256Mi; for example: pulumi config set backupScratchSize 4Gi`},
+		{"backupMemory", "128Mi", `stateful-k3s:backupMemory: "128Mi" is not at least 256Mi; for example: pulumi config set backupMemory 512Mi`},
+		{"backupCompression", "0", `stateful-k3s:backupCompression: "0" is not a number from 1 to 19; for example: pulumi config set backupCompression 3`},
+		{"backupCompression", "20", `stateful-k3s:backupCompression: "20" is not a number from 1 to 19; for example: pulumi config set backupCompression 3`},
+		{"backupRecipient", "age1", `stateful-k3s:backupRecipient: "age1" ` + recipient},
+		{"backupRecipient", ageKey + "q", `stateful-k3s:backupRecipient: "` + ageKey + `q" ` + recipient},
+		{"backupTimeout", "1", `stateful-k3s:backupTimeout: "1" ` + timeout},
+		{"backupTimeout", "59s", `stateful-k3s:backupTimeout: "59s" ` + timeout},
+		{"backupTimeout", "25h", `stateful-k3s:backupTimeout: "25h" ` + timeout},
+		{"storageSize", "1Mi", `stateful-k3s:storageSize: "1Mi" is not at least 256Mi; for example: pulumi config set storageSize 5Gi`},
+		{"storageMemory", "32Mi", `stateful-k3s:storageMemory: "32Mi" is not at least 64Mi; for example: pulumi config set storageMemory 128Mi`},
+		{"storageKeysVersion", "", `stateful-k3s:storageKeysVersion: "" is not a value; for example: pulumi config set storageKeysVersion 2`},
+		{"storageTLSVersion", "", `stateful-k3s:storageTLSVersion: "" is not a value; for example: pulumi config set storageTLSVersion 2`},
+		{"s3Endpoint", "http://s3.example.com", `stateful-k3s:s3Endpoint: "http://s3.example.com" ` + endpoint},
+		{"s3Endpoint", "https://s3.example.com/backups", `stateful-k3s:s3Endpoint: "https://s3.example.com/backups" ` + endpoint},
+		{"s3Endpoint", "https://key@s3.example.com", `stateful-k3s:s3Endpoint: "https://key@s3.example.com" ` + endpoint},
+		{"s3Endpoint", "https://s3.example.com?a", `stateful-k3s:s3Endpoint: "https://s3.example.com?a" ` + endpoint},
+		{"s3Endpoint", "s3.example.com", `stateful-k3s:s3Endpoint: "s3.example.com" ` + endpoint},
+		{"s3Endpoint", "https://s3.example.com", `stateful-k3s:s3AccessKey: not set, though s3Endpoint is; set it with: pulumi config set --secret s3AccessKey
+stateful-k3s:s3SecretKey: not set, though s3Endpoint is; set it with: pulumi config set --secret s3SecretKey`},
+		{"s3AccessKey", "key", `stateful-k3s:s3Endpoint: not set, though s3AccessKey is` + elsewhere},
+		{"s3SecretKey", "key", `stateful-k3s:s3Endpoint: not set, though s3SecretKey is` + elsewhere},
+		{"s3Networks", "10.0.0.0/8", `stateful-k3s:s3Endpoint: not set, though s3Networks is` + elsewhere},
+		{"s3CA", newAuthority(t), `stateful-k3s:s3Endpoint: not set, though s3CA is` + elsewhere},
+		{"s3CA", "ca.crt", `stateful-k3s:s3CA: "ca.crt" is not certificates in PEM; for example: pulumi config set s3CA "$(cat ca.crt)"`},
+		{"s3Networks", "10.0.0.0", `stateful-k3s:s3Networks: "10.0.0.0" is not a list of networks with spaces between them; for example: pulumi config set s3Networks 10.0.0.0/8`},
+		{"s3Region", "eu north", `stateful-k3s:s3Region: "eu north" is not a region; for example: pulumi config set s3Region us-east-1`},
+		{"s3Bucket", "My/Bucket", `stateful-k3s:s3Bucket: "My/Bucket" is not the name of a bucket; for example: pulumi config set s3Bucket backups`},
+		{"s3PathStyle", "yes", `stateful-k3s:s3PathStyle: "yes" is not true or false; for example: pulumi config set s3PathStyle true`},
 		{"ingressClass", "", `stateful-k3s:ingressClass: "" is not an ingress class, or none; for example: pulumi config set ingressClass traefik`},
 		{"ingressNamespace", "Kube System", `stateful-k3s:ingressNamespace: "Kube System" is not a namespace; for example: pulumi config set ingressNamespace kube-system`},
 		{"ingressHost", "https://todo.example.com", `stateful-k3s:ingressHost: "https://todo.example.com" is not a host name; for example: pulumi config set ingressHost todo.example.com`},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/agext/levenshtein"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -36,6 +37,11 @@ func (r *reader) text(key string, check check, example string) string {
 func (r *reader) number(key string, check check, example string) int {
 	number, _ := strconv.Atoi(r.text(key, check, example))
 	return number
+}
+
+func (r *reader) duration(key, example string) time.Duration {
+	d, _ := time.ParseDuration(r.text(key, duration, example))
+	return d
 }
 
 func (r *reader) parameters(key, example string) postgres.Parameters {

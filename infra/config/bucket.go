@@ -1,0 +1,44 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/storage"
+)
+
+// bucket is nil without an endpoint, which the settings that say how to reach it then must not be either.
+func (r *reader) bucket() *storage.Bucket {
+	const endpointKey, accessKey, secretKey, caKey, networksKey = "s3Endpoint", "s3AccessKey", "s3SecretKey", "s3CA", "s3Networks"
+	bucket := &storage.Bucket{
+		Endpoint:  strings.TrimSuffix(r.text(endpointKey, optional(s3Endpoint), "https://s3.example.com"), "/"),
+		Region:    r.text("s3Region", region, "us-east-1"),
+		Name:      r.text("s3Bucket", bucketName, "backups"),
+		PathStyle: r.text("s3PathStyle", boolean, "true") == "true",
+		AccessKey: r.secret(accessKey, notEmpty, ""),
+		SecretKey: r.secret(secretKey, notEmpty, ""),
+		Networks:  r.networks(networksKey, "10.0.0.0/8"),
+	}
+	if ca := r.text(caKey, optional(certificates), `"$(cat ca.crt)"`); ca != "" {
+		bucket.Authorities = pulumi.String(ca)
+	}
+	if r.faulty(endpointKey) {
+		return bucket
+	}
+	if bucket.Endpoint == "" {
+		for _, key := range []string{accessKey, secretKey, caKey, networksKey} {
+			if !r.faulty(key) && r.read(key) != "" {
+				r.fault(endpointKey, "not set, though %s is; for example: pulumi config set %s https://s3.example.com", key, endpointKey)
+				break
+			}
+		}
+		return nil
+	}
+	for _, key := range []string{accessKey, secretKey} {
+		if !r.faulty(key) && r.read(key) == "" {
+			r.fault(key, "not set, though %s is; set it with: pulumi config set --secret %s", endpointKey, key)
+		}
+	}
+	return bucket
+}
