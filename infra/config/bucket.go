@@ -36,7 +36,7 @@ func (r *reader) bucket() *storage.Bucket {
 		return nil
 	}
 	for _, key := range []string{accessKey, secretKey} {
-		if !r.faulty(key) && r.read(key) == "" {
+		if r.read(key) == "" {
 			r.fault(key, "not set, though %s is; set it with: pulumi config set --secret %s", endpointKey, key)
 		}
 	}

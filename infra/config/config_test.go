@@ -462,6 +462,13 @@ stateful-k3s:s3SecretKey: not set, though s3Endpoint is; set it with: pulumi con
 	}
 }
 
+// One setting too few is one fault, however many settings it makes useless.
+func TestKeysWithoutAnEndpoint(t *testing.T) {
+	noEnvironment(t)
+	_, err := load(t, map[string]string{"registry": "registry.example.com", "s3AccessKey": "key", "s3SecretKey": "key"}, secrets...)
+	require.EqualError(t, err, "stateful-k3s:s3Endpoint: not set, though s3AccessKey is; for example: pulumi config set s3Endpoint https://s3.example.com")
+}
+
 func TestFaultOfTheEnvironment(t *testing.T) {
 	noEnvironment(t)
 	t.Setenv("STATEFUL_K3S_REGISTRY", "team")
