@@ -1,8 +1,11 @@
 package archive_test
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +31,22 @@ func TestRowHash(t *testing.T) {
 	for _, other := range [][]string{{"a"}, {"ab"}, {"a", "c"}, {"a", "b", ""}, {"a", "b", "b"}, {"a", "a"}} {
 		assert.NotEqual(t, hash("a", "b"), hash(other...), other)
 	}
-	assert.Len(t, hash(strings.Split(strings.Repeat("x", 100), "")...), 64, "the sum stays as long as it is")
+
+	var rows []string
+	sum, limit := new(big.Int), new(big.Int).Lsh(big.NewInt(1), 8*sha256.Size)
+	for i := range 100 {
+		row := strconv.Itoa(i)
+		rows = append(rows, row)
+		digest := sha256.Sum256([]byte(row))
+		sum.Add(sum, new(big.Int).SetBytes(digest[:])).Mod(sum, limit)
+		assert.Equal(t, fmt.Sprintf("%064x", sum), hash(rows...))
+	}
+}
+
+func TestRowHashLeavesNoGarbage(t *testing.T) {
+	var h archive.RowHash
+	row := []byte("1\ta row\n")
+	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = h.Write(row) }))
 }
 
 func content() archive.Content {
