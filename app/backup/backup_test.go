@@ -278,6 +278,7 @@ func TestTablesStayAsTheyAreUntilTheyAreDumped(t *testing.T) {
 	unlock := s.db.LockAll("shape")
 	p := s.begin("run")
 	s.db.WaitForLock() // for shape, the last one by name; those before it are locked then
+	assert.NotContains(t, p.Logged(), "took a snapshot", "the locks come first")
 	assert.Equal(t, "55P03", s.db.Refusal("SET lock_timeout = '100ms'; TRUNCATE entry"))
 	unlock()
 	require.Equal(t, 0, p.Wait().ExitCode(), p.Logged())

@@ -67,3 +67,17 @@ func TestAnAddressInAFile(t *testing.T) {
 	s.succeed("run", "URL=", "URL_FILE="+s.tree.File("url", s.db.As("reader").TLSURL()+"\n"))
 	assert.Len(t, s.backups(), 1)
 }
+
+// Everybody on the machine can read the arguments of processes.
+func TestThePasswordIsNoArgument(t *testing.T) {
+	s := start(t)
+	dir := s.tree.TempDir()
+	args := s.tree.File("args", "")
+	spy := "#!/bin/sh\necho \"$@\" >>" + args + "\nexec /usr/lib/postgresql/17/bin/pg_dump \"$@\"\n"
+	require.NoError(t, os.WriteFile(s.tree.Path(dir+"/pg_dump"), []byte(spy), 0o755))
+	s.succeed("run", "PATH="+dir+":/bin:/usr/lib/postgresql/17/bin")
+	seen, err := os.ReadFile(s.tree.Path(args))
+	require.NoError(t, err)
+	assert.Contains(t, string(seen), "--snapshot=")
+	assert.NotContains(t, string(seen), "correct-horse")
+}
