@@ -278,6 +278,7 @@ func TestEverySettingArrives(t *testing.T) {
 		"endpoint":    "https://storage-svc.alice-storage.svc:9000",
 		"region":      "us-east-1",
 		"bucket":      "backups",
+		"prefix":      "",
 		"schedule":    "30 4 * * 0",
 		"timeZone":    "Europe/Helsinki",
 		"keepDaily":   1.0,
@@ -312,13 +313,13 @@ const ageKey = "age1r83uz8exdaypupep8gm530pvksak4eejvwsu8e9nek87jmxwty0qsngh3m"
 
 func TestProgramWithBackupsElsewhere(t *testing.T) {
 	recording := recorder.Run(t, program, settings(t, map[string]string{
-		"s3Endpoint": "https://s3.example.com", "s3Region": "eu-north-1", "s3Bucket": "attic",
+		"s3Endpoint": "https://s3.example.com", "s3Region": "eu-north-1", "s3Bucket": "attic", "s3Prefix": "house",
 		"s3AccessKey": "the-access-key", "s3SecretKey": "the-secret-key", "s3PathStyle": "false", "s3Networks": "10.1.3.0/24",
 	}))
 	require.Equal(t, slices.DeleteFunc(slices.Clone(everything), func(name string) bool { return strings.HasPrefix(name, "storage") }),
 		declared(recording))
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
-		"pingpong": "https://s3.example.com/attic/exercises", "todo": "https://s3.example.com/attic/project",
+		"pingpong": "https://s3.example.com/attic/house/exercises", "todo": "https://s3.example.com/attic/house/project",
 	}), recording.Outputs("")["backups"].ObjectValue())
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"exercises": "exercises", "project": "project"}),
 		recording.Outputs("")["namespaces"].ObjectValue())

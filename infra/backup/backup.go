@@ -3,6 +3,7 @@ package backup
 
 import (
 	"fmt"
+	"path"
 	"strconv"
 	"time"
 
@@ -58,7 +59,7 @@ type Args struct {
 	Namespace *kube.Namespace
 	Image     pulumi.StringInput
 	Database  *postgres.Postgres
-	// Bucket keeps the backups, below the namespace's name.
+	// Bucket keeps the backups, in a folder of the namespace's name.
 	Bucket storage.Bucket
 	Settings
 }
@@ -134,7 +135,7 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 	if _, err := server.Declare(ctx, name+"-metrics", parent, after, args.Bucket.Ready()); err != nil {
 		return err
 	}
-	b.Location = pulumi.Sprintf("%s/%s/%s", args.Bucket.Endpoint, args.Bucket.Name, args.Namespace.Name)
+	b.Location = pulumi.Sprintf("%s/%s/%s", args.Bucket.Endpoint, args.Bucket.Name, folder(args))
 	return ctx.RegisterResourceOutputs(b, pulumi.Map{"location": b.Location})
 }
 
@@ -195,13 +196,16 @@ func metricsApp(args Args) kube.WebApp {
 	}
 }
 
+// folder is that of the database in the bucket.
+func folder(args Args) string { return path.Join(args.Bucket.Prefix, args.Namespace.Name) }
+
 func bucketEnv(args Args) corev1.EnvVarArray {
 	bucket := args.Bucket
 	env := corev1.EnvVarArray{
 		kube.Env("S3_ENDPOINT", bucket.Endpoint),
 		kube.Env("S3_REGION", bucket.Region),
 		kube.Env("S3_BUCKET", bucket.Name),
-		kube.Env("S3_PREFIX", args.Namespace.Name),
+		kube.Env("S3_PREFIX", folder(args)),
 		kube.Env("S3_PATH_STYLE", strconv.FormatBool(bucket.PathStyle)),
 		kube.Env("S3_ACCESS_KEY_FILE", secretDir+"/"+accessKey),
 		kube.Env("S3_SECRET_KEY_FILE", secretDir+"/"+secretKey),
@@ -238,6 +242,7 @@ func (a *Args) inputs() pulumi.Map {
 		"endpoint":    pulumi.String(a.Bucket.Endpoint),
 		"region":      pulumi.String(a.Bucket.Region),
 		"bucket":      pulumi.String(a.Bucket.Name),
+		"prefix":      pulumi.String(a.Bucket.Prefix),
 		"schedule":    pulumi.String(a.Schedule),
 		"timeZone":    pulumi.String(a.TimeZone),
 		"keepDaily":   pulumi.Int(a.KeepDaily),

@@ -68,7 +68,7 @@ func program(changes ...func(*backup.Args)) pulumi.RunFunc {
 // elsewhere keeps the backups in a bucket of somebody else.
 func elsewhere(args *backup.Args) {
 	args.Bucket = storage.Bucket{
-		Endpoint: "https://s3.example.com", Region: "eu-north-1", Name: "attic",
+		Endpoint: "https://s3.example.com", Region: "eu-north-1", Name: "attic", Prefix: "house/north",
 		AccessKey: pulumi.ToSecret(pulumi.String("the-access-key")).(pulumi.StringOutput),
 		SecretKey: pulumi.ToSecret(pulumi.String("the-secret-key")).(pulumi.StringOutput),
 		Networks:  kube.Internet,
@@ -306,13 +306,13 @@ func TestBucketElsewhere(t *testing.T) {
 		{Name: "S3_ENDPOINT", Value: "https://s3.example.com"},
 		{Name: "S3_REGION", Value: "eu-north-1"},
 		{Name: "S3_BUCKET", Value: "attic"},
-		{Name: "S3_PREFIX", Value: "alice-project"},
+		{Name: "S3_PREFIX", Value: "house/north/alice-project"},
 		{Name: "S3_PATH_STYLE", Value: "false"},
 	}, pod.Containers[0].Env[:5])
 	for _, variable := range pod.Containers[0].Env {
 		require.NotEqual(t, "S3_CA_FILE", variable.Name)
 	}
-	require.Equal(t, "https://s3.example.com/attic/alice-project", recording.Outputs("todos")["location"].StringValue())
+	require.Equal(t, "https://s3.example.com/attic/house/north/alice-project", recording.Outputs("todos")["location"].StringValue())
 }
 
 // Only what follows from the built image is unknown in a preview.
@@ -338,6 +338,7 @@ func TestComponent(t *testing.T) {
 		"endpoint":    "https://storage-svc.alice-storage.svc:9000",
 		"region":      "us-east-1",
 		"bucket":      "backups",
+		"prefix":      "",
 		"schedule":    "0 2 * * *",
 		"timeZone":    "Etc/UTC",
 		"keepDaily":   7.0,

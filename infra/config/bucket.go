@@ -15,6 +15,7 @@ func (r *reader) bucket() *storage.Bucket {
 		Endpoint:  strings.TrimSuffix(r.text(endpointKey, optional(s3Endpoint), "https://s3.example.com"), "/"),
 		Region:    r.text("s3Region", region, "us-east-1"),
 		Name:      r.text("s3Bucket", bucketName, "backups"),
+		Prefix:    r.text("s3Prefix", optional(bucketPrefix), "production"),
 		PathStyle: r.text("s3PathStyle", boolean, "true") == "true",
 		AccessKey: r.secret(accessKey, notEmpty, ""),
 		SecretKey: r.secret(secretKey, notEmpty, ""),

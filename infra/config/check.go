@@ -43,14 +43,15 @@ func matches(pattern, what string) check {
 }
 
 var (
-	notEmpty    = matches(`\S`, "a value")
-	namePrefix  = matches(`^[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?-$`, "a prefix of at most 32 small letters, digits and hyphens with a hyphen at its end")
-	builderName = matches(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`, "the name of a buildx builder")
-	count       = matches(`^[0-9]{1,3}$`, "a number from 0 to 999")
-	compression = matches(`^([1-9]|1[0-9])$`, "a number from 1 to 19")
-	boolean     = matches(`^(true|false)$`, "true or false")
-	region      = matches(`^[a-zA-Z0-9][a-zA-Z0-9-]*$`, "a region")
-	replicas    = matches(`^([1-9]|1[0-9]|20)$`, "a number from 1 to 20")
+	notEmpty     = matches(`\S`, "a value")
+	namePrefix   = matches(`^[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?-$`, "a prefix of at most 32 small letters, digits and hyphens with a hyphen at its end")
+	builderName  = matches(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`, "the name of a buildx builder")
+	count        = matches(`^[0-9]{1,3}$`, "a number from 0 to 999")
+	compression  = matches(`^([1-9]|1[0-9])$`, "a number from 1 to 19")
+	boolean      = matches(`^(true|false)$`, "true or false")
+	region       = matches(`^[a-zA-Z0-9][a-zA-Z0-9-]*$`, "a region")
+	replicas     = matches(`^([1-9]|1[0-9]|20)$`, "a number from 1 to 20")
+	bucketPrefix = matches(`^[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,3}$`, "a folder of letters, digits, hyphens and underscores, or up to four with slashes between them")
 	// Short enough for Redis and free of what shells and command lines take apart.
 	password = matches(`^[!-~]{8,128}$`, "8 to 128 printable ASCII characters without spaces")
 )

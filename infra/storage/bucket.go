@@ -13,6 +13,8 @@ type Bucket struct {
 	Region   string
 	// Name is the bucket's name.
 	Name string
+	// Prefix is the folder in it below which namespaces have theirs; empty for the bucket itself.
+	Prefix string
 	// PathStyle puts it into the path of addresses, and not in front of the host's name.
 	PathStyle            bool
 	AccessKey, SecretKey pulumi.StringInput
