@@ -68,7 +68,8 @@ soak:
 
 # The load comes from the node's network namespace, which takes root.
 bench: export LAB = bench
-bench:
+bench: .lab/lab
+	$(lab) test-packages
 	$(call in_own_lab,$(if $(filter 0,$(shell id -u)),,sudo --preserve-env env PATH=$$PATH) go run ./bench)
 
 screenshot: export LAB = screenshot

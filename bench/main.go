@@ -3,6 +3,7 @@
 //
 // The load comes from this process on the same machine: from the node's network namespace straight to the pods, without
 // Service and ingress, or, where it says so, through the ingress. pgbench runs in the pod of Postgres, on its socket and so without TLS.
+// The parts of a backup are measured outside the cluster, by the benchmark of app/backup.
 package main
 
 import (
@@ -27,6 +28,7 @@ var systems = []struct {
 	{"todo", measureTodo},
 	{"page", measurePage},
 	{"ingress", measureIngress},
+	{"backup", measureBackup},
 }
 
 func main() {

@@ -23,11 +23,11 @@ import (
 
 const prefix = "project"
 
-func TestMain(m *testing.M) { apptest.Main(m, main) }
+func TestMain(m *testing.M) { apptest.Main(m, mainOrPart) }
 
 // system is a database and a store, and what a pod would have.
 type system struct {
-	t       *testing.T
+	t       testing.TB
 	tree    *imagetest.Tree
 	db      *postgrestest.Server
 	store   *storagetest.Server
@@ -47,6 +47,11 @@ func start(t *testing.T) *system {
 func startEmpty(t *testing.T) *system {
 	t.Helper()
 	t.Parallel()
+	return newSystem(t)
+}
+
+func newSystem(t testing.TB) *system {
+	t.Helper()
 	s := &system{t: t, tree: imagetest.Open(t), store: storagetest.Start(t, prefix, "other")}
 	s.db = postgrestest.StartIn(t, s.tree)
 	s.scratch = s.tree.TempDir()

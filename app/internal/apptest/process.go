@@ -101,9 +101,15 @@ func (p *Process) Stop(signal syscall.Signal) *os.ProcessState {
 // Wait waits for an app that ends by itself.
 func (p *Process) Wait() *os.ProcessState {
 	p.t.Helper()
+	return p.WaitFor(patience)
+}
+
+// WaitFor is Wait for an app that has more to do.
+func (p *Process) WaitFor(limit time.Duration) *os.ProcessState {
+	p.t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(patience):
+	case <-time.After(limit):
 		require.FailNow(p.t, "it does not end", p.Logged())
 	}
 	return p.cmd.ProcessState
