@@ -22,9 +22,13 @@ import (
 const (
 	exercises = "exercises"
 	project   = "project"
+	storage   = "storage"
 
 	statefulSet = "redis-stset"
 	podSelector = "app=redisapp"
+
+	// lasting are the stack's pods but for those of Jobs.
+	lasting = "app,!batch.kubernetes.io/job-name"
 
 	// patience is the longest that anything in the cluster may take. Kubernetes waits up to 5 minutes before it
 	// restarts a container that has died often.
@@ -37,8 +41,9 @@ var (
 
 	// podCount is how many pods each namespace has, without those of Jobs.
 	podCount = map[string]int{
-		exercises: 5, // Redis twice, Postgres, pingpong twice
-		project:   5, // Postgres, todo-backend twice, todo-frontend twice
+		exercises: 6, // Redis twice, Postgres, pingpong twice, backup-metrics
+		project:   6, // Postgres, todo-backend twice, todo-frontend twice, backup-metrics
+		storage:   1,
 	}
 )
 
@@ -97,7 +102,7 @@ func (c *cluster) waitUntilReady() {
 func (c *cluster) waitForPods(condition func(corev1.Pod) error) {
 	c.t.Helper()
 	eventually(c.t, func() error {
-		pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "app,!batch.kubernetes.io/job-name"})
+		pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: lasting})
 		if err != nil {
 			return err
 		}
@@ -117,12 +122,13 @@ func (c *cluster) waitForPods(condition func(corev1.Pod) error) {
 	})
 }
 
-// deleteAllPods deletes all pods of the namespace at once, and returns when each has been replaced by a ready one.
+// deleteAllPods deletes all pods of the namespace but those of Jobs at once, and returns when each has been replaced by a ready one.
 func (c *cluster) deleteAllPods() {
 	c.t.Helper()
-	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{})
+	all := metav1.ListOptions{LabelSelector: lasting}
+	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), all)
 	require.NoError(c.t, err)
-	require.NoError(c.t, c.CoreV1().Pods(c.namespace).DeleteCollection(c.t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}))
+	require.NoError(c.t, c.CoreV1().Pods(c.namespace).DeleteCollection(c.t.Context(), metav1.DeleteOptions{}, all))
 	c.waitForPods(noneOf(pods.Items))
 }
 

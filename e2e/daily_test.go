@@ -18,6 +18,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/wikitest"
 )
 
+const dailyTodo = "daily-todo"
+
 // TestDailyTodo has the CronJob run every minute, and ask a server on this machine that stands in for Wikipedia. All of its Jobs
 // run at the same time.
 func TestDailyTodo(t *testing.T) {
@@ -60,7 +62,7 @@ func TestDailyTodo(t *testing.T) {
 	}
 	jobs := map[string]string{}
 	for name, test := range cases {
-		jobs[name] = c.startDaily(name, func(job *batchv1.JobSpec) {
+		jobs[name] = c.startJob(dailyTodo, name, func(job *batchv1.JobSpec) {
 			if test.answers == nil {
 				setEnv(job, "ARTICLE_URL", strings.Replace(wiki.URL, machine, node, 1)) // where nobody listens
 			} else {
@@ -72,7 +74,7 @@ func TestDailyTodo(t *testing.T) {
 			}
 		})
 	}
-	two := c.startDaily("two-pods", func(job *batchv1.JobSpec) {
+	two := c.startJob(dailyTodo, "two-pods", func(job *batchv1.JobSpec) {
 		setEnv(job, "ARTICLE_URL", wiki.Page("/two-pods", good("one-of-two"), good("two-of-two")))
 		job.Completions, job.Parallelism = ptr.To[int32](2), ptr.To[int32](2)
 	})
@@ -81,7 +83,7 @@ func TestDailyTodo(t *testing.T) {
 
 	assert.ElementsMatch(t, []string{"todo-backend-svc:80", address}, c.reached(map[string]string{"app": dailyTodo},
 		"todo-backend-svc:80", address, "todo-frontend-svc:80", "postgres-svc:5432", "postgres-svc.exercises:5432",
-		"redis-svc.exercises:6379", "pingpong-svc.exercises:80", os.Getenv("STATEFUL_K3S_REGISTRY"), "kubernetes.default:443"))
+		"redis-svc.exercises:6379", "pingpong-svc.exercises:80", "storage-svc.storage:9000", os.Getenv("STATEFUL_K3S_REGISTRY"), "kubernetes.default:443"))
 
 	for name, test := range cases {
 		completed, log := c.waitForJob(jobs[name])
@@ -102,7 +104,7 @@ func TestDailyTodo(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(log, `msg="already added" job=`+two), log)
 	assert.Equal(t, 1, c.todosAbout("-of-two"))
 
-	for _, name := range []string{byHand, c.scheduledJob()} {
+	for _, name := range []string{byHand, c.scheduledJob(dailyTodo)} {
 		completed, log := c.waitForJob(name)
 		assert.True(t, completed, "%s: %s", name, log)
 		assert.Contains(t, log, `msg=added title="Read `+wiki.URL+scheduled+`"`)
@@ -113,4 +115,21 @@ func TestDailyTodo(t *testing.T) {
 func lastLine(log string) string {
 	log = strings.TrimSuffix(log, "\n")
 	return log[strings.LastIndex(log, "\n")+1:]
+}
+
+// deleteDaily deletes all Jobs of daily-todo, whoever started them.
+func (c *cluster) deleteDaily() {
+	c.t.Helper()
+	run(c.t, command(".", "kubectl", "-n", c.namespace, "delete", "job", "--selector", "app="+dailyTodo))
+}
+
+// todosAbout counts the todos about an article.
+func (c *cluster) todosAbout(article string) (n int) {
+	c.t.Helper()
+	for _, title := range c.todosWith("Read ") {
+		if strings.HasSuffix(title, article) {
+			n++
+		}
+	}
+	return n
 }

@@ -26,7 +26,7 @@ func TestRollingUpdateFailsNoRequest(t *testing.T) {
 
 func TestOnlyClientsReachTodos(t *testing.T) {
 	c := newCluster(t).in(project)
-	addresses := []string{"todo-backend-svc:80", "todo-frontend-svc:80", "postgres-svc:5432"}
+	addresses := []string{"todo-backend-svc:80", "todo-frontend-svc:80", "postgres-svc:5432", "storage-svc.storage:9000"}
 	for _, app := range []string{"todo-backend", "todo-frontend"} {
 		addresses = append(addresses, net.JoinHostPort(c.podsOf(app)[0].Status.PodIP, "9090"))
 	}

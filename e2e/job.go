@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/stretchr/testify/require"
 	batchv1 "k8s.io/api/batch/v1"
@@ -12,25 +11,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-const dailyTodo = "daily-todo"
-
-// startDaily starts a Job as the CronJob does, but for a change, and returns its name. It is a new one each time: a Job with the
-// name of one that was deleted adds no todo.
-func (c *cluster) startDaily(name string, change func(*batchv1.JobSpec)) string {
+// startJob starts a Job as a CronJob does, but for a change, and returns its name. It is a new one each time: a daily todo's Job
+// with the name of one that was deleted adds no todo.
+func (c *cluster) startJob(cronJob, name string, change func(*batchv1.JobSpec)) string {
 	c.t.Helper()
-	cron, err := c.BatchV1().CronJobs(c.namespace).Get(c.t.Context(), dailyTodo, metav1.GetOptions{})
+	cron, err := c.BatchV1().CronJobs(c.namespace).Get(c.t.Context(), cronJob, metav1.GetOptions{})
 	require.NoError(c.t, err)
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{GenerateName: name + "-", Labels: cron.Spec.JobTemplate.Labels}, Spec: cron.Spec.JobTemplate.Spec}
 	change(&job.Spec)
 	job, err = c.BatchV1().Jobs(c.namespace).Create(c.t.Context(), job, metav1.CreateOptions{})
 	require.NoError(c.t, err)
 	return job.Name
-}
-
-// deleteDaily deletes all Jobs of daily-todo, whoever started them.
-func (c *cluster) deleteDaily() {
-	c.t.Helper()
-	run(c.t, command(".", "kubectl", "-n", c.namespace, "delete", "job", "--selector", "app="+dailyTodo))
 }
 
 // setEnv sets a variable of the only container.
@@ -56,19 +47,26 @@ func (c *cluster) waitForJob(name string) (completed bool, log string) {
 		}
 		return fmt.Errorf("job %s has not ended: %+v", name, job.Status)
 	})
-	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + name})
-	require.NoError(c.t, err)
-	for _, pod := range pods.Items {
-		log += c.log(pod.Name, dailyTodo)
+	for _, pod := range c.podsOfJob(name) {
+		log += c.log(pod.Name, pod.Spec.Containers[0].Name)
 	}
 	return completed, log
 }
 
-// scheduledJob is the name of a Job that the CronJob has started by itself.
-func (c *cluster) scheduledJob() (name string) {
+// podsOfJob are the pods of a Job, oldest first.
+func (c *cluster) podsOfJob(name string) []corev1.Pod {
+	c.t.Helper()
+	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + name})
+	require.NoError(c.t, err)
+	slices.SortFunc(pods.Items, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	return pods.Items
+}
+
+// scheduledJob is the name of a Job that a CronJob has started by itself.
+func (c *cluster) scheduledJob(cronJob string) (name string) {
 	c.t.Helper()
 	eventually(c.t, func() error {
-		jobs, err := c.BatchV1().Jobs(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "app=" + dailyTodo})
+		jobs, err := c.BatchV1().Jobs(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "app=" + cronJob})
 		if err != nil {
 			return err
 		}
@@ -81,15 +79,4 @@ func (c *cluster) scheduledJob() (name string) {
 		return errors.New("the CronJob has started no Job")
 	})
 	return name
-}
-
-// todosAbout counts the todos about an article.
-func (c *cluster) todosAbout(article string) (n int) {
-	c.t.Helper()
-	for _, title := range c.todosWith("Read ") {
-		if strings.HasSuffix(title, article) {
-			n++
-		}
-	}
-	return n
 }
