@@ -1,0 +1,256 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/stateful-k3s/stateful-k3s/internal/load"
+)
+
+func TestUpMakesABackupOfEachDatabase(t *testing.T) {
+	c := newCluster(t)
+	for _, namespace := range []string{exercises, project} {
+		c := c.in(namespace)
+		completed, log := c.waitForJob(backup)
+		require.True(t, completed, "%s: %s", namespace, log)
+		c.madeBy(backup)
+	}
+}
+
+func TestDamageOfABackupIsFound(t *testing.T) {
+	c := newCluster(t)
+	verify := func(job string) (completed bool, lastWord string) {
+		job = c.startBackup(job, func(job *batchv1.JobSpec) {
+			job.Template.Spec.Containers[0].Args = []string{"verify"}
+			job.BackoffLimit = ptr.To[int32](0)
+		})
+		completed, _ = c.waitForJob(job)
+		return completed, c.lastWord(job)
+	}
+	backups := c.backups()
+	newest := backups[len(backups)-1]
+	completed, lastWord := verify("verify-sound")
+	assert.True(t, completed)
+	assert.Equal(t, "verified "+newest+": restored and compared", lastWord)
+
+	dump, err := os.OpenFile(c.dumpFile(newest), os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer dump.Close()
+	info, err := dump.Stat()
+	require.NoError(t, err)
+	middle, sound := info.Size()/2, make([]byte, 1)
+	_, err = dump.ReadAt(sound, middle)
+	require.NoError(t, err)
+	_, err = dump.WriteAt([]byte{sound[0] ^ 1}, middle)
+	require.NoError(t, err)
+	defer func() {
+		_, err := dump.WriteAt(sound, middle)
+		assert.NoError(t, err)
+	}()
+	completed, lastWord = verify("verify-damaged")
+	assert.False(t, completed)
+	assert.Contains(t, lastWord, "not verified: "+newest+": restore the dump: the stored dump is damaged: its SHA-256 is ")
+}
+
+func TestMetricsOfBackupsOutliveTheirJob(t *testing.T) {
+	c := newCluster(t)
+	job := c.startBackup("measured", func(*batchv1.JobSpec) {})
+	completed, log := c.waitForJob(job)
+	require.True(t, completed, log)
+	made := c.manifest(c.madeBy(job))
+	c.deleteJob(job)
+	c.restart(backupMetrics)
+
+	taken, err := time.Parse("20060102T150405Z", made.Name[:len("20060102T150405Z")])
+	require.NoError(t, err)
+	gauges, err := c.gauges()
+	require.NoError(t, err)
+	assert.InDelta(t, made.Verified.Unix(), gauges["last_run_timestamp_seconds"], 2)
+	delete(gauges, "last_run_timestamp_seconds")
+	assert.Equal(t, map[string]float64{
+		"last_verified_timestamp_seconds": float64(taken.Unix()),
+		"last_verified_size_bytes":        float64(made.Dump.Size),
+		"last_verified_duration_seconds":  made.Verified.Sub(made.Started).Seconds(),
+		"verified_backups":                float64(len(c.backups())),
+		"last_run_success":                1,
+	}, gauges)
+}
+
+func TestBackupsWhileTheStoreIsAway(t *testing.T) {
+	c := newCluster(t)
+	backups := c.backups()
+	comeBack := c.takeStoreAway()
+	failing := c.startBackup("failing", func(job *batchv1.JobSpec) {
+		setEnv(job, "RETRY", "1s")
+		job.BackoffLimit = ptr.To[int32](0)
+	})
+	waiting := c.in(project).startBackup("waiting", func(*batchv1.JobSpec) {})
+
+	completed, log := c.waitForJob(failing)
+	assert.False(t, completed, log)
+	assert.Contains(t, c.lastWord(failing), "no backup: store the dump: ")
+	eventually(t, func() error {
+		pods := c.in(project).podsOfJob(waiting)
+		if log := c.in(project).log(pods[0].Name, backup); !strings.Contains(log, `msg="beginning anew"`) {
+			return fmt.Errorf("the first attempt has not failed: %s", log)
+		}
+		return nil
+	})
+	comeBack()
+	completed, log = c.in(project).waitForJob(waiting)
+	require.True(t, completed, log)
+	c.in(project).madeBy(waiting)
+	assert.Len(t, c.in(project).podsOfJob(waiting), 1)
+	assert.Equal(t, backups, c.backups())
+}
+
+// The pod is killed while what it has stored is restored.
+func TestAKilledBackupIsNone(t *testing.T) {
+	c := newCluster(t)
+	job := c.startBackup("killed", func(*batchv1.JobSpec) {})
+	eventually(t, func() error {
+		pods := c.podsOfJob(job)
+		if len(pods) == 0 || len(c.processes(pods[0].UID, "postgres")) == 0 {
+			return errors.New("there is no throwaway server")
+		}
+		c.kill(pods[0].Name, "backup")
+		return nil
+	})
+	completed, log := c.waitForJob(job)
+	require.True(t, completed, log)
+	pods := c.podsOfJob(job)
+	require.Len(t, pods, 2)
+	assert.Equal(t, int32(128+syscall.SIGKILL), pods[0].Status.ContainerStatuses[0].State.Terminated.ExitCode)
+	_, begun, found := strings.Cut(c.log(pods[0].Name, backup), " backup=")
+	require.True(t, found)
+	name, _, _ := strings.Cut(begun, "\n")
+	assert.NotContains(t, c.backups(), name)
+	assert.FileExists(t, c.dumpFile(name))
+	c.madeBy(job)
+}
+
+func TestOnlyBackupsReachTheStore(t *testing.T) {
+	c := newCluster(t)
+	_, status := c.in(storage).visit(nil, "for try in 1 2 3; do timeout 2 bash -c '</dev/tcp/storage-svc/9000' && exit; sleep 1; done; exit 1")
+	assert.Equal(t, int32(1), status, "a pod of nobody reaches the store")
+
+	address := c.storageAddress()
+	var reach sync.Map // by app
+	var dials sync.WaitGroup
+	for namespace := range podCount {
+		pods, err := c.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: lasting})
+		require.NoError(t, err)
+		for _, pod := range pods.Items {
+			network := networkOf(t, pod)
+			dials.Go(func() {
+				connection, err := load.InNamespace(t.Context(), network, address)
+				if err == nil {
+					connection.Close()
+				}
+				reach.Store(pod.Labels["app"], err == nil)
+			})
+		}
+	}
+	dials.Wait()
+	apps := map[any]any{}
+	for app, reached := range reach.Range {
+		apps[app] = reached
+	}
+	assert.Equal(t, map[any]any{
+		"redisapp": false, "postgres": false, "pingpong": false, "todo-backend": false, "todo-frontend": false,
+		backupMetrics: true, storage: true,
+	}, apps)
+
+	name := c.in(project).backups()[0]
+	for list := range c.store().ListObjects(t.Context(), bucket, minio.ListObjectsOptions{Prefix: project + "/", Recursive: true}) {
+		assert.Equal(t, minio.AccessDenied, minio.ToErrorResponse(list.Err).Code, "list: %v", list.Err)
+	}
+	_, err := c.store().StatObject(t.Context(), bucket, project+"/"+name+"/dump", minio.StatObjectOptions{})
+	assert.Equal(t, minio.AccessDenied, minio.ToErrorResponse(err).Code, "read: %v", err)
+}
+
+func TestKeysOfBackupsStandNowhere(t *testing.T) {
+	c := newCluster(t)
+	outputs := pulumi(t, checkout, "stack", "output", "--json", "--show-secrets")
+	require.Contains(t, outputs, "https://storage-svc.storage.svc:9000/"+bucket+"/"+project)
+	state := pulumi(t, checkout, "stack", "export")
+	for _, namespace := range []string{exercises, project} {
+		c := c.in(namespace)
+		secret, err := c.CoreV1().Secrets(c.namespace).Get(t.Context(), backup, metav1.GetOptions{})
+		require.NoError(t, err)
+		key := string(secret.Data["secret-key"])
+		require.NotEmpty(t, key)
+		objects := run(t, command(".", "kubectl", "-n", namespace, "get", "pods,jobs,cronjobs,deployments", "--output", "json"))
+		_, log := c.waitForJob(backup)
+		log += c.log(c.podsOf(backupMetrics)[0].Name, backupMetrics) + c.in(storage).log(storagePod, storage)
+		for place, text := range map[string]string{"objects": objects, "logs": log, "outputs": outputs, "state": state} {
+			assert.NotContains(t, text, key, "%s of %s", place, namespace)
+		}
+	}
+}
+
+// TestBackupsUnderLoad makes backups of both databases by hand, and has the CronJob make some every minute, while they change.
+func TestBackupsUnderLoad(t *testing.T) {
+	c := newCluster(t)
+	t.Cleanup(func() { makeUp(t) })
+	pulumiUpWith(t, "backupSchedule=* * * * *")
+	pings, todos := c.startPinging(), c.in(project).startAdding(100)
+	databases := []*struct {
+		*cluster
+		acknowledged func() int
+		kept         func(backup string) int
+		byHand       string
+		before       int
+	}{
+		{cluster: c, acknowledged: func() int { return int(c.pings()) }, kept: func(backup string) int {
+			_, pings, _ := strings.Cut(strings.TrimSpace(c.dumped(backup, "counter")), "\t")
+			n, err := strconv.Atoi(pings)
+			require.NoError(t, err)
+			return n
+		}},
+		{cluster: c.in(project), acknowledged: todos.Acknowledged, kept: func(backup string) int {
+			return strings.Count(c.in(project).dumped(backup, "todo"), "\t"+todos.prefix)
+		}},
+	}
+	for _, d := range databases {
+		d.byHand, d.before = fmt.Sprintf("by-hand-%x", rand.Uint32()), d.acknowledged()
+		run(t, command(".", "kubectl", "-n", d.namespace, "create", "job", d.byHand, "--from=cronjob/"+backup))
+		t.Cleanup(func() { d.deleteJob(d.byHand) })
+	}
+	for _, d := range databases {
+		completed, log := d.waitForJob(d.byHand)
+		require.True(t, completed, log)
+		for _, step := range []string{`"took a snapshot"`, "recorded", `"dumped and stored"`, "restored", `"recorded the copy"`} {
+			assert.Contains(t, log, "level=INFO msg="+step+" ")
+		}
+		assert.Contains(t, log, `msg="`+d.lastWord(d.byHand)+`"`)
+		kept := d.kept(d.madeBy(d.byHand))
+		assert.GreaterOrEqual(t, kept, d.before, d.namespace)
+		assert.Less(t, kept, d.acknowledged(), "%s: it went on while the backup was made", d.namespace)
+	}
+	for _, d := range databases {
+		scheduled := d.scheduledJob(backup)
+		completed, log := d.waitForJob(scheduled)
+		require.True(t, completed, log)
+		d.madeBy(scheduled)
+	}
+	pings.goesOn()
+	todos.goesOn()
+	pings.end()
+	todos.end()
+}
