@@ -6,6 +6,8 @@ import (
 	"os"
 	"text/tabwriter"
 	"time"
+
+	"github.com/dustin/go-humanize"
 )
 
 func list(ctx context.Context, _ []string) error {
@@ -31,7 +33,7 @@ func list(ctx context.Context, _ []string) error {
 			encrypted = "to " + m.Dump.Recipient
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", name, m.Database, m.Server, len(m.Content.Tables), m.Content.Rows(),
-			size(m.Dump.Size), m.Duration().Round(time.Millisecond), encrypted)
+			humanize.Bytes(uint64(m.Dump.Size)), m.Duration().Round(time.Millisecond), encrypted)
 	}
 	return table.Flush()
 }

@@ -7,11 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
 	"filippo.io/age"
 	"github.com/cenkalti/backoff/v5"
+	"github.com/dustin/go-humanize"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
@@ -42,7 +42,7 @@ func run(ctx context.Context, _ []string) error {
 		return conclude("no backup", err)
 	}
 	return conclude(fmt.Sprintf("verified backup %s: %d tables, %d rows, %s in %s", m.Name, len(m.Content.Tables), m.Content.Rows(),
-		size(m.Dump.Size), m.Duration().Round(time.Millisecond)), nil)
+		humanize.Bytes(uint64(m.Dump.Size)), m.Duration().Round(time.Millisecond)), nil)
 }
 
 func backUp(ctx context.Context) (archive.Manifest, error) {
@@ -198,7 +198,7 @@ func (j job) dump(ctx context.Context, snapshot *postgres.Snapshot, m *archive.M
 			return fmt.Errorf("store the dump: %w", err)
 		}
 		m.Dump.Size, m.Dump.SHA256 = stored.size, stored.String()
-		slog.Info("dumped and stored", "size", size(m.Dump.Size), "sha256", m.Dump.SHA256, "in", time.Since(start).Round(time.Millisecond))
+		slog.Info("dumped and stored", "size", humanize.Bytes(uint64(m.Dump.Size)), "sha256", m.Dump.SHA256, "in", time.Since(start).Round(time.Millisecond))
 		return nil
 	})
 	err := group.Wait()
@@ -214,17 +214,4 @@ func encrypt(dump io.Reader, recipient *age.X25519Recipient) (io.Reader, []age.I
 	}
 	encrypted, err := age.EncryptReader(dump, recipient, once.Recipient())
 	return encrypted, []age.Identity{once}, err
-}
-
-// size is a number of bytes for people.
-func size(bytes int64) string {
-	const unit = 1000
-	if bytes < unit {
-		return fmt.Sprintf("%d B", bytes)
-	}
-	value, units := float64(bytes)/unit, "kMGTP"
-	for value >= unit && len(units) > 1 {
-		value, units = value/unit, units[1:]
-	}
-	return strings.Replace(fmt.Sprintf("%.1f %cB", value, units[0]), ".0 ", " ", 1)
 }
