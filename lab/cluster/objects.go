@@ -9,7 +9,11 @@ import (
 
 // These are the parts of the API's objects that the lab looks at.
 
-type metadata struct{ Namespace, Name string }
+type metadata struct {
+	Namespace, Name   string
+	Labels            map[string]string
+	CreationTimestamp time.Time
+}
 
 type condition struct {
 	Type, Status, Message string
@@ -71,8 +75,9 @@ type containerStatus struct {
 	Name  string
 	Ready bool
 	State struct {
-		Running *struct{ StartedAt time.Time }
-		Waiting *struct{ Reason, Message string }
+		Running    *struct{ StartedAt time.Time }
+		Waiting    *struct{ Reason, Message string }
+		Terminated *struct{ Message string }
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -79,10 +80,12 @@ func (s server) look(ctx context.Context, status *Status) error {
 	var nodes nodeList
 	var pods podList
 	var claims claimList
+	var jobs jobList
 	err := errors.Join(
 		s.get(ctx, &nodes, "nodes"),
 		s.get(ctx, &pods, "pods", "--all-namespaces"),
 		s.get(ctx, &claims, "persistentvolumeclaims", "--all-namespaces"),
+		s.get(ctx, &jobs, "jobs,cronjobs", "--all-namespaces"),
 	)
 	if err != nil {
 		return err
@@ -96,10 +99,11 @@ func (s server) look(ctx context.Context, status *Status) error {
 		}
 	}
 	status.addNamespaces(pods, claims)
+	status.addJobs(jobs, pods, time.Now())
 	return nil
 }
 
-// addNamespaces counts pods and volumes; pods that have done their work do not count.
+// addNamespaces counts pods and volumes; pods that have done their work do not count, nor those of Jobs that have failed to.
 func (s *Status) addNamespaces(pods podList, claims claimList) {
 	ready, all, volumes := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, claim := range claims.Items {
@@ -111,7 +115,7 @@ func (s *Status) addNamespaces(pods podList, claims claimList) {
 		}
 	}
 	for _, pod := range pods.Items {
-		if pod.Status.Phase == "Succeeded" {
+		if pod.Status.Phase == "Succeeded" || pod.Status.Phase == "Failed" && pod.job() != "" {
 			continue
 		}
 		namespace := pod.Metadata.Namespace

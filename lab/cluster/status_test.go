@@ -22,7 +22,8 @@ func TestStatusCountsPodsAndVolumes(t *testing.T) {
 			"initContainerStatuses": [{"name": "init", "state": {"waiting": {"reason": "CrashLoopBackOff", "message": ""}}}],
 			"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "PodInitializing", "message": ""}}}]}},
 		{"metadata": {"namespace": "project", "name": "e"}, "status": {"phase": "Succeeded", "conditions": [{"type": "Ready", "status": "False", "message": "done"}]}},
-		{"metadata": {"namespace": "project", "name": "f"}, "status": {"phase": "Failed"}}
+		{"metadata": {"namespace": "project", "name": "f"}, "status": {"phase": "Failed"}},
+		{"metadata": {"namespace": "project", "name": "g", "labels": {"batch.kubernetes.io/job-name": "backup"}}, "status": {"phase": "Failed"}}
 	]}`), &pods))
 	var claims claimList
 	require.NoError(t, json.Unmarshal([]byte(`{"items": [
