@@ -80,7 +80,7 @@ func start(ctx context.Context, environment []string, name string, args ...strin
 // pipeSize is as far as Linux lets any program print ahead of its reader, in bytes.
 const pipeSize = 1 << 20
 
-// widen enlarges a pipe, so that both its ends wait for each other less often. pg_dump is a fifth faster for it.
+// widen enlarges a pipe, so that both its ends wait for each other less often.
 func widen(pipe any) {
 	if file, ok := pipe.(*os.File); ok {
 		if raw, err := file.SyscallConn(); err == nil {
