@@ -69,7 +69,7 @@ func (c *cluster) lastWord(job string) string {
 	return strings.TrimSpace(end.Message)
 }
 
-var verified = regexp.MustCompile(`^verified backup (\S+): \d+ tables, \d+ rows, [\d.]+ k?B in [\dms.]+$`)
+var verified = regexp.MustCompile(`^verified backup (\S+): \d+ tables, \d+ rows, [\d.]+ \w*B in [\dms.]+$`)
 
 // madeBy is the name of the backup that a Job which has succeeded has made.
 func (c *cluster) madeBy(job string) string {
@@ -171,6 +171,7 @@ func (c *cluster) takeStoreAway() (comeBack func()) {
 		run(c.t, command(".", "kubectl", "-n", storage, "scale", "statefulset", storageSet, "--replicas", strconv.Itoa(replicas)))
 	}
 	scale(0)
+	c.t.Cleanup(func() { scale(1) }) // also of a test that fails
 	run(c.t, command(".", "kubectl", "-n", storage, "wait", "--for", "delete", "pod/"+storagePod))
 	return func() {
 		scale(1)

@@ -96,7 +96,7 @@ func TestBackupsWhileTheStoreIsAway(t *testing.T) {
 	backups := c.backups()
 	comeBack := c.takeStoreAway()
 	failing := c.startBackup("failing", func(job *batchv1.JobSpec) {
-		setEnv(job, "RETRY", "1s")
+		setEnv(job, "RETRY", "5s") // policies reach the pod a moment after its start
 		job.BackoffLimit = ptr.To[int32](0)
 	})
 	waiting := c.in(project).startBackup("waiting", func(*batchv1.JobSpec) {})
@@ -177,9 +177,8 @@ func TestOnlyBackupsReachTheStore(t *testing.T) {
 	}, apps)
 
 	name := c.in(project).backups()[0]
-	for list := range c.store().ListObjects(t.Context(), bucket, minio.ListObjectsOptions{Prefix: project + "/", Recursive: true}) {
-		assert.Equal(t, minio.AccessDenied, minio.ToErrorResponse(list.Err).Code, "list: %v", list.Err)
-	}
+	listed := <-c.store().ListObjects(t.Context(), bucket, minio.ListObjectsOptions{Prefix: project + "/", Recursive: true})
+	assert.Equal(t, minio.AccessDenied, minio.ToErrorResponse(listed.Err).Code, "list: %v", listed.Err)
 	_, err := c.store().StatObject(t.Context(), bucket, project+"/"+name+"/dump", minio.StatObjectOptions{})
 	assert.Equal(t, minio.AccessDenied, minio.ToErrorResponse(err).Code, "read: %v", err)
 }
