@@ -43,6 +43,12 @@ type manifest struct {
 	Name              string
 	Started, Verified time.Time
 	Dump              struct{ Size int64 }
+	Content           struct {
+		Tables []struct {
+			Name string
+			Rows int
+		}
+	}
 }
 
 // startBackup starts a Job as the CronJob does, but for a change, which is deleted when the test ends.
@@ -141,7 +147,7 @@ func (c *cluster) manifest(name string) manifest {
 	return stored.Manifest
 }
 
-// dumped is the rows of a table in a backup, as COPY writes them.
+// dumped is the rows of a table in a backup, as COPY writes them. They are as many as the manifest says.
 func (c *cluster) dumped(name, table string) string {
 	c.t.Helper()
 	restore := command(".", "kubectl", "-n", c.namespace, "exec", "--stdin", "deployment/"+backupMetrics, "--",
@@ -150,7 +156,14 @@ func (c *cluster) dumped(name, table string) string {
 	_, rows, found := strings.Cut(run(c.t, restore), " FROM stdin;\n")
 	require.True(c.t, found, "table %s is not in the dump", table)
 	rows, _, _ = strings.Cut(rows, "\\.\n")
-	return rows
+	for _, recorded := range c.manifest(name).Content.Tables {
+		if recorded.Name == table {
+			require.Equal(c.t, recorded.Rows, strings.Count(rows, "\n"), "rows of %s in %s", table, name)
+			return rows
+		}
+	}
+	c.t.Fatalf("table %s is not in the manifest of %s", table, name)
+	return ""
 }
 
 // dumpFile is a stored dump on the volume of the storage server.
