@@ -103,7 +103,8 @@ func (s server) look(ctx context.Context, status *Status) error {
 	return nil
 }
 
-// addNamespaces counts pods and volumes; pods that have done their work do not count, nor those of Jobs that have failed to.
+// addNamespaces counts pods and volumes. Pods that have done their work do not count, nor do those of Jobs once they run: how
+// that ends the Job tells.
 func (s *Status) addNamespaces(pods podList, claims claimList) {
 	ready, all, volumes := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, claim := range claims.Items {
@@ -115,7 +116,7 @@ func (s *Status) addNamespaces(pods podList, claims claimList) {
 		}
 	}
 	for _, pod := range pods.Items {
-		if pod.Status.Phase == "Succeeded" || pod.Status.Phase == "Failed" && pod.job() != "" {
+		if pod.Status.Phase == "Succeeded" || pod.job() != "" && pod.Status.Phase != "Pending" {
 			continue
 		}
 		namespace := pod.Metadata.Namespace

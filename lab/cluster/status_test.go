@@ -23,7 +23,10 @@ func TestStatusCountsPodsAndVolumes(t *testing.T) {
 			"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "PodInitializing", "message": ""}}}]}},
 		{"metadata": {"namespace": "project", "name": "e"}, "status": {"phase": "Succeeded", "conditions": [{"type": "Ready", "status": "False", "message": "done"}]}},
 		{"metadata": {"namespace": "project", "name": "f"}, "status": {"phase": "Failed"}},
-		{"metadata": {"namespace": "project", "name": "g", "labels": {"batch.kubernetes.io/job-name": "backup"}}, "status": {"phase": "Failed"}}
+		{"metadata": {"namespace": "project", "name": "g", "labels": {"batch.kubernetes.io/job-name": "backup"}}, "status": {"phase": "Failed"}},
+		{"metadata": {"namespace": "project", "name": "h", "labels": {"batch.kubernetes.io/job-name": "backup"}}, "status": {"phase": "Running"}},
+		{"metadata": {"namespace": "project", "name": "i", "labels": {"batch.kubernetes.io/job-name": "backup"}}, "status": {"phase": "Pending", "containerStatuses": [
+			{"name": "backup", "state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}]}}
 	]}`), &pods))
 	var claims claimList
 	require.NoError(t, json.Unmarshal([]byte(`{"items": [
@@ -37,7 +40,7 @@ func TestStatusCountsPodsAndVolumes(t *testing.T) {
 	assert.Equal(t, Status{
 		Lines: [][2]string{
 			{"exercises", "1 of 4 pods ready, 2 volumes"},
-			{"project", "0 of 1 pods ready, 0 volumes"},
+			{"project", "0 of 2 pods ready, 0 volumes"},
 			{"storage", "0 of 0 pods ready, 1 volumes"},
 		},
 		Faults: []string{
@@ -46,6 +49,7 @@ func TestStatusCountsPodsAndVolumes(t *testing.T) {
 			"exercises/c: app waits: ImagePullBackOff no such image",
 			"exercises/d: init waits: CrashLoopBackOff",
 			"project/f: failed",
+			"project/i: backup waits: ErrImagePull no such image",
 		},
 	}, status)
 }
