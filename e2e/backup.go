@@ -185,7 +185,7 @@ func (c *cluster) takeStoreAway() (comeBack func()) {
 	}
 	scale(0)
 	c.t.Cleanup(func() { scale(1) }) // also of a test that fails
-	run(c.t, command(".", "kubectl", "-n", storage, "wait", "--for", "delete", "pod/"+storagePod))
+	run(c.t, command(".", "kubectl", "-n", storage, "wait", "--for", "delete", "--timeout", "2m", "pod/"+storagePod))
 	return func() {
 		scale(1)
 		c.waitUntilReady()
