@@ -10,13 +10,16 @@ import (
 	"time"
 )
 
-// jobList has Jobs, and CronJobs, which never end.
 type jobList struct{ Items []job }
 
 type job struct {
 	Metadata metadata
+	Spec     struct{ Template struct{ Metadata metadata } }
 	Status   struct{ Conditions []condition }
 }
+
+// app is a label of the pods; Jobs have it only if a CronJob has made them.
+func (j job) app() string { return j.Spec.Template.Metadata.Labels["app"] }
 
 // end is the condition that says how the Job has ended; its type is empty until then.
 func (j job) end() condition {
@@ -55,7 +58,7 @@ func (s *Status) addJobs(jobs jobList, pods podList, now time.Time) {
 	}
 	faults, backups := map[string]string{}, map[string]string{} // by namespace and app, by namespace
 	for _, job := range jobs.Items {
-		namespace, app := job.Metadata.Namespace, job.Metadata.Labels["app"]
+		namespace, app := job.Metadata.Namespace, job.app()
 		if app == "backup" {
 			backups[namespace] = "none"
 		}

@@ -85,7 +85,7 @@ func (s server) look(ctx context.Context, status *Status) error {
 		s.get(ctx, &nodes, "nodes"),
 		s.get(ctx, &pods, "pods", "--all-namespaces"),
 		s.get(ctx, &claims, "persistentvolumeclaims", "--all-namespaces"),
-		s.get(ctx, &jobs, "jobs,cronjobs", "--all-namespaces"),
+		s.get(ctx, &jobs, "jobs", "--all-namespaces"),
 	)
 	if err != nil {
 		return err
