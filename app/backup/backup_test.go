@@ -317,5 +317,8 @@ func TestStopping(t *testing.T) {
 	s.hasFailed(p, "no backup", "told to stop")
 
 	s.fail("run", []string{"not done within 2s (TIMEOUT)", "lock table public.shape"}, "TIMEOUT=2s")
+	last, err := os.ReadFile(s.tree.Path(s.tree.Dir + "/termination-log"))
+	require.NoError(t, err)
+	assert.Contains(t, string(last), "not done within 2s (TIMEOUT): no backup: ")
 	assert.Empty(t, s.backups())
 }

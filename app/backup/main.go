@@ -56,14 +56,14 @@ func commands() *cobra.Command {
 		root.AddCommand(command)
 		return command
 	}
-	add("run", "Make a backup, and delete those that are not kept", cobra.NoArgs, within(run))
+	add("run", "Make a backup, and delete those that are not kept", cobra.NoArgs, reported(within(run)))
 	add("list", "List the backups", cobra.NoArgs, within(list))
 	add("prune", "Delete the backups that are not kept, and what broken runs left", cobra.NoArgs, within(prune))
 	add("metrics", "Serve metrics of the newest backup", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		return serveMetrics(ctx)
 	})
 	var v verification
-	verify := add("verify [NAME]", "Restore a backup, the newest by default, and compare it", cobra.MaximumNArgs(1), within(v.verify))
+	verify := add("verify [NAME]", "Restore a backup, the newest by default, and compare it", cobra.MaximumNArgs(1), reported(within(v.verify)))
 	verify.Flags().BoolVar(&v.all, "all", false, "verify all backups")
 	verify.Flags().BoolVar(&v.checksums, "checksums", false, "do not restore, but only read what is stored and compare its checksums")
 	return root
@@ -99,18 +99,30 @@ func openStore(e *environment) (*s3.Store, error) {
 	return s3.Open(settings)
 }
 
-// conclude logs the last line, which Kubernetes shows in the pod's status. An error is logged by main.
-func conclude(line string, err error) error {
-	if err != nil {
-		err = fmt.Errorf("%s: %w", line, err)
-		line = err.Error()
-	} else {
-		slog.Info(line)
-	}
-	if file := os.Getenv("TERMINATION_LOG"); file != "" {
-		if err := os.WriteFile(file, []byte(line+"\n"), 0o644); err != nil {
-			slog.Warn("the last line is not in the pod's status", "error", err)
+// reported tells of a command's failure in the pod's status; main logs it.
+func reported(command func(ctx context.Context, args []string) error) func(context.Context, []string) error {
+	return func(ctx context.Context, args []string) error {
+		err := command(ctx, args)
+		if err != nil {
+			leave(err.Error())
 		}
+		return err
 	}
-	return err
+}
+
+// conclude tells of a command's success, in the log and in the pod's status.
+func conclude(line string) {
+	slog.Info(line)
+	leave(line)
+}
+
+// leave makes a line the last one, which Kubernetes shows in the pod's status.
+func leave(line string) {
+	file := os.Getenv("TERMINATION_LOG")
+	if file == "" {
+		return
+	}
+	if err := os.WriteFile(file, []byte(line+"\n"), 0o644); err != nil {
+		slog.Warn("the last line is not in the pod's status", "error", err)
+	}
 }

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	lookEvery = time.Minute
-	lookTime  = 30 * time.Second
+	lookEvery  = time.Minute
+	lookAgain  = 5 * time.Second // after one that failed
+	lookAtMost = 30 * time.Second
 )
 
 // gauges tell of the store what was there at the last look.
@@ -52,12 +53,15 @@ func serveMetrics(ctx context.Context) error {
 	looking, stop := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	background.Go(func() {
-		for ; looking.Err() == nil; sleep(looking, lookEvery) {
+		for looking.Err() == nil {
 			err := shown.look(looking)
-			if err != nil && looking.Err() == nil {
-				slog.Warn("the store does not answer", "error", err)
-			}
 			seen.Store(err == nil)
+			if err == nil {
+				sleep(looking, lookEvery)
+				continue
+			}
+			slog.Warn("the store does not answer", "error", err)
+			sleep(looking, lookAgain)
 		}
 	})
 	defer background.Wait()
@@ -72,7 +76,7 @@ func serveMetrics(ctx context.Context) error {
 
 // look reads the settings anew, for keys can change.
 func (g gauges) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	ctx, cancel := context.WithTimeout(ctx, lookAtMost)
 	defer cancel()
 	var e environment
 	store, err := openStore(&e)

@@ -39,10 +39,11 @@ type job struct {
 func run(ctx context.Context, _ []string) error {
 	m, err := backUp(ctx)
 	if err != nil {
-		return conclude("no backup", err)
+		return fmt.Errorf("no backup: %w", err)
 	}
-	return conclude(fmt.Sprintf("verified backup %s: %d tables, %d rows, %s in %s", m.Name, len(m.Content.Tables), m.Content.Rows(),
-		humanize.Bytes(uint64(m.Dump.Size)), m.Duration().Round(time.Millisecond)), nil)
+	conclude(fmt.Sprintf("verified backup %s: %d tables, %d rows, %s in %s", m.Name, len(m.Content.Tables), m.Content.Rows(),
+		humanize.Bytes(uint64(m.Dump.Size)), m.Duration().Round(time.Millisecond)))
+	return nil
 }
 
 func backUp(ctx context.Context) (archive.Manifest, error) {

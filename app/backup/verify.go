@@ -39,13 +39,14 @@ func (v verification) check(ctx context.Context, store *s3.Store, name string, i
 func (v *verification) verify(ctx context.Context, args []string) error {
 	verified, err := v.verifyAll(ctx, args)
 	if err != nil {
-		return conclude("not verified", err)
+		return fmt.Errorf("not verified: %w", err)
 	}
 	how := "restored and compared"
 	if v.checksums {
 		how = "checksums compared"
 	}
-	return conclude(fmt.Sprintf("verified %s: %s", strings.Join(verified, ", "), how), nil)
+	conclude(fmt.Sprintf("verified %s: %s", strings.Join(verified, ", "), how))
+	return nil
 }
 
 func (v verification) verifyAll(ctx context.Context, args []string) ([]string, error) {
