@@ -55,11 +55,12 @@ func output(ctx context.Context, environment []string, name string, args ...stri
 
 // stream is what a program prints. Its end is only reached if the program ends well.
 type stream struct {
-	ctx  context.Context
-	cmd  *exec.Cmd
-	said *tail
-	out  io.Reader
-	end  error
+	ctx    context.Context
+	cancel context.CancelFunc
+	cmd    *exec.Cmd
+	said   *tail
+	out    io.Reader
+	end    error
 }
 
 func start(ctx context.Context, environment []string, name string, args ...string) (*stream, error) {
@@ -74,7 +75,7 @@ func start(ctx context.Context, environment []string, name string, args ...strin
 		cancel()
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	return &stream{ctx: ctx, cmd: cmd, said: said, out: closing{out, cancel}}, nil
+	return &stream{ctx: ctx, cancel: cancel, cmd: cmd, said: said, out: out}, nil
 }
 
 // pipeSize is as far as Linux lets any program print ahead of its reader, in bytes.
@@ -87,12 +88,6 @@ func widen(pipe any) {
 			_ = raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) }) // it works without
 		}
 	}
-}
-
-// closing ends the program with its output.
-type closing struct {
-	io.ReadCloser
-	cancel context.CancelFunc
 }
 
 func (s *stream) Read(p []byte) (int, error) {
@@ -111,7 +106,7 @@ func (s *stream) Read(p []byte) (int, error) {
 
 // Close ends the program, if it still runs.
 func (s *stream) Close() error {
-	s.out.(closing).cancel()
+	s.cancel()
 	if s.end == nil {
 		s.end = errors.New("closed")
 		_ = s.cmd.Wait() // it was told to end
