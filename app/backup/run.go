@@ -166,13 +166,7 @@ func (j job) dump(ctx context.Context, snapshot *postgres.Snapshot, m *archive.M
 	var identities []age.Identity
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		if m.Content.Tables, err = snapshot.Tables(ctx); err != nil {
-			return fmt.Errorf("record the database: %w", err)
-		}
-		if m.Content.Roles, err = snapshot.Roles(ctx); err != nil {
-			return fmt.Errorf("record the database: %w", err)
-		}
-		if m.Content.Schema, err = snapshot.Schema(ctx); err != nil {
+		if m.Content, err = snapshot.Content(ctx); err != nil {
 			return fmt.Errorf("record the database: %w", err)
 		}
 		slog.Info("recorded", "tables", len(m.Content.Tables), "rows", m.Content.Rows(), "in", time.Since(start).Round(time.Millisecond))

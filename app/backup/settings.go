@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
@@ -12,11 +11,10 @@ import (
 	"time"
 
 	"filippo.io/age"
-	// The image has no authorities of its own.
-	_ "golang.org/x/crypto/x509roots/fallback"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/authorities"
 )
 
 // environment reads settings, and collects what is wrong with them.
@@ -69,12 +67,15 @@ func (e *environment) file(variable string) string {
 
 func (e *environment) store() s3.Settings {
 	s := s3.Settings{
-		Region:      e.text("S3_REGION", "us-east-1", ""),
-		Bucket:      e.text("S3_BUCKET", "backups", ""),
-		Prefix:      strings.Trim(e.text("S3_PREFIX", "", "project"), "/"),
-		AccessKey:   e.file("S3_ACCESS_KEY_FILE"),
-		SecretKey:   e.file("S3_SECRET_KEY_FILE"),
-		Authorities: e.authorities("S3_CA_FILE"),
+		Region:    e.text("S3_REGION", "us-east-1", ""),
+		Bucket:    e.text("S3_BUCKET", "backups", ""),
+		Prefix:    strings.Trim(e.text("S3_PREFIX", "", "project"), "/"),
+		AccessKey: e.file("S3_ACCESS_KEY_FILE"),
+		SecretKey: e.file("S3_SECRET_KEY_FILE"),
+	}
+	var err error
+	if s.Authorities, err = authorities.Load(os.Getenv("S3_CA_FILE")); err != nil {
+		e.fault("S3_CA_FILE", "%v", err)
 	}
 	const example = "https://s3.example.com"
 	endpoint, err := url.Parse(e.text("S3_ENDPOINT", "", example))
@@ -86,17 +87,6 @@ func (e *environment) store() s3.Settings {
 		e.fault("S3_PATH_STYLE", "%q is neither true nor false", os.Getenv("S3_PATH_STYLE"))
 	}
 	return s
-}
-
-func (e *environment) authorities(variable string) *x509.CertPool {
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if os.Getenv(variable) != "" && !pool.AppendCertsFromPEM([]byte(e.file(variable))) {
-		e.fault(variable, "%s holds no certificate in PEM format", os.Getenv(variable))
-	}
-	return pool
 }
 
 func (e *environment) retention() archive.Retention {

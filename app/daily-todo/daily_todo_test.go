@@ -23,6 +23,7 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/authorities"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/freeport"
 	"github.com/stateful-k3s/stateful-k3s/internal/wikitest"
 )
@@ -305,7 +306,7 @@ func TestAuthoritiesWithoutASystem(t *testing.T) {
 		return
 	}
 	wiki := wikitest.Start(t, localhost)
-	pool, err := authorities(wiki.CAFile())
+	pool, err := authorities.Load(wiki.CAFile())
 	require.NoError(t, err)
 	verified := 0
 	for root := range bundle.Roots() {

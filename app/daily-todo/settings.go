@@ -3,15 +3,13 @@ package main
 import (
 	"cmp"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"regexp"
 	"time"
 
-	// The image has no authorities of its own.
-	_ "golang.org/x/crypto/x509roots/fallback"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/authorities"
 )
 
 type settings struct {
@@ -35,7 +33,7 @@ func environment() (s settings, err error) {
 	if s.job = os.Getenv("JOB_NAME"); !idempotencyKey.MatchString(s.job) {
 		return s, fmt.Errorf("JOB_NAME: %q is not the name of a Job, by which a repetition would be known", s.job)
 	}
-	if s.authorities, err = authorities(os.Getenv("CA_FILE")); err != nil {
+	if s.authorities, err = authorities.Load(os.Getenv("CA_FILE")); err != nil {
 		return s, fmt.Errorf("CA_FILE: %w", err)
 	}
 	s.timeout, err = time.ParseDuration(cmp.Or(os.Getenv("TIMEOUT"), "2m"))
@@ -51,20 +49,4 @@ func address(variable, text string) (*url.URL, error) {
 		return nil, fmt.Errorf("%s: %q is not an address such as https://example.com/path", variable, text)
 	}
 	return u, nil
-}
-
-// authorities are the system's, or those that come with the program if it has none, and those of a file.
-func authorities(file string) (*x509.CertPool, error) {
-	pool, err := x509.SystemCertPool()
-	if err != nil || file == "" {
-		return pool, err
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New(file + " holds no certificate in PEM format")
-	}
-	return pool, nil
 }

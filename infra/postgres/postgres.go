@@ -125,18 +125,11 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 	if err != nil {
 		return fmt.Errorf("declaring config map %s: %w", config, err)
 	}
-	svc, err := corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
-		Metadata: ns.Meta(app, service, nil),
-		Spec: corev1.ServiceSpecArgs{
-			ClusterIP: pulumi.String("None"),
-			Selector:  pulumi.ToStringMap(p.Pods.Labels),
-			Ports:     corev1.ServicePortArray{corev1.ServicePortArgs{Name: pulumi.String("postgres"), Port: pulumi.Int(Port)}},
-			// Clients find the server as soon as it listens; no resolver has cached that it is away.
-			PublishNotReadyAddresses: pulumi.Bool(true),
-		},
-	}, parent, ns.Ready())
+	svc, err := kube.HeadlessService{
+		App: app, Name: service, Pods: p.Pods, Port: Port, PortName: "postgres", NotReady: true,
+	}.Declare(ctx, name+"-service", parent)
 	if err != nil {
-		return fmt.Errorf("declaring service %s: %w", service, err)
+		return err
 	}
 
 	p.server, err = kube.StatefulSet{

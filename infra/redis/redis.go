@@ -122,16 +122,11 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 	if err != nil {
 		return err
 	}
-	svc, err := corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
-		Metadata: ns.Meta(app, service, map[string]string{"app": "redis"}),
-		Spec: corev1.ServiceSpecArgs{
-			ClusterIP: pulumi.String("None"),
-			Selector:  pulumi.ToStringMap(servers.Labels),
-			Ports:     corev1.ServicePortArray{corev1.ServicePortArgs{Name: pulumi.String("redis"), Port: pulumi.Int(port)}},
-		},
-	}, parent, ns.Ready())
+	svc, err := kube.HeadlessService{
+		App: app, Name: service, Labels: map[string]string{"app": "redis"}, Pods: servers, Port: port, PortName: "redis",
+	}.Declare(ctx, name+"-service", parent)
 	if err != nil {
-		return fmt.Errorf("declaring service %s: %w", service, err)
+		return err
 	}
 
 	digest := sha256.Sum256([]byte(conf))

@@ -120,18 +120,11 @@ func (s *Storage) declare(ctx *pulumi.Context, name string, args Args) error {
 	if err != nil {
 		return err
 	}
-	svc, err := corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
-		Metadata: ns.Meta(app, service, nil),
-		Spec: corev1.ServiceSpecArgs{
-			ClusterIP: pulumi.String("None"),
-			Selector:  pulumi.ToStringMap(s.pods.Labels),
-			Ports:     corev1.ServicePortArray{corev1.ServicePortArgs{Name: pulumi.String("https"), Port: pulumi.Int(port)}},
-			// Clients find the server as soon as it listens; no resolver has cached that it is away.
-			PublishNotReadyAddresses: pulumi.Bool(true),
-		},
-	}, parent, ns.Ready())
+	svc, err := kube.HeadlessService{
+		App: app, Name: service, Pods: s.pods, Port: port, PortName: "https", NotReady: true,
+	}.Declare(ctx, name+"-service", parent)
 	if err != nil {
-		return fmt.Errorf("declaring service %s: %w", service, err)
+		return err
 	}
 	s.server, err = kube.StatefulSet{
 		Namespace: ns,

@@ -50,6 +50,18 @@ func relations(ctx context.Context, conn *pgx.Conn) ([]relation, error) {
 	})
 }
 
+// record is what a database holds, but for its sequences. The environment and the arguments let pg_dump find it.
+func record(ctx context.Context, conn *pgx.Conn, environment []string, args ...string) (content archive.Content, err error) {
+	if content.Tables, err = tables(ctx, conn); err != nil {
+		return content, err
+	}
+	if content.Roles, err = roles(ctx, conn); err != nil {
+		return content, err
+	}
+	content.Schema, err = schema(ctx, environment, args...)
+	return content, err
+}
+
 // tables counts and hashes the rows of all tables.
 func tables(ctx context.Context, conn *pgx.Conn) ([]archive.Table, error) {
 	all, err := relations(ctx, conn)

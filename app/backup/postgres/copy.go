@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -118,12 +117,15 @@ func (c *Copy) Restore(ctx context.Context, roles []string, dump io.Reader) erro
 	}
 	// Not by cmd itself, which would take a dump that cannot be read for one that ends.
 	_, copyErr := io.Copy(in, dump)
-	if copyErr != nil && !errors.Is(copyErr, syscall.EPIPE) {
+	if errors.Is(copyErr, syscall.EPIPE) {
+		copyErr = nil // it says itself why it reads no further
+	}
+	if copyErr != nil {
 		_ = cmd.Process.Kill()
 	}
 	_ = in.Close()
 	err = failure(ctx, cmd, said, cmd.Wait())
-	if copyErr != nil && !errors.Is(copyErr, syscall.EPIPE) {
+	if copyErr != nil {
 		return copyErr
 	}
 	return err
@@ -136,16 +138,10 @@ func (c *Copy) Content(ctx context.Context, database string) (content archive.Co
 		return content, err
 	}
 	defer conn.Close(ctx)
-	if content.Tables, err = tables(ctx, conn); err != nil {
+	if content, err = record(ctx, conn, c.environment(database)); err != nil {
 		return content, err
 	}
-	if content.Sequences, err = sequences(ctx, conn); err != nil {
-		return content, err
-	}
-	if content.Roles, err = roles(ctx, conn); err != nil {
-		return content, err
-	}
-	content.Schema, err = schema(ctx, c.environment(database))
+	content.Sequences, err = sequences(ctx, conn)
 	return content, err
 }
 
@@ -176,5 +172,5 @@ func (c *Copy) connect(ctx context.Context, database string) (*pgx.Conn, error) 
 }
 
 func (c *Copy) environment(database string) []string {
-	return []string{"PGHOST=" + c.dir, "PGPORT=5432", "PGUSER=" + superuser, "PGDATABASE=" + strings.TrimSpace(database)}
+	return []string{"PGHOST=" + c.dir, "PGPORT=5432", "PGUSER=" + superuser, "PGDATABASE=" + database}
 }

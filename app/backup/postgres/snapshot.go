@@ -107,25 +107,15 @@ func refused(err error) error {
 	return err
 }
 
-// Tables counts and hashes the rows of all tables.
-func (s *Snapshot) Tables(ctx context.Context) ([]archive.Table, error) {
-	found, err := tables(ctx, s.conn)
+// Content is that of the snapshot, but for the sequences.
+func (s *Snapshot) Content(ctx context.Context) (archive.Content, error) {
+	found, err := record(ctx, s.conn, s.environment, s.selection()...)
 	return found, refused(err)
 }
 
 // Sequences are those of this moment, for a sequence belongs to no snapshot.
 func (s *Snapshot) Sequences(ctx context.Context) ([]archive.Sequence, error) {
 	return sequences(ctx, s.conn)
-}
-
-// Roles are those that the database's objects name.
-func (s *Snapshot) Roles(ctx context.Context) ([]string, error) {
-	return roles(ctx, s.conn)
-}
-
-// Schema hashes all that makes the database but its rows; see archive.Content.
-func (s *Snapshot) Schema(ctx context.Context) (string, error) {
-	return schema(ctx, s.environment, s.selection()...)
 }
 
 // Dump is the database in the custom format of pg_dump, compressed by zstd of a level from 1 to 19. Whoever reads it to
