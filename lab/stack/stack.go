@@ -150,7 +150,8 @@ func installPlugins(lab layout.Lab, binaries tools.Binaries) error {
 func environment(lab layout.Lab) []Variable {
 	return []Variable{
 		{"PULUMI_HOME", pulumiHome(lab)},
-		{"PULUMI_BACKEND_URL", "file://" + lab.Dir("pulumi")},
+		// What a killed pulumi leaves is whole: metadata, unlike the state, is not replaced by a rename.
+		{"PULUMI_BACKEND_URL", "file://" + lab.Dir("pulumi") + "?metadata=skip"},
 		{"PULUMI_CONFIG_PASSPHRASE_FILE", lab.Dir("passphrase")},
 		{"PULUMI_STACK", lab.Name},
 		{"PULUMI_SKIP_UPDATE_CHECK", "true"},
