@@ -76,7 +76,7 @@ func TestPostgresIsSetUpAsPromised(t *testing.T) {
 		current_setting('synchronous_commit'), current_setting('password_encryption'), current_setting('ssl')`))
 	assert.Equal(t, "128MB|128|256MB", c.psql(`SELECT current_setting('shared_buffers'), current_setting('max_connections'), current_setting('max_wal_size')`))
 	assert.Equal(t, "b|C.UTF-8|UTF8", c.psql(`SELECT datlocprovider, datlocale, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()`))
-	assert.Equal(t, "exporter|f|f|f|f\npingpong|f|f|f|f\npostgres|t|t|t|t\nreader|f|f|f|t", c.psql(`SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls
+	assert.Equal(t, "exporter|f|f|f|f\npingpong|f|f|f|f\npostgres|t|t|t|t\nreader|f|f|f|t\nrestorer|t|f|f|f", c.psql(`SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls
 		FROM pg_roles WHERE rolname NOT LIKE 'pg_%' ORDER BY 1`))
 	assert.Equal(t, "", c.psql(`SELECT * FROM pg_hba_file_rules WHERE error IS NOT NULL`))
 }

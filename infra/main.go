@@ -69,7 +69,28 @@ func program(ctx *pulumi.Context) error {
 		return err
 	}
 
-	pings, err := newPostgres(ctx, "pingpong", spaces["exercises"], images, cfg, inCluster)
+	backups := pulumi.StringMap{}
+	newDatabase := func(name, namespace string) (*postgres.Postgres, error) {
+		server, err := newPostgres(ctx, name, spaces[namespace], images, cfg, inCluster)
+		if err != nil {
+			return nil, err
+		}
+		made, err := backup.New(ctx, name+"-backup", backup.Args{
+			Namespace: spaces[namespace],
+			Image:     images["backup"],
+			Database:  server,
+			Bucket:    buckets[namespace],
+			Restore:   cfg.Restore[name],
+			Settings:  cfg.Backup,
+		}, inCluster)
+		if err != nil {
+			return nil, err
+		}
+		backups[name] = made.Location
+		return server, nil
+	}
+
+	pings, err := newDatabase("pingpong", "exercises")
 	if err != nil {
 		return err
 	}
@@ -84,7 +105,7 @@ func program(ctx *pulumi.Context) error {
 		return err
 	}
 
-	todos, err := newPostgres(ctx, "todo", spaces["project"], images, cfg, inCluster)
+	todos, err := newDatabase("todo", "project")
 	if err != nil {
 		return err
 	}
@@ -102,24 +123,6 @@ func program(ctx *pulumi.Context) error {
 	}, inCluster)
 	if err != nil {
 		return err
-	}
-
-	backups := pulumi.StringMap{}
-	for _, of := range []struct {
-		database, namespace string
-		server              *postgres.Postgres
-	}{{"pingpong", "exercises", pings}, {"todo", "project", todos}} {
-		made, err := backup.New(ctx, of.database+"-backup", backup.Args{
-			Namespace: spaces[of.namespace],
-			Image:     images["backup"],
-			Database:  of.server,
-			Bucket:    buckets[of.namespace],
-			Settings:  cfg.Backup,
-		}, inCluster)
-		if err != nil {
-			return err
-		}
-		backups[of.database] = made.Location
 	}
 
 	names := pulumi.StringMap{}

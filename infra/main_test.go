@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
@@ -102,6 +103,34 @@ func TestProgram(t *testing.T) {
 	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "storage-statefulset").DependsOn(), "storage")
 	for name, database := range map[string]string{"pingpong-backup-job": "pingpong-postgres-statefulset", "todo-backup-job": "todo-postgres-statefulset"} {
 		require.Subset(t, recording.Get(t, "kubernetes:batch/v1:Job", name).DependsOn(), []string{"backup", database, "storage-statefulset"})
+	}
+}
+
+// What uses a database comes after its restore, and each database has its own.
+func TestAppsStartAfterTheRestore(t *testing.T) {
+	recording := recorder.Run(t, program, settings(t, map[string]string{
+		"restoreFrom": "latest", "todoRestoreFrom": "20261122T020000Z-1a2b3c", "restoreOver": "todo",
+	}))
+	for of, part := range map[string]struct {
+		later []string
+		env   map[string]string
+	}{
+		"pingpong": {[]string{"pingpong-deployment", "pingpong-backup-job"}, map[string]string{"RESTORE_FROM": "latest"}},
+		"todo":     {[]string{"todo-backend-deployment", "todo-backup-job"}, map[string]string{"RESTORE_FROM": "20261122T020000Z-1a2b3c", "RESTORE_OVER": "todo"}},
+	} {
+		job := of + "-backup-restore-job"
+		env := map[string]string{}
+		for _, variable := range recorder.Object[*batchv1.Job](recording, job).Spec.Template.Spec.Containers[0].Env {
+			if strings.HasPrefix(variable.Name, "RESTORE_") {
+				env[variable.Name] = variable.Value
+			}
+		}
+		require.Equal(t, part.env, env)
+		for _, recorded := range recording.All() {
+			if slices.Contains(part.later, recorded.URN.Name()) {
+				require.Contains(t, recorded.DependsOn(), job, recorded.URN)
+			}
+		}
 	}
 }
 

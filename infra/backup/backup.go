@@ -53,7 +53,7 @@ type Settings struct {
 	Timeout time.Duration
 }
 
-// Args describes the backups of a database. All but Recipient is required, but none of a day, week or month may be kept.
+// Args describes the backups of a database. All but Restore and Recipient is required, but none of a day, week or month may be kept.
 type Args struct {
 	// Namespace is that of the database too.
 	Namespace *kube.Namespace
@@ -61,6 +61,8 @@ type Args struct {
 	Database  *postgres.Postgres
 	// Bucket keeps the backups, in a folder of the namespace's name.
 	Bucket storage.Bucket
+	// Restore is what the database is restored from before anybody else uses it; nil for nothing.
+	Restore *Restore
 	Settings
 }
 
@@ -74,7 +76,8 @@ type Backup struct {
 
 // New declares a Job, which is there once it has made a verified backup, a CronJob, and a pod that serves metrics of
 // what the bucket holds. The Job makes another backup, in place of the one before, when the image or a setting in its
-// pods' template changes, and if it failed.
+// pods' template changes, and if it failed. If there is something to restore, another Job does that first, which the
+// database's Ready waits for from then on.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Backup, error) {
 	if err := args.check(); err != nil {
 		return nil, fmt.Errorf("backup %s: %w", name, err)
@@ -105,27 +108,22 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 
-	job := kube.Job{
-		Namespace:   args.Namespace,
-		Name:        app,
-		VolumeGroup: user,
-		Spec:        podSpec(args),
-		Deadline:    kube.JobTries*args.Timeout + pauses,
+	if args.Restore != nil {
+		if err := declareRestore(ctx, name+"-restore", args, credentials, parent); err != nil {
+			return err
+		}
+	}
+	job := newJob(args, app, podSpec(args, work{command: "run", database: args.Database.Reader}))
+	if err := allow(ctx, name, args, job, parent); err != nil {
+		return err
 	}
 	server := metricsApp(args)
-	err = kube.Allow(ctx, name+"-database", kube.Connection{From: job.Pods(), To: args.Database.Pods, Port: postgres.Port}, parent)
-	if err != nil {
-		return err
-	}
-	if err := args.Bucket.Allow(ctx, name+"-bucket", job.Pods(), parent); err != nil {
-		return err
-	}
 	if err := args.Bucket.Allow(ctx, name+"-metrics-bucket", server.Pods(), parent); err != nil {
 		return err
 	}
 
 	after := pulumi.DependsOn([]pulumi.Resource{credentials})
-	if err := job.Declare(ctx, name+"-job", parent, after, args.Database.Ready(), args.Bucket.Ready()); err != nil {
+	if _, err := job.Declare(ctx, name+"-job", parent, after, args.Database.Ready(), args.Bucket.Ready()); err != nil {
 		return err
 	}
 	schedule := kube.Schedule{Cron: args.Schedule, TimeZone: args.TimeZone, StartingDeadline: startingDeadline}
@@ -139,10 +137,37 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 	return ctx.RegisterResourceOutputs(b, pulumi.Map{"location": b.Location})
 }
 
-func podSpec(args Args) corev1.PodSpecArgs {
-	database := args.Database.Reader
+func newJob(args Args, name string, spec corev1.PodSpecArgs) kube.Job {
+	return kube.Job{
+		Namespace:   args.Namespace,
+		Name:        name,
+		VolumeGroup: user,
+		Spec:        spec,
+		Deadline:    kube.JobTries*args.Timeout + pauses,
+	}
+}
+
+// allow lets the pods of a job connect to the database and to the bucket.
+func allow(ctx *pulumi.Context, name string, args Args, job kube.Job, parent pulumi.ResourceOption) error {
+	err := kube.Allow(ctx, name+"-database", kube.Connection{From: job.Pods(), To: args.Database.Pods, Port: postgres.Port}, parent)
+	if err != nil {
+		return err
+	}
+	return args.Bucket.Allow(ctx, name+"-bucket", job.Pods(), parent)
+}
+
+// work is what a pod does with the database, and what it needs for that besides the bucket.
+type work struct {
+	command  string
+	database postgres.Client
+	env      corev1.EnvVarArray
+	volumes  corev1.VolumeArray
+	mounts   corev1.VolumeMountArray
+}
+
+func podSpec(args Args, work work) corev1.PodSpecArgs {
 	env := append(bucketEnv(args),
-		database.Env,
+		work.database.Env,
 		kube.Env("SCRATCH_DIR", scratchDir),
 		kube.Env("HOME", scratchDir),
 		kube.Env("TMPDIR", scratchDir),
@@ -156,29 +181,27 @@ func podSpec(args Args) corev1.PodSpecArgs {
 	if args.Recipient != "" {
 		env = append(env, kube.Env("AGE_RECIPIENT", args.Recipient))
 	}
+	mounts := corev1.VolumeMountArray{
+		kube.Mount("scratch", scratchDir),
+		kube.ReadOnly("bucket", secretDir),
+		work.database.Mount,
+	}
+	scratch := corev1.VolumeArgs{Name: pulumi.String("scratch"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{
+		SizeLimit: pulumi.String(args.ScratchSize),
+	}}
 	return corev1.PodSpecArgs{
 		Containers: corev1.ContainerArray{
 			kube.Container(user, kube.Resources{CPU: "100m", CPULimit: "2", Memory: args.Memory}, corev1.ContainerArgs{
-				Name:  pulumi.String(app),
-				Image: args.Image,
-				Args:  pulumi.ToStringArray([]string{"run"}),
-				Env:   env,
-				VolumeMounts: corev1.VolumeMountArray{
-					kube.Mount("scratch", scratchDir),
-					kube.ReadOnly("bucket", secretDir),
-					database.Mount,
-				},
+				Name:                     pulumi.String(app),
+				Image:                    args.Image,
+				Args:                     pulumi.ToStringArray([]string{work.command}),
+				Env:                      append(env, work.env...),
+				VolumeMounts:             append(mounts, work.mounts...),
 				TerminationMessagePath:   pulumi.String(lastWordFile),
 				TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 			}),
 		},
-		Volumes: corev1.VolumeArray{
-			corev1.VolumeArgs{Name: pulumi.String("scratch"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{
-				SizeLimit: pulumi.String(args.ScratchSize),
-			}},
-			bucketVolume(args),
-			database.Volume,
-		},
+		Volumes: append(corev1.VolumeArray{scratch, bucketVolume(args), work.database.Volume}, work.volumes...),
 	}
 }
 
@@ -230,12 +253,12 @@ func (a *Args) check() error {
 		"Bucket.Endpoint": a.Bucket.Endpoint != "", "Bucket.Region": a.Bucket.Region != "", "Bucket.Name": a.Bucket.Name != "",
 		"Bucket.AccessKey": a.Bucket.AccessKey != nil, "Bucket.SecretKey": a.Bucket.SecretKey != nil,
 		"Schedule": a.Schedule != "", "TimeZone": a.TimeZone != "", "ScratchSize": a.ScratchSize != "", "Memory": a.Memory != "",
-		"Compression": a.Compression != 0, "Timeout": a.Timeout != 0,
+		"Compression": a.Compression != 0, "Timeout": a.Timeout != 0, "Restore.From": a.Restore == nil || a.Restore.From != "",
 	})
 }
 
 func (a *Args) inputs() pulumi.Map {
-	return pulumi.Map{
+	inputs := pulumi.Map{
 		"namespace":   pulumi.String(a.Namespace.Name),
 		"image":       a.Image,
 		"database":    a.Database.Address,
@@ -254,4 +277,9 @@ func (a *Args) inputs() pulumi.Map {
 		"recipient":   pulumi.String(a.Recipient),
 		"timeout":     pulumi.String(a.Timeout.String()),
 	}
+	if a.Restore != nil {
+		inputs["restoreFrom"] = pulumi.String(a.Restore.From)
+		inputs["restoreOver"] = pulumi.Bool(a.Restore.Over)
+	}
+	return inputs
 }

@@ -26,7 +26,9 @@ type Config struct {
 	Pingpong     Pingpong
 	Todo         Todo
 	Backup       backup.Settings
-	Storage      Storage
+	// Restore is what databases are restored from, by their names; none where they are not.
+	Restore map[string]*backup.Restore
+	Storage Storage
 	// S3 is the bucket elsewhere that keeps the backups; nil for the stack's own Storage.
 	S3 *storage.Bucket
 	// Ingress is how people reach the apps; nil if they do not.
@@ -142,6 +144,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		Recipient:   r.text("backupRecipient", optional(recipient), "$(age-keygen -y key.txt)"),
 		Timeout:     r.duration("backupTimeout", "90m"),
 	}
+	cfg.Restore = r.restores()
 	cfg.Storage = Storage{
 		Size:        r.text("storageSize", quantity("256Mi"), "5Gi"),
 		Memory:      r.text("storageMemory", quantity("64Mi"), "128Mi"),

@@ -27,6 +27,7 @@ import (
 
 var secrets = []string{
 	"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword", "s3AccessKey", "s3SecretKey",
+	"restoreIdentity",
 }
 
 // load reads the defaults of Pulumi.yaml, with changes.
@@ -98,6 +99,7 @@ func TestDefaultsOfPulumiYAML(t *testing.T) {
 			Compression: 3,
 			Timeout:     time.Hour,
 		},
+		Restore: map[string]*backup.Restore{},
 		Storage: config.Storage{Size: "5Gi", Memory: "128Mi", KeysVersion: "1", TLSVersion: "1"},
 		Ingress: &kube.Ingress{Class: "traefik", Namespace: "kube-system"},
 	}, cfg)
@@ -184,6 +186,11 @@ func TestEverySetting(t *testing.T) {
 		"backupRecipient":   ageKey,
 		"backupTimeout":     "90m",
 
+		"restoreFrom":     "end",
+		"todoRestoreFrom": "20261122T020000Z-1a2b3c",
+		"restoreOver":     "todo",
+		"restoreIdentity": ageIdentity,
+
 		"storageSize":        "50Gi",
 		"storageMemory":      "256Mi",
 		"storageKeysVersion": "2028",
@@ -211,6 +218,10 @@ func TestEverySetting(t *testing.T) {
 	require.Equal(t, "correct-horse", known(t, cfg.Redis.Password))
 	require.Equal(t, "battery-staple", known(t, cfg.Postgres.Password))
 	require.Equal(t, "read-it-all", known(t, cfg.Postgres.ReaderPassword))
+	for _, restore := range cfg.Restore {
+		require.Equal(t, ageIdentity, known(t, restore.Identity))
+		restore.Identity = nil
+	}
 	require.Equal(t, "the access key", known(t, cfg.S3.AccessKey))
 	require.Equal(t, "the secret key", known(t, cfg.S3.SecretKey))
 	cfg.S3.AccessKey, cfg.S3.SecretKey = nil, nil
@@ -265,6 +276,10 @@ func TestEverySetting(t *testing.T) {
 			Recipient:   ageKey,
 			Timeout:     90 * time.Minute,
 		},
+		Restore: map[string]*backup.Restore{
+			"pingpong": {From: "end"},
+			"todo":     {From: "20261122T020000Z-1a2b3c", Over: true},
+		},
 		Storage: config.Storage{Size: "50Gi", Memory: "256Mi", KeysVersion: "2028", TLSVersion: "2029"},
 		S3: &storage.Bucket{
 			Endpoint:    "https://s3.example.com:9000",
@@ -282,6 +297,9 @@ func TestEverySetting(t *testing.T) {
 
 // ageKey is a public key of age, whose private key nobody has kept.
 const ageKey = "age1r83uz8exdaypupep8gm530pvksak4eejvwsu8e9nek87jmxwty0qsngh3m"
+
+// ageIdentity is a private key of age that opens nothing.
+const ageIdentity = "AGE-SECRET-KEY-1RTQU55C00ZXA04N723695APENPFR8EAVVCC2QG8HSHY57DMTVTUQ2V57GN"
 
 func newAuthority(t *testing.T) string {
 	t.Helper()
@@ -337,6 +355,9 @@ func TestFaults(t *testing.T) {
 		networks  = `is not a list of networks with spaces between them; for example: pulumi config set articleNetworks 10.0.0.0/8`
 		retention = `is not a number from 0 to 999; for example: pulumi config set backupKeep`
 		recipient = `is not a public key of age; for example: pulumi config set backupRecipient $(age-keygen -y key.txt)`
+		point     = `is not latest, end, the name of a backup, or a time such as 2026-11-22T14:05:00Z; for example: pulumi config set `
+		over      = `is not a list of pingpong and todo with spaces between them; for example: pulumi config set restoreOver pingpong`
+		nothing   = `, which is restored from nothing; for example: pulumi config set `
 		timeout   = `is not a time from 1m to 24h; for example: pulumi config set backupTimeout 90m`
 		endpoint  = `is not an https address without a path; for example: pulumi config set s3Endpoint https://s3.example.com`
 		elsewhere = `; for example: pulumi config set s3Endpoint https://s3.example.com`
@@ -415,6 +436,14 @@ func TestFaults(t *testing.T) {
 		{"backupTimeout", "1", `stateful-k3s:backupTimeout: "1" ` + timeout},
 		{"backupTimeout", "59s", `stateful-k3s:backupTimeout: "59s" ` + timeout},
 		{"backupTimeout", "25h", `stateful-k3s:backupTimeout: "25h" ` + timeout},
+		{"restoreFrom", "yesterday", `stateful-k3s:restoreFrom: "yesterday" ` + point + `restoreFrom latest`},
+		{"restoreFrom", "2026-11-22 14:05:00", `stateful-k3s:restoreFrom: "2026-11-22 14:05:00" ` + point + `restoreFrom latest`},
+		{"restoreFrom", "20261122T020000Z-1a2b3c", `stateful-k3s:restoreFrom: 20261122T020000Z-1a2b3c is a backup of one database; for example: pulumi config set pingpongRestoreFrom 20261122T020000Z-1a2b3c`},
+		{"pingpongRestoreFrom", "20261122T020000Z", `stateful-k3s:pingpongRestoreFrom: "20261122T020000Z" ` + point + `pingpongRestoreFrom latest`},
+		{"restoreOver", "postgres", `stateful-k3s:restoreOver: "postgres" ` + over},
+		{"restoreOver", "pingpong,todo", `stateful-k3s:restoreOver: "pingpong,todo" ` + over},
+		{"restoreOver", "todo", `stateful-k3s:restoreOver: names todo` + nothing + `todoRestoreFrom latest, or pulumi config rm restoreOver`},
+		{"restoreIdentity", ageKey, `stateful-k3s:restoreIdentity: not a private key of age; for example: pulumi config set --secret restoreIdentity "$(grep AGE-SECRET-KEY key.txt)"`},
 		{"storageSize", "1Mi", `stateful-k3s:storageSize: "1Mi" is not at least 256Mi; for example: pulumi config set storageSize 5Gi`},
 		{"storageMemory", "32Mi", `stateful-k3s:storageMemory: "32Mi" is not at least 64Mi; for example: pulumi config set storageMemory 128Mi`},
 		{"storageKeysVersion", "", `stateful-k3s:storageKeysVersion: "" is not a value; for example: pulumi config set storageKeysVersion 2`},

@@ -44,20 +44,20 @@ func (j Job) Pods() Pods {
 
 // Declare declares the Job, which is there once it has succeeded. It runs again, in place of the one before, when its pods'
 // template changes, such as by a new image, or if it has failed.
-func (j Job) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) error {
+func (j Job) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*batchv1.Job, error) {
 	meta := j.Namespace.Meta(j.Name, j.Name, nil)
 	annotations := meta.Annotations.(pulumi.StringMap)
 	annotations["pulumi.com/replaceUnready"] = pulumi.String("true")
 	// Kubernetes says by the deadline how the Job has ended; Pulumi waits that long.
 	timeout := (j.Deadline + time.Minute).String()
-	_, err := batchv1.NewJob(ctx, name, &batchv1.JobArgs{
+	job, err := batchv1.NewJob(ctx, name, &batchv1.JobArgs{
 		Metadata: meta,
 		Spec:     j.spec(),
 	}, append(opts, j.Namespace.Ready(), pulumi.Timeouts(&pulumi.CustomTimeouts{Create: timeout, Update: timeout}))...)
 	if err != nil {
-		return fmt.Errorf("declaring job %s: %w", j.Name, err)
+		return nil, fmt.Errorf("declaring job %s: %w", j.Name, err)
 	}
-	return nil
+	return job, nil
 }
 
 // DeclareCron declares a CronJob of such Jobs, of which no two run at once.

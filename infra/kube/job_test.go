@@ -27,7 +27,7 @@ func declareJobs(ctx *pulumi.Context) error {
 		Spec:        sdkcorev1.PodSpecArgs{Containers: sdkcorev1.ContainerArray{sdkcorev1.ContainerArgs{Name: pulumi.String("broom")}}},
 		Deadline:    time.Hour,
 	}
-	if err := job.Declare(ctx, "sweep-job"); err != nil {
+	if _, err := job.Declare(ctx, "sweep-job"); err != nil {
 		return err
 	}
 	return job.DeclareCron(ctx, "sweep-cronjob", kube.Schedule{Cron: "0 2 * * *", TimeZone: "Europe/Helsinki", StartingDeadline: 6 * time.Hour})

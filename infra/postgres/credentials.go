@@ -13,6 +13,7 @@ import (
 const (
 	ownerKey        = "URL"
 	readerKey       = "READER_URL"
+	restorerKey     = "RESTORER_URL"
 	authorityKey    = "ca.crt"
 	certificateKey  = "tls.crt"
 	privateKey      = "tls.key"
@@ -22,8 +23,8 @@ const (
 
 // credentials are what server and clients know each other by.
 type credentials struct {
-	secret        *corev1.Secret
-	owner, reader Client
+	secret                  *corev1.Secret
+	owner, reader, restorer Client
 	// digest changes with all that the server's own pod mounts.
 	digest pulumi.StringOutput
 }
@@ -34,7 +35,7 @@ func newCredentials(ctx *pulumi.Context, name string, args Args, parent pulumi.R
 	for _, of := range []struct {
 		name     string
 		override pulumi.StringInput
-	}{{"owner", args.Password}, {readerRole, args.ReaderPassword}, {exporterRole, nil}, {"salt", nil}} {
+	}{{"owner", args.Password}, {readerRole, args.ReaderPassword}, {restorerRole, nil}, {exporterRole, nil}, {"salt", nil}} {
 		password, err := kube.NewPassword(ctx, name+"-"+of.name, kube.PasswordArgs{
 			Override: of.override,
 			Version:  args.PasswordVersion,
@@ -54,8 +55,9 @@ func newCredentials(ctx *pulumi.Context, name string, args Args, parent pulumi.R
 
 	ownerURL := clientURL(args.Database, args.Database, passwords["owner"])
 	readerURL := clientURL(readerRole, args.Database, passwords[readerRole])
-	verifiers := pulumi.Sprintf("%s%s%s",
-		setVerifier("owner", passwords), setVerifier(readerRole, passwords), setVerifier(exporterRole, passwords))
+	restorerURL := clientURL(restorerRole, args.Database, passwords[restorerRole])
+	verifiers := pulumi.Sprintf("%s%s%s%s", setVerifier("owner", passwords), setVerifier(readerRole, passwords),
+		setVerifier(restorerRole, passwords), setVerifier(exporterRole, passwords))
 	made, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
 		Namespace: ns,
 		App:       app,
@@ -63,6 +65,7 @@ func newCredentials(ctx *pulumi.Context, name string, args Args, parent pulumi.R
 		Data: map[string]pulumi.StringInput{
 			ownerKey:        ownerURL,
 			readerKey:       readerURL,
+			restorerKey:     restorerURL,
 			authorityKey:    certificate.Authority,
 			certificateKey:  certificate.Server,
 			privateKey:      certificate.Key,
@@ -74,10 +77,11 @@ func newCredentials(ctx *pulumi.Context, name string, args Args, parent pulumi.R
 		return nil, err
 	}
 	return &credentials{
-		secret: made,
-		owner:  newClient(ownerKey, ns, ownerURL, certificate.Authority),
-		reader: newClient(readerKey, ns, readerURL, certificate.Authority),
-		digest: kube.Digest(ns.Name+"/"+secret, pulumi.Sprintf("%s\n%s", verifiers, certificate.Key)),
+		secret:   made,
+		owner:    newClient(ownerKey, ns, ownerURL, certificate.Authority),
+		reader:   newClient(readerKey, ns, readerURL, certificate.Authority),
+		restorer: newClient(restorerKey, ns, restorerURL, certificate.Authority),
+		digest:   kube.Digest(ns.Name+"/"+secret, pulumi.Sprintf("%s\n%s", verifiers, certificate.Key)),
 	}, nil
 }
 

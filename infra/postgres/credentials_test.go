@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -30,6 +31,7 @@ func TestSecret(t *testing.T) {
 	require.Equal(t, map[string][]byte{
 		"URL":               []byte(`postgres://pingpong:a%2Fb%3Ac%40d%20e%3F` + tail),
 		"READER_URL":        []byte(`postgres://reader:reader-password` + tail),
+		"RESTORER_URL":      []byte("postgres://" + url.UserPassword("restorer", certificate).String() + tail),
 		"ca.crt":            []byte("the authority"),
 		"tls.crt":           []byte("the certificate"),
 		"tls.key":           []byte("the key"),
@@ -37,13 +39,13 @@ func TestSecret(t *testing.T) {
 	}, secret.Data)
 
 	lines := strings.Split(strings.TrimSpace(verifiers), "\n")
-	require.Len(t, lines, 3)
+	require.Len(t, lines, 4)
 	seen := map[string]bool{}
-	for i, role := range []string{"owner", "reader", "exporter"} {
+	for i, role := range []string{"owner", "reader", "restorer", "exporter"} {
 		require.Regexp(t, `^\\set `+role+`_verifier 'SCRAM-SHA-256\$4096:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}='$`, lines[i])
 		seen[strings.Split(lines[i], "$")[1]] = true
 	}
-	require.Len(t, seen, 3, "each role has a salt of its own")
+	require.Len(t, seen, 4, "each role has a salt of its own")
 }
 
 func TestCertificateIsForAllNamesOfTheServer(t *testing.T) {
@@ -74,6 +76,7 @@ func TestNewVersionsReplaceWhatTheStateKeeps(t *testing.T) {
 	for name, change := range map[string]func(*postgres.Args){
 		"pings-owner":       func(args *postgres.Args) { args.PasswordVersion = "2" },
 		"pings-reader":      func(args *postgres.Args) { args.PasswordVersion = "2" },
+		"pings-restorer":    func(args *postgres.Args) { args.PasswordVersion = "2" },
 		"pings-exporter":    func(args *postgres.Args) { args.PasswordVersion = "2" },
 		"pings-salt":        func(args *postgres.Args) { args.PasswordVersion = "2" },
 		"pings-certificate": func(args *postgres.Args) { args.TLSVersion = "2" },
@@ -90,7 +93,7 @@ func TestPasswordsAreNowhereInPlainText(t *testing.T) {
 		recording.RequireSecret(t, text)
 	}
 	recording = recorder.Run(t, program(nil))
-	for _, name := range []string{"pings-owner", "pings-reader", "pings-exporter", "pings-salt"} {
+	for _, name := range []string{"pings-owner", "pings-reader", "pings-restorer", "pings-exporter", "pings-salt"} {
 		recording.RequireSecret(t, recording.Get(t, stashType, name).Inputs["input"].SecretValue().Element.StringValue())
 	}
 }
@@ -119,11 +122,12 @@ func client(t *testing.T, change func(*postgres.Args), of func(*postgres.Postgre
 	}, kept(certificate)), "client")
 }
 
-func owner(p *postgres.Postgres) postgres.Client  { return p.Owner }
-func reader(p *postgres.Postgres) postgres.Client { return p.Reader }
+func owner(p *postgres.Postgres) postgres.Client    { return p.Owner }
+func reader(p *postgres.Postgres) postgres.Client   { return p.Reader }
+func restorer(p *postgres.Postgres) postgres.Client { return p.Restorer }
 
 func TestClientsSeeTheirOwnURLAlone(t *testing.T) {
-	for key, of := range map[string]func(*postgres.Postgres) postgres.Client{"URL": owner, "READER_URL": reader} {
+	for key, of := range map[string]func(*postgres.Postgres) postgres.Client{"URL": owner, "READER_URL": reader, "RESTORER_URL": restorer} {
 		spec := client(t, nil, of).Spec
 		require.Equal(t, []corev1.Volume{{Name: "postgres-client", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
 			SecretName:  "postgres",

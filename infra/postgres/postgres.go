@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	appsv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apps/v1"
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -30,6 +29,7 @@ const (
 
 	// Roles besides the superuser and the one that is called like the database.
 	readerRole   = "reader"
+	restorerRole = "restorer"
 	exporterRole = "exporter"
 )
 
@@ -68,14 +68,16 @@ type Args struct {
 // Postgres is the component.
 type Postgres struct {
 	pulumi.ResourceState
-	server *appsv1.StatefulSet
+	ready []pulumi.Resource
 
+	// Name is that of the database.
+	Name string
 	// Address is host:port inside the cluster.
 	Address pulumi.StringOutput `pulumi:"address"`
 	// Pods are those to which Connections on Port can be allowed; without that, none are.
 	Pods kube.Pods
-	// Owner logs in as the role that owns the database, Reader as the one that can read all of it.
-	Owner, Reader Client
+	// Owner logs in as the role that owns the database, Reader as the one that can read all of it, Restorer as a superuser.
+	Owner, Reader, Restorer Client
 }
 
 // New declares the server and what it needs.
@@ -84,7 +86,7 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	if err != nil {
 		return nil, fmt.Errorf("postgres %s: %w", name, err)
 	}
-	p := &Postgres{Pods: kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"app": "postgres"}}}
+	p := &Postgres{Name: args.Database, Pods: kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"app": "postgres"}}}
 	err = ctx.RegisterComponentResourceV2("stateful-k3s:postgres:Postgres", name, args.inputs(), p, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("declaring postgres %s: %w", name, err)
@@ -95,11 +97,14 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	return p, nil
 }
 
-// Ready makes a resource wait until the server answers. To depend on the component itself is not enough: Pulumi then
+// Ready makes a resource wait until the server answers, and for what Hold was told. To depend on the component itself is not enough: Pulumi then
 // leaves out those parts of it that are still being registered.
 func (p *Postgres) Ready() pulumi.ResourceOption {
-	return pulumi.DependsOn([]pulumi.Resource{p.server})
+	return pulumi.DependsOn(p.ready)
 }
+
+// Hold makes those that ask for Ready from now on wait for a resource too, such as the Job that restores the database.
+func (p *Postgres) Hold(until pulumi.Resource) { p.ready = append(p.ready, until) }
 
 func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf string) error {
 	ns := args.Namespace
@@ -109,7 +114,7 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 	if err != nil {
 		return err
 	}
-	p.Owner, p.Reader = creds.owner, creds.reader
+	p.Owner, p.Reader, p.Restorer = creds.owner, creds.reader, creds.restorer
 	files := []struct{ name, content string }{
 		{"postgresql.conf", conf}, {"pg_hba.conf", hba}, {"setup.sh", setup}, {"roles.sql", roles},
 	}
@@ -132,7 +137,7 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 		return err
 	}
 
-	p.server, err = kube.StatefulSet{
+	server, err := kube.StatefulSet{
 		Namespace: ns,
 		Name:      statefulSet,
 		Service:   service,
@@ -152,6 +157,7 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 	if err != nil {
 		return err
 	}
+	p.ready = []pulumi.Resource{server}
 
 	p.Address = pulumi.String(fmt.Sprintf("%s.%s.svc:%d", service, ns.Name, Port)).ToStringOutput()
 	return ctx.RegisterResourceOutputs(p, pulumi.Map{"address": p.Address})
@@ -167,7 +173,7 @@ func (a *Args) check() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	taken := []string{"postgres", "template0", "template1", readerRole, exporterRole}
+	taken := []string{"postgres", "template0", "template1", readerRole, restorerRole, exporterRole}
 	if !databaseName.MatchString(a.Database) {
 		return "", fmt.Errorf("Database %q is not 1 to 63 small letters, digits and underscores, with a letter at its start", a.Database)
 	}

@@ -80,6 +80,7 @@ func TestPostgresHasTheseParts(t *testing.T) {
 				"pings/pings-exporter pulumi:index:Stash",
 				"pings/pings-owner pulumi:index:Stash",
 				"pings/pings-reader pulumi:index:Stash",
+				"pings/pings-restorer pulumi:index:Stash",
 				"pings/pings-salt pulumi:index:Stash",
 				"pings/pings-secret kubernetes:core/v1:Secret",
 				"pings/pings-service kubernetes:core/v1:Service",
@@ -92,7 +93,7 @@ func TestPostgresHasTheseParts(t *testing.T) {
 func TestPostgresPartsFollowTheHouseRules(t *testing.T) {
 	recording := recorder.Run(t, program(nil))
 	namespace := []string{"exercises", "exercises-default-deny", "exercises-dns"}
-	stashes := []string{"pings-certificate", "pings-exporter", "pings-owner", "pings-reader", "pings-salt"}
+	stashes := []string{"pings-certificate", "pings-exporter", "pings-owner", "pings-reader", "pings-restorer", "pings-salt"}
 	for name, part := range map[string]struct {
 		object    metav1.Object
 		inCluster string
@@ -236,6 +237,7 @@ func TestDeclarationErrors(t *testing.T) {
 		"pings":             "declaring postgres pings: ",
 		"pings-owner":       "postgres pings: declaring password pings-owner: ",
 		"pings-reader":      "postgres pings: declaring password pings-reader: ",
+		"pings-restorer":    "postgres pings: declaring password pings-restorer: ",
 		"pings-exporter":    "postgres pings: declaring password pings-exporter: ",
 		"pings-salt":        "postgres pings: declaring password pings-salt: ",
 		"pings-certificate": "postgres pings: declaring certificate pings-certificate: ",
@@ -264,6 +266,7 @@ TLSVersion is required`)
 		`parameters: port is not yours to set`:                 func(args *postgres.Args) { args.Parameters = postgres.Parameters{"port": "1"} },
 		`Database "Ping" is not 1 to 63 small letters, digits`: func(args *postgres.Args) { args.Database = "Ping" },
 		`Database "reader" is a name that has a meaning`:       func(args *postgres.Args) { args.Database = "reader" },
+		`Database "restorer" is a name that has a meaning`:     func(args *postgres.Args) { args.Database = "restorer" },
 		`Database "pg_ping" is a name that has a meaning`:      func(args *postgres.Args) { args.Database = "pg_ping" },
 		`something else than printable ASCII characters`:       func(args *postgres.Args) { args.Password = pulumi.String("pässword") },
 	} {

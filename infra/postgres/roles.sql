@@ -3,7 +3,7 @@
 \i /run/secrets/postgres-setup/verifiers.sql
 
 SELECT format('CREATE ROLE %I', role)
-FROM unnest(ARRAY[:'database', 'reader', 'exporter']) AS role
+FROM unnest(ARRAY[:'database', 'reader', 'restorer', 'exporter']) AS role
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) \gexec
 
 -- The app's role owns its database, and is nothing else.
@@ -13,6 +13,9 @@ ALTER ROLE :"database" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION N
 ALTER ROLE reader LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION BYPASSRLS PASSWORD :'reader_verifier';
 ALTER ROLE reader SET default_transaction_read_only = on;
 GRANT pg_read_all_data TO reader;
+
+-- Who restores makes databases, and all that can be in one.
+ALTER ROLE restorer LOGIN SUPERUSER PASSWORD :'restorer_verifier';
 
 ALTER ROLE exporter LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 5 PASSWORD :'exporter_verifier';
 GRANT pg_monitor TO exporter;

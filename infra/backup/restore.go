@@ -1,0 +1,62 @@
+package backup
+
+import (
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+)
+
+const (
+	restore     = "restore"
+	identityDir = "/run/secrets/restore"
+	identity    = "identity"
+)
+
+// Restore says what a database is restored from.
+type Restore struct {
+	// From is latest (the newest backup), a backup's name, a time in RFC 3339, or end (all that the archive holds).
+	From string
+	// Over lets the database hold something, which is backed up and then replaced.
+	Over bool
+	// Identity is age's private key that opens the backups; nil if they are not encrypted.
+	Identity pulumi.StringInput
+}
+
+// declareRestore declares the Job that restores the database, which does nothing if it was restored from the same before.
+func declareRestore(ctx *pulumi.Context, name string, args Args, credentials *corev1.Secret, parent pulumi.ResourceOption) error {
+	after := []pulumi.Resource{credentials}
+	work := work{
+		command:  restore,
+		database: args.Database.Restorer,
+		env:      corev1.EnvVarArray{kube.Env("RESTORE_FROM", args.Restore.From)},
+	}
+	if args.Restore.Over {
+		work.env = append(work.env, kube.Env("RESTORE_OVER", args.Database.Name))
+	}
+	if args.Restore.Identity != nil {
+		key, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
+			Namespace: args.Namespace,
+			App:       restore,
+			Name:      restore,
+			Data:      map[string]pulumi.StringInput{identity: args.Restore.Identity},
+		}, parent)
+		if err != nil {
+			return err
+		}
+		after = append(after, key)
+		work.env = append(work.env, kube.Env("AGE_IDENTITY_FILE", identityDir+"/"+identity))
+		work.volumes = corev1.VolumeArray{kube.SecretVolume(identity, restore, 0o444, map[string]string{identity: identity})}
+		work.mounts = corev1.VolumeMountArray{kube.ReadOnly(identity, identityDir)}
+	}
+	job := newJob(args, restore, podSpec(args, work))
+	if err := allow(ctx, name, args, job, parent); err != nil {
+		return err
+	}
+	done, err := job.Declare(ctx, name+"-job", parent, pulumi.DependsOn(after), args.Database.Ready(), args.Bucket.Ready())
+	if err != nil {
+		return err
+	}
+	args.Database.Hold(done)
+	return nil
+}
