@@ -126,7 +126,7 @@ func (c *cluster) deleteDaily() {
 // todosAbout counts the todos about an article.
 func (c *cluster) todosAbout(article string) (n int) {
 	c.t.Helper()
-	for _, title := range c.todosWith("Read ") {
+	for _, title := range c.site(todoService).todosWith("Read ") {
 		if strings.HasSuffix(title, article) {
 			n++
 		}

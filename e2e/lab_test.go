@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -39,42 +38,11 @@ func TestLabThatWasKilledAsItStartedStarts(t *testing.T) {
 	c := newCluster(t)
 	ride := c.board()
 	for _, running := range []int{1, 2, 3, 4} {
-		makeLab(t, "lab-down", labName())
-		startAndKill(t, makeUpCommand(labName()), func() bool { return len(daemons(labName())) >= running })
+		run(t, makeCommand(checkout, "lab-down", labName()))
+		startAndKill(t, makeCommand(checkout, "up", labName()), func() bool { return len(daemons(labName())) >= running })
 	}
 	makeUp(t)
 	ride.goesOn()
-}
-
-func TestASecondLabComesAndGoesWithoutATrace(t *testing.T) {
-	const second = "second"
-	c := newCluster(t)
-	ride, first := c.board(), daemons(labName())
-	before := lookAround(t)
-	run(t, makeUpCommand(second))
-	assert.Len(t, daemons(second), 4)
-	require.NotEmpty(t, withoutFiles(lookAround(t).since(before, second), second))
-	ride.goesOn()
-
-	makeLab(t, "lab-down", second)
-	assert.Empty(t, withoutFiles(lookAround(t).since(before, second), second))
-	volumes, err := filepath.Glob("/var/lib/stateful-k3s/" + second + "/node-0/lib/rancher/k3s/storage/*")
-	require.NoError(t, err)
-	claims := 0
-	for namespace := range podCount {
-		claims += len(c.in(namespace).claims())
-	}
-	assert.Len(t, volumes, claims, "volumes that the stopped lab keeps")
-
-	makeLab(t, "lab-delete", second)
-	assert.Empty(t, lookAround(t).since(before, second))
-	assert.Equal(t, first, daemons(labName()))
-	ride.goesOn()
-}
-
-func makeLab(t *testing.T, target, lab string) {
-	t.Helper()
-	run(t, command(checkout, "make", target, "YES=1", "LAB="+lab))
 }
 
 func labName() string { return os.Getenv("STATEFUL_K3S_LAB") }

@@ -18,8 +18,13 @@ const (
 // pings is the count so far.
 func (c *cluster) pings() int64 {
 	c.t.Helper()
+	return c.site(pingpongService).pings()
+}
+
+func (s site) pings() int64 {
+	s.t.Helper()
 	var answer struct{ Pings int64 }
-	require.NoError(c.t, json.Unmarshal([]byte(c.get(pingpongService, "/pings")), &answer))
+	require.NoError(s.t, json.Unmarshal([]byte(s.get("/pings")), &answer))
 	return answer.Pings
 }
 

@@ -52,10 +52,24 @@ func (c *cluster) dialer(service string) load.Dial {
 // get asks a Service for a path until it answers with 200.
 func (c *cluster) get(service, path string) (body string) {
 	c.t.Helper()
-	client := load.Client{Dial: c.dialer(service)}
+	return c.site(service).get(path)
+}
+
+func (c *cluster) site(service string) site { return site{c.t, c.dialer(service)} }
+
+// site is where an app answers.
+type site struct {
+	t    *testing.T
+	dial load.Dial
+}
+
+// get asks for a path until the answer is 200.
+func (s site) get(path string) (body string) {
+	s.t.Helper()
+	client := load.Client{Dial: s.dial}
 	defer client.Close()
-	eventually(c.t, func() error {
-		status, answer, err := client.Get(c.t.Context(), path)
+	eventually(s.t, func() error {
+		status, answer, err := client.Get(s.t.Context(), path)
 		if err == nil && status != http.StatusOK {
 			err = fmt.Errorf("GET %s: %d %s", path, status, answer)
 		}

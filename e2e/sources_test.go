@@ -17,7 +17,7 @@ import (
 func TestALabFromReleasesAndPulledImages(t *testing.T) {
 	const second = "second"
 	cache := t.TempDir()
-	t.Cleanup(func() { makeLab(t, "lab-delete", second) })
+	t.Cleanup(func() { run(t, makeCommand(checkout, "lab-delete", second)) })
 	up := command(checkout, ".lab/lab", "--name", second, "--cache", cache, "up")
 	up.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KUBECONFIG=") })
 	up.Env = append(up.Env, mirror(t)...)

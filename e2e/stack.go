@@ -21,11 +21,11 @@ const checkout = ".."
 // makeUp brings the stack up as a person does who has just opened a shell.
 func makeUp(t *testing.T) {
 	t.Helper()
-	run(t, makeUpCommand(labName()))
+	run(t, makeCommand(checkout, "up", labName()))
 }
 
-func makeUpCommand(lab string) *exec.Cmd {
-	cmd := command(checkout, "make", "up", "LAB="+lab)
+func makeCommand(dir, target, lab string) *exec.Cmd {
+	cmd := command(dir, "make", target, "LAB="+lab, "YES=1")
 	// With a KUBECONFIG, make up takes the cluster for the user's own.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KUBECONFIG=") })
 	return cmd

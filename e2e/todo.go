@@ -20,8 +20,8 @@ const (
 )
 
 // todos are the titles of all todos by ID, as the backend lists them.
-func (c *cluster) todos() map[int64]string {
-	c.t.Helper()
+func (s site) todos() map[int64]string {
+	s.t.Helper()
 	const limit = 1000
 	titles := map[int64]string{}
 	for path := fmt.Sprintf("/todos?limit=%d", limit); ; {
@@ -29,7 +29,7 @@ func (c *cluster) todos() map[int64]string {
 			ID    int64
 			Title string
 		}
-		require.NoError(c.t, json.Unmarshal([]byte(c.get(todoService, path)), &page))
+		require.NoError(s.t, json.Unmarshal([]byte(s.get(path)), &page))
 		for _, todo := range page {
 			titles[todo.ID] = todo.Title
 		}
@@ -40,10 +40,15 @@ func (c *cluster) todos() map[int64]string {
 	}
 }
 
-// todosWith are those whose title begins with a prefix.
-func (c *cluster) todosWith(prefix string) map[int64]string {
+func (c *cluster) todos() map[int64]string {
 	c.t.Helper()
-	todos := c.todos()
+	return c.site(todoService).todos()
+}
+
+// todosWith are those whose title begins with a prefix.
+func (s site) todosWith(prefix string) map[int64]string {
+	s.t.Helper()
+	todos := s.todos()
 	maps.DeleteFunc(todos, func(_ int64, title string) bool { return !strings.HasPrefix(title, prefix) })
 	return todos
 }
@@ -81,6 +86,6 @@ func (r *todoRun) end() load.TodoAccount {
 	r.c.t.Helper()
 	account := r.Stop()
 	r.c.t.Log(account)
-	require.NoError(r.c.t, account.Check(r.c.todosWith(r.prefix)))
+	require.NoError(r.c.t, account.Check(r.c.site(todoService).todosWith(r.prefix)))
 	return account
 }

@@ -66,7 +66,7 @@ func TestTrainGoesOnAfterUpWasKilled(t *testing.T) {
 			c := newCluster(t)
 			ride := c.board()
 			pulumiDestroy(t)
-			startAndKill(t, makeUpCommand(labName()), func() bool { return exists(c) == nil })
+			startAndKill(t, makeCommand(checkout, "up", labName()), func() bool { return exists(c) == nil })
 			makeUp(t)
 			ride.goesOn()
 		})

@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestALostClusterComesBack has a second lab, whose backups are on this machine. It is deleted without a trace, and somebody who has
+// nothing of it but the keys of the store brings it back.
+func TestALostClusterComesBack(t *testing.T) {
+	const second = "second"
+	c := newCluster(t)
+	ride, first := c.board(), daemons(labName())
+	before := lookAround(t)
+	lost, found := home{t, checkout, second}, home{t, copyCheckout(t), second}
+	settings := filepath.Join(checkout, "Pulumi."+second+".yaml")
+	t.Cleanup(func() {
+		found.make("lab-delete")
+		_ = os.Remove(settings) // it is there if the test failed
+	})
+
+	lost.make("lab-up")
+	store := startStore(t, lost.machine())
+	lost.keepBackupsIn(store, nil)
+	lost.make("up")
+	assert.Len(t, daemons(second), 4)
+	require.NotEmpty(t, withoutFiles(lookAround(t).since(before, second), second))
+	ride.goesOn()
+
+	earlier := lost.use(c, "earlier")
+	earlier.goOn()
+	pings, todos := earlier.stop()
+	later := lost.use(c, "later")
+	for _, namespace := range []string{exercises, project} {
+		later.goOn()
+		lost.shell(`kubectl -n "$1" create job drill --from cronjob/backup
+			kubectl -n "$1" wait --for condition=complete --timeout 5m job/drill`, namespace)
+	}
+	latePings, lateTodos := later.stop()
+	wanted := map[string]content{exercises: store.newest(exercises), project: store.newest(project)}
+
+	lost.make("lab-down")
+	assert.Empty(t, withoutFiles(lookAround(t).since(before, second), second))
+	lost.make("lab-delete")
+	require.NoError(t, os.Remove(settings))
+	assert.Empty(t, lookAround(t).since(before, second))
+	assert.Equal(t, first, daemons(labName()))
+
+	found.make("lab-up")
+	found.keepBackupsIn(store, map[string]string{"restoreFrom": "latest"})
+	found.make("up")
+	for namespace, want := range wanted {
+		// Each replica of pingpong writes a row about itself.
+		assert.Equal(t, want.without("replica"), store.newest(namespace).without("replica"), namespace)
+	}
+	site := found.site()
+	count, kept := site.pings(), site.todos()
+	t.Logf("before the backups: %s; %s. Until they were made: %s; %s. Restored: %d pings, %d todos", pings, todos, latePings, lateTodos, count, len(kept))
+	assert.NoError(t, todos.Check(site.todosWith("earlier")))
+	assert.Subset(t, lateTodos.Added, site.todosWith("later"))
+	assert.GreaterOrEqual(t, count, int64(len(pings.Numbers)))
+	assert.LessOrEqual(t, count, int64(len(pings.Numbers)+len(latePings.Numbers)+latePings.Failed()))
+
+	// Numbers and ids go on behind those that were restored.
+	after := found.use(c, "after")
+	after.goOn()
+	pings, todos = after.stop()
+	assert.NoError(t, pings.Check(count, site.pings()))
+	assert.NoError(t, todos.Check(site.todosWith("after")))
+	for id, title := range kept {
+		assert.NotContains(t, todos.Added, id, title)
+	}
+	ride.goesOn()
+}
+
+// keepBackupsIn makes the settings for that, and further ones.
+func (h home) keepBackupsIn(s *store, further map[string]string) {
+	h.t.Helper()
+	settings, secrets := s.settings()
+	settings["dailyTodoSchedule"] = "0 0 1 1 *" // nobody but the test makes todos
+	maps.Copy(settings, further)
+	h.set(settings, secrets)
+}

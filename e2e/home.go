@@ -1,0 +1,87 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/internal/load"
+)
+
+// home is a checkout with a lab of its own, and all that somebody has who works in there.
+type home struct {
+	t        *testing.T
+	dir, lab string
+}
+
+func (h home) make(target string) {
+	h.t.Helper()
+	run(h.t, makeCommand(h.dir, target, h.lab))
+}
+
+// shell runs a command in a shell of the lab, and returns what it says.
+func (h home) shell(script string, args ...string) string {
+	h.t.Helper()
+	return run(h.t, command(h.dir, "sh", append([]string{"-ec", ". .lab/" + h.lab + "/env; " + script, "sh"}, args...)...))
+}
+
+// set makes settings, some of them secret.
+func (h home) set(settings, secrets map[string]string) {
+	h.t.Helper()
+	for key, value := range settings {
+		h.shell(`pulumi config set -- "$@"`, key, value)
+	}
+	for key, value := range secrets {
+		h.shell(`pulumi config set --secret -- "$@"`, key, value)
+	}
+}
+
+// machine is the address at which the lab's pods find this machine.
+func (h home) machine() string {
+	h.t.Helper()
+	host, _, err := net.SplitHostPort(h.shell(`printf %s "$STATEFUL_K3S_REGISTRY"`))
+	require.NoError(h.t, err)
+	return host
+}
+
+// site is where people find the stack's apps.
+func (h home) site() site {
+	h.t.Helper()
+	var address string
+	require.NoError(h.t, json.Unmarshal([]byte(h.shell("pulumi stack output todoUrl --json")), &address))
+	parsed, err := url.Parse(address)
+	require.NoError(h.t, err)
+	return site{h.t, func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(parsed.Host, "80"))
+	}}
+}
+
+// visitors ping and add todos all the time.
+type visitors struct {
+	c     *cluster
+	pings *load.Pings
+	todos *load.Todos
+}
+
+// use has visitors use the stack. The titles of their todos begin with a prefix.
+func (h home) use(c *cluster, prefix string) visitors {
+	h.t.Helper()
+	const each = 2
+	dial := h.site().dial
+	v := visitors{c, load.StartPings(each, dial), load.StartTodos(each, 0, prefix, dial)}
+	h.t.Cleanup(func() { v.stop() })
+	return v
+}
+
+// goOn returns when a number of requests was acknowledged from now on.
+func (v visitors) goOn() {
+	v.c.t.Helper()
+	v.c.goesOn(v.pings.Acknowledged)
+	v.c.goesOn(v.todos.Acknowledged)
+}
+
+func (v visitors) stop() (load.PingAccount, load.TodoAccount) { return v.pings.Stop(), v.todos.Stop() }
