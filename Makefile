@@ -7,7 +7,7 @@ in_lab := . $(env) &&
 # What makes namespaces, changes its root directory or kills processes of pods runs as root.
 as_root := $(if $(filter 0,$(shell id -u)),,-exec "sudo --preserve-env env PATH=$$PATH")
 
-.PHONY: up preview destroy purge test lint unit e2e soak bench screenshot lab-up lab-down lab-delete status
+.PHONY: up preview destroy purge test lint unit e2e soak upgrade bench screenshot lab-up lab-down lab-delete status
 
 up: lab-up
 	$(in_lab) $(lab) recover
@@ -65,6 +65,11 @@ soak: export PINGPONG_KILLS = 50
 soak: export TODO_KILLS = 50
 soak:
 	$(call in_own_lab,go test $(as_root) -count=1 -timeout 2h -v -run 'CountIsExactAfterKills|NoTodoIsLostInKills' ./e2e)
+
+# Data of an earlier revision is there after an up of this one.
+upgrade: export UPGRADE_FROM ?= HEAD~1
+upgrade: .lab/lab
+	go test $(as_root) -tags upgrade -count=1 -timeout 1h -v -run CarriedOver ./e2e
 
 # The load comes from the node's network namespace, which takes root.
 bench: export LAB = bench

@@ -32,10 +32,10 @@ func TestALostClusterComesBack(t *testing.T) {
 	require.NotEmpty(t, withoutFiles(lookAround(t).since(before, second), second))
 	ride.goesOn()
 
-	earlier := lost.use(c, "earlier")
+	earlier := lost.use("earlier")
 	earlier.goOn()
 	pings, todos := earlier.stop()
-	later := lost.use(c, "later")
+	later := lost.use("later")
 	for _, namespace := range []string{exercises, project} {
 		later.goOn()
 		lost.shell(`kubectl -n "$1" create job drill --from cronjob/backup
@@ -67,7 +67,7 @@ func TestALostClusterComesBack(t *testing.T) {
 	assert.LessOrEqual(t, count, int64(len(pings.Numbers)+len(latePings.Numbers)+latePings.Failed()))
 
 	// Numbers and ids go on behind those that were restored.
-	after := found.use(c, "after")
+	after := found.use("after")
 	after.goOn()
 	pings, todos = after.stop()
 	assert.NoError(t, pings.Check(count, site.pings()))

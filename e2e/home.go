@@ -62,26 +62,26 @@ func (h home) site() site {
 
 // visitors ping and add todos all the time.
 type visitors struct {
-	c     *cluster
+	t     *testing.T
 	pings *load.Pings
 	todos *load.Todos
 }
 
 // use has visitors use the stack. The titles of their todos begin with a prefix.
-func (h home) use(c *cluster, prefix string) visitors {
+func (h home) use(prefix string) visitors {
 	h.t.Helper()
 	const each = 2
 	dial := h.site().dial
-	v := visitors{c, load.StartPings(each, dial), load.StartTodos(each, 0, prefix, dial)}
+	v := visitors{h.t, load.StartPings(each, dial), load.StartTodos(each, 0, prefix, dial)}
 	h.t.Cleanup(func() { v.stop() })
 	return v
 }
 
 // goOn returns when a number of requests was acknowledged from now on.
 func (v visitors) goOn() {
-	v.c.t.Helper()
-	v.c.goesOn(v.pings.Acknowledged)
-	v.c.goesOn(v.todos.Acknowledged)
+	v.t.Helper()
+	goesOn(v.t, v.pings.Acknowledged)
+	goesOn(v.t, v.todos.Acknowledged)
 }
 
 func (v visitors) stop() (load.PingAccount, load.TodoAccount) { return v.pings.Stop(), v.todos.Stop() }

@@ -49,7 +49,7 @@ func (c *cluster) startPinging() *pingRun {
 // goesOn waits until numbers are handed out from now on.
 func (r *pingRun) goesOn() {
 	r.c.t.Helper()
-	r.c.goesOn(r.Acknowledged)
+	goesOn(r.c.t, r.Acknowledged)
 }
 
 // end stops the clients and returns their account, checked against the count.

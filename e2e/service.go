@@ -125,10 +125,10 @@ func (c *cluster) waitForMetric(app, name string) {
 const enough = 200
 
 // goesOn waits until so many are acknowledged from now on.
-func (c *cluster) goesOn(acknowledged func() int) {
-	c.t.Helper()
+func goesOn(t *testing.T, acknowledged func() int) {
+	t.Helper()
 	since := acknowledged()
-	eventually(c.t, func() error {
+	eventually(t, func() error {
 		if n := acknowledged() - since; n < enough {
 			return fmt.Errorf("%d requests were acknowledged", n)
 		}

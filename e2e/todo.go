@@ -78,7 +78,7 @@ func (c *cluster) startAdding(perSecond int) *todoRun {
 // goesOn waits until todos are added from now on.
 func (r *todoRun) goesOn() {
 	r.c.t.Helper()
-	r.c.goesOn(r.Acknowledged)
+	goesOn(r.c.t, r.Acknowledged)
 }
 
 // end stops the clients and returns their account, checked against what the backend has.
