@@ -45,11 +45,15 @@ func pulumiUp(t *testing.T, dir string) {
 // pulumiUpWith brings the stack up with settings, key=value each, which the next up takes back.
 func pulumiUpWith(t *testing.T, settings ...string) {
 	t.Helper()
-	args := []string{"--yes", "--skip-preview"}
+	run(t, upWith(settings...))
+}
+
+func upWith(settings ...string) *exec.Cmd {
+	args := []string{"up", "--non-interactive", "--yes", "--skip-preview"}
 	for _, setting := range settings {
 		args = append(args, "--config", setting)
 	}
-	pulumi(t, checkout, "up", args...)
+	return command(checkout, "pulumi", args...)
 }
 
 func pulumiDestroy(t *testing.T) {

@@ -15,6 +15,8 @@ const (
 	JobTries = 4
 	// history is how many Jobs a CronJob leaves behind, of those that succeeded and of those that failed.
 	history = 3
+	// finalStatus is how our programs exit when another try would fail too (app/internal/service).
+	finalStatus = 3
 )
 
 // Job describes pods that do something once and end.
@@ -88,7 +90,13 @@ func (j Job) spec() batchv1.JobSpecArgs {
 	// A pod that failed stays, with its log, and the next try is another one.
 	pod.RestartPolicy = pulumi.String("Never")
 	return batchv1.JobSpecArgs{
-		BackoffLimit:          pulumi.Int(JobTries - 1),
+		BackoffLimit: pulumi.Int(JobTries - 1),
+		PodFailurePolicy: batchv1.PodFailurePolicyArgs{Rules: batchv1.PodFailurePolicyRuleArray{batchv1.PodFailurePolicyRuleArgs{
+			Action: pulumi.String("FailJob"),
+			OnExitCodes: batchv1.PodFailurePolicyOnExitCodesRequirementArgs{
+				Operator: pulumi.String("In"), Values: pulumi.IntArray{pulumi.Int(finalStatus)},
+			},
+		}}},
 		ActiveDeadlineSeconds: seconds(j.Deadline),
 		Template:              Pod{App: j.Name, Labels: j.Pods().Labels, VolumeGroup: j.VolumeGroup, Spec: pod}.Template(j.Namespace),
 	}

@@ -1,0 +1,74 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// archiveTime is when what was acknowledged is in the archive at the latest: the default of archiveTimeout, and a moment to send it.
+const archiveTime = time.Minute + 10*time.Second
+
+// TestALostVolumeComesBackFromTheArchive loses the volume of the pings as the death of a node does: with all that the archive does
+// not have at that moment. Before, a restore of the todos is refused, for they are there.
+func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
+	c := newCluster(t)
+	t.Cleanup(func() { makeUp(t) })
+	pinging := c.startPinging()
+	durable := pinging.before + int64(pinging.Acknowledged())
+	since := time.Now()
+
+	todos := c.in(project).site(todoService)
+	before := todos.todos()
+	output, err := upWith("todoRestoreFrom=latest").CombinedOutput()
+	require.Error(t, err)
+	assert.Contains(t, string(output), "todo holds ")
+	assert.Contains(t, string(output), "restoreOver")
+	assert.Equal(t, before, todos.todos())
+
+	time.Sleep(time.Until(since.Add(archiveTime)))
+	storeIsBack := c.takeStoreAway()
+	account := pinging.Stop()
+	acknowledged := pinging.before + int64(len(account.Numbers)+account.Failed())
+	c.loseVolume()
+	storeIsBack()
+	c.waitUntilReady()
+	require.Zero(t, c.pings())
+
+	pulumiUpWith(t, "pingpongRestoreFrom=end", "restoreOver=pingpong")
+	restored := c.pings()
+	t.Logf("%d pings in all, %d of them more than %s before the volume was lost: %d restored", acknowledged, durable, archiveTime, restored)
+	assert.GreaterOrEqual(t, restored, durable)
+	assert.LessOrEqual(t, restored, acknowledged)
+	assert.Contains(t, c.lastWord("restore"), "restored pingpong from ")
+
+	c.startPinging().end()
+	counted := c.pings()
+	pulumiUpWith(t, "pingpongRestoreFrom=end", "restoreOver=pingpong")
+	assert.Equal(t, counted, c.pings(), "the same up once more")
+}
+
+// loseVolume deletes the volume of Postgres, and has it start anew.
+func (c *cluster) loseVolume() {
+	c.t.Helper()
+	const volume = "data-" + postgresPod
+	scale := func(replicas int) {
+		run(c.t, command(".", "kubectl", "-n", c.namespace, "scale", "statefulset", postgresSet, "--replicas", fmt.Sprint(replicas)))
+	}
+	scale(0)
+	c.forceDelete(postgresPod)
+	claims := c.CoreV1().PersistentVolumeClaims(c.namespace)
+	require.NoError(c.t, claims.Delete(c.t.Context(), volume, metav1.DeleteOptions{}))
+	eventually(c.t, func() error {
+		if _, err := claims.Get(c.t.Context(), volume, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("claim %s is still there: %v", volume, err)
+		}
+		return nil
+	})
+	scale(1)
+}
