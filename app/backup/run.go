@@ -145,7 +145,7 @@ func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, 
 	}
 	snapshot.Close()
 
-	restored, err := restore(ctx, j.store, j.scratch, m, identity)
+	restored, err := restoreCopy(ctx, j.store, j.scratch, m, identity)
 	if err != nil {
 		return m, err
 	}

@@ -29,7 +29,7 @@ func (v verification) check(ctx context.Context, store *s3.Store, name string, i
 	if m.Dump.Recipient != "" && identities == nil {
 		return fmt.Errorf("its dump is encrypted to %s: let AGE_IDENTITY_FILE name the file with its private key, or compare checksums alone with --checksums", m.Dump.Recipient)
 	}
-	restored, err := restore(ctx, store, os.Getenv("SCRATCH_DIR"), m, identities)
+	restored, err := restoreCopy(ctx, store, os.Getenv("SCRATCH_DIR"), m, identities)
 	if err != nil {
 		return err
 	}

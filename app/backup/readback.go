@@ -21,8 +21,8 @@ import (
 
 var errDamaged = errors.New("the stored dump is damaged")
 
-// restore reads a stored dump, restores it into a throwaway server in a folder, and returns what is then in there.
-func restore(ctx context.Context, store *s3.Store, scratch string, m archive.Manifest, identities []age.Identity) (content archive.Content, err error) {
+// restoreCopy reads a stored dump, restores it into a throwaway server in a folder, and returns what is then in there.
+func restoreCopy(ctx context.Context, store *s3.Store, scratch string, m archive.Manifest, identities []age.Identity) (content archive.Content, err error) {
 	start := time.Now()
 	server, err := postgres.NewCopy(ctx, scratch)
 	if err != nil {
