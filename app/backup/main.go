@@ -73,8 +73,8 @@ func commands() *cobra.Command {
 func within(command func(ctx context.Context, args []string) error) func(context.Context, []string) error {
 	return func(ctx context.Context, args []string) error {
 		var e environment
-		timeout := e.duration("TIMEOUT", "1h")
-		if err := e.err(); err != nil {
+		timeout := e.Duration("TIMEOUT", "1h")
+		if err := e.Err(); err != nil {
 			return err
 		}
 		limited, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not done within %s (TIMEOUT)", timeout))
@@ -92,8 +92,8 @@ func within(command func(ctx context.Context, args []string) error) func(context
 
 // openStore needs the settings that the environment has, all of which are read by then.
 func openStore(e *environment) (*s3.Store, error) {
-	settings := e.store()
-	if err := e.err(); err != nil {
+	settings := e.Bucket()
+	if err := e.Err(); err != nil {
 		return nil, err
 	}
 	return s3.Open(settings)

@@ -44,11 +44,11 @@ func newGauges(prefix string) gauges {
 
 func serveMetrics(ctx context.Context) error {
 	var e environment
-	settings := e.store()
-	if err := e.err(); err != nil {
+	bucket := e.Bucket()
+	if err := e.Err(); err != nil {
 		return fmt.Errorf("read the settings: %w", err)
 	}
-	shown := newGauges(settings.Prefix)
+	shown := newGauges(bucket.Prefix)
 	var seen atomic.Bool
 	looking, stop := context.WithCancel(ctx)
 	var background sync.WaitGroup

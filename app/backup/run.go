@@ -49,14 +49,12 @@ func run(ctx context.Context, _ []string) error {
 func backUp(ctx context.Context) (archive.Manifest, error) {
 	var e environment
 	j := job{
-		scratch: os.Getenv("SCRATCH_DIR"), level: e.number("COMPRESSION_LEVEL", 3, 1, 19),
-		recipient: e.recipient(), retry: e.duration("RETRY", "10m"),
+		scratch: os.Getenv("SCRATCH_DIR"), level: e.Number("COMPRESSION_LEVEL", 3, 1, 19),
+		recipient: e.recipient(), retry: e.Duration("RETRY", "10m"),
 	}
 	retention := e.retention()
-	if _, err := database.Environment(); err != nil {
-		e.faults = append(e.faults, err)
-	}
-	var err error
+	_, err := database.Environment()
+	e.Add(err)
 	if j.store, err = openStore(&e); err != nil {
 		return archive.Manifest{}, fmt.Errorf("read the settings: %w", err)
 	}

@@ -5,14 +5,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -22,6 +20,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/settings"
 )
 
 const (
@@ -43,19 +42,6 @@ const (
 // ErrNone says that a backup does not exist, for it has no manifest.
 var ErrNone = errors.New("there is no such backup")
 
-// Settings say where the bucket is.
-type Settings struct {
-	Endpoint *url.URL
-	Region   string
-	Bucket   string
-	// Prefix is the folder in the bucket that all is kept in.
-	Prefix               string
-	AccessKey, SecretKey string
-	// PathStyle puts the bucket's name into the path of each address, instead of into the host's name.
-	PathStyle   bool
-	Authorities *x509.CertPool
-}
-
 // Store keeps the backups of one database.
 type Store struct {
 	client         *minio.Client
@@ -63,21 +49,21 @@ type Store struct {
 }
 
 // Open connects when there is something to do.
-func Open(s Settings) (*Store, error) {
-	transport, err := minio.DefaultTransport(s.Endpoint.Scheme == "https")
+func Open(b settings.Bucket) (*Store, error) {
+	transport, err := minio.DefaultTransport(b.Endpoint.Scheme == "https")
 	if err != nil {
 		return nil, err
 	}
-	transport.TLSClientConfig = &tls.Config{RootCAs: s.Authorities, MinVersion: tls.VersionTLS12}
+	transport.TLSClientConfig = &tls.Config{RootCAs: b.Authorities, MinVersion: tls.VersionTLS12}
 	transport.ResponseHeaderTimeout = answerTime
 	lookup := minio.BucketLookupDNS
-	if s.PathStyle {
+	if b.PathStyle {
 		lookup = minio.BucketLookupPath
 	}
-	client, err := minio.New(s.Endpoint.Host, &minio.Options{
-		Creds:           credentials.NewStaticV4(s.AccessKey, s.SecretKey, ""),
-		Secure:          s.Endpoint.Scheme == "https",
-		Region:          s.Region,
+	client, err := minio.New(b.Endpoint.Host, &minio.Options{
+		Creds:           credentials.NewStaticV4(b.AccessKey, b.SecretKey, ""),
+		Secure:          b.Endpoint.Scheme == "https",
+		Region:          b.Region,
 		BucketLookup:    lookup,
 		Transport:       transport,
 		TrailingHeaders: true,
@@ -85,7 +71,7 @@ func Open(s Settings) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the store's address: %w", err)
 	}
-	return &Store{client, s.Bucket, s.Prefix}, nil
+	return &Store{client, b.Name, b.Prefix}, nil
 }
 
 // IsRefusal tells an answer that stays the same however often one asks.
