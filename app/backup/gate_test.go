@@ -20,11 +20,13 @@ type step struct {
 	fails string
 }
 
+var readingBack = step{"reading back", "GET", "/dump", "", "restore the dump"}
+
 var steps = []step{
 	{"beginning the upload", "POST", "/dump", "uploads=", "store the dump"},
 	{"uploading", "PUT", "/dump", "partNumber=", "store the dump"},
 	{"completing the upload", "POST", "/dump", "uploadId=", "store the dump"},
-	{"reading back", "GET", "/dump", "", "restore the dump"},
+	readingBack,
 	{"storing the manifest", "PUT", "/manifest.json", "", "store the manifest"},
 }
 

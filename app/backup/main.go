@@ -4,6 +4,8 @@
 //	backup run             makes a backup, and then does what prune does
 //	backup list            lists the backups
 //	backup verify [NAME]   restores a backup, the newest by default, and compares it with what was recorded of the database
+//	backup restore [WHAT]  restores the database: latest is the newest backup that has a table, and else it is a backup's name, a time
+//	                       such as 2026-11-22T14:05:00Z, or end for all that the archive holds
 //	backup prune           deletes the backups that are not kept, and what broken runs left
 //	backup metrics         serves Prometheus' metrics of the newest backup
 //
@@ -17,16 +19,23 @@
 //	                        files that hold the keys
 //	S3_PATH_STYLE           whether the bucket's name stands in the path of addresses, instead of in the host's name (true)
 //	S3_CA_FILE              PEM file with authorities to trust besides the system's, or those that come with the program (none)
-//	SCRATCH_DIR             folder for the throwaway server that a backup is restored into (the system's for temporary files)
+//	SCRATCH_DIR             folder for dumps, and for the throwaway server that one is restored into (the system's for temporary files)
 //	COMPRESSION_LEVEL       of zstd, 1 to 19 (3)
 //	KEEP_DAILY, KEEP_WEEKLY, KEEP_MONTHLY
 //	                        how many backups are kept (7, 4, 6)
 //	AGE_RECIPIENT           public key of age to encrypt dumps to (none)
-//	AGE_IDENTITY_FILE       file with the private key, with which verify opens them (none)
+//	AGE_IDENTITY_FILE       file with the private key, with which verify and restore open them (none)
+//	RESTORE_FROM            what restore restores without WHAT
+//	RESTORE_OVER            name of the database, if it may hold something (none)
 //	TIMEOUT                 how long a command may take (1h)
-//	RETRY                   how long run begins anew after a failure that may pass, such as a restart of the database (10m)
-//	TERMINATION_LOG         file that gets the last line of run and verify (none)
+//	RETRY                   how long run and restore begin anew after a failure that may pass, such as a restart of the database (10m)
+//	TERMINATION_LOG         file that gets the last line of run, verify and restore (none)
 //	PORT, METRICS_PORT      of metrics: GET /livez and GET /readyz (8080), GET /metrics (9090)
+//
+// Restore needs the URL of a superuser. It makes a new database beside that of the URL, compares it with what was recorded, and gives
+// it the name in one transaction, in which it also remembers that in table restores of the database postgres: until then nothing has
+// changed, and then the same restore has nothing to do. It refuses a database that holds something, unless RESTORE_OVER names it. Then it
+// makes a backup of it, and what is written after that is lost.
 package main
 
 import (
@@ -59,6 +68,7 @@ func commands() *cobra.Command {
 	add("run", "Make a backup, and delete those that are not kept", cobra.NoArgs, reported(within(run)))
 	add("list", "List the backups", cobra.NoArgs, within(list))
 	add("prune", "Delete the backups that are not kept, and what broken runs left", cobra.NoArgs, within(prune))
+	add("restore [WHAT]", "Restore the database from a backup or the archive", cobra.MaximumNArgs(1), reported(within(restore)))
 	add("metrics", "Serve metrics of the newest backup", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		return serveMetrics(ctx)
 	})

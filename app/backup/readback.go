@@ -52,6 +52,14 @@ func restoreCopy(ctx context.Context, store *s3.Store, scratch string, m archive
 	return content, nil
 }
 
+// opens fails if a dump is encrypted and there is nothing to open it with.
+func opens(m archive.Manifest, identities []age.Identity) error {
+	if m.Dump.Recipient != "" && identities == nil {
+		return fmt.Errorf("its dump is encrypted to %s: let AGE_IDENTITY_FILE name the file with its private key", m.Dump.Recipient)
+	}
+	return nil
+}
+
 func decrypt(stored io.Reader, m archive.Manifest, identities []age.Identity) (io.Reader, error) {
 	if m.Dump.Recipient == "" {
 		return stored, nil

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"filippo.io/age"
-	"github.com/cenkalti/backoff/v5"
 	"github.com/dustin/go-humanize"
 	"golang.org/x/sync/errgroup"
 
@@ -20,12 +18,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
 )
 
-const (
-	// Between two attempts.
-	firstPause, longestPause = time.Second, 30 * time.Second
-	// lastWords is how long a run that has ended tries to say so.
-	lastWords = 10 * time.Second
-)
+// lastWords is how long a run that has ended tries to say so.
+const lastWords = 10 * time.Second
 
 // job makes backups.
 type job struct {
@@ -34,6 +28,8 @@ type job struct {
 	level     int
 	recipient *age.X25519Recipient
 	retry     time.Duration
+	// replacing is the identifier of the server on which something else takes the place of what is backed up; empty if nothing does.
+	replacing string
 }
 
 func run(ctx context.Context, _ []string) error {
@@ -48,14 +44,9 @@ func run(ctx context.Context, _ []string) error {
 
 func backUp(ctx context.Context) (archive.Manifest, error) {
 	var e environment
-	j := job{
-		scratch: os.Getenv("SCRATCH_DIR"), level: e.Number("COMPRESSION_LEVEL", 3, 1, 19),
-		recipient: e.recipient(), retry: e.Duration("RETRY", "10m"),
-	}
 	retention := e.retention()
-	_, err := database.Environment()
-	e.Add(err)
-	if j.store, err = openStore(&e); err != nil {
+	j, err := newJob(&e)
+	if err != nil {
 		return archive.Manifest{}, fmt.Errorf("read the settings: %w", err)
 	}
 	m, err := j.run(ctx)
@@ -68,6 +59,18 @@ func backUp(ctx context.Context) (archive.Manifest, error) {
 		slog.Warn("no older backups were deleted", "error", err)
 	}
 	return m, nil
+}
+
+// newJob needs the settings that the environment has, all others of which are read by then.
+func newJob(e *environment) (j job, err error) {
+	j = job{
+		scratch: os.Getenv("SCRATCH_DIR"), level: e.Number("COMPRESSION_LEVEL", 3, 1, 19),
+		recipient: e.recipient(), retry: e.Duration("RETRY", "10m"),
+	}
+	_, err = database.Environment()
+	e.Add(err)
+	j.store, err = openStore(e)
+	return j, err
 }
 
 // note leaves in the store how the run has ended.
@@ -83,36 +86,14 @@ func (j job) note(ctx context.Context, m archive.Manifest, failure error) {
 	}
 }
 
-// run makes attempts, until one works, or fails in a way that another one will too.
+// run makes attempts.
 func (j job) run(ctx context.Context) (archive.Manifest, error) {
 	started := time.Now().UTC()
-	pauses := backoff.NewExponentialBackOff()
-	pauses.InitialInterval, pauses.MaxInterval = firstPause, longestPause
-	var failure error
-	m, err := backoff.Retry(ctx, func() (archive.Manifest, error) {
-		var m archive.Manifest
-		if m, failure = j.attempt(ctx, started); failure != nil && (isFinal(failure) || j.retry == 0) {
-			return m, backoff.Permanent(failure)
-		}
-		return m, failure
-	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(j.retry), backoff.WithNotify(func(err error, pause time.Duration) {
-		slog.Warn("beginning anew", "in", pause.Round(time.Millisecond), "error", err)
-	}))
-	if err != nil {
-		return archive.Manifest{}, failure
-	}
-	return m, nil
-}
-
-// errDiffers says that a copy is not what it should be.
-var errDiffers = errors.New("the restored copy differs from the database")
-
-func isFinal(err error) bool {
-	return errors.Is(err, postgres.ErrRefused) || errors.Is(err, errDiffers) || s3.IsRefusal(err)
+	return retry(ctx, j.retry, func() (archive.Manifest, error) { return j.attempt(ctx, started) })
 }
 
 func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, error) {
-	m := archive.Manifest{Version: archive.Version, Started: started}
+	m := archive.Manifest{Version: archive.Version, Started: started, Replacing: j.replacing}
 	address, err := database.Environment()
 	if err != nil {
 		return m, err

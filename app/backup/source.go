@@ -2,8 +2,26 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"filippo.io/age"
+	"github.com/cenkalti/backoff/v5"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
+)
+
+// What can be restored besides backups by their names, and times.
+const (
+	latest = "latest"
+	end    = "end"
 )
 
 // source is a database as it was.
@@ -11,4 +29,91 @@ type source interface {
 	// fetch leaves a dump of the database of that name in a folder, in the custom format of pg_dump. It returns the dump's path
 	// and a manifest that says where it comes from and what must be in it: its name, database, server and content.
 	fetch(ctx context.Context, database, dir string) (dump string, m archive.Manifest, err error)
+}
+
+// archived is the source of what only the archive has; nil for what names a backup.
+func (e *environment) archived(what string) source {
+	if what == end {
+		return fromArchive(e, time.Time{})
+	}
+	if at, err := time.Parse(time.RFC3339, what); err == nil {
+		return fromArchive(e, at)
+	}
+	if _, err := archive.ParseName(what); err != nil && what != latest && what != "" {
+		e.Fault("RESTORE_FROM", "%q is none of: %s, a name that backup list prints, a time such as 2026-11-22T14:05:00Z, %s", what, latest, end)
+	}
+	return nil
+}
+
+// stored is a backup as a source: one by its name, or the latest.
+type stored struct {
+	store      *s3.Store
+	identities []age.Identity
+	name       string
+	// system is the identifier of the server that is restored to.
+	system string
+}
+
+func (s stored) fetch(ctx context.Context, _, dir string) (string, archive.Manifest, error) {
+	m, err := s.manifest(ctx)
+	if err != nil {
+		return "", m, err
+	}
+	if err := opens(m, s.identities); err != nil {
+		return "", m, backoff.Permanent(err)
+	}
+	path := filepath.Join(dir, "dump")
+	file, err := os.Create(path)
+	if err != nil {
+		return "", m, err
+	}
+	defer file.Close()
+	err = readBack(ctx, s.store, m, func(stored io.Reader) error {
+		dump, err := decrypt(stored, m, s.identities)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(file, dump)
+		return err
+	})
+	if errors.Is(err, errDamaged) {
+		return "", m, backoff.Permanent(fmt.Errorf("%s: %w: take another one", m.Name, err))
+	}
+	if err != nil {
+		return "", m, err
+	}
+	return path, m, file.Close()
+}
+
+func (s stored) manifest(ctx context.Context) (archive.Manifest, error) {
+	if s.name == latest {
+		return s.latest(ctx)
+	}
+	m, err := s.store.ReadManifest(ctx, s.name)
+	if errors.Is(err, s3.ErrNone) {
+		err = backoff.Permanent(err)
+	}
+	return m, err
+}
+
+// latest passes over what would undo a restore: backups of a database in which nothing was yet, and of one that was about to be replaced.
+func (s stored) latest(ctx context.Context) (archive.Manifest, error) {
+	names, err := s.store.Names(ctx)
+	if err != nil {
+		return archive.Manifest{}, fmt.Errorf("list the backups: %w", err)
+	}
+	for _, name := range slices.Backward(names) {
+		m, err := s.store.ReadManifest(ctx, name)
+		switch {
+		case err != nil:
+			return m, err
+		case len(m.Content.Tables) == 0:
+			slog.Info("passed over a backup that has no tables", "backup", name)
+		case m.Replacing == s.system:
+			slog.Info("passed over the backup of what a restore replaces", "backup", name)
+		default:
+			return m, nil
+		}
+	}
+	return archive.Manifest{}, backoff.Permanent(errors.New("there is no backup that has a table"))
 }

@@ -26,8 +26,8 @@ func (v verification) check(ctx context.Context, store *s3.Store, name string, i
 	if v.checksums {
 		return readBack(ctx, store, m, func(io.Reader) error { return nil })
 	}
-	if m.Dump.Recipient != "" && identities == nil {
-		return fmt.Errorf("its dump is encrypted to %s: let AGE_IDENTITY_FILE name the file with its private key, or compare checksums alone with --checksums", m.Dump.Recipient)
+	if err := opens(m, identities); err != nil {
+		return fmt.Errorf("%w, or compare checksums alone with --checksums", err)
 	}
 	restored, err := restoreCopy(ctx, store, os.Getenv("SCRATCH_DIR"), m, identities)
 	if err != nil {

@@ -29,6 +29,8 @@ type Manifest struct {
 	Verified time.Time `json:"verified"`
 	Dump     Dump      `json:"dump"`
 	Content  Content   `json:"content"`
+	// Replacing is the identifier of the server on which a restore was about to take the place of the database; empty if none was.
+	Replacing string `json:"replacing,omitempty"`
 }
 
 // Dump is the stored object that holds the database, in the custom format of pg_dump.

@@ -23,10 +23,11 @@ var uniform = map[string]string{
 	"idle_session_timeout": "0", "synchronize_seqscans": "off", "application_name": "backup",
 }
 
-// ours are the objects that are neither the system's nor an extension's own, whose contents pg_dump leaves to the extension.
+// ours are the objects of some kinds, a letter each, that are neither the system's nor an extension's own, whose contents pg_dump
+// leaves to the extension.
 const ours = `
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-	WHERE c.relkind = $1 AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+	WHERE strpos($1, c.relkind::text) > 0 AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 	AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 	ORDER BY n.nspname, c.relname`
 
@@ -50,15 +51,16 @@ func relations(ctx context.Context, conn *pgx.Conn) ([]relation, error) {
 	})
 }
 
-// record is what a database holds, but for its sequences. The environment and the arguments let pg_dump find it.
-func record(ctx context.Context, conn *pgx.Conn, environment []string, args ...string) (content archive.Content, err error) {
+// record is what a database holds, but for its sequences. A suffix of the database's name does not count. The environment and the
+// arguments let pg_dump find it.
+func record(ctx context.Context, conn *pgx.Conn, suffix string, environment []string, args ...string) (content archive.Content, err error) {
 	if content.Tables, err = tables(ctx, conn); err != nil {
 		return content, err
 	}
 	if content.Roles, err = roles(ctx, conn); err != nil {
 		return content, err
 	}
-	content.Schema, err = schema(ctx, environment, args...)
+	content.Schema, err = schema(ctx, suffix, environment, args...)
 	return content, err
 }
 
@@ -132,7 +134,7 @@ func refuseLargeObjects(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // schema hashes all that makes the database but its rows.
-func schema(ctx context.Context, environment []string, args ...string) (string, error) {
+func schema(ctx context.Context, suffix string, environment []string, args ...string) (string, error) {
 	statements, err := output(ctx, environment, "pg_dump", append([]string{"--schema-only", "--create", "--no-tablespaces"}, args...)...)
 	if err != nil {
 		return "", err
@@ -140,7 +142,7 @@ func schema(ctx context.Context, environment []string, args ...string) (string, 
 	hash := sha256.New()
 	for line := range bytes.Lines(statements) {
 		if !isNoise(line) {
-			hash.Write(line)
+			hash.Write(bytes.ReplaceAll(line, []byte(suffix), nil))
 		}
 	}
 	return hex.EncodeToString(hash.Sum(nil)), nil

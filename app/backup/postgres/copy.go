@@ -138,7 +138,7 @@ func (c *Copy) Content(ctx context.Context, database string) (content archive.Co
 		return content, err
 	}
 	defer conn.Close(ctx)
-	if content, err = record(ctx, conn, c.environment(database)); err != nil {
+	if content, err = record(ctx, conn, "", c.environment(database)); err != nil {
 		return content, err
 	}
 	content.Sequences, err = sequences(ctx, conn)

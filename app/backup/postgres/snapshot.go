@@ -2,15 +2,11 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
 )
@@ -24,9 +20,6 @@ const (
 	dumpLockTimeout = 5 * time.Second
 )
 
-// ErrRefused is an error that another attempt does not cure.
-var ErrRefused = errors.New("refused")
-
 // Snapshot is a moment of a database, which stays as it is while others write.
 type Snapshot struct {
 	// Database is its name, Server its version, such as 17.11.
@@ -34,46 +27,33 @@ type Snapshot struct {
 	// Taken is when, by the database's clock.
 	Taken time.Time
 
-	id   string
-	conn *pgx.Conn
-	// connection is how pg_dump finds the database, environment what it must not show on its command line.
-	connection  string
-	environment []string
+	id    string
+	conn  *pgx.Conn
+	login login
 }
 
 // Take takes a snapshot of the database at a URL such as postgres://user:password@host/database. The error is an
 // ErrRefused if the URL, the password or the server's version is wrong.
 func Take(ctx context.Context, address string, clientMajor int) (*Snapshot, error) {
-	config, err := pgx.ParseConfig(address)
+	l, err := parseLogin(address)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+		return nil, err
 	}
-	parsed, err := url.Parse(address)
-	if err != nil || parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" {
-		return nil, fmt.Errorf("%w: the database's address is no URL such as postgres://user:password@host/database", ErrRefused)
-	}
-	s := &Snapshot{Database: config.Database, environment: []string{"PGPASSWORD=" + config.Password}}
-	parsed.User = url.User(parsed.User.Username())
-	s.connection = parsed.String()
-	config.ConnectTimeout = connectTimeout
-	for name, value := range uniform {
-		config.RuntimeParams[name] = value
-	}
-	if err := s.begin(ctx, config, clientMajor); err != nil {
+	s := &Snapshot{Database: l.config.Database, login: l}
+	if err := s.begin(ctx, clientMajor); err != nil {
 		s.Close()
 		return nil, refused(err)
 	}
 	return s, nil
 }
 
-func (s *Snapshot) begin(ctx context.Context, config *pgx.ConnConfig, clientMajor int) (err error) {
-	if s.conn, err = pgx.ConnectConfig(ctx, config); err != nil {
+func (s *Snapshot) begin(ctx context.Context, clientMajor int) (err error) {
+	if s.conn, err = s.login.connect(ctx); err != nil {
 		return err
 	}
-	s.Server, _, _ = strings.Cut(s.conn.PgConn().ParameterStatus("server_version"), " ")
 	var major int
-	if _, err := fmt.Sscan(s.Server, &major); err != nil {
-		return fmt.Errorf("the server calls its version %q", s.Server)
+	if s.Server, major, err = serverVersion(s.conn); err != nil {
+		return err
 	}
 	if clientMajor < major {
 		return fmt.Errorf("%w: pg_dump of Postgres %d cannot dump a server of %s: take an image of Postgres %d", ErrRefused, clientMajor, s.Server, major)
@@ -98,18 +78,9 @@ func (s *Snapshot) begin(ctx context.Context, config *pgx.ConnConfig, clientMajo
 	return s.conn.QueryRow(ctx, `SELECT pg_export_snapshot(), clock_timestamp()`).Scan(&s.id, &s.Taken)
 }
 
-// refused marks the errors of a server that will not change its mind: wrong password, unknown database, missing right.
-func refused(err error) error {
-	var told *pgconn.PgError
-	if errors.As(err, &told) && (strings.HasPrefix(told.Code, "28") || told.Code == "3D000" || told.Code == "42501") {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
-	}
-	return err
-}
-
 // Content is that of the snapshot, but for the sequences.
 func (s *Snapshot) Content(ctx context.Context) (archive.Content, error) {
-	found, err := record(ctx, s.conn, s.environment, s.selection()...)
+	found, err := record(ctx, s.conn, "", s.login.environment(), s.selection()...)
 	return found, refused(err)
 }
 
@@ -122,12 +93,12 @@ func (s *Snapshot) Sequences(ctx context.Context) ([]archive.Sequence, error) {
 // its end without an error has all of it.
 func (s *Snapshot) Dump(ctx context.Context, level int) (io.ReadCloser, error) {
 	args := append([]string{"--format=custom", fmt.Sprintf("--compress=zstd:%d", level)}, s.selection()...)
-	return start(ctx, s.environment, "pg_dump", args...)
+	return start(ctx, s.login.environment(), "pg_dump", args...)
 }
 
 func (s *Snapshot) selection() []string {
 	return []string{
-		"--snapshot=" + s.id, "--no-password", "--dbname=" + s.connection,
+		"--snapshot=" + s.id, "--no-password", s.login.argument(),
 		fmt.Sprintf("--lock-wait-timeout=%d", dumpLockTimeout.Milliseconds()),
 	}
 }

@@ -23,10 +23,11 @@ const roles = `
 	CREATE ROLE app LOGIN PASSWORD '` + firstPassword + `';
 	CREATE ROLE reader LOGIN BYPASSRLS PASSWORD '` + firstPassword + `';
 	ALTER ROLE reader SET default_transaction_read_only = on;
-	GRANT pg_read_all_data TO reader;`
+	GRANT pg_read_all_data TO reader;
+	CREATE ROLE restorer LOGIN SUPERUSER PASSWORD '` + firstPassword + `';`
 
 // StartIn makes a server in the tree, with an empty database that the role app owns, and the roles reader, which may
-// read everything, and postgres, the superuser. It takes connections with and without TLS. It ends with the test.
+// read everything, and postgres and restorer, which are superusers. It takes connections with and without TLS. It ends with the test.
 func StartIn(t testing.TB, tree *imagetest.Tree) *Server {
 	t.Helper()
 	dir := tree.TempDir()

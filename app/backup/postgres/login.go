@@ -1,0 +1,79 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// ErrRefused is an error that another attempt does not cure.
+var ErrRefused = errors.New("refused")
+
+// refused marks the errors of a server that will not change its mind: wrong password, unknown database, missing right.
+func refused(err error) error {
+	var told *pgconn.PgError
+	if errors.As(err, &told) && (strings.HasPrefix(told.Code, "28") || told.Code == "3D000" || told.Code == "42501") {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return err
+}
+
+// login is where a database is, and how to get in.
+type login struct {
+	config *pgx.ConnConfig
+	url    *url.URL // without the password, which must not show on the command line of a program
+}
+
+// parseLogin reads a URL such as postgres://user:password@host/database.
+func parseLogin(address string) (login, error) {
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		return login{}, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	parsed, err := url.Parse(address)
+	if err != nil || parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" {
+		return login{}, fmt.Errorf("%w: the database's address is no URL such as postgres://user:password@host/database", ErrRefused)
+	}
+	parsed.User = url.User(parsed.User.Username())
+	config.ConnectTimeout = connectTimeout
+	for name, value := range uniform {
+		config.RuntimeParams[name] = value
+	}
+	return login{config, parsed}, nil
+}
+
+// in is the same login to another database.
+func (l login) in(database string) login {
+	config, other := l.config.Copy(), *l.url
+	config.Database, other.Path, other.RawPath = database, "/"+database, ""
+	return login{config, &other}
+}
+
+func (l login) connect(ctx context.Context) (*pgx.Conn, error) {
+	conn, err := pgx.ConnectConfig(ctx, l.config)
+	return conn, refused(err)
+}
+
+// argument is how a program finds the database, environment what it has to know besides.
+func (l login) argument() string      { return "--dbname=" + l.url.String() }
+func (l login) environment() []string { return []string{"PGPASSWORD=" + l.config.Password} }
+
+// serverVersion is that of a connection's server, such as 17.11, and its major part.
+func serverVersion(conn *pgx.Conn) (version string, major int, err error) {
+	version, _, _ = strings.Cut(conn.PgConn().ParameterStatus("server_version"), " ")
+	major, err = Major(version)
+	return version, major, err
+}
+
+// Major is the first part of a version of Postgres.
+func Major(version string) (major int, err error) {
+	if _, err := fmt.Sscan(version, &major); err != nil {
+		return 0, fmt.Errorf("%q is no version of Postgres", version)
+	}
+	return major, nil
+}

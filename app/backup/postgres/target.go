@@ -1,0 +1,337 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+)
+
+const (
+	// mostJobs is how many connections pg_restore has at most.
+	mostJobs = 4
+	// renamings is how often the databases' names are tried to be changed, while clients that were told to go come again.
+	renamings = 10
+	// objectInUse is what Postgres calls it. Source: https://www.postgresql.org/docs/17/errcodes-appendix.html
+	objectInUse = "55006"
+)
+
+// Target is a database of a live server that another one shall take the place of. That has a name of its own beside it until
+// Replace, and goes with the target if there was none. There is one target of a database at a time.
+type Target struct {
+	// Database is its name, Server the server's version, such as 17.11, System its identifier, which no other has.
+	Database, Server, System string
+
+	login login
+	conn  *pgx.Conn // to the server's database postgres
+	oid   uint32
+	// new is the name of the database that shall take its place, suffix what that has more than Database, of which mark is random.
+	new, suffix, mark string
+}
+
+// OpenTarget connects to the server of the database at a URL such as postgres://user:password@host/database, as a superuser,
+// and waits until no other target of the database is open. It removes what others left that never closed. The error is an ErrRefused if
+// the URL, the password or the server's version is wrong.
+func OpenTarget(ctx context.Context, address string, clientMajor int) (*Target, error) {
+	l, err := parseLogin(address)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(l.config.RuntimeParams, map[string]string{
+		"role":               superuser, // nothing shall belong to the one that restores
+		"synchronous_commit": "on",      // of which the last commit also makes those before it last
+		// The server soon knows of a client that went without a word, whose lock it would else keep for hours.
+		"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3",
+	})
+	t := &Target{Database: l.config.Database, login: l}
+	if t.conn, err = l.in(superuser).connect(ctx); err != nil {
+		return nil, err
+	}
+	if err := t.begin(ctx, clientMajor); err != nil {
+		t.Close()
+		return nil, refused(err)
+	}
+	return t, nil
+}
+
+func (t *Target) begin(ctx context.Context, clientMajor int) (err error) {
+	var major int
+	if t.Server, major, err = serverVersion(t.conn); err != nil {
+		return err
+	}
+	if clientMajor < major {
+		return fmt.Errorf("%w: pg_restore of Postgres %d does not do for a server of %s: take an image of Postgres %d", ErrRefused, clientMajor, t.Server, major)
+	}
+	var alone bool
+	if err := t.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended('restore ' || $1, 0))`, t.Database).Scan(&alone); err != nil {
+		return err
+	}
+	if !alone {
+		slog.Info("waiting for another restore of the database", "database", t.Database)
+		if _, err := t.conn.Exec(ctx, `SELECT pg_advisory_lock(hashtextextended('restore ' || $1, 0))`, t.Database); err != nil {
+			return fmt.Errorf("wait for another restore: %w", err)
+		}
+	}
+	err = t.conn.QueryRow(ctx, `SELECT oid, (SELECT system_identifier::text FROM pg_control_system()) FROM pg_database WHERE datname = $1`, t.Database).Scan(&t.oid, &t.System)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("%w: the server has no database %s", ErrRefused, t.Database)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := t.conn.Exec(ctx, `CREATE TABLE IF NOT EXISTS public.restores (
+		database oid PRIMARY KEY, restore_from text NOT NULL, restored text NOT NULL, at timestamptz NOT NULL DEFAULT now())`); err != nil {
+		return err
+	}
+	return t.clean(ctx)
+}
+
+// Kinds of databases that are there for a while, as parts of their names.
+const (
+	restoring = "_restoring_"
+	replaced  = "_replaced_"
+	markSize  = 6 // bytes
+)
+
+// clean removes the databases that a restore has made for itself.
+func (t *Target) clean(ctx context.Context) error {
+	rows, err := t.conn.Query(ctx, `SELECT datname::text FROM pg_database WHERE starts_with(datname, $1)`, t.Database)
+	if err != nil {
+		return err
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	own := regexp.MustCompile(fmt.Sprintf(`(?i)^(%s|%s)[0-9a-f]{%d}$`, restoring, replaced, 2*markSize))
+	for _, name := range names {
+		if !own.MatchString(strings.TrimPrefix(name, t.Database)) {
+			continue
+		}
+		if _, err := t.conn.Exec(ctx, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
+			return fmt.Errorf("remove database %s: %w", name, err)
+		}
+		slog.Info("removed", "database", name)
+	}
+	return nil
+}
+
+// Restored says what the database was restored from when that was asked for, and when. It is empty if the database was made otherwise.
+func (t *Target) Restored(ctx context.Context, from string) (restored string, at time.Time, err error) {
+	err = t.conn.QueryRow(ctx, `SELECT restored, at FROM public.restores WHERE database = $1 AND restore_from = $2`, t.oid, from).Scan(&restored, &at)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", at, nil
+	}
+	return restored, at, err
+}
+
+// Holds says what is in the database, such as "2 tables with 1,234 rows". It is empty if nothing is.
+func (t *Target) Holds(ctx context.Context) (string, error) {
+	conn, err := t.login.connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(ctx)
+	tables, err := relations(ctx, conn)
+	if err != nil {
+		return "", fmt.Errorf("list tables: %w", err)
+	}
+	var rows int64
+	for _, r := range tables {
+		var some int64
+		if err := conn.QueryRow(ctx, "SELECT count(*) FROM ("+r.rows+")").Scan(&some); err != nil {
+			return "", fmt.Errorf("count the rows of table %s.%s: %w", r.schema, r.name, err)
+		}
+		rows += some
+	}
+	var others int64
+	const functions = `
+		FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+		WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')`
+	if err := conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM (SELECT`+ours+`)) + (SELECT count(*)`+functions+`)`, "pvmSf").Scan(&others); err != nil {
+		return "", fmt.Errorf("list sequences, views and functions: %w", err)
+	}
+	switch {
+	case len(tables) > 0:
+		return fmt.Sprintf("%d tables with %s rows", len(tables), humanize.Comma(rows)), nil
+	case others > 0:
+		return fmt.Sprintf("%d sequences, views or functions", others), nil
+	}
+	return "", nil
+}
+
+// Missing returns those of the roles that the server does not have.
+func (t *Target) Missing(ctx context.Context, roles []string) ([]string, error) {
+	rows, err := t.conn.Query(ctx, `SELECT wanted FROM unnest($1::text[]) wanted WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted)`, roles)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// Restore makes the new database of a dump in a file.
+func (t *Target) Restore(ctx context.Context, dump string) error {
+	if err := t.name(ctx); err != nil {
+		return err
+	}
+	if err := t.create(ctx, dump); err != nil {
+		return fmt.Errorf("create database %s: %w", t.new, err)
+	}
+	_, err := output(ctx, t.environment(), "pg_restore", t.login.in(t.new).argument(), "--no-password",
+		"--exit-on-error", "--no-tablespaces", fmt.Sprintf("--jobs=%d", min(runtime.GOMAXPROCS(0), mostJobs)), dump)
+	return err
+}
+
+// name takes a name for the new database that no other has. Programs quote it as they quote the database's own, so that without the
+// suffix their statements are the same.
+func (t *Target) name(ctx context.Context) error {
+	mark := make([]byte, markSize)
+	_, _ = rand.Read(mark) // never fails, by its documentation
+	t.mark = hex.EncodeToString(mark)
+	t.suffix = restoring + t.mark
+	quoted, err := t.quote(ctx, t.Database)
+	if err != nil {
+		return err
+	}
+	if quoted != t.Database {
+		t.suffix = strings.ToUpper(t.suffix)
+	}
+	t.new = t.Database + t.suffix
+	return nil
+}
+
+func (t *Target) quote(ctx context.Context, name string) (quoted string, err error) {
+	return quoted, t.conn.QueryRow(ctx, `SELECT quote_ident($1)`, name).Scan(&quoted)
+}
+
+// ofDatabase are the entries of a dump's contents that make the database itself, with its owner, grants, settings and comment.
+var ofDatabase = regexp.MustCompile(`(?m)^\d+; \d+ \d+ (DATABASE|DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) .*\n`)
+
+// create makes an empty database that has everything else of the one in the dump. pg_restore itself would make it under its own name.
+func (t *Target) create(ctx context.Context, dump string) error {
+	contents, err := output(ctx, nil, "pg_restore", "--list", "--create", dump)
+	if err != nil {
+		return err
+	}
+	list := dump + ".list"
+	var entries []byte
+	for _, entry := range ofDatabase.FindAll(contents, -1) {
+		entries = append(entries, entry...)
+	}
+	if err := os.WriteFile(list, entries, 0o600); err != nil {
+		return err
+	}
+	statements, err := output(ctx, nil, "pg_restore", "--create", "--no-tablespaces", "--use-list="+list, "--file=-", dump)
+	if err != nil {
+		return err
+	}
+	old, err := t.quote(ctx, t.Database)
+	if err != nil {
+		return err
+	}
+	quoted, err := t.quote(ctx, t.new)
+	if err != nil {
+		return err
+	}
+	cmd, said := program(ctx, t.environment(), "psql", t.login.in(superuser).argument(), "--no-password", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1")
+	cmd.Stdin = strings.NewReader(renamed(string(statements), old, quoted))
+	return failure(ctx, cmd, said, cmd.Run())
+}
+
+// renamed gives the database in statements of pg_restore another name, both as they are quoted, and connects to none. Comments,
+// texts and other names stay as they are.
+func renamed(statements, from, to string) string {
+	words := regexp.MustCompile(`(?m)^--.*$|^\\connect .*$|'[^']*'|DATABASE ` + regexp.QuoteMeta(from) + `[ ;]|"[^"]*"`)
+	return words.ReplaceAllStringFunc(statements, func(word string) string {
+		switch {
+		case strings.HasPrefix(word, `\connect`):
+			return ""
+		case strings.HasPrefix(word, "DATABASE"):
+			return "DATABASE " + to + word[len(word)-1:]
+		}
+		return word
+	})
+}
+
+// environment lets programs restore quickly: should the server crash before Replace, the new database is of no use anyway.
+func (t *Target) environment() []string {
+	return append(t.login.environment(), "PGOPTIONS=-c role="+superuser+" -c synchronous_commit=off")
+}
+
+// Content is that of the new database.
+func (t *Target) Content(ctx context.Context) (content archive.Content, err error) {
+	l := t.login.in(t.new)
+	conn, err := l.connect(ctx)
+	if err != nil {
+		return content, err
+	}
+	defer conn.Close(ctx)
+	if content, err = record(ctx, conn, t.suffix, t.environment(), l.argument(), "--no-password"); err != nil {
+		return content, err
+	}
+	content.Sequences, err = sequences(ctx, conn)
+	return content, err
+}
+
+// Replace lets the new database take the name of the other, and remembers what it was restored from when that was asked for. Clients of
+// the other are cut off. Until it returns, or the server commits, nothing has changed.
+func (t *Target) Replace(ctx context.Context, from, restored string) error {
+	var err error
+	for range renamings {
+		var told *pgconn.PgError
+		if err = pgx.BeginFunc(ctx, t.conn, func(tx pgx.Tx) error { return t.rename(ctx, tx, from, restored) }); err == nil {
+			break
+		}
+		if !errors.As(err, &told) || told.Code != objectInUse {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	t.new = ""
+	return t.clean(ctx)
+}
+
+func (t *Target) rename(ctx context.Context, tx pgx.Tx, from, restored string) error {
+	if _, err := tx.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ($1, $2)`, t.Database, t.new); err != nil {
+		return err
+	}
+	for _, names := range [][2]string{{t.Database, t.Database + replaced + t.mark}, {t.new, t.Database}} {
+		if _, err := tx.Exec(ctx, "ALTER DATABASE "+pgx.Identifier{names[0]}.Sanitize()+" RENAME TO "+pgx.Identifier{names[1]}.Sanitize()); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM public.restores WHERE database NOT IN (SELECT oid FROM pg_database)`); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO public.restores (database, restore_from, restored) SELECT oid, $2, $3 FROM pg_database WHERE datname = $1`, t.Database, from, restored)
+	return err
+}
+
+// Close removes a new database that did not take the other's place.
+func (t *Target) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	if t.new != "" {
+		if err := t.clean(ctx); err != nil {
+			slog.Warn("the next restore removes what this one leaves", "error", err)
+		}
+	}
+	_ = t.conn.Close(ctx) // the server notices either way
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"filippo.io/age"
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
+)
+
+// Between two attempts.
+const firstPause, longestPause = time.Second, 30 * time.Second
+
+// retry makes attempts for so long, until one works, or fails in a way that another one will too.
+func retry[T any](ctx context.Context, limit time.Duration, attempt func() (T, error)) (T, error) {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = firstPause, longestPause
+	var failure error
+	result, err := backoff.Retry(ctx, func() (result T, err error) {
+		if result, failure = attempt(); failure != nil && (isFinal(failure) || limit == 0) {
+			return result, backoff.Permanent(failure)
+		}
+		return result, failure
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(limit), backoff.WithNotify(func(err error, pause time.Duration) {
+		slog.Warn("beginning anew", "in", pause.Round(time.Millisecond), "error", err)
+	}))
+	if err != nil {
+		return result, failure
+	}
+	return result, nil
+}
+
+// errDiffers says that a copy is not what it should be.
+var errDiffers = errors.New("the restored copy differs from the database")
+
+func isFinal(err error) bool {
+	var identity *age.NoIdentityMatchError
+	return errors.Is(err, postgres.ErrRefused) || errors.Is(err, errDiffers) || errors.As(err, &identity) || s3.IsRefusal(err)
+}
