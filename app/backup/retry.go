@@ -11,6 +11,7 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
 )
 
 // Between two attempts.
@@ -29,10 +30,13 @@ func retry[T any](ctx context.Context, limit time.Duration, attempt func() (T, e
 	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(limit), backoff.WithNotify(func(err error, pause time.Duration) {
 		slog.Warn("beginning anew", "in", pause.Round(time.Millisecond), "error", err)
 	}))
-	if err != nil {
-		return result, failure
+	switch {
+	case err == nil:
+		return result, nil
+	case errors.As(failure, new(*backoff.PermanentError)):
+		return result, service.Final(failure) // somebody has to change something first
 	}
-	return result, nil
+	return result, failure
 }
 
 // errDiffers says that a copy is not what it should be.
