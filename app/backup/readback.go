@@ -19,7 +19,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
 )
 
-var errDamaged = errors.New("the stored dump is damaged")
+var errDamaged = fmt.Errorf("the stored dump is %w", s3.ErrDamaged)
 
 // restoreCopy reads a stored dump, restores it into a throwaway server in a folder, and returns what is then in there.
 func restoreCopy(ctx context.Context, store *s3.Store, scratch string, m archive.Manifest, identities []age.Identity) (content archive.Content, err error) {

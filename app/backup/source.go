@@ -57,15 +57,38 @@ type stored struct {
 func (s stored) fetch(ctx context.Context, _, dir string) (string, archive.Manifest, error) {
 	m, err := s.manifest(ctx)
 	if err != nil {
-		return "", m, err
+		return "", m, lasting(err)
 	}
 	if err := opens(m, s.identities); err != nil {
 		return "", m, backoff.Permanent(err)
 	}
-	path := filepath.Join(dir, "dump")
+	dump := filepath.Join(dir, "dump")
+	return dump, m, lasting(s.download(ctx, m, dump))
+}
+
+// lasting marks what another attempt does not cure.
+func lasting(err error) error {
+	switch {
+	case errors.Is(err, s3.ErrNone):
+		return backoff.Permanent(err)
+	case errors.Is(err, s3.ErrDamaged):
+		return backoff.Permanent(fmt.Errorf("%w: restore another one by its name, which backup list prints", err))
+	}
+	return err
+}
+
+func (s stored) manifest(ctx context.Context) (archive.Manifest, error) {
+	if s.name == latest {
+		return s.latest(ctx)
+	}
+	return s.store.ReadManifest(ctx, s.name)
+}
+
+// download leaves the dump in a file.
+func (s stored) download(ctx context.Context, m archive.Manifest, path string) error {
 	file, err := os.Create(path)
 	if err != nil {
-		return "", m, err
+		return err
 	}
 	defer file.Close()
 	err = readBack(ctx, s.store, m, func(stored io.Reader) error {
@@ -76,24 +99,10 @@ func (s stored) fetch(ctx context.Context, _, dir string) (string, archive.Manif
 		_, err = io.Copy(file, dump)
 		return err
 	})
-	if errors.Is(err, errDamaged) {
-		return "", m, backoff.Permanent(fmt.Errorf("%s: %w: take another one", m.Name, err))
-	}
 	if err != nil {
-		return "", m, err
+		return err
 	}
-	return path, m, file.Close()
-}
-
-func (s stored) manifest(ctx context.Context) (archive.Manifest, error) {
-	if s.name == latest {
-		return s.latest(ctx)
-	}
-	m, err := s.store.ReadManifest(ctx, s.name)
-	if errors.Is(err, s3.ErrNone) {
-		err = backoff.Permanent(err)
-	}
-	return m, err
+	return file.Close()
 }
 
 // latest passes over what would undo a restore: backups of a database in which nothing was yet, and of one that was about to be replaced.

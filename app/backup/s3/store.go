@@ -42,6 +42,9 @@ const (
 // ErrNone says that a backup does not exist, for it has no manifest.
 var ErrNone = errors.New("there is no such backup")
 
+// ErrDamaged says that what is stored is not what was.
+var ErrDamaged = errors.New("damaged")
+
 // Store keeps the backups of one database.
 type Store struct {
 	client         *minio.Client
@@ -115,7 +118,7 @@ func (s *Store) WriteManifest(ctx context.Context, m archive.Manifest) error {
 	return s.write(ctx, s.key(m.Name, manifestKey), content)
 }
 
-// ReadManifest returns the manifest of a backup, if nobody has changed it since. The error is ErrNone if there is none.
+// ReadManifest returns the manifest of a backup. The error is ErrNone if there is none, and ErrDamaged if somebody has changed it.
 func (s *Store) ReadManifest(ctx context.Context, name string) (archive.Manifest, error) {
 	content, err := s.read(ctx, s.key(name, manifestKey))
 	if answer(err).Code == minio.NoSuchKey {
@@ -126,7 +129,7 @@ func (s *Store) ReadManifest(ctx context.Context, name string) (archive.Manifest
 	}
 	m, err := archive.Decode(content, name)
 	if err != nil {
-		return m, fmt.Errorf("the manifest of %s is damaged: %w", name, err)
+		return m, fmt.Errorf("the manifest of %s is %w: %w", name, ErrDamaged, err)
 	}
 	return m, nil
 }
