@@ -39,6 +39,7 @@ func measureBackupTime(ctx context.Context) error {
 		{"snapshot, dump and upload without hashes", "store", "pg_dump to a local file", "pg_dump", 1.15},
 		{"the same with hashes of all rows, roles and schema", "record-and-store", "pg_dump to a local file", "pg_dump", 1.5},
 		{"verify: read back, restore, compare", "verify", "pg_restore of a local file", "pg_restore", 1.3},
+		{"restore to a live server: read back, restore, compare, replace", "restore", "pg_restore with as many jobs of a local file to the same server", "pg_restore-jobs", 1.3},
 	} {
 		ours, theirs := figures[row.ours+"-s"], figures[row.theirs+"-s"]
 		fmt.Printf("| %s | %.1f | %s | %.1f | %.2f | at most %.2f |\n", row.what, ours, row.peer, theirs, ours/theirs, row.most)

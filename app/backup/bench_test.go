@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
 	"github.com/stateful-k3s/stateful-k3s/internal/load"
 )
@@ -72,8 +74,9 @@ func storeDump(ctx context.Context, record bool) error {
 // BenchmarkBackup measures each part of a backup beside its peer, in rounds. `go run ./bench backup` says what the figures should be.
 func BenchmarkBackup(b *testing.B) {
 	s := &benched{system: newSystem(b)}
+	s.live = &system{t: b, tree: s.tree, store: s.store, db: postgrestest.StartIn(b, s.tree), scratch: s.scratch}
 	s.db.Exec(load.RandomRows(load.GigabyteRows))
-	s.await("run")
+	s.await(s.settings(), "run")
 	s.name = s.backups()[0]
 	size := s.manifest(s.name).Dump.Size
 	require.Greater(b, size, int64(benchSize), "the dump is too small")
@@ -89,7 +92,9 @@ func BenchmarkBackup(b *testing.B) {
 		{storing, func() time.Duration { return s.timePart(storing) }},
 		{recordingStoring, func() time.Duration { return s.timePart(recordingStoring) }},
 		{"pg_restore", s.pgRestore},
-		{"verify", func() time.Duration { return s.await("verify", s.name) }},
+		{"verify", func() time.Duration { return s.await(s.settings(), "verify", s.name) }},
+		{"pg_restore-jobs", s.pgRestoreLive},
+		{"restore", s.restoreLive},
 	}
 	seconds := map[string][]float64{}
 	for b.Loop() {
@@ -112,21 +117,22 @@ func BenchmarkBackup(b *testing.B) {
 // benched is a system with a large backup.
 type benched struct {
 	*system
-	name string // of the backup
-	dump string // the same as a file in the tree
+	name string  // of the backup
+	dump string  // the same as a file in the tree
+	live *system // one to restore to
 }
 
 // await runs the app, which has to succeed.
-func (s *benched) await(args ...string) time.Duration {
+func (s *benched) await(settings []string, args ...string) time.Duration {
 	start := time.Now()
-	p := apptest.StartIn(s.t, s.tree, args, s.settings()...)
+	p := apptest.StartIn(s.t, s.tree, args, settings...)
 	require.Equal(s.t, 0, p.WaitFor(benchPatience).ExitCode(), p.Logged())
 	return time.Since(start)
 }
 
 // timePart also removes what the part has stored.
 func (s *benched) timePart(name string) time.Duration {
-	took := s.await(name)
+	took := s.await(s.settings(), name)
 	dumps, err := filepath.Glob(s.object("*", "dump"))
 	require.NoError(s.t, err)
 	for _, dump := range dumps {
@@ -161,6 +167,20 @@ func (s *benched) pgRestore() time.Duration {
 		s.timed("createuser", host, role)
 	}
 	return s.timed("pg_restore", host, "--dbname=postgres", "--create", "--exit-on-error", s.dump)
+}
+
+// restoreLive replaces an empty database of a live server.
+func (s *benched) restoreLive() time.Duration {
+	s.live.lose()
+	s.live.db.As("postgres").Exec("CHECKPOINT")
+	return s.await(append(s.live.settings(), "URL="+s.live.db.As("restorer").TLSURL()), "restore", s.name)
+}
+
+// pgRestoreLive fills an empty database of the same server over as many connections.
+func (s *benched) pgRestoreLive() time.Duration {
+	s.live.lose()
+	s.live.db.As("postgres").Exec("CHECKPOINT")
+	return s.timed("pg_restore", fmt.Sprintf("--jobs=%d", min(runtime.GOMAXPROCS(0), 4)), "--dbname="+s.live.db.As("postgres").TLSURL(), "--exit-on-error", s.dump)
 }
 
 // timed runs a program of Postgres.

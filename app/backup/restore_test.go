@@ -105,6 +105,11 @@ func TestARestoreBringsEverythingBack(t *testing.T) {
 	for _, over := range []string{"", "other"} {
 		s.failRestore(name, []string{"app holds 12 tables with 5,076 rows", "nothing was changed", "set restoreOver to app"}, "RESTORE_OVER="+over)
 	}
+	// Another version of pg_dump wrote other statements.
+	m := s.manifest(name)
+	m.Server, m.Client, m.Content.Schema = "16.4", "16.4", "of other words"
+	s.setManifest(name, m)
+
 	// A stack that came up after a loss has backups too.
 	s.lose()
 	empty := s.age(s.backup(), -time.Minute)

@@ -15,6 +15,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
 )
 
@@ -63,7 +64,39 @@ func (s stored) fetch(ctx context.Context, _, dir string) (string, archive.Manif
 		return "", m, backoff.Permanent(err)
 	}
 	dump := filepath.Join(dir, "dump")
-	return dump, m, lasting(s.download(ctx, m, dump))
+	if err := s.download(ctx, m, dump); err != nil {
+		return "", m, lasting(err)
+	}
+	client, _, err := postgres.ClientVersion(ctx)
+	if err != nil {
+		return "", m, err
+	}
+	if m.Client != client {
+		slog.Info("making the schema anew to compare with", "pg_dump", client, "was", m.Client)
+		if m.Content.Schema, err = schema(ctx, m, dump, dir); err != nil {
+			return "", m, fmt.Errorf("restore the schema into a throwaway server: %w", err)
+		}
+	}
+	return dump, m, nil
+}
+
+// schema is that of a dump in the words of this version of pg_dump: another may have had others for the same.
+func schema(ctx context.Context, m archive.Manifest, path, dir string) (string, error) {
+	server, err := postgres.NewCopy(ctx, dir)
+	if err != nil {
+		return "", err
+	}
+	defer server.Close()
+	dump, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer dump.Close()
+	if err := server.Restore(ctx, m.Content.Roles, dump, "--schema-only"); err != nil {
+		return "", err
+	}
+	content, err := server.Content(ctx, m.Database)
+	return content.Schema, err
 }
 
 // lasting marks what another attempt does not cure.

@@ -90,8 +90,9 @@ func (c *Copy) start(ctx context.Context) error {
 	}
 }
 
-// Restore makes the database that a dump holds, with roles that it needs, and reads the dump no further than it has to.
-func (c *Copy) Restore(ctx context.Context, roles []string, dump io.Reader) error {
+// Restore makes the database that a dump holds, with roles that it needs, and reads the dump no further than it has to. Arguments are
+// those of pg_restore.
+func (c *Copy) Restore(ctx context.Context, roles []string, dump io.Reader, args ...string) error {
 	conn, err := c.connect(ctx, superuser)
 	if err != nil {
 		return err
@@ -106,8 +107,8 @@ func (c *Copy) Restore(ctx context.Context, roles []string, dump io.Reader) erro
 		}
 	}
 	// All in one transaction as long as it has fewer objects: rows of a new table then need no entry in the log.
-	cmd, said := program(ctx, c.environment("template1"), "pg_restore",
-		"--dbname=template1", "--create", "--clean", "--if-exists", "--no-tablespaces", "--exit-on-error", "--transaction-size=10000")
+	cmd, said := program(ctx, c.environment("template1"), "pg_restore", append(args,
+		"--dbname=template1", "--create", "--clean", "--if-exists", "--no-tablespaces", "--exit-on-error", "--transaction-size=10000")...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return err
