@@ -13,6 +13,9 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/preflight"
 )
 
+// pgbackrest is what the Dockerfile adds to the image postgres:17.
+const pgbackrest = "pgbackrest"
+
 // prepareTests installs packages, and links the files of the image postgres:17, whose programs tests run, into the checkout.
 func prepareTests(ctx context.Context, lab layout.Lab) error {
 	if err := install("packages-for-tests", preflight.ForTests)(ctx, lab); err != nil {
@@ -30,12 +33,12 @@ func prepareTests(ctx context.Context, lab layout.Lab) error {
 			return err
 		}
 	}
-	tree, err := images.Postgres().Tree(lab.Cache)
+	tree, err := images.Postgres().Tree(lab.Cache, pgbackrest)
 	if errors.Is(err, fs.ErrNotExist) || !isDir(tree) {
 		if err := asRoot("extract", extract)(ctx, lab); err != nil {
 			return err
 		}
-		tree, err = images.Postgres().Tree(lab.Cache)
+		tree, err = images.Postgres().Tree(lab.Cache, pgbackrest)
 	}
 	if err != nil {
 		return err
@@ -48,7 +51,7 @@ func extract(ctx context.Context, lab layout.Lab) error {
 	if err := assemble(ctx, lab, []images.Image{postgres}); err != nil {
 		return err
 	}
-	return postgres.Extract(ctx, lab.Cache)
+	return postgres.Extract(ctx, lab.Cache, pgbackrest)
 }
 
 func isDir(path string) bool {

@@ -2,11 +2,14 @@ package images
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -14,30 +17,31 @@ import (
 )
 
 // Tree is the directory of the cache where Extract puts the image's files. It fails when the cache lacks the image.
-func (i Image) Tree(cache string) (dir string, err error) {
+func (i Image) Tree(cache string, packages ...string) (dir string, err error) {
 	_, digest, err := i.open(cache)
-	return i.tree(cache, digest), err
+	return i.tree(cache, digest, packages), err
 }
 
-func (i Image) tree(cache string, digest v1.Hash) string {
-	return filepath.Join(cache, "trees", filepath.Base(i.Name)+"-"+digest.Hex)
+func (i Image) tree(cache string, digest v1.Hash, packages []string) string {
+	return filepath.Join(cache, "trees", strings.Join(append([]string{filepath.Base(i.Name) + "-" + digest.Hex}, packages...), "+"))
 }
 
-// Extract puts the files of an image that the cache has into its Tree, unless they are there. A process that makes it
-// its root directory finds what a container runtime adds: the common devices and the name localhost. It needs root.
-func (i Image) Extract(ctx context.Context, cache string) error {
-	if err := i.extract(ctx, cache); err != nil {
+// Extract puts the files of an image that the cache has into its Tree, unless they are there, and adds packages of its
+// distribution, as its Dockerfile would. A process that makes it its root directory finds what a container runtime
+// adds: the common devices and the name localhost. It needs root.
+func (i Image) Extract(ctx context.Context, cache string, packages ...string) error {
+	if err := i.extract(ctx, cache, packages); err != nil {
 		return fmt.Errorf("extracting the image %s: %w", i.Name, err)
 	}
 	return nil
 }
 
-func (i Image) extract(ctx context.Context, cache string) error {
+func (i Image) extract(ctx context.Context, cache string, packages []string) error {
 	image, digest, err := i.open(cache)
 	if err != nil {
 		return err
 	}
-	tree := i.tree(cache, digest)
+	tree := i.tree(cache, digest, packages)
 	if exists(tree) {
 		return nil
 	}
@@ -61,7 +65,36 @@ func (i Image) extract(ctx context.Context, cache string) error {
 	if err := furnish(files); err != nil {
 		return err
 	}
+	if len(packages) > 0 {
+		if err := add(ctx, files, packages); err != nil {
+			return fmt.Errorf("adding %s: %w", strings.Join(packages, ", "), err)
+		}
+	}
 	return publish(files, tree)
+}
+
+// add installs packages in a tree.
+func add(ctx context.Context, tree string, packages []string) error {
+	resolver, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(tree)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := errors.Join(root.RemoveAll("etc/resolv.conf"), root.WriteFile("etc/resolv.conf", resolver, 0o644)); err != nil {
+		return err
+	}
+	const install = "apt-get update && apt-get install --yes --no-install-recommends \"$@\" && rm -rf /var/lib/apt/lists/* /var/cache/*"
+	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", install, "sh"}, packages...)...)
+	cmd.Dir, cmd.Env = "/", append(os.Environ(), path, "DEBIAN_FRONTEND=noninteractive")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: tree}
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("apt-get: %w\n%s", err, said)
+	}
+	return nil
 }
 
 // furnish adds what a container runtime does.

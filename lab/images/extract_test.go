@@ -89,6 +89,24 @@ func TestAnExtractionThatFailsLeavesNothing(t *testing.T) {
 	assert.Empty(t, left)
 }
 
+func TestPackagesThatCannotBeAddedLeaveNothing(t *testing.T) {
+	cache := t.TempDir()
+	image := program(t, "hello") // which has no shell
+	require.NoError(t, Assemble(t.Context(), cache, []Image{image}))
+	require.ErrorContains(t, image.Extract(t.Context(), cache, "pgbackrest"), "extracting the image hello:1: adding pgbackrest: ")
+	left, err := os.ReadDir(filepath.Join(cache, "trees"))
+	require.NoError(t, err)
+	assert.Empty(t, left)
+
+	require.NoError(t, image.Extract(t.Context(), cache), "without them it is another tree")
+	without, err := image.Tree(cache)
+	require.NoError(t, err)
+	with, err := image.Tree(cache, "pgbackrest")
+	require.NoError(t, err)
+	assert.DirExists(t, without)
+	assert.NoDirExists(t, with)
+}
+
 func TestExtractedFilesKeepTheirOwners(t *testing.T) {
 	cache := t.TempDir()
 	image := program(t, "hello")
