@@ -53,16 +53,17 @@ func Start(t testing.TB, settings ...string) *Process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = os.Environ()
-	return start(t, cmd, settings)
+	return StartCommand(t, cmd, settings...)
 }
 
 // StartIn starts the app in the tree, with arguments, and with no settings but the image's and these.
 func StartIn(t testing.TB, tree *imagetest.Tree, args []string, settings ...string) *Process {
 	t.Helper()
-	return start(t, tree.Command(tree.Copy(os.Args[0]), args...), settings)
+	return StartCommand(t, tree.Command(tree.Copy(os.Args[0]), args...), settings...)
 }
 
-func start(t testing.TB, cmd *exec.Cmd, settings []string) *Process {
+// StartCommand starts any app with further settings.
+func StartCommand(t testing.TB, cmd *exec.Cmd, settings ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, Port: freeport.Find(t), MetricsPort: freeport.Find(t), cmd: cmd, ended: make(chan struct{})}
 	p.cmd.Env = append(p.cmd.Env, isApp+"=1", "PORT="+p.Port, "METRICS_PORT="+p.MetricsPort)

@@ -50,6 +50,20 @@ func StartIn(t testing.TB, tree *imagetest.Tree) *Server {
 	return s
 }
 
+// Archive restarts the server with a command by which it archives its log, and further variables of the environment.
+func (s *Server) Archive(command string, environment ...string) {
+	s.t.Helper()
+	s.settings = append(s.settings, "-c", "archive_mode=on", "-c", "archive_command="+command, "-c", "archive_timeout=1h")
+	s.environment = environment
+	s.Kill()
+	s.Restart()
+}
+
+// Local are libpq's variables for programs beside the server, which log in as its superuser.
+func (s *Server) Local() []string {
+	return []string{"PGDATA=" + s.data(), "PGHOST=" + s.dir, "PGPORT=" + s.port, "PGUSER=postgres", "PGPASSWORD=" + firstPassword}
+}
+
 // TLSURL is the address for programs in the tree, with which they verify the server's certificate, as pods do.
 func (l *Login) TLSURL() string {
 	return l.url(l.server.Addr(), url.Values{"sslmode": {"verify-full"}, "sslrootcert": {l.server.certificate}})

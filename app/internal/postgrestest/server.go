@@ -35,6 +35,7 @@ type Server struct {
 	dir            string // as the server sees it
 	command        func(program string, args ...string) *exec.Cmd
 	settings       []string
+	environment    []string
 	certificate    string // as the server sees it
 	process        *exec.Cmd
 }
@@ -80,6 +81,7 @@ func (s *Server) Restart() {
 	s.t.Helper()
 	var log bytes.Buffer
 	s.process = s.command("postgres", append(s.settings, "-D", s.data(), "-p", s.port, "-k", s.dir, "-c", "listen_addresses=localhost")...)
+	s.process.Env = append(s.process.Env, s.environment...)
 	s.process.Stderr = &log
 	require.NoError(s.t, s.process.Start())
 	var err error

@@ -1,0 +1,92 @@
+// Package archivertest has servers archive their log for tests, by the archiver of app/archiver.
+package archivertest
+
+import (
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/imagetest"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/storagetest"
+)
+
+// Archiver archives one server.
+type Archiver struct {
+	*apptest.Process
+	t         testing.TB
+	tree      *imagetest.Tree
+	db        *postgrestest.Server
+	secretKey string // the file
+}
+
+// Start has a server archive below the prefix of the account of that name, with further settings. It returns when the first base
+// backup is made.
+func Start(t testing.TB, tree *imagetest.Tree, db *postgrestest.Server, store *storagetest.Server, account string, settings ...string) *Archiver {
+	t.Helper()
+	program := tree.Copy(program(t))
+	name := path.Base(tree.TempDir())
+	a := &Archiver{t: t, tree: tree, db: db, secretKey: name + ".secret-key"}
+	certificate, err := os.ReadFile(store.CAFile())
+	require.NoError(t, err)
+	settings = append(append(db.Local(),
+		"S3_ENDPOINT="+store.Endpoint(), "S3_PREFIX="+account, "S3_BUCKET="+storagetest.Bucket,
+		"S3_ACCESS_KEY_FILE="+tree.File(name+".access-key", account), "S3_SECRET_KEY_FILE="+tree.File(a.secretKey, store.SecretKey(account)),
+		"S3_CA_FILE="+tree.File(name+".ca.crt", string(certificate)),
+		"ARCHIVE_LOOK_EVERY=200ms", "TMPDIR="+tree.TempDir(),
+	), settings...)
+	db.Archive(program+" push %p # pgbackrest looks for its name here", settings...)
+	a.Process = apptest.StartCommand(t, tree.Command(program, "run"), settings...)
+	a.WaitForBackups(1)
+	return a
+}
+
+// WaitForBackups returns when so many base backups were made.
+func (a *Archiver) WaitForBackups(number int) {
+	a.t.Helper()
+	a.Eventually(func() bool { return strings.Count(a.Logged(), `msg="made a base backup"`) >= number })
+}
+
+// SetSecretKey is what a changed Secret does in a pod.
+func (a *Archiver) SetSecretKey(key string) {
+	a.t.Helper()
+	a.tree.File(a.secretKey, key)
+}
+
+// Switch ends the present segment of the log, and returns when it is archived.
+func (a *Archiver) Switch() {
+	a.t.Helper()
+	superuser := a.db.As("postgres")
+	superuser.Exec("SELECT pg_logical_emit_message(false, 'test', '')") // for a segment without a record is not ended
+	segment := superuser.Ask("SELECT pg_walfile_name(pg_switch_wal())")
+	a.Eventually(func() bool {
+		return superuser.Ask("SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver") >= segment
+	})
+}
+
+// program is the archiver, compiled once, beside the test binary: in a folder that go test removes.
+func program(t testing.TB) string {
+	t.Helper()
+	path, err := compile()
+	require.NoError(t, err)
+	return path
+}
+
+var compile = sync.OnceValues(func() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(filepath.Dir(self), "archiver")
+	build := exec.Command("go", "build", "-o", path, "github.com/stateful-k3s/stateful-k3s/app/archiver")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stderr = os.Stderr
+	return path, build.Run()
+})

@@ -1,0 +1,180 @@
+// Package pgbackrest archives Postgres servers in a bucket, with the program of that name: base backups, which are copies of
+// all files of a server, and the write-ahead log, by which a base backup is brought to any time after it.
+package pgbackrest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/settings"
+)
+
+const (
+	program = "pgbackrest"
+	// folder is that of the archive, below the bucket's prefix.
+	folder = "wal"
+	// stopTime is what the program may take to end after it was told to.
+	stopTime = 10 * time.Second
+)
+
+// Archive is what one or more servers have archived. Each has a stanza of its own in it, so that a new server never meets
+// an old one's files.
+type Archive struct {
+	bucket     settings.Bucket
+	passphrase string
+}
+
+// Read reads the settings of the archive: those of its bucket, and the passphrase that encrypts it, which is in the file
+// that $ARCHIVE_PASSPHRASE_FILE names, if any.
+func Read(r *settings.Reader) *Archive {
+	a := &Archive{r.Bucket(), r.OptionalFile("ARCHIVE_PASSPHRASE_FILE")}
+	if a.bucket.Endpoint != nil && a.bucket.Endpoint.Scheme == "http" {
+		r.Fault("S3_ENDPOINT", "pgBackRest takes nothing but https")
+	}
+	return a
+}
+
+// Stanza is the name of the stanza of a server with that system identifier. With another passphrase it is another one, since
+// none of the files in a stanza can be read with two.
+func (a *Archive) Stanza(system string) string {
+	if a.passphrase == "" {
+		return system
+	}
+	sum := sha256.Sum256([]byte(a.passphrase))
+	return system + "-" + hex.EncodeToString(sum[:4])
+}
+
+// Create makes a stanza for the server that libpq's variables name, unless there is one.
+func (a *Archive) Create(ctx context.Context, stanza string) error {
+	_, err := a.run(ctx, server(), "stanza-create", "--stanza="+stanza)
+	return err
+}
+
+// BackUp makes a base backup of the server that libpq's variables name. It then deletes base backups, and the log before
+// them, without which the archive still goes back so many days.
+func (a *Archive) BackUp(ctx context.Context, stanza string, keepDays int) error {
+	_, err := a.run(ctx, server(), "backup", "--stanza="+stanza, "--type=full", "--start-fast", "--repo1-bundle",
+		"--repo1-retention-full-type=time", "--repo1-retention-full="+strconv.Itoa(keepDays))
+	return err
+}
+
+// Push stores a file of the log, in place of this process. When more of the log than queue, such as 128MiB, waits to be
+// stored, it drops the file instead, so that they never fill the server's volume.
+func (a *Archive) Push(stanza, file, queue string) error {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return err
+	}
+	args := []string{program, "archive-push", "--stanza=" + stanza, "--archive-push-queue-max=" + queue, file}
+	return syscall.Exec(path, args, append(a.Environment(), server()...))
+}
+
+// Restore fetches a base backup into an empty folder. A server that starts there, with Environment and $PGBACKREST_STANZA,
+// replays the log up to a time, or its end if that is zero, and then is a server of its own.
+func (a *Archive) Restore(ctx context.Context, b Backup, folder string, until time.Time) error {
+	args := []string{"--stanza=" + b.Stanza, "--set=" + b.Label, "--archive-mode=off"}
+	if !until.IsZero() {
+		args = append(args, "--type=time", "--target="+until.UTC().Format("2006-01-02 15:04:05.999999+00"), "--target-action=promote")
+	}
+	_, err := a.run(ctx, []string{"PGBACKREST_PG1_PATH=" + folder}, "restore", args...)
+	return err
+}
+
+// Verify reads all that is in a stanza, and fails unless its checksums are those that were recorded.
+func (a *Archive) Verify(ctx context.Context, stanza string) error {
+	_, err := a.run(ctx, nil, "verify", "--stanza="+stanza)
+	return err
+}
+
+// Delete deletes a stanza, of which the server has to be gone.
+func (a *Archive) Delete(ctx context.Context, stanza string) error {
+	if _, err := a.run(ctx, nil, "stop", "--stanza="+stanza); err != nil {
+		return err
+	}
+	_, err := a.run(ctx, server(), "stanza-delete", "--stanza="+stanza, "--force")
+	return err
+}
+
+// Environment has the program's options: as variables, for some of them are secrets.
+// Source: https://pgbackrest.org/configuration.html
+func (a *Archive) Environment() []string {
+	style := "host"
+	if a.bucket.PathStyle {
+		style = "path"
+	}
+	options := []string{
+		"CONFIG=/dev/null",
+		"LOCK_PATH=" + filepath.Join(os.TempDir(), program),
+		"LOG_LEVEL_FILE=off",
+		"LOG_LEVEL_CONSOLE=off",
+		"LOG_LEVEL_STDERR=warn",
+		"LOG_TIMESTAMP=n",
+		"IO_TIMEOUT=15",
+		"BUFFER_SIZE=256KiB",
+		"COMPRESS_TYPE=zst",
+		"REPO1_TYPE=s3",
+		"REPO1_PATH=/" + a.bucket.Prefix + "/" + folder,
+		"REPO1_S3_ENDPOINT=" + a.bucket.Endpoint.Host,
+		"REPO1_S3_REGION=" + a.bucket.Region,
+		"REPO1_S3_BUCKET=" + a.bucket.Name,
+		"REPO1_S3_URI_STYLE=" + style,
+		"REPO1_S3_KEY=" + a.bucket.AccessKey,
+		"REPO1_S3_KEY_SECRET=" + a.bucket.SecretKey,
+	}
+	if a.bucket.CAFile != "" {
+		options = append(options, "REPO1_STORAGE_CA_FILE="+a.bucket.CAFile)
+	}
+	if a.passphrase != "" {
+		options = append(options, "REPO1_CIPHER_TYPE=aes-256-cbc", "REPO1_CIPHER_PASS="+a.passphrase)
+	}
+	environment := os.Environ()
+	for _, option := range options {
+		environment = append(environment, "PGBACKREST_"+option)
+	}
+	return environment
+}
+
+// server are the options that say where the server is.
+func server() (options []string) {
+	for option, variable := range map[string]string{"PG1_PATH": "PGDATA", "PG1_SOCKET_PATH": "PGHOST", "PG1_PORT": "PGPORT", "PG1_USER": "PGUSER"} {
+		if value := os.Getenv(variable); value != "" {
+			options = append(options, "PGBACKREST_"+option+"="+value)
+		}
+	}
+	return options
+}
+
+// run returns what the program prints. What it warns of is logged.
+func (a *Archive) run(ctx context.Context, environment []string, command string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, program, append([]string{command}, args...)...)
+	cmd.Env = append(a.Environment(), environment...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopTime
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	err := cmd.Run()
+	message := strings.Join(strings.Fields(said.String()), " ")
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil && message == "":
+		return nil, fmt.Errorf("%s %s: %w", program, command, err)
+	case err != nil:
+		return nil, fmt.Errorf("%s %s: %w", program, command, errors.New(message))
+	case message != "":
+		slog.Warn(program+" "+command, "said", message)
+	}
+	return out.Bytes(), nil
+}
