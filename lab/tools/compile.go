@@ -47,8 +47,11 @@ func (t Tool) path(cache, modules string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if strings.HasPrefix(t.Package, ".") {
-		err := filepath.WalkDir(filepath.Join(dir, t.Package), func(path string, _ fs.DirEntry, err error) error {
+	for _, own := range []string{t.Package, t.Stub} {
+		if !strings.HasPrefix(own, ".") {
+			continue
+		}
+		err := filepath.WalkDir(filepath.Join(dir, own), func(path string, _ fs.DirEntry, err error) error {
 			if filepath.Ext(path) == ".go" {
 				inputs = append(inputs, path)
 			}

@@ -74,6 +74,23 @@ func TestAFlagOrAPinChangesTheKey(t *testing.T) {
 	assert.NotEqual(t, path, withSum)
 }
 
+func TestAStubChangesTheKey(t *testing.T) {
+	modules := t.TempDir()
+	tool := hello(t, modules, "world")
+	tool.Package, tool.Stub = "example.org/hello", "./stub"
+	stub := filepath.Join(modules, "hello", "stub", "stub.go")
+	require.NoError(t, os.Mkdir(filepath.Dir(stub), 0o755))
+
+	keys := map[string]bool{}
+	for _, content := range []string{"package stub\n", "package stub\n\nfunc Stub() {}\n"} {
+		require.NoError(t, os.WriteFile(stub, []byte(content), 0o644))
+		path, err := tool.path("/cache", modules)
+		require.NoError(t, err)
+		keys[path] = true
+	}
+	assert.Len(t, keys, 2)
+}
+
 func TestWhatWasLeftByAnInterruptedCompilationIsNotTaken(t *testing.T) {
 	cache, modules := warmCache(t), t.TempDir()
 	tool := hello(t, modules, "world")
