@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"net"
 	"os"
@@ -53,12 +54,16 @@ func startStore(t *testing.T, host string) *store {
 		"PORT=" + port, "DATA_DIR=" + s.data, "ACCOUNTS_DIR=" + accounts,
 		"CERT_FILE=" + filepath.Join(dir, "tls.crt"), "KEY_FILE=" + filepath.Join(dir, "tls.key"),
 	}
-	server.Stdout, server.Stderr = os.Stdout, os.Stderr
+	var log bytes.Buffer
+	server.Stdout, server.Stderr = &log, &log
 	server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // should the tests be killed
 	require.NoError(t, server.Start())
 	t.Cleanup(func() {
 		_ = server.Process.Kill()
 		_ = server.Wait()
+		if t.Failed() {
+			t.Logf("the store on this machine: %s", log.String())
+		}
 	})
 	return s
 }
