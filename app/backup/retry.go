@@ -11,7 +11,6 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
-	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
 )
 
 // Between two attempts.
@@ -30,13 +29,10 @@ func retry[T any](ctx context.Context, limit time.Duration, attempt func() (T, e
 	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(limit), backoff.WithNotify(func(err error, pause time.Duration) {
 		slog.Warn("beginning anew", "in", pause.Round(time.Millisecond), "error", err)
 	}))
-	switch {
-	case err == nil:
-		return result, nil
-	case errors.As(failure, new(*backoff.PermanentError)):
-		return result, service.Final(failure) // somebody has to change something first
+	if err != nil {
+		return result, failure
 	}
-	return result, failure
+	return result, nil
 }
 
 // errDiffers says that a copy is not what it should be.

@@ -50,6 +50,7 @@ func declareRestore(ctx *pulumi.Context, name string, args Args, credentials *co
 		work.mounts = corev1.VolumeMountArray{kube.ReadOnly(identity, identityDir)}
 	}
 	job := newJob(args, restore, podSpec(args, work))
+	job.Tries = 1 // it tries again by itself, and what it refuses the user should know at once
 	if err := allow(ctx, name, args, job, parent); err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ func TestPodOfTheRestore(t *testing.T) {
 	require.Equal(t, "restore", job.Spec.Template.Labels["app"])
 	want := recorder.Object[*batchv1.Job](recording, "todos-job").Spec
 	require.Equal(t, want.ActiveDeadlineSeconds, job.Spec.ActiveDeadlineSeconds)
+	require.Equal(t, ptr.To[int32](0), job.Spec.BackoffLimit)
 
 	pod := want.Template.Spec
 	pod.Volumes[2].Secret.Items = []corev1.KeyToPath{{Key: "RESTORER_URL", Path: "URL"}, {Key: "ca.crt", Path: "ca.crt"}}

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -11,12 +12,10 @@ import (
 )
 
 const (
-	// JobTries is how many pods a Job has at most, one after the other.
+	// JobTries is how many pods a Job has by default.
 	JobTries = 4
 	// history is how many Jobs a CronJob leaves behind, of those that succeeded and of those that failed.
 	history = 3
-	// finalStatus is how our programs exit when another try would fail too (app/internal/service).
-	finalStatus = 3
 )
 
 // Job describes pods that do something once and end.
@@ -27,6 +26,8 @@ type Job struct {
 	// VolumeGroup is the group that owns the files of the volumes; 0 where the pod has no volume.
 	VolumeGroup int
 	Spec        corev1.PodSpecArgs
+	// Tries is how many pods it has at most, one after the other; 0 for JobTries.
+	Tries int
 	// Deadline is how long the Job may take with all its tries.
 	Deadline time.Duration
 }
@@ -90,13 +91,7 @@ func (j Job) spec() batchv1.JobSpecArgs {
 	// A pod that failed stays, with its log, and the next try is another one.
 	pod.RestartPolicy = pulumi.String("Never")
 	return batchv1.JobSpecArgs{
-		BackoffLimit: pulumi.Int(JobTries - 1),
-		PodFailurePolicy: batchv1.PodFailurePolicyArgs{Rules: batchv1.PodFailurePolicyRuleArray{batchv1.PodFailurePolicyRuleArgs{
-			Action: pulumi.String("FailJob"),
-			OnExitCodes: batchv1.PodFailurePolicyOnExitCodesRequirementArgs{
-				Operator: pulumi.String("In"), Values: pulumi.IntArray{pulumi.Int(finalStatus)},
-			},
-		}}},
+		BackoffLimit:          pulumi.Int(cmp.Or(j.Tries, JobTries) - 1),
 		ActiveDeadlineSeconds: seconds(j.Deadline),
 		Template:              Pod{App: j.Name, Labels: j.Pods().Labels, VolumeGroup: j.VolumeGroup, Spec: pod}.Template(j.Namespace),
 	}

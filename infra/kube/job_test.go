@@ -46,10 +46,6 @@ func TestJobAndCronJob(t *testing.T) {
 	require.Equal(t, "broom", pod.Spec.Containers[0].Name)
 	require.Equal(t, batchv1.JobSpec{
 		BackoffLimit: ptr.To[int32](3), ActiveDeadlineSeconds: ptr.To[int64](3600), Template: pod,
-		PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
-			Action:      batchv1.PodFailurePolicyActionFailJob,
-			OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{3}},
-		}}},
 	}, job.Spec)
 
 	cron := recorder.Object[*batchv1.CronJob](recording, "sweep-cronjob")

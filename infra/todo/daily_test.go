@@ -33,7 +33,7 @@ func TestCronJob(t *testing.T) {
 		FailedJobsHistoryLimit:     ptr.To[int32](3),
 		JobTemplate: batchv1.JobTemplateSpec{
 			ObjectMeta: daily.Spec.JobTemplate.ObjectMeta,
-			Spec:       batchv1.JobSpec{BackoffLimit: ptr.To[int32](3), PodFailurePolicy: spec.JobTemplate.Spec.PodFailurePolicy, ActiveDeadlineSeconds: ptr.To[int64](1200)},
+			Spec:       batchv1.JobSpec{BackoffLimit: ptr.To[int32](3), ActiveDeadlineSeconds: ptr.To[int64](1200)},
 		},
 	}, spec)
 	require.Equal(t, map[string]string{"app": "daily-todo"}, daily.Spec.JobTemplate.Labels)

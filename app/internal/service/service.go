@@ -18,21 +18,8 @@ import (
 // 30 s that Kubernetes waits before it kills a pod.
 const stopTimeout = 10 * time.Second
 
-// Statuses of a process that failed. After finalStatus a Job makes no other try.
-const (
-	failedStatus = 1
-	finalStatus  = 3
-)
-
-// Final marks an error that another try does not cure.
-func Final(err error) error { return finalError{err} }
-
-type finalError struct{ error }
-
-func (f finalError) Unwrap() error { return f.error }
-
 // Main runs an app until it returns. Its context ends with SIGTERM or an interrupt. An error is logged and makes
-// the process exit with status 1, or 3 if it is Final.
+// the process exit with status 1.
 func Main(run func(context.Context) error) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stdout, nil)))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
@@ -40,10 +27,7 @@ func Main(run func(context.Context) error) {
 	stop()
 	if err != nil {
 		slog.Error("stopped", "error", err)
-		if errors.As(err, new(finalError)) {
-			os.Exit(finalStatus)
-		}
-		os.Exit(failedStatus)
+		os.Exit(1)
 	}
 	slog.Info("stopped")
 }
