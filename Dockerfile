@@ -1,4 +1,4 @@
-# Programs and servers of the backups are those of the databases' own version.
+# The databases' server, whose programs backups use too.
 ARG POSTGRES_IMAGE=postgres:17
 
 # One stage compiles every app, and the tools of go.mod; each image then holds its own program and nothing else.
@@ -10,7 +10,14 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o /out/ ./app/... tool
 
-FROM ${POSTGRES_IMAGE} AS backup
+# The server, with what archives it. Nothing is left that would make each build another image.
+FROM ${POSTGRES_IMAGE} AS postgres
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ca-certificates pgbackrest \
+ && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
+COPY --from=build /out/archiver /usr/local/bin/archiver
+
+FROM postgres AS backup
 COPY --from=build /out/backup /usr/local/bin/backup
 USER 999:999
 ENTRYPOINT ["backup"]

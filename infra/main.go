@@ -18,6 +18,9 @@ import (
 // apps are the images, each a target of the Dockerfile.
 var apps = []string{"backup", "daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend", "todo-frontend"}
 
+// archivingPostgres is the image of the servers, if they archive.
+const archivingPostgres = "postgres"
+
 // namespaces are the course's own names. Each has a database.
 var namespaces = []string{"exercises", "project"}
 
@@ -34,6 +37,9 @@ func program(ctx *pulumi.Context) error {
 		return err
 	}
 	apps, places := apps, namespaces
+	if cfg.Archive.On {
+		apps = append(apps, archivingPostgres)
+	}
 	if cfg.S3 == nil {
 		apps, places = append(apps, store), append(places, store)
 	}
@@ -71,7 +77,7 @@ func program(ctx *pulumi.Context) error {
 
 	backups := pulumi.StringMap{}
 	newDatabase := func(name, namespace string) (*postgres.Postgres, error) {
-		server, err := newPostgres(ctx, name, spaces[namespace], images, cfg, inCluster)
+		server, err := newPostgres(ctx, name, spaces[namespace], buckets[namespace], images, cfg, inCluster)
 		if err != nil {
 			return nil, err
 		}
@@ -80,8 +86,10 @@ func program(ctx *pulumi.Context) error {
 			Image:     images["backup"],
 			Database:  server,
 			Bucket:    buckets[namespace],
-			Restore:   cfg.Restore[name],
-			Settings:  cfg.Backup,
+
+			ArchivePassphrase: cfg.Archive.Passphrase,
+			Restore:           cfg.Restore[name],
+			Settings:          cfg.Backup,
 		}, inCluster)
 		if err != nil {
 			return nil, err
@@ -146,10 +154,17 @@ func program(ctx *pulumi.Context) error {
 	return nil
 }
 
-func newPostgres(ctx *pulumi.Context, database string, space *kube.Namespace, images pulumi.StringMap, cfg *config.Config, opts ...pulumi.ResourceOption) (*postgres.Postgres, error) {
+func newPostgres(ctx *pulumi.Context, database string, space *kube.Namespace, bucket storage.Bucket, images pulumi.StringMap, cfg *config.Config, opts ...pulumi.ResourceOption) (*postgres.Postgres, error) {
+	var serverImage pulumi.StringInput = pulumi.String(cfg.Postgres.Image)
+	var archive *postgres.Archive
+	if a := cfg.Archive; a.On {
+		serverImage = images[archivingPostgres]
+		archive = &postgres.Archive{Bucket: bucket, Timeout: a.Timeout, KeepDays: a.KeepDays, Passphrase: a.Passphrase}
+	}
 	return postgres.New(ctx, database+"-postgres", postgres.Args{
 		Namespace:       space,
-		Image:           cfg.Postgres.Image,
+		Image:           serverImage,
+		Archive:         archive,
 		ExporterImage:   images["postgres-exporter"],
 		Database:        database,
 		Password:        cfg.Postgres.Password,
@@ -196,7 +211,8 @@ func makeBuckets(ctx *pulumi.Context, cfg *config.Config, images pulumi.StringMa
 }
 
 func buildImages(ctx *pulumi.Context, cfg *config.Config, apps []string) (pulumi.StringMap, error) {
-	buildArgs := map[string]map[string]string{"backup": {"POSTGRES_IMAGE": cfg.Postgres.Image}}
+	ofServer := map[string]string{"POSTGRES_IMAGE": cfg.Postgres.Image}
+	buildArgs := map[string]map[string]string{"backup": ofServer, archivingPostgres: ofServer}
 	refs := pulumi.StringMap{}
 	for _, app := range apps {
 		ref, err := image.New(ctx, app, image.Args{

@@ -3,7 +3,8 @@ package backup
 
 import (
 	"fmt"
-	"path"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,10 +23,6 @@ const (
 	// user is postgres in the official image, which can start no server as a user without a name.
 	user = 999
 
-	secretDir    = "/run/secrets/backup"
-	accessKey    = "access-key"
-	secretKey    = "secret-key"
-	authorities  = "ca.crt"
 	scratchDir   = "/scratch"
 	lastWordFile = "/dev/termination-log"
 
@@ -61,6 +58,8 @@ type Args struct {
 	Database  *postgres.Postgres
 	// Bucket keeps the backups, in a folder of the namespace's name.
 	Bucket storage.Bucket
+	// ArchivePassphrase opens the archive of the database, which is in the same folder; nil if it is not encrypted.
+	ArchivePassphrase pulumi.StringInput
 	// Restore is what the database is restored from before anybody else uses it; nil for nothing.
 	Restore *Restore
 	Settings
@@ -94,46 +93,38 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 
 func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 	parent := pulumi.Parent(b)
-	keys := map[string]pulumi.StringInput{accessKey: args.Bucket.AccessKey, secretKey: args.Bucket.SecretKey}
-	if args.Bucket.Authorities != nil {
-		keys[authorities] = args.Bucket.Authorities
-	}
-	credentials, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
-		Namespace: args.Namespace,
-		App:       app,
-		Name:      app,
-		Data:      keys,
+	bucket, err := args.Bucket.NewClient(ctx, name+"-secret", storage.ClientArgs{
+		Namespace: args.Namespace, App: app, Secret: app, Passphrase: args.ArchivePassphrase,
 	}, parent)
 	if err != nil {
 		return err
 	}
 
 	if args.Restore != nil {
-		if err := declareRestore(ctx, name+"-restore", args, credentials, parent); err != nil {
+		if err := declareRestore(ctx, name+"-restore", args, bucket, parent); err != nil {
 			return err
 		}
 	}
-	job := newJob(args, app, podSpec(args, work{command: "run", database: args.Database.Reader}))
+	job := newJob(args, app, podSpec(args, work{command: "run", bucket: bucket, database: args.Database.Reader}))
 	if err := allow(ctx, name, args, job, parent); err != nil {
 		return err
 	}
-	server := metricsApp(args)
+	server := metricsApp(args, bucket)
 	if err := args.Bucket.Allow(ctx, name+"-metrics-bucket", server.Pods(), parent); err != nil {
 		return err
 	}
 
-	after := pulumi.DependsOn([]pulumi.Resource{credentials})
-	if _, err := job.Declare(ctx, name+"-job", parent, after, args.Database.Ready(), args.Bucket.Ready()); err != nil {
+	if _, err := job.Declare(ctx, name+"-job", parent, bucket.Ready(), args.Database.Ready(), args.Bucket.Ready()); err != nil {
 		return err
 	}
 	schedule := kube.Schedule{Cron: args.Schedule, TimeZone: args.TimeZone, StartingDeadline: startingDeadline}
-	if err := job.DeclareCron(ctx, name+"-cronjob", schedule, parent, after); err != nil {
+	if err := job.DeclareCron(ctx, name+"-cronjob", schedule, parent, bucket.Ready()); err != nil {
 		return err
 	}
-	if _, err := server.Declare(ctx, name+"-metrics", parent, after, args.Bucket.Ready()); err != nil {
+	if _, err := server.Declare(ctx, name+"-metrics", parent, bucket.Ready(), args.Bucket.Ready()); err != nil {
 		return err
 	}
-	b.Location = pulumi.Sprintf("%s/%s/%s", args.Bucket.Endpoint, args.Bucket.Name, folder(args))
+	b.Location = pulumi.Sprintf("%s/%s/%s", args.Bucket.Endpoint, args.Bucket.Name, args.Bucket.Folder(args.Namespace))
 	return ctx.RegisterResourceOutputs(b, pulumi.Map{"location": b.Location})
 }
 
@@ -156,9 +147,10 @@ func allow(ctx *pulumi.Context, name string, args Args, job kube.Job, parent pul
 	return args.Bucket.Allow(ctx, name+"-bucket", job.Pods(), parent)
 }
 
-// work is what a pod does with the database, and what it needs for that besides the bucket.
+// work is what a pod does with the database, and what it needs for that.
 type work struct {
 	command  string
+	bucket   *storage.Client
 	database postgres.Client
 	env      corev1.EnvVarArray
 	volumes  corev1.VolumeArray
@@ -166,7 +158,7 @@ type work struct {
 }
 
 func podSpec(args Args, work work) corev1.PodSpecArgs {
-	env := append(bucketEnv(args),
+	env := append(slices.Clone(work.bucket.Env),
 		work.database.Env,
 		kube.Env("SCRATCH_DIR", scratchDir),
 		kube.Env("HOME", scratchDir),
@@ -183,7 +175,7 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 	}
 	mounts := corev1.VolumeMountArray{
 		kube.Mount("scratch", scratchDir),
-		kube.ReadOnly("bucket", secretDir),
+		work.bucket.Mount,
 		work.database.Mount,
 	}
 	scratch := corev1.VolumeArgs{Name: pulumi.String("scratch"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{
@@ -201,11 +193,11 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 				TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 			}),
 		},
-		Volumes: append(corev1.VolumeArray{scratch, bucketVolume(args), work.database.Volume}, work.volumes...),
+		Volumes: append(corev1.VolumeArray{scratch, work.bucket.Volume, work.database.Volume}, work.volumes...),
 	}
 }
 
-func metricsApp(args Args) kube.WebApp {
+func metricsApp(args Args, bucket *storage.Client) kube.WebApp {
 	return kube.WebApp{
 		Namespace: args.Namespace,
 		Name:      metrics,
@@ -213,48 +205,20 @@ func metricsApp(args Args) kube.WebApp {
 		Args:      pulumi.StringArray{pulumi.String("metrics")},
 		Replicas:  1,
 		Memory:    "64Mi",
-		Env:       bucketEnv(args),
-		Volumes:   corev1.VolumeArray{bucketVolume(args)},
-		Mounts:    corev1.VolumeMountArray{kube.ReadOnly("bucket", secretDir)},
+		Env:       bucket.Env,
+		Volumes:   corev1.VolumeArray{bucket.Volume},
+		Mounts:    corev1.VolumeMountArray{bucket.Mount},
 	}
-}
-
-// folder is that of the database in the bucket.
-func folder(args Args) string { return path.Join(args.Bucket.Prefix, args.Namespace.Name) }
-
-func bucketEnv(args Args) corev1.EnvVarArray {
-	bucket := args.Bucket
-	env := corev1.EnvVarArray{
-		kube.Env("S3_ENDPOINT", bucket.Endpoint),
-		kube.Env("S3_REGION", bucket.Region),
-		kube.Env("S3_BUCKET", bucket.Name),
-		kube.Env("S3_PREFIX", folder(args)),
-		kube.Env("S3_PATH_STYLE", strconv.FormatBool(bucket.PathStyle)),
-		kube.Env("S3_ACCESS_KEY_FILE", secretDir+"/"+accessKey),
-		kube.Env("S3_SECRET_KEY_FILE", secretDir+"/"+secretKey),
-	}
-	if bucket.Authorities != nil {
-		env = append(env, kube.Env("S3_CA_FILE", secretDir+"/"+authorities))
-	}
-	return env
-}
-
-func bucketVolume(args Args) corev1.VolumeArgs {
-	files := map[string]string{accessKey: accessKey, secretKey: secretKey}
-	if args.Bucket.Authorities != nil {
-		files[authorities] = authorities
-	}
-	return kube.SecretVolume("bucket", app, 0o444, files)
 }
 
 func (a *Args) check() error {
-	return kube.Missing(map[string]bool{
+	required := map[string]bool{
 		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Database": a.Database != nil,
-		"Bucket.Endpoint": a.Bucket.Endpoint != "", "Bucket.Region": a.Bucket.Region != "", "Bucket.Name": a.Bucket.Name != "",
-		"Bucket.AccessKey": a.Bucket.AccessKey != nil, "Bucket.SecretKey": a.Bucket.SecretKey != nil,
 		"Schedule": a.Schedule != "", "TimeZone": a.TimeZone != "", "ScratchSize": a.ScratchSize != "", "Memory": a.Memory != "",
 		"Compression": a.Compression != 0, "Timeout": a.Timeout != 0, "Restore.From": a.Restore == nil || a.Restore.From != "",
-	})
+	}
+	maps.Copy(required, a.Bucket.Required())
+	return kube.Missing(required)
 }
 
 func (a *Args) inputs() pulumi.Map {

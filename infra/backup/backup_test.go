@@ -165,16 +165,16 @@ func fromSecret(files ...string) corev1.Volume {
 }
 
 var (
-	bucketMount = corev1.VolumeMount{Name: "bucket", MountPath: "/run/secrets/backup", ReadOnly: true}
+	bucketMount = corev1.VolumeMount{Name: "bucket", MountPath: "/run/secrets/bucket", ReadOnly: true}
 	bucketEnv   = []corev1.EnvVar{
 		{Name: "S3_ENDPOINT", Value: "https://storage-svc.alice-storage.svc:9000"},
 		{Name: "S3_REGION", Value: "us-east-1"},
 		{Name: "S3_BUCKET", Value: "backups"},
 		{Name: "S3_PREFIX", Value: "alice-project"},
 		{Name: "S3_PATH_STYLE", Value: "true"},
-		{Name: "S3_ACCESS_KEY_FILE", Value: "/run/secrets/backup/access-key"},
-		{Name: "S3_SECRET_KEY_FILE", Value: "/run/secrets/backup/secret-key"},
-		{Name: "S3_CA_FILE", Value: "/run/secrets/backup/ca.crt"},
+		{Name: "S3_ACCESS_KEY_FILE", Value: "/run/secrets/bucket/access-key"},
+		{Name: "S3_SECRET_KEY_FILE", Value: "/run/secrets/bucket/secret-key"},
+		{Name: "S3_CA_FILE", Value: "/run/secrets/bucket/ca.crt"},
 	}
 )
 

@@ -5,6 +5,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
 const (
@@ -24,10 +25,11 @@ type Restore struct {
 }
 
 // declareRestore declares the Job that restores the database, which does nothing if it was restored from the same before.
-func declareRestore(ctx *pulumi.Context, name string, args Args, credentials *corev1.Secret, parent pulumi.ResourceOption) error {
-	after := []pulumi.Resource{credentials}
+func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage.Client, parent pulumi.ResourceOption) error {
+	after := []pulumi.ResourceOption{parent, bucket.Ready(), args.Database.Ready(), args.Bucket.Ready()}
 	work := work{
 		command:  restore,
+		bucket:   bucket,
 		database: args.Database.Restorer,
 		env:      corev1.EnvVarArray{kube.Env("RESTORE_FROM", args.Restore.From)},
 	}
@@ -44,7 +46,7 @@ func declareRestore(ctx *pulumi.Context, name string, args Args, credentials *co
 		if err != nil {
 			return err
 		}
-		after = append(after, key)
+		after = append(after, pulumi.DependsOn([]pulumi.Resource{key}))
 		work.env = append(work.env, kube.Env("AGE_IDENTITY_FILE", identityDir+"/"+identity))
 		work.volumes = corev1.VolumeArray{kube.SecretVolume(identity, restore, 0o444, map[string]string{identity: identity})}
 		work.mounts = corev1.VolumeMountArray{kube.ReadOnly(identity, identityDir)}
@@ -54,7 +56,7 @@ func declareRestore(ctx *pulumi.Context, name string, args Args, credentials *co
 	if err := allow(ctx, name, args, job, parent); err != nil {
 		return err
 	}
-	done, err := job.Declare(ctx, name+"-job", parent, pulumi.DependsOn(after), args.Database.Ready(), args.Bucket.Ready())
+	done, err := job.Declare(ctx, name+"-job", after...)
 	if err != nil {
 		return err
 	}

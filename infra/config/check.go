@@ -50,8 +50,12 @@ var (
 	compression  = matches(`^([1-9]|1[0-9])$`, "a number from 1 to 19")
 	boolean      = matches(`^(true|false)$`, "true or false")
 	region       = matches(`^[a-zA-Z0-9][a-zA-Z0-9-]*$`, "a region")
+	days         = matches(`^[1-9][0-9]{0,2}$`, "a number from 1 to 999")
 	replicas     = matches(`^([1-9]|1[0-9]|20)$`, "a number from 1 to 20")
 	bucketPrefix = matches(`^[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,3}$`, "a folder of letters, digits, hyphens and underscores, or up to four with slashes between them")
+	// A backup that takes no more than a day has ended when the next one begins.
+	withinADay   = duration(time.Minute, 24*time.Hour, "a time from 1m to 24h")
+	withinAnHour = duration(time.Second, time.Hour, "a time from 1s to 1h")
 	// Short enough for Redis and free of what shells and command lines take apart.
 	password = matches(`^[!-~]{8,128}$`, "8 to 128 printable ASCII characters without spaces")
 )
@@ -143,12 +147,13 @@ func recipient(value string) string {
 	return ""
 }
 
-// duration allows what fits into a day, so that a backup has ended when the next one begins.
-func duration(value string) string {
-	if d, err := time.ParseDuration(value); err != nil || d < time.Minute || d > 24*time.Hour {
-		return "a time from 1m to 24h"
+func duration(least, most time.Duration, what string) check {
+	return func(value string) string {
+		if d, err := time.ParseDuration(value); err != nil || d < least || d > most {
+			return what
+		}
+		return ""
 	}
-	return ""
 }
 
 func s3Endpoint(value string) string {

@@ -4,6 +4,7 @@ package config
 import (
 	"errors"
 	"os"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -26,6 +27,7 @@ type Config struct {
 	Pingpong     Pingpong
 	Todo         Todo
 	Backup       backup.Settings
+	Archive      Archive
 	// Restore is what databases are restored from, by their names; none where they are not.
 	Restore map[string]*backup.Restore
 	Storage Storage
@@ -79,6 +81,18 @@ type Todo struct {
 	BackendReplicas, FrontendReplicas int
 	AllowedOrigins                    string
 	Daily                             todo.Daily
+}
+
+// Archive holds the settings of every server's archive.
+type Archive struct {
+	// On is whether there is one.
+	On bool
+	// Timeout is how much is lost at most when a node is.
+	Timeout time.Duration
+	// KeepDays is how many days it goes back.
+	KeepDays int
+	// Passphrase encrypts it; nil if it is not set.
+	Passphrase pulumi.StringInput
 }
 
 // Storage holds the settings of the storage server. Memory and Size are Kubernetes quantities.
@@ -142,7 +156,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		Memory:      r.text("backupMemory", quantity("256Mi"), "512Mi"),
 		Compression: r.number("backupCompression", compression, "3"),
 		Recipient:   r.text("backupRecipient", optional(recipient), "$(age-keygen -y key.txt)"),
-		Timeout:     r.duration("backupTimeout", "90m"),
+		Timeout:     r.duration("backupTimeout", withinADay, "90m"),
 	}
 	cfg.Restore = r.restores()
 	cfg.Storage = Storage{
@@ -151,6 +165,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		KeysVersion: r.text("storageKeysVersion", notEmpty, "2"),
 		TLSVersion:  r.text("storageTLSVersion", notEmpty, "2"),
 	}
+	cfg.Archive = r.archive(cfg.Backup.Recipient)
 	cfg.S3 = r.bucket()
 	cfg.Ingress = r.ingress(cfg.NamePrefix)
 	if cfg.Builder == "" {

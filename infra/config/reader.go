@@ -39,8 +39,8 @@ func (r *reader) number(key string, check check, example string) int {
 	return number
 }
 
-func (r *reader) duration(key, example string) time.Duration {
-	d, _ := time.ParseDuration(r.text(key, duration, example))
+func (r *reader) duration(key string, check check, example string) time.Duration {
+	d, _ := time.ParseDuration(r.text(key, check, example))
 	return d
 }
 

@@ -47,7 +47,7 @@ func ParseParameters(text string) (Parameters, error) {
 }
 
 func (p Parameters) check() error {
-	own := regexp.MustCompile(`(?m)^\w+`).FindAllString(ownParameters, -1)
+	own := slices.Concat(regexp.MustCompile(`(?m)^\w+`).FindAllString(ownParameters, -1), slices.Collect(maps.Keys((*Archive)(nil).parameters())))
 	for _, name := range slices.Sorted(maps.Keys(p)) {
 		switch {
 		case !parameterName.MatchString(name):
@@ -118,7 +118,7 @@ func (a *Args) serverConfig() (string, error) {
 	if err := a.Parameters.check(); err != nil {
 		return "", fmt.Errorf("parameters: %w", err)
 	}
-	config := ownParameters + "\n# From memory and storage\n" + derive(memory, storage).lines()
+	config := ownParameters + a.Archive.parameters().lines() + "\n# From memory and storage\n" + derive(memory, storage).lines()
 	if len(a.Parameters) > 0 {
 		config += "\n# Settings of the stack\n" + a.Parameters.lines()
 	}

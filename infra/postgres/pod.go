@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
 const (
@@ -29,7 +30,8 @@ const (
 // stopSeconds is what a fast shutdown may take: the checkpoint at its end writes all that is in memory.
 const stopSeconds = 120
 
-func podSpec(args Args) corev1.PodSpecArgs {
+// podSpec is that of the server's pod; archive is nil if there is none.
+func podSpec(args Args, archive *storage.Client) corev1.PodSpecArgs {
 	resources := kube.Resources{CPU: "100m", CPULimit: "2", Memory: args.Memory}
 	mounts := corev1.VolumeMountArray{
 		kube.Mount(claim, dataDir),
@@ -40,7 +42,7 @@ func podSpec(args Args) corev1.PodSpecArgs {
 	}
 	prepare := kube.Container(user, resources, corev1.ContainerArgs{
 		Name:    pulumi.String("setup"),
-		Image:   pulumi.String(args.Image),
+		Image:   args.Image,
 		Command: pulumi.ToStringArray([]string{"sh", configDir + "/setup.sh"}),
 		Env: corev1.EnvVarArray{
 			kube.Env("VOLUME", dataDir), kube.Env("PGDATA", pgdata), kube.Env("CONFIG", configDir), kube.Env("DATABASE", args.Database),
@@ -51,7 +53,7 @@ func podSpec(args Args) corev1.PodSpecArgs {
 	})
 	server := kube.Container(user, resources, corev1.ContainerArgs{
 		Name:  pulumi.String("postgres"),
-		Image: pulumi.String(args.Image),
+		Image: args.Image,
 		Command: pulumi.ToStringArray([]string{
 			"flock", "--no-fork", "--timeout", "120", dataDir + "/lock",
 			"postgres", "-c", "config_file=" + configDir + "/postgresql.conf",
@@ -80,20 +82,28 @@ func podSpec(args Args) corev1.PodSpecArgs {
 		LivenessProbe: kube.TCPProbe(exporterPort),
 		VolumeMounts:  corev1.VolumeMountArray{kube.ReadOnly("exporter", exportDir), kube.ReadOnly("socket", socketDir)},
 	})
+	containers := corev1.ContainerArray{server, exporter}
+	volumes := corev1.VolumeArray{
+		corev1.VolumeArgs{Name: pulumi.String("config"), ConfigMap: corev1.ConfigMapVolumeSourceArgs{Name: pulumi.String(config)}},
+		corev1.VolumeArgs{Name: pulumi.String("socket"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{}},
+		// What parallel queries share; it counts as memory of the container, whose limit is its size too.
+		corev1.VolumeArgs{Name: pulumi.String("shm"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{
+			Medium: pulumi.String("Memory"), SizeLimit: pulumi.String(args.Memory),
+		}},
+		kube.SecretVolume("setup", secret, 0o440, map[string]string{verifiersKey: verifiersKey}),
+		kube.SecretVolume("server", secret, 0o440, map[string]string{certificateKey: certificateKey, privateKey: privateKey}),
+		kube.SecretVolume("exporter", secret, 0o440, map[string]string{exporterPassKey: "password"}),
+	}
+	if archive != nil {
+		server.Env = slices.Concat(server.Env.(corev1.EnvVarArray), archive.Env, corev1.EnvVarArray{queue(args)})
+		server.VolumeMounts = append(slices.Clone(mounts), archive.Mount)
+		containers = corev1.ContainerArray{server, exporter, archiverContainer(args, archive)}
+		volumes = append(volumes, archive.Volume, corev1.VolumeArgs{Name: pulumi.String(archiver), EmptyDir: corev1.EmptyDirVolumeSourceArgs{}})
+	}
 	return corev1.PodSpecArgs{
 		InitContainers:                corev1.ContainerArray{prepare},
-		Containers:                    corev1.ContainerArray{server, exporter},
+		Containers:                    containers,
 		TerminationGracePeriodSeconds: pulumi.Int(stopSeconds),
-		Volumes: corev1.VolumeArray{
-			corev1.VolumeArgs{Name: pulumi.String("config"), ConfigMap: corev1.ConfigMapVolumeSourceArgs{Name: pulumi.String(config)}},
-			corev1.VolumeArgs{Name: pulumi.String("socket"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{}},
-			// What parallel queries share; it counts as memory of the container, whose limit is its size too.
-			corev1.VolumeArgs{Name: pulumi.String("shm"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{
-				Medium: pulumi.String("Memory"), SizeLimit: pulumi.String(args.Memory),
-			}},
-			kube.SecretVolume("setup", secret, 0o440, map[string]string{verifiersKey: verifiersKey}),
-			kube.SecretVolume("server", secret, 0o440, map[string]string{certificateKey: certificateKey, privateKey: privateKey}),
-			kube.SecretVolume("exporter", secret, 0o440, map[string]string{exporterPassKey: "password"}),
-		},
+		Volumes:                       volumes,
 	}
 }

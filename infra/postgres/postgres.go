@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
 // Port is the one that the server listens on.
@@ -42,12 +44,11 @@ var (
 	roles string
 )
 
-// Args describes the server. All but Password, ReaderPassword and Parameters is required.
+// Args describes the server. All but Password, ReaderPassword, Archive and Parameters is required.
 type Args struct {
 	Namespace *kube.Namespace
 	// Image is the server's: Debian's variant of the official image postgres, 17 or newer. ExporterImage is that of postgres_exporter.
-	Image         string
-	ExporterImage pulumi.StringInput
+	Image, ExporterImage pulumi.StringInput
 	// Database is the name of the database, and of the role that owns it.
 	Database string
 	// Password is that of the owner, ReaderPassword that of the role that reads everything; nil has one generated.
@@ -61,6 +62,8 @@ type Args struct {
 	StorageClass, StorageSize string
 	// Memory is the server's limit, a Kubernetes quantity.
 	Memory string
+	// Archive is nil for none.
+	Archive *Archive
 	// Parameters go on top of those that follow from Memory and StorageSize.
 	Parameters Parameters
 }
@@ -137,6 +140,14 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 		return err
 	}
 
+	after := []pulumi.ResourceOption{parent, pulumi.DependsOn([]pulumi.Resource{svc, creds.secret, settings})}
+	var archive *storage.Client
+	if args.Archive != nil {
+		if archive, err = args.Archive.declare(ctx, name, p.Pods, parent); err != nil {
+			return err
+		}
+		after = append(after, archive.Ready())
+	}
 	server, err := kube.StatefulSet{
 		Namespace: ns,
 		Name:      statefulSet,
@@ -150,10 +161,10 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 				"stateful-k3s/postgres-config": pulumi.String(hex.EncodeToString(digest.Sum(nil)[:4])),
 				"stateful-k3s/postgres-secret": creds.digest,
 			},
-			Spec: podSpec(args),
+			Spec: podSpec(args, archive),
 		},
 		Claim: kube.Claim(app, claim, args.StorageClass, args.StorageSize),
-	}.Declare(ctx, name+"-statefulset", parent, pulumi.DependsOn([]pulumi.Resource{svc, creds.secret, settings}))
+	}.Declare(ctx, name+"-statefulset", after...)
 	if err != nil {
 		return err
 	}
@@ -165,12 +176,13 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 
 // check finds what is wrong with the arguments, and returns the server's configuration.
 func (a *Args) check() (string, error) {
-	err := kube.Missing(map[string]bool{
-		"Namespace": a.Namespace != nil, "Image": a.Image != "", "ExporterImage": a.ExporterImage != nil, "Database": a.Database != "",
+	required := map[string]bool{
+		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "ExporterImage": a.ExporterImage != nil, "Database": a.Database != "",
 		"PasswordVersion": a.PasswordVersion != "", "TLSVersion": a.TLSVersion != "",
 		"StorageClass": a.StorageClass != "", "StorageSize": a.StorageSize != "", "Memory": a.Memory != "",
-	})
-	if err != nil {
+	}
+	maps.Copy(required, a.Archive.required())
+	if err := kube.Missing(required); err != nil {
 		return "", err
 	}
 	taken := []string{"postgres", "template0", "template1", readerRole, restorerRole, exporterRole}
@@ -188,7 +200,7 @@ var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 func (a *Args) inputs() pulumi.Map {
 	inputs := pulumi.Map{
 		"namespace":       pulumi.String(a.Namespace.Name),
-		"image":           pulumi.String(a.Image),
+		"image":           a.Image,
 		"exporterImage":   a.ExporterImage,
 		"database":        pulumi.String(a.Database),
 		"passwordVersion": pulumi.String(a.PasswordVersion),
@@ -197,6 +209,9 @@ func (a *Args) inputs() pulumi.Map {
 		"storageSize":     pulumi.String(a.StorageSize),
 		"memory":          pulumi.String(a.Memory),
 		"parameters":      pulumi.ToStringMap(a.Parameters),
+	}
+	if a.Archive != nil {
+		inputs["archive"] = a.Archive.inputs()
 	}
 	if a.Password != nil {
 		inputs["password"] = pulumi.ToSecret(a.Password)

@@ -40,7 +40,7 @@ func declare(ctx *pulumi.Context, change func(*postgres.Args)) (*postgres.Postgr
 	}
 	args := postgres.Args{
 		Namespace:       namespace,
-		Image:           "postgres:17",
+		Image:           pulumi.String("postgres:17"),
 		ExporterImage:   pulumi.String(exporterImage),
 		Database:        "pingpong",
 		PasswordVersion: "1",

@@ -32,7 +32,8 @@ data=$(cat "$PGDATA/PG_VERSION")
 # It is stale, for this pod has the lock; its process number may be another process's in here.
 rm -f "$PGDATA/postmaster.pid"
 trap 'pg_ctl stop --mode fast --silent' EXIT
-pg_ctl start --wait --timeout 86400 --silent --options "-c config_file=$CONFIG/postgresql.conf -c listen_addresses="
+# What it adds to the log is archived later, when the store can be reached or not.
+pg_ctl start --wait --timeout 86400 --silent --options "-c config_file=$CONFIG/postgresql.conf -c listen_addresses= -c archive_command="
 # Whatever the stack has the server log, it is not this.
 PGOPTIONS='-c client_min_messages=warning -c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic' \
 	psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set "database=$DATABASE" --dbname postgres --file "$CONFIG/roles.sql"

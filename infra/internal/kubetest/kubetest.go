@@ -79,7 +79,7 @@ func NewDatabase(ctx *pulumi.Context, namespace, app string) (*kube.Namespace, *
 	}
 	db, err := postgres.New(ctx, "db", postgres.Args{
 		Namespace:       ns,
-		Image:           "postgres:17",
+		Image:           pulumi.String("postgres:17"),
 		ExporterImage:   pulumi.String("exporter"),
 		Database:        app,
 		Password:        pulumi.String("correct-horse"),

@@ -1,0 +1,107 @@
+package postgres
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+	"github.com/stateful-k3s/stateful-k3s/infra/storage"
+)
+
+const (
+	archiver     = "archiver"
+	archiveName  = "postgres-archive"
+	archiverTemp = "/tmp"
+)
+
+// Archive is where a server archives its write-ahead log and base backups, so that it can be brought back to any second. The
+// server does not wait for it. Its Image then has to have the archiver. All but Passphrase is required.
+type Archive struct {
+	// Bucket keeps the archive, in a folder of the namespace's name.
+	Bucket storage.Bucket
+	// Timeout is how much is lost at most when the server's volume is, in whole seconds.
+	Timeout time.Duration
+	// KeepDays is how many days the archive goes back.
+	KeepDays int
+	// Passphrase encrypts it; nil for none. With a new one a new archive begins, beside the one before.
+	Passphrase pulumi.StringInput
+}
+
+// parameters has what archives the log. No setting of the stack can change it, whether there is an archive or not.
+func (a *Archive) parameters() Parameters {
+	parameters := Parameters{"archive_mode": "off", "archive_command": "", "archive_library": "", "archive_timeout": "0"}
+	if a != nil {
+		parameters["archive_mode"] = "on"
+		parameters["archive_command"] = "archiver push %p # pgbackrest looks for its name here"
+		parameters["archive_timeout"] = fmt.Sprintf("%ds", int(a.Timeout.Seconds()))
+	}
+	return parameters
+}
+
+// declare declares what the server's pod needs to archive, and lets it.
+func (a *Archive) declare(ctx *pulumi.Context, name string, pods kube.Pods, parent pulumi.ResourceOption) (*storage.Client, error) {
+	if err := a.Bucket.Allow(ctx, name+"-bucket", pods, parent); err != nil {
+		return nil, err
+	}
+	return a.Bucket.NewClient(ctx, name+"-archive", storage.ClientArgs{
+		Namespace: pods.Namespace, App: app, Secret: archiveName, Passphrase: a.Passphrase,
+	}, parent)
+}
+
+// queue is how much of the log may wait for the bucket, beside that which the server needs itself: an eighth of the volume.
+func queue(args Args) corev1.EnvVarArgs {
+	storage, _ := bytes("StorageSize", args.StorageSize) // it was checked
+	return kube.Env("ARCHIVE_QUEUE", fmt.Sprintf("%dMiB", clamp(storage/8, 32*megabyte, 16*gigabyte)/megabyte))
+}
+
+func (a *Archive) required() map[string]bool {
+	if a == nil {
+		return nil
+	}
+	required := map[string]bool{"Archive.Timeout": a.Timeout >= time.Second, "Archive.KeepDays": a.KeepDays > 0}
+	for name, given := range a.Bucket.Required() {
+		required["Archive."+name] = given
+	}
+	return required
+}
+
+func (a *Archive) inputs() pulumi.Map {
+	inputs := pulumi.Map{
+		"endpoint": pulumi.String(a.Bucket.Endpoint),
+		"region":   pulumi.String(a.Bucket.Region),
+		"bucket":   pulumi.String(a.Bucket.Name),
+		"prefix":   pulumi.String(a.Bucket.Prefix),
+		"timeout":  pulumi.String(a.Timeout.String()),
+		"keepDays": pulumi.Int(a.KeepDays),
+	}
+	if a.Passphrase != nil {
+		inputs["passphrase"] = pulumi.ToSecret(a.Passphrase)
+	}
+	return inputs
+}
+
+// archiverContainer makes base backups.
+func archiverContainer(args Args, client *storage.Client) corev1.ContainerArgs {
+	return kube.Container(user, kube.Resources{CPU: "10m", CPULimit: "1", Memory: "128Mi"}, corev1.ContainerArgs{
+		Name:    pulumi.String(archiver),
+		Image:   args.Image,
+		Command: pulumi.ToStringArray([]string{archiver, "run"}),
+		Env: append(slices.Clone(client.Env),
+			kube.Env("PGDATA", pgdata),
+			kube.Env("PGHOST", socketDir),
+			kube.Env("PGUSER", "postgres"),
+			kube.Env("ARCHIVE_KEEP_DAYS", strconv.Itoa(args.Archive.KeepDays)),
+		),
+		VolumeMounts: corev1.VolumeMountArray{
+			kube.ReadOnly(claim, dataDir),
+			kube.ReadOnly("socket", socketDir),
+			kube.Mount(archiver, archiverTemp),
+			client.Mount,
+		},
+	})
+}

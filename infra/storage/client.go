@@ -1,0 +1,92 @@
+package storage
+
+import (
+	"path"
+	"strconv"
+
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+)
+
+const (
+	clientDir     = "/run/secrets/bucket"
+	accessKey     = "access-key"
+	secretKey     = "secret-key"
+	authorities   = "ca.crt"
+	passphraseKey = "archive-passphrase"
+)
+
+// Client is what a pod needs to use a bucket: the pod takes Volume, each container that uses the bucket Mount and Env. The
+// files change when keys do.
+type Client struct {
+	Volume corev1.VolumeArgs
+	Mount  corev1.VolumeMountArgs
+	Env    corev1.EnvVarArray
+
+	secret *corev1.Secret
+}
+
+// ClientArgs describes the client. All but Passphrase is required.
+type ClientArgs struct {
+	// Namespace is that of the pods. Its name is that of their folder in the bucket.
+	Namespace *kube.Namespace
+	App       string
+	// Secret is the name of the Secret with the keys.
+	Secret string
+	// Passphrase encrypts archives of Postgres; nil for none.
+	Passphrase pulumi.StringInput
+}
+
+// NewClient declares a Secret with what the client needs.
+func (b Bucket) NewClient(ctx *pulumi.Context, name string, args ClientArgs, opts ...pulumi.ResourceOption) (*Client, error) {
+	data := map[string]pulumi.StringInput{accessKey: b.AccessKey, secretKey: b.SecretKey}
+	env := corev1.EnvVarArray{
+		kube.Env("S3_ENDPOINT", b.Endpoint),
+		kube.Env("S3_REGION", b.Region),
+		kube.Env("S3_BUCKET", b.Name),
+		kube.Env("S3_PREFIX", b.Folder(args.Namespace)),
+		kube.Env("S3_PATH_STYLE", strconv.FormatBool(b.PathStyle)),
+		kube.Env("S3_ACCESS_KEY_FILE", clientDir+"/"+accessKey),
+		kube.Env("S3_SECRET_KEY_FILE", clientDir+"/"+secretKey),
+	}
+	if b.Authorities != nil {
+		data[authorities] = b.Authorities
+		env = append(env, kube.Env("S3_CA_FILE", clientDir+"/"+authorities))
+	}
+	if args.Passphrase != nil {
+		data[passphraseKey] = args.Passphrase
+		env = append(env, kube.Env("ARCHIVE_PASSPHRASE_FILE", clientDir+"/"+passphraseKey))
+	}
+	secret, err := kube.NewSecret(ctx, name, kube.SecretArgs{Namespace: args.Namespace, App: args.App, Name: args.Secret, Data: data}, opts...)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]string{}
+	for key := range data {
+		files[key] = key
+	}
+	return &Client{
+		Volume: kube.SecretVolume("bucket", args.Secret, 0o444, files),
+		Mount:  kube.ReadOnly("bucket", clientDir),
+		Env:    env,
+		secret: secret,
+	}, nil
+}
+
+// Ready makes a resource wait until the Secret is there.
+func (c *Client) Ready() pulumi.ResourceOption {
+	return pulumi.DependsOn([]pulumi.Resource{c.secret})
+}
+
+// Folder is the namespace's in the bucket.
+func (b Bucket) Folder(namespace *kube.Namespace) string { return path.Join(b.Prefix, namespace.Name) }
+
+// Required is what a bucket has to have, and whether it does, for kube.Missing.
+func (b Bucket) Required() map[string]bool {
+	return map[string]bool{
+		"Bucket.Endpoint": b.Endpoint != "", "Bucket.Region": b.Region != "", "Bucket.Name": b.Name != "",
+		"Bucket.AccessKey": b.AccessKey != nil, "Bucket.SecretKey": b.SecretKey != nil,
+	}
+}
