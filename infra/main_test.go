@@ -27,7 +27,7 @@ func settings(t *testing.T, changes map[string]string) recorder.Option {
 	all["registry"] = "registry.example.com/team"
 	maps.Copy(all, changes)
 	return recorder.Config(all,
-		"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword", "s3AccessKey", "s3SecretKey")
+		"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword", "archivePassphrase", "s3AccessKey", "s3SecretKey")
 }
 
 // everything is what the program declares besides the parts of each component, which have tests of their own.
@@ -42,6 +42,7 @@ var everything = []string{
 	"pingpong stateful-k3s:pingpong:Pingpong",
 	"pingpong-backup stateful-k3s:backup:Backup",
 	"pingpong-postgres stateful-k3s:postgres:Postgres",
+	"postgres docker-build:index:Image",
 	"postgres-exporter docker-build:index:Image",
 	"project kubernetes:core/v1:Namespace",
 	"project-default-deny kubernetes:networking.k8s.io/v1:NetworkPolicy",
@@ -75,7 +76,7 @@ func TestProgram(t *testing.T) {
 
 	require.Equal(t, everything, declared(recording))
 	images := map[string]any{}
-	for _, app := range []string{"backup", "daily-todo", "pingpong", "postgres-exporter", "redisfiller", "storage", "todo-backend", "todo-frontend"} {
+	for _, app := range []string{"backup", "daily-todo", "pingpong", "postgres", "postgres-exporter", "redisfiller", "storage", "todo-backend", "todo-frontend"} {
 		images[app] = built(app)
 	}
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
@@ -96,6 +97,7 @@ func TestProgram(t *testing.T) {
 	require.Equal(t, built("redisfiller"), statefulSet.Spec.Template.Spec.Containers[0].Image)
 	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "redis-statefulset").DependsOn(), "redisfiller")
 	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "pingpong-postgres-statefulset").DependsOn(), "postgres-exporter")
+	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "pingpong-postgres-statefulset").DependsOn(), "postgres")
 	for name, app := range map[string]string{"pingpong-deployment": "pingpong", "todo-backend-deployment": "todo-backend", "todo-frontend-deployment": "todo-frontend"} {
 		require.Contains(t, recording.Get(t, "kubernetes:apps/v1:Deployment", name).DependsOn(), app)
 	}
@@ -134,18 +136,29 @@ func TestAppsStartAfterTheRestore(t *testing.T) {
 	}
 }
 
-// Only the backups' own programs are of the databases' version: another one builds no other image anew.
-func TestImageOfTheBackupsHasTheProgramsOfTheDatabases(t *testing.T) {
+// Only the servers and the backups' own programs are of the databases' version: another one builds no other image anew.
+func TestImagesThatHaveTheProgramsOfTheDatabases(t *testing.T) {
 	recording := recorder.Run(t, program, settings(t, map[string]string{"postgresImage": "postgres:18"}))
 	for _, recorded := range recording.All() {
 		if string(recorded.URN.Type()) == "docker-build:index:Image" {
 			argument, given := recorded.Inputs["buildArgs"].ObjectValue()["POSTGRES_IMAGE"]
-			require.Equal(t, recorded.URN.Name() == "backup", given, recorded.URN)
+			require.Equal(t, slices.Contains([]string{"backup", "postgres"}, recorded.URN.Name()), given, recorded.URN)
 			if given {
 				require.Equal(t, "postgres:18", argument.StringValue())
 			}
 		}
 	}
+}
+
+func TestWithoutAnArchiveNothingOfItIsThere(t *testing.T) {
+	recording := recorder.Run(t, program, settings(t, map[string]string{"archive": "false", "postgresImage": "postgres:18"}))
+	require.Equal(t, slices.DeleteFunc(slices.Clone(everything), func(name string) bool { return name == "postgres docker-build:index:Image" }), declared(recording))
+	for _, name := range recording.Names() {
+		require.NotContains(t, name, "archive")
+	}
+	pod := recorder.Object[*appsv1.StatefulSet](recording, "todo-postgres-statefulset").Spec.Template.Spec
+	require.Len(t, pod.Containers, 2)
+	require.Equal(t, "postgres:18", pod.Containers[0].Image)
 }
 
 func TestProgramInPreview(t *testing.T) {
@@ -174,7 +187,7 @@ func TestWhatDestroyKeeps(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{
 		"exercises", "project", "storage",
-		"backup", "daily-todo", "pingpong", "postgres-exporter", "redisfiller", "storage", "todo-backend", "todo-frontend",
+		"backup", "daily-todo", "pingpong", "postgres", "postgres-exporter", "redisfiller", "storage", "todo-backend", "todo-frontend",
 	}, kept)
 }
 
@@ -223,6 +236,10 @@ func TestEverySettingArrives(t *testing.T) {
 		"backupRecipient":   ageKey,
 		"backupTimeout":     "90m",
 
+		"archiveTimeout":    "30s",
+		"archiveKeepDays":   "14",
+		"archivePassphrase": "close-it-tight",
+
 		"storageSize":        "50Gi",
 		"storageMemory":      "256Mi",
 		"storageKeysVersion": "5",
@@ -255,8 +272,17 @@ func TestEverySettingArrives(t *testing.T) {
 		"memory":          resource.NewProperty("128Mi"),
 	}, recording.Get(t, "stateful-k3s:redis:Redis", "redis").Inputs)
 	require.Equal(t, resource.PropertyMap{
-		"namespace":       resource.NewProperty("alice-exercises"),
-		"image":           resource.NewProperty("postgres:18"),
+		"namespace": resource.NewProperty("alice-exercises"),
+		"image":     resource.NewProperty(built("postgres")),
+		"archive": resource.NewProperty(resource.PropertyMap{
+			"endpoint":   resource.NewProperty("https://storage-svc.alice-storage.svc:9000"),
+			"region":     resource.NewProperty("us-east-1"),
+			"bucket":     resource.NewProperty("backups"),
+			"prefix":     resource.NewProperty(""),
+			"timeout":    resource.NewProperty("30s"),
+			"keepDays":   resource.NewProperty(14.0),
+			"passphrase": resource.MakeSecret(resource.NewProperty("close-it-tight")),
+		}),
 		"exporterImage":   resource.NewProperty(built("postgres-exporter")),
 		"database":        resource.NewProperty("pingpong"),
 		"password":        resource.MakeSecret(resource.NewProperty("battery-staple")),
@@ -332,7 +358,7 @@ func TestEverySettingArrives(t *testing.T) {
 	pings := recording.Get(t, "stateful-k3s:postgres:Postgres", "pingpong-postgres").Inputs.Copy()
 	pings["namespace"], pings["database"] = resource.NewProperty("alice-project"), resource.NewProperty("todo")
 	require.Equal(t, pings, todos)
-	for _, password := range []string{"push-it-there", "pull-it-here", "correct-horse", "battery-staple", "read-it-all"} {
+	for _, password := range []string{"push-it-there", "pull-it-here", "correct-horse", "battery-staple", "read-it-all", "close-it-tight"} {
 		recording.RequireSecret(t, password)
 	}
 }

@@ -165,7 +165,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		KeysVersion: r.text("storageKeysVersion", notEmpty, "2"),
 		TLSVersion:  r.text("storageTLSVersion", notEmpty, "2"),
 	}
-	cfg.Archive = r.archive(cfg.Backup.Recipient)
+	cfg.Archive = r.archive()
 	cfg.S3 = r.bucket()
 	cfg.Ingress = r.ingress(cfg.NamePrefix)
 	if cfg.Builder == "" {

@@ -26,7 +26,7 @@ import (
 )
 
 var secrets = []string{
-	"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword", "s3AccessKey", "s3SecretKey",
+	"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword", "archivePassphrase", "s3AccessKey", "s3SecretKey",
 	"restoreIdentity",
 }
 
@@ -100,6 +100,7 @@ func TestDefaultsOfPulumiYAML(t *testing.T) {
 			Timeout:     time.Hour,
 		},
 		Restore: map[string]*backup.Restore{},
+		Archive: config.Archive{On: true, Timeout: time.Minute, KeepDays: 7},
 		Storage: config.Storage{Size: "5Gi", Memory: "128Mi", KeysVersion: "1", TLSVersion: "1"},
 		Ingress: &kube.Ingress{Class: "traefik", Namespace: "kube-system"},
 	}, cfg)
@@ -191,6 +192,11 @@ func TestEverySetting(t *testing.T) {
 		"restoreOver":     "todo",
 		"restoreIdentity": ageIdentity,
 
+		"archive":           "false",
+		"archiveTimeout":    "90s",
+		"archiveKeepDays":   "30",
+		"archivePassphrase": "close-it-tight",
+
 		"storageSize":        "50Gi",
 		"storageMemory":      "256Mi",
 		"storageKeysVersion": "2028",
@@ -222,9 +228,10 @@ func TestEverySetting(t *testing.T) {
 		require.Equal(t, ageIdentity, known(t, restore.Identity))
 		restore.Identity = nil
 	}
+	require.Equal(t, "close-it-tight", known(t, cfg.Archive.Passphrase))
 	require.Equal(t, "the access key", known(t, cfg.S3.AccessKey))
 	require.Equal(t, "the secret key", known(t, cfg.S3.SecretKey))
-	cfg.S3.AccessKey, cfg.S3.SecretKey = nil, nil
+	cfg.S3.AccessKey, cfg.S3.SecretKey, cfg.Archive.Passphrase = nil, nil, nil
 	cfg.Registry.Push.Password, cfg.Registry.Pull.Password, cfg.Redis.Password = nil, nil, nil
 	cfg.Postgres.Password, cfg.Postgres.ReaderPassword = nil, nil
 	require.Equal(t, &config.Config{
@@ -280,6 +287,7 @@ func TestEverySetting(t *testing.T) {
 			"pingpong": {From: "end"},
 			"todo":     {From: "20261122T020000Z-1a2b3c", Over: true},
 		},
+		Archive: config.Archive{Timeout: 90 * time.Second, KeepDays: 30},
 		Storage: config.Storage{Size: "50Gi", Memory: "256Mi", KeysVersion: "2028", TLSVersion: "2029"},
 		S3: &storage.Bucket{
 			Endpoint:    "https://s3.example.com:9000",
@@ -444,6 +452,14 @@ func TestFaults(t *testing.T) {
 		{"restoreOver", "pingpong,todo", `stateful-k3s:restoreOver: "pingpong,todo" ` + over},
 		{"restoreOver", "todo", `stateful-k3s:restoreOver: names todo` + nothing + `todoRestoreFrom latest, or pulumi config rm restoreOver`},
 		{"restoreIdentity", ageKey, `stateful-k3s:restoreIdentity: not a private key of age; for example: pulumi config set --secret restoreIdentity "$(grep AGE-SECRET-KEY key.txt)"`},
+
+		{"backupRecipient", ageKey, `stateful-k3s:archivePassphrase: not set, though backupRecipient is, so that the archive would hold in plain text what backups hold encrypted; ` +
+			`set it with: pulumi config set --secret archivePassphrase "$(openssl rand -hex 16)", or have no archive: pulumi config set archive false`},
+		{"archive", "on", `stateful-k3s:archive: "on" is not true or false; for example: pulumi config set archive false`},
+		{"archiveTimeout", "0s", `stateful-k3s:archiveTimeout: "0s" is not a time from 1s to 1h; for example: pulumi config set archiveTimeout 60s`},
+		{"archiveTimeout", "61m", `stateful-k3s:archiveTimeout: "61m" is not a time from 1s to 1h; for example: pulumi config set archiveTimeout 60s`},
+		{"archiveKeepDays", "0", `stateful-k3s:archiveKeepDays: "0" is not a number from 1 to 999; for example: pulumi config set archiveKeepDays 7`},
+		{"archivePassphrase", "short", strings.Replace(password, "redisPassword", "archivePassphrase", 2)},
 		{"storageSize", "1Mi", `stateful-k3s:storageSize: "1Mi" is not at least 256Mi; for example: pulumi config set storageSize 5Gi`},
 		{"storageMemory", "32Mi", `stateful-k3s:storageMemory: "32Mi" is not at least 64Mi; for example: pulumi config set storageMemory 128Mi`},
 		{"storageKeysVersion", "", `stateful-k3s:storageKeysVersion: "" is not a value; for example: pulumi config set storageKeysVersion 2`},

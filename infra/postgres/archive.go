@@ -34,7 +34,7 @@ type Archive struct {
 
 // parameters has what archives the log. No setting of the stack can change it, whether there is an archive or not.
 func (a *Archive) parameters() Parameters {
-	parameters := Parameters{"archive_mode": "off", "archive_command": "", "archive_library": "", "archive_timeout": "0"}
+	parameters := Parameters{"archive_mode": "off", "archive_command": "", "archive_library": "", "archive_timeout": "0", "wal_level": "replica"}
 	if a != nil {
 		parameters["archive_mode"] = "on"
 		parameters["archive_command"] = "archiver push %p # pgbackrest looks for its name here"

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// The parameters in postgresql.conf are the component's own. What follows them are defaults, which Parameters can replace.
+// The parameters in postgresql.conf, and those of the archive, are the component's own. What follows them are defaults, which Parameters can replace.
 //
 //go:embed postgresql.conf
 var ownParameters string
@@ -118,7 +118,7 @@ func (a *Args) serverConfig() (string, error) {
 	if err := a.Parameters.check(); err != nil {
 		return "", fmt.Errorf("parameters: %w", err)
 	}
-	config := ownParameters + a.Archive.parameters().lines() + "\n# From memory and storage\n" + derive(memory, storage).lines()
+	config := ownParameters + "\n# What archives the log\n" + a.Archive.parameters().lines() + "\n# From memory and storage\n" + derive(memory, storage).lines()
 	if len(a.Parameters) > 0 {
 		config += "\n# Settings of the stack\n" + a.Parameters.lines()
 	}
