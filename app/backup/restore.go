@@ -133,11 +133,7 @@ func fits(ctx context.Context, target *postgres.Target, m archive.Manifest) erro
 	if err != nil {
 		return backoff.Permanent(err)
 	}
-	is, err := postgres.Major(target.Server)
-	if err != nil {
-		return err
-	}
-	if is < was {
+	if target.Major < was {
 		return backoff.Permanent(fmt.Errorf("%s is of Postgres %s, and the server of %s: take a server of Postgres %d or newer", m.Name, m.Server, target.Server, was))
 	}
 	missing, err := target.Missing(ctx, m.Content.Roles)

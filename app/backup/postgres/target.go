@@ -2,28 +2,20 @@ package postgres
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"regexp"
-	"runtime"
 	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
 )
 
 const (
-	// mostJobs is how many connections pg_restore has at most.
-	mostJobs = 4
 	// renamings is how often the databases' names are tried to be changed, while clients that were told to go come again.
 	renamings = 10
 	// objectInUse is what Postgres calls it. Source: https://www.postgresql.org/docs/17/errcodes-appendix.html
@@ -33,8 +25,11 @@ const (
 // Target is a database of a live server that another one shall take the place of. That has a name of its own beside it until
 // Replace, and goes with the target if there was none. There is one target of a database at a time.
 type Target struct {
-	// Database is its name, Server the server's version, such as 17.11, System its identifier, which no other has.
-	Database, Server, System string
+	// Database is its name.
+	Database string
+	// Server is the server's version, such as 17.11, of which Major is the first part. System is its identifier, which no other has.
+	Server, System string
+	Major          int
 
 	login login
 	conn  *pgx.Conn // to the server's database postgres
@@ -69,12 +64,11 @@ func OpenTarget(ctx context.Context, address string, clientMajor int) (*Target, 
 }
 
 func (t *Target) begin(ctx context.Context, clientMajor int) (err error) {
-	var major int
-	if t.Server, major, err = serverVersion(t.conn); err != nil {
+	if t.Server, t.Major, err = serverVersion(t.conn); err != nil {
 		return err
 	}
-	if clientMajor < major {
-		return fmt.Errorf("%w: pg_restore of Postgres %d does not do for a server of %s: take an image of Postgres %d", ErrRefused, clientMajor, t.Server, major)
+	if clientMajor < t.Major {
+		return fmt.Errorf("%w: pg_restore of Postgres %d is too old for a server of %s: take an image of Postgres %d", ErrRefused, clientMajor, t.Server, t.Major)
 	}
 	var alone bool
 	if err := t.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended('restore ' || $1, 0))`, t.Database).Scan(&alone); err != nil {
@@ -182,110 +176,6 @@ func (t *Target) Missing(ctx context.Context, roles []string) ([]string, error) 
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[string])
-}
-
-// Restore makes the new database of a dump in a file.
-func (t *Target) Restore(ctx context.Context, dump string) error {
-	if err := t.name(ctx); err != nil {
-		return err
-	}
-	if err := t.create(ctx, dump); err != nil {
-		return fmt.Errorf("create database %s: %w", t.new, err)
-	}
-	_, err := output(ctx, t.environment(), "pg_restore", t.login.in(t.new).argument(), "--no-password",
-		"--exit-on-error", "--no-tablespaces", fmt.Sprintf("--jobs=%d", min(runtime.GOMAXPROCS(0), mostJobs)), dump)
-	return err
-}
-
-// name takes a name for the new database that no other has. Programs quote it as they quote the database's own, so that without the
-// suffix their statements are the same.
-func (t *Target) name(ctx context.Context) error {
-	mark := make([]byte, markSize)
-	_, _ = rand.Read(mark) // never fails, by its documentation
-	t.mark = hex.EncodeToString(mark)
-	t.suffix = restoring + t.mark
-	quoted, err := t.quote(ctx, t.Database)
-	if err != nil {
-		return err
-	}
-	if quoted != t.Database {
-		t.suffix = strings.ToUpper(t.suffix)
-	}
-	t.new = t.Database + t.suffix
-	return nil
-}
-
-func (t *Target) quote(ctx context.Context, name string) (quoted string, err error) {
-	return quoted, t.conn.QueryRow(ctx, `SELECT quote_ident($1)`, name).Scan(&quoted)
-}
-
-// ofDatabase are the entries of a dump's contents that make the database itself, with its owner, grants, settings and comment.
-var ofDatabase = regexp.MustCompile(`(?m)^\d+; \d+ \d+ (DATABASE|DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) .*\n`)
-
-// create makes an empty database that has everything else of the one in the dump. pg_restore itself would make it under its own name.
-func (t *Target) create(ctx context.Context, dump string) error {
-	contents, err := output(ctx, nil, "pg_restore", "--list", "--create", dump)
-	if err != nil {
-		return err
-	}
-	list := dump + ".list"
-	var entries []byte
-	for _, entry := range ofDatabase.FindAll(contents, -1) {
-		entries = append(entries, entry...)
-	}
-	if err := os.WriteFile(list, entries, 0o600); err != nil {
-		return err
-	}
-	statements, err := output(ctx, nil, "pg_restore", "--create", "--no-tablespaces", "--use-list="+list, "--file=-", dump)
-	if err != nil {
-		return err
-	}
-	old, err := t.quote(ctx, t.Database)
-	if err != nil {
-		return err
-	}
-	quoted, err := t.quote(ctx, t.new)
-	if err != nil {
-		return err
-	}
-	cmd, said := program(ctx, t.environment(), "psql", t.login.in(superuser).argument(), "--no-password", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1")
-	cmd.Stdin = strings.NewReader(renamed(string(statements), old, quoted))
-	return failure(ctx, cmd, said, cmd.Run())
-}
-
-// renamed gives the database in statements of pg_restore another name, both as they are quoted, and connects to none. Comments,
-// texts and other names stay as they are.
-func renamed(statements, from, to string) string {
-	words := regexp.MustCompile(`(?m)^--.*$|^\\connect .*$|'[^']*'|DATABASE ` + regexp.QuoteMeta(from) + `[ ;]|"[^"]*"`)
-	return words.ReplaceAllStringFunc(statements, func(word string) string {
-		switch {
-		case strings.HasPrefix(word, `\connect`):
-			return ""
-		case strings.HasPrefix(word, "DATABASE"):
-			return "DATABASE " + to + word[len(word)-1:]
-		}
-		return word
-	})
-}
-
-// environment lets programs restore quickly: should the server crash before Replace, the new database is of no use anyway.
-func (t *Target) environment() []string {
-	return append(t.login.environment(), "PGOPTIONS=-c role="+superuser+" -c synchronous_commit=off")
-}
-
-// Content is that of the new database.
-func (t *Target) Content(ctx context.Context) (content archive.Content, err error) {
-	l := t.login.in(t.new)
-	conn, err := l.connect(ctx)
-	if err != nil {
-		return content, err
-	}
-	defer conn.Close(ctx)
-	if content, err = record(ctx, conn, t.suffix, t.environment(), l.argument(), "--no-password"); err != nil {
-		return content, err
-	}
-	content.Sequences, err = sequences(ctx, conn)
-	return content, err
 }
 
 // Replace lets the new database take the name of the other, and remembers what it was restored from when that was asked for. Clients of
