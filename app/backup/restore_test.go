@@ -324,7 +324,7 @@ func TestARestoreBeginsAnew(t *testing.T) {
 // Restores are killed $RESTORE_KILLS times at random points, and run again. All the while clients look at the database, and see
 // all of the one content or all of the other.
 func TestAKilledRestore(t *testing.T) {
-	const fewest = "3"
+	const fewest = "2"
 	kills, err := strconv.Atoi(cmp.Or(os.Getenv("RESTORE_KILLS"), fewest))
 	require.NoError(t, err)
 	s := start(t)
