@@ -1,9 +1,220 @@
 package main
 
-import "time"
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
 
-// fromArchive is the database as it was at that time, or at the end of the archive if that is zero.
-func fromArchive(e *environment, at time.Time) source {
-	e.Fault("RESTORE_FROM", "there is no archive yet to restore a time from: give latest, or a backup's name that backup list prints")
-	return nil
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
+)
+
+// past is a database as it was at a time, or at the end of the archive if that is zero.
+type past struct{ at time.Time }
+
+func fromArchive(at time.Time) source { return past{at} }
+
+func (p past) fetch(ctx context.Context, database, dir string) (string, archive.Manifest, error) {
+	of, err := openArchive()
+	if err != nil {
+		return "", archive.Manifest{}, err
+	}
+	stanzas, err := of.Stanzas(ctx)
+	if err != nil {
+		return "", archive.Manifest{}, fmt.Errorf("look into the archive: %w", err)
+	}
+	spans, err := p.spans(stanzas)
+	if err != nil {
+		return "", archive.Manifest{}, backoff.Permanent(err)
+	}
+	for _, span := range spans {
+		dump, m, err := p.dump(ctx, of, span, database, dir)
+		switch {
+		case errors.Is(err, postgres.ErrNotReached):
+			return "", m, backoff.Permanent(fmt.Errorf("%w: to restore all that there is, ask for %q", err, end))
+		case err != nil:
+			return "", m, err
+		case len(m.Content.Tables) > 0:
+			return dump, m, nil
+		}
+		slog.Info("passed over a server on which the database has no tables", "archive", span.Backup.Stanza)
+	}
+	return "", archive.Manifest{}, backoff.Permanent(fmt.Errorf("database %s had no tables then, or was being dropped: ask for an earlier time", database))
+}
+
+// spans are those that may hold the database, in the order in which to look for it.
+func (p past) spans(stanzas []pgbackrest.Stanza) (spans []pgbackrest.Span, err error) {
+	for _, s := range stanzas {
+		all := s.Spans()
+		if !p.at.IsZero() {
+			all = slices.DeleteFunc(all, func(span pgbackrest.Span) bool { return p.at.Before(span.From) })
+		}
+		if len(all) > 0 {
+			spans = append(spans, all[len(all)-1])
+		}
+	}
+	slices.SortFunc(spans, func(a, b pgbackrest.Span) int {
+		if p.at.IsZero() {
+			return b.To.Compare(a.To)
+		}
+		return b.From.Compare(a.From)
+	})
+	covered := "; the archive covers " + cmp.Or(strings.Join(coverage(stanzas), ", "), "nothing")
+	switch {
+	case len(spans) == 0 && p.at.IsZero():
+		return nil, errors.New("the archive holds no base backup" + covered)
+	case len(spans) == 0:
+		return nil, fmt.Errorf("there is no base backup from before %s%s", p.at.Format(time.RFC3339), covered)
+	case p.at.IsZero():
+		return spans, nil
+	case p.at.After(spans[0].To):
+		return nil, fmt.Errorf("the archive does not hold the log up to %s%s; to restore all that there is, ask for %q", p.at.Format(time.RFC3339), covered, end)
+	}
+	return spans[:1], nil
+}
+
+// dump brings a base backup to its time on a throwaway server, and dumps the database from there. Without tables there is no dump.
+func (p past) dump(ctx context.Context, of *pgbackrest.Archive, span pgbackrest.Span, database, dir string) (dump string, m archive.Manifest, err error) {
+	start := time.Now()
+	server, err := recovered(ctx, of, span, p.at, dir)
+	if err != nil {
+		return "", m, fmt.Errorf("bring base backup %s to its time: %w", span.Backup.Label, err)
+	}
+	defer func() {
+		if closeErr := server.Close(); closeErr != nil {
+			err = errors.Join(err, fmt.Errorf("remove the throwaway server: %w", closeErr))
+		}
+	}()
+	slog.Info("replayed the log", "base backup", span.Backup.Label, "in", time.Since(start).Round(time.Millisecond))
+
+	m.Name, m.Database = p.name(span), database
+	if has, err := server.Has(ctx, database); err != nil || !has {
+		return "", m, err
+	}
+	if m.Client, _, err = postgres.ClientVersion(ctx); err != nil {
+		return "", m, err
+	}
+	if m.Content, err = server.Content(ctx, database); err != nil {
+		return "", m, fmt.Errorf("record the database: %w", err)
+	}
+	dump = filepath.Join(dir, "dump")
+	if m.Server, err = server.Dump(ctx, database, dump); err != nil {
+		return "", m, fmt.Errorf("dump the database: %w", err)
+	}
+	return dump, m, nil
+}
+
+func (p past) name(span pgbackrest.Span) string {
+	if p.at.IsZero() {
+		return "the end of archive " + span.Backup.Stanza
+	}
+	return p.at.UTC().Format(time.RFC3339Nano) + " in archive " + span.Backup.Stanza
+}
+
+// recovered is a throwaway server that has replayed a span up to a time, or to its end if that is zero.
+func recovered(ctx context.Context, of *pgbackrest.Archive, span pgbackrest.Span, until time.Time, dir string) (*postgres.Copy, error) {
+	server, err := postgres.Recover(ctx, dir, of.Environment(), func(data string) error { return of.Restore(ctx, span.Backup, data, until) })
+	if err != nil || !until.IsZero() {
+		return server, err
+	}
+	// It takes a segment that it cannot read for the end.
+	reached, err := server.Reached(ctx, span.End())
+	if err == nil && !reached {
+		err = errors.New("not all of the log can be replayed: a segment is damaged")
+	}
+	if err != nil {
+		return nil, errors.Join(err, server.Close())
+	}
+	return server, nil
+}
+
+// verifyArchive checks the newest server's base backup with all of the log since, or everything. It returns what it has checked.
+func (v verification) verifyArchive(ctx context.Context) (verified []string, err error) {
+	of, err := openArchive()
+	if err != nil {
+		return nil, err
+	}
+	stanzas, err := of.Stanzas(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look into the archive: %w", err)
+	}
+	slices.SortFunc(stanzas, func(a, b pgbackrest.Stanza) int { return b.Changed.Compare(a.Changed) })
+	if !v.all && len(stanzas) > 1 {
+		stanzas = stanzas[:1]
+	}
+	var failures []error
+	for _, s := range stanzas {
+		verified = append(verified, "archive "+s.Name)
+		if err := v.checkArchive(ctx, of, s); err != nil {
+			slog.Error("not verified", "archive", s.Name, "error", err)
+			failures = append(failures, fmt.Errorf("archive %s: %w", s.Name, err))
+		}
+	}
+	return verified, errors.Join(failures...)
+}
+
+func (v verification) checkArchive(ctx context.Context, of *pgbackrest.Archive, s pgbackrest.Stanza) error {
+	spans := s.Spans()
+	switch {
+	case s.Unreadable != nil:
+		return s.Unreadable
+	case len(spans) == 0:
+		return errors.New("it holds no base backup")
+	case v.checksums:
+		return of.Verify(ctx, s.Name)
+	}
+	newest := spans[len(spans)-1]
+	if newest.Gap != "" {
+		return fmt.Errorf("segment %s of the log is missing", newest.Gap)
+	}
+	server, err := recovered(ctx, of, newest, time.Time{}, os.Getenv("SCRATCH_DIR"))
+	if err != nil {
+		return fmt.Errorf("restore base backup %s and replay the log: %w", newest.Backup.Label, err)
+	}
+	return errors.Join(server.Check(ctx), server.Close())
+}
+
+// openArchive reads the settings anew, for keys can change.
+func openArchive() (*pgbackrest.Archive, error) {
+	var e environment
+	of := pgbackrest.Read(&e.Reader)
+	if err := e.Err(); err != nil {
+		return nil, backoff.Permanent(fmt.Errorf("read the settings: %w", err))
+	}
+	return of, nil
+}
+
+// coverage says what times can be restored, and what cannot be read.
+func coverage(stanzas []pgbackrest.Stanza) (covered []string) {
+	for _, s := range stanzas {
+		if s.Unreadable != nil {
+			covered = append(covered, fmt.Sprintf("what archive %s holds, which cannot be read: %v", s.Name, s.Unreadable))
+		}
+		for _, span := range joined(s.Spans()) {
+			covered = append(covered, fmt.Sprintf("%s to %s", span.From.Format(time.RFC3339), span.To.Format(time.RFC3339)))
+		}
+	}
+	return covered
+}
+
+// joined makes one of spans that overlap.
+func joined(spans []pgbackrest.Span) (all []pgbackrest.Span) {
+	for _, span := range spans {
+		if last := len(all) - 1; last >= 0 && !span.From.After(all[last].To) {
+			all[last].To = span.To
+			continue
+		}
+		all = append(all, span)
+	}
+	return all
 }

@@ -35,5 +35,19 @@ func list(ctx context.Context, _ []string) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", name, m.Database, m.Server, len(m.Content.Tables), m.Content.Rows(),
 			humanize.Bytes(uint64(m.Dump.Size)), m.Duration().Round(time.Millisecond), encrypted)
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	of, err := openArchive()
+	if err != nil {
+		return err
+	}
+	stanzas, err := of.Stanzas(ctx)
+	if err != nil {
+		return fmt.Errorf("look into the archive: %w", err)
+	}
+	for _, times := range coverage(stanzas) {
+		fmt.Println("archive:", times)
+	}
+	return nil
 }

@@ -3,7 +3,7 @@
 //
 //	backup run             makes a backup, and then does what prune does
 //	backup list            lists the backups
-//	backup verify [NAME]   restores a backup, the newest by default, and compares it with what was recorded of the database
+//	backup verify [NAME]   restores a backup and compares it with what was recorded of the database; by default the newest one, and the archive
 //	backup restore [WHAT]  restores the database: latest is the newest backup that has a table, and else it is a backup's name, a time
 //	                       such as 2026-11-22T14:05:00Z, or end for all that the archive holds
 //	backup prune           deletes the backups that are not kept, and what broken runs left

@@ -35,10 +35,10 @@ type source interface {
 // archived is the source of what only the archive has; nil for what names a backup.
 func (e *environment) archived(what string) source {
 	if what == end {
-		return fromArchive(e, time.Time{})
+		return fromArchive(time.Time{})
 	}
 	if at, err := time.Parse(time.RFC3339, what); err == nil {
-		return fromArchive(e, at)
+		return fromArchive(at)
 	}
 	if _, err := archive.ParseName(what); err != nil && what != latest && what != "" {
 		e.Fault("RESTORE_FROM", "%q is none of: %s, a name that backup list prints, a time such as 2026-11-22T14:05:00Z, %s", what, latest, end)

@@ -38,6 +38,10 @@ func (v verification) check(ctx context.Context, store *s3.Store, name string, i
 
 func (v *verification) verify(ctx context.Context, args []string) error {
 	verified, err := v.verifyAll(ctx, args)
+	if len(verified) > 0 && len(args) == 0 {
+		of, archiveErr := v.verifyArchive(ctx)
+		verified, err = append(verified, of...), errors.Join(err, archiveErr)
+	}
 	if err != nil {
 		return fmt.Errorf("not verified: %w", err)
 	}

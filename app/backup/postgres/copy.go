@@ -32,7 +32,7 @@ var throwaway = map[string]string{
 	"logging_collector":          "off",
 }
 
-// Copy is a Postgres server of its own, for one restored database.
+// Copy is a Postgres server of its own, for what was restored.
 type Copy struct {
 	dir  string
 	cmd  *exec.Cmd
@@ -47,23 +47,28 @@ func NewCopy(ctx context.Context, dir string) (*Copy, error) {
 		return nil, err
 	}
 	c := &Copy{dir: dir}
-	if err := c.start(ctx); err != nil {
+	_, err = output(ctx, nil, "initdb", "--pgdata="+c.data(), "--username="+superuser, "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
+	if err == nil {
+		err = c.start(ctx, startTime, nil)
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
-func (c *Copy) start(ctx context.Context) error {
-	data := filepath.Join(c.dir, "data")
-	_, err := output(ctx, nil, "initdb", "--pgdata="+data, "--username="+superuser, "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
-	if err != nil {
-		return err
-	}
-	args := []string{"-D", data, "-k", c.dir}
+func (c *Copy) data() string { return filepath.Join(c.dir, "data") }
+
+// start returns when the server takes connections, which has to be within a time; 0 is as long as ctx.
+func (c *Copy) start(ctx context.Context, limit time.Duration, environment []string, parameters ...string) error {
+	args := []string{"-D", c.data(), "-k", c.dir}
 	for name, value := range throwaway {
 		args = append(args, "-c", name+"="+value)
 	}
-	c.cmd, c.said = program(ctx, nil, "postgres", args...)
+	for _, parameter := range parameters {
+		args = append(args, "-c", parameter)
+	}
+	c.cmd, c.said = program(ctx, environment, "postgres", args...)
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGQUIT) } // at once, its children too
 	c.done = make(chan struct{})
 	if err := c.cmd.Start(); err != nil {
@@ -74,7 +79,7 @@ func (c *Copy) start(ctx context.Context) error {
 		ended = c.cmd.Wait()
 		close(c.done)
 	}()
-	for deadline := time.Now().Add(startTime); ; time.Sleep(startPause) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(startPause) {
 		conn, err := c.connect(ctx, superuser)
 		if err == nil {
 			return conn.Close(ctx)
@@ -84,7 +89,7 @@ func (c *Copy) start(ctx context.Context) error {
 			return failure(ctx, c.cmd, c.said, errors.Join(errors.New("it does not start"), ended))
 		default:
 		}
-		if time.Now().After(deadline) {
+		if limit != 0 && time.Now().After(deadline) {
 			return failure(ctx, c.cmd, c.said, fmt.Errorf("it does not start: %w", err))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -30,9 +31,8 @@ type Stanza struct {
 // Backup is a base backup.
 type Backup struct {
 	Stanza, Label string
-	Ended         time.Time
-	// Size is that of the server's files, in bytes.
-	Size int64
+	// Ended is the first second when it was complete.
+	Ended time.Time
 	// first is the name of the segment that the server has to begin with.
 	first string
 }
@@ -44,98 +44,99 @@ type Segment struct {
 	Stored time.Time
 }
 
+// errPassphrase is why a stanza with another name than that which the passphrase gives it cannot be read.
+var errPassphrase = errors.New("it was encrypted with another passphrase, or with none")
+
 // Stanzas are all that the archive holds.
 func (a *Archive) Stanzas(ctx context.Context) ([]Stanza, error) {
-	names, err := a.list(ctx, "archive")
+	if a.isPlain() {
+		return nil, nil
+	}
+	folders, err := a.list(ctx, "archive")
 	if err != nil {
 		return nil, err
 	}
-	out, err := a.run(ctx, nil, "info", "--output=json")
-	if err != nil {
-		return nil, err
-	}
-	var all []info
-	if err := json.Unmarshal(out, &all); err != nil {
-		return nil, fmt.Errorf("read what %s info says: %w", program, err)
-	}
+	delete(folders, ".")
 	var stanzas []Stanza
-	for _, i := range all {
-		if _, there := names[i.Name]; !there {
-			return nil, fmt.Errorf("%s info: %w", program, i.err())
-		}
-		stanza, err := a.stanza(ctx, i)
+	for _, name := range slices.Sorted(maps.Keys(folders)) {
+		stanza, err := a.stanza(ctx, name)
 		if err != nil {
-			return nil, fmt.Errorf("look into stanza %s: %w", i.Name, err)
+			return nil, fmt.Errorf("look into stanza %s: %w", name, err)
 		}
 		stanzas = append(stanzas, stanza)
 	}
 	return stanzas, nil
 }
 
-// info is what the program tells of a stanza.
-type info struct {
-	Name   string
-	Backup []struct {
-		Archive   struct{ Start string }
-		Error     bool
-		Info      struct{ Size int64 }
-		Label     string
-		Timestamp struct{ Stop int64 }
-	}
-	Repo []struct{ Status status }
-}
-
-type status struct {
-	Code    int
-	Message string
-}
-
-// Codes of a stanza that is fine, and of one that has no backup yet.
-const fine, noBackup = 0, 2
-
-func (i info) err() error {
-	for _, repository := range i.Repo {
-		if s := repository.Status; s.Code != fine && s.Code != noBackup {
-			message, _, _ := strings.Cut(s.Message, "\n")
-			return errors.New(message)
-		}
-	}
-	return nil
-}
-
-func (a *Archive) stanza(ctx context.Context, i info) (Stanza, error) {
-	s := Stanza{Name: i.Name, Unreadable: i.err()}
-	for _, b := range i.Backup {
-		if !b.Error {
-			s.Backups = append(s.Backups, Backup{
-				Stanza: i.Name, Label: b.Label, Ended: time.Unix(b.Timestamp.Stop, 0).UTC(), Size: b.Info.Size, first: b.Archive.Start,
-			})
-		}
-	}
-	slices.SortFunc(s.Backups, func(a, b Backup) int { return a.Ended.Compare(b.Ended) })
-	files, err := a.list(ctx, path.Join("archive", i.Name), "--recurse")
+func (a *Archive) stanza(ctx context.Context, name string) (Stanza, error) {
+	s := Stanza{Name: name}
+	files, err := a.list(ctx, path.Join("archive", name), "--recurse")
 	if err != nil {
 		return s, err
 	}
-	for name, f := range files {
+	for file, f := range files {
 		stored := time.Unix(f.Time, 0).UTC()
 		if stored.After(s.Changed) {
 			s.Changed = stored
 		}
-		if segment, _, _ := strings.Cut(path.Base(name), "-"); segmentName.MatchString(segment) {
+		if segment, _, _ := strings.Cut(path.Base(file), "-"); segmentName.MatchString(segment) {
 			s.Segments = append(s.Segments, Segment{Name: segment, Stored: stored})
 		}
 	}
 	slices.SortFunc(s.Segments, func(a, b Segment) int { return cmp.Compare(a.Name, b.Name) })
-	return s, nil
+	if system, _, _ := strings.Cut(name, "-"); a.Stanza(system) != name {
+		s.Unreadable = errPassphrase
+		return s, nil
+	}
+	s.Backups, err = a.backups(ctx, name)
+	return s, err
 }
 
-var segmentName = regexp.MustCompile(`^[0-9A-F]{24}$`)
+// backups are those that are complete, oldest first.
+func (a *Archive) backups(ctx context.Context, stanza string) (backups []Backup, err error) {
+	out, err := a.run(ctx, nil, "info", "--stanza="+stanza, "--output=json")
+	if err != nil {
+		return nil, err
+	}
+	var all []struct {
+		Backup []struct {
+			Archive   struct{ Start string }
+			Error     bool
+			Label     string
+			Timestamp struct{ Stop int64 }
+		}
+		Repo []struct {
+			Status struct {
+				Code    int
+				Message string
+			}
+		}
+	}
+	if err := json.Unmarshal(out, &all); err != nil {
+		return nil, fmt.Errorf("read what %s info says: %w", program, err)
+	}
+	for _, i := range all {
+		for _, repository := range i.Repo {
+			if s := repository.Status; s.Code != fine && s.Code != noBackup {
+				return nil, fmt.Errorf("%s info: %s", program, s.Message)
+			}
+		}
+		for _, b := range i.Backup {
+			if !b.Error {
+				ended := time.Unix(b.Timestamp.Stop+1, 0).UTC()
+				backups = append(backups, Backup{Stanza: stanza, Label: b.Label, Ended: ended, first: b.Archive.Start})
+			}
+		}
+	}
+	slices.SortFunc(backups, func(a, b Backup) int { return a.Ended.Compare(b.Ended) })
+	return backups, nil
+}
 
-// file is one in the archive.
-type file struct{ Time int64 }
+// Codes of a stanza that is fine, and of one that has no backup yet.
+// Source: https://pgbackrest.org/command.html#command-info
+const fine, noBackup = 0, 2
 
-// list returns the files of a folder by their names.
+// list returns the files and folders of a folder by their names.
 func (a *Archive) list(ctx context.Context, dir string, args ...string) (map[string]file, error) {
 	out, err := a.run(ctx, nil, "repo-ls", append(args, "--output=json", dir)...)
 	if err != nil {
@@ -148,11 +149,18 @@ func (a *Archive) list(ctx context.Context, dir string, args ...string) (map[str
 	return files, nil
 }
 
+// file is one in the archive, or a folder, which has no time.
+type file struct{ Time int64 }
+
+var segmentName = regexp.MustCompile(`^[0-9A-F]{24}$`)
+
 // Span is a time to every second of which a server can be brought back.
 type Span struct {
 	Backup Backup
 	// From is when the base backup ended, To when the last segment that follows on it without a gap was stored.
 	From, To time.Time
+	// last is the name of that segment; empty if there is none.
+	last string
 	// Gap is the name of the first segment after To, if it is missing though later ones are there; empty if none is.
 	Gap string
 }
@@ -173,18 +181,33 @@ func (s Stanza) Spans() (spans []Span) {
 			if segment.Stored.After(span.To) {
 				span.To = segment.Stored
 			}
-			next = following(next)
+			span.last, next = segment.Name, following(next)
 		}
 		spans = append(spans, span)
 	}
 	return spans
 }
 
+// End is a place in the last segment that a server which has replayed all of the log has passed, such as 0/3000000.
+func (s Span) End() string {
+	if s.last == "" {
+		return "0/0"
+	}
+	high, low := place(s.last)
+	return fmt.Sprintf("%X/%X", high, low<<24)
+}
+
 // following is the name of the segment after one, if segments have the usual 16 MiB.
 // Source: https://www.postgresql.org/docs/17/wal-internals.html
 func following(segment string) string {
-	high, _ := strconv.ParseUint(segment[8:16], 16, 32)
-	low, _ := strconv.ParseUint(segment[16:], 16, 32)
-	place := high<<8 + low + 1
-	return fmt.Sprintf("%s%08X%08X", segment[:8], place>>8, place&0xff)
+	high, low := place(segment)
+	next := high<<8 + low + 1
+	return fmt.Sprintf("%s%08X%08X", segment[:8], next>>8, next&0xff)
+}
+
+// place is that of a segment in the log: the upper and the lower half of its name.
+func place(segment string) (high, low uint64) {
+	high, _ = strconv.ParseUint(segment[8:16], 16, 32) // it has digits alone
+	low, _ = strconv.ParseUint(segment[16:], 16, 32)
+	return high, low
 }

@@ -39,11 +39,7 @@ type Archive struct {
 // Read reads the settings of the archive: those of its bucket, and the passphrase that encrypts it, which is in the file
 // that $ARCHIVE_PASSPHRASE_FILE names, if any.
 func Read(r *settings.Reader) *Archive {
-	a := &Archive{r.Bucket(), r.OptionalFile("ARCHIVE_PASSPHRASE_FILE")}
-	if a.bucket.Endpoint != nil && a.bucket.Endpoint.Scheme == "http" {
-		r.Fault("S3_ENDPOINT", "pgBackRest takes nothing but https")
-	}
-	return a
+	return &Archive{r.Bucket(), r.OptionalFile("ARCHIVE_PASSPHRASE_FILE")}
 }
 
 // Stanza is the name of the stanza of a server with that system identifier. With another passphrase it is another one, since
@@ -58,6 +54,9 @@ func (a *Archive) Stanza(system string) string {
 
 // Create makes a stanza for the server that libpq's variables name, unless there is one.
 func (a *Archive) Create(ctx context.Context, stanza string) error {
+	if a.isPlain() {
+		return errors.New("S3_ENDPOINT: pgBackRest takes nothing but https")
+	}
 	_, err := a.run(ctx, server(), "stanza-create", "--stanza="+stanza)
 	return err
 }
@@ -81,20 +80,23 @@ func (a *Archive) Push(stanza, file, queue string) error {
 	return syscall.Exec(path, args, append(a.Environment(), server()...))
 }
 
-// Restore fetches a base backup into an empty folder. A server that starts there, with Environment and $PGBACKREST_STANZA,
-// replays the log up to a time, or its end if that is zero, and then is a server of its own.
+// Restore fetches a base backup into an empty folder. A server that starts there, with Environment, replays the log up to a
+// time, or its end if that is zero, and then is a server of its own.
 func (a *Archive) Restore(ctx context.Context, b Backup, folder string, until time.Time) error {
-	args := []string{"--stanza=" + b.Stanza, "--set=" + b.Label, "--archive-mode=off"}
+	args := []string{"--stanza=" + b.Stanza, "--set=" + b.Label, "--pg1-path=" + folder, "--archive-mode=off"}
 	if !until.IsZero() {
 		args = append(args, "--type=time", "--target="+until.UTC().Format("2006-01-02 15:04:05.999999+00"), "--target-action=promote")
 	}
-	_, err := a.run(ctx, []string{"PGBACKREST_PG1_PATH=" + folder}, "restore", args...)
+	_, err := a.run(ctx, nil, "restore", args...)
 	return err
 }
 
 // Verify reads all that is in a stanza, and fails unless its checksums are those that were recorded.
 func (a *Archive) Verify(ctx context.Context, stanza string) error {
-	_, err := a.run(ctx, nil, "verify", "--stanza="+stanza)
+	found, err := a.run(ctx, nil, "verify", "--stanza="+stanza, "--output=text")
+	if err == nil && bytes.Contains(found, []byte("status: error")) {
+		err = errors.New(strings.Join(strings.Fields(string(found)), " "))
+	}
 	return err
 }
 
@@ -106,6 +108,9 @@ func (a *Archive) Delete(ctx context.Context, stanza string) error {
 	_, err := a.run(ctx, server(), "stanza-delete", "--stanza="+stanza, "--force")
 	return err
 }
+
+// isPlain tells a service without TLS, where no archive can be.
+func (a *Archive) isPlain() bool { return a.bucket.Endpoint.Scheme == "http" }
 
 // Environment has the program's options: as variables, for some of them are secrets.
 // Source: https://pgbackrest.org/configuration.html

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/archivertest"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
+)
+
+// archive has the database's server archive.
+func (s *system) archive(settings ...string) *archivertest.Archiver {
+	s.t.Helper()
+	return archivertest.Start(s.t, s.tree, s.db, s.store, prefix, settings...)
+}
+
+// write is a row that was written at some time between two.
+type write struct {
+	id          int
+	begun, done time.Time
+}
+
+// load writes rows on several connections at once.
+func (s *system) load(for_ time.Duration) (writes []write) {
+	s.t.Helper()
+	const writers = 4
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	deadline := time.Now().Add(for_)
+	for writer := range writers {
+		group.Go(func() {
+			conn, err := pgx.Connect(s.t.Context(), s.db.URL())
+			if !assert.NoError(s.t, err) {
+				return
+			}
+			defer conn.Close(s.t.Context())
+			for i := 0; time.Now().Before(deadline); i++ {
+				w := write{id: i*writers + writer, begun: time.Now()}
+				if _, err := conn.Exec(s.t.Context(), `INSERT INTO event VALUES ($1)`, w.id); !assert.NoError(s.t, err) {
+					return
+				}
+				w.done = time.Now()
+				mu.Lock()
+				writes = append(writes, w)
+				mu.Unlock()
+			}
+		})
+	}
+	group.Wait()
+	require.NotEmpty(s.t, writes)
+	return writes
+}
+
+// times is how many are restored; the soak takes more.
+func times(t *testing.T) int {
+	number, err := strconv.Atoi(cmp.Or(os.Getenv("ARCHIVE_TIMES"), "2"))
+	require.NoError(t, err)
+	return number
+}
+
+func (s *system) ids() map[int]bool {
+	s.t.Helper()
+	ids := map[int]bool{}
+	for text := range strings.SplitSeq(s.db.Ask(`SELECT coalesce(string_agg(id::text, ' '), '') FROM event`), " ") {
+		id, err := strconv.Atoi(text)
+		require.NoError(s.t, err)
+		ids[id] = true
+	}
+	return ids
+}
+
+// What was acknowledged before a time is there, and what was sent after it is not. What was under way then may be either.
+func TestADatabaseComesBackAsItWasAtAnyTime(t *testing.T) {
+	s := start(t)
+	archiver := s.archive()
+	s.db.Exec(`CREATE TABLE event (id int)`)
+	s.db.As("postgres").Exec(`ALTER SYSTEM SET autovacuum = off`) // which commits something when nobody else does
+	s.db.As("postgres").Exec(`SELECT pg_reload_conf()`)
+	time.Sleep(2 * time.Second) // to the first second that the base backup covers
+	writes := s.load(5 * time.Second)
+	time.Sleep(2 * time.Second) // the archive tells times to the second
+	archiver.Switch()
+
+	first, last := writes[0].begun, writes[len(writes)-1].begun
+	for what, reason := range map[string]string{
+		first.Add(-time.Hour).Format(time.RFC3339):                "there is no base backup from before ",
+		last.Add(time.Hour).Format(time.RFC3339):                  "the archive does not hold the log up to ",
+		last.Add(500 * time.Millisecond).Format(time.RFC3339Nano): "the log ends before that time: its last transaction was at 20",
+	} {
+		s.failRestore(what, []string{reason}, "RESTORE_OVER=app")
+	}
+	for range times(t) {
+		at := first.Add(rand.N(last.Sub(first))).UTC().Truncate(time.Microsecond)
+		s.lose()
+		log := s.restore(at.Format(time.RFC3339Nano))
+		assert.Contains(t, log, "restored app from "+at.Format(time.RFC3339Nano))
+		found, missing, early := s.ids(), 0, 0
+		for _, w := range writes {
+			if w.done.Before(at) && !found[w.id] {
+				missing++
+			}
+			if w.begun.After(at) && found[w.id] {
+				early++
+			}
+		}
+		t.Logf("%s: %d of %d rows", at, len(found), len(writes))
+		assert.Zero(t, missing, "rows from before %s that are missing", at)
+		assert.Zero(t, early, "rows from after %s that are there", at)
+		assert.Equal(t, "5", s.db.Ask(`SELECT max(id)::text FROM account`), "the other tables are there")
+	}
+	assert.Regexp(t, `archive: 20\d\d-\S+Z to 20\d\d-\S+Z\n`, s.succeed("list"))
+}
+
+func TestAnotherServerBringsBackAllThatALostOneArchived(t *testing.T) {
+	s := startEmpty(t)
+	archiver := s.archive()
+	s.db.Exec(`CREATE TABLE event (id int)`)
+	writes := s.load(time.Second)
+	archiver.Switch()
+	whole := s.dumped("app")
+	s.db.Exec(`INSERT INTO event VALUES (-1)`) // and this was not archived yet
+	s.db.Kill()
+	archiver.Stop(syscall.SIGKILL)
+
+	s.db = postgrestest.StartIn(t, s.tree)
+	next := s.archive()
+	log := s.restore("end")
+	assert.Contains(t, log, "passed over a server on which the database has no tables")
+	assert.Equal(t, whole, s.dumped("app"))
+	assert.Len(t, s.ids(), len(writes))
+	next.Switch()
+	assert.Equal(t, 2, strings.Count(s.succeed("list"), "archive: 20"))
+	s.backup()
+	assert.Contains(t, s.succeed("verify --all"), ", archive ")
+}
+
+func TestVerifyCoversTheArchive(t *testing.T) {
+	s := start(t)
+	archiver := s.archive()
+	s.backup()
+	for range 3 {
+		s.db.Exec(`INSERT INTO account (name) VALUES (gen_random_uuid()::text)`)
+		archiver.Switch()
+	}
+	assert.Contains(t, s.succeed("verify"), ", archive ")
+	assert.Contains(t, s.succeed("verify --checksums"), ", archive ")
+
+	archiver.Stop(syscall.SIGTERM) // it would make another base backup
+	segments, err := filepath.Glob(s.object("wal", "archive", "*", "*", "*", "*.zst"))
+	require.NoError(t, err)
+	segment := segments[len(segments)-2]
+	content, err := os.ReadFile(segment)
+	require.NoError(t, err)
+	content[len(content)/2] ^= 1
+	require.NoError(t, os.WriteFile(segment, content, 0o600))
+	s.fail("verify", []string{"not verified: ", "not all of the log can be replayed: a segment is damaged"})
+	s.fail("verify --checksums", []string{"not verified: ", "status: error"})
+	s.lose()
+	s.hasFailed(s.beginRestore("end"), "not restored: ", "a segment is damaged")
+	require.NoError(t, os.Remove(segment))
+	s.fail("verify", []string{"not verified: ", "of the log is missing"})
+}
+
+func TestAnEncryptedArchiveIsOpenedWithItsPassphrase(t *testing.T) {
+	s := start(t)
+	passphrase := "ARCHIVE_PASSPHRASE_FILE=" + s.tree.File("passphrase", "correct horse")
+	archiver := s.archive(passphrase)
+	s.db.Exec(`CREATE TABLE event (id int); INSERT INTO event VALUES (42)`)
+	archiver.Switch()
+	s.lose()
+	s.failRestore("end", []string{"the archive holds no base backup", "which cannot be read"})
+	s.restore("end", passphrase)
+	assert.Equal(t, map[int]bool{42: true}, s.ids())
+	assert.Regexp(t, fmt.Sprintf("archive: what archive %s holds, which cannot be read", `\d+-[0-9a-f]{8}`), s.succeed("list"))
+}
