@@ -127,10 +127,13 @@ func recovered(ctx context.Context, of *pgbackrest.Archive, span pgbackrest.Span
 	if err != nil || !until.IsZero() {
 		return server, err
 	}
-	// It takes a segment that it cannot read for the end.
+	// It takes a segment that it cannot read for the end, be it the last one or another.
 	reached, err := server.Reached(ctx, span.End())
 	if err == nil && !reached {
 		err = errors.New("not all of the log can be replayed: a segment is damaged")
+	}
+	if err == nil {
+		err = of.CheckEnd(ctx, span, server.Data())
 	}
 	if err != nil {
 		return nil, errors.Join(err, server.Close())

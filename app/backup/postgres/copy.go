@@ -47,7 +47,7 @@ func NewCopy(ctx context.Context, dir string) (*Copy, error) {
 		return nil, err
 	}
 	c := &Copy{dir: dir}
-	_, err = output(ctx, nil, "initdb", "--pgdata="+c.data(), "--username="+superuser, "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
+	_, err = output(ctx, nil, "initdb", "--pgdata="+c.Data(), "--username="+superuser, "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
 	if err == nil {
 		err = c.start(ctx, startTime, nil)
 	}
@@ -57,11 +57,12 @@ func NewCopy(ctx context.Context, dir string) (*Copy, error) {
 	return c, nil
 }
 
-func (c *Copy) data() string { return filepath.Join(c.dir, "data") }
+// Data is the server's data directory.
+func (c *Copy) Data() string { return filepath.Join(c.dir, "data") }
 
 // start returns when the server takes connections, which has to be within a time; 0 is as long as ctx.
 func (c *Copy) start(ctx context.Context, limit time.Duration, environment []string, parameters ...string) error {
-	args := []string{"-D", c.data(), "-k", c.dir}
+	args := []string{"-D", c.Data(), "-k", c.dir}
 	for name, value := range throwaway {
 		args = append(args, "-c", name+"="+value)
 	}

@@ -33,10 +33,10 @@ var (
 )
 
 func (c *Copy) recover(ctx context.Context, environment []string, fetch func(data string) error) error {
-	if err := os.Mkdir(c.data(), 0o700); err != nil {
+	if err := os.Mkdir(c.Data(), 0o700); err != nil {
 		return err
 	}
-	if err := fetch(c.data()); err != nil {
+	if err := fetch(c.Data()); err != nil {
 		return err
 	}
 	// What the server asks of its clients does not count here.

@@ -42,6 +42,8 @@ type Segment struct {
 	// Name is 24 hexadecimal digits: the timeline, and the place on it.
 	Name   string
 	Stored time.Time
+	// sha1 is that of the file before it was compressed, in hexadecimal.
+	sha1 string
 }
 
 // errPassphrase is why a stanza with another name than that which the passphrase gives it cannot be read.
@@ -79,8 +81,8 @@ func (a *Archive) stanza(ctx context.Context, name string) (Stanza, error) {
 		if stored.After(s.Changed) {
 			s.Changed = stored
 		}
-		if segment, _, _ := strings.Cut(path.Base(file), "-"); segmentName.MatchString(segment) {
-			s.Segments = append(s.Segments, Segment{Name: segment, Stored: stored})
+		if parts := segmentFile.FindStringSubmatch(path.Base(file)); parts != nil {
+			s.Segments = append(s.Segments, Segment{Name: parts[1], Stored: stored, sha1: parts[2]})
 		}
 	}
 	slices.SortFunc(s.Segments, func(a, b Segment) int { return cmp.Compare(a.Name, b.Name) })
@@ -152,15 +154,15 @@ func (a *Archive) list(ctx context.Context, dir string, args ...string) (map[str
 // file is one in the archive, or a folder, which has no time.
 type file struct{ Time int64 }
 
-var segmentName = regexp.MustCompile(`^[0-9A-F]{24}$`)
+var segmentFile = regexp.MustCompile(`^([0-9A-F]{24})-([0-9a-f]{40})`)
 
 // Span is a time to every second of which a server can be brought back.
 type Span struct {
 	Backup Backup
 	// From is when the base backup ended, To when the last segment that follows on it without a gap was stored.
 	From, To time.Time
-	// last is the name of that segment; empty if there is none.
-	last string
+	// last is that segment.
+	last Segment
 	// Gap is the name of the first segment after To, if it is missing though later ones are there; empty if none is.
 	Gap string
 }
@@ -181,7 +183,7 @@ func (s Stanza) Spans() (spans []Span) {
 			if segment.Stored.After(span.To) {
 				span.To = segment.Stored
 			}
-			span.last, next = segment.Name, following(next)
+			span.last, next = segment, following(next)
 		}
 		spans = append(spans, span)
 	}
@@ -190,10 +192,10 @@ func (s Stanza) Spans() (spans []Span) {
 
 // End is a place in the last segment that a server which has replayed all of the log has passed, such as 0/3000000.
 func (s Span) End() string {
-	if s.last == "" {
+	if s.last.Name == "" {
 		return "0/0"
 	}
-	high, low := place(s.last)
+	high, low := place(s.last.Name)
 	return fmt.Sprintf("%X/%X", high, low<<24)
 }
 

@@ -5,6 +5,7 @@ package pgbackrest
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -89,6 +90,27 @@ func (a *Archive) Restore(ctx context.Context, b Backup, folder string, until ti
 	}
 	_, err := a.run(ctx, nil, "restore", args...)
 	return err
+}
+
+// CheckEnd reads the last segment of a span into the folder of a server that was restored from it, and fails unless it is what
+// was stored.
+func (a *Archive) CheckEnd(ctx context.Context, s Span, folder string) error {
+	if s.last.Name == "" {
+		return nil
+	}
+	file := filepath.Join(folder, s.last.Name)
+	if _, err := a.run(ctx, nil, "archive-get", "--stanza="+s.Backup.Stanza, "--pg1-path="+folder, s.last.Name, file); err != nil {
+		return fmt.Errorf("read segment %s of the log: %w", s.last.Name, err)
+	}
+	defer os.Remove(file)
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if sum := sha1.Sum(content); hex.EncodeToString(sum[:]) != s.last.sha1 {
+		return fmt.Errorf("segment %s of the log is damaged", s.last.Name)
+	}
+	return nil
 }
 
 // Verify reads all that is in a stanza, and fails unless its checksums are those that were recorded.
