@@ -188,7 +188,7 @@ func (c *cluster) takeStoreAway() (comeBack func()) {
 	run(c.t, command(".", "kubectl", "-n", storage, "wait", "--for", "delete", "--timeout", "2m", "pod/"+storagePod))
 	return func() {
 		scale(1)
-		c.waitUntilReady()
+		c.in(storage).waitForPods(func(corev1.Pod) error { return nil })
 	}
 }
 

@@ -25,7 +25,7 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 
 	todos := c.in(project).site(todoService)
 	before := todos.todos()
-	output, err := upWith("todoRestoreFrom=latest").CombinedOutput()
+	output, err := upWith("todoRestoreFrom=" + c.in(project).backups()[0]).CombinedOutput()
 	require.Error(t, err)
 	assert.Contains(t, string(output), "todo holds ")
 	assert.Contains(t, string(output), "restoreOver")
@@ -36,9 +36,7 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 	account := pinging.Stop()
 	acknowledged := pinging.before + int64(len(account.Numbers)+account.Failed())
 	c.loseVolume()
-	storeIsBack()
-	c.waitUntilReady()
-	require.Zero(t, c.pings())
+	storeIsBack() // pingpong is not ready now, which has lost its tables
 
 	pulumiUpWith(t, "pingpongRestoreFrom=end", "restoreOver=pingpong")
 	restored := c.pings()
