@@ -19,7 +19,9 @@ import (
 )
 
 const (
-	account  = "project"
+	account = "project"
+	// hasty gives a store that is away up after some seconds.
+	hasty    = "PGBACKREST_IO_TIMEOUT=1"
 	patience = time.Minute
 )
 
@@ -63,7 +65,7 @@ func (s *system) waiting() string {
 }
 
 func TestLogWaitsWhileTheStoreIsAway(t *testing.T) {
-	s := start(t)
+	s := start(t, hasty)
 	s.store.Kill()
 	for range 3 {
 		s.segment()
@@ -79,7 +81,7 @@ func TestLogWaitsWhileTheStoreIsAway(t *testing.T) {
 }
 
 func TestLogThatNoVolumeHasRoomForIsDropped(t *testing.T) {
-	s := start(t, "ARCHIVE_QUEUE=32MiB")
+	s := start(t, hasty, "ARCHIVE_QUEUE=32MiB")
 	s.store.Kill()
 	for range 6 {
 		s.segment()

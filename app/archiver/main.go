@@ -17,6 +17,7 @@
 //	S3_CA_FILE               PEM file with authorities to trust instead of the system's (none)
 //	ARCHIVE_PASSPHRASE_FILE  file with a passphrase that the archive is encrypted with (none)
 //	ARCHIVE_KEEP_DAYS        how many days the archive goes back (7)
+//	PGBACKREST_…             options of pgBackRest, which count more than those that follow from all this
 //	ARCHIVE_LOOK_EVERY       how soon it is found that a base backup has to be made (1m)
 //	ARCHIVE_QUEUE            how much of the log may wait on the server's volume while the service is away (128MiB); what comes
 //	                         then is dropped, and there is a new base backup afterwards

@@ -134,7 +134,7 @@ func (a *Archive) Delete(ctx context.Context, stanza string) error {
 // isPlain tells a service without TLS, where no archive can be.
 func (a *Archive) isPlain() bool { return a.bucket.Endpoint.Scheme == "http" }
 
-// Environment has the program's options: as variables, for some of them are secrets.
+// Environment has the program's options: as variables, for some of them are secrets. Those that this process has already count more.
 // Source: https://pgbackrest.org/configuration.html
 func (a *Archive) Environment() []string {
 	style := "host"
@@ -148,7 +148,7 @@ func (a *Archive) Environment() []string {
 		"LOG_LEVEL_CONSOLE=off",
 		"LOG_LEVEL_STDERR=warn",
 		"LOG_TIMESTAMP=n",
-		"IO_TIMEOUT=15",
+		"IO_TIMEOUT=5", // of each of about nine tries
 		"BUFFER_SIZE=256KiB",
 		"COMPRESS_TYPE=zst",
 		"REPO1_TYPE=s3",
@@ -168,7 +168,10 @@ func (a *Archive) Environment() []string {
 	}
 	environment := os.Environ()
 	for _, option := range options {
-		environment = append(environment, "PGBACKREST_"+option)
+		name, _, _ := strings.Cut(option, "=")
+		if _, given := os.LookupEnv("PGBACKREST_" + name); !given {
+			environment = append(environment, "PGBACKREST_"+option)
+		}
 	}
 	return environment
 }
