@@ -25,6 +25,7 @@
 //	                        how many backups are kept (7, 4, 6)
 //	AGE_RECIPIENT           public key of age to encrypt dumps to (none)
 //	AGE_IDENTITY_FILE       file with the private key, with which verify and restore open them (none)
+//	ARCHIVE_PASSPHRASE_FILE file with the passphrase that the archive is encrypted with (none)
 //	RESTORE_FROM            what restore restores without WHAT
 //	RESTORE_OVER            name of the database, if it may hold something (none)
 //	TIMEOUT                 how long a command may take (1h)

@@ -384,3 +384,13 @@ ScratchSize is required
 TimeZone is required
 Timeout is required`)
 }
+
+func TestPodsOpenAnEncryptedArchive(t *testing.T) {
+	recording := recorder.Run(t, program(func(args *backup.Args) {
+		args.ArchivePassphrase = pulumi.ToSecret(pulumi.String("close-it-tight")).(pulumi.StringOutput)
+	}))
+	require.Equal(t, "close-it-tight", string(recorder.Object[*corev1.Secret](recording, "todos-secret").Data["archive-passphrase"]))
+	recording.RequireSecret(t, "close-it-tight")
+	pod := recorder.Object[*batchv1.Job](recording, "todos-job").Spec.Template.Spec
+	require.Contains(t, pod.Containers[0].Env, corev1.EnvVar{Name: "ARCHIVE_PASSPHRASE_FILE", Value: "/run/secrets/bucket/archive-passphrase"})
+}
