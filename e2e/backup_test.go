@@ -144,7 +144,7 @@ func TestAKilledBackupIsNone(t *testing.T) {
 	c.madeBy(job)
 }
 
-func TestOnlyBackupsReachTheStore(t *testing.T) {
+func TestOnlyBackupsAndArchivesReachTheStore(t *testing.T) {
 	c := newCluster(t)
 	_, status := c.in(storage).visit(nil, "for try in 1 2 3; do timeout 2 bash -c '</dev/tcp/storage-svc/9000' && exit; sleep 1; done; exit 1")
 	assert.Equal(t, int32(1), status, "a pod of nobody reaches the store")
@@ -172,7 +172,7 @@ func TestOnlyBackupsReachTheStore(t *testing.T) {
 		apps[app] = reached
 	}
 	assert.Equal(t, map[any]any{
-		"redisapp": false, "postgres": false, "pingpong": false, "todo-backend": false, "todo-frontend": false,
+		"redisapp": false, "postgres": true, "pingpong": false, "todo-backend": false, "todo-frontend": false,
 		backupMetrics: true, storage: true,
 	}, apps)
 
