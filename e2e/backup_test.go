@@ -46,7 +46,7 @@ func TestDamageOfABackupIsFound(t *testing.T) {
 	newest := backups[len(backups)-1]
 	completed, lastWord := verify("verify-sound")
 	assert.True(t, completed)
-	assert.Equal(t, "verified "+newest+": restored and compared", lastWord)
+	assert.Regexp(t, "^verified "+newest+`, archive \d+: restored and compared$`, lastWord)
 
 	dump, err := os.OpenFile(c.dumpFile(newest), os.O_RDWR, 0)
 	require.NoError(t, err)

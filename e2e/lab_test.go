@@ -25,7 +25,7 @@ func TestLabComesBackAfterItsProcessesWereKilled(t *testing.T) {
 }
 
 func TestStatusNamesWhatServesPeopleAndPods(t *testing.T) {
-	newCluster(t)
+	newCluster(t).in(project).deleteDaily() // those that did not get out to Wikipedia
 	status := run(t, command(checkout, "make", "status", "LAB="+labName()))
 	assert.Contains(t, status, "\ningress      http://"+os.Getenv("STATEFUL_K3S_INGRESS_ADDRESS")+"\n")
 	assert.Contains(t, status, "\nslirp4netns  running at sk3s-"+labName()+"-0's tap0 ")
