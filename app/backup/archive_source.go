@@ -77,7 +77,7 @@ func (p past) spans(stanzas []pgbackrest.Stanza) (spans []pgbackrest.Span, err e
 		return nil, fmt.Errorf("there is no base backup from before %s%s", p.at.Format(time.RFC3339), covered)
 	case p.at.IsZero():
 		return spans, nil
-	case p.at.After(spans[0].To):
+	case p.at.Truncate(time.Second).After(spans[0].To): // which the store tells to the second
 		return nil, fmt.Errorf("the archive does not hold the log up to %s%s; to restore all that there is, ask for %q", p.at.Format(time.RFC3339), covered, end)
 	}
 	return spans[:1], nil

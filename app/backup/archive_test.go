@@ -96,12 +96,13 @@ func TestADatabaseComesBackAsItWasAtAnyTime(t *testing.T) {
 	archiver.Switch()
 
 	first, last := writes[0].begun, writes[len(writes)-1].begun
+	s.lose()
 	for what, reason := range map[string]string{
 		first.Add(-time.Hour).Format(time.RFC3339):                "there is no base backup from before ",
 		last.Add(time.Hour).Format(time.RFC3339):                  "the archive does not hold the log up to ",
 		last.Add(500 * time.Millisecond).Format(time.RFC3339Nano): "the log ends before that time: its last transaction was at 20",
 	} {
-		s.failRestore(what, []string{reason}, "RESTORE_OVER=app")
+		s.failRestore(what, []string{reason})
 	}
 	for range times(t) {
 		at := first.Add(rand.N(last.Sub(first))).UTC().Truncate(time.Microsecond)
@@ -123,6 +124,23 @@ func TestADatabaseComesBackAsItWasAtAnyTime(t *testing.T) {
 		assert.Equal(t, "5", s.db.Ask(`SELECT max(id)::text FROM account`), "the other tables are there")
 	}
 	assert.Regexp(t, `archive: 20\d\d-\S+Z to 20\d\d-\S+Z\n`, s.succeed("list"))
+}
+
+// What went wrong a moment ago is not in the archive yet, nor is anything after it.
+func TestAMistakeIsUndoneAtOnce(t *testing.T) {
+	s := start(t)
+	s.archive()
+	time.Sleep(2 * time.Second) // to the first second that the base backup covers
+	whole := s.dumped("app")
+	right := time.Now()
+	s.db.Exec(`DELETE FROM entry`)
+	assert.NotEqual(t, whole, s.dumped("app"))
+	s.restore(right.Format(time.RFC3339Nano), "RESTORE_OVER=app")
+	assert.Equal(t, whole, s.dumped("app"))
+
+	idle := time.Now()
+	s.restore(idle.Format(time.RFC3339Nano), "RESTORE_OVER=app")
+	assert.Equal(t, whole, s.dumped("app"))
 }
 
 func TestAnotherServerBringsBackAllThatALostOneArchived(t *testing.T) {

@@ -76,8 +76,14 @@ func (r restoration) attempt(ctx context.Context) (said string, err error) {
 	if restored != "" {
 		return fmt.Sprintf("nothing to do: %s was restored from %s at %s", target.Database, restored, at.UTC().Format(time.RFC3339)), nil
 	}
-	if _, err := r.holds(ctx, target); err != nil {
+	holds, err := r.holds(ctx, target)
+	if err != nil {
 		return "", err
+	}
+	if holds != "" && r.archived != nil {
+		if err := target.Archive(ctx); err != nil {
+			return "", fmt.Errorf("archive the log up to now: %w", err)
+		}
 	}
 
 	dir, err := os.MkdirTemp(r.scratch, "restore-")

@@ -18,6 +18,8 @@ import (
 const (
 	// renamings is how often the databases' names are tried to be changed, while clients that were told to go come again.
 	renamings = 10
+	// archiveTime is what it may take to archive a segment of the log, or a few.
+	archiveTime, archivePause = time.Minute, 100 * time.Millisecond
 	// objectInUse is what Postgres calls it. Source: https://www.postgresql.org/docs/17/errcodes-appendix.html
 	objectInUse = "55006"
 )
@@ -167,6 +169,32 @@ func (t *Target) Holds(ctx context.Context) (string, error) {
 		return fmt.Sprintf("%d sequences, views or functions", others), nil
 	}
 	return "", nil
+}
+
+// Archive has the server archive its log up to now, and returns when that is done. It does nothing if the server has no archive.
+func (t *Target) Archive(ctx context.Context) error {
+	var mode string
+	if err := t.conn.QueryRow(ctx, `SHOW archive_mode`).Scan(&mode); err != nil || mode == "off" {
+		return err
+	}
+	// A commit, by whose time the log is known to reach as far as that.
+	if _, err := t.conn.Exec(ctx, `SELECT pg_current_xact_id()`); err != nil {
+		return err
+	}
+	var segment string
+	if err := t.conn.QueryRow(ctx, `SELECT pg_walfile_name(pg_switch_wal() - 1)`).Scan(&segment); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(archiveTime); ; time.Sleep(archivePause) {
+		var done bool
+		// The names of a timeline's segments are in their order.
+		if err := t.conn.QueryRow(ctx, `SELECT coalesce(last_archived_wal >= $1, false) FROM pg_stat_archiver`, segment).Scan(&done); err != nil || done {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("segment %s of the log was not archived within %s: see what the server logs of its archive_command", segment, archiveTime)
+		}
+	}
 }
 
 // Missing returns those of the roles that the server does not have.
