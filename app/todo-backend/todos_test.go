@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -326,6 +327,7 @@ func TestTodosAreLogged(t *testing.T) {
 	p.send("POST", "/todos", `{"title":"`+strings.Repeat("é", 200)+`"}`, "X-Request-Id: three")
 	p.send("POST", "/todos", `{`, "X-Request-Id: four\u0085")
 	p.send("PATCH", "/todos/1", `{"completed":true}`, "X-Request-Id: five")
+	p.Stop(syscall.SIGTERM) // when all is written
 	var lines []string
 	for line := range strings.Lines(p.Logged()) {
 		if strings.Contains(line, "msg=todo ") {
