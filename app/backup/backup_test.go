@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -235,6 +237,24 @@ func TestAnEmptyDatabase(t *testing.T) {
 	m := s.manifest(s.backup())
 	assert.Empty(t, m.Content.Tables)
 	assert.Contains(t, s.succeed("verify"), "restored and compared")
+}
+
+// Large tables are read in parts, of a new copy over several connections.
+func TestALargeTable(t *testing.T) {
+	s := startEmpty(t)
+	s.db.Exec(`CREATE TABLE large (n int, body text); ALTER TABLE large ALTER body SET STORAGE EXTERNAL;
+		INSERT INTO large SELECT n, repeat(n::text, CASE WHEN n % 200 = 0 THEN 200000 ELSE 1 END) FROM generate_series(1, 20000) n`)
+	conn, err := pgx.Connect(t.Context(), s.db.URL())
+	require.NoError(t, err)
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	var whole archive.RowHash
+	_, err = conn.PgConn().CopyTo(t.Context(), &whole, "COPY large (body, n) TO STDOUT")
+	require.NoError(t, err)
+
+	name := s.backup()
+	assert.Equal(t, []archive.Table{{Schema: "public", Name: "large", Rows: 20000, Hash: whole.String()}}, s.manifest(name).Content.Tables)
+	s.lose()
+	s.restore(name)
 }
 
 // Writers go on: of each transaction, all or nothing is in the backup.

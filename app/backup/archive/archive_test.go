@@ -43,6 +43,21 @@ func TestRowHash(t *testing.T) {
 	}
 }
 
+func TestRowHashOfParts(t *testing.T) {
+	var whole, sum archive.RowHash
+	for i := range 10 {
+		var part archive.RowHash
+		for j := range i {
+			row := []byte(fmt.Sprint(i, j))
+			_, _ = whole.Write(row)
+			_, _ = part.Write(row)
+		}
+		sum.Add(part)
+	}
+	assert.Equal(t, whole, sum)
+	assert.Equal(t, int64(45), sum.Rows())
+}
+
 func TestRowHashLeavesNoGarbage(t *testing.T) {
 	var h archive.RowHash
 	row := []byte("1\ta row\n")

@@ -154,12 +154,21 @@ const (
 // Write adds one row, and leaves nothing for the garbage collector.
 func (h *RowHash) Write(row []byte) (int, error) {
 	digest := sha256.Sum256(row)
+	one := RowHash{rows: 1}
+	for i := range one.sum {
+		one.sum[i] = binary.BigEndian.Uint64(digest[i*wordSize:])
+	}
+	h.Add(one)
+	return len(row), nil
+}
+
+// Add adds the rows of another part of the table.
+func (h *RowHash) Add(part RowHash) {
+	h.rows += part.rows
 	var carry uint64
 	for i := words - 1; i >= 0; i-- {
-		h.sum[i], carry = bits.Add64(h.sum[i], binary.BigEndian.Uint64(digest[i*wordSize:]), carry)
+		h.sum[i], carry = bits.Add64(h.sum[i], part.sum[i], carry)
 	}
-	h.rows++
-	return len(row), nil
 }
 
 // Rows is how many there were.

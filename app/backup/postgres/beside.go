@@ -7,18 +7,13 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"runtime"
 	"strings"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
 )
 
-const (
-	// mostJobs is how many connections pg_restore has at most.
-	mostJobs = 4
-	// longestName is what Postgres keeps of a name, in bytes.
-	longestName = 63
-)
+// longestName is what Postgres keeps of a name, in bytes.
+const longestName = 63
 
 // Restore makes the new database of a dump in a file.
 func (t *Target) Restore(ctx context.Context, dump string) error {
@@ -29,7 +24,7 @@ func (t *Target) Restore(ctx context.Context, dump string) error {
 		return fmt.Errorf("create database %s: %w", t.new, err)
 	}
 	_, err := output(ctx, t.environment(), "pg_restore", t.login.in(t.new).argument(), "--no-password",
-		"--exit-on-error", "--no-tablespaces", fmt.Sprintf("--jobs=%d", min(runtime.GOMAXPROCS(0), mostJobs)), dump)
+		"--exit-on-error", "--no-tablespaces", fmt.Sprintf("--jobs=%d", jobs()), dump)
 	return err
 }
 
@@ -114,16 +109,7 @@ func (t *Target) environment() []string {
 }
 
 // Content is that of the new database.
-func (t *Target) Content(ctx context.Context) (content archive.Content, err error) {
+func (t *Target) Content(ctx context.Context) (archive.Content, error) {
 	l := t.login.in(t.new)
-	conn, err := l.connect(ctx)
-	if err != nil {
-		return content, err
-	}
-	defer conn.Close(ctx)
-	if content, err = record(ctx, conn, t.suffix, t.environment(), l.argument(), "--no-password"); err != nil {
-		return content, err
-	}
-	content.Sequences, err = sequences(ctx, conn)
-	return content, err
+	return recordAlone(ctx, l.connect, t.suffix, t.environment(), l.argument(), "--no-password")
 }

@@ -7,9 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
 )
@@ -32,17 +35,20 @@ const ours = `
 	ORDER BY n.nspname, c.relname`
 
 // relation is a table with the SQL that reads its rows.
-type relation struct{ schema, name, rows string }
+type relation struct {
+	oid                uint32
+	schema, name, rows string
+}
 
 func relations(ctx context.Context, conn *pgx.Conn) ([]relation, error) {
-	rows, err := conn.Query(ctx, `SELECT n.nspname, c.relname, array(
+	rows, err := conn.Query(ctx, `SELECT c.oid, n.nspname, c.relname, array(
 		SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attname)`+ours, "r")
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r relation, err error) {
 		var columns []string
-		err = row.Scan(&r.schema, &r.name, &columns)
+		err = row.Scan(&r.oid, &r.schema, &r.name, &columns)
 		for i, column := range columns {
 			columns[i] = pgx.Identifier{column}.Sanitize()
 		}
@@ -51,13 +57,34 @@ func relations(ctx context.Context, conn *pgx.Conn) ([]relation, error) {
 	})
 }
 
-// record is what a database holds, but for its sequences. A suffix of the database's name does not count. The environment and the
-// arguments let pg_dump find it.
-func record(ctx context.Context, conn *pgx.Conn, suffix string, environment []string, args ...string) (content archive.Content, err error) {
-	if content.Tables, err = tables(ctx, conn); err != nil {
+const mostJobs = 4
+
+// jobs is how many connections at once a database has that nobody else uses.
+func jobs() int { return min(runtime.GOMAXPROCS(0), mostJobs) }
+
+// recordAlone is what a database holds that nobody else uses, read over several connections.
+func recordAlone(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), suffix string, environment []string, args ...string) (content archive.Content, err error) {
+	conns := make([]*pgx.Conn, jobs())
+	for i := range conns {
+		if conns[i], err = connect(ctx); err != nil {
+			return content, err
+		}
+		defer conns[i].Close(ctx)
+	}
+	if content, err = record(ctx, conns, suffix, environment, args...); err != nil {
 		return content, err
 	}
-	if content.Roles, err = roles(ctx, conn); err != nil {
+	content.Sequences, err = sequences(ctx, conns[0])
+	return content, err
+}
+
+// record is what a database holds, but for its sequences, as all connections see it. A suffix of the database's name does not count. The
+// environment and the arguments let pg_dump find it.
+func record(ctx context.Context, conns []*pgx.Conn, suffix string, environment []string, args ...string) (content archive.Content, err error) {
+	if content.Tables, err = tables(ctx, conns); err != nil {
+		return content, err
+	}
+	if content.Roles, err = roles(ctx, conns[0]); err != nil {
 		return content, err
 	}
 	content.Schema, err = schema(ctx, suffix, environment, args...)
@@ -65,22 +92,77 @@ func record(ctx context.Context, conn *pgx.Conn, suffix string, environment []st
 }
 
 // tables counts and hashes the rows of all tables.
-func tables(ctx context.Context, conn *pgx.Conn) ([]archive.Table, error) {
-	all, err := relations(ctx, conn)
+func tables(ctx context.Context, conns []*pgx.Conn) ([]archive.Table, error) {
+	all, err := relations(ctx, conns[0])
 	if err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)
 	}
+	parts := make([][]*part, len(all))
+	for i, r := range all {
+		if parts[i], err = r.parts(ctx, conns[0]); err != nil {
+			return nil, fmt.Errorf("measure table %s.%s: %w", r.schema, r.name, err)
+		}
+	}
+	if err := read(ctx, conns, slices.Concat(parts...)); err != nil {
+		return nil, err
+	}
 	hashed := []archive.Table{}
-	for _, r := range all {
+	for i, r := range all {
 		var hash archive.RowHash
-		// Postgres sends each row as one message, and pgx writes each message as one.
-		// Source: https://www.postgresql.org/docs/17/protocol-flow.html#PROTOCOL-COPY
-		if _, err := conn.PgConn().CopyTo(ctx, &hash, "COPY ("+r.rows+") TO STDOUT"); err != nil {
-			return nil, fmt.Errorf("read table %s.%s: %w", r.schema, r.name, err)
+		for _, p := range parts[i] {
+			hash.Add(p.hash)
 		}
 		hashed = append(hashed, archive.Table{Schema: r.schema, Name: r.name, Rows: hash.Rows(), Hash: hash.String()})
 	}
 	return hashed, nil
+}
+
+// partSize is about how much of a table is read at once, in bytes.
+const partSize = 64 << 20
+
+// part is the rows in a range of a table's blocks, and their hash once they are read.
+type part struct {
+	relation
+	first, end int64
+	hash       archive.RowHash
+}
+
+// parts are all of the table: rows that are there already are in none of the blocks that it may grow by.
+func (r relation) parts(ctx context.Context, conn *pgx.Conn) ([]*part, error) {
+	var blocks, size int64
+	if err := conn.QueryRow(ctx, `SELECT pg_relation_size($1::oid) / current_setting('block_size')::bigint, pg_table_size($1::oid)`, r.oid).Scan(&blocks, &size); err != nil {
+		return nil, err
+	}
+	count := 1 + size/partSize
+	var parts []*part
+	for i := range count {
+		parts = append(parts, &part{relation: r, first: blocks * i / count, end: blocks * (i + 1) / count})
+	}
+	return parts, nil
+}
+
+// read hashes the rows of all parts, each over the next connection that is free.
+func read(ctx context.Context, conns []*pgx.Conn, parts []*part) error {
+	waiting := make(chan *part, len(parts))
+	for _, p := range parts {
+		waiting <- p
+	}
+	close(waiting)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, conn := range conns {
+		group.Go(func() error {
+			for p := range waiting {
+				// Postgres sends each row as one message, and pgx writes each message as one.
+				// Source: https://www.postgresql.org/docs/17/protocol-flow.html#PROTOCOL-COPY
+				rows := fmt.Sprintf("%s WHERE ctid >= '(%d,0)' AND ctid < '(%d,0)'", p.rows, p.first, p.end)
+				if _, err := conn.PgConn().CopyTo(ctx, &p.hash, "COPY ("+rows+") TO STDOUT"); err != nil {
+					return fmt.Errorf("read table %s.%s: %w", p.schema, p.name, err)
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 func sequences(ctx context.Context, conn *pgx.Conn) ([]archive.Sequence, error) {

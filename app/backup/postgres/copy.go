@@ -139,17 +139,9 @@ func (c *Copy) Restore(ctx context.Context, roles []string, dump io.Reader, args
 }
 
 // Content is that of the restored database.
-func (c *Copy) Content(ctx context.Context, database string) (content archive.Content, err error) {
-	conn, err := c.connect(ctx, database)
-	if err != nil {
-		return content, err
-	}
-	defer conn.Close(ctx)
-	if content, err = record(ctx, conn, "", c.environment(database)); err != nil {
-		return content, err
-	}
-	content.Sequences, err = sequences(ctx, conn)
-	return content, err
+func (c *Copy) Content(ctx context.Context, database string) (archive.Content, error) {
+	connect := func(ctx context.Context) (*pgx.Conn, error) { return c.connect(ctx, database) }
+	return recordAlone(ctx, connect, "", c.environment(database))
 }
 
 // Close ends the server and removes its data.

@@ -80,7 +80,7 @@ func (s *Snapshot) begin(ctx context.Context, clientMajor int) (err error) {
 
 // Content is that of the snapshot, but for the sequences.
 func (s *Snapshot) Content(ctx context.Context) (archive.Content, error) {
-	found, err := record(ctx, s.conn, "", s.login.environment(), s.selection()...)
+	found, err := record(ctx, []*pgx.Conn{s.conn}, "", s.login.environment(), s.selection()...)
 	return found, refused(err)
 }
 
