@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -78,7 +79,7 @@ func readBack(ctx context.Context, store *s3.Store, m archive.Manifest, use func
 		return err
 	}
 	defer object.Close()
-	stored := newDigest(object)
+	stored := newDigest(ahead(object))
 	useErr := use(stored)
 	if _, err := io.Copy(io.Discard, stored); err != nil {
 		return fmt.Errorf("read the stored dump: %w", err)
@@ -91,6 +92,19 @@ func readBack(ctx context.Context, store *s3.Store, m archive.Manifest, use func
 		return fmt.Errorf("%w: its SHA-256 is %s instead of %s", errDamaged, stored, m.Dump.SHA256)
 	}
 	return useErr
+}
+
+// readAhead is in bytes.
+const readAhead = 1 << 20
+
+// ahead reads on while what it has read is being worked on. Whoever begins to read has to read to the end, or to an error.
+func ahead(from io.Reader) io.Reader {
+	read, write := io.Pipe()
+	go func() {
+		_, err := io.CopyBuffer(write, from, make([]byte, readAhead))
+		_ = write.CloseWithError(err) // never fails, by its documentation
+	}()
+	return bufio.NewReaderSize(read, readAhead)
 }
 
 // equal compares a restored copy with what the manifest records of the database.
