@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -19,13 +18,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/cert"
 )
-
-// outputs are those of the stack.
-func outputs(t *testing.T) (all struct{ TodoURL, PingpongURL string }) {
-	t.Helper()
-	require.NoError(t, json.Unmarshal([]byte(pulumi(t, checkout, "stack", "output", "--json")), &all))
-	return all
-}
 
 // fetch asks a URL as a browser on this machine does, for a host of its own if one is given.
 func fetch(t *testing.T, address, host string) (status int, body string) {

@@ -1,6 +1,13 @@
 package e2e
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
 
 // killPods kills and deletes pods of an app and its Postgres, and waits after each time until all goes on. <variable>_KILLS is the
 // number of times, by default one of each kind; <variable>_SEED repeats a sequence.
@@ -33,4 +40,15 @@ func (c *cluster) killPods(app, variable string, goesOn func()) {
 		goesOn()
 	}
 	c.waitUntilReady()
+}
+
+func number(t *testing.T, variable string, byDefault uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return byDefault
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	require.NoError(t, err, variable)
+	return n
 }

@@ -45,8 +45,6 @@ func TestLabThatWasKilledAsItStartedStarts(t *testing.T) {
 	ride.goesOn()
 }
 
-func labName() string { return os.Getenv("STATEFUL_K3S_LAB") }
-
 // daemons are the first processes of the lab's daemons.
 func daemons(lab string) []int {
 	return findProcesses(func(dir string) bool {

@@ -143,3 +143,12 @@ func run(t *testing.T, cmd *exec.Cmd) string {
 	}
 	return stdout.String()
 }
+
+func labName() string { return os.Getenv("STATEFUL_K3S_LAB") }
+
+// outputs are those of the stack.
+func outputs(t *testing.T) (all struct{ TodoURL, PingpongURL string }) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(pulumi(t, checkout, "stack", "output", "--json")), &all))
+	return all
+}

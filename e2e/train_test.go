@@ -2,12 +2,9 @@ package e2e
 
 import (
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -93,15 +90,4 @@ func TestTrainGoesOnAfterRandomKills(t *testing.T) {
 		kills[name](pod)
 		ride.goesOn()
 	}
-}
-
-func number(t *testing.T, variable string, byDefault uint64) uint64 {
-	t.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return byDefault
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	require.NoError(t, err, variable)
-	return n
 }
