@@ -66,6 +66,7 @@ func (s *system) waiting() string {
 
 func TestLogWaitsWhileTheStoreIsAway(t *testing.T) {
 	s := start(t, hasty)
+	s.archiver.Switch() // what is left of the base backup
 	s.store.Kill()
 	for range 3 {
 		s.segment()
@@ -82,6 +83,7 @@ func TestLogWaitsWhileTheStoreIsAway(t *testing.T) {
 
 func TestLogThatNoVolumeHasRoomForIsDropped(t *testing.T) {
 	s := start(t, hasty, "ARCHIVE_QUEUE=32MiB")
+	s.archiver.Switch()
 	s.store.Kill()
 	for range 6 {
 		s.segment()
