@@ -70,7 +70,7 @@ func TestTrainGoesOnAfterUpWasKilled(t *testing.T) {
 	}
 }
 
-// TRAIN_KILLS is the number of kills, 20 by default; TRAIN_SEED repeats a sequence.
+// TRAIN_KILLS is the number of kills, 10 by default; TRAIN_SEED repeats a sequence.
 func TestTrainGoesOnAfterRandomKills(t *testing.T) {
 	c := newCluster(t)
 	seed := number(t, "TRAIN_SEED", rand.Uint64())
@@ -84,7 +84,7 @@ func TestTrainGoesOnAfterRandomKills(t *testing.T) {
 	names := []string{"delete pod", "kill redis", "kill redisfiller"}
 
 	ride := c.board()
-	for i := range number(t, "TRAIN_KILLS", 20) {
+	for i := range number(t, "TRAIN_KILLS", 10) {
 		name, pod := names[random.IntN(len(names))], redisPods[random.IntN(len(redisPods))]
 		t.Logf("%d: %s %s", i+1, name, pod)
 		kills[name](pod)
