@@ -25,9 +25,18 @@ func push(ctx context.Context, file string) error {
 	if err := r.Err(); err != nil {
 		return fmt.Errorf("read the settings: %w", err)
 	}
-	system, err := systemIdentifier(ctx)
+	control, err := controlData(ctx)
 	if err != nil {
 		return err
+	}
+	system, err := identifier(control)
+	if err != nil {
+		return err
+	}
+	if stopping.Match(control) { // and waits for this, while pgbackrest would try for most of a minute
+		if err := archive.Reach(ctx); err != nil {
+			return err
+		}
 	}
 	return fmt.Errorf("start pgbackrest: %w", archive.Push(archive.Stanza(system), file, queue))
 }
@@ -58,7 +67,11 @@ func look(ctx context.Context) error {
 	if err := r.Err(); err != nil {
 		return fmt.Errorf("read the settings: %w", err)
 	}
-	system, err := systemIdentifier(ctx)
+	control, err := controlData(ctx)
+	if err != nil {
+		return err
+	}
+	system, err := identifier(control)
 	if err != nil {
 		return err
 	}
@@ -114,19 +127,26 @@ func due(spans []pgbackrest.Span, now time.Time) string {
 	return ""
 }
 
-var identifierLine = regexp.MustCompile(`(?m)^Database system identifier: *(\d+)$`)
+var (
+	identifierLine = regexp.MustCompile(`(?m)^Database system identifier: *(\d+)$`)
+	stopping       = regexp.MustCompile(`(?m)^Database cluster state: *(shutting down|shut down)$`)
+)
 
-// systemIdentifier is the number that a server got when its data directory was made.
-func systemIdentifier(ctx context.Context) (string, error) {
-	cmd := exec.CommandContext(ctx, "pg_controldata")
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	said, err := cmd.CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("pg_controldata: %w: %s", err, said)
-	}
-	line := identifierLine.FindSubmatch(said)
+// identifier is the number that a server got when its data directory was made.
+func identifier(control []byte) (string, error) {
+	line := identifierLine.FindSubmatch(control)
 	if line == nil {
 		return "", errors.New("pg_controldata does not tell the system identifier")
 	}
 	return string(line[1]), nil
+}
+
+func controlData(ctx context.Context) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "pg_controldata")
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	said, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("pg_controldata: %w: %s", err, said)
+	}
+	return said, nil
 }

@@ -4,6 +4,7 @@ package pgbackrest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -11,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +30,8 @@ const (
 	folder = "wal"
 	// stopTime is what the program may take to end after it was told to.
 	stopTime = 10 * time.Second
+	// reachTime is what a connection to the store may take.
+	reachTime = 3 * time.Second
 )
 
 // Archive is what one or more servers have archived. Each has a stanza of its own in it, so that a new server never meets
@@ -68,6 +72,16 @@ func (a *Archive) BackUp(ctx context.Context, stanza string, keepDays int) error
 	_, err := a.run(ctx, server(), "backup", "--stanza="+stanza, "--type=full", "--start-fast", "--repo1-bundle",
 		"--repo1-retention-full-type=time", "--repo1-retention-full="+strconv.Itoa(keepDays))
 	return err
+}
+
+// Reach fails if nobody answers soon where the bucket is.
+func (a *Archive) Reach(ctx context.Context) error {
+	port := cmp.Or(a.bucket.Endpoint.Port(), "443")
+	conn, err := (&net.Dialer{Timeout: reachTime}).DialContext(ctx, "tcp", net.JoinHostPort(a.bucket.Endpoint.Hostname(), port))
+	if err != nil {
+		return fmt.Errorf("reach the store: %w", err)
+	}
+	return conn.Close()
 }
 
 // Push stores a file of the log, in place of this process. When more of the log than queue, such as 128MiB, waits to be
