@@ -25,20 +25,16 @@ func push(ctx context.Context, file string) error {
 	if err := r.Err(); err != nil {
 		return fmt.Errorf("read the settings: %w", err)
 	}
-	control, err := controlData(ctx)
+	control, err := readControl(ctx)
 	if err != nil {
 		return err
 	}
-	system, err := identifier(control)
-	if err != nil {
-		return err
-	}
-	if stopping.Match(control) { // and waits for this, while pgbackrest would try for most of a minute
+	if control.stopping { // and waits for this, while pgbackrest would try for most of a minute
 		if err := archive.Reach(ctx); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("start pgbackrest: %w", archive.Push(archive.Stanza(system), file, queue))
+	return fmt.Errorf("start pgbackrest: %w", archive.Push(archive.Stanza(control.system), file, queue))
 }
 
 func run(ctx context.Context) error {
@@ -67,15 +63,11 @@ func look(ctx context.Context) error {
 	if err := r.Err(); err != nil {
 		return fmt.Errorf("read the settings: %w", err)
 	}
-	control, err := controlData(ctx)
+	control, err := readControl(ctx)
 	if err != nil {
 		return err
 	}
-	system, err := identifier(control)
-	if err != nil {
-		return err
-	}
-	name := archive.Stanza(system)
+	name := archive.Stanza(control.system)
 	stanzas, err := archive.Stanzas(ctx)
 	if err != nil {
 		return fmt.Errorf("look into the archive: %w", err)
@@ -129,24 +121,26 @@ func due(spans []pgbackrest.Span, now time.Time) string {
 
 var (
 	identifierLine = regexp.MustCompile(`(?m)^Database system identifier: *(\d+)$`)
-	stopping       = regexp.MustCompile(`(?m)^Database cluster state: *(shutting down|shut down)$`)
+	stoppingLine   = regexp.MustCompile(`(?m)^Database cluster state: *(shutting down|shut down)$`)
 )
 
-// identifier is the number that a server got when its data directory was made.
-func identifier(control []byte) (string, error) {
-	line := identifierLine.FindSubmatch(control)
-	if line == nil {
-		return "", errors.New("pg_controldata does not tell the system identifier")
-	}
-	return string(line[1]), nil
+// control is what a server's control file tells.
+type control struct {
+	// system is the number that the server got when its data directory was made.
+	system   string
+	stopping bool
 }
 
-func controlData(ctx context.Context) ([]byte, error) {
+func readControl(ctx context.Context) (control, error) {
 	cmd := exec.CommandContext(ctx, "pg_controldata")
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	said, err := cmd.CombinedOutput()
 	if err != nil {
-		return nil, fmt.Errorf("pg_controldata: %w: %s", err, said)
+		return control{}, fmt.Errorf("pg_controldata: %w: %s", err, said)
 	}
-	return said, nil
+	line := identifierLine.FindSubmatch(said)
+	if line == nil {
+		return control{}, errors.New("pg_controldata does not tell the system identifier")
+	}
+	return control{string(line[1]), stoppingLine.Match(said)}, nil
 }

@@ -32,14 +32,7 @@ const (
 // program declares a storage server, a namespace with a Postgres, and its backups, whose arguments can be changed before.
 func program(changes ...func(*backup.Args)) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
-		place, err := kube.NewNamespace(ctx, "storage", kube.NamespaceArgs{Name: "alice-storage"})
-		if err != nil {
-			return err
-		}
-		store, err := storage.New(ctx, "store", storage.Args{
-			Namespace: place, Image: pulumi.String("storage"), Accounts: []string{"alice-project"}, KeysVersion: "1", TLSVersion: "1",
-			StorageClass: "local-path", StorageSize: "5Gi", Memory: "128Mi",
-		})
+		store, err := kubetest.NewStorage(ctx, "alice-project")
 		if err != nil {
 			return err
 		}

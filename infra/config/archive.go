@@ -4,7 +4,7 @@ package config
 func (r *reader) archive() Archive {
 	const archiveKey, passphraseKey, recipientKey = "archive", "archivePassphrase", "backupRecipient"
 	archive := Archive{
-		On:         r.text(archiveKey, boolean, "false") == "true",
+		On:         r.boolean(archiveKey, "false"),
 		Timeout:    r.duration("archiveTimeout", withinAnHour, "60s"),
 		KeepDays:   r.number("archiveKeepDays", days, "7"),
 		Passphrase: r.secret(passphraseKey, password, `"$(openssl rand -hex 16)"`),

@@ -16,7 +16,7 @@ func (r *reader) bucket() *storage.Bucket {
 		Region:    r.text("s3Region", region, "us-east-1"),
 		Name:      r.text("s3Bucket", bucketName, "backups"),
 		Prefix:    r.text("s3Prefix", optional(bucketPrefix), "production"),
-		PathStyle: r.text("s3PathStyle", boolean, "true") == "true",
+		PathStyle: r.boolean("s3PathStyle", "true"),
 		AccessKey: r.secret(accessKey, notEmpty, ""),
 		SecretKey: r.secret(secretKey, notEmpty, ""),
 		Networks:  r.networks(networksKey, "10.0.0.0/8"),

@@ -39,6 +39,10 @@ func (r *reader) number(key string, check check, example string) int {
 	return number
 }
 
+func (r *reader) boolean(key, example string) bool {
+	return r.text(key, boolean, example) == "true"
+}
+
 func (r *reader) duration(key string, check check, example string) time.Duration {
 	d, _ := time.ParseDuration(r.text(key, check, example))
 	return d

@@ -125,14 +125,7 @@ func TestSecretOfTheArchive(t *testing.T) {
 func TestWhatTheServerWaitsFor(t *testing.T) {
 	var in storage.Bucket
 	recording := recorder.Run(t, func(ctx *pulumi.Context) error {
-		place, err := kube.NewNamespace(ctx, "storage", kube.NamespaceArgs{Name: "alice-storage"})
-		if err != nil {
-			return err
-		}
-		store, err := storage.New(ctx, "store", storage.Args{
-			Namespace: place, Image: pulumi.String("storage"), Accounts: []string{"alice-exercises"}, KeysVersion: "1", TLSVersion: "1",
-			StorageClass: "local-path", StorageSize: "5Gi", Memory: "128Mi",
-		})
+		store, err := kubetest.NewStorage(ctx, "alice-exercises")
 		if err != nil {
 			return err
 		}

@@ -3,11 +3,8 @@ package archivertest
 
 import (
 	"os"
-	"os/exec"
 	"path"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,7 +28,7 @@ type Archiver struct {
 // backup is made.
 func Start(t testing.TB, tree *imagetest.Tree, db *postgrestest.Server, store *storagetest.Server, account string, settings ...string) *Archiver {
 	t.Helper()
-	program := tree.Copy(program(t))
+	program := tree.Copy(program.Path(t))
 	name := path.Base(tree.TempDir())
 	a := &Archiver{t: t, tree: tree, db: db, secretKey: name + ".secret-key"}
 	certificate, err := os.ReadFile(store.CAFile())
@@ -71,22 +68,4 @@ func (a *Archiver) Switch() {
 	})
 }
 
-// program is the archiver, compiled once, beside the test binary: in a folder that go test removes.
-func program(t testing.TB) string {
-	t.Helper()
-	path, err := compile()
-	require.NoError(t, err)
-	return path
-}
-
-var compile = sync.OnceValues(func() (string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(filepath.Dir(self), "archiver")
-	build := exec.Command("go", "build", "-o", path, "github.com/stateful-k3s/stateful-k3s/app/archiver")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	build.Stderr = os.Stderr
-	return path, build.Run()
-})
+var program = apptest.Compile("archiver", "CGO_ENABLED=0")

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,6 +21,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/freeport"
 )
 
@@ -62,7 +62,7 @@ func Start(t testing.TB, accounts ...string) *Server {
 func (s *Server) Restart() {
 	s.t.Helper()
 	var log bytes.Buffer
-	s.process = exec.Command(program(s.t))
+	s.process = exec.Command(program.Path(s.t))
 	s.process.Env = s.Settings()
 	s.process.Stdout, s.process.Stderr = &log, &log
 	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // should the tests be killed
@@ -184,21 +184,4 @@ func (s *Server) writeCertificate() {
 	}
 }
 
-// program is the server, compiled once, beside the test binary: in a folder that go test removes.
-func program(t testing.TB) string {
-	t.Helper()
-	path, err := compile()
-	require.NoError(t, err)
-	return path
-}
-
-var compile = sync.OnceValues(func() (string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(filepath.Dir(self), "storage")
-	build := exec.Command("go", "build", "-o", path, "github.com/stateful-k3s/stateful-k3s/app/storage")
-	build.Stderr = os.Stderr
-	return path, build.Run()
-})
+var program = apptest.Compile("storage")

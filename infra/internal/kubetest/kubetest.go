@@ -1,5 +1,5 @@
 // Package kubetest has what tests of several components need: what containers and connections should come out as, in
-// Kubernetes' own types, and a database to depend on.
+// Kubernetes' own types, and a database and a storage server to depend on.
 package kubetest
 
 import (
@@ -17,6 +17,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
+	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
 // Resources are requests of CPU and memory, and their limits; that of memory is what is requested.
@@ -90,4 +91,22 @@ func NewDatabase(ctx *pulumi.Context, namespace, app string) (*kube.Namespace, *
 		Memory:          "512Mi",
 	})
 	return ns, db, err
+}
+
+// NewStorage declares a namespace and in it the storage server "store", with an account.
+func NewStorage(ctx *pulumi.Context, account string) (*storage.Storage, error) {
+	ns, err := kube.NewNamespace(ctx, "storage", kube.NamespaceArgs{Name: "alice-storage"})
+	if err != nil {
+		return nil, err
+	}
+	return storage.New(ctx, "store", storage.Args{
+		Namespace:    ns,
+		Image:        pulumi.String("storage"),
+		Accounts:     []string{account},
+		KeysVersion:  "1",
+		TLSVersion:   "1",
+		StorageClass: "local-path",
+		StorageSize:  "5Gi",
+		Memory:       "128Mi",
+	})
 }
