@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,15 +9,21 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// Recover clears what a pulumi that died on this machine left: its lock, and the
-// note of objects whose creation it had begun. It fails when that pulumi lives.
+// Recover clears what a pulumi that died on this machine left: its lock, and
+// objects whose creation it had begun. It fails when that pulumi lives.
 func Recover(ctx context.Context, lab layout.Lab) error {
+	// Read before the locks, so that nothing in it is of a pulumi that starts meanwhile.
+	pending, err := pendingOperations(lab)
+	if err != nil {
+		return fmt.Errorf("reading the state of the stack %s: %w", lab.Name, err)
+	}
 	locks, err := filepath.Glob(lab.Dir("pulumi", ".pulumi", "locks", "organization", project, lab.Name, "*.json"))
 	if err != nil {
 		return err
@@ -34,15 +41,37 @@ func Recover(ctx context.Context, lab layout.Lab) error {
 			return err
 		}
 	}
-	pending, err := hasPendingOperations(lab)
-	if err != nil {
-		return fmt.Errorf("reading the state of the stack %s: %w", lab.Name, err)
-	}
-	if !pending {
+	if len(pending) == 0 {
 		return nil
 	}
 	slog.Info("clearing what a pulumi that died had begun to create")
+	if err := deleteBegun(ctx, pending); err != nil {
+		return err
+	}
 	return runPulumi(ctx, lab, "refresh", "--clear-pending-creates", "--yes", "--skip-preview")
+}
+
+// deleteBegun deletes objects that the state does not know. The next update may want them otherwise, which a Job cannot become, or not at all.
+func deleteBegun(ctx context.Context, pending []operation) error {
+	objects := []object{}
+	for _, p := range pending {
+		if p.Type == "creating" && strings.HasPrefix(p.Resource.Type, "kubernetes:") && !p.Resource.RetainOnDelete {
+			objects = append(objects, p.Resource.Inputs)
+		}
+	}
+	if len(objects) == 0 {
+		return nil
+	}
+	list, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": objects})
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "kubectl", "delete", "--ignore-not-found", "--cascade=foreground", "--filename", "-")
+	cmd.Stdin = bytes.NewReader(list)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	}
+	return nil
 }
 
 func lockHolder(path string) (pid int, err error) {
@@ -62,23 +91,43 @@ func isPulumi(pid int) bool {
 	return err == nil && strings.HasPrefix(filepath.Base(program), "pulumi")
 }
 
-func hasPendingOperations(lab layout.Lab) (bool, error) {
+// operation is one that a pulumi had begun and not ended.
+type operation struct {
+	Type     string
+	Resource struct {
+		Type           string
+		RetainOnDelete bool
+		Inputs         object
+	}
+}
+
+// object names one of Kubernetes.
+type object struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Metadata   struct {
+		Name      string `json:"name"`
+		Namespace string `json:"namespace"`
+	} `json:"metadata"`
+}
+
+func pendingOperations(lab layout.Lab) ([]operation, error) {
 	content, err := os.ReadFile(lab.Dir("pulumi", ".pulumi", "stacks", project, lab.Name+".json"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	var state struct {
 		Checkpoint struct {
 			Latest struct {
-				PendingOperations []json.RawMessage `json:"pending_operations"`
+				PendingOperations []operation `json:"pending_operations"`
 			}
 		}
 	}
 	if err := json.Unmarshal(content, &state); err != nil {
-		return false, err
+		return nil, err
 	}
-	return len(state.Checkpoint.Latest.PendingOperations) > 0, nil
+	return state.Checkpoint.Latest.PendingOperations, nil
 }

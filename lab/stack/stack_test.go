@@ -112,22 +112,36 @@ func TestALockIsRemovedOnlyWhenItsHolderDied(t *testing.T) {
 	assert.NoFileExists(t, path)
 }
 
-func TestPendingCreatesAreClearedWhenThereAreSome(t *testing.T) {
+func TestWhatADeadPulumiHadBegunToCreateIsCleared(t *testing.T) {
 	lab, _ := newLab(t)
-	said := filepath.Join(t.TempDir(), "said")
-	require.NoError(t, os.WriteFile(lab.CheckoutDir("bin", "pulumi"), []byte("#!/bin/sh\necho \"$@\" >>"+said+"\n"), 0o755))
+	dir := t.TempDir()
+	said := filepath.Join(dir, "said")
+	require.NoError(t, os.WriteFile(lab.CheckoutDir("bin", "pulumi"), []byte("#!/bin/sh\necho pulumi \"$@\" >>"+said+"\n"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "kubectl"), []byte("#!/bin/sh\n(echo kubectl \"$@\"; cat; echo) >>"+said+"\n"), 0o755))
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	state := lab.Dir("pulumi", ".pulumi", "stacks", project, "dev.json")
 	require.NoError(t, os.MkdirAll(filepath.Dir(state), 0o755))
+	recovered := func(pending string) string {
+		t.Helper()
+		require.NoError(t, os.WriteFile(state, []byte(`{"checkpoint":{"latest":{"pending_operations":[`+pending+`]}}}`), 0o644))
+		require.NoError(t, os.RemoveAll(said))
+		require.NoError(t, Recover(context.Background(), lab))
+		calls, _ := os.ReadFile(said)
+		return string(calls)
+	}
+	const (
+		namespace = `{"type":"creating","resource":{"type":"kubernetes:core/v1:Namespace","retainOnDelete":true,"inputs":{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"project"}}}}`
+		image     = `{"type":"creating","resource":{"type":"docker-build:index:Image","inputs":{"tags":["restore"]}}}`
+		job       = `{"type":"creating","resource":{"type":"kubernetes:batch/v1:Job","inputs":{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"restore","namespace":"project"},"spec":{}}}}`
+		updating  = `{"type":"updating","resource":{"type":"kubernetes:apps/v1:Deployment","inputs":{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"pingpong","namespace":"exercises"}}}}`
 
-	require.NoError(t, os.WriteFile(state, []byte(`{"checkpoint":{"latest":{"pending_operations":[]}}}`), 0o644))
-	require.NoError(t, Recover(context.Background(), lab))
-	assert.NoFileExists(t, said)
-
-	require.NoError(t, os.WriteFile(state, []byte(`{"checkpoint":{"latest":{"pending_operations":[{"type":"creating"}]}}}`), 0o644))
-	require.NoError(t, Recover(context.Background(), lab))
-	calls, err := os.ReadFile(said)
-	require.NoError(t, err)
-	assert.Equal(t, "refresh --clear-pending-creates --yes --skip-preview --non-interactive\n", string(calls))
+		deletes = "kubectl delete --ignore-not-found --cascade=foreground --filename -\n"
+		refresh = "pulumi refresh --clear-pending-creates --yes --skip-preview --non-interactive\n"
+	)
+	assert.Empty(t, recovered(""))
+	assert.Equal(t, refresh, recovered(namespace+","+image+","+updating), "what outlives the stack, is not in the cluster, or was there before")
+	assert.Equal(t, deletes+`{"apiVersion":"v1","items":[{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"restore","namespace":"project"}}],"kind":"List"}`+"\n"+refresh,
+		recovered(namespace+","+job))
 }
 
 func TestThePassphraseIsMadeOnce(t *testing.T) {
