@@ -13,6 +13,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/redis"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 	"github.com/stateful-k3s/stateful-k3s/infra/todo"
+	"github.com/stateful-k3s/stateful-k3s/infra/volumes"
 )
 
 // apps are the images, each a target of the Dockerfile.
@@ -133,11 +134,20 @@ func program(ctx *pulumi.Context) error {
 		return err
 	}
 
-	names := pulumi.StringMap{}
+	names := map[string]string{}
 	for name, space := range spaces {
-		names[name] = pulumi.String(space.Name)
+		names[name] = space.Name
 	}
-	ctx.Export("namespaces", names)
+	err = volumes.Export(ctx, volumes.Settings{
+		Namespaces:   names,
+		StorageClass: cfg.StorageClass,
+		Sizes: map[string]string{
+			"redisStorageSize": cfg.Redis.StorageSize, "postgresStorageSize": cfg.Postgres.StorageSize, "storageSize": cfg.Storage.Size,
+		},
+	})
+	if err != nil {
+		return err
+	}
 	ctx.Export("images", images)
 	ctx.Export("redis", train.Addresses)
 	ctx.Export("postgres", pulumi.StringMap{"pingpong": pings.Address, "todo": todos.Address})

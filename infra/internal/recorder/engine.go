@@ -3,6 +3,7 @@ package recorder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"testing"
@@ -25,6 +26,7 @@ type engine struct {
 	recording *Recording
 	preview   bool
 	outputs   map[string]resource.PropertyMap
+	last      resource.PropertyMap
 	rootURN   string
 }
 
@@ -93,6 +95,16 @@ func (e *engine) RegisterResourceOutputs(_ context.Context, request *pulumirpc.R
 	}
 	e.recording.addOutputs(resource.URN(request.GetUrn()), outputs)
 	return &emptypb.Empty{}, nil
+}
+
+// Invoke answers with the outputs that the stack had after its last update.
+func (e *engine) Invoke(_ context.Context, request *pulumirpc.ResourceInvokeRequest) (*pulumirpc.ResourceInvokeResponse, error) {
+	name := request.GetArgs().GetFields()["name"].GetStringValue()
+	if request.GetTok() != "pulumi:pulumi:readStackOutputs" || name != "organization/"+Project+"/"+Stack {
+		return nil, fmt.Errorf("there is no %s of %q", request.GetTok(), name)
+	}
+	answer, err := plugin.MarshalProperties(resource.PropertyMap{"outputs": resource.NewProperty(e.last)}, keepAll)
+	return &pulumirpc.ResourceInvokeResponse{Return: answer}, err
 }
 
 // Log takes every warning for a fault of the program, and records what it tells the user.

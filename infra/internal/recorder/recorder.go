@@ -55,6 +55,7 @@ type runner struct {
 	config  map[string]string
 	secrets []string
 	outputs map[string]resource.PropertyMap
+	last    resource.PropertyMap
 	info    func(*pulumi.RunInfo)
 }
 
@@ -73,6 +74,9 @@ func Config(values map[string]string, secrets ...string) Option {
 func Outputs(token string, values resource.PropertyMap) Option {
 	return func(r *runner) { r.outputs[token] = values }
 }
+
+// Last gives the stack outputs of an update before.
+func Last(outputs resource.PropertyMap) Option { return func(r *runner) { r.last = outputs } }
 
 // RunInfo changes what Pulumi tells the program about the stack.
 func RunInfo(change func(*pulumi.RunInfo)) Option {
@@ -97,7 +101,7 @@ func Try(t *testing.T, program pulumi.RunFunc, options ...Option) (*Recording, e
 	}
 	run.setConfig(t)
 	recording := &Recording{resources: map[resource.URN]*Resource{}, outputs: map[resource.URN]resource.PropertyMap{}}
-	server := &engine{recording: recording, preview: run.preview, outputs: run.outputs}
+	server := &engine{recording: recording, preview: run.preview, outputs: run.outputs, last: run.last}
 	address := server.serve(t)
 	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
 		if run.failing != "" {

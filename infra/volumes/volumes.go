@@ -1,0 +1,102 @@
+// Package volumes tells people where the stack's data is, and what became of it when a setting changed.
+package volumes
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Settings are those that say where the data is.
+type Settings struct {
+	// Namespaces are names in the cluster, by those without a prefix.
+	Namespaces   map[string]string
+	StorageClass string
+	// Sizes are Kubernetes quantities, by the settings that they are.
+	Sizes map[string]string
+}
+
+// outputs are those of the stack that say what the settings were in the last up.
+type outputs struct {
+	Namespaces map[string]string `pulumi:"namespaces"`
+	Volumes    struct {
+		StorageClass string            `pulumi:"storageClass"`
+		Sizes        map[string]string `pulumi:"sizes"`
+	} `pulumi:"volumes"`
+}
+
+// Export makes the settings outputs of the stack, with where the data is. It tells what a changed setting did with the data.
+func Export(ctx *pulumi.Context, now Settings) error {
+	last, err := lastOutputs(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the outputs of the last up: %w", err)
+	}
+	for _, notice := range now.since(last) {
+		if err := ctx.Log.Info(notice, nil); err != nil {
+			return err
+		}
+	}
+	ctx.Export("namespaces", pulumi.ToStringMap(now.Namespaces))
+	ctx.Export("volumes", pulumi.Map{
+		"storageClass": pulumi.String(now.StorageClass),
+		"sizes":        pulumi.ToStringMap(now.Sizes),
+	})
+	// Destroying runs no program, but shows the outputs that go.
+	ctx.Export("data", pulumi.String("is in the claims of the namespaces "+list(slices.Sorted(maps.Values(now.Namespaces)))+
+		". They stay after a destroy, and the next up takes them up again; only make purge deletes them"))
+	return nil
+}
+
+func lastOutputs(ctx *pulumi.Context) (outputs, error) {
+	var stack struct {
+		Outputs outputs `pulumi:"outputs"`
+	}
+	err := ctx.Invoke("pulumi:pulumi:readStackOutputs", &struct {
+		Name string `pulumi:"name"`
+	}{fmt.Sprintf("%s/%s/%s", ctx.Organization(), ctx.Project(), ctx.Stack())}, &stack)
+	return stack.Outputs, err
+}
+
+// since says what became of the data since the last up.
+func (s Settings) since(last outputs) (notices []string) {
+	add := func(format string, args ...any) { notices = append(notices, fmt.Sprintf(format, args...)) }
+	var left []string
+	back := "s3Endpoint is removed"
+	for _, name := range slices.Sorted(maps.Keys(last.Namespaces)) {
+		was, is := last.Namespaces[name], s.Namespaces[name]
+		if was == is {
+			continue
+		}
+		left = append(left, was)
+		if is != "" {
+			back = fmt.Sprintf("namePrefix is %q again", strings.TrimSuffix(was, name))
+		}
+	}
+	if len(left) > 0 {
+		add("Namespaces that are not used any more: %s. They stay, with the data in their claims, and are taken up again when %s. To delete them for good: kubectl delete namespace %s",
+			list(left), back, strings.Join(left, " "))
+	}
+	if was := last.Volumes.StorageClass; was != "" && was != s.StorageClass {
+		add("storageClass: new claims are of %s. Those that are there stay in %s, with their data. To move a database, let it begin with a new claim and restore it from the archive: docs/bad-day.md",
+			s.StorageClass, was)
+	}
+	for _, setting := range slices.Sorted(maps.Keys(s.Sizes)) {
+		if was, is := last.Volumes.Sizes[setting], s.Sizes[setting]; was != "" && was != is {
+			add(`%s: new claims are of %s. Those that are there stay as large as they are, with their data. To grow one, if its storage class can: kubectl -n NAMESPACE patch pvc NAME --patch '{"spec": {"resources": {"requests": {"storage": %[2]q}}}}'`,
+				setting, is)
+		}
+	}
+	return notices
+}
+
+// list is such as "a, b and c".
+func list(names []string) string {
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
