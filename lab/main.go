@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/cluster"
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/lock"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/preflight"
 	"github.com/stateful-k3s/stateful-k3s/lab/stack"
@@ -70,8 +71,8 @@ func command() *cobra.Command {
 			},
 		})
 	}
-	add("up", "Get what is not cached, and start the lab", false, up)
-	add("down", "Stop the lab; its volumes stay", false, asRoot("down", cluster.Down))
+	add("up", "Get what is not cached, and start the lab", false, alone(up))
+	add("down", "Stop the lab; its volumes stay", false, alone(asRoot("stop", cluster.Down)))
 	add("status", "Say what runs", false, asRoot("status", status))
 	add("test-packages", "Get what the tests need", false, prepareTests)
 	add("recover", "Clear what a pulumi that died left in the stack", false, recoverStack)
@@ -93,7 +94,7 @@ func command() *cobra.Command {
 			if !yes && !confirm("the lab "+lab.Name+" with all its volumes", lab.Name) {
 				return errors.New("nothing was deleted")
 			}
-			return asRoot("erase", erase)(cmd.Context(), lab)
+			return alone(asRoot("erase", erase))(cmd.Context(), lab)
 		},
 	}
 	remove.Flags().BoolVar(&yes, "yes", false, "do not ask")
@@ -105,6 +106,7 @@ func command() *cobra.Command {
 	add("extract", "", true, extract)
 	add("assemble", "", true, assembleBase)
 	add("start", "", true, start)
+	add("stop", "", true, cluster.Down)
 	add("erase", "", true, erase)
 
 	var dir string
@@ -172,6 +174,18 @@ func erase(ctx context.Context, lab layout.Lab) error {
 		}
 	}
 	return nil
+}
+
+// alone runs a step when no other one of the lab does.
+func alone(step func(context.Context, layout.Lab) error) func(context.Context, layout.Lab) error {
+	return func(ctx context.Context, lab layout.Lab) error {
+		release, err := lock.Take(ctx, filepath.Join(lab.Cache, "locks", lab.ID()), "another command that starts or stops the lab "+lab.Name)
+		if err != nil {
+			return err
+		}
+		defer release()
+		return step(ctx, lab)
+	}
 }
 
 // asRoot runs a step here if this is root, else the command of that name with sudo.

@@ -107,7 +107,7 @@ func WriteEnvironment(lab layout.Lab, variables []Variable, bin string) (string,
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(path, []byte(file.String()), 0o644); err != nil {
+	if err := write(path, file.String(), 0o644); err != nil {
 		return "", err
 	}
 	if lab.Name != layout.Default {
@@ -196,7 +196,15 @@ func writeBin(lab layout.Lab, binaries tools.Binaries) error {
 		}
 	}
 	script := fmt.Sprintf(wrapper, lab.Checkout, lab.Dir("pulumi"), binaries["pulumi"])
-	return os.WriteFile(lab.CheckoutDir("bin", "pulumi"), []byte(script), 0o755)
+	return write(lab.CheckoutDir("bin", "pulumi"), script, 0o755)
+}
+
+// write replaces a file as a whole: a shell may be reading it.
+func write(path, content string, mode fs.FileMode) error {
+	if err := os.WriteFile(path+".new", []byte(content), mode); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 func symlink(target, link string) error {

@@ -95,6 +95,7 @@ func TestALockIsRemovedOnlyWhenItsHolderDied(t *testing.T) {
 	require.NoError(t, os.WriteFile(pulumi, content, 0o755))
 	living := exec.Command(pulumi, "600")
 	require.NoError(t, living.Start())
+	require.Eventually(t, func() bool { return isPulumi(living.Process.Pid) }, time.Minute, time.Millisecond, "a busy machine shows its name a moment later")
 
 	held(living.Process.Pid)
 	err = Recover(context.Background(), lab)

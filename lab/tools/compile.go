@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/lock"
 )
 
 // Build compiles what the cache lacks, one tool after the other, and returns where every tool lies.
@@ -84,9 +86,12 @@ func (t Tool) args(output string) []string {
 	}
 }
 
+// anotherLab is who holds the locks of tools.
+const anotherLab = "another lab on this machine that is getting the same tools"
+
 // buildOnce compiles a tool unless another lab has done so meanwhile.
 func (t Tool) buildOnce(ctx context.Context, cache, modules string, env []string, left int) error {
-	unlock, err := lock(filepath.Join(cache, "locks", t.Name))
+	unlock, err := lock.Take(ctx, filepath.Join(cache, "locks", t.Name), anotherLab)
 	if err != nil {
 		return err
 	}

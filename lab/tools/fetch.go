@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/lock"
 	"github.com/stateful-k3s/stateful-k3s/lab/releases"
 )
 
@@ -33,7 +34,7 @@ func fetch(ctx context.Context, cache, modules string, want []Tool, from []Publi
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := lock(filepath.Join(cache, "compiling"))
+	unlock, err := lock.Take(ctx, filepath.Join(cache, "compiling"), anotherLab)
 	if err != nil {
 		return nil, err
 	}
