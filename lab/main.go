@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -78,9 +79,7 @@ func command() *cobra.Command {
 	add("recover", "Clear what a pulumi that died left in the stack", false, recoverStack)
 
 	add("purge", "Destroy the stack and delete its namespaces with all volumes", false, func(ctx context.Context, lab layout.Lab) error {
-		return stack.Purge(ctx, func(namespaces []string) bool {
-			return confirm(strings.Join(namespaces, " and ")+" with all volumes in them", lab.Name)
-		})
+		return stack.Purge(ctx, func(what string) bool { return confirm(os.Stdin, what, lab.Name) })
 	})
 
 	var yes bool
@@ -91,7 +90,7 @@ func command() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if !yes && !confirm("the lab "+lab.Name+" with all its volumes", lab.Name) {
+			if !yes && !confirm(os.Stdin, "the lab "+lab.Name+" with all its volumes", lab.Name) {
 				return errors.New("nothing was deleted")
 			}
 			return alone(asRoot("erase", erase))(cmd.Context(), lab)
@@ -158,9 +157,10 @@ func status(ctx context.Context, lab layout.Lab) error {
 	return nil
 }
 
-func confirm(what, word string) bool {
-	fmt.Printf("This deletes %s. Type %s to go on: ", what, word)
-	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n')
+// confirm asks for a word, which is never the one that people type without reading.
+func confirm(from io.Reader, what, word string) bool {
+	fmt.Printf("This deletes %s\nType %s to go on: ", what, word)
+	answer, _ := bufio.NewReader(from).ReadString('\n')
 	return strings.TrimSpace(answer) == word
 }
 

@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,8 +12,8 @@ import (
 )
 
 // Purge destroys the stack that the environment selects and deletes its
-// namespaces, with every volume in them, after confirm agreed to their names.
-func Purge(ctx context.Context, confirm func(namespaces []string) bool) error {
+// namespaces, with every volume in them, after confirm agreed to all of it.
+func Purge(ctx context.Context, confirm func(what string) bool) error {
 	owner, err := stackLabel(ctx)
 	if err != nil {
 		return fmt.Errorf("finding the selected stack: %w", err)
@@ -26,8 +27,12 @@ func Purge(ctx context.Context, confirm func(namespaces []string) bool) error {
 		fmt.Println("There is nothing to delete: the cluster has no namespace of the stack", owner)
 		return nil
 	}
-	if !confirm(namespaces) {
-		return fmt.Errorf("nothing was deleted")
+	what, err := describe(ctx, namespaces)
+	if err != nil {
+		return err
+	}
+	if !confirm(what) {
+		return errors.New("nothing was deleted")
 	}
 	for _, args := range [][]string{
 		{"pulumi", "destroy", "--yes", "--skip-preview", "--non-interactive"},
@@ -40,6 +45,24 @@ func Purge(ctx context.Context, confirm func(namespaces []string) bool) error {
 		}
 	}
 	return nil
+}
+
+// describe lists the namespaces with their claims.
+func describe(ctx context.Context, namespaces []string) (string, error) {
+	server, err := output(ctx, "kubectl", "config", "view", "--minify", "--output", "jsonpath={.clusters[0].cluster.server}")
+	if err != nil {
+		return "", err
+	}
+	what := "in the cluster " + server + ", for good:"
+	for _, namespace := range namespaces {
+		claims, err := output(ctx, "kubectl", "get", "persistentvolumeclaims", "--namespace", path.Base(namespace),
+			"--output", `jsonpath={range .items[*]}  with {.metadata.name} ({.status.capacity.storage}){"\n"}{end}`)
+		if err != nil {
+			return "", err
+		}
+		what += "\n" + namespace + "\n" + strings.TrimSuffix(claims, "\n")
+	}
+	return what, nil
 }
 
 // stackLabel is the value that the program gives the label of its namespaces: organization.stack.
