@@ -81,7 +81,12 @@ func TestProgram(t *testing.T) {
 	}
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
 		"namespaces": map[string]any{"exercises": "exercises", "project": "project", "storage": "storage"},
-		"images":     images,
+		"volumes": map[string]any{
+			"storageClass": "local-path",
+			"sizes":        map[string]any{"redisStorageSize": "100Mi", "postgresStorageSize": "1Gi", "storageSize": "5Gi"},
+		},
+		"data":   "is in the claims of the namespaces exercises, project and storage. They stay after a destroy, and the next up takes them up again; only make purge deletes them",
+		"images": images,
 		"backups": map[string]any{
 			"pingpong": "https://storage-svc.storage.svc:9000/backups/exercises", "todo": "https://storage-svc.storage.svc:9000/backups/project",
 		},
@@ -396,6 +401,38 @@ func TestProgramWithoutIngress(t *testing.T) {
 	require.NotContains(t, recording.Outputs(""), resource.PropertyKey("todoUrl"))
 	require.Equal(t, []string{"Without an ingress nobody reaches the apps from outside. To see the page: " +
 		"kubectl -n project port-forward service/todo-frontend-svc 8080:80"}, recording.Logs())
+}
+
+func TestProgramSaysWhatAChangedSettingDidWithTheData(t *testing.T) {
+	last := recorder.Last(recorder.Run(t, program, settings(t, nil)).Outputs(""))
+	require.Empty(t, recorder.Run(t, program, settings(t, nil), last).Logs())
+	said := recorder.Run(t, program, settings(t, map[string]string{
+		"namePrefix": "alice-", "ingressHost": "alice.example.com", "storageClass": "longhorn",
+		"redisStorageSize": "1Gi", "postgresStorageSize": "2Gi", "storageSize": "50Gi",
+	}), last).Logs()
+	require.Len(t, said, 5)
+	for i, beginning := range []string{
+		"Namespaces that are not used any more: exercises, project and storage. ", "storageClass: new claims are of longhorn. ",
+		"postgresStorageSize: new claims are of 2Gi. ", "redisStorageSize: new claims are of 1Gi. ", "storageSize: new claims are of 50Gi. ",
+	} {
+		require.True(t, strings.HasPrefix(said[i], beginning), said[i])
+	}
+}
+
+// A setting that says where the data is replaces nothing that holds it: the claims are the StatefulSets', which leave them behind.
+func TestNothingThatHoldsDataIsTheStacksToDelete(t *testing.T) {
+	recording := recorder.Run(t, program, settings(t, nil))
+	sets := 0
+	for _, recorded := range recording.All() {
+		require.NotContains(t, string(recorded.URN.Type()), "PersistentVolume", recorded.URN)
+		if set, is := recorded.Object.(*appsv1.StatefulSet); is {
+			sets++
+			require.Equal(t, &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenDeleted: "Retain", WhenScaled: "Retain"},
+				set.Spec.PersistentVolumeClaimRetentionPolicy, recorded.URN)
+			require.Contains(t, recorded.DependsOn(), set.Namespace, "the namespace, which is kept")
+		}
+	}
+	require.Equal(t, 4, sets)
 }
 
 func TestProgramErrors(t *testing.T) {
