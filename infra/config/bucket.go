@@ -10,12 +10,12 @@ import (
 
 // bucket is nil without an endpoint, which the settings that say how to reach it then must not be either.
 func (r *reader) bucket() *storage.Bucket {
-	const endpointKey, accessKey, secretKey, caKey, networksKey = "s3Endpoint", "s3AccessKey", "s3SecretKey", "s3CA", "s3Networks"
+	const endpointKey, prefixKey, accessKey, secretKey, caKey, networksKey = "s3Endpoint", "s3Prefix", "s3AccessKey", "s3SecretKey", "s3CA", "s3Networks"
 	bucket := &storage.Bucket{
 		Endpoint:  strings.TrimSuffix(r.text(endpointKey, optional(s3Endpoint), "https://s3.example.com"), "/"),
 		Region:    r.text("s3Region", region, "us-east-1"),
 		Name:      r.text("s3Bucket", bucketName, "backups"),
-		Prefix:    r.text("s3Prefix", optional(bucketPrefix), "production"),
+		Prefix:    r.text(prefixKey, optional(bucketPrefix), "production"),
 		PathStyle: r.boolean("s3PathStyle", "true"),
 		AccessKey: r.secret(accessKey, notEmpty, ""),
 		SecretKey: r.secret(secretKey, notEmpty, ""),
@@ -28,7 +28,7 @@ func (r *reader) bucket() *storage.Bucket {
 		return bucket
 	}
 	if bucket.Endpoint == "" {
-		for _, key := range []string{accessKey, secretKey, caKey, networksKey} {
+		for _, key := range []string{prefixKey, accessKey, secretKey, caKey, networksKey} {
 			if !r.faulty(key) && r.read(key) != "" {
 				r.fault(endpointKey, "not set, though %s is; for example: pulumi config set %s https://s3.example.com", key, endpointKey)
 				break
@@ -41,5 +41,6 @@ func (r *reader) bucket() *storage.Bucket {
 			r.fault(key, "not set, though %s is; set it with: pulumi config set --secret %s", endpointKey, key)
 		}
 	}
+	r.reachable(endpointKey, networksKey)
 	return bucket
 }

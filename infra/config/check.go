@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,8 +55,10 @@ var (
 	replicas     = matches(`^([1-9]|1[0-9]|20)$`, "a number from 1 to 20")
 	bucketPrefix = matches(`^[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,3}$`, "a folder of letters, digits, hyphens and underscores, or up to four with slashes between them")
 	// A backup that takes no more than a day has ended when the next one begins.
-	withinADay   = duration(time.Minute, 24*time.Hour, "a time from 1m to 24h")
-	withinAnHour = duration(time.Second, time.Hour, "a time from 1s to 1h")
+	withinADay   = duration(time.Minute, 24*time.Hour, "a time from 1m to 24h, in whole seconds")
+	withinAnHour = duration(time.Second, time.Hour, "a time from 1s to 1h, in whole seconds")
+	// A colon ends the name in the header that sends it.
+	username = matches(`^[^:]*[^:\s][^:]*$`, "a user's name, without a colon")
 	// Short enough for Redis and free of what shells and command lines take apart.
 	password = matches(`^[!-~]{8,128}$`, "8 to 128 printable ASCII characters without spaces")
 )
@@ -69,23 +72,60 @@ func objectName(what string) check {
 	}
 }
 
+func label(what string) check {
+	return func(value string) string {
+		if len(validation.IsDNS1123Label(value)) > 0 {
+			return what
+		}
+		return ""
+	}
+}
+
+// image wants a version, since another pull of latest may start another one on the same volume.
 func image(value string) string {
-	if _, err := reference.ParseNormalizedNamed(value); err != nil {
+	named, err := reference.ParseNormalizedNamed(value)
+	if err != nil || !validPort(reference.Domain(named)) {
 		return "an image"
+	}
+	if tagged, ok := reference.TagNameOnly(named).(reference.Tagged); ok && tagged.Tag() == "latest" {
+		return "an image with its version"
 	}
 	return ""
 }
 
+// postgresImage can tell the version only from a tag that is one.
+func postgresImage(value string) string {
+	if what := image(value); what != "" {
+		return what
+	}
+	named, _ := reference.ParseNormalizedNamed(value)
+	if tagged, ok := named.(reference.Tagged); ok {
+		major, err := strconv.Atoi(regexp.MustCompile(`^\d*`).FindString(tagged.Tag()))
+		if err == nil && major < 17 || strings.Contains(tagged.Tag(), "alpine") {
+			return "an image of PostgreSQL 17 or newer on Debian"
+		}
+	}
+	return ""
+}
+
+// validPort is whether a host's port, if it has one, is one.
+func validPort(host string) bool {
+	u := url.URL{Host: host}
+	port, err := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16)
+	return err == nil && port > 0
+}
+
 // registryPath wants the host spelled out: the docker-build plugin gives images of shortened names no digest.
 func registryPath(value string) string {
-	if _, err := reference.ParseNamed(value + "/app"); err != nil {
+	named, err := reference.ParseNamed(value + "/app")
+	if err != nil || !validPort(reference.Domain(named)) {
 		return "a registry's host, with a path if it needs one"
 	}
 	return ""
 }
 
-func quantity(least string) check {
-	minimum := resource.MustParse(least)
+func quantity(least, most string) check {
+	minimum, maximum := resource.MustParse(least), resource.MustParse(most)
 	return func(value string) string {
 		q, err := resource.ParseQuantity(value)
 		switch {
@@ -93,10 +133,23 @@ func quantity(least string) check {
 			return "a Kubernetes quantity"
 		case q.Cmp(minimum) < 0:
 			return "at least " + least
+		case q.Cmp(maximum) > 0:
+			return "at most " + most
+		case q.Cmp(*resource.NewQuantity(q.Value(), q.Format)) != 0:
+			return "a whole number of bytes"
 		}
 		return ""
 	}
 }
+
+const (
+	mostMemory  = "16Ti"
+	mostStorage = "1Pi"
+)
+
+func memory(least string) check { return quantity(least, mostMemory) }
+
+func size(least string) check { return quantity(least, mostStorage) }
 
 // origins are compared as browsers send them: without a path, and without the port that goes with the scheme.
 func origins(value string) string {
@@ -106,18 +159,30 @@ func origins(value string) string {
 		return what
 	}
 	for _, origin := range all {
-		u, err := url.Parse(origin)
-		if value != "*" && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || origin != u.Scheme+"://"+u.Host) {
+		if value != "*" && !isOrigin(origin) {
 			return what
 		}
 	}
 	return ""
 }
 
+func isOrigin(value string) bool {
+	u, err := url.Parse(value)
+	if err != nil || value != u.Scheme+"://"+u.Host || !isHost(u.Hostname()) || !validPort(u.Host) {
+		return false
+	}
+	return u.Scheme == "http" && u.Port() != "80" || u.Scheme == "https" && u.Port() != "443"
+}
+
 // schedule takes what Kubernetes takes, which parses it with the same library and has a field of its own for the time zone.
+// It takes no @every, whose times shift whenever the cluster's controller restarts.
 func schedule(value string) string {
-	if _, err := cron.ParseStandard(value); err != nil || strings.Contains(value, "TZ=") {
+	times, err := cron.ParseStandard(value)
+	if err != nil || strings.Contains(value, "TZ=") || strings.HasPrefix(value, "@every") || value != strings.TrimSpace(value) {
 		return "a cron schedule of five fields"
+	}
+	if times.Next(time.Now()).IsZero() {
+		return "a cron schedule of a day that there is"
 	}
 	return ""
 }
@@ -131,10 +196,7 @@ func timeZone(value string) string {
 
 func articleURL(value string) string {
 	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
-		return "an https address"
-	}
-	if _, err := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16); err != nil {
+	if err != nil || u.Scheme != "https" || !isHost(u.Hostname()) || !validPort(u.Host) || u.User != nil || strings.Contains(value, " ") {
 		return "an https address"
 	}
 	return ""
@@ -149,7 +211,7 @@ func recipient(value string) string {
 
 func duration(least, most time.Duration, what string) check {
 	return func(value string) string {
-		if d, err := time.ParseDuration(value); err != nil || d < least || d > most {
+		if d, err := time.ParseDuration(value); err != nil || d < least || d > most || d%time.Second != 0 {
 			return what
 		}
 		return ""
@@ -179,15 +241,22 @@ func certificates(value string) string {
 }
 
 func hostName(value string) string {
-	if len(validation.IsDNS1123Subdomain(value)) > 0 || net.ParseIP(value) != nil {
+	if !isHost(value) || net.ParseIP(value) != nil {
 		return "a host name"
 	}
 	return ""
 }
 
+// isHost takes an address or a name that DNS can have.
+func isHost(value string) bool {
+	tooLong := func(part string) bool { return len(part) > validation.DNS1123LabelMaxLength }
+	return net.ParseIP(value) != nil ||
+		len(validation.IsDNS1123Subdomain(value)) == 0 && !slices.ContainsFunc(strings.Split(value, "."), tooLong)
+}
+
 func cidrs(value string) string {
 	for _, cidr := range strings.Fields(value) {
-		if network, err := netip.ParsePrefix(cidr); err != nil || network != network.Masked() {
+		if network, err := netip.ParsePrefix(cidr); err != nil || network != network.Masked() || network.Addr().Is4In6() {
 			return "a list of networks with spaces between them"
 		}
 	}

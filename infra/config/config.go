@@ -119,17 +119,17 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 			Image:           r.text("redisImage", image, "redis:8"),
 			Password:        r.secret("redisPassword", password, `"$(openssl rand -hex 16)"`),
 			PasswordVersion: r.text("redisPasswordVersion", notEmpty, "2"),
-			StorageSize:     r.text("redisStorageSize", quantity("1Mi"), "100Mi"),
-			Memory:          r.text("redisMemory", quantity("16Mi"), "64Mi"),
+			StorageSize:     r.text("redisStorageSize", size("1Mi"), "100Mi"),
+			Memory:          r.text("redisMemory", memory("16Mi"), "64Mi"),
 		},
 		Postgres: Postgres{
-			Image:           r.text("postgresImage", image, "postgres:17"),
+			Image:           r.text("postgresImage", postgresImage, "postgres:17"),
 			Password:        r.secret("postgresPassword", password, `"$(openssl rand -hex 16)"`),
 			ReaderPassword:  r.secret("postgresReaderPassword", password, `"$(openssl rand -hex 16)"`),
 			PasswordVersion: r.text("postgresPasswordVersion", notEmpty, "2"),
 			TLSVersion:      r.text("postgresTLSVersion", notEmpty, "2"),
-			StorageSize:     r.text("postgresStorageSize", quantity("256Mi"), "1Gi"),
-			Memory:          r.text("postgresMemory", quantity("128Mi"), "512Mi"),
+			StorageSize:     r.text("postgresStorageSize", size("256Mi"), "1Gi"),
+			Memory:          r.text("postgresMemory", memory("128Mi"), "512Mi"),
 			Parameters:      r.parameters("postgresParameters", `"work_mem=8MB; log_min_duration_statement=250ms"`),
 		},
 	}
@@ -152,16 +152,16 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		KeepDaily:   r.number("backupKeepDaily", count, "7"),
 		KeepWeekly:  r.number("backupKeepWeekly", count, "4"),
 		KeepMonthly: r.number("backupKeepMonthly", count, "6"),
-		ScratchSize: r.text("backupScratchSize", quantity("256Mi"), "4Gi"),
-		Memory:      r.text("backupMemory", quantity("256Mi"), "512Mi"),
+		ScratchSize: r.text("backupScratchSize", size("256Mi"), "4Gi"),
+		Memory:      r.text("backupMemory", memory("256Mi"), "512Mi"),
 		Compression: r.number("backupCompression", compression, "3"),
 		Recipient:   r.text("backupRecipient", optional(recipient), "$(age-keygen -y key.txt)"),
 		Timeout:     r.duration("backupTimeout", withinADay, "90m"),
 	}
 	cfg.Restore = r.restores()
 	cfg.Storage = Storage{
-		Size:        r.text("storageSize", quantity("256Mi"), "5Gi"),
-		Memory:      r.text("storageMemory", quantity("64Mi"), "128Mi"),
+		Size:        r.text("storageSize", size("256Mi"), "5Gi"),
+		Memory:      r.text("storageMemory", memory("64Mi"), "128Mi"),
 		KeysVersion: r.text("storageKeysVersion", notEmpty, "2"),
 		TLSVersion:  r.text("storageTLSVersion", notEmpty, "2"),
 	}
@@ -172,6 +172,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		cfg.Builder = os.Getenv(builderVariable)
 	}
 	cfg.Registry = r.registry()
+	r.relate(cfg)
 	r.refuseUnknown()
 	if err := errors.Join(r.faults...); err != nil {
 		return nil, err

@@ -20,11 +20,16 @@ func (r *reader) ingress(namePrefix string) *kube.Ingress {
 	const hostKey, tlsKey = "ingressHost", "ingressTLSSecret"
 	ingress := &kube.Ingress{
 		Class:     r.text("ingressClass", objectName("an ingress class, or "+noIngress), "traefik"),
-		Namespace: r.text("ingressNamespace", objectName("a namespace"), "kube-system"),
+		Namespace: r.text("ingressNamespace", label("a namespace"), "kube-system"),
 		Host:      r.text(hostKey, optional(hostName), "todo.example.com"),
 		TLSSecret: r.text(tlsKey, optional(objectName("the name of a Secret")), "todo-tls"),
 	}
 	if ingress.Class == noIngress {
+		for _, key := range []string{hostKey, tlsKey} {
+			if !r.faulty(key) && r.read(key) != "" {
+				r.fault(key, "set, though ingressClass is %s; for example: pulumi config rm %s", noIngress, key)
+			}
+		}
 		return nil
 	}
 	if address := os.Getenv(addressVariable); ingress.Host == "" && namePrefix != "" && address != "" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,11 +25,24 @@ type reader struct {
 	faults []error
 }
 
+var (
+	login      = regexp.MustCompile(`(^|//)[^/@]+@`)
+	privateKey = regexp.MustCompile(`AGE-SECRET-KEY-\S+`)
+)
+
+// shown leaves out passwords in addresses and private keys: messages stand in logs.
+func shown(value string) string {
+	if !strings.Contains(value, "@sha256:") {
+		value = login.ReplaceAllString(value, "$1…@")
+	}
+	return privateKey.ReplaceAllString(value, "…")
+}
+
 // text reads a setting that is no secret.
 func (r *reader) text(key string, check check, example string) string {
 	value := r.read(key)
 	if what := check(value); what != "" && !r.faulty(key) {
-		r.fault(key, "%q is not %s; for example: pulumi config set %s %s", value, what, key, example)
+		r.fault(key, "%q is not %s; for example: pulumi config set %s %s", shown(value), what, key, example)
 	}
 	return value
 }

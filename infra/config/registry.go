@@ -33,7 +33,7 @@ func (r *reader) registry() Registry {
 
 func (r *reader) login(usernameKey, passwordKey string) Login {
 	login := Login{
-		Username: r.text(usernameKey, optional(notEmpty), "alice"),
+		Username: r.text(usernameKey, optional(username), "alice"),
 		Password: r.secret(passwordKey, notEmpty, ""),
 	}
 	if r.faulty(usernameKey) || r.faulty(passwordKey) {

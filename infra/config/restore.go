@@ -42,7 +42,11 @@ func (r *reader) restores() map[string]*backup.Restore {
 var backupName = matches(`^\d{8}T\d{6}Z-[0-9a-f]{6}$`, "the name of a backup")
 
 func restorePoint(value string) string {
-	if _, err := time.Parse(time.RFC3339, value); err == nil || value == "latest" || value == "end" || backupName(value) == "" {
+	at, err := time.Parse(time.RFC3339, value)
+	if err == nil && at.After(time.Now()) {
+		return "a time in the past"
+	}
+	if err == nil || value == "latest" || value == "end" || backupName(value) == "" {
 		return ""
 	}
 	return "latest, end, the name of a backup, or a time such as 2026-11-22T14:05:00Z"

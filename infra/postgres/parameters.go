@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -59,6 +60,42 @@ func (p Parameters) check() error {
 		}
 	}
 	return nil
+}
+
+// size is how Postgres writes sizes.
+var size = regexp.MustCompile(`^(\d+(?:\.\d+)?) ?(B|kB|MB|GB|TB)?$`)
+
+// page is the unit of shared_buffers without one.
+const page = 8 * kilobyte
+
+// Connections returns how many the server takes in a memory limit, which is a Kubernetes quantity. It fails where the server
+// would not start, as far as the parameters tell that are derived from its memory.
+func (p Parameters) Connections(memory string) (int, error) {
+	limit, err := bytes("Memory", memory)
+	if err != nil {
+		return 0, err
+	}
+	all := derive(limit, gigabyte)
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		derived, known := all[name]
+		if known && strings.HasSuffix(derived, "kB") && !size.MatchString(p[name]) {
+			return 0, fmt.Errorf("%s: %q is not a size such as 64MB", name, p[name])
+		}
+	}
+	maps.Copy(all, p)
+	if parts := size.FindStringSubmatch(all["shared_buffers"]); inBytes(parts[1], parts[2]) >= float64(limit) {
+		return 0, fmt.Errorf("shared_buffers: %s does not fit into postgresMemory, %s", all["shared_buffers"], memory)
+	}
+	connections, err := strconv.Atoi(all["max_connections"])
+	if err != nil {
+		return 0, fmt.Errorf("max_connections: %q is not a number", all["max_connections"])
+	}
+	return connections, nil
+}
+
+func inBytes(number, unit string) float64 {
+	n, _ := strconv.ParseFloat(number, 64)
+	return n * map[string]float64{"": page, "B": 1, "kB": kilobyte, "MB": megabyte, "GB": gigabyte, "TB": 1 << 40}[unit]
 }
 
 // lines are what they are in the configuration file.
