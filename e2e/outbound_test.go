@@ -25,7 +25,7 @@ func TestPodsReachOtherMachinesByAddressAndName(t *testing.T) {
 	c := newCluster(t)
 	connectOutsider(t)
 	nameOutsider(t)
-	server := greet(t, outsiderNetwork(), outsiderAddress, "hello from outside\n")
+	server := greet(t, outsiderNetwork(), outsiderAddress+":0", "hello from outside\n")
 	labels := c.letOut()
 	output, status := c.visit(labels, hear+"hear "+devTCP(server)+" 30; hear "+devTCP(strings.Replace(server, outsiderAddress, outsiderName, 1))+" 30")
 	assert.Equal(t, int32(0), status)
@@ -42,14 +42,14 @@ func TestPodsReachNeitherTheMachinesLoopbackNorOtherLabs(t *testing.T) {
 	const otherLab = "10.231.0.1" // no lab's name leads to this one
 	ip(t, "address", "add", otherLab+"/32", "dev", outsider)
 	const here = "/proc/self/ns/net"
-	loopback, other := greet(t, here, "127.0.0.1", "hello from the machine\n"), greet(t, here, otherLab, "hello from another lab\n")
+	loopback, other := greet(t, here, "127.0.0.1:0", "hello from the machine\n"), greet(t, here, otherLab+":0", "hello from another lab\n")
 	for _, server := range []string{loopback, other} {
 		connection, err := net.Dial("tcp", server)
 		require.NoError(t, err, "from this machine")
 		connection.Close()
 	}
 	gateway := strings.Fields(ip(t, "-netns", filepath.Base(nodeNetwork()), "route", "show", "default"))[2]
-	outside := greet(t, outsiderNetwork(), outsiderAddress, "hello from outside\n")
+	outside := greet(t, outsiderNetwork(), outsiderAddress+":0", "hello from outside\n")
 
 	output, status := c.visit(c.letOut(), hear+"hear "+devTCP(outside)+" 30; "+
 		"hear "+devTCP(strings.Replace(loopback, "127.0.0.1", gateway, 1))+" 2; hear "+devTCP(other)+" 2")

@@ -55,12 +55,13 @@ func outboundProcess(t *testing.T) int {
 
 func outsiderNetwork() string { return filepath.Join("/run/netns", outsider) }
 
-// greet has a server in a network namespace send a text to whoever connects, and returns its address.
-func greet(t *testing.T, network, host, text string) string {
+// greet has a server in a network namespace send a text to whoever connects, and returns its address, host:port, of which it
+// chooses the port if that is 0.
+func greet(t *testing.T, network, address, text string) string {
 	t.Helper()
 	var server net.Listener
 	require.NoError(t, nsenter.Do(network, func() (err error) {
-		server, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+		server, err = net.Listen("tcp", address)
 		return err
 	}))
 	t.Cleanup(func() { server.Close() })
@@ -81,24 +82,7 @@ func greet(t *testing.T, network, host, text string) string {
 // own name. The rest of this machine goes on asking its own.
 func nameOutsider(t *testing.T) {
 	t.Helper()
-	var server net.PacketConn
-	require.NoError(t, nsenter.Do(outsiderNetwork(), func() (err error) {
-		server, err = net.ListenPacket("udp", net.JoinHostPort(outsiderAddress, "53"))
-		return err
-	}))
-	t.Cleanup(func() { server.Close() })
-	go func() {
-		for packet := make([]byte, 512); ; {
-			n, client, err := server.ReadFrom(packet)
-			if err != nil {
-				return // the test has ended
-			}
-			if answer, err := answerNames(packet[:n]); err == nil {
-				_, _ = server.WriteTo(answer, client) // the client asks again
-			}
-		}
-	}()
-
+	serveNames(t, net.JoinHostPort(outsiderAddress, "53"))
 	settings := filepath.Join(t.TempDir(), "resolv.conf")
 	require.NoError(t, os.WriteFile(settings, []byte("nameserver "+outsiderAddress+"\n"), 0o644))
 	file, err := unix.OpenTree(unix.AT_FDCWD, settings, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
@@ -113,6 +97,28 @@ func nameOutsider(t *testing.T) {
 	t.Cleanup(func() {
 		require.NoError(t, inOutbound(func() error { return unix.Unmount("/etc/resolv.conf", 0) }))
 	})
+}
+
+// serveNames has a name server at an address of the other machine.
+func serveNames(t *testing.T, address string) {
+	t.Helper()
+	var server net.PacketConn
+	require.NoError(t, nsenter.Do(outsiderNetwork(), func() (err error) {
+		server, err = net.ListenPacket("udp", address)
+		return err
+	}))
+	t.Cleanup(func() { server.Close() })
+	go func() {
+		for packet := make([]byte, 512); ; {
+			n, client, err := server.ReadFrom(packet)
+			if err != nil {
+				return // the test has ended
+			}
+			if answer, err := answerNames(packet[:n]); err == nil {
+				_, _ = server.WriteTo(answer, client) // the client asks again
+			}
+		}
+	}()
 }
 
 // answerNames knows one IPv4 address, that of the outsider's name.

@@ -23,7 +23,7 @@ func TestOtherMachinesReachNothing(t *testing.T) {
 	connectOutsider(t)
 	forward(t)
 
-	control := greet(t, "/proc/self/ns/net", outsiderGateway, "hello from the machine\n")
+	control := greet(t, "/proc/self/ns/net", outsiderGateway+":0", "hello from the machine\n")
 	require.True(t, outsiderReaches(t, control), "this machine, from outside")
 
 	listeners := labListeners(t)

@@ -106,11 +106,11 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 		}
 	}
 	job := newJob(args, app, podSpec(args, work{command: "run", bucket: bucket, database: args.Database.Reader}))
-	if err := allow(ctx, name, args, job, parent); err != nil {
+	if err := allow(ctx, name, args, job, "backs up the database", parent); err != nil {
 		return err
 	}
 	server := metricsApp(args, bucket)
-	if err := args.Bucket.Allow(ctx, name+"-metrics-bucket", server.Pods(), parent); err != nil {
+	if err := args.Bucket.Allow(ctx, name+"-metrics-bucket", server.Pods(), "measures what backups there are", parent); err != nil {
 		return err
 	}
 
@@ -138,13 +138,15 @@ func newJob(args Args, name string, spec corev1.PodSpecArgs) kube.Job {
 	}
 }
 
-// allow lets the pods of a job connect to the database and to the bucket.
-func allow(ctx *pulumi.Context, name string, args Args, job kube.Job, parent pulumi.ResourceOption) error {
-	err := kube.Allow(ctx, name+"-database", kube.Connection{From: job.Pods(), To: args.Database.Pods, Port: postgres.Port}, parent)
+// allow lets the pods of a job connect to the database and to the bucket, and says why.
+func allow(ctx *pulumi.Context, name string, args Args, job kube.Job, why string, parent pulumi.ResourceOption) error {
+	err := kube.Allow(ctx, name+"-database", kube.Connection{
+		From: job.Pods(), To: args.Database.Pods, Port: postgres.Port, Why: why,
+	}, parent)
 	if err != nil {
 		return err
 	}
-	return args.Bucket.Allow(ctx, name+"-bucket", job.Pods(), parent)
+	return args.Bucket.Allow(ctx, name+"-bucket", job.Pods(), why, parent)
 }
 
 // work is what a pod does with the database, and what it needs for that.

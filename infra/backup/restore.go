@@ -53,7 +53,7 @@ func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage
 	}
 	job := newJob(args, restore, podSpec(args, work))
 	job.Tries = 1 // it tries again by itself, and what it refuses the user should know at once
-	if err := allow(ctx, name, args, job, parent); err != nil {
+	if err := allow(ctx, name, args, job, "restores the database", parent); err != nil {
 		return err
 	}
 	done, err := job.Declare(ctx, name+"-job", after...)

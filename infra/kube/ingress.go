@@ -34,7 +34,9 @@ func (i *Ingress) Publish(ctx *pulumi.Context, name string, site Site, opts ...p
 	}
 	// Its labels are the controller's own affair.
 	controller := Pods{Namespace: &Namespace{Name: i.Namespace}}
-	err := AllowFrom(ctx, name+"-controller", Connection{From: controller, To: site.App.Pods(), Port: HTTPPort}, opts...)
+	err := AllowFrom(ctx, name+"-controller", Connection{
+		From: controller, To: site.App.Pods(), Port: HTTPPort, Why: "shows the app to people",
+	}, opts...)
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}

@@ -46,6 +46,12 @@ func meta(app, name string) metav1.ObjectMeta {
 	}
 }
 
+func policyMeta(name, why string) metav1.ObjectMeta {
+	m := meta("network", name)
+	m.Annotations["kubernetes.io/description"] = why
+	return m
+}
+
 func TestNamespace(t *testing.T) {
 	for name, options := range map[string][]recorder.Option{"update": nil, "preview": {recorder.Preview()}} {
 		t.Run(name, func(t *testing.T) {
@@ -81,14 +87,14 @@ func TestNamespaceIsClosedButForDNS(t *testing.T) {
 	recording := recorder.Run(t, exercises)
 
 	deny := recorder.Object[*networkingv1.NetworkPolicy](recording, "exercises-default-deny")
-	require.Equal(t, meta("network", "exercises-default-deny"), deny.ObjectMeta)
+	require.Equal(t, policyMeta("exercises-default-deny", "refuses what no other policy allows"), deny.ObjectMeta)
 	require.Equal(t, networkingv1.NetworkPolicySpec{
 		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{}}, // every pod
 		PolicyTypes: []networkingv1.PolicyType{"Ingress", "Egress"},
 	}, deny.Spec)
 
 	dns := recorder.Object[*networkingv1.NetworkPolicy](recording, "exercises-dns")
-	require.Equal(t, meta("network", "exercises-dns"), dns.ObjectMeta)
+	require.Equal(t, policyMeta("exercises-dns", "looks up names"), dns.ObjectMeta)
 	require.Equal(t, networkingv1.NetworkPolicySpec{
 		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{}},
 		PolicyTypes: []networkingv1.PolicyType{"Egress"},

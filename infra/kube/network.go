@@ -10,22 +10,27 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
+// descriptionAnnotation says of a network policy why it is there.
+// Source: https://kubernetes.io/docs/reference/labels-annotations-taints/#description
+const descriptionAnnotation = "kubernetes.io/description"
+
 // Pods selects pods of one namespace by their labels.
 type Pods struct {
 	Namespace *Namespace
 	Labels    map[string]string
 }
 
-// Connection says that the pods From may open TCP connections to Port of the pods To.
+// Connection says that the pods From may open TCP connections to Port of the pods To, and why.
 type Connection struct {
 	From, To Pods
 	Port     int
+	Why      string
 }
 
 // Allow declares both halves of a connection: egress where it starts, ingress where it ends.
 func Allow(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.ResourceOption) error {
 	peers := networkingv1.NetworkPolicyPeerArray{c.To.peer()}
-	if err := allowTo(ctx, name, c.From, peers, c.Port, opts...); err != nil {
+	if err := allowTo(ctx, name, c.From, peers, c.Port, c.Why, opts...); err != nil {
 		return err
 	}
 	return AllowFrom(ctx, name, c, opts...)
@@ -33,7 +38,7 @@ func Allow(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.Resour
 
 // AllowFrom declares the half of a connection where it ends. The other one is not ours, if it starts in a namespace of others.
 func AllowFrom(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.ResourceOption) error {
-	_, err := newPolicy(ctx, name+"-ingress", c.To, networkingv1.NetworkPolicySpecArgs{
+	_, err := newPolicy(ctx, name+"-ingress", c.To, c.Why, networkingv1.NetworkPolicySpecArgs{
 		PolicyTypes: pulumi.ToStringArray([]string{"Ingress"}),
 		Ingress: networkingv1.NetworkPolicyIngressRuleArray{networkingv1.NetworkPolicyIngressRuleArgs{
 			From:  networkingv1.NetworkPolicyPeerArray{c.From.peer()},
@@ -56,23 +61,32 @@ var Internet = []Network{
 	{"::/0", []string{"::1/128", "fc00::/7", "fe80::/10"}},
 }
 
-// AllowNetworks lets the pods open TCP connections to the port of an http or https URL, at addresses that are no pods.
-func AllowNetworks(ctx *pulumi.Context, name string, from Pods, networks []Network, address string, opts ...pulumi.ResourceOption) error {
-	number, err := urlPort(address)
+// Outbound says that the pods From may open TCP connections to the port of an http or https URL, at addresses in Networks, which
+// are no pods, and why.
+type Outbound struct {
+	From     Pods
+	Networks []Network
+	URL      string
+	Why      string
+}
+
+// AllowOutbound declares such a connection.
+func AllowOutbound(ctx *pulumi.Context, name string, o Outbound, opts ...pulumi.ResourceOption) error {
+	number, err := urlPort(o.URL)
 	if err != nil {
-		return fmt.Errorf("reading the port of %q: %w", address, err)
+		return fmt.Errorf("reading the port of %q: %w", o.URL, err)
 	}
 	peers := networkingv1.NetworkPolicyPeerArray{}
-	for _, network := range networks {
+	for _, network := range o.Networks {
 		peers = append(peers, networkingv1.NetworkPolicyPeerArgs{IpBlock: networkingv1.IPBlockArgs{
 			Cidr: pulumi.String(network.CIDR), Except: pulumi.ToStringArray(network.Except),
 		}})
 	}
-	return allowTo(ctx, name, from, peers, number, opts...)
+	return allowTo(ctx, name, o.From, peers, number, o.Why, opts...)
 }
 
-func allowTo(ctx *pulumi.Context, name string, from Pods, to networkingv1.NetworkPolicyPeerArray, number int, opts ...pulumi.ResourceOption) error {
-	_, err := newPolicy(ctx, name+"-egress", from, networkingv1.NetworkPolicySpecArgs{
+func allowTo(ctx *pulumi.Context, name string, from Pods, to networkingv1.NetworkPolicyPeerArray, number int, why string, opts ...pulumi.ResourceOption) error {
+	_, err := newPolicy(ctx, name+"-egress", from, why, networkingv1.NetworkPolicySpecArgs{
 		PolicyTypes: pulumi.ToStringArray([]string{"Egress"}),
 		Egress: networkingv1.NetworkPolicyEgressRuleArray{networkingv1.NetworkPolicyEgressRuleArgs{
 			To:    to,
@@ -85,14 +99,14 @@ func allowTo(ctx *pulumi.Context, name string, from Pods, to networkingv1.Networ
 // basePolicies close a namespace for every connection but those to the cluster's DNS.
 func basePolicies(ctx *pulumi.Context, name string, n *Namespace, opts ...pulumi.ResourceOption) ([]pulumi.Resource, error) {
 	everyPod := Pods{Namespace: n}
-	deny, err := newPolicy(ctx, name+"-default-deny", everyPod, networkingv1.NetworkPolicySpecArgs{
+	deny, err := newPolicy(ctx, name+"-default-deny", everyPod, "refuses what no other policy allows", networkingv1.NetworkPolicySpecArgs{
 		PolicyTypes: pulumi.ToStringArray([]string{"Ingress", "Egress"}),
 	}, opts...)
 	if err != nil {
 		return nil, err
 	}
 	resolver := Pods{Namespace: &Namespace{Name: "kube-system"}, Labels: map[string]string{"k8s-app": "kube-dns"}}
-	dns, err := newPolicy(ctx, name+"-dns", everyPod, networkingv1.NetworkPolicySpecArgs{
+	dns, err := newPolicy(ctx, name+"-dns", everyPod, "looks up names", networkingv1.NetworkPolicySpecArgs{
 		PolicyTypes: pulumi.ToStringArray([]string{"Egress"}),
 		Egress: networkingv1.NetworkPolicyEgressRuleArray{networkingv1.NetworkPolicyEgressRuleArgs{
 			To:    networkingv1.NetworkPolicyPeerArray{resolver.peer()},
@@ -105,10 +119,12 @@ func basePolicies(ctx *pulumi.Context, name string, n *Namespace, opts ...pulumi
 	return []pulumi.Resource{deny, dns}, nil
 }
 
-func newPolicy(ctx *pulumi.Context, name string, pods Pods, spec networkingv1.NetworkPolicySpecArgs, opts ...pulumi.ResourceOption) (*networkingv1.NetworkPolicy, error) {
+func newPolicy(ctx *pulumi.Context, name string, pods Pods, why string, spec networkingv1.NetworkPolicySpecArgs, opts ...pulumi.ResourceOption) (*networkingv1.NetworkPolicy, error) {
 	spec.PodSelector = pods.selector()
+	meta := pods.Namespace.Meta("network", name, nil)
+	meta.Annotations.(pulumi.StringMap)[descriptionAnnotation] = pulumi.String(why)
 	policy, err := networkingv1.NewNetworkPolicy(ctx, name, &networkingv1.NetworkPolicyArgs{
-		Metadata: pods.Namespace.Meta("network", name, nil),
+		Metadata: meta,
 		Spec:     spec,
 	}, opts...)
 	if err != nil {

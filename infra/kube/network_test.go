@@ -30,6 +30,7 @@ func connect(ctx *pulumi.Context) error {
 		From: kube.Pods{Namespace: here, Labels: map[string]string{"app": "a"}},
 		To:   kube.Pods{Namespace: there, Labels: map[string]string{"app": "b"}},
 		Port: 5432,
+		Why:  "asks",
 	})
 }
 
@@ -51,7 +52,10 @@ func TestConnectionAcrossNamespaces(t *testing.T) {
 		Egress:      []networkingv1.NetworkPolicyEgressRule{{To: peer("there", "b"), Ports: ports}},
 	}, egress.Spec)
 
+	require.Equal(t, "asks", egress.Annotations["kubernetes.io/description"])
+
 	ingress := recorder.Object[*networkingv1.NetworkPolicy](recording, "a-to-b-ingress")
+	require.Equal(t, "asks", ingress.Annotations["kubernetes.io/description"])
 	require.Equal(t, "there", ingress.Namespace)
 	require.Equal(t, networkingv1.NetworkPolicySpec{
 		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "b"}},
@@ -81,7 +85,7 @@ func TestConnectionToNetworks(t *testing.T) {
 		for name, address := range map[string]string{
 			"a-outside": "https://outside.example.com/a?b", "a-plain": "http://outside.example.com", "a-own": "https://outside.example.com:8443",
 		} {
-			if err := kube.AllowNetworks(ctx, name, pods, networks, address); err != nil {
+			if err := kube.AllowOutbound(ctx, name, kube.Outbound{From: pods, Networks: networks, URL: address, Why: "goes out"}); err != nil {
 				return err
 			}
 		}
@@ -92,6 +96,7 @@ func TestConnectionToNetworks(t *testing.T) {
 		require.Equal(t, ptr.To(intstr.FromInt32(port)), ports[0].Port)
 	}
 	policy := recorder.Object[*networkingv1.NetworkPolicy](recording, "a-outside-egress")
+	require.Equal(t, "goes out", policy.Annotations["kubernetes.io/description"])
 	require.Equal(t, networkingv1.NetworkPolicySpec{
 		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "a"}},
 		PolicyTypes: []networkingv1.PolicyType{"Egress"},

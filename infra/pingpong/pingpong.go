@@ -66,11 +66,15 @@ func (p *Pingpong) declare(ctx *pulumi.Context, name string, args Args) error {
 		RestartOn: pulumi.StringMap{"stateful-k3s/postgres-client": database.Digest},
 	}
 	clients := kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"pingpong-client": "true"}}
-	err := kube.Allow(ctx, name+"-client", kube.Connection{From: clients, To: app.Pods(), Port: kube.HTTPPort}, parent)
+	err := kube.Allow(ctx, name+"-client", kube.Connection{
+		From: clients, To: app.Pods(), Port: kube.HTTPPort, Why: "may ping, as its label says",
+	}, parent)
 	if err != nil {
 		return err
 	}
-	err = kube.Allow(ctx, name+"-database", kube.Connection{From: app.Pods(), To: args.Database.Pods, Port: postgres.Port}, parent)
+	err = kube.Allow(ctx, name+"-database", kube.Connection{
+		From: app.Pods(), To: args.Database.Pods, Port: postgres.Port, Why: "keeps the count",
+	}, parent)
 	if err != nil {
 		return err
 	}

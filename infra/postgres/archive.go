@@ -45,7 +45,7 @@ func (a *Archive) parameters() Parameters {
 
 // declare declares what the server's pod needs to archive, and lets it.
 func (a *Archive) declare(ctx *pulumi.Context, name string, pods kube.Pods, parent pulumi.ResourceOption) (*storage.Client, error) {
-	if err := a.Bucket.Allow(ctx, name+"-bucket", pods, parent); err != nil {
+	if err := a.Bucket.Allow(ctx, name+"-bucket", pods, "archives its log", parent); err != nil {
 		return nil, err
 	}
 	return a.Bucket.NewClient(ctx, name+"-archive", storage.ClientArgs{

@@ -118,6 +118,7 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 		From: kube.Pods{Namespace: ns, Labels: map[string]string{"redis-client": "true"}},
 		To:   servers,
 		Port: port,
+		Why:  "may use Redis, as its label says",
 	}, parent)
 	if err != nil {
 		return err

@@ -26,12 +26,12 @@ type Bucket struct {
 	server *Storage // nil elsewhere
 }
 
-// Allow lets pods connect to the service.
-func (b Bucket) Allow(ctx *pulumi.Context, name string, from kube.Pods, opts ...pulumi.ResourceOption) error {
+// Allow lets pods connect to the service, and says why.
+func (b Bucket) Allow(ctx *pulumi.Context, name string, from kube.Pods, why string, opts ...pulumi.ResourceOption) error {
 	if b.server != nil {
-		return kube.Allow(ctx, name, kube.Connection{From: from, To: b.server.pods, Port: port}, opts...)
+		return kube.Allow(ctx, name, kube.Connection{From: from, To: b.server.pods, Port: port, Why: why}, opts...)
 	}
-	return kube.AllowNetworks(ctx, name, from, b.Networks, b.Endpoint, opts...)
+	return kube.AllowOutbound(ctx, name, kube.Outbound{From: from, Networks: b.Networks, URL: b.Endpoint, Why: why}, opts...)
 }
 
 // Ready makes a resource wait until the server answers, if it is part of the program.

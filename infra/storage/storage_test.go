@@ -291,7 +291,7 @@ func client(bucketOf func(*storage.Storage) storage.Bucket) pulumi.RunFunc {
 		}
 		bucket := bucketOf(store)
 		pods := kube.Pods{Namespace: namespace, Labels: map[string]string{"app": "client"}}
-		if err := bucket.Allow(ctx, "client-bucket", pods); err != nil {
+		if err := bucket.Allow(ctx, "client-bucket", pods, "stores things"); err != nil {
 			return err
 		}
 		_, err = kube.NewSecret(ctx, "client-secret", kube.SecretArgs{Namespace: namespace, App: "client", Name: "client", Data: map[string]pulumi.StringInput{

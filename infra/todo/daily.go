@@ -34,11 +34,16 @@ type Daily struct {
 func declareDaily(ctx *pulumi.Context, name string, args Args, backend kube.WebApp, parent, after pulumi.ResourceOption) error {
 	daily := args.Daily
 	job := kube.Job{Namespace: args.Namespace, Name: dailyName, Spec: dailyPodSpec(args), Deadline: deadline}
-	err := kube.Allow(ctx, name+"-backend", kube.Connection{From: job.Pods(), To: backend.Pods(), Port: kube.HTTPPort}, parent)
+	err := kube.Allow(ctx, name+"-backend", kube.Connection{
+		From: job.Pods(), To: backend.Pods(), Port: kube.HTTPPort, Why: "adds an article to the todos",
+	}, parent)
 	if err != nil {
 		return err
 	}
-	if err := kube.AllowNetworks(ctx, name+"-article", job.Pods(), daily.Networks, daily.ArticleURL, parent); err != nil {
+	err = kube.AllowOutbound(ctx, name+"-article", kube.Outbound{
+		From: job.Pods(), Networks: daily.Networks, URL: daily.ArticleURL, Why: "asks for a random article",
+	}, parent)
+	if err != nil {
 		return err
 	}
 	schedule := kube.Schedule{Cron: daily.Schedule, TimeZone: daily.TimeZone, StartingDeadline: startingDeadline}

@@ -23,11 +23,15 @@ func frontendApp(args Args) kube.WebApp {
 }
 
 func declareFrontend(ctx *pulumi.Context, name string, app, backend kube.WebApp, ingress *kube.Ingress, parent, after pulumi.ResourceOption) (pulumi.StringOutput, error) {
-	err := kube.Allow(ctx, name+"-backend", kube.Connection{From: app.Pods(), To: backend.Pods(), Port: kube.HTTPPort}, parent)
+	err := kube.Allow(ctx, name+"-backend", kube.Connection{
+		From: app.Pods(), To: backend.Pods(), Port: kube.HTTPPort, Why: "shows and changes the todos",
+	}, parent)
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}
-	err = kube.Allow(ctx, name+"-client", kube.Connection{From: clients(app.Namespace), To: app.Pods(), Port: kube.HTTPPort}, parent)
+	err = kube.Allow(ctx, name+"-client", kube.Connection{
+		From: clients(app.Namespace), To: app.Pods(), Port: kube.HTTPPort, Why: "may see the page, as its label says",
+	}, parent)
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}

@@ -97,7 +97,7 @@ func TestTodoPartsFollowTheHouseRules(t *testing.T) {
 		}
 		object := recorded.Object.(metav1.Object)
 		require.Equal(t, "alice-project", object.GetNamespace(), recorded.URN)
-		require.Equal(t, map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s"}, object.GetAnnotations(), recorded.URN)
+		require.Equal(t, "stateful-k3s", object.GetAnnotations()["pulumi.com/patchFieldManager"], recorded.URN)
 		require.Subset(t, recorded.DependsOn(), []string{"project", "project-default-deny", "project-dns"}, recorded.URN)
 		require.False(t, recorded.Request.GetRetainOnDelete(), recorded.URN)
 	}
