@@ -2,6 +2,8 @@
 package main
 
 import (
+	"maps"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/backup"
@@ -68,6 +70,7 @@ func program(ctx *pulumi.Context) error {
 		FillerImage:     images["redisfiller"],
 		Password:        cfg.Redis.Password,
 		PasswordVersion: cfg.Redis.PasswordVersion,
+		SecretVersions:  cfg.SecretVersions["redis"],
 		StorageClass:    cfg.StorageClass,
 		StorageSize:     cfg.Redis.StorageSize,
 		Memory:          cfg.Redis.Memory,
@@ -177,10 +180,11 @@ func newPostgres(ctx *pulumi.Context, database string, space *kube.Namespace, bu
 		Archive:         archive,
 		ExporterImage:   images["postgres-exporter"],
 		Database:        database,
-		Password:        cfg.Postgres.Password,
-		ReaderPassword:  cfg.Postgres.ReaderPassword,
+		Password:        cfg.Postgres.Passwords[database],
+		ReaderPassword:  cfg.Postgres.ReaderPasswords[database],
 		PasswordVersion: cfg.Postgres.PasswordVersion,
 		TLSVersion:      cfg.Postgres.TLSVersion,
+		SecretVersions:  cfg.SecretVersions[database],
 		StorageClass:    cfg.StorageClass,
 		StorageSize:     cfg.Postgres.StorageSize,
 		Memory:          cfg.Postgres.Memory,
@@ -198,18 +202,25 @@ func makeBuckets(ctx *pulumi.Context, cfg *config.Config, images pulumi.StringMa
 		return buckets, nil
 	}
 	var accounts []string
+	versions := maps.Clone(cfg.SecretVersions[store])
 	for _, name := range namespaces {
-		accounts = append(accounts, spaces[name].Name)
+		account := spaces[name].Name
+		accounts = append(accounts, account)
+		if version, set := versions[name+"-key"]; set {
+			delete(versions, name+"-key")
+			versions[account+"-key"] = version
+		}
 	}
 	server, err := storage.New(ctx, store, storage.Args{
-		Namespace:    spaces[store],
-		Image:        images[store],
-		Accounts:     accounts,
-		KeysVersion:  cfg.Storage.KeysVersion,
-		TLSVersion:   cfg.Storage.TLSVersion,
-		StorageClass: cfg.StorageClass,
-		StorageSize:  cfg.Storage.Size,
-		Memory:       cfg.Storage.Memory,
+		Namespace:      spaces[store],
+		Image:          images[store],
+		Accounts:       accounts,
+		KeysVersion:    cfg.Storage.KeysVersion,
+		TLSVersion:     cfg.Storage.TLSVersion,
+		SecretVersions: versions,
+		StorageClass:   cfg.StorageClass,
+		StorageSize:    cfg.Storage.Size,
+		Memory:         cfg.Storage.Memory,
 	}, opts...)
 	if err != nil {
 		return nil, err

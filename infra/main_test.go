@@ -27,7 +27,8 @@ func settings(t *testing.T, changes map[string]string) recorder.Option {
 	all["registry"] = "registry.example.com/team"
 	maps.Copy(all, changes)
 	return recorder.Config(all,
-		"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword", "archivePassphrase", "s3AccessKey", "s3SecretKey")
+		"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword", "archivePassphrase", "s3AccessKey", "s3SecretKey",
+		"pingpongPostgresPassword", "todoPostgresPassword", "pingpongPostgresReaderPassword", "todoPostgresReaderPassword")
 }
 
 // everything is what the program declares besides the parts of each component, which have tests of their own.

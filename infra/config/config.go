@@ -35,6 +35,8 @@ type Config struct {
 	S3 *storage.Bucket
 	// Ingress is how people reach the apps; nil if they do not.
 	Ingress *kube.Ingress
+	// SecretVersions replace single generated secrets, by what they belong to: redis, storage, or a database.
+	SecretVersions map[string]kube.Versions
 }
 
 // Registry is where images are kept.
@@ -62,13 +64,14 @@ type Redis struct {
 
 // Postgres holds the settings of every Postgres server. Memory and StorageSize are Kubernetes quantities.
 type Postgres struct {
-	Image                    string
-	Password, ReaderPassword pulumi.StringInput // nil if not set
-	PasswordVersion          string
-	TLSVersion               string
-	StorageSize              string
-	Memory                   string
-	Parameters               postgres.Parameters
+	Image string
+	// Passwords and ReaderPasswords are those of the databases' roles, by the databases' names; none if not set.
+	Passwords, ReaderPasswords map[string]pulumi.StringInput
+	PasswordVersion            string
+	TLSVersion                 string
+	StorageSize                string
+	Memory                     string
+	Parameters                 postgres.Parameters
 }
 
 // Pingpong holds the settings of the pods that count pings.
@@ -124,8 +127,8 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		},
 		Postgres: Postgres{
 			Image:           r.text("postgresImage", postgresImage, "postgres:17"),
-			Password:        r.secret("postgresPassword", password, `"$(openssl rand -hex 16)"`),
-			ReaderPassword:  r.secret("postgresReaderPassword", password, `"$(openssl rand -hex 16)"`),
+			Passwords:       r.passwords("Password"),
+			ReaderPasswords: r.passwords("ReaderPassword"),
 			PasswordVersion: r.text("postgresPasswordVersion", notEmpty, "2"),
 			TLSVersion:      r.text("postgresTLSVersion", notEmpty, "2"),
 			StorageSize:     r.text("postgresStorageSize", size("256Mi"), "1Gi"),
@@ -165,6 +168,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		KeysVersion: r.text("storageKeysVersion", notEmpty, "2"),
 		TLSVersion:  r.text("storageTLSVersion", notEmpty, "2"),
 	}
+	cfg.SecretVersions = r.versions("secretVersions", `"pingpong-owner=2; todo-certificate=2"`)
 	cfg.Archive = r.archive()
 	cfg.S3 = r.bucket()
 	cfg.Ingress = r.ingress(cfg.NamePrefix)

@@ -27,7 +27,7 @@ import (
 
 var secrets = []string{
 	"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword", "archivePassphrase", "s3AccessKey", "s3SecretKey",
-	"restoreIdentity",
+	"restoreIdentity", "pingpongPostgresPassword", "todoPostgresPassword", "pingpongPostgresReaderPassword", "todoPostgresReaderPassword",
 }
 
 // load reads the defaults of Pulumi.yaml, with changes.
@@ -70,6 +70,8 @@ func TestDefaultsOfPulumiYAML(t *testing.T) {
 		},
 		Postgres: config.Postgres{
 			Image:           "postgres:17",
+			Passwords:       map[string]pulumi.StringInput{},
+			ReaderPasswords: map[string]pulumi.StringInput{},
 			PasswordVersion: "1",
 			TLSVersion:      "1",
 			StorageSize:     "1Gi",
@@ -103,6 +105,8 @@ func TestDefaultsOfPulumiYAML(t *testing.T) {
 		Archive: config.Archive{On: true, Timeout: time.Minute, KeepDays: 7},
 		Storage: config.Storage{Size: "5Gi", Memory: "128Mi", KeysVersion: "1", TLSVersion: "1"},
 		Ingress: &kube.Ingress{Class: "traefik", Namespace: "kube-system"},
+
+		SecretVersions: map[string]kube.Versions{},
 	}, cfg)
 }
 
@@ -156,9 +160,13 @@ func TestEverySetting(t *testing.T) {
 		"redisStorageSize":     "1Gi",
 		"redisMemory":          "256Mi",
 
-		"postgresImage":           "registry.example.com:5000/postgres:18",
-		"postgresPassword":        "battery-staple",
-		"postgresReaderPassword":  "read-it-all",
+		"postgresImage":          "registry.example.com:5000/postgres:18",
+		"postgresPassword":       "battery-staple",
+		"postgresReaderPassword": "read-it-all",
+
+		"todoPostgresPassword":           "of-todos-alone",
+		"pingpongPostgresReaderPassword": "reads-pings-alone",
+
 		"postgresPasswordVersion": "2026-12",
 		"postgresTLSVersion":      "2027",
 		"postgresStorageSize":     "10Gi",
@@ -201,6 +209,7 @@ func TestEverySetting(t *testing.T) {
 		"storageMemory":      "256Mi",
 		"storageKeysVersion": "2028",
 		"storageTLSVersion":  "2029",
+		"secretVersions":     "pingpong-owner=2; pingpong-reader = 3;todo-certificate=4; redis-password=5; storage-project-key=6;",
 
 		"s3Endpoint":  "https://s3.example.com:9000/",
 		"s3Region":    "eu-north-1",
@@ -222,8 +231,12 @@ func TestEverySetting(t *testing.T) {
 	require.Equal(t, "push it", known(t, cfg.Registry.Push.Password))
 	require.Equal(t, "pull it", known(t, cfg.Registry.Pull.Password))
 	require.Equal(t, "correct-horse", known(t, cfg.Redis.Password))
-	require.Equal(t, "battery-staple", known(t, cfg.Postgres.Password))
-	require.Equal(t, "read-it-all", known(t, cfg.Postgres.ReaderPassword))
+	for database, password := range map[string]string{"pingpong": "battery-staple", "todo": "of-todos-alone"} {
+		require.Equal(t, password, known(t, cfg.Postgres.Passwords[database]))
+	}
+	for database, password := range map[string]string{"pingpong": "reads-pings-alone", "todo": "read-it-all"} {
+		require.Equal(t, password, known(t, cfg.Postgres.ReaderPasswords[database]))
+	}
 	for _, restore := range cfg.Restore {
 		require.Equal(t, ageIdentity, known(t, restore.Identity))
 		restore.Identity = nil
@@ -233,7 +246,7 @@ func TestEverySetting(t *testing.T) {
 	require.Equal(t, "the secret key", known(t, cfg.S3.SecretKey))
 	cfg.S3.AccessKey, cfg.S3.SecretKey, cfg.Archive.Passphrase = nil, nil, nil
 	cfg.Registry.Push.Password, cfg.Registry.Pull.Password, cfg.Redis.Password = nil, nil, nil
-	cfg.Postgres.Password, cfg.Postgres.ReaderPassword = nil, nil
+	cfg.Postgres.Passwords, cfg.Postgres.ReaderPasswords = nil, nil
 	require.Equal(t, &config.Config{
 		NamePrefix: "alice-",
 		Registry: config.Registry{
@@ -289,6 +302,9 @@ func TestEverySetting(t *testing.T) {
 		},
 		Archive: config.Archive{Timeout: 90 * time.Second, KeepDays: 30},
 		Storage: config.Storage{Size: "50Gi", Memory: "256Mi", KeysVersion: "2028", TLSVersion: "2029"},
+		SecretVersions: map[string]kube.Versions{
+			"pingpong": {"owner": "2", "reader": "3"}, "todo": {"certificate": "4"}, "redis": {"password": "5"}, "storage": {"project-key": "6"},
+		},
 		S3: &storage.Bucket{
 			Endpoint:    "https://s3.example.com:9000",
 			Region:      "eu-north-1",

@@ -21,6 +21,14 @@ const (
 	exporterPassKey = "exporter-password"
 )
 
+const (
+	ownerSecret       = "owner"
+	certificateSecret = "certificate"
+)
+
+// Secrets are the names of those that can be replaced each on its own, by Args.SecretVersions.
+var Secrets = []string{ownerSecret, readerRole, restorerRole, exporterRole, certificateSecret}
+
 // credentials are what server and clients know each other by.
 type credentials struct {
 	secret                  *corev1.Secret
@@ -35,28 +43,28 @@ func newCredentials(ctx *pulumi.Context, name string, args Args, parent pulumi.R
 	for _, of := range []struct {
 		name     string
 		override pulumi.StringInput
-	}{{"owner", args.Password}, {readerRole, args.ReaderPassword}, {restorerRole, nil}, {exporterRole, nil}, {"salt", nil}} {
+	}{{ownerSecret, args.Password}, {readerRole, args.ReaderPassword}, {restorerRole, nil}, {exporterRole, nil}, {"salt", nil}} {
 		password, err := kube.NewPassword(ctx, name+"-"+of.name, kube.PasswordArgs{
 			Override: of.override,
-			Version:  args.PasswordVersion,
+			Version:  args.SecretVersions.Of(of.name, args.PasswordVersion),
 		}, parent)
 		if err != nil {
 			return nil, err
 		}
 		passwords[of.name] = password
 	}
-	certificate, err := kube.NewCertificate(ctx, name+"-certificate", kube.CertificateArgs{
+	certificate, err := kube.NewCertificate(ctx, name+"-"+certificateSecret, kube.CertificateArgs{
 		Names:   ns.DNSNames(service, statefulSet+"-0."+service),
-		Version: args.TLSVersion,
+		Version: args.SecretVersions.Of(certificateSecret, args.TLSVersion),
 	}, parent)
 	if err != nil {
 		return nil, err
 	}
 
-	ownerURL := clientURL(args.Database, args.Database, passwords["owner"])
+	ownerURL := clientURL(args.Database, args.Database, passwords[ownerSecret])
 	readerURL := clientURL(readerRole, args.Database, passwords[readerRole])
 	restorerURL := clientURL(restorerRole, args.Database, passwords[restorerRole])
-	verifiers := pulumi.Sprintf("%s%s%s%s", setVerifier("owner", passwords), setVerifier(readerRole, passwords),
+	verifiers := pulumi.Sprintf("%s%s%s%s", setVerifier(ownerSecret, passwords), setVerifier(readerRole, passwords),
 		setVerifier(restorerRole, passwords), setVerifier(exporterRole, passwords))
 	made, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
 		Namespace: ns,

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/pairs"
 )
 
 // The parameters in postgresql.conf, and those of the archive, are the component's own. What follows them are defaults, which Parameters can replace.
@@ -29,22 +31,11 @@ var (
 
 // ParseParameters reads name=value pairs with semicolons between them. Spaces around names and values do not count.
 func ParseParameters(text string) (Parameters, error) {
-	parameters := Parameters{}
-	for pair := range strings.SplitSeq(text, ";") {
-		if strings.TrimSpace(pair) == "" {
-			continue
-		}
-		name, value, found := strings.Cut(pair, "=")
-		name = strings.TrimSpace(name)
-		if !found {
-			return nil, fmt.Errorf("%q has no value", name)
-		}
-		if _, twice := parameters[name]; twice {
-			return nil, fmt.Errorf("%s is set twice", name)
-		}
-		parameters[name] = strings.TrimSpace(value)
+	parameters, err := pairs.Parse(text)
+	if err != nil {
+		return nil, err
 	}
-	return parameters, parameters.check()
+	return parameters, Parameters(parameters).check()
 }
 
 func (p Parameters) check() error {

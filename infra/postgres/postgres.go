@@ -44,7 +44,7 @@ var (
 	roles string
 )
 
-// Args describes the server. All but Password, ReaderPassword, Archive and Parameters is required.
+// Args describes the server. All but Password, ReaderPassword, SecretVersions, Archive and Parameters is required.
 type Args struct {
 	Namespace *kube.Namespace
 	// Image is the server's: Debian's variant of the official image postgres, 17 or newer. ExporterImage is that of postgres_exporter.
@@ -58,6 +58,8 @@ type Args struct {
 	PasswordVersion string
 	// TLSVersion is any text. A new one makes a new certificate of a new authority.
 	TLSVersion string
+	// SecretVersions replace single ones of the Secrets.
+	SecretVersions kube.Versions
 	// StorageClass and StorageSize (a Kubernetes quantity) are those of the volume.
 	StorageClass, StorageSize string
 	// Memory is the server's limit, a Kubernetes quantity.
@@ -212,6 +214,9 @@ func (a *Args) inputs() pulumi.Map {
 	}
 	if a.Archive != nil {
 		inputs["archive"] = a.Archive.inputs()
+	}
+	if len(a.SecretVersions) > 0 {
+		inputs["secretVersions"] = pulumi.ToStringMap(a.SecretVersions)
 	}
 	if a.Password != nil {
 		inputs["password"] = pulumi.ToSecret(a.Password)

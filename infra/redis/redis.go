@@ -38,7 +38,7 @@ const (
 //go:embed redis.conf
 var configTemplate string
 
-// Args describes the Redis pods. All but Password and Replicas is required.
+// Args describes the Redis pods. All but Password, SecretVersions and Replicas is required.
 type Args struct {
 	Namespace *kube.Namespace
 	// Image is the Redis server's, FillerImage that of redisfiller.
@@ -50,6 +50,8 @@ type Args struct {
 	Password pulumi.StringInput
 	// PasswordVersion is any text. A new one makes a new generated password.
 	PasswordVersion string
+	// SecretVersions can replace the password too, under that name.
+	SecretVersions kube.Versions
 	// StorageClass and StorageSize (a Kubernetes quantity) are those of each pod's volume.
 	StorageClass, StorageSize string
 	// Memory is the limit of each server, a Kubernetes quantity. Half of it holds data, the other half is for
@@ -88,7 +90,7 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 
 	password, err := kube.NewPassword(ctx, name+"-password", kube.PasswordArgs{
 		Override: args.Password,
-		Version:  args.PasswordVersion,
+		Version:  args.SecretVersions.Of("password", args.PasswordVersion),
 	}, parent)
 	if err != nil {
 		return err
@@ -232,6 +234,9 @@ func (a *Args) inputs() pulumi.Map {
 		"storageClass":    pulumi.String(a.StorageClass),
 		"storageSize":     pulumi.String(a.StorageSize),
 		"memory":          pulumi.String(a.Memory),
+	}
+	if len(a.SecretVersions) > 0 {
+		inputs["secretVersions"] = pulumi.ToStringMap(a.SecretVersions)
 	}
 	if a.Password != nil {
 		inputs["password"] = pulumi.ToSecret(a.Password)

@@ -32,7 +32,7 @@ const (
 	serverDir   = "/run/secrets/server"
 )
 
-// Args describes the server. All of it is required.
+// Args describes the server. All but SecretVersions is required.
 type Args struct {
 	Namespace *kube.Namespace
 	Image     pulumi.StringInput
@@ -42,6 +42,8 @@ type Args struct {
 	KeysVersion string
 	// TLSVersion is any text. A new one makes a new certificate of a new authority.
 	TLSVersion string
+	// SecretVersions replace single secrets: certificate, and of each account ACCOUNT-key.
+	SecretVersions kube.Versions
 	// StorageClass and StorageSize (a Kubernetes quantity) are those of the volume.
 	StorageClass, StorageSize string
 	// Memory is the server's limit, a Kubernetes quantity.
@@ -102,7 +104,7 @@ func (s *Storage) declare(ctx *pulumi.Context, name string, args Args) error {
 
 	certificate, err := kube.NewCertificate(ctx, name+"-certificate", kube.CertificateArgs{
 		Names:   ns.DNSNames(service),
-		Version: args.TLSVersion,
+		Version: args.SecretVersions.Of("certificate", args.TLSVersion),
 	}, parent)
 	if err != nil {
 		return err
@@ -110,7 +112,8 @@ func (s *Storage) declare(ctx *pulumi.Context, name string, args Args) error {
 	s.authority = certificate.Authority
 	data := map[string]pulumi.StringInput{certificateKey: certificate.Server, privateKey: certificate.Key}
 	for _, account := range args.Accounts {
-		s.keys[account], err = kube.NewPassword(ctx, name+"-"+account+"-key", kube.PasswordArgs{Version: args.KeysVersion}, parent)
+		key := account + "-key"
+		s.keys[account], err = kube.NewPassword(ctx, name+"-"+key, kube.PasswordArgs{Version: args.SecretVersions.Of(key, args.KeysVersion)}, parent)
 		if err != nil {
 			return err
 		}
@@ -194,7 +197,7 @@ func (a *Args) check() error {
 }
 
 func (a *Args) inputs() pulumi.Map {
-	return pulumi.Map{
+	inputs := pulumi.Map{
 		"namespace":    pulumi.String(a.Namespace.Name),
 		"image":        a.Image,
 		"accounts":     pulumi.ToStringArray(a.Accounts),
@@ -204,4 +207,8 @@ func (a *Args) inputs() pulumi.Map {
 		"storageSize":  pulumi.String(a.StorageSize),
 		"memory":       pulumi.String(a.Memory),
 	}
+	if len(a.SecretVersions) > 0 {
+		inputs["secretVersions"] = pulumi.ToStringMap(a.SecretVersions)
+	}
+	return inputs
 }

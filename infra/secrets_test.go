@@ -1,0 +1,142 @@
+package main
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+)
+
+const stashType = "pulumi:index:Stash"
+
+// kept has the state hold the same for every generated secret. It is a certificate, and will do for a password.
+var kept = recorder.Outputs(stashType, resource.PropertyMap{
+	"output": resource.NewProperty(`{"Authority": "the authority", "Server": "the certificate", "Key": "the key"}`),
+})
+
+// versions are those of the generated secrets, by their names in the state.
+func versions(recording *recorder.Recording) map[string]string {
+	all := map[string]string{}
+	for _, recorded := range recording.All() {
+		if string(recorded.URN.Type()) == stashType {
+			all[recorded.URN.Name()] = recorded.Request.GetReplacementTrigger().GetStringValue()
+		}
+	}
+	return all
+}
+
+// changed are the keys whose values differ.
+func changed[V any](t *testing.T, before, after map[string]V) (keys []string) {
+	t.Helper()
+	require.Len(t, after, len(before))
+	for key := range before {
+		require.Contains(t, after, key)
+		if !assert.ObjectsAreEqual(before[key], after[key]) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+func TestEachGeneratedSecretIsReplacedAlone(t *testing.T) {
+	objects := func(recording *recorder.Recording) map[string]any {
+		all := map[string]any{}
+		for _, recorded := range recording.All() {
+			if recorded.Object != nil {
+				all[recorded.URN.Name()] = recorded.Object
+			}
+		}
+		return all
+	}
+	names := map[string]string{
+		"redis-password":        "redis-password",
+		"storage-exercises-key": "storage-alice-exercises-key",
+		"storage-project-key":   "storage-alice-project-key",
+		"storage-certificate":   "storage-certificate",
+	}
+	for _, database := range []string{"pingpong", "todo"} {
+		for _, secret := range []string{"owner", "reader", "restorer", "exporter", "certificate"} {
+			names[database+"-"+secret] = database + "-postgres-" + secret
+		}
+	}
+	run := func(secretVersions string) *recorder.Recording {
+		return recorder.Run(t, program, settings(t, map[string]string{
+			"namePrefix": "alice-", "ingressHost": "alice.example.com", "secretVersions": secretVersions,
+		}), kept)
+	}
+	before := run("")
+	// A salt is no secret.
+	require.Len(t, versions(before), len(names)+len([]string{"pingpong-postgres-salt", "todo-postgres-salt"}))
+	for name, version := range versions(before) {
+		if strings.HasSuffix(name, "-certificate") {
+			version, _, _ = strings.Cut(version, " ")
+		}
+		require.Equal(t, "1", version, "%s: another version than stacks have already replaces it", name)
+	}
+	for name, inState := range names {
+		after := run(name + "=2")
+		require.Equal(t, []string{inState}, changed(t, versions(before), versions(after)), name)
+		require.Empty(t, changed(t, objects(before), objects(after)), "%s: objects change only as their secrets do", name)
+	}
+}
+
+// It does not matter which version is the newer one.
+func TestGroupAndOwnVersionsReplaceASecret(t *testing.T) {
+	seen := map[string]bool{}
+	for _, group := range []string{"1", "2"} {
+		for _, own := range []string{"", "todo-owner=1", "todo-owner=2"} {
+			version := versions(recorder.Run(t, program, settings(t, map[string]string{"postgresPasswordVersion": group, "secretVersions": own})))["todo-postgres-owner"]
+			require.NotEmpty(t, version)
+			seen[version] = true
+		}
+	}
+	require.Len(t, seen, 6)
+}
+
+func TestEachConfiguredSecretIsReplacedAlone(t *testing.T) {
+	configured := map[string]string{
+		"registryUsername": "pusher", "registryPassword": "of-the-pusher", "pullUsername": "puller", "pullPassword": "of-the-puller",
+		"redisPassword": "of-redis", "postgresPassword": "of-the-owners", "postgresReaderPassword": "of-the-readers",
+		"archivePassphrase": "of-the-archives", "backupRecipient": ageKey,
+	}
+	data := func(changes map[string]string) (map[string]string, *recorder.Recording) {
+		all := maps.Clone(configured)
+		maps.Copy(all, changes)
+		recording := recorder.Run(t, program, settings(t, all), kept)
+		values := map[string]string{}
+		for _, recorded := range recording.All() {
+			if secret, is := recorded.Object.(*corev1.Secret); is {
+				for key, value := range secret.Data {
+					values[secret.Namespace+"/"+secret.Name+" "+key] = string(value)
+				}
+			}
+		}
+		return values, recording
+	}
+	before, _ := data(nil)
+	for setting, replaced := range map[string][]string{
+		"registryPassword":               nil,
+		"pullPassword":                   {"exercises/registry .dockerconfigjson", "project/registry .dockerconfigjson", "storage/registry .dockerconfigjson"},
+		"redisPassword":                  {"exercises/redis password", "exercises/redis auth.conf"},
+		"postgresPassword":               {"exercises/postgres URL", "exercises/postgres verifiers.sql", "project/postgres URL", "project/postgres verifiers.sql"},
+		"pingpongPostgresPassword":       {"exercises/postgres URL", "exercises/postgres verifiers.sql"},
+		"todoPostgresPassword":           {"project/postgres URL", "project/postgres verifiers.sql"},
+		"postgresReaderPassword":         {"exercises/postgres READER_URL", "exercises/postgres verifiers.sql", "project/postgres READER_URL", "project/postgres verifiers.sql"},
+		"pingpongPostgresReaderPassword": {"exercises/postgres READER_URL", "exercises/postgres verifiers.sql"},
+		"todoPostgresReaderPassword":     {"project/postgres READER_URL", "project/postgres verifiers.sql"},
+		"archivePassphrase": {
+			"exercises/postgres-archive archive-passphrase", "exercises/backup archive-passphrase",
+			"project/postgres-archive archive-passphrase", "project/backup archive-passphrase",
+		},
+	} {
+		after, recording := data(map[string]string{setting: "another-password"})
+		require.ElementsMatch(t, replaced, changed(t, before, after), setting)
+		recording.RequireSecret(t, "another-password")
+	}
+}
