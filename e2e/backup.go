@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net"
@@ -92,15 +91,19 @@ func (c *cluster) store() *minio.Client {
 	c.t.Helper()
 	secret, err := c.CoreV1().Secrets(c.namespace).Get(c.t.Context(), backup, metav1.GetOptions{})
 	require.NoError(c.t, err)
-	authorities := x509.NewCertPool()
-	require.True(c.t, authorities.AppendCertsFromPEM(secret.Data["ca.crt"]))
+	return c.storeOf(string(secret.Data["access-key"]), string(secret.Data["secret-key"]), string(secret.Data["ca.crt"]))
+}
+
+// storeOf is the storage server for an account.
+func (c *cluster) storeOf(account, secretKey, authority string) *minio.Client {
+	c.t.Helper()
 	address := c.storageAddress()
 	client, err := minio.New("storage-svc.storage.svc:9000", &minio.Options{
-		Creds:  credentials.NewStaticV4(string(secret.Data["access-key"]), string(secret.Data["secret-key"]), ""),
+		Creds:  credentials.NewStaticV4(account, secretKey, ""),
 		Secure: true,
 		Region: "us-east-1",
 		Transport: &http.Transport{
-			TLSClientConfig:   &tls.Config{RootCAs: authorities},
+			TLSClientConfig:   &tls.Config{RootCAs: trusting(authority)},
 			DisableKeepAlives: true,
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return load.InNamespace(ctx, nodeNetwork(), address)

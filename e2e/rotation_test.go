@@ -1,0 +1,77 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// mostSilence is how long a rotation may keep an app from answering, on a machine that does much else.
+const mostSilence = time.Minute
+
+// TestNothingIsLostWhileSecretsAreRotated rotates some secrets at once, or with ROTATIONS=all each of them on its own.
+func TestNothingIsLostWhileSecretsAreRotated(t *testing.T) {
+	c := newCluster(t)
+	t.Cleanup(func() { makeUp(t) }) // with the versions of before once more
+	rotations := [][]string{{"pingpong-owner", "pingpong-certificate", "todo-owner", "todo-reader", "storage-exercises-key"}}
+	if os.Getenv("ROTATIONS") == "all" {
+		rotations = nil
+		for _, name := range slices.Sorted(maps.Keys(c.generated())) {
+			rotations = append(rotations, []string{name})
+		}
+	}
+	var versions []string
+	for _, names := range rotations {
+		for _, name := range names {
+			versions = append(versions, name+"=rotated")
+		}
+		c.rotate(names, "secretVersions="+strings.Join(versions, ";"))
+	}
+}
+
+// rotate brings the stack up with a setting that rotates these secrets, while clients ping and add todos.
+func (c *cluster) rotate(names []string, setting string) {
+	c.t.Helper()
+	pings, todos := c.startPinging(), c.in(project).startAdding(0)
+	before := c.secretData()
+	noPing, noTodo := silence(pings.Acknowledged), silence(todos.Acknowledged)
+	started := time.Now()
+	pulumiUpWith(c.t, setting)
+	c.waitUntilReady()
+	up := time.Since(started)
+	pings.goesOn()
+	todos.goesOn()
+	now := c.secretData()
+
+	generated := c.generated()
+	var keys []string
+	for _, name := range names {
+		keys = append(keys, generated[name].keys...)
+	}
+	slices.Sort(keys)
+	assert.ElementsMatch(c.t, slices.Compact(keys), now.changedSince(before), names)
+	for name, secret := range generated {
+		eventually(c.t, func() error { return secret.logIn(now, now) })
+		if slices.Contains(names, name) {
+			eventually(c.t, func() error {
+				if secret.logIn(before, now) == nil {
+					return fmt.Errorf("%s: what was rotated away is still taken", name)
+				}
+				return nil
+			})
+		}
+	}
+	quietPings, quietTodos := noPing(), noTodo()
+	c.t.Logf("rotated %s in %s: no ping was answered for %s, no todo for %s", strings.Join(names, ", "), up.Round(time.Second),
+		quietPings.Round(100*time.Millisecond), quietTodos.Round(100*time.Millisecond))
+	assert.Less(c.t, quietPings, mostSilence, names)
+	assert.Less(c.t, quietTodos, mostSilence, names)
+	pings.end()
+	todos.end()
+}
