@@ -183,26 +183,6 @@ func TestOnlyBackupsAndArchivesReachTheStore(t *testing.T) {
 	assert.Equal(t, minio.AccessDenied, minio.ToErrorResponse(err).Code, "read: %v", err)
 }
 
-func TestKeysOfBackupsStandNowhere(t *testing.T) {
-	c := newCluster(t)
-	outputs := pulumi(t, checkout, "stack", "output", "--json", "--show-secrets")
-	require.Contains(t, outputs, "https://storage-svc.storage.svc:9000/"+bucket+"/"+project)
-	state := pulumi(t, checkout, "stack", "export")
-	for _, namespace := range []string{exercises, project} {
-		c := c.in(namespace)
-		secret, err := c.CoreV1().Secrets(c.namespace).Get(t.Context(), backup, metav1.GetOptions{})
-		require.NoError(t, err)
-		key := string(secret.Data["secret-key"])
-		require.NotEmpty(t, key)
-		objects := run(t, command(".", "kubectl", "-n", namespace, "get", "pods,jobs,cronjobs,deployments", "--output", "json"))
-		_, log := c.waitForJob(backup)
-		log += c.log(c.podsOf(backupMetrics)[0].Name, backupMetrics) + c.in(storage).log(storagePod, storage)
-		for place, text := range map[string]string{"objects": objects, "logs": log, "outputs": outputs, "state": state} {
-			assert.NotContains(t, text, key, "%s of %s", place, namespace)
-		}
-	}
-}
-
 // TestBackupsUnderLoad makes backups of both databases by hand, and has the CronJob make some every minute, while they change.
 func TestBackupsUnderLoad(t *testing.T) {
 	c := newCluster(t)
