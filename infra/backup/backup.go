@@ -185,7 +185,7 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 	}}
 	return corev1.PodSpecArgs{
 		Containers: corev1.ContainerArray{
-			kube.Container(user, kube.Resources{CPU: "100m", CPULimit: "2", Memory: args.Memory}, corev1.ContainerArgs{
+			kube.Container(user, kube.Resources{CPU: "100m", CPULimit: "2", Memory: args.Memory, Disk: args.ScratchSize}, corev1.ContainerArgs{
 				Name:                     pulumi.String(app),
 				Image:                    args.Image,
 				Args:                     pulumi.ToStringArray([]string{work.command}),

@@ -203,7 +203,7 @@ func TestPodOfTheJob(t *testing.T) {
 			corev1.EnvVar{Name: "TIMEOUT", Value: "1h0m0s"},
 			corev1.EnvVar{Name: "TERMINATION_LOG", Value: "/dev/termination-log"},
 		),
-		Resources: kubetest.Resources("100m", "2", "512Mi"),
+		Resources: withScratch(kubetest.Resources("100m", "2", "512Mi"), "4Gi"),
 		VolumeMounts: []corev1.VolumeMount{
 			{Name: "scratch", MountPath: "/scratch"},
 			bucketMount,
@@ -213,6 +213,11 @@ func TestPodOfTheJob(t *testing.T) {
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 		SecurityContext:          kubetest.Hardened(999),
 	}}, pod.Containers)
+}
+
+func withScratch(resources corev1.ResourceRequirements, size string) corev1.ResourceRequirements {
+	resources.Limits["ephemeral-storage"] = quantity.MustParse(size)
+	return resources
 }
 
 // The app itself ends a try in time, and says so; Kubernetes' deadline would take its log away.
@@ -237,7 +242,7 @@ func TestSettings(t *testing.T) {
 	require.Equal(t, ptr.To[int64](12*3600), cron.StartingDeadlineSeconds)
 	pod := recorder.Object[*batchv1.Job](recording, "todos-job").Spec.Template.Spec
 	require.Equal(t, ptr.To(quantity.MustParse("1Gi")), pod.Volumes[0].EmptyDir.SizeLimit)
-	require.Equal(t, kubetest.Resources("100m", "2", "1Gi"), pod.Containers[0].Resources)
+	require.Equal(t, withScratch(kubetest.Resources("100m", "2", "1Gi"), "1Gi"), pod.Containers[0].Resources)
 	for name, value := range map[string]string{
 		"COMPRESSION_LEVEL": "19", "KEEP_DAILY": "1", "KEEP_WEEKLY": "2", "KEEP_MONTHLY": "3", "TIMEOUT": "1h30m0s", "AGE_RECIPIENT": "age1recipient",
 	} {

@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"cmp"
+
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -48,7 +50,16 @@ type Resources struct {
 	// CPU is requested, CPULimit the most that is given.
 	CPU, CPULimit string
 	Memory        string
+	// Disk is the most that the container may write into volumes that end with the pod, and into its log; logLimit where it
+	// is empty. A pod that writes more is evicted.
+	Disk string
 }
+
+const (
+	logRequest = "64Mi"
+	// logLimit has room for what a node keeps of a container's log: 50Mi by default, 250Mi on some clouds.
+	logLimit = "512Mi"
+)
 
 // Container returns c hardened: it runs as the user and group id, and can write nowhere but in its volumes.
 func Container(id int, r Resources, c corev1.ContainerArgs) corev1.ContainerArgs {
@@ -61,8 +72,8 @@ func Container(id int, r Resources, c corev1.ContainerArgs) corev1.ContainerArgs
 		Capabilities:             corev1.CapabilitiesArgs{Drop: pulumi.ToStringArray([]string{"ALL"})},
 	}
 	c.Resources = corev1.ResourceRequirementsArgs{
-		Requests: pulumi.ToStringMap(map[string]string{"cpu": r.CPU, "memory": r.Memory}),
-		Limits:   pulumi.ToStringMap(map[string]string{"cpu": r.CPULimit, "memory": r.Memory}),
+		Requests: pulumi.ToStringMap(map[string]string{"cpu": r.CPU, "memory": r.Memory, "ephemeral-storage": logRequest}),
+		Limits:   pulumi.ToStringMap(map[string]string{"cpu": r.CPULimit, "memory": r.Memory, "ephemeral-storage": cmp.Or(r.Disk, logLimit)}),
 	}
 	return c
 }

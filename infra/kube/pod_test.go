@@ -80,8 +80,8 @@ func TestPodIsHardened(t *testing.T) {
 				Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 			},
 			Resources: corev1.ResourceRequirements{
-				Requests: corev1.ResourceList{"cpu": resource.MustParse("10m"), "memory": resource.MustParse("16Mi")},
-				Limits:   corev1.ResourceList{"cpu": resource.MustParse("100m"), "memory": resource.MustParse("16Mi")},
+				Requests: corev1.ResourceList{"cpu": resource.MustParse("10m"), "memory": resource.MustParse("16Mi"), "ephemeral-storage": resource.MustParse("64Mi")},
+				Limits:   corev1.ResourceList{"cpu": resource.MustParse("100m"), "memory": resource.MustParse("16Mi"), "ephemeral-storage": resource.MustParse("512Mi")},
 			},
 		}},
 	}, template.Spec)

@@ -22,6 +22,10 @@ type StatefulSet struct {
 
 // Declare declares the pods. Their claims stay when the StatefulSet goes, and the next one of its name takes them up.
 func (s StatefulSet) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*appsv1.StatefulSet, error) {
+	pods := Pods{Namespace: s.Namespace, Labels: s.Pod.Labels}
+	if err := declareBudget(ctx, name+"-budget", s.Pod.App, s.Name, pods, opts...); err != nil {
+		return nil, err
+	}
 	declared, err := appsv1.NewStatefulSet(ctx, name, &appsv1.StatefulSetArgs{
 		Metadata: s.Namespace.Meta(s.Pod.App, s.Name, nil),
 		Spec: appsv1.StatefulSetSpecArgs{
@@ -29,7 +33,7 @@ func (s StatefulSet) Declare(ctx *pulumi.Context, name string, opts ...pulumi.Re
 			Replicas:    pulumi.Int(s.Replicas),
 			// The pods do not need each other, and in order, one broken pod would keep its own fix from rolling out.
 			PodManagementPolicy:  pulumi.String("Parallel"),
-			Selector:             Pods{Labels: s.Pod.Labels}.selector(),
+			Selector:             pods.selector(),
 			Template:             s.Pod.Template(s.Namespace),
 			VolumeClaimTemplates: corev1.PersistentVolumeClaimTypeArray{s.Claim},
 			PersistentVolumeClaimRetentionPolicy: appsv1.StatefulSetPersistentVolumeClaimRetentionPolicyArgs{

@@ -6,7 +6,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
@@ -50,8 +52,15 @@ func TestStatefulSet(t *testing.T) {
 	}, spec.PersistentVolumeClaimRetentionPolicy)
 	require.Equal(t, []string{"project", "project-default-deny", "project-dns"},
 		recording.Get(t, "kubernetes:apps/v1:StatefulSet", "shelf-statefulset").DependsOn())
+	budget := recorder.Object[*policyv1.PodDisruptionBudget](recording, "shelf-statefulset-budget")
+	require.Equal(t, "alice-project", budget.Namespace)
+	require.Equal(t, "shelf-ss", budget.Name)
+	require.Equal(t, policyv1.PodDisruptionBudgetSpec{MaxUnavailable: ptr.To(intstr.FromInt32(1)), Selector: spec.Selector}, budget.Spec)
 }
 
 func TestStatefulSetErrors(t *testing.T) {
-	recorder.RequireErrors(t, declareStatefulSet, map[string]string{"shelf-statefulset": "declaring stateful set shelf-ss: "})
+	recorder.RequireErrors(t, declareStatefulSet, map[string]string{
+		"shelf-statefulset":        "declaring stateful set shelf-ss: ",
+		"shelf-statefulset-budget": "declaring pod disruption budget shelf-ss: ",
+	})
 }

@@ -7,7 +7,6 @@ import (
 
 	appsv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apps/v1"
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
-	policyv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/policy/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
@@ -57,12 +56,8 @@ func (w WebApp) Address() string {
 // Declare declares the app; its Service, which it returns if there is one, is there once the pods are ready.
 func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*corev1.Service, error) {
 	ready := w.Namespace.Ready()
-	_, err := policyv1.NewPodDisruptionBudget(ctx, name+"-budget", &policyv1.PodDisruptionBudgetArgs{
-		Metadata: w.Namespace.Meta(w.Name, w.Name, nil),
-		Spec:     policyv1.PodDisruptionBudgetSpecArgs{MaxUnavailable: pulumi.Int(1), Selector: w.Pods().selector()},
-	}, append(opts, ready)...)
-	if err != nil {
-		return nil, fmt.Errorf("declaring pod disruption budget %s: %w", w.Name, err)
+	if err := declareBudget(ctx, name+"-budget", w.Name, w.Name, w.Pods(), opts...); err != nil {
+		return nil, err
 	}
 	deployment, err := appsv1.NewDeployment(ctx, name+"-deployment", &appsv1.DeploymentArgs{
 		Metadata: w.Namespace.Meta(w.Name, w.Name, nil),

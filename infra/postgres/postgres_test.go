@@ -85,6 +85,7 @@ func TestPostgresHasTheseParts(t *testing.T) {
 				"pings/pings-secret kubernetes:core/v1:Secret",
 				"pings/pings-service kubernetes:core/v1:Service",
 				"pings/pings-statefulset kubernetes:apps/v1:StatefulSet",
+				"pings/pings-statefulset-budget kubernetes:policy/v1:PodDisruptionBudget",
 			}, recorder.Run(t, program(nil), options...).Names())
 		})
 	}

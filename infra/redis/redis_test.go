@@ -67,6 +67,7 @@ func TestRedisHasTheseParts(t *testing.T) {
 				"train/train-secret kubernetes:core/v1:Secret",
 				"train/train-service kubernetes:core/v1:Service",
 				"train/train-statefulset kubernetes:apps/v1:StatefulSet",
+				"train/train-statefulset-budget kubernetes:policy/v1:PodDisruptionBudget",
 			}, recording.Names())
 		})
 	}

@@ -80,6 +80,7 @@ func TestStorageHasTheseParts(t *testing.T) {
 				"store/store-secret kubernetes:core/v1:Secret",
 				"store/store-service kubernetes:core/v1:Service",
 				"store/store-statefulset kubernetes:apps/v1:StatefulSet",
+				"store/store-statefulset-budget kubernetes:policy/v1:PodDisruptionBudget",
 			}, recorder.Run(t, program(), options...).Names())
 		})
 	}

@@ -20,11 +20,11 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
-// Resources are requests of CPU and memory, and their limits; that of memory is what is requested.
+// Resources are requests of CPU and memory, and their limits; that of memory is what is requested. The disk is for the log.
 func Resources(cpu, cpuLimit, memory string) corev1.ResourceRequirements {
 	return corev1.ResourceRequirements{
-		Requests: corev1.ResourceList{"cpu": resource.MustParse(cpu), "memory": resource.MustParse(memory)},
-		Limits:   corev1.ResourceList{"cpu": resource.MustParse(cpuLimit), "memory": resource.MustParse(memory)},
+		Requests: corev1.ResourceList{"cpu": resource.MustParse(cpu), "memory": resource.MustParse(memory), "ephemeral-storage": resource.MustParse("64Mi")},
+		Limits:   corev1.ResourceList{"cpu": resource.MustParse(cpuLimit), "memory": resource.MustParse(memory), "ephemeral-storage": resource.MustParse("512Mi")},
 	}
 }
 
