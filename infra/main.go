@@ -55,7 +55,11 @@ func program(ctx *pulumi.Context) error {
 		return err
 	}
 	inCluster := pulumi.Provider(provider)
-	spaces, err := makeNamespaces(ctx, cfg, places, inCluster)
+	last, err := volumes.Last(ctx)
+	if err != nil {
+		return err
+	}
+	spaces, err := makeNamespaces(ctx, cfg, places, last.Volumes.Owner, inCluster)
 	if err != nil {
 		return err
 	}
@@ -141,8 +145,9 @@ func program(ctx *pulumi.Context) error {
 	for name, space := range spaces {
 		names[name] = space.Name
 	}
-	err = volumes.Export(ctx, volumes.Settings{
+	err = volumes.Export(ctx, last, volumes.Settings{
 		Namespaces:   names,
+		Owner:        kube.Owner(ctx),
 		StorageClass: cfg.StorageClass,
 		Sizes: map[string]string{
 			"redisStorageSize": cfg.Redis.StorageSize, "postgresStorageSize": cfg.Postgres.StorageSize, "storageSize": cfg.Storage.Size,
@@ -252,10 +257,10 @@ func buildImages(ctx *pulumi.Context, cfg *config.Config, apps []string) (pulumi
 	return refs, nil
 }
 
-func makeNamespaces(ctx *pulumi.Context, cfg *config.Config, names []string, opts ...pulumi.ResourceOption) (map[string]*kube.Namespace, error) {
+func makeNamespaces(ctx *pulumi.Context, cfg *config.Config, names []string, lastOwner string, opts ...pulumi.ResourceOption) (map[string]*kube.Namespace, error) {
 	spaces := map[string]*kube.Namespace{}
 	for _, name := range names {
-		args := kube.NamespaceArgs{Name: cfg.NamePrefix + name}
+		args := kube.NamespaceArgs{Name: cfg.NamePrefix + name, LastOwner: lastOwner}
 		if pull := cfg.Registry.Pull; pull.Username != "" {
 			args.Login = &kube.RegistryLogin{Server: cfg.Registry.Host, Username: pull.Username, Password: pull.Password}
 		}

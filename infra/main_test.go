@@ -83,6 +83,7 @@ func TestProgram(t *testing.T) {
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
 		"namespaces": map[string]any{"exercises": "exercises", "project": "project", "storage": "storage"},
 		"volumes": map[string]any{
+			"owner":        "organization.dev",
 			"storageClass": "local-path",
 			"sizes":        map[string]any{"redisStorageSize": "100Mi", "postgresStorageSize": "1Gi", "storageSize": "5Gi"},
 		},
@@ -417,6 +418,16 @@ func TestProgramSaysWhatAChangedSettingDidWithTheData(t *testing.T) {
 		"postgresStorageSize: new claims are of 2Gi. ", "redisStorageSize: new claims are of 1Gi. ", "storageSize: new claims are of 50Gi. ",
 	} {
 		require.True(t, strings.HasPrefix(said[i], beginning), said[i])
+	}
+}
+
+func TestProgramOfARenamedStack(t *testing.T) {
+	last := recorder.Run(t, program, settings(t, nil)).Outputs("")
+	last["volumes"].ObjectValue()["owner"] = resource.NewProperty("organization.old")
+	recording := recorder.Run(t, program, settings(t, nil), recorder.Last(last))
+	require.Equal(t, []string{"The stack was organization.old, and is organization.dev now. It takes its namespaces along, with all data."}, recording.Logs())
+	for _, namespace := range []string{"exercises", "project", "storage"} {
+		require.Contains(t, recorder.Object[*corev1.Namespace](recording, namespace).Annotations, "pulumi.com/patchForce")
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 	StackLabel = project + "/stack"
 
 	fieldManagerAnnotation = "pulumi.com/patchFieldManager"
+	forceAnnotation        = "pulumi.com/patchForce"
 )
 
 // Meta returns the metadata of the object called name, which belongs to app. The labels are added to those of the house.
@@ -47,8 +48,8 @@ func houseLabels(app string, more map[string]string) pulumi.StringMap {
 	return pulumi.ToStringMap(labels)
 }
 
-// owner identifies the stack by a string that fits into a label. A name that does not fit is cut, and made unique by a digest.
-func owner(ctx *pulumi.Context) string {
+// Owner identifies the stack by a string that fits into a label. A name that does not fit is cut, and made unique by a digest.
+func Owner(ctx *pulumi.Context) string {
 	name := ctx.Organization() + "." + ctx.Stack()
 	if len(validation.IsValidLabelValue(name)) == 0 {
 		return name

@@ -12,6 +12,8 @@ import (
 type NamespaceArgs struct {
 	// Name is the name in the cluster.
 	Name string
+	// LastOwner is the Owner in the last up; empty in the first one. If the stack was renamed since, it takes the namespace along.
+	LastOwner string
 	// Login lets its pods pull images; nil where the registry asks for none.
 	Login *RegistryLogin
 }
@@ -32,13 +34,16 @@ func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs, opts ...
 	if args.Name == "" {
 		return nil, errors.New("namespace " + name + ": Name is required")
 	}
-	labels := map[string]string{StackLabel: owner(ctx)}
+	owner := Owner(ctx)
+	labels := map[string]string{StackLabel: owner}
 	for _, mode := range []string{"enforce", "audit", "warn"} {
 		labels["pod-security.kubernetes.io/"+mode] = "restricted"
 	}
-	namespace, err := corev1.NewNamespace(ctx, name, &corev1.NamespaceArgs{
-		Metadata: objectMeta(args.Name, name, project+"."+owner(ctx), labels),
-	}, append(opts, pulumi.RetainOnDelete(true))...)
+	meta := objectMeta(args.Name, name, project+"."+owner, labels)
+	if args.LastOwner != "" && args.LastOwner != owner {
+		meta.Annotations.(pulumi.StringMap)[forceAnnotation] = pulumi.String("true")
+	}
+	namespace, err := corev1.NewNamespace(ctx, name, &corev1.NamespaceArgs{Metadata: meta}, append(opts, pulumi.RetainOnDelete(true))...)
 	if err != nil {
 		return nil, fmt.Errorf("declaring namespace %s: %w", args.Name, err)
 	}

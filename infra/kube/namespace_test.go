@@ -142,6 +142,20 @@ func TestWhatIsInANamespaceWaitsForAllOfIt(t *testing.T) {
 		recording.Get(t, "kubernetes:core/v1:Secret", "inside").DependsOn())
 }
 
+func TestARenamedStackTakesItsNamespaceAlong(t *testing.T) {
+	for owner, want := range map[string]map[string]string{
+		"":                 {"pulumi.com/patchFieldManager": "stateful-k3s.organization.dev"},
+		"organization.dev": {"pulumi.com/patchFieldManager": "stateful-k3s.organization.dev"},
+		"organization.old": {"pulumi.com/patchFieldManager": "stateful-k3s.organization.dev", "pulumi.com/patchForce": "true"},
+	} {
+		recording := recorder.Run(t, func(ctx *pulumi.Context) error {
+			_, err := kube.NewNamespace(ctx, "exercises", kube.NamespaceArgs{Name: "exercises", LastOwner: owner})
+			return err
+		})
+		require.Equal(t, want, recorder.Object[*corev1.Namespace](recording, "exercises").Annotations, owner)
+	}
+}
+
 func TestNamespaceOfAStackWhoseNameIsNoLabel(t *testing.T) {
 	long := func(info *pulumi.RunInfo) { info.Organization = strings.Repeat("o", 70) }
 	recording := recorder.Run(t, exercises, recorder.RunInfo(long))

@@ -13,27 +13,41 @@ import (
 // Settings are those that say where the data is.
 type Settings struct {
 	// Namespaces are names in the cluster, by those without a prefix.
-	Namespaces   map[string]string
+	Namespaces map[string]string
+	// Owner is what the namespaces are labelled with.
+	Owner        string
 	StorageClass string
 	// Sizes are Kubernetes quantities, by the settings that they are.
 	Sizes map[string]string
 }
 
-// outputs are those of the stack that say what the settings were in the last up.
-type outputs struct {
+// Outputs are those of the stack that say what the settings were in the last up; empty before the first one.
+type Outputs struct {
 	Namespaces map[string]string `pulumi:"namespaces"`
 	Volumes    struct {
+		// Owner is that of the namespaces.
+		Owner        string            `pulumi:"owner"`
 		StorageClass string            `pulumi:"storageClass"`
 		Sizes        map[string]string `pulumi:"sizes"`
 	} `pulumi:"volumes"`
 }
 
-// Export makes the settings outputs of the stack, with where the data is. It tells what a changed setting did with the data.
-func Export(ctx *pulumi.Context, now Settings) error {
-	last, err := lastOutputs(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the outputs of the last up: %w", err)
+// Last are the outputs of the last up.
+func Last(ctx *pulumi.Context) (Outputs, error) {
+	var stack struct {
+		Outputs Outputs `pulumi:"outputs"`
 	}
+	err := ctx.Invoke("pulumi:pulumi:readStackOutputs", &struct {
+		Name string `pulumi:"name"`
+	}{fmt.Sprintf("%s/%s/%s", ctx.Organization(), ctx.Project(), ctx.Stack())}, &stack)
+	if err != nil {
+		return Outputs{}, fmt.Errorf("reading the outputs of the last up: %w", err)
+	}
+	return stack.Outputs, nil
+}
+
+// Export makes the settings outputs of the stack, with where the data is. It tells what has become of the data since the last up.
+func Export(ctx *pulumi.Context, last Outputs, now Settings) error {
 	for _, notice := range now.since(last) {
 		if err := ctx.Log.Info(notice, nil); err != nil {
 			return err
@@ -41,6 +55,7 @@ func Export(ctx *pulumi.Context, now Settings) error {
 	}
 	ctx.Export("namespaces", pulumi.ToStringMap(now.Namespaces))
 	ctx.Export("volumes", pulumi.Map{
+		"owner":        pulumi.String(now.Owner),
 		"storageClass": pulumi.String(now.StorageClass),
 		"sizes":        pulumi.ToStringMap(now.Sizes),
 	})
@@ -50,19 +65,12 @@ func Export(ctx *pulumi.Context, now Settings) error {
 	return nil
 }
 
-func lastOutputs(ctx *pulumi.Context) (outputs, error) {
-	var stack struct {
-		Outputs outputs `pulumi:"outputs"`
-	}
-	err := ctx.Invoke("pulumi:pulumi:readStackOutputs", &struct {
-		Name string `pulumi:"name"`
-	}{fmt.Sprintf("%s/%s/%s", ctx.Organization(), ctx.Project(), ctx.Stack())}, &stack)
-	return stack.Outputs, err
-}
-
 // since says what became of the data since the last up.
-func (s Settings) since(last outputs) (notices []string) {
+func (s Settings) since(last Outputs) (notices []string) {
 	add := func(format string, args ...any) { notices = append(notices, fmt.Sprintf(format, args...)) }
+	if was := last.Volumes.Owner; was != "" && was != s.Owner {
+		add("The stack was %s, and is %s now. It takes its namespaces along, with all data.", was, s.Owner)
+	}
 	var left []string
 	back := "s3Endpoint is removed"
 	for _, name := range slices.Sorted(maps.Keys(last.Namespaces)) {

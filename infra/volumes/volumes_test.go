@@ -15,11 +15,18 @@ import (
 func program(change func(*volumes.Settings)) pulumi.RunFunc {
 	settings := volumes.Settings{
 		Namespaces:   map[string]string{"exercises": "exercises", "project": "project", "storage": "storage"},
+		Owner:        "organization.dev",
 		StorageClass: "local-path",
 		Sizes:        map[string]string{"postgresStorageSize": "1Gi", "storageSize": "5Gi"},
 	}
 	change(&settings)
-	return func(ctx *pulumi.Context) error { return volumes.Export(ctx, settings) }
+	return func(ctx *pulumi.Context) error {
+		last, err := volumes.Last(ctx)
+		if err != nil {
+			return err
+		}
+		return volumes.Export(ctx, last, settings)
+	}
 }
 
 func unchanged(*volumes.Settings) {}
@@ -29,6 +36,7 @@ func TestOutputs(t *testing.T) {
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
 		"namespaces": map[string]any{"exercises": "exercises", "project": "project", "storage": "storage"},
 		"volumes": map[string]any{
+			"owner":        "organization.dev",
 			"storageClass": "local-path",
 			"sizes":        map[string]any{"postgresStorageSize": "1Gi", "storageSize": "5Gi"},
 		},
@@ -58,6 +66,9 @@ func TestWhatAChangeDidWithTheDataIsSaid(t *testing.T) {
 		"backups elsewhere": {func(s *volumes.Settings) { delete(s.Namespaces, "storage") }, []string{
 			"Namespaces that are not used any more: storage. They stay, with the data in their claims, and are taken up again when s3Endpoint is removed. " +
 				"To delete them for good: kubectl delete namespace storage",
+		}},
+		"name": {func(s *volumes.Settings) { s.Owner = "organization.prod" }, []string{
+			"The stack was organization.dev, and is organization.prod now. It takes its namespaces along, with all data.",
 		}},
 		"storage class": {func(s *volumes.Settings) { s.StorageClass = "longhorn" }, []string{class}},
 		"size":          {func(s *volumes.Settings) { s.Sizes["postgresStorageSize"] = "2Gi" }, []string{size}},
