@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -56,9 +57,10 @@ func upWith(settings ...string) *exec.Cmd {
 	return command(checkout, "pulumi", args...)
 }
 
-func pulumiDestroy(t *testing.T) {
+// pulumiDestroy returns what it said.
+func pulumiDestroy(t *testing.T) string {
 	t.Helper()
-	pulumi(t, checkout, "destroy", "--yes", "--skip-preview")
+	return pulumi(t, checkout, "destroy", "--yes", "--skip-preview")
 }
 
 // plan is the number of resources by what the next up would do to them.
@@ -82,25 +84,50 @@ func imageRef(t *testing.T, app string) string {
 // startAndKill starts a command and kills it with all that it started, as soon as reached returns true.
 func startAndKill(t *testing.T, cmd *exec.Cmd, reached func() bool) {
 	t.Helper()
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	require.NoError(t, cmd.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	c := startSession(t, cmd)
 	eventually(t, func() error {
 		if reached() {
 			return nil
 		}
 		select {
-		case err := <-ended:
-			t.Fatalf("%s ended too early: %v\n%s", cmd, err, output.String())
+		case err := <-c.ended:
+			t.Fatalf("%s ended too early: %v\n%s", cmd, err, c.output.String())
 		default:
 		}
 		return fmt.Errorf("%s did not come to where it was to be killed", cmd)
 	})
 	killSession(cmd.Process.Pid)
-	require.Error(t, <-ended, "%s was done before it could be killed", cmd)
+	require.Error(t, <-c.ended, "%s was done before it could be killed", cmd)
+}
+
+// startAndKillAfter starts a command and kills it with all that it started after a time, unless it has succeeded before.
+func startAndKillAfter(t *testing.T, cmd *exec.Cmd, after time.Duration) (killed bool) {
+	t.Helper()
+	s := startSession(t, cmd)
+	select {
+	case err := <-s.ended:
+		require.NoError(t, err, "%s\n%s", cmd, s.output.String())
+		return false
+	case <-time.After(after):
+		killSession(cmd.Process.Pid)
+		return <-s.ended != nil
+	}
+}
+
+// session is a command with all that it starts.
+type session struct {
+	output *bytes.Buffer
+	ended  chan error
+}
+
+func startSession(t *testing.T, cmd *exec.Cmd) session {
+	t.Helper()
+	s := session{&bytes.Buffer{}, make(chan error, 1)}
+	cmd.Stdout, cmd.Stderr = s.output, s.output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	require.NoError(t, cmd.Start())
+	go func() { s.ended <- cmd.Wait() }()
+	return s
 }
 
 // copyCheckout copies what git would: tracked and new files.

@@ -22,6 +22,8 @@ func TestSecondUpChangesAndBuildsNothing(t *testing.T) {
 	assert.Equal(t, uids, c.podUIDs())
 	// An image that would be built again counts as an update.
 	assert.Equal(t, []string{"same"}, slices.Collect(maps.Keys(plan(t))))
+	// What the cluster adds to an object by itself is no difference either.
+	pulumi(t, checkout, "refresh", "--yes", "--skip-preview", "--expect-no-changes")
 }
 
 func TestPreviewWorksWhileClusterAndBuilderAreAway(t *testing.T) {
