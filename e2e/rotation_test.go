@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // mostSilence is how long a rotation may keep an app from answering, on a machine that does much else.
@@ -42,12 +43,18 @@ func (c *cluster) rotate(names []string, setting string) {
 	before := c.secretData()
 	noPing, noTodo := silence(pings.Acknowledged), silence(todos.Acknowledged)
 	started := time.Now()
-	pulumiUpWith(c.t, setting)
+	rotation := upWith(setting)
+	rotation.Args = append(rotation.Args, "--diff")
+	output := run(c.t, rotation)
 	c.waitUntilReady()
 	up := time.Since(started)
 	pings.goesOn()
 	todos.goesOn()
 	now := c.secretData()
+	s := c.searchForAll()
+	require.NoError(c.t, s.addData(before))
+	require.NoError(c.t, s.in("output", strings.NewReader(output)))
+	assert.Empty(c.t, s.found, "what up says")
 
 	generated := c.generated()
 	var keys []string

@@ -21,11 +21,7 @@ var publicKeys = map[string]bool{"ca.crt": true, "tls.crt": true, "access-key": 
 func (c *cluster) searchForAll() *search {
 	c.t.Helper()
 	s := newSearch()
-	for where, value := range c.secretData() {
-		if _, key, _ := strings.Cut(where, " "); !publicKeys[key] {
-			require.NoError(c.t, s.add("Secret "+where, value))
-		}
-	}
+	require.NoError(c.t, s.addData(c.secretData()))
 	for name, value := range c.stashed() {
 		require.NoError(c.t, s.add("stash "+name, value))
 	}
@@ -33,6 +29,19 @@ func (c *cluster) searchForAll() *search {
 	require.NoError(c.t, err)
 	require.NoError(c.t, s.add("passphrase of the state", string(passphrase)))
 	return s
+}
+
+// addData has what is secret in Secrets looked for.
+func (s *search) addData(data secretData) error {
+	for where, value := range data {
+		if _, key, _ := strings.Cut(where, " "); publicKeys[key] {
+			continue
+		}
+		if err := s.add("Secret "+where, value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // stashed is what the state keeps of generated secrets, by their names there.
