@@ -73,7 +73,7 @@ func command() *cobra.Command {
 		})
 	}
 	add("up", "Get what is not cached, and start the lab", false, alone(up))
-	add("down", "Stop the lab; its volumes stay", false, alone(asRoot("stop", cluster.Down)))
+	add("down", "Stop the lab; its volumes stay", false, alone(down))
 	add("status", "Say what runs", false, asRoot("status", status))
 	add("test-packages", "Get what the tests need", false, prepareTests)
 	add("recover", "Clear what a pulumi that died left in the stack", false, recoverStack)
@@ -174,6 +174,14 @@ func erase(ctx context.Context, lab layout.Lab) error {
 		}
 	}
 	return nil
+}
+
+// down leaves a cluster alone that a pulumi works on, which would wait for it.
+func down(ctx context.Context, lab layout.Lab) error {
+	if err := stack.Idle(lab); err != nil {
+		return err
+	}
+	return asRoot("stop", cluster.Down)(ctx, lab)
 }
 
 // alone runs a step when no other one of the lab does.

@@ -24,19 +24,12 @@ func Recover(ctx context.Context, lab layout.Lab) error {
 	if err != nil {
 		return fmt.Errorf("reading the state of the stack %s: %w", lab.Name, err)
 	}
-	locks, err := filepath.Glob(lab.Dir("pulumi", ".pulumi", "locks", "organization", project, lab.Name, "*.json"))
+	left, err := locks(lab)
 	if err != nil {
 		return err
 	}
-	for _, path := range locks {
-		pid, err := lockHolder(path)
-		if err != nil {
-			return fmt.Errorf("reading Pulumi's lock %s: %w", path, err)
-		}
-		if isPulumi(pid) {
-			return fmt.Errorf("another pulumi (process %d) works on the stack %s: wait until it ends", pid, lab.Name)
-		}
-		slog.Info("removing the lock of a pulumi that died", "process", pid)
+	for _, path := range left {
+		slog.Info("removing the lock of a pulumi that died", "lock", path)
 		if err := os.Remove(path); err != nil {
 			return err
 		}
@@ -72,6 +65,30 @@ func deleteBegun(ctx context.Context, pending []operation) error {
 		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
 	}
 	return nil
+}
+
+// Idle fails when a pulumi works on the lab's stack.
+func Idle(lab layout.Lab) error {
+	_, err := locks(lab)
+	return err
+}
+
+// locks are those that a pulumi has left. It fails when one of them is held.
+func locks(lab layout.Lab) ([]string, error) {
+	locks, err := filepath.Glob(lab.Dir("pulumi", ".pulumi", "locks", "organization", project, lab.Name, "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range locks {
+		pid, err := lockHolder(path)
+		if err != nil {
+			return nil, fmt.Errorf("reading Pulumi's lock %s: %w", path, err)
+		}
+		if isPulumi(pid) {
+			return nil, fmt.Errorf("another pulumi (process %[1]d) works on the stack %[2]s: wait until it ends, or end it with kill -INT %[1]d", pid, lab.Name)
+		}
+	}
+	return locks, nil
 }
 
 func lockHolder(path string) (pid int, err error) {

@@ -99,7 +99,8 @@ func TestALockIsRemovedOnlyWhenItsHolderDied(t *testing.T) {
 
 	held(living.Process.Pid)
 	err = Recover(context.Background(), lab)
-	require.EqualError(t, err, fmt.Sprintf("another pulumi (process %d) works on the stack dev: wait until it ends", living.Process.Pid))
+	require.EqualError(t, err, fmt.Sprintf("another pulumi (process %[1]d) works on the stack dev: wait until it ends, or end it with kill -INT %[1]d", living.Process.Pid))
+	require.Equal(t, err, Idle(lab))
 	assert.FileExists(t, path)
 
 	require.NoError(t, living.Process.Kill())

@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Two commands that start a stopped lab start it once, and one of them brings up the stack. The other one does so after it, or says why not.
+func TestTwoMakeUpsAtOnce(t *testing.T) {
+	c := newCluster(t)
+	before := c.keepSomething()
+	run(t, makeCommand(checkout, "lab-down", labName()))
+	first, second := startSession(t, makeCommand(checkout, "up", labName())), startSession(t, makeCommand(checkout, "up", labName()))
+	var failed []string
+	for _, s := range []session{first, second} {
+		if err := <-s.ended; err != nil {
+			failed = append(failed, s.output.String())
+		}
+	}
+	require.Less(t, len(failed), 2, "%q", failed)
+	for _, output := range failed {
+		assert.Regexp(t, `another pulumi \(process \d+\) works on the stack|the stack is currently locked by 1 lock`, output)
+	}
+	assert.Contains(t, first.output.String()+second.output.String(), "waiting for another command that starts or stops the lab "+labName())
+	assert.Len(t, daemons(labName()), 4)
+	c.waitUntilReady()
+	assert.Equal(t, before, c.kept())
+	pulumi(t, checkout, "up", "--refresh", "--yes", "--skip-preview", "--expect-no-changes")
+}
+
+// While an up goes on, which is held here, nothing else gets between it and the cluster.
+func TestAnUpIsNotDisturbed(t *testing.T) {
+	c := newCluster(t)
+	t.Cleanup(func() { makeUp(t) })
+	before := c.keepSomething()
+	up := startSession(t, upWith("postgresPasswordVersion=undisturbed"))
+	var process int
+	eventually(t, func() (err error) {
+		process, err = lockHolder()
+		return err
+	})
+	require.NoError(t, syscall.Kill(process, syscall.SIGSTOP))
+	t.Cleanup(func() { _ = syscall.Kill(process, syscall.SIGCONT) })
+	working := fmt.Sprintf("another pulumi (process %d) works on the stack %s: wait until it ends", process, labName())
+	for _, test := range []struct {
+		cmd  *exec.Cmd
+		says string
+	}{
+		{makeCommand(checkout, "up", labName()), working},
+		{makeCommand(checkout, "destroy", labName()), working},
+		{makeCommand(checkout, "purge", labName()), working},
+		{makeCommand(checkout, "lab-down", labName()), working},
+		{upWith(), "the stack is currently locked by 1 lock(s)"},
+	} {
+		output, err := test.cmd.CombinedOutput()
+		assert.Error(t, err, test.cmd)
+		assert.Contains(t, string(output), test.says, test.cmd)
+	}
+	require.NoError(t, syscall.Kill(process, syscall.SIGCONT))
+	require.NoError(t, <-up.ended, "%s", up.output)
+	c.waitUntilReady()
+	assert.Equal(t, before, c.kept())
+}
+
+// lockHolder is the process that Pulumi's lock of the stack names.
+func lockHolder() (process int, err error) {
+	backend, _, _ := strings.Cut(strings.TrimPrefix(os.Getenv("PULUMI_BACKEND_URL"), "file://"), "?")
+	locks, err := filepath.Glob(filepath.Join(backend, ".pulumi", "locks", "organization", "stateful-k3s", os.Getenv("PULUMI_STACK"), "*.json"))
+	if err != nil || len(locks) != 1 {
+		return 0, errors.Join(err, fmt.Errorf("the stack has %d locks", len(locks)))
+	}
+	content, err := os.ReadFile(locks[0])
+	if err != nil {
+		return 0, err
+	}
+	var lock struct{ PID int }
+	return lock.PID, json.Unmarshal(content, &lock)
+}
