@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // TestKilledUpsAreRepaired kills ups and destroys at random moments, each of which make up repairs. UP_KILLS is the number of
@@ -57,6 +59,20 @@ func TestKilledUpsAreRepaired(t *testing.T) {
 		ride.goesOn()
 		pulumi(t, checkout, "up", "--refresh", "--yes", "--skip-preview", "--expect-no-changes")
 	}
+}
+
+// A restore that nobody asks for any more would go on by itself, and one from another source could not take its place.
+func TestMakeUpEndsTheRestoreOfAKilledUp(t *testing.T) {
+	c := newCluster(t)
+	before := c.keepSomething()
+	job := func() error {
+		_, err := c.BatchV1().Jobs(c.namespace).Get(t.Context(), "restore", metav1.GetOptions{})
+		return err
+	}
+	startAndKill(t, upWith("pingpongRestoreFrom=2001-01-01T00:00:00Z", "restoreOver=pingpong"), func() bool { return job() == nil })
+	makeUp(t)
+	assert.True(t, apierrors.IsNotFound(job()), "%v", job())
+	assert.Equal(t, before, c.kept())
 }
 
 // changedUp is an up in a changed checkout that also rotates passwords, changes parameters and restores the pings to what they are.
