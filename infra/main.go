@@ -3,10 +3,12 @@ package main
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/backup"
+	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
 	"github.com/stateful-k3s/stateful-k3s/infra/image"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
@@ -31,20 +33,49 @@ var namespaces = []string{"exercises", "project"}
 const store = "storage"
 
 func main() {
-	pulumi.Run(program)
+	pulumi.Run(func(ctx *pulumi.Context) error {
+		cfg, err := config.Load(ctx)
+		if err != nil {
+			return err
+		}
+		last, err := volumes.Last(ctx)
+		if err != nil {
+			return err
+		}
+		if err := needs(ctx, cfg, last).Attend(ctx); err != nil {
+			return err
+		}
+		return program(ctx, cfg, last)
+	})
 }
 
-func program(ctx *pulumi.Context) error {
-	cfg, err := config.Load(ctx)
-	if err != nil {
-		return err
+// needs are what the stack wants of its cluster.
+func needs(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs) cluster.Needs {
+	n := cluster.Needs{Owner: kube.Owner(ctx), LastOwner: last.Volumes.Owner, StorageClass: cfg.StorageClass}
+	for _, name := range places(cfg) {
+		n.Namespaces = append(n.Namespaces, cfg.NamePrefix+name)
 	}
-	apps, places := apps, namespaces
+	if cfg.Ingress != nil {
+		n.IngressClass = cfg.Ingress.Class
+	}
+	return n
+}
+
+// places are the stack's namespaces, by the course's own names.
+func places(cfg *config.Config) []string {
+	if cfg.S3 == nil {
+		return append(slices.Clone(namespaces), store)
+	}
+	return namespaces
+}
+
+func program(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs) error {
+	apps := apps
 	if cfg.Archive.On {
 		apps = append(apps, archivingPostgres)
 	}
 	if cfg.S3 == nil {
-		apps, places = append(apps, store), append(places, store)
+		apps = append(apps, store)
 	}
 	images, err := buildImages(ctx, cfg, apps)
 	if err != nil {
@@ -55,11 +86,7 @@ func program(ctx *pulumi.Context) error {
 		return err
 	}
 	inCluster := pulumi.Provider(provider)
-	last, err := volumes.Last(ctx)
-	if err != nil {
-		return err
-	}
-	spaces, err := makeNamespaces(ctx, cfg, places, last.Volumes.Owner, inCluster)
+	spaces, err := makeNamespaces(ctx, cfg, places(cfg), last.Volumes.Owner, inCluster)
 	if err != nil {
 		return err
 	}

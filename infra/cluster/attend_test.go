@@ -1,0 +1,84 @@
+package cluster
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+)
+
+const advice = "; kubectl config get-contexts shows the clusters there are, kubectl config use-context selects one, and KUBECONFIG names the file"
+
+// attend has the kubeconfig lead to a server.
+func attend(t *testing.T, kubeconfig string, options ...recorder.Option) ([]string, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, os.WriteFile(path, []byte(kubeconfig), 0o600))
+	t.Setenv("KUBECONFIG", path)
+	recording, err := recorder.Try(t, needs.Attend, options...)
+	return recording.Logs(), err
+}
+
+func leadingTo(server string) string {
+	return `{"apiVersion": "v1", "kind": "Config", "current-context": "lab", "contexts": [{"name": "lab", "context": {"cluster": "lab"}}],
+		"clusters": [{"name": "lab", "cluster": {"server": "` + server + `"}}]}`
+}
+
+func TestNoCluster(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	_, err := attend(t, "")
+	require.ErrorContains(t, err, "there is no cluster in "+os.Getenv("KUBECONFIG")+": invalid configuration: no configuration has been provided")
+	require.ErrorContains(t, err, advice)
+	_, err = attend(t, `{"apiVersion": "v1", "kind": "Config", "current-context": "other"}`)
+	require.ErrorContains(t, err, `context was not found for specified context: other`)
+	t.Setenv("KUBECONFIG", "/nowhere")
+	_, err = recorder.Try(t, needs.Attend)
+	require.ErrorContains(t, err, "there is no cluster in /nowhere: ")
+}
+
+func TestAClusterThatIsAway(t *testing.T) {
+	const refused = `the cluster http://127.0.0.1:1 does not answer: Get "http://127.0.0.1:1/version`
+	_, err := attend(t, leadingTo("http://127.0.0.1:1"))
+	require.ErrorContains(t, err, refused)
+	require.ErrorContains(t, err, "connection refused"+advice)
+
+	said, err := attend(t, leadingTo("http://127.0.0.1:1"), recorder.Preview())
+	require.NoError(t, err)
+	require.Len(t, said, 1)
+	require.Contains(t, said[0], "This preview does not know what the cluster would say: "+refused)
+}
+
+func TestAClusterThatHangsIsGivenUp(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer server.Close()
+	began := time.Now()
+	_, err := attend(t, leadingTo(server.URL))
+	require.ErrorContains(t, err, "the cluster "+server.URL+" does not answer: ")
+	require.Less(t, time.Since(began), patience+5*time.Second)
+}
+
+// What answers is asked, also in a preview.
+func TestAClusterThatIsNotOne(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/version" {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, err := w.Write([]byte(`{"gitVersion": "v1.20.0"}`))
+		require.NoError(t, err)
+	}))
+	defer server.Close()
+	for _, options := range [][]recorder.Option{nil, {recorder.Preview()}} {
+		_, err := attend(t, leadingTo(server.URL), options...)
+		require.ErrorContains(t, err, "the cluster runs Kubernetes v1.20.0, and the stack needs 1.27 or newer")
+		require.ErrorContains(t, err, "asking the cluster for its storage classes: ")
+	}
+}

@@ -1,0 +1,160 @@
+// Package cluster asks the cluster whether it can take the stack, before anything is declared in it, and says why pods do
+// not start, while Pulumi waits for them.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+)
+
+const (
+	// patience is how long the cluster may take for one answer.
+	patience = 10 * time.Second
+	// oldest is the first Kubernetes in which CronJobs have time zones and StatefulSets say what becomes of their claims.
+	oldest = "1.27"
+)
+
+// Needs are what the stack wants of the cluster.
+type Needs struct {
+	// Owner is the value of kube.StackLabel on the stack's namespaces, LastOwner what it was in the last up, if there was one.
+	Owner, LastOwner string
+	Namespaces       []string
+	// StorageClass and IngressClass are names; IngressClass is "" where the stack has no ingress.
+	StorageClass, IngressClass string
+}
+
+// Connect returns the cluster that $KUBECONFIG, or else ~/.kube/config, points to, which is the one that Pulumi's provider takes.
+// It fails where there is none, or where it does not answer within patience.
+func Connect() (kubernetes.Interface, error) {
+	client, err := connect()
+	if err != nil {
+		return nil, fmt.Errorf("%w; kubectl config get-contexts shows the clusters there are, kubectl config use-context selects one, and KUBECONFIG names the file", err)
+	}
+	return client, nil
+}
+
+func connect() (kubernetes.Interface, error) {
+	files := clientcmd.NewDefaultClientConfigLoadingRules()
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(files, &clientcmd.ConfigOverrides{}).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("there is no cluster in %s: %w", strings.Join(files.GetLoadingPrecedence(), " or "), err)
+	}
+	config.Timeout = patience
+	config.QPS = -1
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("reading the access to the cluster %s: %w", config.Host, err)
+	}
+	if _, err := client.Discovery().ServerVersion(); err != nil {
+		return nil, fmt.Errorf("the cluster %s does not answer: %w", config.Host, err)
+	}
+	return client, nil
+}
+
+// Check returns an error that names each thing that the cluster lacks, or has too much of, and what to do about it.
+func (n Needs) Check(ctx context.Context, client kubernetes.Interface) error {
+	return errors.Join(
+		newEnough(client),
+		n.mayDeclare(ctx, client),
+		n.ownsNamespaces(ctx, client),
+		n.hasStorageClass(ctx, client),
+		n.hasIngressClass(ctx, client),
+	)
+}
+
+func newEnough(client kubernetes.Interface) error {
+	info, err := client.Discovery().ServerVersion()
+	if err != nil {
+		return fmt.Errorf("asking the cluster for its version: %w", err)
+	}
+	running, err := version.ParseGeneric(info.GitVersion)
+	if err != nil {
+		return fmt.Errorf("reading the cluster's version: %w", err)
+	}
+	if running.LessThan(version.MustParseGeneric(oldest)) {
+		return fmt.Errorf("the cluster runs Kubernetes %s, and the stack needs %s or newer: upgrade the cluster, or select another one with kubectl config use-context", info.GitVersion, oldest)
+	}
+	return nil
+}
+
+// ownsNamespaces refuses what belongs to others. They would not get rid of the network policies, which cut off their pods.
+func (n Needs) ownsNamespaces(ctx context.Context, client kubernetes.Interface) error {
+	var faults []error
+	for _, name := range n.Namespaces {
+		namespace, err := client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("asking the cluster for the namespace %s: %w", name, err)
+		}
+		owner, ours := namespace.Labels[kube.StackLabel]
+		switch {
+		case ours && (owner == n.Owner || owner == n.LastOwner):
+		case ours:
+			faults = append(faults, fmt.Errorf("the namespace %s belongs to the stack %s, and this is %s: give this one namespaces of its own with pulumi config set namePrefix alice-; "+
+				"if that stack is gone, or has become this one, take it over with kubectl label --overwrite namespace %[1]s %[4]s=%[3]s", name, owner, n.Owner, kube.StackLabel))
+		default:
+			faults = append(faults, fmt.Errorf("the namespace %s is there, and no stack owns it: have others with pulumi config set namePrefix alice-; "+
+				"or, if nobody needs what is in it, give it to this stack with kubectl label namespace %[1]s %s=%s", name, kube.StackLabel, n.Owner))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (n Needs) hasStorageClass(ctx context.Context, client kubernetes.Interface) error {
+	classes, err := client.StorageV1().StorageClasses().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return unlessForbidden(err, "storage classes")
+	}
+	var names []string
+	for _, class := range classes.Items {
+		names = append(names, class.Name)
+	}
+	return oneOf(names, "storage class", "storageClass", n.StorageClass)
+}
+
+func (n Needs) hasIngressClass(ctx context.Context, client kubernetes.Interface) error {
+	if n.IngressClass == "" {
+		return nil
+	}
+	classes, err := client.NetworkingV1().IngressClasses().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return unlessForbidden(err, "ingress classes")
+	}
+	names := []string{"none"}
+	for _, class := range classes.Items {
+		names = append(names, class.Name)
+	}
+	return oneOf(names, "ingress class", "ingressClass", n.IngressClass)
+}
+
+// unlessForbidden lets those deploy who may not look at what belongs to all of the cluster.
+func unlessForbidden(err error, what string) error {
+	if apierrors.IsForbidden(err) {
+		return nil
+	}
+	return fmt.Errorf("asking the cluster for its %s: %w", what, err)
+}
+
+func oneOf(names []string, what, key, name string) error {
+	switch {
+	case slices.Contains(names, name):
+		return nil
+	case len(names) == 0:
+		return fmt.Errorf("the cluster has no %s at all, and so not %s: install one", what, name)
+	}
+	return fmt.Errorf("the cluster has no %s %s: choose one of %s; for example: pulumi config set %s %s", what, name, strings.Join(names, ", "), key, names[0])
+}

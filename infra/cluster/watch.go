@@ -1,0 +1,145 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/ptr"
+)
+
+const (
+	// interval is how often pods are looked at. What is wrong twice is said.
+	interval = 10 * time.Second
+	// logLines is how much of the end of a container's log is shown.
+	logLines = 5
+	// slowStart is how long a container may run before it is said that it is not ready.
+	slowStart = 2 * time.Minute
+)
+
+// starting are the reasons for a container to wait that are none to worry.
+var starting = []string{"ContainerCreating", "PodInitializing"}
+
+// Watch says of pods in the namespaces why they do not start, each reason once, until the context ends.
+// The first look takes note of what had failed before.
+func (n Needs) Watch(ctx context.Context, client kubernetes.Interface, warn func(string)) {
+	w := &watcher{client: client, warn: warn, since: time.Now(), refusals: map[string]int32{}, said: map[string]bool{}}
+	for ; ctx.Err() == nil; sleep(ctx, interval) {
+		w.look(ctx, n.Namespaces)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+type watcher struct {
+	client kubernetes.Interface
+	warn   func(string)
+	since  time.Time
+	// before are the reasons of the last look, by pod and container; refusals how often pods were refused, by event.
+	before   map[string]string
+	refusals map[string]int32
+	said     map[string]bool
+}
+
+// look leaves out what the cluster does not answer: Pulumi notices that the cluster is away.
+func (w *watcher) look(ctx context.Context, namespaces []string) {
+	first, now := w.before == nil, map[string]string{}
+	for _, namespace := range namespaces {
+		pods, err := w.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			continue
+		}
+		for _, pod := range pods.Items {
+			where, reason := w.reason(&pod)
+			if reason == "" {
+				continue
+			}
+			now[string(pod.UID)] = reason
+			if w.before[string(pod.UID)] == reason {
+				w.say(namespace+"/"+pod.Labels["app"]+reason, fmt.Sprintf("pod %s in %s does not start: %s%s", pod.Name, namespace, reason, w.log(ctx, &pod, where)))
+			}
+		}
+		w.lookForRefusals(ctx, namespace, first)
+	}
+	w.before = now
+}
+
+// reason returns why a pod does not start, and the container at fault, if it is one and has run.
+func (w *watcher) reason(pod *corev1.Pod) (container, reason string) {
+	if job := pod.Labels["batch.kubernetes.io/job-name"]; pod.DeletionTimestamp != nil || job != "" && job != pod.Labels["app"] {
+		return "", "" // the Jobs of a CronJob are none of the update's
+	}
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {
+			return "", condition.Reason + ": " + condition.Message
+		}
+	}
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		waiting, running, ended := status.State.Waiting, status.State.Running, status.State.Terminated
+		last := status.LastTerminationState.Terminated
+		switch {
+		case waiting != nil && waiting.Reason == "CrashLoopBackOff" && last != nil:
+			return status.Name, fmt.Sprintf("container %s ends again and again, with exit code %d (%s)", status.Name, last.ExitCode, last.Reason)
+		case waiting != nil && strings.Contains(waiting.Reason, "Image"):
+			// The two take turns, with messages of their own.
+			return "", fmt.Sprintf("container %s has no image: %s cannot be pulled", status.Name, status.Image)
+		case waiting != nil && !slices.Contains(starting, waiting.Reason):
+			return "", fmt.Sprintf("container %s waits: %s: %s", status.Name, waiting.Reason, waiting.Message)
+		case ended != nil && ended.ExitCode != 0 && ended.FinishedAt.After(w.since):
+			return status.Name, fmt.Sprintf("container %s has ended with exit code %d (%s)", status.Name, ended.ExitCode, ended.Reason)
+		case running != nil && !status.Ready && time.Since(running.StartedAt.Time) > slowStart && pod.Status.Phase == corev1.PodRunning:
+			return status.Name, fmt.Sprintf("container %s runs, and its probe fails", status.Name)
+		}
+	}
+	return "", ""
+}
+
+// log returns the end of what the container wrote, of its last run if it waits for the next one.
+func (w *watcher) log(ctx context.Context, pod *corev1.Pod, container string) string {
+	if container == "" {
+		return ""
+	}
+	waits := slices.ContainsFunc(slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses), func(s corev1.ContainerStatus) bool {
+		return s.Name == container && s.State.Waiting != nil
+	})
+	log, err := w.client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{
+		Container: container, Previous: waits, TailLines: ptr.To[int64](logLines), LimitBytes: ptr.To[int64](4096),
+	}).DoRaw(ctx)
+	if err != nil || len(log) == 0 {
+		return ""
+	}
+	return "; its last words:\n" + strings.TrimSpace(string(log))
+}
+
+// lookForRefusals finds pods that the cluster did not let be made, such as beyond a quota: only events tell.
+func (w *watcher) lookForRefusals(ctx context.Context, namespace string, first bool) {
+	events, err := w.client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=FailedCreate"})
+	if err != nil {
+		return
+	}
+	for _, event := range events.Items {
+		again := event.Count > w.refusals[event.Name]
+		w.refusals[event.Name] = event.Count
+		if again && !first {
+			of := event.InvolvedObject
+			w.say(namespace+"/"+of.Name+event.Message, fmt.Sprintf("%s %s in %s gets no pod: %s", strings.ToLower(of.Kind), of.Name, namespace, event.Message))
+		}
+	}
+}
+
+func (w *watcher) say(key, message string) {
+	if !w.said[key] {
+		w.said[key] = true
+		w.warn(message)
+	}
+}
