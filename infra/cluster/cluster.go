@@ -134,11 +134,11 @@ func (n Needs) hasIngressClass(ctx context.Context, client kubernetes.Interface)
 	if err != nil {
 		return unlessForbidden(err, "ingress classes")
 	}
-	names := []string{"none"}
+	var names []string
 	for _, class := range classes.Items {
 		names = append(names, class.Name)
 	}
-	return oneOf(names, "ingress class", "ingressClass", n.IngressClass)
+	return oneOf(append(names, "none"), "ingress class", "ingressClass", n.IngressClass)
 }
 
 // unlessForbidden lets those deploy who may not look at what belongs to all of the cluster.

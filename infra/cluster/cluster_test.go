@@ -107,7 +107,7 @@ func TestFewRights(t *testing.T) {
 		return asked.Resource == "namespaces" && asked.Verb != "get" || asked.Resource == "secrets" && asked.Namespace == "project" || asked.Resource == "cronjobs" && asked.Verb == "delete"
 	}, storageClass("local-path"), ingressClass("traefik"))
 	require.EqualError(t, needs.Check(t.Context(), client), "you lack rights in the namespaces exercises, project: "+
-		"create, patch namespaces; create, delete, get, patch, watch secrets; delete cronjobs.batch; "+
+		"create, delete, get, patch, watch secrets; create, patch namespaces; delete cronjobs.batch; "+
 		"ask the cluster's administrator for them (kubectl auth whoami says who you are), or select another context with kubectl config use-context")
 }
 
