@@ -19,6 +19,7 @@ preview: $(env)
 destroy: lab-up
 	$(in_lab) $(lab) recover
 	$(in_lab) pulumi destroy --stack $(LAB) --yes --skip-preview
+	@echo "The stack's namespaces stay, with the data in their claims: make up takes them up again, make purge deletes them."
 
 purge: lab-up
 	$(in_lab) $(lab) recover

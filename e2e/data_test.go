@@ -31,8 +31,9 @@ func TestDataStaysWhereItIs(t *testing.T) {
 		assert.Empty(t, pods.Items)
 		assert.Empty(t, c.in("moved-"+project).todos())
 
-		said = pulumiDestroy(t)
-		assert.Contains(t, said, "is in the claims of the namespaces moved-exercises, moved-project and moved-storage. They stay after a destroy")
+		said = run(t, makeCommand(checkout, "destroy", labName()))
+		assert.Contains(t, said, "The stack's namespaces stay, with the data in their claims: make up takes them up again, make purge deletes them.")
+		assert.Contains(t, c.in("moved-"+exercises).claims(), "data-"+postgresPod)
 	})
 
 	t.Run("of a renamed stack, in another class and size", func(t *testing.T) {

@@ -57,10 +57,9 @@ func upWith(settings ...string) *exec.Cmd {
 	return command(checkout, "pulumi", args...)
 }
 
-// pulumiDestroy returns what it said.
-func pulumiDestroy(t *testing.T) string {
+func pulumiDestroy(t *testing.T) {
 	t.Helper()
-	return pulumi(t, checkout, "destroy", "--yes", "--skip-preview")
+	pulumi(t, checkout, "destroy", "--yes", "--skip-preview")
 }
 
 // plan is the number of resources by what the next up would do to them.
