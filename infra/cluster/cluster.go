@@ -89,7 +89,7 @@ func newEnough(client kubernetes.Interface) error {
 	return nil
 }
 
-// ownsNamespaces refuses what belongs to others. They would not get rid of the network policies, which cut off their pods.
+// ownsNamespaces refuses what belongs to others, whose pods the stack's network policies would cut off.
 func (n Needs) ownsNamespaces(ctx context.Context, client kubernetes.Interface) error {
 	var faults []error
 	for _, name := range n.Namespaces {
@@ -105,10 +105,10 @@ func (n Needs) ownsNamespaces(ctx context.Context, client kubernetes.Interface) 
 		case ours && (owner == n.Owner || owner == n.LastOwner):
 		case ours:
 			faults = append(faults, fmt.Errorf("the namespace %s belongs to the stack %s, and this is %s: give this one namespaces of its own with pulumi config set namePrefix alice-; "+
-				"if that stack is gone, or has become this one, take it over with kubectl label --overwrite namespace %[1]s %[4]s=%[3]s", name, owner, n.Owner, kube.StackLabel))
+				"if that stack is gone, or has become this one, take it over with %s", name, owner, n.Owner, kube.TakeOver(name, n.Owner)))
 		default:
 			faults = append(faults, fmt.Errorf("the namespace %s is there, and no stack owns it: have others with pulumi config set namePrefix alice-; "+
-				"or, if nobody needs what is in it, give it to this stack with kubectl label namespace %[1]s %s=%s", name, kube.StackLabel, n.Owner))
+				"or, if nobody needs what is in it, give it to this stack with %s", name, kube.TakeOver(name, n.Owner)))
 		}
 	}
 	return errors.Join(faults...)

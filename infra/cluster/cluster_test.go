@@ -66,10 +66,10 @@ func TestFaultsOfTheCluster(t *testing.T) {
 	}{
 		"a namespace of another stack": {append(full, namespace("project", map[string]string{"stateful-k3s/stack": "bob.dev"})),
 			"the namespace project belongs to the stack bob.dev, and this is alice.dev: give this one namespaces of its own with pulumi config set namePrefix alice-; " +
-				"if that stack is gone, or has become this one, take it over with kubectl label --overwrite namespace project stateful-k3s/stack=alice.dev"},
+				"if that stack is gone, or has become this one, take it over with kubectl label --overwrite namespace project stateful-k3s/stack=alice.dev && kubectl annotate --overwrite namespace project pulumi.com/patchFieldManager=stateful-k3s.alice.dev"},
 		"a namespace of nobody": {append(full, namespace("project", nil)),
 			"the namespace project is there, and no stack owns it: have others with pulumi config set namePrefix alice-; " +
-				"or, if nobody needs what is in it, give it to this stack with kubectl label namespace project stateful-k3s/stack=alice.dev"},
+				"or, if nobody needs what is in it, give it to this stack with kubectl label --overwrite namespace project stateful-k3s/stack=alice.dev && kubectl annotate --overwrite namespace project pulumi.com/patchFieldManager=stateful-k3s.alice.dev"},
 		"another storage class": {[]runtime.Object{storageClass("standard"), storageClass("fast"), ingressClass("traefik")},
 			"the cluster has no storage class local-path: choose one of fast, standard; for example: pulumi config set storageClass fast"},
 		"no storage class": {[]runtime.Object{ingressClass("traefik")},
@@ -80,7 +80,7 @@ func TestFaultsOfTheCluster(t *testing.T) {
 			"the cluster has no ingress class traefik: choose one of none; for example: pulumi config set ingressClass none"},
 		"two faults": {[]runtime.Object{storageClass("fast"), namespace("exercises", nil), ingressClass("traefik")},
 			"the namespace exercises is there, and no stack owns it: have others with pulumi config set namePrefix alice-; " +
-				"or, if nobody needs what is in it, give it to this stack with kubectl label namespace exercises stateful-k3s/stack=alice.dev\n" +
+				"or, if nobody needs what is in it, give it to this stack with kubectl label --overwrite namespace exercises stateful-k3s/stack=alice.dev && kubectl annotate --overwrite namespace exercises pulumi.com/patchFieldManager=stateful-k3s.alice.dev\n" +
 				"the cluster has no storage class local-path: choose one of fast; for example: pulumi config set storageClass fast"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestFewRights(t *testing.T) {
 		return asked.Resource == "namespaces" && asked.Verb != "get" || asked.Resource == "secrets" && asked.Namespace == "project" || asked.Resource == "cronjobs" && asked.Verb == "delete"
 	}, storageClass("local-path"), ingressClass("traefik"))
 	require.EqualError(t, needs.Check(t.Context(), client), "you lack rights in the namespaces exercises, project: "+
-		"create, delete, get, patch, watch secrets; create, patch namespaces; delete cronjobs.batch; "+
+		"to create, delete, get, patch, watch: secrets; to create, patch: namespaces; to delete: cronjobs.batch; "+
 		"ask the cluster's administrator for them (kubectl auth whoami says who you are), or select another context with kubectl config use-context")
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -66,12 +67,16 @@ func (n Needs) mayDeclare(ctx context.Context, client kubernetes.Interface) erro
 	if len(refused) == 0 {
 		return nil
 	}
-	var lacking []string
-	for what, verbs := range refused {
-		slices.Sort(verbs)
-		lacking = append(lacking, strings.Join(slices.Compact(verbs), ", ")+" "+what)
+	kinds := map[string][]string{} // what is refused, by the verbs
+	for _, what := range slices.Sorted(maps.Keys(refused)) {
+		slices.Sort(refused[what])
+		verbs := strings.Join(slices.Compact(refused[what]), ", ")
+		kinds[verbs] = append(kinds[verbs], what)
 	}
-	slices.Sort(lacking)
+	var lacking []string
+	for _, verbs := range slices.Sorted(maps.Keys(kinds)) {
+		lacking = append(lacking, "to "+verbs+": "+strings.Join(kinds[verbs], ", "))
+	}
 	return fmt.Errorf("you lack rights in the namespaces %s: %s; "+
 		"ask the cluster's administrator for them (kubectl auth whoami says who you are), or select another context with kubectl config use-context",
 		strings.Join(n.Namespaces, ", "), strings.Join(lacking, "; "))

@@ -65,6 +65,12 @@ func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs, opts ...
 	return n, nil
 }
 
+// TakeOver returns the commands that give the namespace of another stack, or of none, to the stack of that Owner.
+func TakeOver(namespace, owner string) string {
+	return fmt.Sprintf("kubectl label --overwrite namespace %s %s=%s && kubectl annotate --overwrite namespace %[1]s %s=%s.%[3]s",
+		namespace, StackLabel, owner, fieldManagerAnnotation, project)
+}
+
 // Ready makes a resource wait for the namespace and what comes with it. A component does not pass DependsOn on to its
 // children, so each object that is declared in the namespace takes this option itself.
 func (n *Namespace) Ready() pulumi.ResourceOption {

@@ -1,0 +1,107 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// soon is when a fault that the program finds is told, compiling the program included.
+const soon = 2 * time.Minute
+
+func TestWrongSettingsAreToldByPreview(t *testing.T) {
+	output := refused(t, command(checkout, "pulumi", "preview", "--non-interactive",
+		"--config", "redisMemory=64mb", "--config", "dailyTodoSchedule=61 * * * *", "--config", "redisMemry=1Gi"))
+	assert.Contains(t, output, `stateful-k3s:redisMemory: "64mb" is not a Kubernetes quantity; for example: pulumi config set redisMemory 64Mi`)
+	assert.Contains(t, output, `stateful-k3s:dailyTodoSchedule: "61 * * * *" is not a cron schedule of five fields; for example: pulumi config set dailyTodoSchedule "0 * * * *"`)
+	assert.Contains(t, output, `stateful-k3s:redisMemry: no such setting; did you mean redisMemory? To remove it: pulumi config rm redisMemry`)
+}
+
+func TestFaultsOfTheClusterAreToldAtOnce(t *testing.T) {
+	c := newCluster(t)
+	for namespace, labels := range map[string]map[string]string{"bob-exercises": nil, "bob-project": {"stateful-k3s/stack": "organization.bob"}} {
+		_, err := c.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: labels}}, metav1.CreateOptions{})
+		require.NoError(t, err)
+		t.Cleanup(func() { run(t, command(".", "kubectl", "delete", "namespace", namespace)) })
+	}
+	output := refused(t, upWith("namePrefix=bob-", "storageClass=fast", "ingressClass=nginx"))
+	assert.Contains(t, output, "the namespace bob-exercises is there, and no stack owns it: ")
+	assert.Contains(t, output, "the namespace bob-project belongs to the stack organization.bob, and this is organization."+labName()+": ")
+	assert.Contains(t, output, "the cluster has no storage class fast: choose one of local-path; for example: pulumi config set storageClass local-path")
+	assert.Contains(t, output, "the cluster has no ingress class nginx: choose one of traefik, none; for example: pulumi config set ingressClass traefik")
+}
+
+func TestAccessThatDoesNotDoIsToldAtOnce(t *testing.T) {
+	c := newCluster(t)
+	run(t, command(".", "kubectl", "-n", c.namespace, "create", "serviceaccount", "guest"))
+	t.Cleanup(func() { run(t, command(".", "kubectl", "-n", c.namespace, "delete", "serviceaccount", "guest")) })
+	token := strings.TrimSpace(run(t, command(".", "kubectl", "-n", c.namespace, "create", "token", "guest")))
+	for name, test := range map[string]struct {
+		change func(*clientcmdapi.Config)
+		says   string
+	}{
+		"away": {func(config *clientcmdapi.Config) {
+			for _, cluster := range config.Clusters {
+				cluster.Server = "https://127.0.0.1:1"
+			}
+		}, "the cluster https://127.0.0.1:1 does not answer: "},
+		"unknown context": {func(config *clientcmdapi.Config) { config.CurrentContext = "other" }, "context was not found for specified context: other"},
+		"few rights": {func(config *clientcmdapi.Config) {
+			for _, user := range config.AuthInfos {
+				*user = clientcmdapi.AuthInfo{Token: token}
+			}
+		}, "you lack rights in the namespaces exercises, project, storage: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config, err := clientcmd.LoadFromFile(os.Getenv("KUBECONFIG"))
+			require.NoError(t, err)
+			test.change(config)
+			path := filepath.Join(t.TempDir(), "kubeconfig")
+			require.NoError(t, clientcmd.WriteToFile(*config, path))
+			up := upWith()
+			up.Env = append(os.Environ(), "KUBECONFIG="+path)
+			assert.Contains(t, refused(t, up), test.says)
+		})
+	}
+}
+
+// Whoever waits for an up is told what it waits for, and can interrupt it.
+func TestUpSaysWhyPodsDoNotStart(t *testing.T) {
+	newCluster(t)
+	t.Cleanup(func() { makeUp(t) })
+	up := upWith("redisImage=redis:0")
+	stdout, err := up.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, up.Start())
+	told := false
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		if !told && strings.Contains(lines.Text(), "in exercises does not start: container redis has no image: redis:0 cannot be pulled") {
+			told = true
+			require.NoError(t, up.Process.Signal(os.Interrupt))
+		}
+	}
+	assert.Error(t, up.Wait())
+	assert.True(t, told)
+}
+
+// refused is what a command says that has to fail soon.
+func refused(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	began := time.Now()
+	output, err := cmd.CombinedOutput()
+	require.Error(t, err, "%s", output)
+	assert.Less(t, time.Since(began), soon, fmt.Sprint(cmd))
+	return string(output)
+}
