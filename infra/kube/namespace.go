@@ -67,7 +67,7 @@ func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs, opts ...
 
 // TakeOver returns the commands that give the namespace of another stack, or of none, to the stack of that Owner.
 func TakeOver(namespace, owner string) string {
-	return fmt.Sprintf("kubectl label --overwrite namespace %s %s=%s && kubectl annotate --overwrite namespace %[1]s %s=%s.%[3]s",
+	return fmt.Sprintf("kubectl label --overwrite namespace %s %s=%s && kubectl annotate --overwrite namespace %[1]s %[4]s=%[5]s.%[3]s",
 		namespace, StackLabel, owner, fieldManagerAnnotation, project)
 }
 
