@@ -78,7 +78,7 @@ func TestAccessThatDoesNotDoIsToldAtOnce(t *testing.T) {
 }
 
 // Whoever waits for an up is told what it waits for, and can interrupt it.
-func TestUpSaysWhyPodsDoNotStart(t *testing.T) {
+func TestUpSaysWhyPodsAreNotReady(t *testing.T) {
 	newCluster(t)
 	t.Cleanup(func() { makeUp(t) })
 	up := upWith("redisImage=redis:0")
@@ -87,7 +87,7 @@ func TestUpSaysWhyPodsDoNotStart(t *testing.T) {
 	require.NoError(t, up.Start())
 	told := false
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		if !told && strings.Contains(lines.Text(), "in exercises does not start: container redis has no image: redis:0 cannot be pulled") {
+		if !told && strings.Contains(lines.Text(), "in exercises is not ready: container redis has no image: redis:0 cannot be pulled") {
 			told = true
 			require.NoError(t, up.Process.Signal(os.Interrupt))
 		}

@@ -17,16 +17,15 @@ const (
 	// interval is how often pods are looked at. What is wrong twice is said.
 	interval = 10 * time.Second
 	// logLines is how much of the end of a container's log is shown.
-	logLines = 5
-	// slowStart is how long a container may run before it is said that it is not ready.
+	logLines = 10
+	// slowStart is how long a container may run without being ready before that is said.
 	slowStart = 2 * time.Minute
 )
 
 // starting are the reasons for a container to wait that are none to worry.
 var starting = []string{"ContainerCreating", "PodInitializing"}
 
-// Watch says of pods in the namespaces why they do not start, each reason once, until the context ends.
-// The first look takes note of what had failed before.
+// Watch says of pods in the namespaces why they are not ready, each reason once, until the context ends.
 func (n Needs) Watch(ctx context.Context, client kubernetes.Interface, warn func(string)) {
 	w := &watcher{client: client, warn: warn, since: time.Now(), refusals: map[string]int32{}, said: map[string]bool{}}
 	for ; ctx.Err() == nil; sleep(ctx, interval) {
@@ -66,7 +65,7 @@ func (w *watcher) look(ctx context.Context, namespaces []string) {
 			}
 			now[string(pod.UID)] = reason
 			if w.before[string(pod.UID)] == reason {
-				w.say(namespace+"/"+pod.Labels["app"]+reason, fmt.Sprintf("pod %s in %s does not start: %s%s", pod.Name, namespace, reason, w.log(ctx, &pod, where)))
+				w.say(namespace+"/"+pod.Labels["app"]+reason, fmt.Sprintf("pod %s in %s is not ready: %s%s", pod.Name, namespace, reason, w.log(ctx, &pod, where)))
 			}
 		}
 		w.lookForRefusals(ctx, namespace, first)
@@ -74,7 +73,7 @@ func (w *watcher) look(ctx context.Context, namespaces []string) {
 	w.before = now
 }
 
-// reason returns why a pod does not start, and the container at fault, if it is one and has run.
+// reason returns why a pod is not ready, and the container at fault, if it is one and has run.
 func (w *watcher) reason(pod *corev1.Pod) (container, reason string) {
 	if job := pod.Labels["batch.kubernetes.io/job-name"]; pod.DeletionTimestamp != nil || job != "" && job != pod.Labels["app"] {
 		return "", "" // the Jobs of a CronJob are none of the update's
@@ -89,19 +88,23 @@ func (w *watcher) reason(pod *corev1.Pod) (container, reason string) {
 		last := status.LastTerminationState.Terminated
 		switch {
 		case waiting != nil && waiting.Reason == "CrashLoopBackOff" && last != nil:
-			return status.Name, fmt.Sprintf("container %s ends again and again, with exit code %d (%s)", status.Name, last.ExitCode, last.Reason)
+			return status.Name, exit(status.Name, last)
 		case waiting != nil && strings.Contains(waiting.Reason, "Image"):
 			// The two take turns, with messages of their own.
 			return "", fmt.Sprintf("container %s has no image: %s cannot be pulled", status.Name, status.Image)
 		case waiting != nil && !slices.Contains(starting, waiting.Reason):
 			return "", fmt.Sprintf("container %s waits: %s: %s", status.Name, waiting.Reason, waiting.Message)
 		case ended != nil && ended.ExitCode != 0 && ended.FinishedAt.After(w.since):
-			return status.Name, fmt.Sprintf("container %s has ended with exit code %d (%s)", status.Name, ended.ExitCode, ended.Reason)
+			return status.Name, exit(status.Name, ended)
 		case running != nil && !status.Ready && time.Since(running.StartedAt.Time) > slowStart && pod.Status.Phase == corev1.PodRunning:
 			return status.Name, fmt.Sprintf("container %s runs, and its probe fails", status.Name)
 		}
 	}
 	return "", ""
+}
+
+func exit(container string, end *corev1.ContainerStateTerminated) string {
+	return fmt.Sprintf("container %s has ended with exit code %d (%s)", container, end.ExitCode, end.Reason)
 }
 
 // log returns the end of what the container wrote, of its last run if it waits for the next one.

@@ -51,7 +51,7 @@ func looks(t *testing.T, client *fake.Clientset, number int) [][]string {
 	return said
 }
 
-func TestWhyPodsDoNotStart(t *testing.T) {
+func TestWhyPodsAreNotReady(t *testing.T) {
 	const log = "; its last words:\nfake logs"
 	for name, test := range map[string]struct {
 		status corev1.PodStatus
@@ -62,14 +62,14 @@ func TestWhyPodsDoNotStart(t *testing.T) {
 		}}, "Unschedulable: 0/1 nodes are available: 1 Insufficient memory."},
 		"no image":            {container(waiting("ImagePullBackOff"), corev1.ContainerState{}), "container server has no image: redis:99 cannot be pulled"},
 		"no Secret":           {container(waiting("CreateContainerConfigError"), corev1.ContainerState{}), "container server waits: CreateContainerConfigError: as it is"},
-		"crash loop":          {container(waiting("CrashLoopBackOff"), ended(began, 3)), "container server ends again and again, with exit code 3 (Error)" + log},
-		"crash loop of setup": {corev1.PodStatus{InitContainerStatuses: container(waiting("CrashLoopBackOff"), ended(began, 3)).ContainerStatuses}, "container server ends again and again, with exit code 3 (Error)" + log},
+		"crash loop":          {container(waiting("CrashLoopBackOff"), ended(began, 3)), "container server has ended with exit code 3 (Error)" + log},
+		"crash loop of setup": {corev1.PodStatus{InitContainerStatuses: container(waiting("CrashLoopBackOff"), ended(began, 3)).ContainerStatuses}, "container server has ended with exit code 3 (Error)" + log},
 		"failed":              {container(ended(began.Add(time.Second), 1), corev1.ContainerState{}), "container server has ended with exit code 1 (Error)" + log},
 		"probe":               {container(running(began.Add(-slowStart-time.Second)), corev1.ContainerState{}), "container server runs, and its probe fails" + log},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := fake.NewClientset(pod("server", test.status))
-			require.Equal(t, [][]string{nil, {"pod server-0 in project does not start: " + test.reason}, nil}, looks(t, client, 3))
+			require.Equal(t, [][]string{nil, {"pod server-0 in project is not ready: " + test.reason}, nil}, looks(t, client, 3))
 		})
 	}
 }
@@ -99,7 +99,7 @@ func TestAFaultIsSaidOnce(t *testing.T) {
 	other := pod("server", container(waiting("ErrImagePull"), corev1.ContainerState{}))
 	other.Name, other.UID = "server-1", "another"
 	client := fake.NewClientset(other, pod("server", container(waiting("ImagePullBackOff"), corev1.ContainerState{})))
-	require.Equal(t, [][]string{nil, {"pod server-0 in project does not start: container server has no image: redis:99 cannot be pulled"}}, looks(t, client, 2))
+	require.Equal(t, [][]string{nil, {"pod server-0 in project is not ready: container server has no image: redis:99 cannot be pulled"}}, looks(t, client, 2))
 }
 
 func TestPodsThatAreNotLetBeMade(t *testing.T) {
