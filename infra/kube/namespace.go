@@ -8,6 +8,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
+// podSecurityVersion is the version of Pod Security that pods have to satisfy: a newer cluster warns of what it would add, and an
+// older one takes its own. Source: https://kubernetes.io/docs/concepts/security/pod-security-admission/
+const podSecurityVersion = "v1.35"
+
 // NamespaceArgs describes a namespace.
 type NamespaceArgs struct {
 	// Name is the name in the cluster.
@@ -36,8 +40,9 @@ func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs, opts ...
 	}
 	owner := Owner(ctx)
 	labels := map[string]string{StackLabel: owner}
-	for _, mode := range []string{"enforce", "audit", "warn"} {
+	for mode, version := range map[string]string{"enforce": podSecurityVersion, "audit": "latest", "warn": "latest"} {
 		labels["pod-security.kubernetes.io/"+mode] = "restricted"
+		labels["pod-security.kubernetes.io/"+mode+"-version"] = version
 	}
 	meta := objectMeta(args.Name, name, project+"."+owner, labels)
 	if args.LastOwner != "" && args.LastOwner != owner {

@@ -69,13 +69,16 @@ func TestNamespace(t *testing.T) {
 			require.Equal(t, metav1.ObjectMeta{
 				Name: "alice-exercises",
 				Labels: map[string]string{
-					"app.kubernetes.io/name":             "exercises",
-					"app.kubernetes.io/part-of":          "stateful-k3s",
-					"app.kubernetes.io/managed-by":       "pulumi",
-					"stateful-k3s/stack":                 "organization.dev",
-					"pod-security.kubernetes.io/enforce": "restricted",
-					"pod-security.kubernetes.io/audit":   "restricted",
-					"pod-security.kubernetes.io/warn":    "restricted",
+					"app.kubernetes.io/name":                     "exercises",
+					"app.kubernetes.io/part-of":                  "stateful-k3s",
+					"app.kubernetes.io/managed-by":               "pulumi",
+					"stateful-k3s/stack":                         "organization.dev",
+					"pod-security.kubernetes.io/enforce":         "restricted",
+					"pod-security.kubernetes.io/enforce-version": "v1.35",
+					"pod-security.kubernetes.io/audit":           "restricted",
+					"pod-security.kubernetes.io/audit-version":   "latest",
+					"pod-security.kubernetes.io/warn":            "restricted",
+					"pod-security.kubernetes.io/warn-version":    "latest",
 				},
 				Annotations: map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s.organization.dev"},
 			}, recorder.Object[*corev1.Namespace](recording, "exercises").ObjectMeta)
