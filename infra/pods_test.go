@@ -1,0 +1,69 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+)
+
+// podTemplate is that of the object's pods, or nil if it has none.
+func podTemplate(object runtime.Object) *corev1.PodTemplateSpec {
+	switch o := object.(type) {
+	case *appsv1.StatefulSet:
+		return &o.Spec.Template
+	case *appsv1.Deployment:
+		return &o.Spec.Template
+	case *batchv1.Job:
+		return &o.Spec.Template
+	case *batchv1.CronJob:
+		return &o.Spec.JobTemplate.Spec.Template
+	}
+	return nil
+}
+
+// TestEveryPodIsRestricted asks Kubernetes' own checks, and wants more than they do.
+func TestEveryPodIsRestricted(t *testing.T) {
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	require.NoError(t, err)
+	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
+	checked := []string{}
+	for _, recorded := range recorder.Run(t, program, settings(t, map[string]string{"restoreFrom": "latest"})).All() {
+		pod := podTemplate(recorded.Object)
+		if pod == nil {
+			continue
+		}
+		name := recorded.URN.Name()
+		checked = append(checked, name)
+		for _, result := range evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec) {
+			assert.True(t, result.Allowed, "%s: %s %s", name, result.ForbiddenReason, result.ForbiddenDetail)
+		}
+		require.Equal(t, new(bool), pod.Spec.AutomountServiceAccountToken, name)
+		for _, volume := range pod.Spec.Volumes {
+			assert.Nil(t, volume.Projected, "%s: volume %s may hold a token", name, volume.Name)
+		}
+		for _, container := range append(pod.Spec.InitContainers, pod.Spec.Containers...) {
+			require.NotNil(t, container.SecurityContext, "%s: %s", name, container.Name)
+			assert.NotZero(t, *container.SecurityContext.RunAsUser, "%s: %s", name, container.Name)
+			assert.NotZero(t, *container.SecurityContext.RunAsGroup, "%s: %s", name, container.Name)
+			assert.True(t, *container.SecurityContext.ReadOnlyRootFilesystem, "%s: %s", name, container.Name)
+		}
+		// Else it could be reached for a moment.
+		namespace := recorded.Object.(metav1.Object).GetNamespace()
+		assert.Subset(t, recorded.DependsOn(), []string{namespace, namespace + "-default-deny"}, name)
+	}
+	require.ElementsMatch(t, []string{
+		"pingpong-backup-cronjob", "pingpong-backup-job", "pingpong-backup-metrics-deployment", "pingpong-backup-restore-job", "pingpong-deployment",
+		"pingpong-postgres-statefulset", "redis-statefulset", "storage-statefulset", "todo-backend-deployment", "todo-backup-cronjob", "todo-backup-job",
+		"todo-backup-metrics-deployment", "todo-backup-restore-job", "todo-daily-cronjob", "todo-frontend-deployment", "todo-postgres-statefulset",
+	}, checked)
+}
