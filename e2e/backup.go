@@ -214,9 +214,16 @@ func (c *cluster) gauges() (map[string]float64, error) {
 // networkOf is a pod's network namespace.
 func networkOf(t *testing.T, pod corev1.Pod) string {
 	t.Helper()
-	processes := findProcesses(func(dir string) bool {
+	sandbox := slices.DeleteFunc(processesOf(pod), func(process int) bool {
+		return strings.TrimSpace(read(filepath.Join("/proc", strconv.Itoa(process)), "comm")) != "pause" // others may end before the pod does
+	})
+	require.Len(t, sandbox, 1, "sandboxes of pod %s", pod.Name)
+	return filepath.Join("/proc", strconv.Itoa(sandbox[0]), "ns/net")
+}
+
+// processesOf are all processes of a pod.
+func processesOf(pod corev1.Pod) []int {
+	return findProcesses(func(dir string) bool {
 		return strings.Contains(strings.ReplaceAll(read(dir, "cgroup"), "_", "-"), string(pod.UID))
 	})
-	require.NotEmpty(t, processes, "processes of pod %s", pod.Name)
-	return filepath.Join("/proc", strconv.Itoa(processes[0]), "ns/net")
 }

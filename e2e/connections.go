@@ -45,6 +45,8 @@ func isOurs(pods ...corev1.Pod) bool {
 	return slices.ContainsFunc(pods, func(pod corev1.Pod) bool { return podCount[pod.Namespace] > 0 })
 }
 
+func (from origin) isOurs() bool { return from.pod != nil && isOurs(*from.pod) }
+
 // isFor tells whether a connection of the table is one from there to here.
 func (to target) isFor(from origin, c connections.Connection) bool {
 	leads := c.To.HasAddress(to.address.Addr())
@@ -61,7 +63,7 @@ func (to target) isTried(from origin) bool {
 		return isOurs(to.pods...)
 	}
 	itself := slices.ContainsFunc(to.pods, func(pod corev1.Pod) bool { return pod.UID == from.pod.UID })
-	return !itself && (isOurs(*from.pod) || isOurs(to.pods...))
+	return !itself && (from.isOurs() || isOurs(to.pods...))
 }
 
 // dial returns why nobody answered.
@@ -318,7 +320,7 @@ func (c *cluster) documented() map[string][]connections.Connection {
 	return tables
 }
 
-// attempts tries connections, many at once, and returns for each whether it was answered. One that is wanted is tried again: policies
+// attempts tries connections, many at once, and notes for each why it was not answered. One that is wanted is tried again: policies
 // take in a new pod a moment after its start.
 func (c *cluster) attempts(pairs []pair) error {
 	var dials errgroup.Group
@@ -328,6 +330,9 @@ func (c *cluster) attempts(pairs []pair) error {
 			p := &pairs[i]
 			for range 10 {
 				p.err = p.to.dial(c.t.Context(), p.from)
+				if errors.Is(p.err, os.ErrNotExist) {
+					return p.err // the origin has gone
+				}
 				if p.err == nil || !p.wanted {
 					break
 				}

@@ -25,6 +25,9 @@ func TestOnlyDocumentedConnectionsWork(t *testing.T) {
 	for _, to := range targets {
 		control = append(control, pair{from: node, to: to, wanted: true})
 		for _, from := range origins {
+			if !from.isOurs() && to.name == "service kubernetes" {
+				control = append(control, pair{from: from, to: to, wanted: true})
+			}
 			if !to.isTried(from) {
 				continue
 			}
@@ -67,7 +70,7 @@ func (c *cluster) waitForPolicies(origins []origin) {
 	service := target{protocol: corev1.ProtocolTCP, address: netip.MustParseAddrPort("10.43.0.1:443")}
 	eventually(c.t, func() error {
 		for _, from := range origins {
-			if from.pod != nil && isOurs(*from.pod) && service.dial(c.t.Context(), from) == nil {
+			if from.isOurs() && service.dial(c.t.Context(), from) == nil {
 				return errors.New("no policy holds back " + from.name)
 			}
 		}

@@ -64,12 +64,6 @@ pg_dump --no-owner "$reader"`))
 	assert.Contains(t, output, "COPY public.network (n) FROM stdin;\n42\n\\.")
 }
 
-func TestOtherPodsDoNotReachPostgres(t *testing.T) {
-	c := newCluster(t)
-	output, status := c.visit(nil, `for try in $(seq 5); do timeout 3 bash -c '</dev/tcp/postgres-svc/5432' && exit; sleep 1; done; exit 1`)
-	assert.Equal(t, int32(1), status, output)
-}
-
 func TestPostgresIsSetUpAsPromised(t *testing.T) {
 	c := newCluster(t)
 	assert.Equal(t, "on|on|on|scram-sha-256|on", c.psql(`SELECT current_setting('data_checksums'), current_setting('fsync'),
