@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,8 +10,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -52,6 +55,57 @@ func TestPeopleReachWhatIsMeantForThem(t *testing.T) {
 	for _, port := range []string{"8080", "9090", "9000"} { // of the apps, and of Traefik itself
 		_, err := http.Get("http://" + address.Hostname() + ":" + port + "/metrics")
 		assert.Error(t, err, port)
+	}
+}
+
+// Paths, hosts and methods that lead a proxy and what is behind it to understand a request differently open nothing more.
+func TestTricksReachNothingMore(t *testing.T) {
+	newCluster(t)
+	address, err := url.Parse(outputs(t).TodoURL)
+	require.NoError(t, err)
+	ask := func(request, host string) int {
+		connection, err := net.DialTimeout("tcp", address.Hostname()+":80", 10*time.Second)
+		require.NoError(t, err)
+		defer connection.Close()
+		require.NoError(t, connection.SetDeadline(time.Now().Add(time.Minute)))
+		_, err = fmt.Fprintf(connection, "%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", request, host)
+		require.NoError(t, err)
+		response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+		require.NoError(t, err, request)
+		response.Body.Close()
+		return response.StatusCode
+	}
+	require.Equal(t, http.StatusOK, ask("GET /pings", address.Host))
+	for _, request := range []string{
+		"GET //livez", "GET //metrics", "GET /./livez", "GET /%6civez", "GET /livez?path=/todos", "GET /livez;/todos", "GET /livez/",
+		"GET /todos/../livez", "GET /todos/../metrics", "GET /todos/%2e%2e/livez", "GET /todos/..%2flivez", "GET /todos%2f..%2flivez",
+		"GET /todos/%252e%252e/livez", "GET /todos;/../livez", `GET /todos\..\livez`, "GET /todos/%00/../livez", "GET /todos/livez", "GET /todos#/../livez",
+		"GET /static/..%2f..%2flivez", "GET /form/../readyz", "GET /pings/..;/livez", "GET /pingpong/../livez", "GET /pings/../../metrics",
+		"GET http://localhost:9090/metrics", "GET http://todo-backend-svc.project:80/livez", "GET http://kubernetes.default/api",
+		"TRACE /", "TRACE /todos", "CONNECT localhost:9090", "CONNECT /livez", "GET /api/rawdata", "GET /dashboard/", "GET /debug/pprof/",
+	} {
+		assert.Contains(t, []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed}, ask(request, address.Host), request)
+	}
+	for _, host := range []string{"localhost:9090", "127.0.0.1:8080", "todo-backend-svc.project.svc", "traefik.kube-system", "kubernetes.default"} {
+		for _, path := range []string{"/metrics", "/livez", "/api/rawdata"} {
+			assert.Equal(t, http.StatusNotFound, ask("GET "+path, host), "%s for %s", path, host)
+		}
+	}
+
+	var http2 http.Protocols
+	http2.SetUnencryptedHTTP2(true)
+	for scheme, transport := range map[string]*http.Transport{
+		"http":  {Protocols: &http2},
+		"https": {TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}, // the controller has no certificate
+	} {
+		client := http.Client{Transport: transport}
+		for path, status := range map[string]int{"/": http.StatusOK, "/livez": http.StatusNotFound, "/metrics": http.StatusNotFound, "/todos/%2e%2e/livez": http.StatusNotFound} {
+			response, err := client.Get(scheme + "://" + address.Hostname() + path)
+			if assert.NoError(t, err) {
+				response.Body.Close()
+				assert.Equal(t, "HTTP/2.0 "+strconv.Itoa(status), fmt.Sprint(response.Proto, " ", response.StatusCode), "%s %s", scheme, path)
+			}
+		}
 	}
 }
 
