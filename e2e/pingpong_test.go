@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 // The course's exercise: the count is in a Postgres of its own pod, and survives when all pods are taken down.
