@@ -16,10 +16,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 
@@ -29,6 +29,7 @@ import (
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/embedgw"
 	"github.com/versity/versitygw/s3api"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
 )
@@ -38,8 +39,9 @@ const (
 	owner = "OWNER"
 
 	// Each request has a buffer of 1 MiB.
-	maxRequests    = 40
-	maxConnections = 200
+	maxRequests = 40
+	// maxConnections is more than come from the server in front.
+	maxConnections = 2000
 	// maxParts of an upload and maxCopy, the bytes of one copy, are what S3 allows.
 	maxParts = 10_000
 	maxCopy  = 5 << 30
@@ -63,27 +65,51 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	slog.Info("started", "bucket", bucket, "accounts", accounts.names)
-
-	err = embedgw.RunVersityGW(ctx, store, &embedgw.Config{
-		RootUserAccess:    owner,
-		RootUserSecret:    rand.Text(),
-		IAMService:        accounts,
-		Ports:             []string{net.JoinHostPort("", cmp.Or(os.Getenv("PORT"), "9000"))},
-		CertFile:          paths["CERT_FILE"],
-		KeyFile:           paths["KEY_FILE"],
-		KeepAlive:         true,
-		MaxConnections:    maxConnections,
-		MaxRequests:       maxRequests,
-		MultipartMaxParts: maxParts,
-		HealthPath:        "/livez",
-		Quiet:             true,
-		S3Options:         []s3api.Option{s3api.WithMiddleware("/", logRequest)},
-	})
+	certificate, err := tls.LoadX509KeyPair(paths["CERT_FILE"], paths["KEY_FILE"])
 	if err != nil {
-		return fmt.Errorf("serve S3: %w", err)
+		return fmt.Errorf("load CERT_FILE and KEY_FILE: %w", err)
 	}
-	return nil
+	slog.Info("started", "bucket", bucket, "accounts", accounts.names)
+	return serve(ctx, store, accounts, certificate)
+}
+
+// serve lets strangers reach the S3 server only by requests that have arrived: by itself it keeps any connection for good.
+func serve(ctx context.Context, store *posix.Posix, accounts *accounts, certificate tls.Certificate) error {
+	socket := "@storage-" + rand.Text() // which is no file
+	listening := make(chan struct{})
+	// The S3 server outlives the one in front of it, whose last requests wait for it.
+	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		err := embedgw.RunVersityGW(behind, store, &embedgw.Config{
+			RootUserAccess:    owner,
+			RootUserSecret:    rand.Text(),
+			IAMService:        accounts,
+			Ports:             []string{socket},
+			KeepAlive:         true,
+			MaxConnections:    maxConnections,
+			MaxRequests:       maxRequests,
+			MultipartMaxParts: maxParts,
+			HealthPath:        "/livez",
+			Quiet:             true,
+			S3Options:         []s3api.Option{s3api.WithMiddleware("/", logRequest), s3api.WithOnListen(func() { close(listening) })},
+		})
+		if err != nil {
+			return fmt.Errorf("serve S3: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		defer stop()
+		select {
+		case <-listening:
+		case <-ctx.Done():
+			return nil
+		}
+		return service.ServeTLS(ctx, cmp.Or(os.Getenv("PORT"), "9000"), certificate, forward(socket))
+	})
+	return group.Wait()
 }
 
 // readPaths returns settings that are paths. They are made absolute, since the backend changes the working directory.

@@ -46,8 +46,8 @@ func TestRefusesSettings(t *testing.T) {
 		"ACCOUNTS_DIR=" + folder("-project"):     `\"-project\" is no name of an account`,
 		"ACCOUNTS_DIR=" + folder("OWNER"):        `\"OWNER\" is no name of an account`,
 		"ACCOUNTS_DIR=" + empty:                  "the secret key of account project is empty",
-		"CERT_FILE=/nowhere":                     "load certs",
-		"KEY_FILE=" + server.CAFile():            "load certs",
+		"CERT_FILE=/nowhere":                     "load CERT_FILE and KEY_FILE",
+		"KEY_FILE=" + server.CAFile():            "load CERT_FILE and KEY_FILE",
 		"PORT=" + strings.TrimPrefix(server.Addr(), "127.0.0.1:"): "address already in use",
 	} {
 		t.Run(setting, func(t *testing.T) {

@@ -391,8 +391,7 @@ func TestKillKeepsObjects(t *testing.T) {
 func TestPlainHTTPIsRefused(t *testing.T) {
 	server := storagetest.Start(t, "project")
 	response, err := http.Get("http://" + server.Addr() + "/livez")
-	if err == nil {
-		response.Body.Close()
-	}
-	assert.Error(t, err)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	assert.Equal(t, http.StatusBadRequest, response.StatusCode)
 }

@@ -67,15 +67,15 @@ type site struct {
 	backend *todos
 }
 
-func startSite(t *testing.T) site {
+func startSite(t *testing.T, settings ...string) site {
 	t.Helper()
 	backend := startTodos(t)
-	return site{startFrontend(t, "http://"+backend.address), t, backend}
+	return site{startFrontend(t, "http://"+backend.address, settings...), t, backend}
 }
 
-func startFrontend(t *testing.T, backend string) *apptest.Process {
+func startFrontend(t *testing.T, backend string, settings ...string) *apptest.Process {
 	t.Helper()
-	p := apptest.Start(t, "BACKEND_URL="+backend)
+	p := apptest.Start(t, append(settings, "BACKEND_URL="+backend)...)
 	p.WaitUntilReady(http.StatusOK)
 	return p
 }

@@ -120,8 +120,10 @@ func (p *Process) WaitFor(limit time.Duration) *os.ProcessState {
 func (p *Process) URL(path string) string { return "http://localhost:" + p.Port + path }
 
 // Dial connects to the app.
-func (p *Process) Dial(ctx context.Context) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort("localhost", p.Port))
+func (p *Process) Dial(ctx context.Context) (net.Conn, error) { return dial(ctx, p.Port) }
+
+func dial(ctx context.Context, port string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort("localhost", port))
 }
 
 // Client is closed when the test ends.

@@ -3,6 +3,7 @@ package service
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,16 +13,29 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
 // stopTimeout is how long requests that are under way may take after SIGTERM. It is shorter than the
 // 30 s that Kubernetes waits before it kills a pod.
 const stopTimeout = 10 * time.Second
 
-// Main runs an app until it returns. Its context ends with SIGTERM or an interrupt. An error is logged and makes
+const (
+	// maxConnections of a server and the one of its metrics fit into the memory of the smallest pod, 64 MiB, when each has sent
+	// as much as it may.
+	maxConnections = 250
+	// maxWriting is how many answers may wait for slow readers. The largest have about 700 kB.
+	maxWriting = 32
+)
+
+// Main runs an app until it returns, and lets it collect its garbage before the container is out of memory. Its context ends with SIGTERM or an interrupt. An error is logged and makes
 // the process exit with status 1.
 func Main(run func(context.Context) error) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stdout, nil)))
+	if _, err := memlimit.Set(); err != nil {
+		slog.Warn("the memory limit is not known", "error", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	err := run(ctx)
 	stop()
@@ -51,26 +65,54 @@ func Probes(ready func(context.Context) error) *http.ServeMux {
 
 // Serve serves HTTP on a TCP port until ctx ends, and then lets the requests that are under way finish.
 func Serve(ctx context.Context, port string, handler http.Handler) error {
+	return serve(ctx, port, newServer(handler))
+}
+
+func newServer(handler http.Handler) *http.Server {
+	// A request takes less than that, whether its body is slow or its answer.
+	return &http.Server{Handler: handler, ReadTimeout: time.Minute, WriteTimeout: time.Minute}
+}
+
+// ServeTLS serves HTTPS as Serve does HTTP, but bodies and answers may take as long as they go on.
+func ServeTLS(ctx context.Context, port string, certificate tls.Certificate, handler http.Handler) error {
+	server := &http.Server{
+		Handler:   handler,
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+		Protocols: new(http.Protocols),
+		// Of strangers who do not speak TLS.
+		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+	}
+	server.Protocols.SetHTTP1(true)
+	return serve(ctx, port, server)
+}
+
+func serve(ctx context.Context, port string, server *http.Server) error {
 	listener, err := net.Listen("tcp", net.JoinHostPort("", port))
 	if err != nil {
 		return fmt.Errorf("listen on port %q (choose another with PORT): %w", port, err)
 	}
-	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second,
-		// A request takes less than that, whether its body is slow or its answer.
-		ReadTimeout:  time.Minute,
-		WriteTimeout: time.Minute,
-		// Longer than proxies keep idle connections, so that none sends a request on one that is just closed.
-		IdleTimeout:    3 * time.Minute,
-		MaxHeaderBytes: 16 << 10,
+	if err := serveOn(ctx, limit(listener, maxConnections, maxWriting), server); err != nil {
+		return fmt.Errorf("serve HTTP on port %q: %w", port, err)
 	}
+	return nil
+}
+
+func serveOn(ctx context.Context, listener net.Listener, server *http.Server) error {
+	if server.TLSConfig != nil {
+		listener = tls.NewListener(listener, server.TLSConfig)
+	}
+	server.ConnContext = remember
+	server.Handler = answer(server.Handler)
+	server.ReadHeaderTimeout = 5 * time.Second
+	// Longer than proxies keep idle connections, so that none sends a request on one that is just closed.
+	server.IdleTimeout = 3 * time.Minute
+	server.MaxHeaderBytes = 8 << 10
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 
 	select {
 	case err := <-failed:
-		return fmt.Errorf("serve HTTP on port %q: %w", port, err)
+		return err
 	case <-ctx.Done():
 	}
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)

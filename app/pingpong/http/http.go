@@ -8,12 +8,16 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
 	"github.com/stateful-k3s/stateful-k3s/app/pingpong/counter"
 )
 
-const retryAfter = 1 // seconds
+const (
+	retryAfter  = 1 // seconds
+	readTimeout = 5 * time.Second
+)
 
 // Pinger counts a ping and returns its number.
 type Pinger interface {
@@ -39,7 +43,10 @@ func Handle(mux *http.ServeMux, pinger Pinger, reader Reader) {
 	// A pattern for GET stands for HEAD too, which by its nature must not count.
 	mux.HandleFunc("HEAD /pingpong", func(w http.ResponseWriter, _ *http.Request) { text(w) })
 	mux.HandleFunc("GET /pings", func(w http.ResponseWriter, r *http.Request) {
-		pings, err := reader.Pings(r.Context())
+		// A query that is broken off costs its connection to the database, which is dear where visitors come and go.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), readTimeout)
+		defer cancel()
+		pings, err := reader.Pings(ctx)
 		if err != nil {
 			slog.Warn("pings", "error", err)
 			refuse(w, r, counter.ErrAway)

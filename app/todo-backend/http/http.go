@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/batch"
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 )
@@ -24,13 +26,14 @@ type Store interface {
 }
 
 type handler struct {
-	store Store
-	pages *batch.Batcher[pageRequest, page]
+	store   Store
+	pages   *batch.Batcher[pageRequest, page]
+	reading *semaphore.Weighted // todos
 }
 
 // Handle adds everything below /todos.
 func Handle(mux *http.ServeMux, store Store) {
-	h := handler{store: store}
+	h := handler{store: store, reading: semaphore.NewWeighted(reading)}
 	h.pages = batch.New("list", h.readPages)
 	mux.Handle("GET /todos", endpoint(h.list))
 	mux.Handle("GET /todos/counts", endpoint(h.counts))

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -8,7 +9,11 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 )
 
-const defaultLimit, largestLimit = 100, 1000
+const (
+	defaultLimit, largestLimit = 100, 1000
+	// reading is how many todos are read at once for lists. With the longest titles and addresses they take 16 MB.
+	reading = 20 * largestLimit
+)
 
 // pageRequest is all that decides what is answered.
 type pageRequest struct {
@@ -31,7 +36,7 @@ func (h handler) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, err := h.pages.Ask(pageRequest{base, wanted})
+	page, err := h.readPage(pageRequest{base, wanted})
 	if err != nil {
 		return err
 	}
@@ -40,6 +45,14 @@ func (h handler) list(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.answer(w, r)
 	return nil
+}
+
+func (h handler) readPage(wanted pageRequest) (page, error) {
+	if err := h.reading.Acquire(context.Background(), int64(wanted.Limit)); err != nil {
+		return page{}, err
+	}
+	defer h.reading.Release(int64(wanted.Limit))
+	return h.pages.Ask(wanted)
 }
 
 // readPages reads each page once, however many ask for it.

@@ -3,6 +3,7 @@ package http
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -10,22 +11,28 @@ import (
 
 	"github.com/klauspost/compress/gzhttp"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
 	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/backend"
 	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/page"
 )
 
-const retryAfter = 2 // seconds
+const (
+	retryAfter = 2 // seconds
+	// maxPages are made at once. With the longest titles each takes 300 kB.
+	maxPages = 32
+)
 
 type site struct {
 	backend *backend.Backend
 	buffers sync.Pool
+	making  *semaphore.Weighted // pages
 }
 
 // Handle adds the page and all that belongs to it.
 func Handle(mux *http.ServeMux, todos *backend.Backend) {
-	s := &site{backend: todos, buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+	s := &site{backend: todos, making: semaphore.NewWeighted(maxPages), buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
 	for pattern, handler := range map[string]http.Handler{
 		"GET /{$}":                 http.HandlerFunc(s.show),
 		"POST /form/add":           form(s.add),
@@ -48,6 +55,26 @@ func (s *site) show(w http.ResponseWriter, r *http.Request) {
 
 // render adds the todos to a page and sends it.
 func (s *site) render(w http.ResponseWriter, r *http.Request, status int, p page.Page) {
+	buffer := s.buffers.Get().(*bytes.Buffer)
+	defer s.buffers.Put(buffer)
+	buffer.Reset()
+	status, err := s.make(w, r, status, p, buffer)
+	if err != nil {
+		slog.Error("render the page", "error", err)
+		web.Problem(w, http.StatusInternalServerError, "")
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(buffer.Bytes()) // the visitor may have gone
+}
+
+func (s *site) make(w http.ResponseWriter, r *http.Request, status int, p page.Page, into io.Writer) (int, error) {
+	if err := s.making.Acquire(r.Context(), 1); err != nil {
+		return 0, err
+	}
+	defer s.making.Release(1)
 	var both errgroup.Group
 	both.Go(func() (err error) {
 		p.List, err = s.backend.List(r, backend.Query{Completed: p.Filter(), After: p.After, Limit: page.Size})
@@ -62,16 +89,5 @@ func (s *site) render(w http.ResponseWriter, r *http.Request, status int, p page
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}
-	buffer := s.buffers.Get().(*bytes.Buffer)
-	defer s.buffers.Put(buffer)
-	buffer.Reset()
-	if err := p.Render(buffer); err != nil {
-		slog.Error("render the page", "error", err)
-		web.Problem(w, http.StatusInternalServerError, "")
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(buffer.Bytes()) // the visitor may have gone
+	return status, p.Render(into)
 }

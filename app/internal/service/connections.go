@@ -1,0 +1,179 @@
+package service
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// limiter is a listener that keeps connections within limits. One too many costs that one its place whose client has kept the
+// server waiting the longest: whoever only holds connections loses them, and who has sent a request gets the answer.
+type limiter struct {
+	net.Listener
+	// most connections there may be, and so many of them whose clients have yet to take what is written to them.
+	most, mostWriting int
+
+	mu      sync.Mutex
+	changed sync.Cond
+	waiting *list.List // of *connection whose clients have to do something, the one that waits the longest first
+	open    int
+	writing int
+	told    rate.Sometimes
+}
+
+func limit(listener net.Listener, most, mostWriting int) *limiter {
+	l := &limiter{Listener: listener, most: most, mostWriting: mostWriting, waiting: list.New(), told: rate.Sometimes{Interval: time.Minute}}
+	l.changed.L = &l.mu
+	return l
+}
+
+// Accept returns the next connection. While all others are being answered, it waits.
+func (l *limiter) Accept() (net.Conn, error) {
+	accepted, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.open >= l.most {
+		if longest := l.waiting.Front(); longest != nil {
+			l.drop(longest.Value.(*connection))
+		} else {
+			l.changed.Wait()
+		}
+	}
+	l.open++
+	return &connection{Conn: accepted, limiter: l}, nil
+}
+
+// drop closes a connection. That takes until its reader has noticed, for which nobody has to wait.
+func (l *limiter) drop(c *connection) {
+	l.leave(c)
+	go func() { _ = c.Conn.Close() }()
+	l.told.Do(func() {
+		slog.Warn("too many connections: closing those that have kept waiting the longest", "most", l.most, "most_that_read_slowly", l.mostWriting)
+	})
+}
+
+func (l *limiter) leave(c *connection) {
+	if c.left {
+		return
+	}
+	c.left = true
+	c.update()
+	l.open--
+	l.changed.Signal()
+}
+
+// connection knows for what it waits.
+type connection struct {
+	net.Conn
+	limiter *limiter
+
+	// reading is also for the end of the connection, while the server answers.
+	reading, answering, writing, left bool
+	// place is that in waiting, counted says whether writing counts.
+	place   *list.Element
+	counted bool
+}
+
+func (c *connection) Read(b []byte) (int, error) {
+	c.set(&c.reading, true)
+	defer c.set(&c.reading, false)
+	return c.Conn.Read(b)
+}
+
+func (c *connection) Write(b []byte) (int, error) {
+	c.set(&c.writing, true)
+	defer c.set(&c.writing, false)
+	return c.Conn.Write(b)
+}
+
+func (c *connection) Close() error {
+	c.limiter.mu.Lock()
+	c.limiter.leave(c)
+	c.limiter.mu.Unlock()
+	return c.Conn.Close()
+}
+
+func (c *connection) set(state *bool, value bool) {
+	l := c.limiter
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	*state = value
+	c.update()
+	for place := l.waiting.Front(); l.writing > l.mostWriting; place = place.Next() {
+		if slow := place.Value.(*connection); slow.writing {
+			l.drop(slow)
+			return
+		}
+	}
+}
+
+// update makes the lists of the limiter fit.
+func (c *connection) update() {
+	l := c.limiter
+	waits := !c.left && (c.writing || c.reading && !c.answering)
+	switch {
+	case waits && c.place == nil:
+		c.place = l.waiting.PushBack(c)
+		l.changed.Signal()
+	case !waits && c.place != nil:
+		l.waiting.Remove(c.place)
+		c.place = nil
+	}
+	if counts := !c.left && c.writing; counts != c.counted {
+		c.counted = counts
+		if counts {
+			l.writing++
+		} else {
+			l.writing--
+		}
+	}
+}
+
+type connectionKey struct{}
+
+// remember makes a connection known to its requests.
+func remember(ctx context.Context, conn net.Conn) context.Context {
+	if encrypted, ok := conn.(*tls.Conn); ok {
+		conn = encrypted.NetConn()
+	}
+	return context.WithValue(ctx, connectionKey{}, conn)
+}
+
+// answer says of connections when a request has arrived and is not yet answered.
+func answer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := r.Context().Value(connectionKey{}).(*connection)
+		defer c.set(&c.answering, false)
+		if r.ContentLength == 0 {
+			c.set(&c.answering, true)
+		} else {
+			r.Body = &body{r.Body, c}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// body says when it has arrived.
+type body struct {
+	io.ReadCloser
+	connection *connection
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.connection.set(&b.connection.answering, true)
+	}
+	return n, err
+}

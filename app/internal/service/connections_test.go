@@ -1,0 +1,199 @@
+package service
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const request = "GET / HTTP/1.1\r\nHost: app\r\n\r\n"
+
+// network connects clients with a server that has limits of 3 connections and 1 slow reader.
+type network struct {
+	net.Listener
+	t     *testing.T
+	dials chan net.Conn
+}
+
+// inNetwork runs a test on a clock of its own, and serves meanwhile.
+func inNetwork(t *testing.T, handler http.HandlerFunc, test func(n *network)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{t: t, dials: make(chan net.Conn)}
+		ctx, stop := context.WithCancel(t.Context())
+		served := make(chan error)
+		go func() { served <- serveOn(ctx, limit(n, 3, 1), newServer(handler)) }()
+		test(n)
+		stop()
+		assert.NoError(t, <-served)
+	})
+}
+
+func (n *network) Accept() (net.Conn, error) {
+	conn, ok := <-n.dials
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (n *network) Close() error   { close(n.dials); return nil }
+func (n *network) Addr() net.Addr { return &net.TCPAddr{} }
+
+// client is one end of a connection.
+type client struct {
+	net.Conn
+	t *testing.T
+}
+
+func (n *network) connect() client {
+	here, there := net.Pipe()
+	n.t.Cleanup(func() { here.Close() })
+	n.dials <- there
+	synctest.Wait()
+	return client{here, n.t}
+}
+
+func (c client) say(text string) {
+	c.t.Helper()
+	_, err := io.WriteString(c, text)
+	require.NoError(c.t, err)
+	synctest.Wait()
+}
+
+// hears the body of an answer.
+func (c client) hears(body string) {
+	c.t.Helper()
+	response, err := http.ReadResponse(bufio.NewReader(c), nil)
+	require.NoError(c.t, err)
+	defer response.Body.Close()
+	got, err := io.ReadAll(response.Body)
+	require.NoError(c.t, err)
+	assert.Equal(c.t, body, string(got))
+	synctest.Wait()
+}
+
+// closes is whether and after which time the server does so.
+func (c client) closes(within time.Duration) (after time.Duration, closes bool) {
+	c.t.Helper()
+	start := time.Now()
+	_ = c.SetReadDeadline(start.Add(within)) // which fails if it is closed already
+	_, err := io.Copy(io.Discard, c)
+	_ = c.SetReadDeadline(time.Time{})
+	network, timeout := err.(net.Error)
+	return time.Since(start), !timeout || !network.Timeout()
+}
+
+func (c client) isClosed() {
+	c.t.Helper()
+	_, closes := c.closes(time.Millisecond)
+	assert.True(c.t, closes)
+}
+
+func hello(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }
+
+func TestTheLongestWaitingMakesRoom(t *testing.T) {
+	inNetwork(t, hello, func(n *network) {
+		first, second, third := n.connect(), n.connect(), n.connect()
+		first.say(request)
+		first.hears("hello")
+		fourth := n.connect()
+		second.isClosed()
+		third.say("GET / HTTP/1.1\r\n") // a part of a request makes it wait again
+		fifth := n.connect()
+		first.isClosed()
+		for _, c := range []client{fourth, fifth} {
+			c.say(request)
+			c.hears("hello")
+		}
+		third.say("Host: app\r\n\r\n")
+		third.hears("hello")
+	})
+}
+
+func TestRequestsAreAnsweredBeforeOthersCome(t *testing.T) {
+	echo := func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		assert.NoError(t, err)
+		time.Sleep(time.Second)
+		_, _ = w.Write(body)
+	}
+	inNetwork(t, echo, func(n *network) {
+		var clients []client
+		for range 3 {
+			c := n.connect()
+			c.say("POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 5\r\n\r\nhello")
+			clients = append(clients, c)
+		}
+		late := n.connect()
+		for _, c := range clients {
+			c.hears("hello")
+		}
+		late.say(request)
+		late.hears("")
+	})
+}
+
+// A body that does not come is no reason to wait.
+func TestSlowBodiesMakeRoom(t *testing.T) {
+	read := func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body) }
+	inNetwork(t, read, func(n *network) {
+		for range 3 {
+			n.connect().say("POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 5\r\n\r\nhel")
+		}
+		honest := n.connect()
+		honest.say(request)
+		honest.hears("")
+	})
+}
+
+func TestTheSlowestReaderMakesRoom(t *testing.T) {
+	inNetwork(t, hello, func(n *network) {
+		first, second := n.connect(), n.connect()
+		first.say(request)
+		second.say(request)
+		first.isClosed()
+		second.hears("hello")
+	})
+}
+
+func TestWaitsForNobodyForGood(t *testing.T) {
+	read := func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body) }
+	for said, limit := range map[string]time.Duration{
+		"":                   5 * time.Second,
+		"GET / HTTP/1.1\r\n": 5 * time.Second,
+		"POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 5\r\n\r\nhel":     time.Minute,
+		"GET / HTTP/1.1\r\nHost: app\r\nX: " + strings.Repeat("x", 13<<10): 0,
+	} {
+		inNetwork(t, read, func(n *network) {
+			c := n.connect()
+			go func() { _, _ = io.WriteString(c, said) }() // which may be more than is read
+			after, closes := c.closes(time.Hour)
+			assert.True(t, closes, said)
+			assert.LessOrEqual(t, after, limit+time.Second, said)
+		})
+	}
+	inNetwork(t, hello, func(n *network) { // it keeps a connection, but not for good
+		c := n.connect()
+		c.say(request)
+		c.hears("hello")
+		after, closes := c.closes(time.Hour)
+		assert.True(t, closes)
+		assert.Equal(t, 3*time.Minute, after)
+	})
+	inNetwork(t, hello, func(n *network) { // and waits for no reader
+		c := n.connect()
+		c.say(request)
+		time.Sleep(2 * time.Minute)
+		c.isClosed()
+	})
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"time"
+)
+
+const bufferSize = 32 << 10 // bytes
+
+// forward sends requests as they are to a server on a Unix socket, for they are signed.
+func forward(socket string) http.Handler {
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(&url.URL{Scheme: "http", Host: "s3"})
+			r.Out.Host = r.In.Host
+		},
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "unix", socket)
+			},
+			DisableCompression:  true,
+			MaxIdleConnsPerHost: maxRequests,
+			IdleConnTimeout:     time.Minute,
+		},
+		BufferPool: &buffers{},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if r.Context().Err() == nil { // somebody is there to read an answer
+				slog.Warn("forward a request", "method", r.Method, "url", r.URL, "error", err)
+			}
+			w.WriteHeader(http.StatusBadGateway)
+		},
+	}
+}
+
+// buffers saves each transfer a buffer of its own.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) Get() []byte {
+	if buffer, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return buffer[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+func (b *buffers) Put(buffer []byte) { b.pool.Put((*[bufferSize]byte)(buffer)) }

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
+	"github.com/stateful-k3s/stateful-k3s/internal/abuse"
+)
+
+const memory = 64 // MiB, of a pod
+
+func TestWithstandsAbuse(t *testing.T) {
+	s := startSite(t, apptest.Limit(memory))
+	for range 100 {
+		s.add(strings.Repeat("🐈", 140))
+	}
+	s.Withstands(t, memory, s.Metrics(), abuse.Target{
+		Name: "todo-frontend", PerSecond: 100, Dial: s.Dial, Get: "/", Large: "/", Post: "/form/add", Check: apptest.Answers(`100 left`),
+	})
+}
