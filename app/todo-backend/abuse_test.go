@@ -19,7 +19,7 @@ func TestWithstandsAbuse(t *testing.T) {
 	p, server := start(t, apptest.Limit(memory))
 	todo := p.add(`{"title": "Feed the cat"}`)
 	// The largest list that there can be.
-	server.Exec(`INSERT INTO todo (title) SELECT repeat('🐈', 140) FROM generate_series(1, 1000)`)
+	server.Exec(`INSERT INTO todo (title, completed) SELECT repeat('🐈', 140), false FROM generate_series(1, 1000)`)
 	p.Withstands(t, memory, p.Metrics(), abuse.Target{
 		Name: "todo-backend", PerSecond: 100, Dial: p.Dial,
 		Get: strings.TrimPrefix(todo.URL, p.URL("")), Large: "/todos?limit=1000", Post: "/todos", Check: apptest.Answers(`"Feed the cat"`),
@@ -29,7 +29,7 @@ func TestWithstandsAbuse(t *testing.T) {
 // Many who ask for different long lists at the same time get them one after the other.
 func TestListsStayWithinMemory(t *testing.T) {
 	p, server := start(t, apptest.Limit(memory))
-	server.Exec(`INSERT INTO todo (title) SELECT repeat('🐈', 140) FROM generate_series(1, 1200)`)
+	server.Exec(`INSERT INTO todo (title, completed) SELECT repeat('🐈', 140), false FROM generate_series(1, 1200)`)
 	var all sync.WaitGroup
 	for i := range 200 {
 		all.Go(func() {

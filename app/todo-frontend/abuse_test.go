@@ -16,6 +16,6 @@ func TestWithstandsAbuse(t *testing.T) {
 		s.add(strings.Repeat("🐈", 140))
 	}
 	s.Withstands(t, memory, s.Metrics(), abuse.Target{
-		Name: "todo-frontend", PerSecond: 100, Dial: s.Dial, Get: "/", Large: "/", Post: "/form/add", Check: apptest.Answers(`100 left`),
+		Name: "todo-frontend", PerSecond: 100, Dial: s.Dial, Get: "/", Large: "/", Post: "/form/add", Check: apptest.Answers("\U0001f408"),
 	})
 }

@@ -23,7 +23,7 @@ import (
 )
 
 // maxFiles is how many files an app may have open for each of its servers.
-const maxFiles = 350
+const maxFiles = 1000
 
 // abuseTime is how long each abuse goes on after it has begun, if honest clients get their answers in time.
 func abuseTime(t *testing.T) time.Duration {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,22 +18,26 @@ import (
 
 const request = "GET / HTTP/1.1\r\nHost: app\r\n\r\n"
 
-// network connects clients with a server that has limits of 3 connections and 1 slow reader.
+// network connects clients with a server.
 type network struct {
 	net.Listener
-	t     *testing.T
-	dials chan net.Conn
+	t       *testing.T
+	dials   chan net.Conn
+	clients []net.Conn
 }
 
-// inNetwork runs a test on a clock of its own, and serves meanwhile.
-func inNetwork(t *testing.T, handler http.HandlerFunc, test func(n *network)) {
+// inNetwork runs a test on a clock of its own, and serves meanwhile 3 connections and so many slow readers.
+func inNetwork(t *testing.T, mostWriting int, handler http.HandlerFunc, test func(n *network)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{t: t, dials: make(chan net.Conn)}
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error)
-		go func() { served <- serveOn(ctx, limit(n, 3, 1), newServer(handler)) }()
+		go func() { served <- serveOn(ctx, limit(n, 3, mostWriting), newServer(handler)) }()
 		test(n)
+		for _, conn := range n.clients {
+			conn.Close()
+		}
 		stop()
 		assert.NoError(t, <-served)
 	})
@@ -57,7 +62,7 @@ type client struct {
 
 func (n *network) connect() client {
 	here, there := net.Pipe()
-	n.t.Cleanup(func() { here.Close() })
+	n.clients = append(n.clients, here)
 	n.dials <- there
 	synctest.Wait()
 	return client{here, n.t}
@@ -73,13 +78,18 @@ func (c client) say(text string) {
 // hears the body of an answer.
 func (c client) hears(body string) {
 	c.t.Helper()
+	c.listens(body)
+	synctest.Wait()
+}
+
+func (c client) listens(body string) {
+	c.t.Helper()
 	response, err := http.ReadResponse(bufio.NewReader(c), nil)
 	require.NoError(c.t, err)
 	defer response.Body.Close()
 	got, err := io.ReadAll(response.Body)
 	require.NoError(c.t, err)
 	assert.Equal(c.t, body, string(got))
-	synctest.Wait()
 }
 
 // closes is whether and after which time the server does so.
@@ -102,7 +112,7 @@ func (c client) isClosed() {
 func hello(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }
 
 func TestTheLongestWaitingMakesRoom(t *testing.T) {
-	inNetwork(t, hello, func(n *network) {
+	inNetwork(t, 1, hello, func(n *network) {
 		first, second, third := n.connect(), n.connect(), n.connect()
 		first.say(request)
 		first.hears("hello")
@@ -127,17 +137,15 @@ func TestRequestsAreAnsweredBeforeOthersCome(t *testing.T) {
 		time.Sleep(time.Second)
 		_, _ = w.Write(body)
 	}
-	inNetwork(t, echo, func(n *network) {
-		var clients []client
+	inNetwork(t, 3, echo, func(n *network) {
+		var listening sync.WaitGroup
 		for range 3 {
 			c := n.connect()
 			c.say("POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 5\r\n\r\nhello")
-			clients = append(clients, c)
+			listening.Go(func() { c.listens("hello") })
 		}
 		late := n.connect()
-		for _, c := range clients {
-			c.hears("hello")
-		}
+		listening.Wait()
 		late.say(request)
 		late.hears("")
 	})
@@ -146,7 +154,7 @@ func TestRequestsAreAnsweredBeforeOthersCome(t *testing.T) {
 // A body that does not come is no reason to wait.
 func TestSlowBodiesMakeRoom(t *testing.T) {
 	read := func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body) }
-	inNetwork(t, read, func(n *network) {
+	inNetwork(t, 1, read, func(n *network) {
 		for range 3 {
 			n.connect().say("POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 5\r\n\r\nhel")
 		}
@@ -157,7 +165,7 @@ func TestSlowBodiesMakeRoom(t *testing.T) {
 }
 
 func TestTheSlowestReaderMakesRoom(t *testing.T) {
-	inNetwork(t, hello, func(n *network) {
+	inNetwork(t, 1, hello, func(n *network) {
 		first, second := n.connect(), n.connect()
 		first.say(request)
 		second.say(request)
@@ -174,7 +182,7 @@ func TestWaitsForNobodyForGood(t *testing.T) {
 		"POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 5\r\n\r\nhel":     time.Minute,
 		"GET / HTTP/1.1\r\nHost: app\r\nX: " + strings.Repeat("x", 13<<10): 0,
 	} {
-		inNetwork(t, read, func(n *network) {
+		inNetwork(t, 1, read, func(n *network) {
 			c := n.connect()
 			go func() { _, _ = io.WriteString(c, said) }() // which may be more than is read
 			after, closes := c.closes(time.Hour)
@@ -182,7 +190,7 @@ func TestWaitsForNobodyForGood(t *testing.T) {
 			assert.LessOrEqual(t, after, limit+time.Second, said)
 		})
 	}
-	inNetwork(t, hello, func(n *network) { // it keeps a connection, but not for good
+	inNetwork(t, 1, hello, func(n *network) { // it keeps a connection, but not for good
 		c := n.connect()
 		c.say(request)
 		c.hears("hello")
@@ -190,7 +198,7 @@ func TestWaitsForNobodyForGood(t *testing.T) {
 		assert.True(t, closes)
 		assert.Equal(t, 3*time.Minute, after)
 	})
-	inNetwork(t, hello, func(n *network) { // and waits for no reader
+	inNetwork(t, 1, hello, func(n *network) { // and waits for no reader
 		c := n.connect()
 		c.say(request)
 		time.Sleep(2 * time.Minute)
