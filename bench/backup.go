@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"regexp"
@@ -89,13 +88,20 @@ func measureDamages(ctx context.Context) error {
 	return nil
 }
 
-// goTest runs tests of app/backup and returns what they print.
+// goTest runs tests of app/backup and returns what they print, which is shown too.
 func goTest(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", append(append([]string{"test", "-timeout=2h"}, args...), "./app/backup")...)
+	out, err := runGoTest(ctx, "./app/backup", args...)
+	fmt.Print(out)
+	return out, err
+}
+
+// runGoTest runs tests of a package and returns what they print.
+func runGoTest(ctx context.Context, pkg string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"test", "-timeout=2h"}, args...), pkg)...)
 	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = io.MultiWriter(os.Stdout, &out), os.Stderr
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("go %s: %w", strings.Join(cmd.Args[1:], " "), err)
+		return out.String(), fmt.Errorf("go %s: %w", strings.Join(cmd.Args[1:], " "), err)
 	}
 	return out.String(), nil
 }

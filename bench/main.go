@@ -3,7 +3,7 @@
 //
 // The load comes from this process on the same machine: from the node's network namespace straight to the pods, without
 // Service and ingress, or, where it says so, through the ingress. pgbench runs in the pod of Postgres, on its socket and so without TLS.
-// The parts of a backup are measured outside the cluster, by the benchmark of app/backup.
+// The parts of a backup are measured outside the cluster, by the benchmark of app/backup, and so are apps that are abused, by their tests.
 package main
 
 import (
@@ -29,6 +29,7 @@ var systems = []struct {
 	{"page", measurePage},
 	{"ingress", measureIngress},
 	{"backup", measureBackup},
+	{"abuse", func(ctx context.Context, _ *cluster) error { return measureAbuse(ctx) }},
 }
 
 func main() {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
@@ -12,10 +11,10 @@ const memory = 64 // MiB, of a pod
 
 func TestWithstandsAbuse(t *testing.T) {
 	s := startSite(t, apptest.Limit(memory))
-	for range 100 {
-		s.add(strings.Repeat("🐈", 140))
+	for range 20 {
+		s.add("Feed the cat")
 	}
 	s.Withstands(t, memory, s.Metrics(), abuse.Target{
-		Name: "todo-frontend", PerSecond: 100, Dial: s.Dial, Get: "/", Large: "/", Post: "/form/add", Check: apptest.Answers("\U0001f408"),
+		Name: "todo-frontend", PerSecond: 100, Dial: s.Dial, Get: "/", Large: "/", Post: "/form/add", Check: apptest.Answers("Feed the cat"),
 	})
 }
