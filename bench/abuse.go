@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"time"
@@ -23,7 +24,7 @@ func measureAbuse(ctx context.Context) error {
 	fmt.Printf("\n| app | abuse | honest requests sent | answered | p99 quiet | p99 | ratio (should be at most 10) |\n|---|---|---|---|---|---|---|\n")
 	var failed error
 	for _, app := range []string{"pingpong", "todo-backend", "todo-frontend", "storage"} {
-		out, err := runGoTest(ctx, "./app/"+app, "-run=WithstandsAbuse", "-v", "-count=1")
+		out, err := runGoTest(ctx, io.Discard, "./app/"+app, "-run=WithstandsAbuse", "-v", "-count=1")
 		failed = errors.Join(failed, err)
 		quiet := map[string]time.Duration{}
 		for _, match := range abuseLine.FindAllStringSubmatch(out, -1) {

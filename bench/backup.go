@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"regexp"
@@ -90,16 +91,14 @@ func measureDamages(ctx context.Context) error {
 
 // goTest runs tests of app/backup and returns what they print, which is shown too.
 func goTest(ctx context.Context, args ...string) (string, error) {
-	out, err := runGoTest(ctx, "./app/backup", args...)
-	fmt.Print(out)
-	return out, err
+	return runGoTest(ctx, os.Stdout, "./app/backup", args...)
 }
 
 // runGoTest runs tests of a package and returns what they print.
-func runGoTest(ctx context.Context, pkg string, args ...string) (string, error) {
+func runGoTest(ctx context.Context, show io.Writer, pkg string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", append(append([]string{"test", "-timeout=2h"}, args...), pkg)...)
 	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(show, &out), os.Stderr
 	if err := cmd.Run(); err != nil {
 		return out.String(), fmt.Errorf("go %s: %w", strings.Join(cmd.Args[1:], " "), err)
 	}
