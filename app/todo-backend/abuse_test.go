@@ -1,13 +1,8 @@
 package main
 
 import (
-	"net/http"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
-
-	"github.com/stretchr/testify/assert"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 	"github.com/stateful-k3s/stateful-k3s/internal/abuse"
@@ -24,19 +19,4 @@ func TestWithstandsAbuse(t *testing.T) {
 		Name: "todo-backend", PerSecond: 100, Dial: p.Dial,
 		Get: strings.TrimPrefix(todo.URL, p.URL("")), Large: "/todos?limit=1000", Post: "/todos", Check: apptest.Answers(`"Feed the cat"`),
 	})
-}
-
-// Many who ask for different long lists at the same time get them one after the other.
-func TestListsStayWithinMemory(t *testing.T) {
-	p, server := start(t, apptest.Limit(memory))
-	server.Exec(`INSERT INTO todo (title, completed) SELECT repeat('🐈', 140), false FROM generate_series(1, 1200)`)
-	var all sync.WaitGroup
-	for i := range 200 {
-		all.Go(func() {
-			a, err := p.try("GET", "/todos?limit=1000&after="+strconv.Itoa(1001+i), "")
-			assert.NoError(t, err)
-			assert.Equal(t, http.StatusOK, a.status)
-		})
-	}
-	all.Wait()
 }
