@@ -29,8 +29,8 @@ const (
 	maxWriting = 32
 )
 
-// Main runs an app until it returns, and lets it collect its garbage before the container is out of memory. Its context ends with SIGTERM or an interrupt. An error is logged and makes
-// the process exit with status 1.
+// Main runs an app until it returns, and has it collect its garbage before the container is out of memory. The app's context
+// ends with SIGTERM or an interrupt. An error is logged and makes the process exit with status 1.
 func Main(run func(context.Context) error) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stdout, nil)))
 	if _, err := memlimit.Set(); err != nil {
