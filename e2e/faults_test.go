@@ -79,16 +79,19 @@ func TestAccessThatDoesNotDoIsToldAtOnce(t *testing.T) {
 
 // Whoever waits for an up is told what it waits for, and can interrupt it.
 func TestUpSaysWhyPodsAreNotReady(t *testing.T) {
-	newCluster(t)
+	c := newCluster(t)
 	t.Cleanup(func() { makeUp(t) })
-	up := upWith("redisImage=redis:0")
+	run(t, command(".", "kubectl", "-n", exercises, "create", "quota", "tight", "--hard", fmt.Sprintf("pods=%d", podCount[exercises])))
+	t.Cleanup(func() { run(t, command(".", "kubectl", "-n", c.namespace, "delete", "quota", "tight")) })
+	up := upWith("pingpongReplicas=3")
 	stdout, err := up.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, up.Start())
 	told := false
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		if !told && strings.Contains(lines.Text(), "in exercises is not ready: container redis has no image: redis:0 cannot be pulled") {
+		if !told && strings.Contains(lines.Text(), " in exercises gets no pod: ") {
 			told = true
+			assert.Contains(t, lines.Text(), "exceeded quota: tight")
 			require.NoError(t, up.Process.Signal(os.Interrupt))
 		}
 	}
