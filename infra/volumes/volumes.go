@@ -59,7 +59,7 @@ func Export(ctx *pulumi.Context, last Outputs, now Settings) error {
 		"storageClass": pulumi.String(now.StorageClass),
 		"sizes":        pulumi.ToStringMap(now.Sizes),
 	})
-	// A destroy runs no program, but its preview shows the outputs that go.
+	// Destroying runs no program that could say so.
 	ctx.Export("data", pulumi.String("is in the claims of the namespaces "+list(slices.Sorted(maps.Values(now.Namespaces)))+
 		". They stay after a destroy, and the next up takes them up again; only make purge deletes them"))
 	return nil
