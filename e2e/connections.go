@@ -106,10 +106,12 @@ func askForName(network string, server netip.AddrPort) error {
 	return err
 }
 
-// running are the pods of all namespaces that run.
+// running are the pods of all namespaces that run, without those of Jobs, which may end any time.
 func (c *cluster) running() []corev1.Pod {
 	c.t.Helper()
-	pods, err := c.CoreV1().Pods("").List(c.t.Context(), metav1.ListOptions{FieldSelector: "status.phase=Running"})
+	pods, err := c.CoreV1().Pods("").List(c.t.Context(), metav1.ListOptions{
+		FieldSelector: "status.phase=Running", LabelSelector: "!batch.kubernetes.io/controller-uid",
+	})
 	require.NoError(c.t, err)
 	return pods.Items
 }
