@@ -55,7 +55,7 @@ func documentConnections(t *testing.T) string {
 func connectionsWith(t *testing.T, changes map[string]string) []connections.Connection {
 	t.Helper()
 	var policies []*networkingv1.NetworkPolicy
-	for _, recorded := range recorder.Run(t, configured, settings(t, changes)).All() {
+	for _, recorded := range recorder.Run(t, withoutCluster, settings(t, changes)).All() {
 		if policy, is := recorded.Object.(*networkingv1.NetworkPolicy); is {
 			policies = append(policies, policy)
 		}

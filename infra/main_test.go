@@ -22,8 +22,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/volumes"
 )
 
-// configured is the program without a cluster to ask.
-func configured(ctx *pulumi.Context) error {
+// withoutCluster is the program without a cluster to ask.
+func withoutCluster(ctx *pulumi.Context) error {
 	cfg, err := config.Load(ctx)
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func declared(recording *recorder.Recording) []string {
 }
 
 func TestProgram(t *testing.T) {
-	recording := recorder.Run(t, configured, settings(t, nil), recorder.Outputs("kubernetes:networking.k8s.io/v1:Ingress",
+	recording := recorder.Run(t, withoutCluster, settings(t, nil), recorder.Outputs("kubernetes:networking.k8s.io/v1:Ingress",
 		resource.NewPropertyMapFromMap(map[string]any{
 			"status": map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"ip": "10.231.1.2"}}}},
 		})))
@@ -136,7 +136,7 @@ func TestProgram(t *testing.T) {
 
 // What uses a database comes after its restore, and each database has its own.
 func TestAppsStartAfterTheRestore(t *testing.T) {
-	recording := recorder.Run(t, configured, settings(t, map[string]string{
+	recording := recorder.Run(t, withoutCluster, settings(t, map[string]string{
 		"restoreFrom": "latest", "todoRestoreFrom": "20261122T020000Z-1a2b3c", "restoreOver": "todo",
 	}))
 	for of, part := range map[string]struct {
@@ -164,7 +164,7 @@ func TestAppsStartAfterTheRestore(t *testing.T) {
 
 // Only the servers and the backups' own programs are of the databases' version: another one builds no other image anew.
 func TestImagesThatHaveTheProgramsOfTheDatabases(t *testing.T) {
-	recording := recorder.Run(t, configured, settings(t, map[string]string{"postgresImage": "postgres:18"}))
+	recording := recorder.Run(t, withoutCluster, settings(t, map[string]string{"postgresImage": "postgres:18"}))
 	for _, recorded := range recording.All() {
 		if string(recorded.URN.Type()) == "docker-build:index:Image" {
 			argument, given := recorded.Inputs["buildArgs"].ObjectValue()["POSTGRES_IMAGE"]
@@ -177,7 +177,7 @@ func TestImagesThatHaveTheProgramsOfTheDatabases(t *testing.T) {
 }
 
 func TestWithoutAnArchiveNothingOfItIsThere(t *testing.T) {
-	recording := recorder.Run(t, configured, settings(t, map[string]string{"archive": "false", "postgresImage": "postgres:18"}))
+	recording := recorder.Run(t, withoutCluster, settings(t, map[string]string{"archive": "false", "postgresImage": "postgres:18"}))
 	require.Equal(t, slices.DeleteFunc(slices.Clone(everything), func(name string) bool { return name == "postgres docker-build:index:Image" }), declared(recording))
 	for _, name := range recording.Names() {
 		require.NotContains(t, name, "archive")
@@ -188,14 +188,14 @@ func TestWithoutAnArchiveNothingOfItIsThere(t *testing.T) {
 }
 
 func TestProgramInPreview(t *testing.T) {
-	recording := recorder.Run(t, configured, settings(t, nil), recorder.Preview())
+	recording := recorder.Run(t, withoutCluster, settings(t, nil), recorder.Preview())
 	require.Equal(t, everything, declared(recording))
 }
 
 // What the program declares, it asks first whether it may declare.
 func TestRightsAreAskedForAllThatIsDeclared(t *testing.T) {
 	kinds := []schema.GroupResource{}
-	for _, recorded := range recorder.Run(t, configured, settings(t, nil)).All() {
+	for _, recorded := range recorder.Run(t, withoutCluster, settings(t, nil)).All() {
 		if recorded.Object == nil || strings.HasSuffix(string(recorded.URN.Type()), ":Namespace") {
 			continue
 		}
@@ -208,7 +208,7 @@ func TestRightsAreAskedForAllThatIsDeclared(t *testing.T) {
 }
 
 func TestEveryObjectGoesThroughTheOneProvider(t *testing.T) {
-	recording := recorder.Run(t, configured, settings(t, nil))
+	recording := recorder.Run(t, withoutCluster, settings(t, nil))
 	for _, recorded := range recording.All() {
 		if recorded.Object != nil {
 			require.Equal(t, "k3s", recorded.Provider(), recorded.URN)
@@ -218,7 +218,7 @@ func TestEveryObjectGoesThroughTheOneProvider(t *testing.T) {
 
 // What holds data or serves other stacks outlives the stack; all else goes with it.
 func TestWhatDestroyKeeps(t *testing.T) {
-	recording := recorder.Run(t, configured, settings(t, nil))
+	recording := recorder.Run(t, withoutCluster, settings(t, nil))
 	kept := []string{}
 	for _, recorded := range recording.All() {
 		if recorded.Request.GetRetainOnDelete() {
@@ -233,7 +233,7 @@ func TestWhatDestroyKeeps(t *testing.T) {
 }
 
 func TestEverySettingArrives(t *testing.T) {
-	recording := recorder.Run(t, configured, settings(t, map[string]string{
+	recording := recorder.Run(t, withoutCluster, settings(t, map[string]string{
 		"namePrefix":           "alice-",
 		"registryUsername":     "pusher",
 		"registryPassword":     "push-it-there",
@@ -408,7 +408,7 @@ func TestEverySettingArrives(t *testing.T) {
 const ageKey = "age1r83uz8exdaypupep8gm530pvksak4eejvwsu8e9nek87jmxwty0qsngh3m"
 
 func TestProgramWithBackupsElsewhere(t *testing.T) {
-	recording := recorder.Run(t, configured, settings(t, map[string]string{
+	recording := recorder.Run(t, withoutCluster, settings(t, map[string]string{
 		"s3Endpoint": "https://s3.example.com", "s3Region": "eu-north-1", "s3Bucket": "attic", "s3Prefix": "house",
 		"s3AccessKey": "the-access-key", "s3SecretKey": "the-secret-key", "s3PathStyle": "false", "s3Networks": "10.1.3.0/24",
 	}))
@@ -430,7 +430,7 @@ func TestProgramWithBackupsElsewhere(t *testing.T) {
 }
 
 func TestProgramWithoutIngress(t *testing.T) {
-	recording := recorder.Run(t, configured, settings(t, map[string]string{"ingressClass": "none"}))
+	recording := recorder.Run(t, withoutCluster, settings(t, map[string]string{"ingressClass": "none"}))
 	for _, recorded := range recording.All() {
 		require.NotEqual(t, "kubernetes:networking.k8s.io/v1:Ingress", string(recorded.URN.Type()))
 	}
@@ -440,9 +440,9 @@ func TestProgramWithoutIngress(t *testing.T) {
 }
 
 func TestProgramSaysWhatAChangedSettingDidWithTheData(t *testing.T) {
-	last := recorder.Last(recorder.Run(t, configured, settings(t, nil)).Outputs(""))
-	require.Empty(t, recorder.Run(t, configured, settings(t, nil), last).Logs())
-	said := recorder.Run(t, configured, settings(t, map[string]string{
+	last := recorder.Last(recorder.Run(t, withoutCluster, settings(t, nil)).Outputs(""))
+	require.Empty(t, recorder.Run(t, withoutCluster, settings(t, nil), last).Logs())
+	said := recorder.Run(t, withoutCluster, settings(t, map[string]string{
 		"namePrefix": "alice-", "ingressHost": "alice.example.com", "storageClass": "longhorn",
 		"redisStorageSize": "1Gi", "postgresStorageSize": "2Gi", "storageSize": "50Gi",
 	}), last).Logs()
@@ -456,9 +456,9 @@ func TestProgramSaysWhatAChangedSettingDidWithTheData(t *testing.T) {
 }
 
 func TestProgramOfARenamedStack(t *testing.T) {
-	last := recorder.Run(t, configured, settings(t, nil)).Outputs("")
+	last := recorder.Run(t, withoutCluster, settings(t, nil)).Outputs("")
 	last["volumes"].ObjectValue()["owner"] = resource.NewProperty("organization.old")
-	recording := recorder.Run(t, configured, settings(t, nil), recorder.Last(last))
+	recording := recorder.Run(t, withoutCluster, settings(t, nil), recorder.Last(last))
 	require.Equal(t, []string{"The stack was organization.old, and is organization.dev now. It takes its namespaces along, with all data."}, recording.Logs())
 	for _, namespace := range []string{"exercises", "project", "storage"} {
 		require.Contains(t, recorder.Object[*corev1.Namespace](recording, namespace).Annotations, "pulumi.com/patchForce")
@@ -467,7 +467,7 @@ func TestProgramOfARenamedStack(t *testing.T) {
 
 // A setting that says where the data is replaces nothing that holds it: the claims are the StatefulSets', which leave them behind.
 func TestNothingThatHoldsDataIsTheStacksToDelete(t *testing.T) {
-	recording := recorder.Run(t, configured, settings(t, nil))
+	recording := recorder.Run(t, withoutCluster, settings(t, nil))
 	sets := 0
 	for _, recorded := range recording.All() {
 		require.NotContains(t, string(recorded.URN.Type()), "PersistentVolume", recorded.URN)
@@ -482,7 +482,7 @@ func TestNothingThatHoldsDataIsTheStacksToDelete(t *testing.T) {
 }
 
 func TestProgramErrors(t *testing.T) {
-	recorder.RequireErrors(t, configured, map[string]string{
+	recorder.RequireErrors(t, withoutCluster, map[string]string{
 		"redisfiller":       "declaring image redisfiller: ",
 		"k3s":               "declaring provider k3s: ",
 		"exercises":         "declaring namespace exercises: ",
@@ -494,7 +494,7 @@ func TestProgramErrors(t *testing.T) {
 		"todo-postgres":     "declaring postgres todo-postgres: ",
 		"todo-config":       "todo todo: declaring config map todo-config: ",
 	}, settings(t, nil))
-	_, err := recorder.Try(t, configured, settings(t, map[string]string{"redisMemory": "lots"}))
+	_, err := recorder.Try(t, withoutCluster, settings(t, map[string]string{"redisMemory": "lots"}))
 	require.ErrorContains(t, err, "stateful-k3s:redisMemory: ")
 	require.Equal(t, 1, strings.Count(err.Error(), "stateful-k3s:"))
 }

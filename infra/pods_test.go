@@ -37,7 +37,7 @@ func TestEveryPodIsRestricted(t *testing.T) {
 	require.NoError(t, err)
 	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
 	checked := []string{}
-	for _, recorded := range recorder.Run(t, configured, settings(t, map[string]string{"restoreFrom": "latest"})).All() {
+	for _, recorded := range recorder.Run(t, withoutCluster, settings(t, map[string]string{"restoreFrom": "latest"})).All() {
 		pod := podTemplate(recorded.Object)
 		if pod == nil {
 			continue

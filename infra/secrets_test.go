@@ -66,7 +66,7 @@ func TestEachGeneratedSecretIsReplacedAlone(t *testing.T) {
 		}
 	}
 	run := func(secretVersions string) *recorder.Recording {
-		return recorder.Run(t, configured, settings(t, map[string]string{
+		return recorder.Run(t, withoutCluster, settings(t, map[string]string{
 			"namePrefix": "alice-", "ingressHost": "alice.example.com", "secretVersions": secretVersions,
 		}), kept)
 	}
@@ -91,7 +91,7 @@ func TestGroupAndOwnVersionsReplaceASecret(t *testing.T) {
 	seen := map[string]bool{}
 	for _, group := range []string{"1", "2"} {
 		for _, own := range []string{"", "todo-owner=1", "todo-owner=2"} {
-			version := versions(recorder.Run(t, configured, settings(t, map[string]string{"postgresPasswordVersion": group, "secretVersions": own})))["todo-postgres-owner"]
+			version := versions(recorder.Run(t, withoutCluster, settings(t, map[string]string{"postgresPasswordVersion": group, "secretVersions": own})))["todo-postgres-owner"]
 			require.NotEmpty(t, version)
 			seen[version] = true
 		}
@@ -108,7 +108,7 @@ func TestEachConfiguredSecretIsReplacedAlone(t *testing.T) {
 	data := func(changes map[string]string) (map[string]string, *recorder.Recording) {
 		all := maps.Clone(configured)
 		maps.Copy(all, changes)
-		recording := recorder.Run(t, configured, settings(t, all), kept)
+		recording := recorder.Run(t, withoutCluster, settings(t, all), kept)
 		values := map[string]string{}
 		for _, recorded := range recording.All() {
 			if secret, is := recorded.Object.(*corev1.Secret); is {
