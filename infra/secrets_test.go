@@ -100,13 +100,13 @@ func TestGroupAndOwnVersionsReplaceASecret(t *testing.T) {
 }
 
 func TestEachConfiguredSecretIsReplacedAlone(t *testing.T) {
-	configured := map[string]string{
+	given := map[string]string{
 		"registryUsername": "pusher", "registryPassword": "of-the-pusher", "pullUsername": "puller", "pullPassword": "of-the-puller",
 		"redisPassword": "of-redis", "postgresPassword": "of-the-owners", "postgresReaderPassword": "of-the-readers",
 		"archivePassphrase": "of-the-archives", "backupRecipient": ageKey,
 	}
 	data := func(changes map[string]string) (map[string]string, *recorder.Recording) {
-		all := maps.Clone(configured)
+		all := maps.Clone(given)
 		maps.Copy(all, changes)
 		recording := recorder.Run(t, withoutCluster, settings(t, all), kept)
 		values := map[string]string{}
