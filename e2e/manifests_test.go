@@ -1,0 +1,144 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// exceptions are the criticals of kube-score that stay as they are: "kind namespace name" of the objects, or patterns of it.
+var exceptions = []struct{ check, objects, why string }{
+	{"container-image-pull-policy", "*", "images are named by their digests or versions, and a pod must start again while the registry is away"},
+	{"container-security-context-user-group-id", "* redis-stset", "the official image's user, who owns the files on the volumes that are there"},
+	{"container-security-context-user-group-id", "* postgres-ss", "the official image's user, who owns the files on the volumes that are there"},
+	{"container-security-context-user-group-id", "*Job * backup", "the user of Postgres, as whom it starts a server to restore the backup in"},
+	{"pod-probes-identical", "StatefulSet storage storage-ss", "versitygw has one health check"},
+	{"networkpolicy-targets-pod", "* *-client-egress", "for pods that users start with the label"},
+}
+
+// manifests are the Kubernetes objects of the stack, as the program declares them.
+func manifests(t *testing.T) []unstructured.Unstructured {
+	t.Helper()
+	var state struct {
+		Deployment struct {
+			Resources []struct {
+				Type   string
+				Inputs map[string]any
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(pulumi(t, checkout, "stack", "export", "--show-secrets")), &state))
+	var objects []unstructured.Unstructured
+	for _, r := range state.Deployment.Resources {
+		if strings.HasPrefix(r.Type, "kubernetes:") {
+			objects = append(objects, unstructured.Unstructured{Object: plain(t, r.Inputs).(map[string]any)})
+		}
+	}
+	require.NotEmpty(t, objects)
+	return objects
+}
+
+// plain is a value of the state with its secrets in the clear.
+func plain(t *testing.T, value any) any {
+	t.Helper()
+	switch value := value.(type) {
+	case map[string]any:
+		if value[resource.SigKey] == resource.SecretSig {
+			var secret any
+			require.NoError(t, json.Unmarshal([]byte(value["plaintext"].(string)), &secret))
+			return plain(t, secret)
+		}
+		for key := range value {
+			value[key] = plain(t, value[key])
+		}
+	case []any:
+		for i := range value {
+			value[i] = plain(t, value[i])
+		}
+	}
+	return value
+}
+
+func list(t *testing.T, objects []unstructured.Unstructured) []byte {
+	t.Helper()
+	content, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": objects})
+	require.NoError(t, err)
+	return content
+}
+
+// The API server says nothing against any object, were it new.
+func TestManifestsPassTheStrictDryRun(t *testing.T) {
+	objects := manifests(t)
+	for _, object := range objects {
+		object.SetName("dry-run")
+	}
+	create := command(checkout, "kubectl", "create", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "--output=name", "--filename=-")
+	create.Stdin = bytes.NewReader(list(t, objects))
+	assert.Len(t, strings.Fields(run(t, create)), len(objects))
+}
+
+// score is what kube-score says about an object.
+type score struct {
+	TypeMeta   metav1.TypeMeta   `json:"type_meta"`
+	ObjectMeta metav1.ObjectMeta `json:"object_meta"`
+	Checks     []struct {
+		Check    struct{ ID string }
+		Grade    int
+		Skipped  bool
+		Comments []struct{ Path, Summary string }
+	}
+}
+
+const critical = 1
+
+func TestManifestsHaveNoCriticalScore(t *testing.T) {
+	judge := command(filepath.Join(checkout, "lab", "tools", "kube-score"), "go", "tool", "kube-score", "score",
+		"--kubernetes-version=v1.35", "--disable-ignore-checks-annotations", "--output-format=json", "-")
+	judge.Stdin = bytes.NewReader(list(t, manifests(t)))
+	judge.Stderr = os.Stderr
+	answer, err := judge.Output()
+	var exit *exec.ExitError // says that there are criticals
+	if !errors.As(err, &exit) {
+		require.NoError(t, err)
+	}
+	var scores []score
+	require.NoError(t, json.Unmarshal(answer, &scores))
+
+	used := map[string]bool{}
+	for _, object := range scores {
+		name := strings.Join([]string{object.TypeMeta.Kind, object.ObjectMeta.Namespace, object.ObjectMeta.Name}, " ")
+		for _, check := range object.Checks {
+			if !check.Skipped && check.Grade <= critical && !excepted(t, check.Check.ID, name, used) {
+				t.Errorf("%s: %s: %+v", name, check.Check.ID, check.Comments)
+			}
+		}
+	}
+	for _, exception := range exceptions {
+		assert.True(t, used[exception.check+exception.objects], "the exception from %s for %s is not needed", exception.check, exception.objects)
+	}
+}
+
+func excepted(t *testing.T, check, object string, used map[string]bool) bool {
+	t.Helper()
+	for _, exception := range exceptions {
+		matches, err := path.Match(exception.objects, object)
+		require.NoError(t, err)
+		if exception.check == check && matches {
+			used[exception.check+exception.objects] = true
+			return true
+		}
+	}
+	return false
+}
