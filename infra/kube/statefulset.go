@@ -33,6 +33,7 @@ func (s StatefulSet) Declare(ctx *pulumi.Context, name string, opts ...pulumi.Re
 			Replicas:    pulumi.Int(s.Replicas),
 			// The pods do not need each other, and in order, one broken pod would keep its own fix from rolling out.
 			PodManagementPolicy:  pulumi.String("Parallel"),
+			UpdateStrategy:       s.updates(),
 			Selector:             pods.selector(),
 			Template:             s.Pod.Template(s.Namespace),
 			VolumeClaimTemplates: corev1.PersistentVolumeClaimTypeArray{s.Claim},
@@ -46,4 +47,14 @@ func (s StatefulSet) Declare(ctx *pulumi.Context, name string, opts ...pulumi.Re
 		return nil, fmt.Errorf("declaring stateful set %s: %w", s.Name, err)
 	}
 	return declared, nil
+}
+
+// updates replaces one pod after the other. From Kubernetes 1.35 a pod that is not ready counts as the one that may be away, and would
+// never be replaced by its own correction: so a single pod may be away twice.
+func (s StatefulSet) updates() appsv1.StatefulSetUpdateStrategyArgs {
+	strategy := appsv1.StatefulSetUpdateStrategyArgs{Type: pulumi.String("RollingUpdate")}
+	if s.Replicas == 1 {
+		strategy.RollingUpdate = appsv1.RollingUpdateStatefulSetStrategyArgs{MaxUnavailable: pulumi.Int(2)}
+	}
+	return strategy
 }

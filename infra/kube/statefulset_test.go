@@ -15,7 +15,9 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-func declareStatefulSet(ctx *pulumi.Context) error {
+func declareStatefulSet(ctx *pulumi.Context) error { return declareStatefulSetOf(ctx, 3) }
+
+func declareStatefulSetOf(ctx *pulumi.Context, replicas int) error {
 	namespace, err := kube.NewNamespace(ctx, "project", kube.NamespaceArgs{Name: "alice-project"})
 	if err != nil {
 		return err
@@ -24,7 +26,7 @@ func declareStatefulSet(ctx *pulumi.Context) error {
 		Namespace: namespace,
 		Name:      "shelf-ss",
 		Service:   "shelf-svc",
-		Replicas:  3,
+		Replicas:  replicas,
 		Pod:       kube.Pod{App: "shelf", Labels: map[string]string{"app": "books"}, VolumeGroup: 999},
 		Claim:     kube.Claim("shelf", "data", "local-path", "1Gi"),
 	}.Declare(ctx, "shelf-statefulset")
@@ -41,6 +43,7 @@ func TestStatefulSet(t *testing.T) {
 	require.Equal(t, "shelf-svc", spec.ServiceName)
 	require.Equal(t, ptr.To[int32](3), spec.Replicas)
 	require.Equal(t, appsv1.ParallelPodManagement, spec.PodManagementPolicy)
+	require.Equal(t, appsv1.StatefulSetUpdateStrategy{Type: appsv1.RollingUpdateStatefulSetStrategyType}, spec.UpdateStrategy)
 	require.Equal(t, &metav1.LabelSelector{MatchLabels: map[string]string{"app": "books"}}, spec.Selector)
 	require.Equal(t, "books", spec.Template.Labels["app"])
 	require.Equal(t, ptr.To[int64](999), spec.Template.Spec.SecurityContext.FSGroup)
@@ -56,6 +59,14 @@ func TestStatefulSet(t *testing.T) {
 	require.Equal(t, "alice-project", budget.Namespace)
 	require.Equal(t, "shelf-ss", budget.Name)
 	require.Equal(t, policyv1.PodDisruptionBudgetSpec{MaxUnavailable: ptr.To(intstr.FromInt32(1)), Selector: spec.Selector}, budget.Spec)
+}
+
+func TestASinglePodIsReplacedEvenIfItIsNotReady(t *testing.T) {
+	recording := recorder.Run(t, func(ctx *pulumi.Context) error { return declareStatefulSetOf(ctx, 1) })
+	require.Equal(t, appsv1.StatefulSetUpdateStrategy{
+		Type:          appsv1.RollingUpdateStatefulSetStrategyType,
+		RollingUpdate: &appsv1.RollingUpdateStatefulSetStrategy{MaxUnavailable: ptr.To(intstr.FromInt32(2))},
+	}, recorder.Object[*appsv1.StatefulSet](recording, "shelf-statefulset").Spec.UpdateStrategy)
 }
 
 func TestStatefulSetErrors(t *testing.T) {
