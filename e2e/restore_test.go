@@ -64,7 +64,7 @@ func (c *cluster) loseVolume() {
 	require.NoError(c.t, claims.Delete(c.t.Context(), volume, metav1.DeleteOptions{}))
 	eventually(c.t, func() error {
 		if _, err := claims.Get(c.t.Context(), volume, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("claim %s is still there: %v", volume, err)
+			return fmt.Errorf("claim %s is still there: %w", volume, err)
 		}
 		return nil
 	})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -56,7 +57,7 @@ func (c *cluster) runPod(pod *corev1.Pod) (output string, status int32) {
 	pods := c.CoreV1().Pods(c.namespace)
 	pod, err := pods.Create(c.t.Context(), pod, metav1.CreateOptions{})
 	require.NoError(c.t, err)
-	defer pods.Delete(c.t.Context(), pod.Name, metav1.DeleteOptions{})
+	defer func() { assert.NoError(c.t, pods.Delete(c.t.Context(), pod.Name, metav1.DeleteOptions{})) }()
 
 	eventually(c.t, func() error {
 		now, err := pods.Get(c.t.Context(), pod.Name, metav1.GetOptions{})

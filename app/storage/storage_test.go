@@ -205,7 +205,7 @@ func attempts(ctx context.Context, core minio.Core, own, key, upload string) map
 			if err != nil {
 				return err
 			}
-			defer core.AbortMultipartUpload(ctx, bucket, own, mine)
+			defer func() { _ = core.AbortMultipartUpload(ctx, bucket, own, mine) }()
 			_, err = core.CopyObjectPart(ctx, bucket, key, bucket, own, mine, 1, 0, -1, nil)
 			return err
 		},

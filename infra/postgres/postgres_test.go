@@ -265,10 +265,10 @@ TLSVersion is required`)
 		`reading Memory "64 MB": `:                             func(args *postgres.Args) { args.Memory = "64 MB" },
 		`reading StorageSize "much": `:                         func(args *postgres.Args) { args.StorageSize = "much" },
 		`parameters: port is not yours to set`:                 func(args *postgres.Args) { args.Parameters = postgres.Parameters{"port": "1"} },
-		`Database "Ping" is not 1 to 63 small letters, digits`: func(args *postgres.Args) { args.Database = "Ping" },
-		`Database "reader" is a name that has a meaning`:       func(args *postgres.Args) { args.Database = "reader" },
-		`Database "restorer" is a name that has a meaning`:     func(args *postgres.Args) { args.Database = "restorer" },
-		`Database "pg_ping" is a name that has a meaning`:      func(args *postgres.Args) { args.Database = "pg_ping" },
+		`database "Ping" is not 1 to 63 small letters, digits`: func(args *postgres.Args) { args.Database = "Ping" },
+		`database "reader" is a name that has a meaning`:       func(args *postgres.Args) { args.Database = "reader" },
+		`database "restorer" is a name that has a meaning`:     func(args *postgres.Args) { args.Database = "restorer" },
+		`database "pg_ping" is a name that has a meaning`:      func(args *postgres.Args) { args.Database = "pg_ping" },
 		`something else than printable ASCII characters`:       func(args *postgres.Args) { args.Password = pulumi.String("pässword") },
 	} {
 		_, err := recorder.Try(t, program(change))

@@ -119,7 +119,7 @@ func (t *Todos) read(ctx context.Context, c *Client, id int64, title string) {
 		t.record(func(a *TodoAccount) { a.Read++ })
 		return
 	}
-	t.record(func(a *TodoAccount) { a.Outcomes.add(status, body, err) })
+	t.record(func(a *TodoAccount) { a.add(status, body, err) })
 	c.Close()
 	time.Sleep(pause)
 }

@@ -105,9 +105,9 @@ func (d daemon) running() bool {
 // go too: a node that starts again would look for 3 seconds for each container that it once had.
 func (d daemon) stop(ctx context.Context) error {
 	if pid, _ := find(d.Lab, d.Name); pid != 0 {
-		unix.Kill(pid, unix.SIGTERM)
+		_ = unix.Kill(pid, unix.SIGTERM) // it may have ended
 		if d.gone(ctx, 2*d.Grace+5*time.Second) != nil {
-			unix.Kill(pid, unix.SIGKILL)
+			_ = unix.Kill(pid, unix.SIGKILL)
 		}
 	}
 	if err := d.gone(ctx, 10*time.Second); err != nil {
@@ -127,8 +127,12 @@ func (d daemon) gone(ctx context.Context, within time.Duration) error {
 		if pid, _ := find(d.Lab, d.Name); pid != 0 {
 			return fmt.Errorf("process %d still runs", pid)
 		}
-		if busy, err := cgroupBusy(d.Cgroup); err != nil || busy {
-			return fmt.Errorf("processes still run in the cgroup %s (%v)", d.Cgroup, err)
+		busy, err := cgroupBusy(d.Cgroup)
+		if err != nil {
+			return fmt.Errorf("looking for processes in the cgroup %s: %w", d.Cgroup, err)
+		}
+		if busy {
+			return fmt.Errorf("processes still run in the cgroup %s", d.Cgroup)
 		}
 		return nil
 	})
@@ -212,7 +216,8 @@ func poll(ctx context.Context, within time.Duration, check func() error) error {
 		if err == nil {
 			return nil
 		}
-		if f, ok := err.(fatal); ok {
+		var f fatal
+		if errors.As(err, &f) {
 			return f.error
 		}
 		if time.Now().After(deadline) {

@@ -52,7 +52,7 @@ func Init(spec string) error {
 	go reap(child, ended)
 	select {
 	case <-stop:
-		unix.Kill(child, unix.SIGTERM)
+		_ = unix.Kill(child, unix.SIGTERM) // it may have ended
 		select {
 		case <-ended:
 		case <-time.After(d.Grace):
@@ -60,7 +60,7 @@ func Init(spec string) error {
 	case <-ended:
 	}
 	// Whoever is left are containers: they get the same notice and the same time.
-	unix.Kill(-1, unix.SIGTERM)
+	_ = unix.Kill(-1, unix.SIGTERM)
 	for deadline := time.Now().Add(d.Grace); time.Now().Before(deadline) && hasContainers(); {
 		time.Sleep(100 * time.Millisecond)
 	}

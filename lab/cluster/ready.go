@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -52,7 +53,8 @@ func (s server) get(ctx context.Context, into any, args ...string) error {
 	out, err := cmd.Output()
 	if err != nil {
 		said := ""
-		if exit, ok := err.(*exec.ExitError); ok {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
 			said = strings.TrimSpace(string(exit.Stderr))
 		}
 		return fmt.Errorf("asking the cluster for its %s: %w: %s", args[0], err, said)

@@ -3,6 +3,7 @@ package images
 import (
 	"archive/tar"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -108,7 +109,7 @@ func files(t *testing.T, image v1.Image) map[string]string {
 	found := map[string]string{}
 	for archive := tar.NewReader(stream); ; {
 		header, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return found
 		}
 		require.NoError(t, err)

@@ -102,7 +102,7 @@ func TestAPullThatBreaksOffIsTriedAgain(t *testing.T) {
 		}
 		broken++
 		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
-		w.Write([]byte("a few bytes"))
+		_, _ = w.Write([]byte("a few bytes"))
 		return true
 	})
 	cache := t.TempDir()
@@ -117,7 +117,7 @@ func TestADamagedImageIsAnErrorThatSaysWhatToDo(t *testing.T) {
 	ours = docker(t, nil, func(w http.ResponseWriter, r *http.Request) bool {
 		size, ok := isLayer(r, ours)
 		if ok {
-			w.Write(make([]byte, size))
+			_, _ = w.Write(make([]byte, size))
 		}
 		return ok
 	})

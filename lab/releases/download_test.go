@@ -79,7 +79,7 @@ func TestAServerThatCannotGoOnSendsItAnew(t *testing.T) {
 			var requests atomic.Int32
 			requireGot(t, server(t, checksums(binary), func(w http.ResponseWriter, _ *http.Request) {
 				requests.Add(1)
-				w.Write(binary)
+				_, _ = w.Write(binary)
 			}), dir)
 			assert.EqualValues(t, 1, requests.Load())
 		})

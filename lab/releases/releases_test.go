@@ -73,7 +73,7 @@ func breakOff(w http.ResponseWriter, r *http.Request, bytes int) {
 	} else {
 		w.Header().Set("Content-Length", strconv.Itoa(len(binary)))
 	}
-	w.Write(binary[from:min(from+bytes, len(binary))])
+	_, _ = w.Write(binary[from:min(from+bytes, len(binary))])
 	if err := http.NewResponseController(w).Flush(); err != nil {
 		panic(err)
 	}

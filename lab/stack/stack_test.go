@@ -107,7 +107,7 @@ func TestALockIsRemovedOnlyWhenItsHolderDied(t *testing.T) {
 	require.Eventually(t, func() bool { return !isPulumi(living.Process.Pid) }, time.Minute, time.Millisecond, "a zombie holds the lock")
 	require.NoError(t, Recover(context.Background(), lab))
 	assert.NoFileExists(t, path)
-	living.Wait()
+	_ = living.Wait() // it was killed
 
 	held(os.Getpid()) // a number that went to another program
 	require.NoError(t, Recover(context.Background(), lab))

@@ -18,7 +18,7 @@ import (
 // server waiting the longest: whoever only holds connections loses them, and who has sent a request gets the answer.
 type limiter struct {
 	net.Listener
-	// most connections there may be, and so many of them whose clients have yet to take what is written to them.
+	// most connections there may be, and so many of them whose clients have yet to take a long answer.
 	most, mostWriting int
 
 	mu      sync.Mutex
@@ -28,6 +28,9 @@ type limiter struct {
 	writing int
 	told    rate.Sometimes
 }
+
+// longAnswer is the least that a long answer has, in bytes. Short ones fit into the buffers of their connections.
+const longAnswer = 32 << 10
 
 func limit(listener net.Listener, most, mostWriting int) *limiter {
 	l := &limiter{Listener: listener, most: most, mostWriting: mostWriting, waiting: list.New(), told: rate.Sometimes{Interval: time.Minute}}
@@ -80,6 +83,8 @@ type connection struct {
 
 	// reading is also for the end of the connection, while the server answers.
 	reading, answering, writing, left bool
+	// answered is how much was written since the client has last said something, in bytes.
+	answered int
 	// place is that in waiting, counted says whether writing counts.
 	place   *list.Element
 	counted bool
@@ -88,10 +93,25 @@ type connection struct {
 func (c *connection) Read(b []byte) (int, error) {
 	c.set(&c.reading, true)
 	defer c.set(&c.reading, false)
-	return c.Conn.Read(b)
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.count(0)
+	}
+	return n, err
+}
+
+// count adds to what was written, or begins anew.
+func (c *connection) count(written int) {
+	c.limiter.mu.Lock()
+	defer c.limiter.mu.Unlock()
+	if written == 0 {
+		c.answered = 0
+	}
+	c.answered += written
 }
 
 func (c *connection) Write(b []byte) (int, error) {
+	c.count(len(b))
 	c.set(&c.writing, true)
 	defer c.set(&c.writing, false)
 	return c.Conn.Write(b)
@@ -111,7 +131,7 @@ func (c *connection) set(state *bool, value bool) {
 	*state = value
 	c.update()
 	for place := l.waiting.Front(); l.writing > l.mostWriting; place = place.Next() {
-		if slow := place.Value.(*connection); slow.writing {
+		if slow := place.Value.(*connection); slow.counted {
 			l.drop(slow)
 			return
 		}
@@ -130,7 +150,7 @@ func (c *connection) update() {
 		l.waiting.Remove(c.place)
 		c.place = nil
 	}
-	if counts := !c.left && c.writing; counts != c.counted {
+	if counts := !c.left && c.writing && c.answered >= longAnswer; counts != c.counted {
 		c.counted = counts
 		if counts {
 			l.writing++

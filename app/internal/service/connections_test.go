@@ -3,9 +3,11 @@ package service
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -99,8 +101,7 @@ func (c client) closes(within time.Duration) (after time.Duration, closes bool) 
 	_ = c.SetReadDeadline(start.Add(within)) // which fails if it is closed already
 	_, err := io.Copy(io.Discard, c)
 	_ = c.SetReadDeadline(time.Time{})
-	network, timeout := err.(net.Error)
-	return time.Since(start), !timeout || !network.Timeout()
+	return time.Since(start), !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 func (c client) isClosed() {
@@ -165,11 +166,26 @@ func TestSlowBodiesMakeRoom(t *testing.T) {
 }
 
 func TestTheSlowestReaderMakesRoom(t *testing.T) {
-	inNetwork(t, 1, hello, func(n *network) {
+	long := func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat("long", longAnswer))
+	}
+	inNetwork(t, 1, long, func(n *network) {
+		first, second := n.connect(), n.connect()
+		for _, c := range []client{first, second} {
+			c.say(request)
+			_, err := io.CopyN(io.Discard, c, longAnswer)
+			require.NoError(t, err)
+			synctest.Wait()
+		}
+		first.isClosed()
+		_, closes := second.closes(time.Second)
+		assert.False(t, closes)
+	})
+	inNetwork(t, 1, hello, func(n *network) { // which is short
 		first, second := n.connect(), n.connect()
 		first.say(request)
 		second.say(request)
-		first.isClosed()
+		first.hears("hello")
 		second.hears("hello")
 	})
 }

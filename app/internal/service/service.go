@@ -25,8 +25,10 @@ const (
 	// maxConnections of a server and the one of its metrics fit into the memory of the smallest pod, 64 MiB, when each has sent
 	// as much as it may.
 	maxConnections = 250
-	// maxWriting is how many answers may wait for slow readers. The largest have about 700 kB.
+	// maxWriting is how many long answers may wait for slow readers. The longest have about 700 kB.
 	maxWriting = 32
+	// headerTimeout is how long the header of a request may take to come.
+	headerTimeout = 5 * time.Second
 )
 
 // Main runs an app until it returns, and has it collect its garbage before the container is out of memory. The app's context
@@ -70,15 +72,16 @@ func Serve(ctx context.Context, port string, handler http.Handler) error {
 
 func newServer(handler http.Handler) *http.Server {
 	// A request takes less than that, whether its body is slow or its answer.
-	return &http.Server{Handler: handler, ReadTimeout: time.Minute, WriteTimeout: time.Minute}
+	return &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: time.Minute, WriteTimeout: time.Minute}
 }
 
 // ServeTLS serves HTTPS as Serve does HTTP, but bodies and answers may take as long as they go on.
 func ServeTLS(ctx context.Context, port string, certificate tls.Certificate, handler http.Handler) error {
 	server := &http.Server{
-		Handler:   handler,
-		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
-		Protocols: new(http.Protocols),
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+		Protocols:         new(http.Protocols),
 		// Of strangers who do not speak TLS.
 		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}
@@ -103,7 +106,6 @@ func serveOn(ctx context.Context, listener net.Listener, server *http.Server) er
 	}
 	server.ConnContext = remember
 	server.Handler = answer(server.Handler)
-	server.ReadHeaderTimeout = 5 * time.Second
 	// Longer than proxies keep idle connections, so that none sends a request on one that is just closed.
 	server.IdleTimeout = 3 * time.Minute
 	server.MaxHeaderBytes = 8 << 10

@@ -32,7 +32,7 @@ func TestServeFinishesRequestsUnderWay(t *testing.T) {
 				}
 				conn.Close()
 			}
-			io.WriteString(w, "finished")
+			_, _ = io.WriteString(w, "finished")
 		}))
 	}()
 

@@ -29,7 +29,7 @@ type statement func(ctx context.Context, conn *pgxpool.Conn) error
 func (s *Store) read(ctx context.Context, do statement) error {
 	err := s.run(ctx, timeout, true, do)
 	if errors.Is(err, todo.ErrUnknown) {
-		return fmt.Errorf("%w: %v", todo.ErrAway, err)
+		return fmt.Errorf("%w: %v", todo.ErrAway, err) //nolint:errorlint // it is not unknown whether something was changed
 	}
 	return err
 }
@@ -55,7 +55,7 @@ func (s *Store) run(ctx context.Context, timeout time.Duration, harmless bool, d
 				means = todo.ErrUnknown
 			}
 		}
-		if !broken || attempt == attempts || means == todo.ErrUnknown && !harmless {
+		if !broken || attempt == attempts || errors.Is(means, todo.ErrUnknown) && !harmless {
 			return fmt.Errorf("%w: %w", means, err)
 		}
 	}

@@ -53,7 +53,7 @@ func (s *site) add(w http.ResponseWriter, r *http.Request, p page.Page) {
 		s.render(w, r, status, p)
 		return
 	}
-	redirect(w, r, p.View.WithNew(), "")
+	redirect(w, r, p.WithNew(), "")
 }
 
 // idempotencyKey is another for each form that a visitor was sent, and for each text that was sent back in it.
@@ -99,7 +99,7 @@ func (s *site) finish(w http.ResponseWriter, r *http.Request, p page.Page, fragm
 
 // redirect makes the browser ask for a page, so that loading it again does not send the form again.
 func redirect(w http.ResponseWriter, r *http.Request, view page.View, fragment string) {
-	http.Redirect(w, r, view.Address()+fragment, http.StatusSeeOther)
+	http.Redirect(w, r, view.Address()+fragment, http.StatusSeeOther) //nolint:gosec // an address of the page itself
 }
 
 // reason says why something was not done, or perhaps not.

@@ -28,7 +28,7 @@ func parts(title string) []part {
 			all = append(all, part{Text: title[end:at[0]]})
 		}
 		end = at[0] + len(link)
-		all = append(all, part{Text: link, Link: template.HTMLAttr(`href="` + html.EscapeString(link) + `"`)})
+		all = append(all, part{Text: link, Link: template.HTMLAttr(`href="` + html.EscapeString(link) + `"`)}) //nolint:gosec // it is escaped
 	}
 	if end < len(title) {
 		all = append(all, part{Text: title[end:]})

@@ -29,8 +29,8 @@ func TestOneAfterTheOther(t *testing.T) {
 		second <- err
 	}()
 	select {
-	case <-second:
-		assert.Fail(t, "two hold it")
+	case err := <-second:
+		assert.Fail(t, "two hold it", err)
 	case <-time.After(300 * time.Millisecond):
 	}
 	release()
