@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -38,7 +39,10 @@ func limit(listener net.Listener, most, mostWriting int) *limiter {
 	return l
 }
 
-// Accept returns the next connection. While all others are being answered, it waits.
+// grace is what every client gets to say something.
+const grace = 250 * time.Millisecond
+
+// Accept returns the next connection. While all others are being answered, or have just come, it waits.
 func (l *limiter) Accept() (net.Conn, error) {
 	accepted, err := l.Listener.Accept()
 	if err != nil {
@@ -47,14 +51,39 @@ func (l *limiter) Accept() (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.open >= l.most {
-		if longest := l.waiting.Front(); longest != nil {
-			l.drop(longest.Value.(*connection))
-		} else {
+		switch longest := l.longest(); {
+		case longest == nil:
 			l.changed.Wait()
+		case time.Since(longest.since) < grace:
+			l.waitFor(grace - time.Since(longest.since))
+		default:
+			l.drop(longest)
 		}
 	}
 	l.open++
 	return &connection{Conn: accepted, limiter: l}, nil
+}
+
+// longest is the connection whose client has kept the server waiting the longest, or nil if it waits for none.
+func (l *limiter) longest() *connection {
+	for place := l.waiting.Front(); place != nil; place = place.Next() {
+		// A busy server has not read yet what others have sent.
+		if c := place.Value.(*connection); c.writing || !c.hasSent() {
+			return c
+		}
+	}
+	return nil
+}
+
+// waitFor waits for a change, but no longer than that.
+func (l *limiter) waitFor(most time.Duration) {
+	timer := time.AfterFunc(most, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.changed.Signal()
+	})
+	defer timer.Stop()
+	l.changed.Wait()
 }
 
 // drop closes a connection. That takes until its reader has noticed, for which nobody has to wait.
@@ -85,8 +114,9 @@ type connection struct {
 	reading, answering, writing, left bool
 	// answered is how much was written since the client has last said something, in bytes.
 	answered int
-	// place is that in waiting, counted says whether writing counts.
+	// place is that in waiting, since when it is there, counted says whether writing counts.
 	place   *list.Element
+	since   time.Time
 	counted bool
 }
 
@@ -144,7 +174,7 @@ func (c *connection) update() {
 	waits := !c.left && (c.writing || c.reading && !c.answering)
 	switch {
 	case waits && c.place == nil:
-		c.place = l.waiting.PushBack(c)
+		c.place, c.since = l.waiting.PushBack(c), time.Now()
 		l.changed.Signal()
 	case !waits && c.place != nil:
 		l.waiting.Remove(c.place)
@@ -158,6 +188,23 @@ func (c *connection) update() {
 			l.writing--
 		}
 	}
+}
+
+// hasSent tells whether there is something to read.
+func (c *connection) hasSent() bool {
+	system, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := system.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var found int
+	err = raw.Control(func(fd uintptr) {
+		found, _, _ = syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	})
+	return err == nil && found > 0
 }
 
 type connectionKey struct{}

@@ -62,7 +62,15 @@ type client struct {
 	t *testing.T
 }
 
+// connect gives the server the time to make room.
 func (n *network) connect() client {
+	c := n.dial()
+	time.Sleep(grace)
+	synctest.Wait()
+	return c
+}
+
+func (n *network) dial() client {
 	here, there := net.Pipe()
 	n.clients = append(n.clients, here)
 	n.dials <- there
@@ -129,6 +137,55 @@ func TestTheLongestWaitingMakesRoom(t *testing.T) {
 		third.say("Host: app\r\n\r\n")
 		third.hears("hello")
 	})
+}
+
+func TestWhoHasJustComeGetsTimeToSayWhatItWants(t *testing.T) {
+	inNetwork(t, 1, hello, func(n *network) {
+		first := n.dial()
+		n.dial()
+		n.dial()
+		late := n.dial()
+		_, closes := first.closes(grace - time.Millisecond)
+		assert.False(t, closes)
+		time.Sleep(time.Millisecond)
+		first.isClosed()
+		late.say(request)
+		late.hears("hello")
+	})
+}
+
+// A server that is too busy to read what a client has sent does not wait for the client.
+func TestWhoHasSentSomethingIsNotWaitedFor(t *testing.T) {
+	listener, err := net.Listen("tcp", "localhost:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	l := limit(listener, 2, 2)
+	connect := func() (client net.Conn, server *connection) {
+		client, err := net.Dial("tcp", listener.Addr().String())
+		require.NoError(t, err)
+		t.Cleanup(func() { client.Close() })
+		accepted, err := l.Accept()
+		require.NoError(t, err)
+		server = accepted.(*connection)
+		server.set(&server.reading, true)
+		return client, server
+	}
+	sender, first := connect()
+	_, second := connect()
+	_, err = io.WriteString(sender, request)
+	require.NoError(t, err)
+	require.Eventually(t, first.hasSent, 10*time.Second, time.Millisecond)
+	assert.False(t, second.hasSent())
+	connect()
+	assert.True(t, second.left)
+	assert.False(t, first.left)
+
+	_, err = io.ReadFull(first, make([]byte, len(request)))
+	require.NoError(t, err)
+	assert.False(t, first.hasSent())
+	first.set(&first.reading, true)
+	require.NoError(t, sender.Close())
+	assert.False(t, first.hasSent())
 }
 
 func TestRequestsAreAnsweredBeforeOthersCome(t *testing.T) {
