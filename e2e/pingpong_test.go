@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // The course's exercise: the count is in a Postgres of its own pod, and survives when all pods are taken down.
@@ -30,11 +32,20 @@ func TestRollingUpdateLosesNoPing(t *testing.T) {
 
 func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 	c := newCluster(t)
-	pings, todos := c.startPinging(), c.in(project).startAdding(0)
+	pings, todos, ride := c.startPinging(), c.in(project).startAdding(0), c.board()
+	claims := c.claims()
 	pulumiDestroy(t)
+	_, err := c.AppsV1().StatefulSets(c.namespace).Get(t.Context(), statefulSet, metav1.GetOptions{})
+	assert.True(t, apierrors.IsNotFound(err), "the StatefulSet after destroy: %v", err)
+	_, err = c.CoreV1().Namespaces().Get(t.Context(), c.namespace, metav1.GetOptions{})
+	assert.NoError(t, err, "destroy keeps the namespace")
+	assert.Equal(t, claims, c.claims(), "destroy keeps the claims")
+
 	makeUp(t)
+	assert.Equal(t, claims, c.claims(), "up takes up the same claims")
 	pings.goesOn()
 	todos.goesOn()
+	ride.goesOn()
 	pings.end()
 	todos.end()
 }
