@@ -69,8 +69,9 @@ e2e:
 soak: export LAB = soak
 soak: export PINGPONG_KILLS = 50
 soak: export TODO_KILLS = 50
+soak: export UP_KILLS = 20
 soak:
-	$(call in_own_lab,go test $(as_root) -count=1 -timeout 2h -v -run 'CountIsExactAfterKills|NoTodoIsLostInKills' ./e2e)
+	$(call in_own_lab,go test $(as_root) -count=1 -timeout 2h -v -run 'CountIsExactAfterKills|NoTodoIsLostInKills|KilledUpsAreRepaired' ./e2e)
 
 # Data of an earlier revision is there after an up of this one.
 upgrade: export UPGRADE_FROM ?= HEAD~1
