@@ -2,6 +2,7 @@
 package freeport
 
 import (
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"testing"
@@ -9,11 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// Ports from first on are below those that Linux gives to connections, which might take one before the server does.
+const first, count = 10_000, 20_000
+
 // Find returns a TCP port of localhost on which nobody listens at the moment.
 func Find(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "localhost:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	for range count {
+		port := strconv.Itoa(first + rand.IntN(count))
+		if listener, err := net.Listen("tcp", "localhost:"+port); err == nil {
+			require.NoError(t, listener.Close())
+			return port
+		}
+	}
+	require.FailNow(t, "every port is taken")
+	return ""
 }

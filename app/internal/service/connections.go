@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/time/rate"
 )
 
@@ -67,8 +68,7 @@ func (l *limiter) Accept() (net.Conn, error) {
 // longest is the connection whose client has kept the server waiting the longest, or nil if it waits for none.
 func (l *limiter) longest() *connection {
 	for place := l.waiting.Front(); place != nil; place = place.Next() {
-		// A busy server has not read yet what others have sent.
-		if c := place.Value.(*connection); c.writing || !c.hasSent() {
+		if c := place.Value.(*connection); c.keepsWaiting() {
 			return c
 		}
 	}
@@ -160,8 +160,8 @@ func (c *connection) set(state *bool, value bool) {
 	defer l.mu.Unlock()
 	*state = value
 	c.update()
-	for place := l.waiting.Front(); l.writing > l.mostWriting; place = place.Next() {
-		if slow := place.Value.(*connection); slow.counted {
+	for place := l.waiting.Front(); place != nil && l.writing > l.mostWriting; place = place.Next() {
+		if slow := place.Value.(*connection); slow.counted && slow.keepsWaiting() {
 			l.drop(slow)
 			return
 		}
@@ -190,21 +190,28 @@ func (c *connection) update() {
 	}
 }
 
-// hasSent tells whether there is something to read.
-func (c *connection) hasSent() bool {
+// keepsWaiting tells whether it is the client for whom the server waits: a busy server has not read yet what others have sent, nor
+// written all that they would take.
+func (c *connection) keepsWaiting() bool {
 	system, ok := c.Conn.(syscall.Conn)
 	if !ok {
-		return false
+		return true
 	}
 	raw, err := system.SyscallConn()
 	if err != nil {
-		return false
+		return true
 	}
-	var found int
-	err = raw.Control(func(fd uintptr) {
-		found, _, _ = syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	inquiry, isSlow := uint(unix.SIOCINQ), func(bytes int) bool { return bytes == 0 }
+	if c.writing {
+		inquiry, isSlow = unix.SIOCOUTQ, func(bytes int) bool { return bytes > 0 }
+	}
+	slow := true
+	_ = raw.Control(func(fd uintptr) {
+		if bytes, err := unix.IoctlGetInt(int(fd), inquiry); err == nil {
+			slow = isSlow(bytes)
+		}
 	})
-	return err == nil && found > 0
+	return slow
 }
 
 type connectionKey struct{}

@@ -174,18 +174,23 @@ func TestWhoHasSentSomethingIsNotWaitedFor(t *testing.T) {
 	_, second := connect()
 	_, err = io.WriteString(sender, request)
 	require.NoError(t, err)
-	require.Eventually(t, first.hasSent, 10*time.Second, time.Millisecond)
-	assert.False(t, second.hasSent())
+	require.Eventually(t, func() bool { return !first.keepsWaiting() }, 10*time.Second, time.Millisecond)
+	assert.True(t, second.keepsWaiting())
 	connect()
 	assert.True(t, second.left)
 	assert.False(t, first.left)
 
 	_, err = io.ReadFull(first, make([]byte, len(request)))
 	require.NoError(t, err)
-	assert.False(t, first.hasSent())
-	first.set(&first.reading, true)
-	require.NoError(t, sender.Close())
-	assert.False(t, first.hasSent())
+	assert.True(t, first.keepsWaiting())
+
+	first.set(&first.writing, true)
+	assert.False(t, first.keepsWaiting(), "it has taken all that there is")
+	require.NoError(t, first.SetWriteDeadline(time.Now().Add(time.Second)))
+	for err == nil {
+		_, err = first.Conn.Write(make([]byte, 1<<20))
+	}
+	assert.True(t, first.keepsWaiting())
 }
 
 func TestRequestsAreAnsweredBeforeOthersCome(t *testing.T) {
