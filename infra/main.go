@@ -33,7 +33,12 @@ var namespaces = []string{"exercises", "project"}
 const store = "storage"
 
 func main() {
-	pulumi.Run(func(ctx *pulumi.Context) error {
+	pulumi.Run(stack(cluster.Needs.Attend))
+}
+
+// stack is the program, which has attend look at the cluster before it declares anything.
+func stack(attend func(cluster.Needs, *pulumi.Context) error) pulumi.RunFunc {
+	return func(ctx *pulumi.Context) error {
 		cfg, err := config.Load(ctx)
 		if err != nil {
 			return err
@@ -42,11 +47,11 @@ func main() {
 		if err != nil {
 			return err
 		}
-		if err := needs(ctx, cfg, last).Attend(ctx); err != nil {
+		if err := attend(needs(ctx, cfg, last), ctx); err != nil {
 			return err
 		}
 		return program(ctx, cfg, last)
-	})
+	}
 }
 
 // needs are what the stack wants of its cluster.

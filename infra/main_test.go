@@ -17,23 +17,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
-	"github.com/stateful-k3s/stateful-k3s/infra/config"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
-	"github.com/stateful-k3s/stateful-k3s/infra/volumes"
 )
 
 // withoutCluster is the program without a cluster to ask.
-func withoutCluster(ctx *pulumi.Context) error {
-	cfg, err := config.Load(ctx)
-	if err != nil {
-		return err
-	}
-	last, err := volumes.Last(ctx)
-	if err != nil {
-		return err
-	}
-	return program(ctx, cfg, last)
-}
+var withoutCluster = stack(func(cluster.Needs, *pulumi.Context) error { return nil })
 
 // built is what the registry calls an app's image.
 func built(app string) string {

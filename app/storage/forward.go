@@ -7,8 +7,9 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"sync"
 	"time"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/proxy"
 )
 
 const bufferSize = 32 << 10 // bytes
@@ -28,7 +29,7 @@ func forward(socket string) http.Handler {
 			MaxIdleConnsPerHost: maxRequests,
 			IdleConnTimeout:     time.Minute,
 		},
-		BufferPool: &buffers{},
+		BufferPool: &proxy.Buffers{Size: bufferSize},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() == nil { // somebody is there to read an answer
 				slog.Warn("forward a request", "method", r.Method, "url", r.URL, "error", err)
@@ -37,15 +38,3 @@ func forward(socket string) http.Handler {
 		},
 	}
 }
-
-// buffers saves each transfer a buffer of its own.
-type buffers struct{ pool sync.Pool }
-
-func (b *buffers) Get() []byte {
-	if buffer, ok := b.pool.Get().(*[bufferSize]byte); ok {
-		return buffer[:]
-	}
-	return make([]byte, bufferSize)
-}
-
-func (b *buffers) Put(buffer []byte) { b.pool.Put((*[bufferSize]byte)(buffer)) }

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/ptr"
 )
@@ -28,16 +29,7 @@ var starting = []string{"ContainerCreating", "PodInitializing"}
 // Watch says of pods in the namespaces why they are not ready, each reason once, until the context ends.
 func (n Needs) Watch(ctx context.Context, client kubernetes.Interface, warn func(string)) {
 	w := &watcher{client: client, warn: warn, since: time.Now(), refusals: map[string]int32{}, said: map[string]bool{}}
-	for ; ctx.Err() == nil; sleep(ctx, interval) {
-		w.look(ctx, n.Namespaces)
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
+	wait.UntilWithContext(ctx, func(ctx context.Context) { w.look(ctx, n.Namespaces) }, interval)
 }
 
 type watcher struct {

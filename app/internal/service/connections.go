@@ -121,29 +121,23 @@ type connection struct {
 }
 
 func (c *connection) Read(b []byte) (int, error) {
-	c.set(&c.reading, true)
-	defer c.set(&c.reading, false)
+	c.change(func() { c.reading = true })
 	n, err := c.Conn.Read(b)
-	if n > 0 {
-		c.count(0)
-	}
+	c.change(func() {
+		c.reading = false
+		if n > 0 {
+			c.answered = 0
+		}
+	})
 	return n, err
 }
 
-// count adds to what was written, or begins anew.
-func (c *connection) count(written int) {
-	c.limiter.mu.Lock()
-	defer c.limiter.mu.Unlock()
-	if written == 0 {
-		c.answered = 0
-	}
-	c.answered += written
-}
-
 func (c *connection) Write(b []byte) (int, error) {
-	c.count(len(b))
-	c.set(&c.writing, true)
-	defer c.set(&c.writing, false)
+	c.change(func() {
+		c.writing = true
+		c.answered += len(b)
+	})
+	defer c.change(func() { c.writing = false })
 	return c.Conn.Write(b)
 }
 
@@ -154,11 +148,12 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-func (c *connection) set(state *bool, value bool) {
+// change changes what the connection waits for.
+func (c *connection) change(change func()) {
 	l := c.limiter
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	*state = value
+	change()
 	c.update()
 	for place := l.waiting.Front(); place != nil && l.writing > l.mostWriting; place = place.Next() {
 		if slow := place.Value.(*connection); slow.counted && slow.keepsWaiting() {
@@ -228,9 +223,9 @@ func remember(ctx context.Context, conn net.Conn) context.Context {
 func answer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := r.Context().Value(connectionKey{}).(*connection)
-		defer c.set(&c.answering, false)
+		defer c.change(func() { c.answering = false })
 		if r.ContentLength == 0 {
-			c.set(&c.answering, true)
+			c.change(func() { c.answering = true })
 		} else {
 			r.Body = &body{r.Body, c}
 		}
@@ -247,7 +242,7 @@ type body struct {
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err == io.EOF {
-		b.connection.set(&b.connection.answering, true)
+		b.connection.change(func() { b.connection.answering = true })
 	}
 	return n, err
 }

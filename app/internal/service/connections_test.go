@@ -167,7 +167,7 @@ func TestWhoHasSentSomethingIsNotWaitedFor(t *testing.T) {
 		accepted, err := l.Accept()
 		require.NoError(t, err)
 		server = accepted.(*connection)
-		server.set(&server.reading, true)
+		server.change(func() { server.reading = true })
 		return client, server
 	}
 	sender, first := connect()
@@ -184,7 +184,7 @@ func TestWhoHasSentSomethingIsNotWaitedFor(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, first.keepsWaiting())
 
-	first.set(&first.writing, true)
+	first.change(func() { first.writing = true })
 	assert.False(t, first.keepsWaiting(), "it has taken all that there is")
 	require.NoError(t, first.SetWriteDeadline(time.Now().Add(time.Second)))
 	for err == nil {

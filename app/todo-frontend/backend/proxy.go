@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"strings"
-	"sync"
 
+	"github.com/stateful-k3s/stateful-k3s/app/internal/proxy"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
 )
 
@@ -22,7 +22,7 @@ const (
 // Proxy forwards requests to the backend as they are, and its answers. Other origins have no business here: what allows
 // them at the backend's own address is taken out.
 func (b *Backend) Proxy() http.Handler {
-	proxy := &httputil.ReverseProxy{
+	forwarding := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(b.address)
 			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
@@ -30,7 +30,7 @@ func (b *Backend) Proxy() http.Handler {
 			forward(r.In, r.Out.Header)
 		},
 		Transport:  b.transport,
-		BufferPool: &buffers{},
+		BufferPool: &proxy.Buffers{Size: bufferSize},
 		ModifyResponse: func(response *http.Response) error {
 			for name := range response.Header {
 				if strings.HasPrefix(name, "Access-Control-") || name == "X-Request-Id" { // which the answer has already
@@ -47,7 +47,7 @@ func (b *Backend) Proxy() http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		proxy.ServeHTTP(w, r)
+		forwarding.ServeHTTP(w, r)
 	})
 }
 
@@ -78,15 +78,3 @@ func isDial(err error) bool {
 	operation, ok := errors.AsType[*net.OpError](err)
 	return ok && operation.Op == "dial"
 }
-
-// buffers saves each answer from a buffer of its own.
-type buffers struct{ pool sync.Pool }
-
-func (b *buffers) Get() []byte {
-	if buffer, ok := b.pool.Get().(*[bufferSize]byte); ok {
-		return buffer[:]
-	}
-	return make([]byte, bufferSize)
-}
-
-func (b *buffers) Put(buffer []byte) { b.pool.Put((*[bufferSize]byte)(buffer)) }
