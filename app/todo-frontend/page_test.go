@@ -155,6 +155,10 @@ func TestRefusedFormsKeepWhatWasTyped(t *testing.T) {
 		assert.Equal(t, status, s.form(path, url.Values{"title": {"x"}}).status, path)
 	}
 	assert.Equal(t, http.StatusRequestEntityTooLarge, s.form("/form/add", url.Values{"title": {strings.Repeat("x", 17<<10)}}).status)
+	for _, contentType := range []string{"application/json", "multipart/form-data; boundary=x", "x/", ""} {
+		other := send(t, http.MethodPost, s.URL("/form/add"), "title=x", "Content-Type", contentType)
+		assert.Equal(t, http.StatusUnsupportedMediaType, other.status, contentType)
+	}
 	malformed := send(t, http.MethodPost, s.URL("/form/add"), "title=%zz", "Content-Type", "application/x-www-form-urlencoded")
 	assert.Equal(t, http.StatusBadRequest, malformed.status)
 	assert.Equal(t, []string{"- Buy milk"}, s.page("/").rows())

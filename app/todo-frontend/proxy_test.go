@@ -87,13 +87,12 @@ func TestOtherOriginsAreNotAllowedIn(t *testing.T) {
 }
 
 func TestLargeBodiesAreRefused(t *testing.T) {
-	received := 0
+	var received []int
 	p := start(t, func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		received = max(received, len(body))
+		received = append(received, len(body))
 	})
 	assert.Equal(t, http.StatusOK, send(t, http.MethodPost, p.URL("/todos"), strings.Repeat("x", 16<<10)).status)
-	assert.Equal(t, 16<<10, received)
 	for _, body := range []io.Reader{strings.NewReader(strings.Repeat("x", 16<<10+1)), io.MultiReader(strings.NewReader(strings.Repeat("x", 1<<20)))} {
 		response, err := http.Post(p.URL("/todos"), "application/json", body) // with a length, and without
 		require.NoError(t, err)
@@ -103,7 +102,7 @@ func TestLargeBodiesAreRefused(t *testing.T) {
 		assert.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
 		assert.Equal(t, `{"title":"Request Entity Too Large","status":413,"detail":"a body has at most 16 KiB"}`+"\n", string(content))
 	}
-	assert.Equal(t, 16<<10, received)
+	assert.Equal(t, []int{16 << 10}, received)
 }
 
 // What may have been done is told apart from what was not.

@@ -42,7 +42,7 @@ func Serve(ctx context.Context, handler http.Handler) error {
 	})()
 
 	metrics := http.NewServeMux()
-	metrics.Handle("GET /metrics", promhttp.Handler())
+	metrics.Handle("GET /metrics", promhttp.HandlerFor(shared(prometheus.DefaultGatherer), promhttp.HandlerOpts{}))
 	group, serving := errgroup.WithContext(serving)
 	group.Go(func() error {
 		return service.Serve(serving, cmp.Or(os.Getenv("PORT"), "8080"), drain(&stopping, Handler(handler)))

@@ -1,8 +1,10 @@
 package backend
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -42,23 +44,23 @@ func (b *Backend) Proxy() http.Handler {
 		ErrorHandler: refuse,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength > maxBody {
-			web.Problem(w, http.StatusRequestEntityTooLarge, tooLarge)
+		// A body that comes slowly is no burden to the backend.
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if _, tooMuch := errors.AsType[*http.MaxBytesError](err); tooMuch {
+			web.Problem(w, http.StatusRequestEntityTooLarge, "a body has at most 16 KiB")
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if err != nil {
+			web.Problem(w, http.StatusBadRequest, "the body breaks off: "+err.Error())
+			return
+		}
+		r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
 		forwarding.ServeHTTP(w, r)
 	})
 }
 
-const tooLarge = "a body has at most 16 KiB"
-
 // refuse keeps apart what was certainly not done (503) and what may have been (502, 504).
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
-	if _, tooMuch := errors.AsType[*http.MaxBytesError](err); tooMuch {
-		web.Problem(w, http.StatusRequestEntityTooLarge, tooLarge)
-		return
-	}
 	if r.Context().Err() != nil {
 		return // nobody is there to read an answer
 	}

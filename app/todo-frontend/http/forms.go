@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"strings"
 
@@ -14,12 +15,19 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/page"
 )
 
-// maxForm is the size of a form in bytes, far beyond the longest title.
-const maxForm = 16 << 10
+const (
+	// maxForm is the size of a form in bytes, far beyond the longest title.
+	maxForm  = 16 << 10
+	formType = "application/x-www-form-urlencoded"
+)
 
 // form reads a form before it is handled. The page is the one from which it was sent.
 func form(handle func(w http.ResponseWriter, r *http.Request, p page.Page)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != formType {
+			web.Problem(w, http.StatusUnsupportedMediaType, "the Content-Type of a form is "+formType)
+			return
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		if err := r.ParseForm(); err != nil {
 			status := http.StatusBadRequest
