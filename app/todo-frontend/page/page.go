@@ -88,37 +88,6 @@ func (p Page) Next() View {
 	return next
 }
 
-// row is a todo of a page, or the editor of one.
-type row struct {
-	backend.Todo
-	Editing           bool
-	Edited, EditError string
-	// Query leads back to the page, and EditQuery to the page with the editor.
-	Query, EditQuery string
-}
-
-// Rows are the todos.
-func (p Page) Rows() []row {
-	closed := p.Closed().Query()
-	rows := make([]row, len(p.Todos))
-	for i, todo := range p.Todos {
-		edit := p.View
-		edit.Edit = todo.ID
-		rows[i] = row{Todo: todo, Query: closed, EditQuery: edit.Query()}
-		if todo.ID != p.Edit {
-			continue
-		}
-		rows[i].Editing, rows[i].Edited, rows[i].EditError = true, todo.Title, p.EditError
-		if p.EditError != "" {
-			rows[i].Edited = p.Edited
-		}
-	}
-	return rows
-}
-
-// Blank is what the script makes rows from.
-func (p Page) Blank() row { return row{} }
-
 // count is a number of todos, of which the backend counts 10,000.
 func count(n int) string {
 	switch {
