@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,44 +30,14 @@ var exceptions = []struct{ check, objects, why string }{
 // manifests are the Kubernetes objects of the stack, as the program declares them.
 func manifests(t *testing.T) []unstructured.Unstructured {
 	t.Helper()
-	var state struct {
-		Deployment struct {
-			Resources []struct {
-				Type   string
-				Inputs map[string]any
-			}
-		}
-	}
-	require.NoError(t, json.Unmarshal([]byte(pulumi(t, checkout, "stack", "export", "--show-secrets")), &state))
 	var objects []unstructured.Unstructured
-	for _, r := range state.Deployment.Resources {
-		if strings.HasPrefix(r.Type, "kubernetes:") {
-			objects = append(objects, unstructured.Unstructured{Object: plain(t, r.Inputs).(map[string]any)})
+	for _, r := range deployed(t) {
+		if strings.HasPrefix(string(r.Type), "kubernetes:") {
+			objects = append(objects, unstructured.Unstructured{Object: r.Inputs})
 		}
 	}
 	require.NotEmpty(t, objects)
 	return objects
-}
-
-// plain is a value of the state with its secrets in the clear.
-func plain(t *testing.T, value any) any {
-	t.Helper()
-	switch value := value.(type) {
-	case map[string]any:
-		if value[resource.SigKey] == resource.SecretSig {
-			var secret any
-			require.NoError(t, json.Unmarshal([]byte(value["plaintext"].(string)), &secret))
-			return plain(t, secret)
-		}
-		for key := range value {
-			value[key] = plain(t, value[key])
-		}
-	case []any:
-		for i := range value {
-			value[i] = plain(t, value[i])
-		}
-	}
-	return value
 }
 
 func list(t *testing.T, objects []unstructured.Unstructured) []byte {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stateful-k3s/stateful-k3s/internal/connections"
 	"github.com/stateful-k3s/stateful-k3s/internal/nsenter"
 )
 
@@ -142,4 +145,49 @@ func answerNames(packet []byte) ([]byte, error) {
 		}
 	}
 	return message.Pack()
+}
+
+var (
+	// elsewhere are addresses of another machine: in the internet, in private networks, and where clouds tell virtual machines secrets.
+	elsewhere = []netip.Addr{
+		netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("10.232.1.1"), netip.MustParseAddr("172.16.0.1"), netip.MustParseAddr("192.168.250.1"),
+		netip.MustParseAddr("100.64.0.1"), netip.MustParseAddr("169.254.169.254"),
+	}
+	outsiderPorts = []connections.Port{
+		{Protocol: corev1.ProtocolTCP, Number: 53}, {Protocol: corev1.ProtocolUDP, Number: 53},
+		{Protocol: corev1.ProtocolTCP, Number: 80}, {Protocol: corev1.ProtocolTCP, Number: 443},
+	}
+)
+
+// plugOutsiderIn gives the other machine a cable to the node, which has a route to all of its addresses there, and it one to pods
+// and Services. So nothing but policies is in the way of either.
+func (c *cluster) plugOutsiderIn() {
+	t := c.t
+	t.Helper()
+	connectOutsider(t)
+	const cable, nodeEnd = "e2e", "10.232.1.2"
+	node := filepath.Base(nodeNetwork())
+	ip(t, "-netns", node, "link", "add", cable, "type", "veth", "peer", "name", cable, "netns", outsider)
+	t.Cleanup(func() { ip(t, "-netns", node, "link", "delete", cable) })
+	ip(t, "-netns", node, "address", "add", nodeEnd+"/32", "dev", cable)
+	ip(t, "-netns", node, "link", "set", cable, "up")
+	ip(t, "-netns", outsider, "link", "set", cable, "up")
+	for _, address := range elsewhere {
+		ip(t, "-netns", outsider, "address", "add", address.String()+"/32", "dev", cable)
+		ip(t, "-netns", node, "route", "add", address.String(), "dev", cable)
+	}
+	ip(t, "-netns", outsider, "route", "add", nodeEnd, "dev", cable, "src", "10.232.1.1")
+	for _, network := range []string{"10.42.0.0/16", "10.43.0.0/16"} { // k3s's own
+		ip(t, "-netns", outsider, "route", "add", network, "via", nodeEnd, "src", "10.232.1.1")
+	}
+	for _, address := range elsewhere {
+		for _, port := range outsiderPorts {
+			server := netip.AddrPortFrom(address, uint16(port.Number)).String()
+			if port.Protocol == corev1.ProtocolTCP {
+				greet(t, outsiderNetwork(), server, "hello from outside\n")
+			} else {
+				serveNames(t, server)
+			}
+		}
+	}
 }

@@ -209,7 +209,7 @@ func TestEverySetting(t *testing.T) {
 		"storageMemory":      "256Mi",
 		"storageKeysVersion": "2028",
 		"storageTLSVersion":  "2029",
-		"secretVersions":     "pingpong-owner=2; pingpong-reader = 3;todo-certificate=4; redis-password=5; storage-project-key=6;",
+		"secretVersions":     "pingpong-certificate=2; pingpong-exporter = 3;todo-restorer=4;",
 
 		"s3Endpoint":  "https://s3.example.com:9000/",
 		"s3Region":    "eu-north-1",
@@ -303,7 +303,7 @@ func TestEverySetting(t *testing.T) {
 		Archive: config.Archive{Timeout: 90 * time.Second, KeepDays: 30},
 		Storage: config.Storage{Size: "50Gi", Memory: "256Mi", KeysVersion: "2028", TLSVersion: "2029"},
 		SecretVersions: map[string]kube.Versions{
-			"pingpong": {"owner": "2", "reader": "3"}, "todo": {"certificate": "4"}, "redis": {"password": "5"}, "storage": {"project-key": "6"},
+			"pingpong": {"certificate": "2", "exporter": "3"}, "todo": {"restorer": "4"},
 		},
 		S3: &storage.Bucket{
 			Endpoint:    "https://s3.example.com:9000",

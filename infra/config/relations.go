@@ -1,9 +1,11 @@
 package config
 
 import (
+	"maps"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -22,6 +24,7 @@ func (r *reader) relate(cfg *Config) {
 	r.reachable("articleUrl", "articleNetworks")
 	r.redisFits(cfg.Redis)
 	r.postgresFits(cfg)
+	r.versionsMatter(cfg)
 }
 
 // redisFits wants room for what the memory holds at most, which is half of it, for its log, and for a copy while that is written anew.
@@ -73,6 +76,26 @@ func (r *reader) reachable(urlKey, networksKey string) {
 	for _, network := range kube.Internet {
 		if contains(network.CIDR) && slices.ContainsFunc(network.Except, contains) {
 			r.fault(networksKey, "not set, though %s is in a private network; for example: pulumi config set %s %s/%d", urlKey, networksKey, address, address.BitLen())
+		}
+	}
+}
+
+// versionsMatter refuses versions of secrets that are not generated, since other settings take their place.
+func (r *reader) versionsMatter(cfg *Config) {
+	const key = "secretVersions"
+	instead := map[string][]string{"redis-password": {"redisPassword"}}
+	for _, secret := range generated["storage"] {
+		instead["storage-"+secret] = []string{"s3Endpoint"}
+	}
+	for _, database := range databases {
+		instead[database+"-owner"] = []string{database + "PostgresPassword", "postgresPassword"}
+		instead[database+"-reader"] = []string{database + "PostgresReaderPassword", "postgresReaderPassword"}
+	}
+	for _, name := range slices.Sorted(maps.Keys(instead)) {
+		owner, secret, _ := strings.Cut(name, "-")
+		set := slices.IndexFunc(instead[name], func(key string) bool { return r.read(key) != "" })
+		if cfg.SecretVersions[owner][secret] != "" && set >= 0 {
+			r.fault(key, "%s has a version, which is without effect since %s is set; leave it out; for example: pulumi config rm %s", name, instead[name][set], key)
 		}
 	}
 }

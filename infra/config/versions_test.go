@@ -4,7 +4,21 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
+
+func TestVersionsOfSecrets(t *testing.T) {
+	noEnvironment(t)
+	cfg, err := load(t, map[string]string{
+		"registry": "registry.example.com", "todoPostgresPassword": "of-todos-alone",
+		"secretVersions": "pingpong-owner=2; pingpong-reader = 3;todo-certificate=4; redis-password=5; storage-project-key=6;",
+	}, secrets...)
+	require.NoError(t, err)
+	require.Equal(t, map[string]kube.Versions{
+		"pingpong": {"owner": "2", "reader": "3"}, "todo": {"certificate": "4"}, "redis": {"password": "5"}, "storage": {"project-key": "6"},
+	}, cfg.SecretVersions)
+}
 
 func TestVersionsOfSecretsThatAreRefused(t *testing.T) {
 	noEnvironment(t)

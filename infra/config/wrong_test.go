@@ -30,6 +30,7 @@ func TestWrongSettings(t *testing.T) {
 		nothing   = `, which is restored from nothing; for example: pulumi config set `
 		timeout   = `is not a time from 1m to 24h, in whole seconds; for example: pulumi config set backupTimeout 90m`
 		endpoint  = `is not an https address without a path; for example: pulumi config set s3Endpoint https://s3.example.com`
+		unneeded  = ` is set; leave it out; for example: pulumi config rm secretVersions`
 		elsewhere = `; for example: pulumi config set s3Endpoint https://s3.example.com`
 	)
 	for _, test := range []struct {
@@ -319,6 +320,12 @@ stateful-k3s:todoBackendReplicas: 2 pods need 27 connections of Postgres, which 
 stateful-k3s:todoBackendReplicas: 2 pods need 27 connections of Postgres, which has 20; for example: pulumi config set postgresMemory 512Mi, or max_connections=27 in postgresParameters`},
 		{set{"postgresMemory": "128Mi", "pingpongReplicas": "5"}, `stateful-k3s:pingpongReplicas: 5 pods need 42 connections of Postgres, which has 32; for example: pulumi config set postgresMemory 512Mi, or max_connections=42 in postgresParameters`},
 
+		{set{"redisPassword": "hunter2-hunter2", "secretVersions": "redis-password=2"}, `stateful-k3s:secretVersions: redis-password has a version, which is without effect since redisPassword` + unneeded},
+		{set{"postgresPassword": "hunter2-hunter2", "secretVersions": "todo-owner=2"}, `stateful-k3s:secretVersions: todo-owner has a version, which is without effect since postgresPassword` + unneeded},
+		{set{"pingpongPostgresPassword": "hunter2-hunter2", "secretVersions": "pingpong-owner=2"}, `stateful-k3s:secretVersions: pingpong-owner has a version, which is without effect since pingpongPostgresPassword` + unneeded},
+		{set{"postgresReaderPassword": "hunter2-hunter2", "secretVersions": "pingpong-reader=2"}, `stateful-k3s:secretVersions: pingpong-reader has a version, which is without effect since postgresReaderPassword` + unneeded},
+		{set{"todoPostgresReaderPassword": "hunter2-hunter2", "secretVersions": "todo-reader=2"}, `stateful-k3s:secretVersions: todo-reader has a version, which is without effect since todoPostgresReaderPassword` + unneeded},
+		{set{"s3Endpoint": "https://s3.example.com", "s3AccessKey": "key", "s3SecretKey": "key", "secretVersions": "storage-project-key=2"}, `stateful-k3s:secretVersions: storage-project-key has a version, which is without effect since s3Endpoint` + unneeded},
 		// Unknown settings
 		{set{"redisStorgeSize": "1Gi"}, `stateful-k3s:redisStorgeSize: no such setting; did you mean redisStorageSize? To remove it: pulumi config rm redisStorgeSize`},
 		{set{"Registry": "x"}, `stateful-k3s:Registry: no such setting; did you mean registry? To remove it: pulumi config rm Registry`},
