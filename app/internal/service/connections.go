@@ -41,7 +41,7 @@ func limit(listener net.Listener, most, mostWriting int) *limiter {
 }
 
 // grace is what every client gets to say something.
-const grace = 20 * time.Millisecond
+const grace = 100 * time.Millisecond
 
 // Accept returns the next connection. While all others are being answered, or have just come, it waits.
 func (l *limiter) Accept() (net.Conn, error) {
