@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -31,9 +32,7 @@ func (c *cluster) standIns(tables map[string][]connections.Connection) {
 			if podCount[from.Namespace] == 0 || len(from.Labels) == 0 {
 				continue
 			}
-			for name, value := range from.Labels {
-				stranger[name] = value
-			}
+			maps.Copy(stranger, from.Labels)
 			if slices.ContainsFunc(played, isPlayed) {
 				continue
 			}
@@ -50,9 +49,7 @@ func (c *cluster) standIns(tables map[string][]connections.Connection) {
 
 func (c *cluster) startStandIn(namespace string, labels map[string]string) error {
 	all := map[string]string{"batch.kubernetes.io/job-name": "e2e"} // it is none of the lasting pods
-	for name, value := range labels {
-		all[name] = value
-	}
+	maps.Copy(all, labels)
 	pods := c.CoreV1().Pods(namespace)
 	pod, err := pods.Create(c.t.Context(), visitor(all, "exec sleep 600"), metav1.CreateOptions{})
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"io"
 	"net"
 	"net/http"
@@ -103,6 +104,22 @@ func TestLargeBodiesAreRefused(t *testing.T) {
 		assert.Equal(t, `{"title":"Request Entity Too Large","status":413,"detail":"a body has at most 16 KiB"}`+"\n", string(content))
 	}
 	assert.Equal(t, []int{16 << 10}, received)
+}
+
+func TestBodiesThatBreakOffAreRefused(t *testing.T) {
+	p := start(t, func(http.ResponseWriter, *http.Request) { assert.Fail(t, "the backend was asked") })
+	conn, err := p.Dial(t.Context())
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "POST /todos HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n")
+	require.NoError(t, err)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusBadRequest, response.StatusCode)
+	assert.Contains(t, string(content), `"detail":"the body breaks off: `)
 }
 
 // What may have been done is told apart from what was not.

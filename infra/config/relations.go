@@ -93,8 +93,10 @@ func (r *reader) versionsMatter(cfg *Config) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(instead)) {
 		owner, secret, _ := strings.Cut(name, "-")
-		set := slices.IndexFunc(instead[name], func(key string) bool { return r.read(key) != "" })
-		if cfg.SecretVersions[owner][secret] != "" && set >= 0 {
+		if cfg.SecretVersions[owner][secret] == "" {
+			continue
+		}
+		if set := slices.IndexFunc(instead[name], func(key string) bool { return r.read(key) != "" }); set >= 0 {
 			r.fault(key, "%s has a version, which is without effect since %s is set; leave it out; for example: pulumi config rm %s", name, instead[name][set], key)
 		}
 	}

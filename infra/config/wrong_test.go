@@ -326,6 +326,7 @@ stateful-k3s:todoBackendReplicas: 2 pods need 27 connections of Postgres, which 
 		{set{"postgresReaderPassword": "hunter2-hunter2", "secretVersions": "pingpong-reader=2"}, `stateful-k3s:secretVersions: pingpong-reader has a version, which is without effect since postgresReaderPassword` + unneeded},
 		{set{"todoPostgresReaderPassword": "hunter2-hunter2", "secretVersions": "todo-reader=2"}, `stateful-k3s:secretVersions: todo-reader has a version, which is without effect since todoPostgresReaderPassword` + unneeded},
 		{set{"s3Endpoint": "https://s3.example.com", "s3AccessKey": "key", "s3SecretKey": "key", "secretVersions": "storage-project-key=2"}, `stateful-k3s:secretVersions: storage-project-key has a version, which is without effect since s3Endpoint` + unneeded},
+
 		// Unknown settings
 		{set{"redisStorgeSize": "1Gi"}, `stateful-k3s:redisStorgeSize: no such setting; did you mean redisStorageSize? To remove it: pulumi config rm redisStorgeSize`},
 		{set{"Registry": "x"}, `stateful-k3s:Registry: no such setting; did you mean registry? To remove it: pulumi config rm Registry`},

@@ -176,7 +176,7 @@ func TestWhoHasSentSomethingIsNotWaitedFor(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return !first.keepsWaiting() }, 10*time.Second, time.Millisecond)
 	assert.True(t, second.keepsWaiting())
-	connect()
+	leaver, third := connect()
 	assert.True(t, second.left)
 	assert.False(t, first.left)
 
@@ -191,6 +191,9 @@ func TestWhoHasSentSomethingIsNotWaitedFor(t *testing.T) {
 		_, err = first.Conn.Write(make([]byte, 1<<20))
 	}
 	assert.True(t, first.keepsWaiting())
+
+	require.NoError(t, leaver.Close())
+	assert.True(t, third.keepsWaiting(), "it has sent nothing before its end")
 }
 
 func TestRequestsAreAnsweredBeforeOthersCome(t *testing.T) {

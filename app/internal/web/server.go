@@ -42,7 +42,8 @@ func Serve(ctx context.Context, handler http.Handler) error {
 	})()
 
 	metrics := http.NewServeMux()
-	metrics.Handle("GET /metrics", promhttp.HandlerFor(shared(prometheus.DefaultGatherer), promhttp.HandlerOpts{}))
+	exposition := promhttp.HandlerFor(shared(prometheus.DefaultGatherer), promhttp.HandlerOpts{})
+	metrics.Handle("GET /metrics", promhttp.InstrumentMetricHandler(prometheus.DefaultRegisterer, exposition))
 	group, serving := errgroup.WithContext(serving)
 	group.Go(func() error {
 		return service.Serve(serving, cmp.Or(os.Getenv("PORT"), "8080"), drain(&stopping, Handler(handler)))
