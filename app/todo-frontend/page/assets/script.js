@@ -182,6 +182,7 @@ async function read() {
     const [list, counts] = await Promise.all([get(listAddress(), reading.signal), get('/todos/counts', reading.signal)])
     if (list) Object.assign(base, { todos: list.content, more: list.more })
     if (counts) base.counts = counts.content
+    for (const answer of [list, counts]) if (answer) etags.set(answer.path, answer.etag) // one that failed loses the other
     known = true
     busy = false
   } finally {
@@ -199,8 +200,8 @@ async function get(path, signal) {
   const response = await request(path, { signal, headers: etags.has(path) ? { 'If-None-Match': etags.get(path) } : {} })
   if (response.status === 304) return null
   const content = await response.json()
-  etags.set(path, response.headers.get('ETag') ?? '')
-  return { content, more: /rel="?next/.test(response.headers.get('Link')) }
+  const etag = response.headers.get('ETag') ?? ''
+  return { path, content, etag, more: /rel="?next/.test(response.headers.get('Link')) }
 }
 
 // Showing.
