@@ -74,7 +74,7 @@ func TestLostAnswers(t *testing.T) {
 	p.has("- Buy milk") // though the page does not know it
 	becomes(t, 3, func() int { return int(lost.Load()) })
 	p.shows("- Buy milk")
-	p.becomes(0.0, `document.querySelectorAll(".waiting").length`)
+	p.becomes(0.0, waiting)
 	p.write("Sleep" + kb.Enter)
 	p.has("- Sleep", "- Buy milk")
 	p.shows("- Sleep", "- Buy milk")

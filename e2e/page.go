@@ -219,11 +219,15 @@ func (p *page) press(keys string) {
 	p.do(chromedp.KeyEvent(keys))
 }
 
-// row is a selector for the todo with a title.
+// row is a selector for the todo with a title, once its addition is answered: until then the row has an id of its own.
 func (p *page) row(title string) string {
 	p.t.Helper()
-	id := value[string](p, fmt.Sprintf(`[...document.querySelectorAll("#todos > li")].find((li) => li.querySelector(".title")?.textContent === %q)?.id ?? ""`, title))
-	require.NotEmpty(p.t, id, "the page does not show %q", title)
+	var id string
+	becomes(p.t, true, func() bool {
+		id = value[string](p, fmt.Sprintf(`[...document.querySelectorAll("#todos > li:not(.waiting)")].find((li) =>
+			li.querySelector(".title")?.textContent === %q)?.id ?? ""`, title))
+		return id != ""
+	})
 	return "#" + id
 }
 

@@ -172,6 +172,9 @@ func TestTitlesAreTextAndLinks(t *testing.T) {
 	p.becomes(titles[2], `document.querySelector(".editor input").value`)
 }
 
+// waiting is how many rows the page shows whose additions are not answered yet; nothing can be done to them.
+const waiting = `document.querySelectorAll(".waiting").length`
+
 // focused is the ID or else the name of what has the focus.
 const focused = `document.activeElement.id || document.activeElement.name`
 
@@ -182,8 +185,8 @@ func TestPageWithTheKeyboardAlone(t *testing.T) {
 		p.press(title + kb.Enter)
 	}
 	p.has("- c", "- b", "- a")
+	p.becomes(0.0, waiting)
 	tab := func(times int) { p.press(strings.Repeat(kb.Tab, times)) }
-	// The page has ids of its own for what it has just sent.
 	id := func(title string) string { return strings.TrimPrefix(p.path(title), "todos/") }
 	b, c := id("b"), id("c")
 
