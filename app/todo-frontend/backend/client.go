@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// clientTimeout is how long a visitor waits for the page at most.
-	clientTimeout = 5 * time.Second
+	// Timeout is how long a visitor waits for the backend at most.
+	Timeout = 5 * time.Second
 	// maxAnswer is far more than the longest titles take.
 	maxAnswer = 4 << 20
 )
@@ -128,7 +128,7 @@ type call struct {
 }
 
 func (b *Backend) do(visit *http.Request, c call) (http.Header, error) {
-	ctx, cancel := context.WithTimeout(visit.Context(), clientTimeout)
+	ctx, cancel := context.WithTimeout(visit.Context(), Timeout)
 	defer cancel()
 	header, err := b.exchange(ctx, visit, c)
 	if err == nil {

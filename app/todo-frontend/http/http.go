@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/gzhttp"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
@@ -26,13 +25,15 @@ const (
 
 type site struct {
 	backend *backend.Backend
+	load    load
 	buffers sync.Pool
 	making  *semaphore.Weighted // pages
 }
 
 // Handle adds the page and all that belongs to it.
-func Handle(mux *http.ServeMux, todos *backend.Backend) {
-	s := &site{backend: todos, making: semaphore.NewWeighted(maxPages), buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+func Handle(mux *http.ServeMux, b *backend.Backend) {
+	s := &site{backend: b, load: shared(loadFrom(b)), making: semaphore.NewWeighted(maxPages)}
+	s.buffers.New = func() any { return new(bytes.Buffer) }
 	for pattern, handler := range map[string]http.Handler{
 		"GET /{$}":                 http.HandlerFunc(s.show),
 		"POST /form/add":           form(s.add),
@@ -44,7 +45,7 @@ func Handle(mux *http.ServeMux, todos *backend.Backend) {
 	} {
 		mux.Handle(pattern, guard(gzhttp.GzipHandler(handler)))
 	}
-	proxy := guard(todos.Proxy())
+	proxy := guard(b.Proxy())
 	mux.Handle("/todos", proxy)
 	mux.Handle("/todos/", proxy)
 }
@@ -75,17 +76,11 @@ func (s *site) make(w http.ResponseWriter, r *http.Request, status int, p page.P
 		return 0, err
 	}
 	defer s.making.Release(1)
-	var both errgroup.Group
-	both.Go(func() (err error) {
-		p.List, err = s.backend.List(r, backend.Query{Completed: p.Filter(), After: p.After, Limit: page.Size})
-		return err
-	})
-	both.Go(func() (err error) {
-		p.Counts, err = s.backend.Counts(r)
-		return err
-	})
-	if both.Wait() != nil { // it is logged
-		p.List, p.Counts, p.Away = backend.List{}, backend.Counts{}, true
+	loaded, err := s.load(r, backend.Query{Completed: p.Filter(), After: p.After, Limit: page.Size})
+	if err == nil {
+		p.List, p.Counts = loaded.List, loaded.Counts
+	} else { // it is logged
+		p.Away = true
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}

@@ -24,11 +24,18 @@ type Page struct {
 	Counts backend.Counts
 	// Away says that the todos cannot be had.
 	Away bool
-	// Notice tells what became of an action, if nothing else on the page does.
+	// Key is that of the form for new todos.
+	Key string
+	Refused
+}
+
+// Refused is what of an action is left to be shown, which on most pages is nothing.
+type Refused struct {
+	// Notice tells what became of it, if nothing else on the page does.
 	Notice string
-	// Draft is a new todo that was refused, and Key that of the form in which it was written.
-	Draft, DraftError, Key string
-	// Edited is a new title that was refused, for the todo that is being edited.
+	// Draft is a new todo.
+	Draft, DraftError string
+	// Edited is a new title for the todo that is being edited.
 	Edited, EditError string
 }
 
@@ -47,6 +54,9 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 // Render writes the page as HTML.
 func (p Page) Render(w io.Writer) error {
 	p.Key = cmp.Or(p.Key, NewKey())
+	if p.ETag != "" && p.Refused == (Refused{}) {
+		return p.writeCommon(w)
+	}
 	if p.EditError != "" {
 		p.keepEdited()
 	}
