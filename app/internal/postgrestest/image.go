@@ -1,19 +1,11 @@
 package postgrestest
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"net/url"
 	"path"
 	"testing"
-	"time"
 
-	"github.com/stretchr/testify/require"
-
+	"github.com/stateful-k3s/stateful-k3s/app/internal/certificatetest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/freeport"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/imagetest"
 )
@@ -31,7 +23,7 @@ const roles = `
 func StartIn(t testing.TB, tree *imagetest.Tree) *Server {
 	t.Helper()
 	dir := tree.TempDir()
-	certificate, key := certificate(t)
+	certificate, key := certificatetest.New(t, "localhost")
 	name := path.Base(dir)
 	s := &Server{t: t, port: freeport.Find(t), database: "postgres", dir: dir, command: tree.Command, settings: []string{
 		"-c", "ssl=on",
@@ -67,21 +59,4 @@ func (s *Server) Local() []string {
 // TLSURL is the address for programs in the tree, with which they verify the server's certificate, as pods do.
 func (l *Login) TLSURL() string {
 	return l.url(l.server.Addr(), url.Values{"sslmode": {"verify-full"}, "sslrootcert": {l.server.certificate}})
-}
-
-// certificate makes a certificate of localhost that is its own authority, and its key, both PEM.
-func certificate(t testing.TB) (certificate, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-	}
-	signed, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	require.NoError(t, err)
-	bytes, err := x509.MarshalPKCS8PrivateKey(private)
-	require.NoError(t, err)
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed})),
-		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: bytes}))
 }

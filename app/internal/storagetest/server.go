@@ -6,10 +6,8 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/certificatetest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/freeport"
 )
 
@@ -168,20 +167,11 @@ func (s *Server) HTTPClient() *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// writeCertificate takes the one of httptest, which is its own authority.
 func (s *Server) writeCertificate() {
 	s.t.Helper()
-	server := httptest.NewTLSServer(nil)
-	defer server.Close()
-	pair := server.TLS.Certificates[0]
-	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	require.NoError(s.t, err)
-	for file, block := range map[string]*pem.Block{
-		s.CAFile():  {Type: "CERTIFICATE", Bytes: pair.Certificate[0]},
-		s.keyFile(): {Type: "PRIVATE KEY", Bytes: key},
-	} {
-		require.NoError(s.t, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
-	}
+	certificate, key := certificatetest.New(s.t, "127.0.0.1")
+	require.NoError(s.t, os.WriteFile(s.CAFile(), []byte(certificate), 0o600))
+	require.NoError(s.t, os.WriteFile(s.keyFile(), []byte(key), 0o600))
 }
 
 var program = apptest.Compile("storage")
