@@ -224,6 +224,10 @@ func answer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := r.Context().Value(connectionKey{}).(*connection)
 		defer c.change(func() { c.answering = false })
+		if r.ContentLength < 0 {
+			// Or the answer would wait for what nobody reads of the body.
+			w.Header().Set("Connection", "close")
+		}
 		if r.ContentLength == 0 {
 			c.change(func() { c.answering = true })
 		} else {

@@ -230,6 +230,16 @@ func TestSlowBodiesMakeRoom(t *testing.T) {
 	})
 }
 
+func TestAnswersDoNotWaitForChunksThatNobodyReads(t *testing.T) {
+	inNetwork(t, 3, hello, func(n *network) {
+		c := n.connect()
+		begin := time.Now()
+		c.say("POST / HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+		c.hears("hello")
+		assert.Zero(t, time.Since(begin))
+	})
+}
+
 func TestTheSlowestReaderMakesRoom(t *testing.T) {
 	long := func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, strings.Repeat("long", longAnswer))
