@@ -17,7 +17,7 @@ import (
 )
 
 // Recover clears what a pulumi that died on this machine left: its lock, and
-// objects whose creation it had begun. It fails when that pulumi lives.
+// objects whose creation or deletion it had begun. It fails when that pulumi lives.
 func Recover(ctx context.Context, lab layout.Lab) error {
 	// Read before the locks, so that nothing in it is of a pulumi that starts meanwhile.
 	pending, err := pendingOperations(lab)
@@ -37,18 +37,19 @@ func Recover(ctx context.Context, lab layout.Lab) error {
 	if len(pending) == 0 {
 		return nil
 	}
-	slog.Info("clearing what a pulumi that died had begun to create")
-	if err := deleteBegun(ctx, pending); err != nil {
+	slog.Info("clearing what a pulumi that died had begun to create or delete")
+	if err := deleteUnfinished(ctx, pending); err != nil {
 		return err
 	}
 	return runPulumi(ctx, lab, "refresh", "--clear-pending-creates", "--yes", "--skip-preview")
 }
 
-// deleteBegun deletes objects that the state does not know. The next update may want them otherwise, which a Job cannot become, or not at all.
-func deleteBegun(ctx context.Context, pending []operation) error {
+// deleteUnfinished deletes objects that the state does not know, which the next update may want otherwise or not at all, and waits
+// for the end of those that are being deleted, which the next update would take for objects that stay.
+func deleteUnfinished(ctx context.Context, pending []operation) error {
 	objects := []object{}
 	for _, p := range pending {
-		if p.Type == "creating" && strings.HasPrefix(p.Resource.Type, "kubernetes:") && !p.Resource.RetainOnDelete {
+		if (p.Type == "creating" || p.Type == "deleting") && strings.HasPrefix(p.Resource.Type, "kubernetes:") && !p.Resource.RetainOnDelete {
 			objects = append(objects, p.Resource.Inputs)
 		}
 	}
