@@ -6,7 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -81,9 +80,7 @@ func TestStops(t *testing.T) {
 		_, err := list(t.Context(), client, "project/")
 		return err == nil
 	})
-	start := time.Now()
 	assert.True(t, p.Stop(syscall.SIGTERM).Success(), p.Logged())
-	assert.Less(t, time.Since(start), 5*time.Second)
 }
 
 func TestLogsWhatChangesAndWhatFails(t *testing.T) {

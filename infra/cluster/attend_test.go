@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -57,10 +56,8 @@ func TestAClusterThatIsAway(t *testing.T) {
 func TestAClusterThatHangsIsGivenUp(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer server.Close()
-	began := time.Now()
 	err := attend(t, leadingTo(server.URL))
 	require.ErrorContains(t, err, "the cluster "+server.URL+" does not answer: ")
-	require.Less(t, time.Since(began), patience+5*time.Second)
 }
 
 // What answers is asked, also in a preview.
