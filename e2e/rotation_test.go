@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"os"
@@ -13,23 +14,41 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestNothingIsLostWhileSecretsAreRotated rotates some secrets at once, or with ROTATIONS=all each of them on its own.
+// passwords are the settings that take the place of generated secrets, which have these names in the setting secretVersions.
+var passwords = map[string]string{
+	"redisPassword":                  "redis-password",
+	"pingpongPostgresPassword":       "pingpong-owner",
+	"pingpongPostgresReaderPassword": "pingpong-reader",
+	"todoPostgresPassword":           "todo-owner",
+	"todoPostgresReaderPassword":     "todo-reader",
+}
+
+// TestNothingIsLostWhileSecretsAreRotated rotates some secrets at once, or with ROTATIONS=all each of them on its own, and each
+// password then to one that is configured.
 func TestNothingIsLostWhileSecretsAreRotated(t *testing.T) {
 	c := newCluster(t)
 	t.Cleanup(func() { makeUp(t) }) // with the versions of before once more
-	rotations := [][]string{{"pingpong-owner", "pingpong-certificate", "todo-owner", "todo-reader", "storage-exercises-key"}}
+	rotations := [][]string{{"pingpong-owner", "pingpong-certificate", "todoPostgresPassword", "todo-reader", "storage-exercises-key"}}
 	if os.Getenv("ROTATIONS") == "all" {
 		rotations = nil
-		for _, name := range slices.Sorted(maps.Keys(c.generated())) {
+		for _, name := range append(slices.Sorted(maps.Keys(c.generated())), slices.Sorted(maps.Keys(passwords))...) {
 			rotations = append(rotations, []string{name})
 		}
 	}
-	var versions []string
-	for _, names := range rotations {
-		for _, name := range names {
-			versions = append(versions, name+"=rotated")
+	versions := map[string]bool{}
+	for _, rotation := range rotations {
+		var names []string
+		for _, name := range rotation {
+			if password, configured := passwords[name]; configured {
+				configure(t, map[string]string{name: rand.Text()})
+				delete(versions, password+"=rotated")
+				names = append(names, password)
+				continue
+			}
+			versions[name+"=rotated"] = true
+			names = append(names, name)
 		}
-		c.rotate(names, "secretVersions="+strings.Join(versions, ";"))
+		c.rotate(names, "secretVersions="+strings.Join(slices.Collect(maps.Keys(versions)), ";"))
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -94,24 +92,6 @@ func (c *cluster) configureSecrets(open string) map[string]string {
 	} {
 		secrets[setting] = rand.Text()
 	}
-	path := filepath.Join(checkout, "Pulumi."+labName()+".yaml")
-	before, err := os.ReadFile(path)
-	c.t.Cleanup(func() {
-		if err != nil {
-			require.NoError(c.t, os.Remove(path))
-		} else {
-			require.NoError(c.t, os.WriteFile(path, before, 0o644))
-		}
-	})
-	var args []string
-	for _, setting := range []string{
-		"registryUsername=pusher", "pullUsername=puller", "s3Endpoint=https://s3.example.com", "restoreFrom=latest", "todoAllowedOrigins=https://" + open,
-	} {
-		args = append(args, "--plaintext", setting)
-	}
-	for setting, value := range secrets {
-		args = append(args, "--secret", setting+"="+value)
-	}
-	pulumi(c.t, checkout, "config", append([]string{"set-all"}, args...)...)
+	configure(c.t, secrets, "registryUsername=pusher", "pullUsername=puller", "s3Endpoint=https://s3.example.com", "restoreFrom=latest", "todoAllowedOrigins=https://"+open)
 	return secrets
 }

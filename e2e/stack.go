@@ -57,6 +57,28 @@ func upWith(settings ...string) *exec.Cmd {
 	return command(checkout, "pulumi", args...)
 }
 
+// configure sets secret settings of the stack, and others, key=value each, until the test ends.
+func configure(t *testing.T, secrets map[string]string, others ...string) {
+	t.Helper()
+	path := filepath.Join(checkout, "Pulumi."+labName()+".yaml")
+	before, err := os.ReadFile(path)
+	t.Cleanup(func() {
+		if err != nil {
+			require.NoError(t, os.Remove(path))
+		} else {
+			require.NoError(t, os.WriteFile(path, before, 0o644))
+		}
+	})
+	args := []string{"set-all"}
+	for _, setting := range others {
+		args = append(args, "--plaintext", setting)
+	}
+	for setting, value := range secrets {
+		args = append(args, "--secret", setting+"="+value)
+	}
+	pulumi(t, checkout, "config", args...)
+}
+
 func pulumiDestroy(t *testing.T) {
 	t.Helper()
 	pulumi(t, checkout, "destroy", "--yes", "--skip-preview")
