@@ -40,43 +40,43 @@ status: .lab/lab
 test: lint unit e2e
 
 lint:
-	test -z "$$(gofmt -l . | tee /dev/stderr)"
-	go vet ./...
-	go -C lab vet ./...
 	$(golangci_lint) run ./...
 	cd lab && $(golangci_lint) run ./...
 
 # The go command compiles it once, and keeps it in its cache.
 golangci_lint := go tool -modfile=$(CURDIR)/lab/tools/golangci-lint/go.mod golangci-lint
 
+# Lint vets all of it.
+go_test := go test -vet=off
+
 # Each is tried with a fixed number of inputs.
 fuzz_targets := app/daily-todo/FuzzLocation app/todo-backend/FuzzRequest app/todo-backend/FuzzTitle
 
 unit: .lab/lab
 	$(lab) test-packages
-	go test $(as_root) ./app/...
-	go test ./infra/... ./internal/...
-	$(foreach target,$(fuzz_targets),go test -run '^$$' -fuzz '^$(notdir $(target))$$' -fuzztime 10000x -fuzzminimizetime 10x ./$(dir $(target)) &&) true
-	go -C lab test $(as_root) ./...
+	$(go_test) $(as_root) ./app/...
+	$(go_test) ./infra/... ./internal/...
+	$(foreach target,$(fuzz_targets),$(go_test) -run '^$$' -fuzz '^$(notdir $(target))$$' -fuzztime 10000x -fuzzminimizetime 10x ./$(dir $(target)) &&) true
+	cd lab && $(go_test) $(as_root) ./...
 
 # Tests and measurements have labs of their own, and remove them.
 in_own_lab = $(MAKE) up && . .lab/$$LAB/env && $(1) ; status=$$?; $(MAKE) lab-delete YES=1; exit $$status
 
 e2e: export LAB = test
 e2e:
-	$(call in_own_lab,go test $(as_root) -count=1 -timeout 60m -v ./e2e/...)
+	$(call in_own_lab,$(go_test) $(as_root) -count=1 -timeout 60m -v ./e2e/...)
 
 soak: export LAB = soak
 soak: export PINGPONG_KILLS = 50
 soak: export TODO_KILLS = 50
 soak: export UP_KILLS = 20
 soak:
-	$(call in_own_lab,go test $(as_root) -count=1 -timeout 2h -v -run 'CountIsExactAfterKills|NoTodoIsLostInKills|KilledUpsAreRepaired' ./e2e)
+	$(call in_own_lab,$(go_test) $(as_root) -count=1 -timeout 2h -v -run 'CountIsExactAfterKills|NoTodoIsLostInKills|KilledUpsAreRepaired' ./e2e)
 
 # Data of an earlier revision is there after an up of this one.
 upgrade: export UPGRADE_FROM ?= HEAD~1
 upgrade: .lab/lab
-	go test $(as_root) -tags upgrade -count=1 -timeout 1h -v -run CarriedOver ./e2e
+	$(go_test) $(as_root) -tags upgrade -count=1 -timeout 1h -v -run CarriedOver ./e2e
 
 # The load comes from the node's network namespace, which takes root.
 bench: export LAB = bench
