@@ -172,7 +172,7 @@ func (c *cluster) dumped(name, table string) string {
 // dumpFile is a stored dump on the volume of the storage server.
 func (c *cluster) dumpFile(name string) string {
 	c.t.Helper()
-	pattern := filepath.Join("/var/lib/stateful-k3s", labName(), "node-0/lib/rancher/k3s/storage",
+	pattern := filepath.Join(labs, labName(), "node-0/lib/rancher/k3s/storage",
 		"*_"+storage+"_data-"+storagePod, bucket, c.namespace, name, "dump")
 	found, err := filepath.Glob(pattern)
 	require.NoError(c.t, err)

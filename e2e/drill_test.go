@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,9 +17,10 @@ import (
 func TestALostClusterComesBack(t *testing.T) {
 	const second = "second"
 	c := newCluster(t)
+	lost, found := home{t, checkout, second}, home{t, copyCheckout(t), second}
+	lost.borrowBuilder()
 	ride, first := c.board(), daemons(labName())
 	before := lookAround(t)
-	lost, found := home{t, checkout, second}, home{t, copyCheckout(t), second}
 	settings := filepath.Join(checkout, "Pulumi."+second+".yaml")
 	t.Cleanup(func() {
 		found.make("lab-delete")
@@ -51,6 +54,7 @@ func TestALostClusterComesBack(t *testing.T) {
 	assert.Empty(t, lookAround(t).since(before, second))
 	assert.Equal(t, first, daemons(labName()))
 
+	found.borrowBuilder()
 	found.make("lab-up")
 	found.keepBackupsIn(store, map[string]string{"restoreFrom": "latest"})
 	found.make("up")
@@ -76,6 +80,24 @@ func TestALostClusterComesBack(t *testing.T) {
 		assert.NotContains(t, todos.Added, id, title)
 	}
 	ride.goesOn()
+}
+
+// borrowBuilder gives a new lab what the builder of the tests' lab keeps, so that it does not compile all apps once more.
+func (h home) borrowBuilder() {
+	h.t.Helper()
+	eventually(h.t, func() error {
+		builder := daemons(labName(), "buildkitd")
+		for _, process := range builder {
+			_ = syscall.Kill(process, syscall.SIGTERM) // it may have ended since
+		}
+		if len(builder) > 0 {
+			return errors.New("the builder still runs")
+		}
+		return nil
+	})
+	run(h.t, command(".", "mkdir", filepath.Join(labs, h.lab)))
+	run(h.t, command(".", "cp", "--archive", filepath.Join(labs, labName(), "buildkit"), filepath.Join(labs, h.lab)))
+	home{h.t, checkout, labName()}.make("lab-up")
 }
 
 // keepBackupsIn makes the settings for that, and further ones.

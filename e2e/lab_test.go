@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,16 +46,14 @@ func TestLabThatWasKilledAsItStartedStarts(t *testing.T) {
 	ride.goesOn()
 }
 
-// daemons are the first processes of the lab's daemons.
-func daemons(lab string) []int {
+// daemons are the first processes of the lab's daemons, or of those that are named.
+func daemons(lab string, names ...string) []int {
 	return findProcesses(func(dir string) bool {
 		environment := strings.Split(read(dir, "environ"), "\x00")
-		marks := 0
-		for _, variable := range environment {
-			if variable == "STATEFUL_K3S_LAB="+lab || strings.HasPrefix(variable, "STATEFUL_K3S_DAEMON=") {
-				marks++
-			}
+		isNamed := func(variable string) bool {
+			name, is := strings.CutPrefix(variable, "STATEFUL_K3S_DAEMON=")
+			return is && (len(names) == 0 || slices.Contains(names, name))
 		}
-		return marks == 2
+		return slices.Contains(environment, "STATEFUL_K3S_LAB="+lab) && slices.ContainsFunc(environment, isNamed)
 	})
 }

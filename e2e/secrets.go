@@ -128,7 +128,7 @@ var notSearched = []string{
 // inFiles searches the files of the lab: state, logs of its own parts and of all containers, images, volumes.
 func (s *search) inFiles(c *cluster) {
 	c.t.Helper()
-	lab := filepath.Join("/var/lib/stateful-k3s", labName())
+	lab := filepath.Join(labs, labName())
 	skipped := map[string]bool{}
 	for _, path := range notSearched {
 		path = filepath.Join(lab, path)

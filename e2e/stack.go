@@ -16,8 +16,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// checkout is the repository.
-const checkout = ".."
+const (
+	// checkout is the repository.
+	checkout = ".."
+	// labs has a folder for each lab of the machine.
+	labs = "/var/lib/stateful-k3s"
+)
 
 // makeUp brings the stack up as a person does who has just opened a shell.
 func makeUp(t *testing.T) {
