@@ -144,8 +144,7 @@ func refused(t *testing.T, cmd *exec.Cmd) string {
 		require.Error(t, err, "%s\n%s", cmd, s.output)
 	case <-time.After(patience):
 		killSession(cmd.Process.Pid)
-		<-s.ended
-		t.Fatalf("%s hangs:\n%s", cmd, s.output)
+		t.Fatalf("%s hung: %v\n%s", cmd, <-s.ended, s.output)
 	}
 	return s.output.String()
 }
