@@ -18,14 +18,14 @@ func TestALostClusterComesBack(t *testing.T) {
 	const second = "second"
 	c := newCluster(t)
 	lost, found := home{t, checkout, second}, home{t, copyCheckout(t), second}
-	lost.borrowBuilder()
-	ride, first := c.board(), daemons(labName())
 	before := lookAround(t)
 	settings := filepath.Join(checkout, "Pulumi."+second+".yaml")
 	t.Cleanup(func() {
 		found.make("lab-delete")
 		_ = os.Remove(settings) // it is there if the test failed
 	})
+	lost.borrowBuilder()
+	ride, first := c.board(), daemons(labName())
 
 	lost.make("lab-up")
 	store := startStore(t, lost.machine())
