@@ -40,7 +40,7 @@ const (
 
 	// Each request has a buffer of 1 MiB.
 	maxRequests = 40
-	// maxConnections is more than come from the server in front.
+	// maxConnections, and as many requests, are more than come from the server in front.
 	maxConnections = 2000
 	// maxParts of an upload and maxCopy, the bytes of one copy, are what S3 allows.
 	maxParts = 10_000
@@ -89,11 +89,11 @@ func serve(ctx context.Context, store *posix.Posix, accounts *accounts, certific
 			Ports:             []string{socket},
 			KeepAlive:         true,
 			MaxConnections:    maxConnections,
-			MaxRequests:       maxRequests,
+			MaxRequests:       maxConnections,
 			MultipartMaxParts: maxParts,
 			HealthPath:        "/livez",
 			Quiet:             true,
-			S3Options:         []s3api.Option{s3api.WithMiddleware("/", logRequest), s3api.WithOnListen(func() { close(listening) })},
+			S3Options:         []s3api.Option{s3api.WithMiddleware("/", queue(maxRequests)), s3api.WithMiddleware("/", logRequest), s3api.WithOnListen(func() { close(listening) })},
 		})
 		if err != nil {
 			return fmt.Errorf("serve S3: %w", err)
