@@ -31,7 +31,8 @@ type limiter struct {
 	told    rate.Sometimes
 }
 
-// longAnswer is the least that a long answer has, in bytes. Short ones fit into the buffers of their connections.
+// longAnswer is the least that a long answer has, in bytes. Short ones fit into the buffers of their connections, which the kernel
+// would by itself let grow to megabytes, and copying these takes the time in which others could be answered.
 const longAnswer = 32 << 10
 
 func limit(listener net.Listener, most, mostWriting int) *limiter {
@@ -62,6 +63,9 @@ func (l *limiter) Accept() (net.Conn, error) {
 		}
 	}
 	l.open++
+	if tcp, ok := accepted.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(longAnswer)
+	}
 	return &connection{Conn: accepted, limiter: l}, nil
 }
 
@@ -225,8 +229,9 @@ func answer(next http.Handler) http.Handler {
 		c := r.Context().Value(connectionKey{}).(*connection)
 		defer c.change(func() { c.answering = false })
 		if r.ContentLength < 0 {
-			// Or the answer would wait for what nobody reads of the body.
+			// Or the answer would wait for what nobody reads of the body, and chunks of one byte cost the server more than the client.
 			w.Header().Set("Connection", "close")
+			defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now()) }()
 		}
 		if r.ContentLength == 0 {
 			c.change(func() { c.answering = true })

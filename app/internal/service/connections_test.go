@@ -237,6 +237,9 @@ func TestAnswersDoNotWaitForChunksThatNobodyReads(t *testing.T) {
 		c.say("POST / HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
 		c.hears("hello")
 		assert.Zero(t, time.Since(begin))
+		read, err := io.WriteString(c, strings.Repeat("1\r\nx\r\n", 100_000))
+		assert.Error(t, err)
+		assert.Less(t, read, 5<<10, "a buffer")
 	})
 }
 
