@@ -42,8 +42,7 @@ func Serve(ctx context.Context, handler http.Handler) error {
 	})()
 
 	metrics := http.NewServeMux()
-	exposition := promhttp.HandlerFor(shared(prometheus.DefaultGatherer), promhttp.HandlerOpts{})
-	metrics.Handle("GET /metrics", promhttp.InstrumentMetricHandler(prometheus.DefaultRegisterer, exposition))
+	metrics.Handle("GET /metrics", promhttp.InstrumentMetricHandler(prometheus.DefaultRegisterer, exposition(prometheus.DefaultGatherer)))
 	group, serving := errgroup.WithContext(serving)
 	group.Go(func() error {
 		return service.Serve(serving, cmp.Or(os.Getenv("PORT"), "8080"), drain(&stopping, Handler(handler)))
