@@ -3,7 +3,7 @@ package http
 
 import (
 	"bytes"
-	"io"
+	"context"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -56,26 +56,6 @@ func (s *site) show(w http.ResponseWriter, r *http.Request) {
 
 // render adds the todos to a page and sends it.
 func (s *site) render(w http.ResponseWriter, r *http.Request, status int, p page.Page) {
-	buffer := s.buffers.Get().(*bytes.Buffer)
-	defer s.buffers.Put(buffer)
-	buffer.Reset()
-	status, err := s.make(w, r, status, p, buffer)
-	if err != nil {
-		slog.Error("render the page", "error", err)
-		web.Problem(w, http.StatusInternalServerError, "")
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(buffer.Bytes()) // the visitor may have gone
-}
-
-func (s *site) make(w http.ResponseWriter, r *http.Request, status int, p page.Page, into io.Writer) (int, error) {
-	if err := s.making.Acquire(r.Context(), 1); err != nil {
-		return 0, err
-	}
-	defer s.making.Release(1)
 	loaded, err := s.load(r, backend.Query{Completed: p.Filter(), After: p.After, Limit: page.Size})
 	if err == nil {
 		p.List, p.Counts = loaded.List, loaded.Counts
@@ -84,5 +64,26 @@ func (s *site) make(w http.ResponseWriter, r *http.Request, status int, p page.P
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}
-	return status, p.Render(into)
+	buffer, err := s.make(r.Context(), p)
+	if err != nil {
+		slog.Error("render the page", "error", err)
+		web.Problem(w, http.StatusInternalServerError, "")
+		return
+	}
+	defer s.buffers.Put(buffer)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(buffer.Bytes()) // the visitor may have gone
+}
+
+// make returns a buffer of the site's with a page in it.
+func (s *site) make(ctx context.Context, p page.Page) (*bytes.Buffer, error) {
+	if err := s.making.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer s.making.Release(1)
+	buffer := s.buffers.Get().(*bytes.Buffer)
+	buffer.Reset()
+	return buffer, p.Render(buffer)
 }

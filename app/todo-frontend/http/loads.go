@@ -13,7 +13,7 @@ import (
 )
 
 // maxLoads are under way at once. With more, fewer visitors would share each.
-const maxLoads = 4
+const maxLoads = 2
 
 // todos are what a page shows of them.
 type todos struct {
