@@ -20,7 +20,8 @@ import (
 
 const project = "stateful-k3s"
 
-// wrapper keeps the encryption salt, which pulumi writes into the stack's settings, out of the checkout.
+// wrapper keeps the encryption salt, which pulumi writes into the stack's settings, out of the checkout, and half a program out of what
+// a killed pulumi leaves.
 const wrapper = `#!/bin/sh
 # Pulumi notes the stack's encryption salt in its settings file. This gives it a
 # copy of the file, so that the checkout stays clean.
@@ -33,6 +34,8 @@ up|update|preview|refresh|destroy|import|watch)
 	mv "$copy.new" "$copy"
 	set -- "$@" --config-file "$copy"
 esac
+# The program is compiled beside where it stays, to get there as a whole.
+export GOTMPDIR=%[4]s
 exec %[3]s "$@"
 `
 
@@ -195,7 +198,7 @@ func writeBin(lab layout.Lab, binaries tools.Binaries) error {
 			return err
 		}
 	}
-	script := fmt.Sprintf(wrapper, lab.Checkout, lab.Dir("pulumi"), binaries["pulumi"])
+	script := fmt.Sprintf(wrapper, lab.Checkout, lab.Dir("pulumi"), binaries["pulumi"], lab.CheckoutDir())
 	return write(lab.CheckoutDir("bin", "pulumi"), script, 0o755)
 }
 
