@@ -19,6 +19,7 @@ const (
 
 	fieldManagerAnnotation = "pulumi.com/patchFieldManager"
 	forceAnnotation        = "pulumi.com/patchForce"
+	skipAwaitAnnotation    = "pulumi.com/skipAwait"
 )
 
 // Meta returns the metadata of the object called name, which belongs to app. The labels are added to those of the house.

@@ -77,9 +77,11 @@ func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.Resourc
 	if w.Service == "" {
 		return nil, nil
 	}
-	// Pulumi waits until a Service has ready pods, so the pods come first.
+	// The pods are ready by then. Pulumi would watch them for another 10 seconds.
+	meta := w.Namespace.Meta(w.Name, w.Service, nil)
+	meta.Annotations.(pulumi.StringMap)[skipAwaitAnnotation] = pulumi.String("true")
 	service, err := corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
-		Metadata: w.Namespace.Meta(w.Name, w.Service, nil),
+		Metadata: meta,
 		Spec: corev1.ServiceSpecArgs{
 			Selector: pulumi.ToStringMap(w.Pods().Labels),
 			Ports: corev1.ServicePortArray{corev1.ServicePortArgs{

@@ -46,6 +46,7 @@ func TestWebApp(t *testing.T) {
 	budget := recorder.Object[*policyv1.PodDisruptionBudget](recording, "shop-budget")
 	require.Equal(t, policyv1.PodDisruptionBudgetSpec{MaxUnavailable: ptr.To(intstr.FromInt32(1)), Selector: &selector}, budget.Spec)
 	service := recorder.Object[*corev1.Service](recording, "shop-service")
+	require.Equal(t, "true", service.Annotations["pulumi.com/skipAwait"])
 	require.Equal(t, corev1.ServiceSpec{
 		Selector: labels,
 		Ports:    []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromString("http")}},

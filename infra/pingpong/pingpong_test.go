@@ -82,7 +82,7 @@ func TestPingpongPartsFollowTheHouseRules(t *testing.T) {
 			"app.kubernetes.io/part-of":    "stateful-k3s",
 			"app.kubernetes.io/managed-by": "pulumi",
 		}, part.object.GetLabels(), name)
-		require.Equal(t, map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s"}, part.object.GetAnnotations(), name)
+		require.Equal(t, "stateful-k3s", part.object.GetAnnotations()["pulumi.com/patchFieldManager"], name)
 	}
 	namespace := []string{"exercises", "exercises-default-deny", "exercises-dns"}
 	for _, recorded := range recording.All() {
@@ -92,7 +92,7 @@ func TestPingpongPartsFollowTheHouseRules(t *testing.T) {
 		}
 	}
 	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:Deployment", "counter-deployment").DependsOn(), "db-statefulset")
-	// The other way round, each would wait for the other.
+	// It is there once the pods are ready.
 	require.Contains(t, recording.Get(t, "kubernetes:core/v1:Service", "counter-service").DependsOn(), "counter-deployment")
 }
 
