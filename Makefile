@@ -46,15 +46,16 @@ lint:
 # The go command compiles it once, and keeps it in its cache.
 golangci_lint := go tool -modfile=$(CURDIR)/lab/tools/golangci-lint/go.mod golangci-lint
 
-# Lint vets all of it. Backups are tried for 6 minutes, and on a busy machine for more than the 10 that Go gives by default.
-go_test := go test -vet=off -timeout 20m
+# Lint vets all of it.
+go_test := go test -vet=off
 
 # Each is tried with a fixed number of inputs.
 fuzz_targets := app/daily-todo/FuzzLocation app/todo-backend/FuzzRequest app/todo-backend/FuzzTitle
 
+# Backups are tried for 6 minutes, and on a busy machine for more than the 10 that Go gives by default.
 unit: .lab/lab
 	$(lab) test-packages
-	$(go_test) $(as_root) ./app/... ./infra/... ./internal/...
+	$(go_test) $(as_root) -timeout 20m ./app/... ./infra/... ./internal/...
 	$(foreach target,$(fuzz_targets),$(go_test) -run '^$$' -fuzz '^$(notdir $(target))$$' -fuzztime 10000x -fuzzminimizetime 10x ./$(dir $(target)) &&) true
 	cd lab && $(go_test) $(as_root) ./...
 

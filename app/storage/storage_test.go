@@ -12,14 +12,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/signer"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/storagetest"
 )
@@ -359,39 +357,6 @@ func TestConnectionsAreReused(t *testing.T) {
 	_, err := list(ctx, client, "project/")
 	require.NoError(t, err)
 	assert.True(t, reused)
-}
-
-// The S3 server's own answer to one too many is a refusal.
-func TestUploadsBeyondTheLimitWaitForTheirTurn(t *testing.T) {
-	server := storagetest.Start(t, "project")
-	clients := minio.Core{Client: server.Client("project")}
-	group, ctx := errgroup.WithContext(t.Context())
-	sent, half := make(chan struct{}), strings.Repeat("half", 100_000) // which is more than buffers take
-	var begun sync.WaitGroup
-	for number := range maxRequests + 10 {
-		begun.Add(1)
-		body := io.MultiReader(strings.NewReader(half), waitingReader{begun: sync.OnceFunc(begun.Done), until: sent}, strings.NewReader(half))
-		group.Go(func() error {
-			_, err := clients.PutObject(ctx, bucket, fmt.Sprintf("project/%d", number), body, int64(2*len(half)), "", "", minio.PutObjectOptions{})
-			return err
-		})
-	}
-	begun.Wait()
-	close(sent)
-	require.NoError(t, group.Wait())
-	requireContent(t, clients.Client, fmt.Sprintf("project/%d", maxRequests+9), half+half)
-}
-
-// waitingReader reads nothing, but not before its time has come.
-type waitingReader struct {
-	begun func()
-	until <-chan struct{}
-}
-
-func (r waitingReader) Read([]byte) (int, error) {
-	r.begun()
-	<-r.until
-	return 0, io.EOF
 }
 
 func TestUnknownAccountsAreRefused(t *testing.T) {

@@ -68,12 +68,13 @@ func TestPingpongHasTheseParts(t *testing.T) {
 func TestPingpongPartsFollowTheHouseRules(t *testing.T) {
 	recording := recorder.Run(t, program())
 	for name, part := range map[string]struct {
-		object    metav1.Object
-		inCluster string
+		object      metav1.Object
+		inCluster   string
+		annotations map[string]string
 	}{
-		"counter-service":    {recorder.Object[*corev1.Service](recording, "counter-service"), "pingpong-svc"},
-		"counter-budget":     {recorder.Object[*policyv1.PodDisruptionBudget](recording, "counter-budget"), "pingpong"},
-		"counter-deployment": {recorder.Object[*appsv1.Deployment](recording, "counter-deployment"), "pingpong"},
+		"counter-service":    {recorder.Object[*corev1.Service](recording, "counter-service"), "pingpong-svc", map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s", "pulumi.com/skipAwait": "true"}},
+		"counter-budget":     {recorder.Object[*policyv1.PodDisruptionBudget](recording, "counter-budget"), "pingpong", map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s"}},
+		"counter-deployment": {recorder.Object[*appsv1.Deployment](recording, "counter-deployment"), "pingpong", map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s"}},
 	} {
 		require.Equal(t, "alice-exercises", part.object.GetNamespace(), name)
 		require.Equal(t, part.inCluster, part.object.GetName(), name)
@@ -82,7 +83,7 @@ func TestPingpongPartsFollowTheHouseRules(t *testing.T) {
 			"app.kubernetes.io/part-of":    "stateful-k3s",
 			"app.kubernetes.io/managed-by": "pulumi",
 		}, part.object.GetLabels(), name)
-		require.Equal(t, "stateful-k3s", part.object.GetAnnotations()["pulumi.com/patchFieldManager"], name)
+		require.Equal(t, part.annotations, part.object.GetAnnotations(), name)
 	}
 	namespace := []string{"exercises", "exercises-default-deny", "exercises-dns"}
 	for _, recorded := range recording.All() {
