@@ -36,6 +36,11 @@ up|update|preview|refresh|destroy|import|watch)
 esac
 # The program is compiled beside where it stays, to get there as a whole.
 export GOTMPDIR=%[4]s
+# It is compiled as make compiles it, so that either finds what the other has compiled.
+case "$GOFLAGS" in
+*-gcflags*) ;;
+*) export GOFLAGS="$(go env GOFLAGS) -gcflags=all=-dwarf=false"
+esac
 exec %[3]s "$@"
 `
 

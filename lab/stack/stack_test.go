@@ -37,6 +37,21 @@ func newLab(t *testing.T) (layout.Lab, tools.Binaries) {
 	return lab, binaries
 }
 
+func TestTheProgramIsCompiledAsByMakeAndBesideItsPlace(t *testing.T) {
+	lab, binaries := newLab(t)
+	require.NoError(t, os.WriteFile(binaries["pulumi"], []byte("#!/bin/sh\necho \"$GOTMPDIR\" \"$GOFLAGS\"\n"), 0o755))
+	for set, want := range map[string]string{
+		"-buildvcs=false": "-buildvcs=false -gcflags=all=-dwarf=false",
+		"-gcflags=all=-N": "-gcflags=all=-N",
+	} {
+		cmd := exec.Command(lab.CheckoutDir("bin", "pulumi"), "version")
+		cmd.Env = append(os.Environ(), "GOFLAGS="+set)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		assert.Equal(t, lab.CheckoutDir()+" "+want+"\n", string(out))
+	}
+}
+
 func TestTheSaltStaysOutOfTheCheckout(t *testing.T) {
 	lab, _ := newLab(t)
 	settings := filepath.Join(lab.Checkout, "Pulumi.dev.yaml")

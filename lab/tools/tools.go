@@ -25,7 +25,7 @@ type Tool struct {
 	Cgo bool
 	// Variables are set by the linker.
 	Variables map[string]string
-	// Stub is the folder of the module with what stands for a part of the tool that labs do not need.
+	// Stub is the folder of the module with what stands for parts of the tool that labs do not need.
 	Stub string
 	// prepare makes the files that the module needs and that are not committed.
 	prepare func(ctx context.Context, dir string, env []string) error
@@ -59,7 +59,7 @@ var All = []Tool{
 	{
 		Name: "traefik", Module: "traefik", Package: "github.com/traefik/traefik/v3/cmd/traefik", Cgo: true, Tags: kubernetesTags,
 		Variables: map[string]string{"github.com/traefik/traefik/v3/pkg/version.Version": traefikVersion},
-		Stub:      "./dns", prepare: prepareTraefik,
+		Stub:      "./stubs", prepare: prepareTraefik,
 	},
 	{Name: "runc", Module: "runc", Package: "github.com/opencontainers/runc", Cgo: true, Tags: []string{"seccomp", "apparmor"}},
 	{Name: "pause", Module: "pause", Package: "."},

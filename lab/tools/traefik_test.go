@@ -2,17 +2,19 @@ package tools
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-func TestTraefikKnowsNoDNSService(t *testing.T) {
+func TestTraefikKnowsNeitherDNSServicesNorECS(t *testing.T) {
 	modules := t.TempDir()
 	dir := filepath.Join(modules, "traefik")
-	for _, file := range []string{"go.mod", "go.sum", "dns/dns.go"} {
+	for _, file := range []string{"go.mod", "go.sum", "stubs/dns/dns.go", "stubs/ecs/ecs.go"} {
 		require.NoError(t, copyFile(filepath.Join("traefik", file), filepath.Join(dir, file)))
 	}
 	main := filepath.Join(dir, "asks", "main.go")
@@ -31,4 +33,11 @@ func main() {
 	have, err := Build(t.Context(), warmCache(t), modules, []Tool{asks})
 	require.NoError(t, err)
 	assert.Equal(t, `the lab's Traefik is compiled without clients of DNS services, so it cannot use "route53": take a released Traefik`, say(t, have["asks"]))
+
+	list := exec.Command("go", "list", "-mod=readonly", "-deps", All[slices.IndexFunc(All, func(t Tool) bool { return t.Name == "traefik" })].Package)
+	list.Dir = dir
+	compiled, err := list.Output()
+	require.NoError(t, err)
+	assert.Contains(t, string(compiled), "github.com/traefik/traefik/v3/pkg/provider/ecs\n")
+	assert.NotContains(t, string(compiled), "github.com/aws/aws-sdk-go")
 }

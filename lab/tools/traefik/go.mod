@@ -243,5 +243,8 @@ replace (
 	github.com/mailgun/minheap => github.com/containous/minheap v0.0.0-20190809180810-6e71eb837595
 )
 
-// The copy that prepareTraefik makes.
-replace github.com/go-acme/lego/v4 => ./lego
+// The copies that prepareTraefik makes.
+replace (
+	github.com/go-acme/lego/v4 => ./lego
+	github.com/traefik/traefik/v3 => ./traefik
+)
