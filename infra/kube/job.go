@@ -49,8 +49,7 @@ func (j Job) Pods() Pods {
 // template changes, such as by a new image, or if it has failed.
 func (j Job) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*batchv1.Job, error) {
 	meta := j.Namespace.Meta(j.Name, j.Name, nil)
-	annotations := meta.Annotations.(pulumi.StringMap)
-	annotations["pulumi.com/replaceUnready"] = pulumi.String("true")
+	annotate(meta, "pulumi.com/replaceUnready", "true")
 	// Kubernetes says by the deadline how the Job has ended; Pulumi waits that long.
 	timeout := (j.Deadline + time.Minute).String()
 	job, err := batchv1.NewJob(ctx, name, &batchv1.JobArgs{

@@ -39,6 +39,11 @@ func objectMeta(name, app, fieldManager string, labels map[string]string) *metav
 	}
 }
 
+// annotate adds an annotation to those that objectMeta makes.
+func annotate(meta *metav1.ObjectMetaArgs, key, value string) {
+	meta.Annotations.(pulumi.StringMap)[key] = pulumi.String(value)
+}
+
 func houseLabels(app string, more map[string]string) pulumi.StringMap {
 	labels := map[string]string{
 		"app.kubernetes.io/name":       app,

@@ -46,7 +46,7 @@ func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs, opts ...
 	}
 	meta := objectMeta(args.Name, name, project+"."+owner, labels)
 	if args.LastOwner != "" && args.LastOwner != owner {
-		meta.Annotations.(pulumi.StringMap)[forceAnnotation] = pulumi.String("true")
+		annotate(meta, forceAnnotation, "true")
 	}
 	namespace, err := corev1.NewNamespace(ctx, name, &corev1.NamespaceArgs{Metadata: meta}, append(opts, pulumi.RetainOnDelete(true))...)
 	if err != nil {

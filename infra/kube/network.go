@@ -122,7 +122,7 @@ func basePolicies(ctx *pulumi.Context, name string, n *Namespace, opts ...pulumi
 func newPolicy(ctx *pulumi.Context, name string, pods Pods, why string, spec networkingv1.NetworkPolicySpecArgs, opts ...pulumi.ResourceOption) (*networkingv1.NetworkPolicy, error) {
 	spec.PodSelector = pods.selector()
 	meta := pods.Namespace.Meta("network", name, nil)
-	meta.Annotations.(pulumi.StringMap)[descriptionAnnotation] = pulumi.String(why)
+	annotate(meta, descriptionAnnotation, why)
 	policy, err := networkingv1.NewNetworkPolicy(ctx, name, &networkingv1.NetworkPolicyArgs{
 		Metadata: meta,
 		Spec:     spec,

@@ -79,7 +79,7 @@ func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.Resourc
 	}
 	// The pods are ready by then. Pulumi would watch them for another 10 seconds.
 	meta := w.Namespace.Meta(w.Name, w.Service, nil)
-	meta.Annotations.(pulumi.StringMap)[skipAwaitAnnotation] = pulumi.String("true")
+	annotate(meta, skipAwaitAnnotation, "true")
 	service, err := corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
 		Metadata: meta,
 		Spec: corev1.ServiceSpecArgs{
