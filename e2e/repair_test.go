@@ -35,9 +35,9 @@ func TestKilledUpsAreRepaired(t *testing.T) {
 		// span is the longest that it may take; less if it was seen to end before.
 		span time.Duration
 	}{
-		{"first up", func() { pulumiDestroy(t) }, func() *exec.Cmd { return makeCommand(checkout, "up", labName()) }, 30 * time.Second},
+		{"first up", func() { pulumiDestroy(t) }, func() *exec.Cmd { return makeCommand(checkout, "up", labName()) }, time.Minute},
 		{"changed up", func() {}, func() *exec.Cmd { return changedUp(changed) }, time.Minute},
-		{"destroy", func() {}, func() *exec.Cmd { return makeCommand(checkout, "destroy", labName()) }, 30 * time.Second},
+		{"destroy", func() {}, func() *exec.Cmd { return makeCommand(checkout, "destroy", labName()) }, time.Minute},
 	}
 	first := random.IntN(len(kinds))
 	for i := range int(number(t, "UP_KILLS", 1)) {
