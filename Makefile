@@ -11,7 +11,7 @@ in_lab := . $(env) &&
 # What makes namespaces, changes its root directory or kills processes of pods runs as root.
 as_root := $(if $(filter 0,$(shell id -u)),,-exec "sudo --preserve-env env PATH=$$PATH")
 
-.PHONY: up preview destroy purge test lint kube-score unit e2e soak upgrade bench screenshot lab-up lab-down lab-delete status
+.PHONY: up preview destroy purge test lint kube-score unit fuzz e2e soak upgrade bench screenshot lab-get lab-up lab-down lab-delete status
 
 up: lab-up
 	$(in_lab) $(lab) recover
@@ -29,6 +29,9 @@ purge: lab-up
 	$(in_lab) $(lab) recover
 	$(in_lab) $(lab) purge
 
+lab-get: .lab/lab
+	$(lab) get
+
 lab-up: .lab/lab
 	$(lab) up
 
@@ -41,10 +44,11 @@ lab-delete: .lab/lab
 status: .lab/lab
 	$(lab) status
 
-# Lint takes what the tests leave of the processors, and so does compiling what they ask for later.
-test:
-	chrt --idle 0 $(MAKE) lint kube-score & trap "kill $$!" INT TERM; \
-	$(MAKE) unit && $(MAKE) e2e; tests=$$?; wait $$! && exit $$tests
+# The rest takes what the tests leave of the processors, first of all to get what the end-to-end tests need.
+test: .lab/lab
+	$(lab) test-packages
+	chrt --idle 0 $(MAKE) lab-get lint kube-score fuzz & trap "kill $$! 2>/dev/null" EXIT; trap "exit 1" INT TERM; \
+	$(MAKE) unit && $(MAKE) e2e && wait $$!
 
 lint:
 	$(golangci_lint) run ./...
@@ -59,15 +63,17 @@ golangci_lint := go tool -modfile=$(CURDIR)/lab/tools/golangci-lint/go.mod golan
 # Lint vets all of it.
 go_test := go test -vet=off
 
-# Each is tried with a fixed number of inputs.
-fuzz_targets := app/daily-todo/FuzzLocation app/todo-backend/FuzzRequest app/todo-backend/FuzzTitle
-
 # Backups are tried for 6 minutes, and on a busy machine for more than the 10 that Go gives by default.
 unit: .lab/lab
 	$(lab) test-packages
 	$(go_test) $(as_root) -timeout 20m ./app/... ./infra/... ./internal/...
-	$(foreach target,$(fuzz_targets),$(go_test) -run '^$$' -fuzz '^$(notdir $(target))$$' -fuzztime 10000x -fuzzminimizetime 10x ./$(dir $(target)) &&) true
 	cd lab && $(go_test) $(as_root) ./...
+
+# Each is tried with a fixed number of inputs.
+fuzz_targets := app/daily-todo/FuzzLocation app/todo-backend/FuzzRequest app/todo-backend/FuzzTitle
+
+fuzz:
+	$(foreach target,$(fuzz_targets),$(go_test) -run '^$$' -fuzz '^$(notdir $(target))$$' -fuzztime 10000x -fuzzminimizetime 10x ./$(dir $(target)) &&) true
 
 # Tests and measurements have labs of their own, and remove them.
 in_own_lab = $(MAKE) up && . .lab/$$LAB/env && $(1) ; status=$$?; $(MAKE) lab-delete YES=1; exit $$status

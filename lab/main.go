@@ -72,6 +72,7 @@ func command() *cobra.Command {
 			},
 		})
 	}
+	add("get", "Get what is not cached, and start nothing", false, get)
 	add("up", "Get what is not cached, and start the lab", false, alone(up))
 	add("down", "Stop the lab; its volumes stay", false, alone(down))
 	add("status", "Say what runs", false, asRoot("status", status))

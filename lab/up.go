@@ -26,37 +26,8 @@ func up(ctx context.Context, lab layout.Lab) error {
 	if own := ownCluster(); own != "" {
 		return useOwnCluster(ctx, lab, own)
 	}
-	if err := ready(ctx, lab, false); err != nil {
-		return err
-	}
-	if err := install("packages", preflight.ForLab)(ctx, lab); err != nil {
-		return err
-	}
-	base, system, err := labImages(ctx, lab)
+	binaries, err := getAndStart(ctx, lab, asRoot("start", start))
 	if err != nil {
-		return err
-	}
-	if err := images.Pull(ctx, lab.Cache, system); err != nil { // before the tools, some of which are for these images alone
-		return err
-	}
-	group, groupCtx := errgroup.WithContext(ctx)
-	haveBase := make(chan struct{})
-	group.Go(func() error {
-		defer close(haveBase)
-		return getBase(groupCtx, lab, base)
-	})
-	var binaries tools.Binaries
-	group.Go(func() (err error) {
-		binaries, err = getTools(groupCtx, lab, needed(lab, system), func(ctx context.Context) error {
-			<-haveBase
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			return asRoot("start", start)(ctx, lab)
-		})
-		return err
-	})
-	if err := group.Wait(); err != nil {
 		return err
 	}
 	variables, err := stack.LabVariables(lab)
@@ -69,6 +40,47 @@ func up(ctx context.Context, lab layout.Lab) error {
 	}
 	slog.Info("the lab is up", "name", lab.Name, "shell", ". "+env)
 	return nil
+}
+
+// get fills the cache, so that a lab that is started later need not wait for that.
+func get(ctx context.Context, lab layout.Lab) error {
+	_, err := getAndStart(ctx, lab, func(context.Context, layout.Lab) error { return nil })
+	return err
+}
+
+// getAndStart gets what is not cached, and starts the cluster when all is there that it needs.
+func getAndStart(ctx context.Context, lab layout.Lab, start func(context.Context, layout.Lab) error) (binaries tools.Binaries, err error) {
+	if err := ready(ctx, lab, false); err != nil {
+		return nil, err
+	}
+	if err := install("packages", preflight.ForLab)(ctx, lab); err != nil {
+		return nil, err
+	}
+	base, system, err := labImages(ctx, lab)
+	if err != nil {
+		return nil, err
+	}
+	if err := images.Pull(ctx, lab.Cache, system); err != nil { // before the tools, some of which are for these images alone
+		return nil, err
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	haveBase := make(chan struct{})
+	group.Go(func() error {
+		defer close(haveBase)
+		return getBase(groupCtx, lab, base)
+	})
+	group.Go(func() (err error) {
+		binaries, err = getTools(groupCtx, lab, needed(lab, system), func(ctx context.Context) error {
+			<-haveBase
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return start(ctx, lab)
+		})
+		return err
+	})
+	err = group.Wait()
+	return binaries, err
 }
 
 // getTools finds, downloads or compiles tools. The cluster starts as soon as its own are there, while Pulumi's are compiled.

@@ -137,7 +137,7 @@ func (t Tool) build(ctx context.Context, path, modules string, env []string) err
 	}
 	cmd := exec.CommandContext(ctx, "nice", append([]string{"-n", priority, "go"}, t.args(partial)...)...)
 	cmd.Dir = dir
-	cmd.Env = append(slices.Clip(env), cgo)
+	cmd.Env = append(slices.Clip(env), cgo, "GOGC=400") // a twentieth of the time for up to 300 MB more
 	if output, err := cmd.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
