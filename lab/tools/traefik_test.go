@@ -1,9 +1,11 @@
 package tools
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -40,4 +42,41 @@ func main() {
 	require.NoError(t, err)
 	assert.Contains(t, string(compiled), "github.com/traefik/traefik/v3/pkg/provider/ecs\n")
 	assert.NotContains(t, string(compiled), "github.com/aws/aws-sdk-go")
+}
+
+// What both need of Kubernetes would else be compiled twice: Go keeps packages by the versions that are required, and by what replaces them.
+func TestTraefikAndK3sHaveTheSameKubernetes(t *testing.T) {
+	k3s, traefik := pins(t, "kubernetes"), pins(t, "traefik")
+	shared := regexp.MustCompile(`^(k8s\.io/|sigs\.k8s\.io/(json|randfill|structured-merge-diff|yaml)|golang\.org/x/(crypto|net|oauth2|sys|term|text|time)$|google\.golang\.org/protobuf$|github\.com/go-openapi/|github\.com/json-iterator/go$)`)
+	count := 0
+	for module, pin := range traefik {
+		if shared.MatchString(module) {
+			assert.Equal(t, k3s[module], pin, module)
+			count++
+		}
+	}
+	assert.Greater(t, count, 20)
+}
+
+// pins are the versions that a module requires, with what replaces them.
+func pins(t *testing.T, module string) map[string]string {
+	t.Helper()
+	type version struct{ Path, Version string }
+	var file struct {
+		Require []version
+		Replace []struct{ Old, New version }
+	}
+	out, err := exec.Command("go", "mod", "edit", "-json", filepath.Join(module, "go.mod")).Output()
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(out, &file))
+	pins := map[string]string{}
+	for _, m := range file.Require {
+		pins[m.Path] = m.Version
+	}
+	for _, r := range file.Replace {
+		if version, is := pins[r.Old.Path]; is {
+			pins[r.Old.Path] = version + " => " + r.New.Path + " " + r.New.Version
+		}
+	}
+	return pins
 }
