@@ -77,13 +77,13 @@ func (c *cluster) runPod(pod *corev1.Pod) (output string, status int32) {
 	return string(log), status
 }
 
-// reached tells which host:port a pod with the labels can connect to. Policies reach a new pod a moment after its start: until then
-// it can connect to what no policy guards on its own, and to nothing else. So the first address should be one that is reached.
+// reached tells which host:port a pod with the labels can connect to. Policies reach a new pod a moment after its start, those of the
+// others first: until then it can connect to what no policy guards on its own, and to nothing else. So the first address should be one
+// that is reached, and each has to be reached twice.
 func (c *cluster) reached(labels map[string]string, addresses ...string) (reached []string) {
 	c.t.Helper()
-	script := `reach() {
-	for try in $(seq $3); do timeout 2 bash -c "</dev/tcp/$1/$2" 2>/dev/null && echo $1:$2 && return; sleep 1; done
-}
+	script := `connect() { timeout 2 bash -c "</dev/tcp/$1/$2" 2>/dev/null; }
+reach() { for try in $(seq $3); do connect $1 $2 && sleep 3 && connect $1 $2 && echo $1:$2 && return; sleep 1; done; }
 `
 	for i, address := range addresses {
 		script += "reach " + strings.Replace(address, ":", " ", 1)
