@@ -101,8 +101,8 @@ func command() *cobra.Command {
 	root.AddCommand(remove)
 
 	// What takes root, so that only this does.
-	add("packages", "", true, install("packages", preflight.ForLab))
-	add("packages-for-tests", "", true, install("packages-for-tests", preflight.ForTests))
+	add("packages", "", true, installNow(preflight.ForLab))
+	add("packages-for-tests", "", true, installNow(preflight.ForTests))
 	add("extract", "", true, extract)
 	add("assemble", "", true, assembleBase)
 	add("start", "", true, start)

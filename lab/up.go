@@ -14,6 +14,7 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/lab/cluster"
 	"github.com/stateful-k3s/stateful-k3s/lab/images"
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/lock"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/preflight"
 	"github.com/stateful-k3s/stateful-k3s/lab/stack"
@@ -216,8 +217,17 @@ func install(command string, packages []preflight.Package) func(context.Context,
 		if len(preflight.Lacking(packages)) == 0 {
 			return nil
 		}
-		return asRoot(command, func(ctx context.Context, _ layout.Lab) error { return preflight.Install(ctx, packages) })(ctx, lab)
+		release, err := lock.Take(ctx, filepath.Join(lab.Cache, "locks", "packages"), "another command that installs packages")
+		if err != nil {
+			return err
+		}
+		defer release()
+		return asRoot(command, installNow(packages))(ctx, lab)
 	}
+}
+
+func installNow(packages []preflight.Package) func(context.Context, layout.Lab) error {
+	return func(ctx context.Context, _ layout.Lab) error { return preflight.Install(ctx, packages) }
 }
 
 func assembleBase(ctx context.Context, lab layout.Lab) error {
