@@ -8,7 +8,7 @@ COPY . .
 # The same sources give the same bytes: no paths, no time, no build identity. Debug information, which the images leave out, is not made.
 RUN --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -buildvcs=false -gcflags=all=-dwarf=false -ldflags='-s -w -buildid=' -o /out/ ./app/... tool
+    CGO_ENABLED=0 GOGC=400 go build -trimpath -buildvcs=false -gcflags=all=-dwarf=false -ldflags='-s -w -buildid=' -o /out/ ./app/... tool
 
 # The server, with what archives it. Nothing is left that would make each build another image.
 FROM ${POSTGRES_IMAGE} AS postgres
