@@ -94,14 +94,15 @@ func TestLargeBodiesAreRefused(t *testing.T) {
 		received = append(received, len(body))
 	})
 	assert.Equal(t, http.StatusOK, send(t, http.MethodPost, p.URL("/todos"), strings.Repeat("x", 16<<10)).status)
-	large := strings.Repeat("x", 16<<10+1)
-	for _, rest := range []string{"Content-Length: 16385\r\n\r\n" + large, "Transfer-Encoding: chunked\r\n\r\n4001\r\n" + large + "\r\n0\r\n\r\n"} {
+	for _, rest := range []string{
+		"Content-Length: 16385\r\n\r\n" + strings.Repeat("x", 16<<10+1),
+		"Transfer-Encoding: chunked\r\n\r\n100000\r\n" + strings.Repeat("x", 1<<20) + "\r\n0\r\n\r\n",
+	} {
 		conn, err := p.Dial(t.Context())
 		require.NoError(t, err)
 		defer conn.Close()
-		// At once: who still writes when the answer is there may get an error instead of it.
-		_, err = io.WriteString(conn, "POST /todos HTTP/1.1\r\nHost: app\r\n"+rest)
-		require.NoError(t, err)
+		// Go's client may take the end of its writing for the answer.
+		go func() { _, _ = io.WriteString(conn, "POST /todos HTTP/1.1\r\nHost: app\r\n"+rest) }()
 		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		require.NoError(t, err)
 		content, err := io.ReadAll(response.Body)
