@@ -62,11 +62,14 @@ golangci_lint := go tool -modfile=$(CURDIR)/lab/tools/golangci-lint/go.mod golan
 # Lint vets all of it.
 go_test := go test -vet=off
 
-# Backups are tried for 6 minutes, and on a busy machine for more than the 10 that Go gives by default.
+packages := ./app/... ./infra/... ./internal/...
+
+# The list compiles the packages, with less garbage collection than tests are to run with. Backups are tried for 6 minutes,
+# and on a busy machine for more than the 10 that Go gives by default.
 unit: .lab/lab
 	$(lab) test-packages
-	GOGC=400 go list -export -test ./app/... ./infra/... ./internal/... >/dev/null # compiles sooner, and the tests run as ever
-	$(go_test) $(as_root) -timeout 20m ./app/... ./infra/... ./internal/...
+	GOGC=400 go list -export -test $(packages) >/dev/null
+	$(go_test) $(as_root) -timeout 20m $(packages)
 	cd lab && $(go_test) $(as_root) ./...
 
 # Each is tried with a fixed number of inputs.

@@ -21,15 +21,17 @@ func prepareTests(ctx context.Context, lab layout.Lab) error {
 	if err := install("packages-for-tests", preflight.ForTests)(ctx, lab); err != nil {
 		return err
 	}
-	if err := install("packages", preflight.ForLab)(ctx, lab); err != nil {
-		return err
-	}
 	if err := os.MkdirAll(lab.Cache, 0o755); err != nil { // as the user, who can write to it then
 		return err
 	}
 	wanted := []images.Image{images.Postgres()}
 	if err := images.Pull(ctx, lab.Cache, wanted); err != nil {
 		return err
+	}
+	if len(images.Missing(lab.Cache, wanted)) > 0 { // the lab's packages assemble it
+		if err := install("packages", preflight.ForLab)(ctx, lab); err != nil {
+			return err
+		}
 	}
 	tree, err := images.Postgres().Tree(lab.Cache, pgbackrest)
 	if errors.Is(err, fs.ErrNotExist) || !isDir(tree) {
