@@ -49,7 +49,7 @@ test: .lab/lab
 	chrt --idle 0 $(MAKE) beside & trap "kill $$! 2>/dev/null" EXIT; trap "exit 1" INT TERM; \
 	$(MAKE) unit && $(MAKE) e2e && wait $$!
 
-# The kernel gives sessions their shares of the processors: the lab has another than the tests.
+# The kernel divides the processors among sessions before it looks at priorities, and the lab has sessions of its own.
 beside: lab-get
 	setsid --wait sh -c 'echo 19 2>/dev/null >/proc/self/autogroup; exec $(MAKE) lint kube-score fuzz'
 
