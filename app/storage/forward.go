@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,9 +16,10 @@ import (
 
 const bufferSize = 32 << 10 // bytes
 
-// forward sends requests as they are to a server on a Unix socket, for they are signed.
+// forward sends requests as they are to a server on a Unix socket, for they are signed. Who sends a body slowly is no burden to
+// that server before a buffer of it has come.
 func forward(socket string) http.Handler {
-	return &httputil.ReverseProxy{
+	forwarding := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: "s3"})
 			r.Out.Host = r.In.Host
@@ -37,4 +40,18 @@ func forward(socket string) http.Handler {
 			w.WriteHeader(http.StatusBadGateway)
 		},
 	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			body := bufio.NewReaderSize(r.Body, bufferSize)
+			if _, err := body.Peek(bufferSize); err != nil && err != io.EOF {
+				w.WriteHeader(http.StatusBadRequest)
+				return
+			}
+			r.Body = struct {
+				io.Reader
+				io.Closer
+			}{body, r.Body}
+		}
+		forwarding.ServeHTTP(w, r)
+	})
 }

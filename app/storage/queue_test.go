@@ -23,7 +23,7 @@ func TestUploadsBeyondTheLimitWaitForTheirTurn(t *testing.T) {
 	var begun sync.WaitGroup
 	for number := range maxRequests + 10 {
 		begun.Add(1)
-		body := io.MultiReader(strings.NewReader(half), waitingReader{begun: sync.OnceFunc(begun.Done), until: sent}, strings.NewReader(half))
+		body := io.MultiReader(strings.NewReader(half), interlude(func() { begun.Done(); <-sent }), strings.NewReader(half))
 		group.Go(func() error {
 			_, err := clients.PutObject(ctx, bucket, fmt.Sprintf("project/%d", number), body, int64(2*len(half)), "", "", minio.PutObjectOptions{})
 			return err
@@ -35,14 +35,10 @@ func TestUploadsBeyondTheLimitWaitForTheirTurn(t *testing.T) {
 	requireContent(t, clients.Client, fmt.Sprintf("project/%d", maxRequests+9), half+half)
 }
 
-// waitingReader reads nothing, but not before its time has come.
-type waitingReader struct {
-	begun func()
-	until <-chan struct{}
-}
+// interlude is what happens when a body is read up to there.
+type interlude func()
 
-func (r waitingReader) Read([]byte) (int, error) {
-	r.begun()
-	<-r.until
+func (i interlude) Read([]byte) (int, error) {
+	i()
 	return 0, io.EOF
 }
