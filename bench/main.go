@@ -22,14 +22,14 @@ const (
 
 var systems = []struct {
 	name    string
-	measure func(context.Context, *cluster) error
+	measure func(context.Context) error
 }{
-	{"pingpong", measurePingpong},
-	{"todo", measureTodo},
-	{"page", measurePage},
-	{"ingress", measureIngress},
-	{"backup", measureBackup},
-	{"abuse", func(ctx context.Context, _ *cluster) error { return measureAbuse(ctx) }},
+	{"pingpong", inLab(measurePingpong)},
+	{"todo", inLab(measureTodo)},
+	{"page", inLab(measurePage)},
+	{"ingress", inLab(measureIngress)},
+	{"backup", inLab(measureBackup)},
+	{"abuse", measureAbuse},
 }
 
 func main() {
@@ -42,17 +42,23 @@ func main() {
 }
 
 func run(ctx context.Context, chosen []string) error {
-	c, err := newCluster()
-	if err != nil {
-		return err
-	}
 	for _, system := range systems {
 		if len(chosen) > 0 && !slices.Contains(chosen, system.name) {
 			continue
 		}
-		if err := system.measure(ctx, c); err != nil {
+		if err := system.measure(ctx); err != nil {
 			return fmt.Errorf("measure %s: %w", system.name, err)
 		}
 	}
 	return nil
+}
+
+func inLab(measure func(context.Context, *cluster) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		c, err := newCluster()
+		if err != nil {
+			return err
+		}
+		return measure(ctx, c)
+	}
 }
