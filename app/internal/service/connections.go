@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,6 +30,9 @@ type limiter struct {
 	open    int
 	writing int
 	told    rate.Sometimes
+
+	// handshakes holds a place for each that is computed.
+	handshakes chan struct{}
 }
 
 // longAnswer is the least that a long answer has, in bytes. Short ones fit into the buffers of their connections, which the kernel
@@ -36,7 +40,10 @@ type limiter struct {
 const longAnswer = 32 << 10
 
 func limit(listener net.Listener, most, mostWriting int) *limiter {
-	l := &limiter{Listener: listener, most: most, mostWriting: mostWriting, waiting: list.New(), told: rate.Sometimes{Interval: time.Minute}}
+	l := &limiter{
+		Listener: listener, most: most, mostWriting: mostWriting, waiting: list.New(), told: rate.Sometimes{Interval: time.Minute},
+		handshakes: make(chan struct{}, maxHandshakes),
+	}
 	l.changed.L = &l.mu
 	return l
 }
@@ -122,6 +129,9 @@ type connection struct {
 	place   *list.Element
 	since   time.Time
 	counted bool
+
+	// shaking is while a handshake has a place.
+	shaking atomic.Bool
 }
 
 func (c *connection) Read(b []byte) (int, error) {
@@ -137,6 +147,7 @@ func (c *connection) Read(b []byte) (int, error) {
 }
 
 func (c *connection) Write(b []byte) (int, error) {
+	c.endHandshake()
 	c.change(func() {
 		c.writing = true
 		c.answered += len(b)
@@ -146,6 +157,7 @@ func (c *connection) Write(b []byte) (int, error) {
 }
 
 func (c *connection) Close() error {
+	c.endHandshake()
 	c.limiter.mu.Lock()
 	c.limiter.leave(c)
 	c.limiter.mu.Unlock()

@@ -24,6 +24,7 @@ const request = "GET / HTTP/1.1\r\nHost: app\r\n\r\n"
 type network struct {
 	net.Listener
 	t       *testing.T
+	limiter *limiter
 	dials   chan net.Conn
 	clients []net.Conn
 }
@@ -31,11 +32,17 @@ type network struct {
 // inNetwork runs a test on a clock of its own, and serves meanwhile 3 connections and so many slow readers.
 func inNetwork(t *testing.T, mostWriting int, handler http.HandlerFunc, test func(n *network)) {
 	t.Helper()
+	inNetworkOf(t, newServer(handler), mostWriting, test)
+}
+
+func inNetworkOf(t *testing.T, server *http.Server, mostWriting int, test func(n *network)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{t: t, dials: make(chan net.Conn)}
+		n.limiter = limit(n, 3, mostWriting)
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error)
-		go func() { served <- serveOn(ctx, limit(n, 3, mostWriting), newServer(handler)) }()
+		go func() { served <- serveOn(ctx, n.limiter, server) }()
 		test(n)
 		for _, conn := range n.clients {
 			conn.Close()

@@ -77,16 +77,20 @@ func newServer(handler http.Handler) *http.Server {
 
 // ServeTLS serves HTTPS as Serve does HTTP, but bodies and answers may take as long as they go on.
 func ServeTLS(ctx context.Context, port string, certificate tls.Certificate, handler http.Handler) error {
+	return serve(ctx, port, newTLSServer(certificate, handler))
+}
+
+func newTLSServer(certificate tls.Certificate, handler http.Handler) *http.Server {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout,
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, GetConfigForClient: beginHandshake},
 		Protocols:         new(http.Protocols),
 		// Of strangers who do not speak TLS.
 		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}
 	server.Protocols.SetHTTP1(true)
-	return serve(ctx, port, server)
+	return server
 }
 
 func serve(ctx context.Context, port string, server *http.Server) error {
