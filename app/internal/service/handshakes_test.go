@@ -62,7 +62,6 @@ func TestNobodyKeepsThePlaceOfAHandshake(t *testing.T) {
 		assert.Error(t, <-shake(leaving{n.dial()}, &tls.Config{}))
 		assert.Error(t, <-shake(n.dial(), &tls.Config{MaxVersion: tls.VersionTLS11}))
 		assert.NoError(t, <-shake(n.dial(), &tls.Config{MaxVersion: tls.VersionTLS12}))
-		assert.NoError(t, <-shake(n.dial(), &tls.Config{CurvePreferences: []tls.CurveID{tls.CurveP256}}))
 		synctest.Wait()
 		assert.Empty(t, n.limiter.handshakes)
 	})
