@@ -16,18 +16,18 @@ import (
 
 func inTLSNetwork(t *testing.T, test func(n *network)) {
 	t.Helper()
-	certificate, err := tls.X509KeyPair(pemBytes(certificatetest.New(t, "app")))
+	certificate, key := certificatetest.New(t, "app")
+	pair, err := tls.X509KeyPair([]byte(certificate), []byte(key))
 	require.NoError(t, err)
-	inNetworkOf(t, newTLSServer(certificate, http.HandlerFunc(hello)), 1, test)
+	inNetworkOf(t, newTLSServer(pair, http.HandlerFunc(hello)), 1, test)
 }
 
-func pemBytes(certificate, key string) (c, k []byte) { return []byte(certificate), []byte(key) }
-
-// shake begins a handshake, whose end it returns.
-func shake(conn net.Conn, config *tls.Config) (ended chan error) {
-	config.InsecureSkipVerify = true
+// shake begins a handshake of at most that version of TLS, whose end it returns.
+func shake(conn net.Conn, version uint16) (ended chan error) {
 	ended = make(chan error, 1)
-	go func() { ended <- tls.Client(conn, config).Handshake() }()
+	go func() {
+		ended <- tls.Client(conn, &tls.Config{MaxVersion: version, InsecureSkipVerify: true}).Handshake()
+	}()
 	synctest.Wait()
 	return ended
 }
@@ -37,7 +37,7 @@ func TestHandshakesWaitForAPlace(t *testing.T) {
 		for range maxHandshakes {
 			n.limiter.handshakes <- struct{}{}
 		}
-		first, second := shake(n.dial(), &tls.Config{}), shake(n.dial(), &tls.Config{})
+		first, second := shake(n.dial(), tls.VersionTLS13), shake(n.dial(), tls.VersionTLS13)
 		assert.Empty(t, first)
 		assert.Empty(t, second)
 		<-n.limiter.handshakes // for one after the other
@@ -59,9 +59,9 @@ func TestNobodyKeepsThePlaceOfAHandshake(t *testing.T) {
 	inTLSNetwork(t, func(n *network) {
 		_, closes := n.dial().closes(2 * headerTimeout) // says nothing
 		assert.True(t, closes)
-		assert.Error(t, <-shake(leaving{n.dial()}, &tls.Config{}))
-		assert.Error(t, <-shake(n.dial(), &tls.Config{MaxVersion: tls.VersionTLS11}))
-		assert.NoError(t, <-shake(n.dial(), &tls.Config{MaxVersion: tls.VersionTLS12}))
+		assert.Error(t, <-shake(leaving{n.dial()}, tls.VersionTLS13))
+		assert.Error(t, <-shake(n.dial(), tls.VersionTLS11))
+		assert.NoError(t, <-shake(n.dial(), tls.VersionTLS12))
 		synctest.Wait()
 		assert.Empty(t, n.limiter.handshakes)
 	})
