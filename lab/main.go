@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/cluster"
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/hugepages"
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/lock"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/preflight"
@@ -122,6 +123,11 @@ func command() *cobra.Command {
 	}
 	serve.Flags().StringVar(&dir, "dir", "", "where the files are written (default a temporary directory)")
 	root.AddCommand(serve)
+	root.AddCommand(&cobra.Command{
+		Use: "huge-pages COMMAND", Short: "Run a command that compiles, with huge pages", Hidden: true,
+		Args: cobra.MinimumNArgs(1), DisableFlagParsing: true,
+		RunE: func(_ *cobra.Command, args []string) error { return hugepages.Exec(args) },
+	})
 	root.AddCommand(&cobra.Command{
 		Use: cluster.InitCommand, Hidden: true, Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return cluster.Init(args[0]) },

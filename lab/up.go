@@ -14,6 +14,7 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/lab/cluster"
 	"github.com/stateful-k3s/stateful-k3s/lab/images"
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/hugepages"
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/lock"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/preflight"
@@ -95,6 +96,14 @@ func getTools(ctx context.Context, lab layout.Lab, want []tools.Tool, start func
 			return nil, err
 		}
 	}
+	hasProgram := stack.HasProgram(lab)
+	if len(left) > 0 || !hasProgram {
+		release, err := hugepages.Lend()
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if _, err := tools.Build(groupCtx, lab.Cache, modules(lab), slices.DeleteFunc(slices.Clone(want), tools.Tool.IsPulumi)); err != nil {
@@ -103,8 +112,13 @@ func getTools(ctx context.Context, lab layout.Lab, want []tools.Tool, start func
 		return start(groupCtx)
 	})
 	group.Go(func() error {
-		_, err := tools.Build(groupCtx, lab.Cache, modules(lab), tools.Pulumi())
-		return err
+		if _, err := tools.Build(groupCtx, lab.Cache, modules(lab), tools.Pulumi()); err != nil {
+			return err
+		}
+		if hasProgram {
+			return nil
+		}
+		return stack.CompileProgram(groupCtx, lab)
 	})
 	if err := group.Wait(); err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ export GOTMPDIR=%[4]s
 # It is compiled as make compiles it, so that either finds what the other has compiled.
 case "$GOFLAGS" in
 *-gcflags*) ;;
-*) export GOFLAGS="$(go env GOFLAGS) -gcflags=all=-dwarf=false"
+*) export GOFLAGS="$(go env GOFLAGS) %[5]s"
 esac
 exec %[3]s "$@"
 `
@@ -203,7 +203,7 @@ func writeBin(lab layout.Lab, binaries tools.Binaries) error {
 			return err
 		}
 	}
-	script := fmt.Sprintf(wrapper, lab.Checkout, lab.Dir("pulumi"), binaries["pulumi"], lab.CheckoutDir())
+	script := fmt.Sprintf(wrapper, lab.Checkout, lab.Dir("pulumi"), binaries["pulumi"], lab.CheckoutDir(), programFlags)
 	return write(lab.CheckoutDir("bin", "pulumi"), script, 0o755)
 }
 

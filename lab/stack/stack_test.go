@@ -41,7 +41,7 @@ func TestTheProgramIsCompiledAsByMakeAndBesideItsPlace(t *testing.T) {
 	lab, binaries := newLab(t)
 	require.NoError(t, os.WriteFile(binaries["pulumi"], []byte("#!/bin/sh\necho \"$GOTMPDIR\" \"$GOFLAGS\"\n"), 0o755))
 	for set, want := range map[string]string{
-		"-buildvcs=false": "-buildvcs=false -gcflags=all=-dwarf=false",
+		"-buildvcs=false": "-buildvcs=false " + programFlags,
 		"-gcflags=all=-N": "-gcflags=all=-N",
 	} {
 		cmd := exec.Command(lab.CheckoutDir("bin", "pulumi"), "version")

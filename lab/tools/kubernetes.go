@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -93,20 +92,4 @@ func copyFile(from, to string) error {
 		return err
 	}
 	return os.WriteFile(to, content, 0o644)
-}
-
-// ModuleDir says where the module cache keeps the version of a module that the module in dir requires.
-func ModuleDir(ctx context.Context, dir, module string) (string, error) {
-	return moduleDir(ctx, dir, module, append(os.Environ(), "GOFLAGS=", "GOWORK=off"))
-}
-
-func moduleDir(ctx context.Context, dir, module string, env []string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", module)
-	cmd.Dir, cmd.Env = dir, env
-	out, err := cmd.Output()
-	var downloaded struct{ Dir, Error string }
-	if parseErr := json.Unmarshal(out, &downloaded); parseErr != nil || downloaded.Dir == "" {
-		return "", fmt.Errorf("downloading %s: %w: %s", module, err, downloaded.Error)
-	}
-	return downloaded.Dir, nil
 }

@@ -19,14 +19,12 @@ type Tool struct {
 	Module string
 	// Package is what is compiled there.
 	Package string
-	// Tags are build tags.
+	// Tags are build tags, beside those of all tools.
 	Tags []string
-	// Cgo says that the tool needs a C compiler.
-	Cgo bool
 	// Variables are set by the linker.
 	Variables map[string]string
-	// Stub is the folder of the module with what stands for parts of the tool that labs do not need.
-	Stub string
+	// Trimmed are modules that are compiled from copies.
+	Trimmed []trimmed
 	// prepare makes the files that the module needs and that are not committed.
 	prepare func(ctx context.Context, dir string, env []string) error
 }
@@ -39,13 +37,13 @@ const (
 	k3sVersion               = "v1.35.0+k3s1"
 )
 
-// The tags of k3s's own build, with Go's resolver, so that what it shares with others is compiled once.
-var kubernetesTags = []string{"ctrd", "netgo", "osusergo", "providerless", "urfave_cli_no_docs", "sqlite_omit_load_extension", "no_stage"}
+// The tags of k3s's own build.
+var kubernetesTags = []string{"ctrd", "providerless", "urfave_cli_no_docs", "sqlite_omit_load_extension", "no_stage"}
 
 // All lists every tool. Those of one module share compiled packages; they are compiled in this order.
 var All = []Tool{
 	{
-		Name: "k3s", Module: "kubernetes", Package: "github.com/k3s-io/k3s/cmd/server", Cgo: true, Tags: kubernetesTags,
+		Name: "k3s", Module: "kubernetes", Package: "github.com/k3s-io/k3s/cmd/server", Tags: kubernetesTags, Trimmed: trimmedK3s,
 		Variables: map[string]string{
 			"github.com/k3s-io/k3s/pkg/version.UpstreamGolang": runtime.Version(),
 			"github.com/k3s-io/k3s/pkg/version.Version":        k3sVersion,
@@ -53,15 +51,14 @@ var All = []Tool{
 			"k8s.io/client-go/pkg/version.gitVersion":          k3sVersion,
 		},
 	},
-	{Name: "containerd-shim-runc-v2", Module: "kubernetes", Package: "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2", Cgo: true, Tags: kubernetesTags},
-	{Name: "coredns", Module: "kubernetes", Package: "./coredns", Cgo: true, Tags: kubernetesTags},
-	{Name: "local-path-provisioner", Module: "local-path-provisioner", Package: "github.com/rancher/local-path-provisioner", Cgo: true, Tags: kubernetesTags},
+	{Name: "containerd-shim-runc-v2", Module: "kubernetes", Package: "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2", Tags: kubernetesTags},
+	{Name: "coredns", Module: "kubernetes", Package: "./coredns", Tags: kubernetesTags},
+	{Name: "local-path-provisioner", Module: "local-path-provisioner", Package: "github.com/rancher/local-path-provisioner", Tags: kubernetesTags},
 	{
-		Name: "traefik", Module: "traefik", Package: "github.com/traefik/traefik/v3/cmd/traefik", Cgo: true, Tags: kubernetesTags,
+		Name: "traefik", Module: "traefik", Package: "github.com/traefik/traefik/v3/cmd/traefik", Tags: kubernetesTags, Trimmed: trimmedTraefik,
 		Variables: map[string]string{"github.com/traefik/traefik/v3/pkg/version.Version": traefikVersion},
-		Stub:      "./stubs", prepare: prepareTraefik,
 	},
-	{Name: "runc", Module: "runc", Package: "github.com/opencontainers/runc", Cgo: true, Tags: []string{"seccomp", "apparmor"}},
+	{Name: "runc", Module: "runc", Package: "github.com/opencontainers/runc", Tags: []string{"seccomp", "apparmor"}},
 	{Name: "pause", Module: "pause", Package: "."},
 	{Name: "buildkitd", Module: "pulumi", Package: "github.com/moby/buildkit/cmd/buildkitd"},
 	{Name: "registry", Module: "registry", Package: "."},
@@ -77,7 +74,7 @@ var All = []Tool{
 	},
 	{Name: "pulumi-language-go", Module: "language-go", Package: "github.com/pulumi/pulumi/sdk/go/pulumi-language-go/v3"},
 	{
-		Name: "pulumi-resource-kubernetes", Module: "kubernetes", Package: "./plugin", Cgo: true, Tags: kubernetesTags,
+		Name: "pulumi-resource-kubernetes", Module: "kubernetes", Package: "./plugin", Tags: kubernetesTags,
 		Variables: map[string]string{"github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version": KubernetesPluginVersion},
 		prepare:   prepareKubernetesPlugin,
 	},

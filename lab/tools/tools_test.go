@@ -77,9 +77,9 @@ func TestAFlagOrAPinChangesTheKey(t *testing.T) {
 func TestAStubChangesTheKey(t *testing.T) {
 	modules := t.TempDir()
 	tool := hello(t, modules, "world")
-	tool.Package, tool.Stub = "example.org/hello", "./stub"
-	stub := filepath.Join(modules, "hello", "stub", "stub.go")
-	require.NoError(t, os.Mkdir(filepath.Dir(stub), 0o755))
+	tool.Trimmed = []trimmed{{module: "example.org/hello"}}
+	stub := filepath.Join(modules, "hello", "stubs", "stub", "stub.go")
+	require.NoError(t, os.MkdirAll(filepath.Dir(stub), 0o755))
 
 	keys := map[string]bool{}
 	for _, content := range []string{"package stub\n", "package stub\n\nfunc Stub() {}\n"} {

@@ -31,7 +31,7 @@ func main() {
 }
 `), 0o644))
 
-	asks := Tool{Name: "asks", Module: "traefik", Package: "./asks", prepare: prepareTraefik}
+	asks := Tool{Name: "asks", Module: "traefik", Package: "./asks", Trimmed: trimmedTraefik}
 	have, err := Build(t.Context(), warmCache(t), modules, []Tool{asks})
 	require.NoError(t, err)
 	assert.Equal(t, `the lab's Traefik is compiled without clients of DNS services, so it cannot use "route53": take a released Traefik`, say(t, have["asks"]))

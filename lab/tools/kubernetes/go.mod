@@ -630,4 +630,9 @@ require (
 	tags.cncf.io/container-device-interface/specs-go v1.0.0 // indirect
 )
 
-replace github.com/pulumi/pulumi-kubernetes/sdk/v4 => ./sdk
+// The copies that prepareK3s and prepareKubernetesPlugin make.
+replace (
+	github.com/k3s-io/k3s => ./k3s
+	github.com/k3s-io/kine => ./kine
+	github.com/pulumi/pulumi-kubernetes/sdk/v4 => ./sdk
+)

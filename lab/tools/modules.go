@@ -1,0 +1,33 @@
+package tools
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// ModuleDir says where the module cache keeps the version of a module that the module in dir requires, whether or not a
+// copy replaces it there.
+func ModuleDir(ctx context.Context, dir, module string) (string, error) {
+	return moduleDir(ctx, dir, module, append(os.Environ(), "GOFLAGS=", "GOWORK=off"))
+}
+
+func moduleDir(ctx context.Context, dir, module string, env []string) (string, error) {
+	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{if or (not .Replace) .Replace.Version}}{{.Path}}{{else}}{{.Path}}@{{.Version}}{{end}}", module)
+	list.Dir, list.Env = dir, env
+	pinned, err := list.Output()
+	if err != nil {
+		return "", fmt.Errorf("looking up the version of %s in %s: %w", module, dir, err)
+	}
+	download := exec.CommandContext(ctx, "go", "mod", "download", "-json", strings.TrimSpace(string(pinned)))
+	download.Dir, download.Env = dir, env
+	out, err := download.Output()
+	var downloaded struct{ Dir, Error string }
+	if parseErr := json.Unmarshal(out, &downloaded); parseErr != nil || downloaded.Dir == "" {
+		return "", fmt.Errorf("downloading %s: %w: %s", module, err, downloaded.Error)
+	}
+	return downloaded.Dir, nil
+}
