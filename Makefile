@@ -12,7 +12,7 @@ in_lab := . $(env) &&
 # What makes namespaces, changes its root directory or kills processes of pods runs as root.
 as_root := $(if $(filter 0,$(shell id -u)),,-exec "sudo --preserve-env env PATH=$$PATH")
 
-.PHONY: up preview destroy purge test beside lint kube-score unit fuzz e2e soak upgrade bench screenshot lab-get lab-up lab-down lab-delete status
+.PHONY: up preview destroy purge check test beside integration lint kube-score fuzz e2e soak upgrade bench screenshot lab-get lab-up lab-down lab-delete status
 
 up: lab-up
 	$(in_lab) $(lab) recover
@@ -45,19 +45,33 @@ lab-delete: .lab/lab
 status: .lab/lab
 	$(lab) status
 
-# What runs beside the tests takes what they leave of the processors, first of all to get what the end-to-end tests need.
+# Tests come in layers: check needs neither root nor servers, integration runs the apps on real Postgres and Redis servers,
+# e2e looks at the whole stack in a lab, and soak repeats what is random. docs/testing.md says what is in each.
+check: .lab/lab lint
+	$(compile) $(unit_packages) >/dev/null
+	$(go_test) $(unit_packages)
+	cd lab && $(go_test) $(unit_lab_packages)
+
+# The lab's tools are compiled beside check and integration, with what these leave of the processors.
 test: .lab/lab
 	chrt --idle 0 $(MAKE) beside & trap "kill $$! 2>/dev/null" EXIT; trap "exit 1" INT TERM; \
-	$(MAKE) unit && $(MAKE) e2e && wait $$!
+	$(MAKE) check integration && wait $$! && $(MAKE) e2e
 
 # The kernel divides the processors among sessions before it looks at priorities, and the lab has sessions of its own.
-beside: lab-get
-	setsid --wait sh -c 'echo 19 2>/dev/null >/proc/self/autogroup; exec $(MAKE) lint kube-score fuzz'
+beside:
+	setsid --wait sh -c 'echo 19 2>/dev/null >/proc/self/autogroup; exec $(MAKE) lab-get kube-score'
 
-lint:
-	$(golangci_lint) run ./...
+integration: .lab/lab
+	$(lab) test-packages
+	$(compile) ./app/... >/dev/null
+	$(go_test) $(as_root) -timeout 20m ./app/...
+	cd lab && $(go_test) $(as_root) ./cluster
+
+lint: .lab/lab
+	$(lab) huge-pages $(golangci_lint) run ./...
 	cd lab && $(golangci_lint) run ./...
 
+# What the end-to-end tests judge manifests with.
 kube-score:
 	cd lab/tools/kube-score && go tool kube-score version >/dev/null
 
@@ -67,15 +81,13 @@ golangci_lint := go tool -modfile=$(CURDIR)/lab/tools/golangci-lint/go.mod golan
 # Lint vets all of it.
 go_test := go test -vet=off
 
-packages := ./app/... ./infra/... ./internal/...
+# The list compiles the packages, with less garbage collection than tests are to run with.
+compile := GOGC=400 $(lab) huge-pages go list -export -test
 
-# The list compiles the packages, with less garbage collection than tests are to run with. Backups are tried for 6 minutes,
-# and on a busy machine for more than the 10 that Go gives by default.
-unit: .lab/lab
-	$(lab) test-packages
-	GOGC=400 go list -export -test $(packages) >/dev/null
-	$(go_test) $(as_root) -timeout 20m $(packages)
-	cd lab && $(go_test) $(as_root) ./...
+# What needs neither root nor servers; the rest runs in the files of an image.
+unit_packages := ./bench/... ./infra/... ./internal/... $(addprefix ./app/,backup/archive internal/freeport internal/pgbackrest \
+	internal/service todo-backend/batch todo-frontend/http todo-frontend/page)
+unit_lab_packages := . ./images ./internal/... ./layout ./mirror/... ./preflight ./releases ./stack ./tools
 
 # Each is tried with a fixed number of inputs.
 fuzz_targets := app/daily-todo/FuzzLocation app/todo-backend/FuzzRequest app/todo-backend/FuzzTitle
@@ -90,12 +102,16 @@ e2e: export LAB = test
 e2e:
 	$(call in_own_lab,$(go_test) $(as_root) -count=1 -timeout 60m -v ./e2e/...)
 
+# More of what is random.
 soak: export LAB = soak
 soak: export PINGPONG_KILLS = 50
 soak: export TODO_KILLS = 50
+soak: export TRAIN_KILLS = 50
 soak: export UP_KILLS = 20
-soak:
-	$(call in_own_lab,$(go_test) $(as_root) -count=1 -timeout 2h -v -run 'CountIsExactAfterKills|NoTodoIsLostInKills|KilledUpsAreRepaired' ./e2e)
+soak: export LAB_KILLS = 20
+soak: export ROTATIONS = all
+soak: fuzz
+	$(call in_own_lab,$(go_test) $(as_root) -count=1 -timeout 3h -v -run 'Kill|Rotat' ./e2e)
 
 # Data of an earlier revision is there after an up of this one.
 upgrade: export UPGRADE_FROM ?= HEAD~1

@@ -22,8 +22,8 @@ const away = "The todos cannot be reached right now. "
 
 // Nothing that a visitor typed gets lost, and all is well again by itself.
 func TestBackendAwayAndBack(t *testing.T) {
-	c := newCluster(t).in(project)
-	p := openPage(t)
+	c := newLane(t, project)
+	p := showPage(t)
 	p.add("Buy milk")
 	p.shows("- Buy milk")
 	plain := openWindow(t, p.chromium)

@@ -19,7 +19,7 @@ import (
 )
 
 func TestUpMakesABackupOfEachDatabase(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	for _, namespace := range []string{exercises, project} {
 		c := c.in(namespace)
 		completed, log := c.waitForJob(backup)
@@ -29,7 +29,7 @@ func TestUpMakesABackupOfEachDatabase(t *testing.T) {
 }
 
 func TestDamageOfABackupIsFound(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	verify := func(job string) (completed bool, lastWord string) {
 		job = c.startBackup(job, func(job *batchv1.JobSpec) {
 			job.Template.Spec.Containers[0].Args = []string{"verify"}
@@ -64,7 +64,7 @@ func TestDamageOfABackupIsFound(t *testing.T) {
 }
 
 func TestMetricsOfBackupsOutliveTheirJob(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	job := c.startBackup("measured", func(*batchv1.JobSpec) {})
 	completed, log := c.waitForJob(job)
 	require.True(t, completed, log)
@@ -88,7 +88,7 @@ func TestMetricsOfBackupsOutliveTheirJob(t *testing.T) {
 }
 
 func TestBackupsWhileTheStoreIsAway(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	backups := c.backups()
 	comeBack := c.takeStoreAway()
 	failing := c.startBackup("failing", func(job *batchv1.JobSpec) {
@@ -117,7 +117,7 @@ func TestBackupsWhileTheStoreIsAway(t *testing.T) {
 
 // The pod is killed while what it has stored is restored.
 func TestAKilledBackupIsNone(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	job := c.startBackup("killed", func(*batchv1.JobSpec) {})
 	eventually(t, func() error {
 		pods := c.podsOfJob(job)
@@ -141,7 +141,7 @@ func TestAKilledBackupIsNone(t *testing.T) {
 }
 
 func TestAccountsOfTheStoreAreKeptApart(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	name := c.in(project).backups()[0]
 	listed := <-c.store().ListObjects(t.Context(), bucket, minio.ListObjectsOptions{Prefix: project + "/", Recursive: true})
 	assert.Equal(t, minio.AccessDenied, minio.ToErrorResponse(listed.Err).Code, "list: %v", listed.Err)
@@ -149,11 +149,8 @@ func TestAccountsOfTheStoreAreKeptApart(t *testing.T) {
 	assert.Equal(t, minio.AccessDenied, minio.ToErrorResponse(err).Code, "read: %v", err)
 }
 
-// TestBackupsUnderLoad makes backups of both databases by hand, and has the CronJob make some every minute, while they change.
-func TestBackupsUnderLoad(t *testing.T) {
-	c := newCluster(t)
-	t.Cleanup(func() { makeUp(t) })
-	pulumiUpWith(t, "backupSchedule=* * * * *")
+// backsUpUnderLoad makes backups of both databases by hand, and finds some that the CronJob makes every minute, while they change.
+func backsUpUnderLoad(t *testing.T, c *cluster) {
 	pings, todos := c.startPinging(), c.in(project).startAdding(100)
 	databases := []*struct {
 		*cluster

@@ -52,11 +52,12 @@ type cluster struct {
 	*kubernetes.Clientset
 	t         *testing.T
 	namespace string
+	// own are the namespaces that the test may disturb, and whose pods it waits for.
+	own []string
 }
 
-// newCluster is the namespace exercises; it waits until all pods of the stack are ready. It fails the test at once outside of
-// a lab's environment.
-func newCluster(t *testing.T) *cluster {
+// connect is the namespace exercises. It fails the test at once outside of a lab's environment.
+func connect(t *testing.T) *cluster {
 	t.Helper()
 	for _, variable := range []string{"STATEFUL_K3S_LAB", "KUBECONFIG", "PULUMI_STACK", "PULUMI_BACKEND_URL"} {
 		if os.Getenv(variable) == "" {
@@ -68,14 +69,12 @@ func newCluster(t *testing.T) *cluster {
 	config.QPS = -1 // the load's look-ups do not hold up the test's own
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
-	c := &cluster{client, t, exercises}
-	c.waitUntilReady()
-	return c
+	return &cluster{client, t, exercises, []string{exercises, project, storage}}
 }
 
 // in is another namespace.
 func (c *cluster) in(namespace string) *cluster {
-	return &cluster{c.Clientset, c.t, namespace}
+	return &cluster{c.Clientset, c.t, namespace, c.own}
 }
 
 // eventually repeats an attempt until it returns no error.
@@ -90,10 +89,10 @@ func eventually(t *testing.T, attempt func() error) {
 	t.Fatalf("still after %s: %v", patience, err)
 }
 
-// waitUntilReady waits for all pods of all namespaces.
+// waitUntilReady waits for all pods of the test's namespaces.
 func (c *cluster) waitUntilReady() {
 	c.t.Helper()
-	for namespace := range podCount {
+	for _, namespace := range c.own {
 		c.in(namespace).waitForPods(func(corev1.Pod) error { return nil })
 	}
 }

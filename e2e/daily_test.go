@@ -20,28 +20,36 @@ import (
 
 const dailyTodo = "daily-todo"
 
-// TestDailyTodo has the CronJob run every minute, and ask a server on this machine that stands in for Wikipedia. All of its Jobs
-// run at the same time.
-func TestDailyTodo(t *testing.T) {
-	c := newCluster(t).in(project)
+// encyclopedia is a server on this machine that stands in for Wikipedia.
+type encyclopedia struct {
+	*wikitest.Wiki
+	// machine and node are addresses. Nobody listens at the node's.
+	machine, node string
+}
+
+// scheduled is the article that the CronJob's own todo is about.
+const scheduled = "/wiki/Caf%C3%A9_(drink)"
+
+func startEncyclopedia(t *testing.T, c *cluster) encyclopedia {
+	t.Helper()
 	machine, _, err := net.SplitHostPort(os.Getenv("STATEFUL_K3S_REGISTRY"))
 	require.NoError(t, err)
-	wiki := wikitest.Start(t, net.JoinHostPort(machine, "0"))
-	address := strings.TrimPrefix(wiki.URL, "https://")
 	nodes, err := c.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
-	node := nodes.Items[0].Status.Addresses[0].Address
+	return encyclopedia{wikitest.Start(t, net.JoinHostPort(machine, "0")), machine, nodes.Items[0].Status.Addresses[0].Address}
+}
 
-	t.Cleanup(func() {
-		makeUp(t)
-		c.deleteDaily()
-		c.psql("DELETE FROM todo WHERE title LIKE 'Read " + wiki.URL + "/%'")
-	})
-	const random, scheduled = "/wiki/Special:Random", "/wiki/Caf%C3%A9_(drink)"
-	pulumiUpWith(t, "dailyTodoSchedule=* * * * *", "articleUrl="+wiki.Page(random, wikitest.Article(scheduled)),
-		"articleCA="+string(wiki.CA), "articleNetworks="+machine+"/32 "+node+"/32")
-	c.deleteDaily()
+// settings have the CronJob ask it every minute.
+func (e encyclopedia) settings() []string {
+	return []string{
+		"dailyTodoSchedule=* * * * *", "articleUrl=" + e.Page("/wiki/Special:Random", wikitest.Article(scheduled)),
+		"articleCA=" + string(e.CA), "articleNetworks=" + e.machine + "/32 " + e.node + "/32",
+	}
+}
 
+// addsDailyTodos runs Jobs of the CronJob, all at the same time, while the CronJob starts its own.
+func addsDailyTodos(t *testing.T, c *cluster, wiki encyclopedia) {
+	address := strings.TrimPrefix(wiki.URL, "https://")
 	type answers []http.HandlerFunc
 	good := func(name string) http.HandlerFunc { return wikitest.Article("/wiki/" + name) }
 	cases := map[string]struct {
@@ -64,7 +72,7 @@ func TestDailyTodo(t *testing.T) {
 	for name, test := range cases {
 		jobs[name] = c.startJob(dailyTodo, name, func(job *batchv1.JobSpec) {
 			if test.answers == nil {
-				setEnv(job, "ARTICLE_URL", strings.Replace(wiki.URL, machine, node, 1)) // where nobody listens
+				setEnv(job, "ARTICLE_URL", strings.Replace(wiki.URL, wiki.machine, wiki.node, 1)) // where nobody listens
 			} else {
 				setEnv(job, "ARTICLE_URL", wiki.Page("/"+name, test.answers...))
 			}

@@ -44,12 +44,14 @@ func TestDataStaysWhereItIs(t *testing.T) {
 		t.Setenv("PULUMI_STACK", name)
 		t.Cleanup(func() { pulumi(t, checkout, "stack", "rename", labName()) })
 
+		set := c.statefulSetUID(postgresSet)
 		said := run(t, upWith("storageClass="+class, "redisStorageSize=101Mi", "postgresStorageSize=2Gi", "storageSize=6Gi"))
 		assert.Contains(t, said, "The stack was organization."+labName()+", and is organization.renamed now.")
 		assert.Contains(t, said, "storageClass: new claims are of "+class+". Those that are there stay in local-path, with their data.")
 		for setting, size := range map[string]string{"redisStorageSize": "101Mi", "postgresStorageSize": "2Gi", "storageSize": "6Gi"} {
 			assert.Contains(t, said, setting+": new claims are of "+size+". ")
 		}
+		assert.NotEqual(t, set, c.statefulSetUID(postgresSet), "no StatefulSet can change its claim template: it is replaced")
 		assert.Equal(t, volumes, c.volumes())
 		assert.Equal(t, before, c.kept())
 	})
@@ -61,7 +63,7 @@ func TestDataStaysWhereItIs(t *testing.T) {
 }
 
 // of is the same namespace for a part of the test.
-func (c *cluster) of(t *testing.T) *cluster { return &cluster{c.Clientset, t, c.namespace} }
+func (c *cluster) of(t *testing.T) *cluster { return &cluster{c.Clientset, t, c.namespace, c.own} }
 
 // volume is what a claim is bound to.
 type volume struct{ name, class, size string }

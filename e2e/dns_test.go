@@ -9,12 +9,12 @@ import (
 )
 
 func TestServiceResolvesToBothPods(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	assert.ElementsMatch(t, c.podIPs(), c.resolve("redis-svc"))
 }
 
 func TestPodsNameResolvesToItAlone(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	assert.Equal(t, c.podIPs()[:1], c.resolve("redis-stset-0.redis-svc"))
 }
 

@@ -94,7 +94,7 @@ func TestAccessThatDoesNotDoIsToldAtOnce(t *testing.T) {
 // Whoever waits for an up is told what it waits for, and can interrupt it.
 func TestUpSaysWhyPodsAreNotReady(t *testing.T) {
 	c := newCluster(t)
-	t.Cleanup(func() { makeUp(t) })
+	leaveSettings(t)
 	run(t, command(".", "kubectl", "-n", exercises, "create", "quota", "tight", "--hard", fmt.Sprintf("pods=%d", podCount[exercises])))
 	t.Cleanup(func() { run(t, command(".", "kubectl", "-n", c.namespace, "delete", "quota", "tight")) })
 	up := upWith("pingpongReplicas=3")

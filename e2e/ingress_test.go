@@ -109,31 +109,37 @@ func TestTricksReachNothingMore(t *testing.T) {
 	}
 }
 
-// With settings of its own the stack answers for one name, and with a certificate.
-func TestIngressFollowsItsSettings(t *testing.T) {
-	c := newCluster(t)
+// tlsName is a name that an ingress serves, with its certificate.
+type tlsName struct {
+	host, secret string
+	certificate  []byte
+}
+
+// createTLSName creates the Secrets of a name, which go when the test ends.
+func (c *cluster) createTLSName() tlsName {
+	c.t.Helper()
 	const host, secret = "stateful.example.com", "e2e-tls"
-	node, err := url.Parse(outputs(t).TodoURL)
-	require.NoError(t, err)
 	certificate, key, err := cert.GenerateSelfSignedCertKey(host, nil, nil)
-	require.NoError(t, err)
+	require.NoError(c.t, err)
 	for _, namespace := range []string{exercises, project} {
-		secrets := c.CoreV1().Secrets(namespace)
-		_, err := secrets.Create(t.Context(), &corev1.Secret{
+		_, err := c.CoreV1().Secrets(namespace).Create(c.t.Context(), &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Name: secret},
 			Type:       corev1.SecretTypeTLS,
 			Data:       map[string][]byte{"tls.crt": certificate, "tls.key": key},
 		}, metav1.CreateOptions{})
-		require.NoError(t, err)
-		t.Cleanup(func() { run(t, command(".", "kubectl", "-n", namespace, "delete", "secret", secret)) })
+		require.NoError(c.t, err)
+		c.t.Cleanup(func() { run(c.t, command(".", "kubectl", "-n", namespace, "delete", "secret", secret)) })
 	}
-	t.Cleanup(func() { makeUp(t) })
-	pulumiUpWith(t, "ingressHost="+host, "ingressTLSSecret="+secret)
-	assert.Equal(t, "https://"+host+"/", outputs(t).TodoURL)
-	assert.Equal(t, "https://"+host+"/pingpong", outputs(t).PingpongURL)
+	return tlsName{host, secret, certificate}
+}
+
+// answersForOneName asks the ingress at a node's address for its name, and for another one.
+func answersForOneName(t *testing.T, name tlsName, node *url.URL) {
+	assert.Equal(t, "https://"+name.host+"/", outputs(t).TodoURL)
+	assert.Equal(t, "https://"+name.host+"/pingpong", outputs(t).PingpongURL)
 
 	trusted := x509.NewCertPool()
-	require.True(t, trusted.AppendCertsFromPEM(certificate))
+	require.True(t, trusted.AppendCertsFromPEM(name.certificate))
 	client := http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: trusted},
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) { // there is no name server for it
@@ -142,7 +148,7 @@ func TestIngressFollowsItsSettings(t *testing.T) {
 	}}
 	for _, path := range []string{"/", "/pings"} {
 		eventually(t, func() error { // Traefik takes up a change within seconds
-			response, err := client.Get("https://" + host + path)
+			response, err := client.Get("https://" + name.host + path)
 			if err != nil {
 				return err
 			}

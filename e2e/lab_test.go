@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -11,10 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestLabComesBackAfterItsProcessesWereKilled(t *testing.T) {
-	c := newCluster(t)
+func TestMakeUpBringsBackWhatWasDeletedAndKilled(t *testing.T) {
+	c := newClusterWithAnySettings(t)
 	ride := c.board()
 	claims := c.claims()
+	c.deleteStatefulSet()
 	before := daemons(labName())
 	require.Len(t, before, 4, "registry, builder, node and its way out")
 	for _, process := range before {
@@ -35,10 +37,16 @@ func TestStatusNamesWhatServesPeopleAndPods(t *testing.T) {
 	}
 }
 
+// LAB_KILLS is the number of starts that are killed, 1 by default; LAB_SEED repeats a sequence.
 func TestLabThatWasKilledAsItStartedStarts(t *testing.T) {
-	c := newCluster(t)
+	c := newClusterWithAnySettings(t)
 	ride := c.board()
-	for _, running := range []int{1, 2, 3, 4} {
+	seed := number(t, "LAB_SEED", rand.Uint64())
+	t.Logf("LAB_SEED=%d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for range number(t, "LAB_KILLS", 1) {
+		running := 1 + random.IntN(4)
+		t.Logf("killed with %d daemons", running)
 		run(t, makeCommand(checkout, "lab-down", labName()))
 		startAndKill(t, makeCommand(checkout, "up", labName()), func() bool { return len(daemons(labName())) >= running })
 	}

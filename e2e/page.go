@@ -44,8 +44,15 @@ type page struct {
 	url      string
 }
 
-// openPage shows a page without todos in a Chromium of the test's own.
+// openPage shows a page without todos in a Chromium of the test's own, in the lane of the todos.
 func openPage(t *testing.T) *page {
+	t.Helper()
+	inLane(t, project)
+	return showPage(t)
+}
+
+// showPage is openPage for a test that is in that lane already.
+func showPage(t *testing.T) *page {
 	t.Helper()
 	chromium, stop, err := browser.Start(t.Context())
 	require.NoError(t, err)

@@ -311,8 +311,8 @@ func TestTwoWindows(t *testing.T) {
 }
 
 func TestTenThousandTodos(t *testing.T) {
-	c := newCluster(t).in("project")
-	p := openPage(t)
+	c := newLane(t, project)
+	p := showPage(t)
 	const all = 10_000
 	c.psql(fmt.Sprintf("INSERT INTO todo (title, completed) SELECT 'Todo ' || n, false FROM generate_series(1, %d) n", all))
 	p.open("")

@@ -12,7 +12,7 @@ import (
 
 // The course's exercise: the count is in a Postgres of its own pod, and survives when all pods are taken down.
 func TestPingpongCountsOnAfterAllPodsWereDeleted(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	before := c.pings()
 	assert.Equal(t, fmt.Sprintf("pong %d", before), c.get(pingpongService, "/pingpong"))
 	assert.Equal(t, fmt.Sprintf("pong %d", before+1), c.get(pingpongService, "/pingpong"))
@@ -22,7 +22,7 @@ func TestPingpongCountsOnAfterAllPodsWereDeleted(t *testing.T) {
 }
 
 func TestRollingUpdateLosesNoPing(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	run := c.startPinging()
 	c.restart("pingpong")
 	run.goesOn()
@@ -33,7 +33,7 @@ func TestRollingUpdateLosesNoPing(t *testing.T) {
 func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 	c := newCluster(t)
 	pings, todos, ride := c.startPinging(), c.in(project).startAdding(0), c.board()
-	claims := c.claims()
+	claims, password := c.claims(), c.postgresSecret("URL")
 	said := run(t, makeCommand(checkout, "destroy", labName()))
 	assert.Contains(t, said, "The stack's namespaces stay, with the data in their claims: make up takes them up again, make purge deletes them.")
 	_, err := c.AppsV1().StatefulSets(c.namespace).Get(t.Context(), statefulSet, metav1.GetOptions{})
@@ -44,6 +44,7 @@ func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 
 	makeUp(t)
 	assert.Equal(t, claims, c.claims(), "up takes up the same claims")
+	assert.NotEqual(t, password, c.postgresSecret("URL"), "the new Secret has other passwords than the old volume")
 	pings.goesOn()
 	todos.goesOn()
 	ride.goesOn()
@@ -52,8 +53,9 @@ func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 }
 
 func TestCountIsExactAfterKills(t *testing.T) {
-	c := newCluster(t)
-	run := c.startPinging()
+	c := newLane(t, exercises)
+	run, claims := c.startPinging(), c.claims()
 	c.killPods("pingpong", "PINGPONG", run.goesOn)
 	run.end()
+	assert.Equal(t, claims, c.claims())
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,7 +14,7 @@ import (
 )
 
 func TestPostgresOverTheNetwork(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	c.table("network (n int)")
 	c.psql("ALTER TABLE network OWNER TO pingpong")
 	output, status := c.runPod(c.postgresClient("URL", `exec 2>&1
@@ -65,7 +64,7 @@ pg_dump --no-owner "$reader"`))
 }
 
 func TestPostgresIsSetUpAsPromised(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	assert.Equal(t, "on|on|on|scram-sha-256|on", c.psql(`SELECT current_setting('data_checksums'), current_setting('fsync'),
 		current_setting('synchronous_commit'), current_setting('password_encryption'), current_setting('ssl')`))
 	assert.Equal(t, "128MB|128|256MB", c.psql(`SELECT current_setting('shared_buffers'), current_setting('max_connections'), current_setting('max_wal_size')`))
@@ -76,7 +75,7 @@ func TestPostgresIsSetUpAsPromised(t *testing.T) {
 }
 
 func TestMetricsOfPostgres(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	c.table("measured (n int)")
 	metrics, err := c.CoreV1().Pods(c.namespace).ProxyGet("http", postgresPod, "9187", "metrics", nil).DoRaw(t.Context())
 	require.NoError(t, err)
@@ -85,39 +84,9 @@ func TestMetricsOfPostgres(t *testing.T) {
 	}
 }
 
-func TestPostgresKeepsItsData(t *testing.T) {
-	c := newCluster(t)
-	c.table("kept (what text)")
-	claims := c.claims()
-	for i, event := range []struct {
-		name    string
-		happens func()
-	}{
-		{"pod deleted", func() { c.deletePod(postgresPod) }},
-		{"server killed", func() { c.kill(postgresPod, "postgres") }},
-		{"stack destroyed", func() {
-			// The new Secret has other passwords than the old volume.
-			url := c.postgresSecret("URL")
-			pulumiDestroy(t)
-			makeUp(t)
-			require.NotEqual(t, url, c.postgresSecret("URL"))
-		}},
-	} {
-		t.Log(event.name)
-		c.psql("INSERT INTO kept VALUES ('" + event.name + "')")
-		event.happens()
-		c.waitForPostgres()
-		assert.Equal(t, strconv.Itoa(i+1), c.psql("SELECT count(*) FROM kept"))
-		assert.Equal(t, claims, c.claims())
-	}
-	output, status := c.runPod(c.postgresClient("URL", `psql "$owner" -Atc "SELECT current_user" 2>&1`))
-	assert.Equal(t, int32(0), status, output)
-	assert.Equal(t, "pingpong\n", output)
-}
-
 // What a pod that was deleted by force leaves behind may still write.
 func TestOnlyOneServerRunsOnTheVolume(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	server, uid := c.process(postgresPod, "postgres"), c.pod(postgresPod).UID
 	require.NoError(t, syscall.Kill(server, syscall.SIGSTOP))
 	t.Cleanup(func() { _ = syscall.Kill(server, syscall.SIGCONT) })
@@ -136,34 +105,32 @@ func TestOnlyOneServerRunsOnTheVolume(t *testing.T) {
 	assert.NotContains(t, log, "interrupted")
 }
 
-func TestPostgresFollowsItsSettings(t *testing.T) {
-	c := newCluster(t)
+// postgresBefore is what a database has before its settings change.
+type postgresBefore struct{ url, authority string }
+
+// keepInPostgres keeps a row until the test ends.
+func (c *cluster) keepInPostgres() postgresBefore {
+	c.t.Helper()
 	c.table("followed (n int)")
 	c.psql("INSERT INTO followed VALUES (42)")
-	claims, url, authority := c.claims(), c.postgresSecret("URL"), c.postgresSecret("ca.crt")
-	t.Cleanup(func() { makeUp(t) })
+	return postgresBefore{c.postgresSecret("URL"), c.postgresSecret("ca.crt")}
+}
 
-	settings := []string{"postgresPasswordVersion=2", "postgresTLSVersion=2", `postgresParameters=work_mem=3MB; my.parameter=it's 1\2`}
-	pulumiUpWith(t, settings...)
+// postgresHasFollowed looks at the database of pingpong after a change of its parameters and a rotation of its secrets.
+func postgresHasFollowed(t *testing.T, c *cluster, before postgresBefore) {
 	c.waitUntilRolledOut(postgresSet)
 	assert.Equal(t, `3MB|it's 1\2`, c.psql("SELECT current_setting('work_mem'), current_setting('my.parameter')"))
-	assert.NotEqual(t, url, c.postgresSecret("URL"))
-	assert.NotEqual(t, authority, c.postgresSecret("ca.crt"))
-	output, status := c.runPod(c.postgresClient("URL", `psql "$owner" -Atc "SELECT 'new'" && psql '`+url+`' -Atc "SELECT 'old'" 2>&1`))
+	assert.Equal(t, "42", c.psql("SELECT n FROM followed"))
+	assert.NotEqual(t, before.url, c.postgresSecret("URL"))
+	assert.NotEqual(t, before.authority, c.postgresSecret("ca.crt"))
+	output, status := c.runPod(c.postgresClient("URL", `psql "$owner" -Atc "SELECT 'new'" && psql '`+before.url+`' -Atc "SELECT 'old'" 2>&1`))
 	assert.Equal(t, int32(2), status, output)
 	assert.Contains(t, output, "new\n")
 	assert.Contains(t, output, "password authentication failed")
-
-	// No StatefulSet can change its claim template: it is replaced.
-	uid := c.statefulSetUID(postgresSet)
-	pulumiUpWith(t, append(settings, "postgresStorageSize=2Gi")...)
-	assert.NotEqual(t, uid, c.statefulSetUID(postgresSet))
-	assert.Equal(t, claims, c.claims())
-	assert.Equal(t, "42", c.psql("SELECT n FROM followed"))
 }
 
 func TestPostgresRefusesDataOfAnotherMajorVersion(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	c.table("major (n int)")
 	c.psql("INSERT INTO major VALUES (17)")
 	c.onVolume("echo 16 >/data/pgdata/PG_VERSION")

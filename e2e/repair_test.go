@@ -17,7 +17,7 @@ import (
 // kills, 1 by default; UP_SEED repeats a sequence.
 func TestKilledUpsAreRepaired(t *testing.T) {
 	c := newCluster(t)
-	t.Cleanup(func() { makeUp(t) })
+	leaveSettings(t)
 	seed := number(t, "UP_SEED", rand.Uint64())
 	t.Logf("UP_SEED=%d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

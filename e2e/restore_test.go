@@ -18,7 +18,7 @@ const archiveTime = time.Minute + 10*time.Second
 // not have at that moment. Before, a restore of the todos is refused, for they are there.
 func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 	c := newCluster(t)
-	t.Cleanup(func() { makeUp(t) })
+	leaveSettings(t)
 	pinging := c.startPinging()
 	durable := pinging.before + int64(pinging.Acknowledged())
 	since := time.Now()

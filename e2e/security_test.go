@@ -12,14 +12,14 @@ import (
 const askRedis = "for try in $(seq 20); do timeout 3 redis-cli -h redis-svc ping && exit; sleep 1; done; exit 1"
 
 func TestClientReachesRedisWhichWantsAPassword(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	output, status := c.visit(map[string]string{"redis-client": "true"}, askRedis)
 	assert.Equal(t, int32(0), status, output)
 	assert.Contains(t, output, "NOAUTH Authentication required.")
 }
 
 func TestPodThatBreaksRestrictedIsRefused(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	pod := visitor(nil, "true")
 	yes := true
 	pod.Spec.Containers[0].SecurityContext.Privileged = &yes

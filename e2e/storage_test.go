@@ -10,7 +10,7 @@ import (
 )
 
 func TestEachPodHasAClaimOfItsOwn(t *testing.T) {
-	c := newCluster(t)
+	c := newLane(t, exercises)
 	list, err := c.CoreV1().PersistentVolumeClaims(c.namespace).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	volumes := map[string]string{}

@@ -8,14 +8,14 @@ import (
 )
 
 func TestNoTodoIsLostInKills(t *testing.T) {
-	c := newCluster(t).in(project)
+	c := newLane(t, project)
 	run := c.startAdding(0)
 	c.killPods("todo-backend", "TODO", run.goesOn)
 	run.end()
 }
 
 func TestRollingUpdateFailsNoRequest(t *testing.T) {
-	c := newCluster(t).in(project)
+	c := newLane(t, project)
 	run := c.startAdding(200)
 	c.restart("todo-backend")
 	run.goesOn()

@@ -41,7 +41,7 @@ func TestTwoMakeUpsAtOnce(t *testing.T) {
 // While an up goes on, which is held here, nothing else gets between it and the cluster.
 func TestAnUpIsNotDisturbed(t *testing.T) {
 	c := newCluster(t)
-	t.Cleanup(func() { makeUp(t) })
+	leaveSettings(t)
 	before := c.keepSomething()
 	up := startSession(t, upWith("postgresPasswordVersion=undisturbed"))
 	var process int

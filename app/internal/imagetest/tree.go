@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// link is where `make unit` links the files, below the root of the checkout.
+	// link is where `make integration` links the files, below the root of the checkout.
 	link = ".lab/postgres-17"
 	// user is postgres in the image, and its group.
 	user     = 999
@@ -42,7 +42,7 @@ type Tree struct {
 // Open makes a directory in the tree, which goes with the test. It needs root.
 func Open(t testing.TB) *Tree {
 	t.Helper()
-	require.Zero(t, os.Geteuid(), "these tests change their root directory: run them as root, as make unit does")
+	require.Zero(t, os.Geteuid(), "these tests change their root directory: run them as root, as make integration does")
 	root := find(t)
 	removeLeft(filepath.Join(root, "tmp", "test-*"))
 	dir, err := os.MkdirTemp(filepath.Join(root, "tmp"), fmt.Sprintf("test-%d-", os.Getpid()))
@@ -65,7 +65,7 @@ func find(t testing.TB) string {
 			return root
 		}
 	}
-	require.FailNow(t, "these tests need the files of the image postgres:17: make unit gets them")
+	require.FailNow(t, "these tests need the files of the image postgres:17: make integration gets them")
 	return ""
 }
 

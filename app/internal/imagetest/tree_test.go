@@ -157,5 +157,5 @@ func TestWithoutTheImageTestsFail(t *testing.T) {
 	cmd.Dir = t.TempDir()
 	said, err := cmd.CombinedOutput()
 	require.Error(t, err)
-	assert.Contains(t, string(said), "these tests need the files of the image postgres:17: make unit gets them")
+	assert.Contains(t, string(said), "these tests need the files of the image postgres:17: make integration gets them")
 }
