@@ -8,15 +8,16 @@ export GOFLAGS := $(if $(findstring -gcflags,$(GOFLAGS)),$(GOFLAGS),$(shell go e
 
 env := .lab/$(LAB)/env
 lab := .lab/lab --name $(LAB)
+huge_pages := .lab/lab huge-pages
 in_lab := . $(env) &&
 # What makes namespaces, changes its root directory or kills processes of pods runs as root.
 as_root := $(if $(filter 0,$(shell id -u)),,-exec "sudo --preserve-env env PATH=$$PATH")
 
-.PHONY: up preview destroy purge check test beside integration lint kube-score fuzz e2e soak upgrade bench screenshot lab-get lab-up lab-down lab-delete status
+.PHONY: up preview destroy purge check test beside integration lint kube-score vulnerabilities fuzz e2e soak upgrade bench screenshot lab-get lab-up lab-down lab-delete status
 
 up: lab-up
 	$(in_lab) $(lab) recover
-	$(in_lab) $(lab) huge-pages pulumi up --stack $(LAB) --refresh --yes --skip-preview
+	$(in_lab) $(huge_pages) pulumi up --stack $(LAB) --refresh --yes --skip-preview
 
 preview: $(env)
 	$(in_lab) pulumi preview --stack $(LAB)
@@ -68,8 +69,16 @@ integration: .lab/lab
 	cd lab && $(go_test) $(as_root) ./cluster
 
 lint: .lab/lab
-	$(lab) huge-pages $(golangci_lint) run ./...
+	$(huge_pages) $(golangci_lint) run ./...
 	cd lab && $(golangci_lint) run ./...
+
+# Known vulnerabilities: in code that is reached, for what is ours, and in required versions, for what the lab compiles.
+govulncheck := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+vulnerabilities:
+	failed=0; \
+	for module in . lab; do echo "module $$module"; $(govulncheck) -C $$module ./... || failed=1; done; \
+	for module in lab/tools/*/go.mod; do echo "module $$module"; $(govulncheck) -C $${module%/go.mod} -scan module || failed=1; done; \
+	exit $$failed
 
 # What the end-to-end tests judge manifests with.
 kube-score:
@@ -82,7 +91,7 @@ golangci_lint := go tool -modfile=$(CURDIR)/lab/tools/golangci-lint/go.mod golan
 go_test := go test -vet=off
 
 # The list compiles the packages, with less garbage collection than tests are to run with.
-compile := GOGC=400 $(lab) huge-pages go list -export -test
+compile := GOGC=400 $(huge_pages) go list -export -test
 
 # What needs neither root nor servers; the rest runs in the files of an image.
 unit_packages := ./bench/... ./infra/... ./internal/... $(addprefix ./app/,backup/archive internal/freeport internal/pgbackrest \

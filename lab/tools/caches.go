@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,8 +36,8 @@ func useCaches(ctx context.Context, cache string) (env []string, release func(),
 	), func() { users.Close() }, nil
 }
 
-// Clean deletes the compiler's caches, unless somebody compiles. While tools are missing they are worth keeping:
-// compiling that was interrupted goes on from there.
+// Clean has the compiler's caches deleted, which goes on for minutes after it returns, unless somebody compiles. While tools are
+// missing the caches are worth keeping: compiling that was interrupted goes on from there.
 func Clean(cache string) error {
 	if _, err := os.Stat(compileDir(cache)); err != nil {
 		return nil
@@ -53,7 +54,14 @@ func Clean(cache string) error {
 		return err
 	}
 	defer users.Close()
-	return os.RemoveAll(compileDir(cache))
+	deleted := fmt.Sprintf("%s.deleted-%d", compileDir(cache), os.Getpid())
+	if err := os.Rename(compileDir(cache), deleted); err != nil {
+		return err
+	}
+	// With what an earlier deletion left that was killed.
+	remove := exec.Command("sh", "-c", `exec nice -n 19 rm -rf "$1".deleted-*`, "sh", compileDir(cache))
+	remove.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return remove.Start()
 }
 
 func compileDir(cache string) string { return filepath.Join(cache, "compile") }

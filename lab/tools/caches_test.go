@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -45,6 +46,10 @@ func TestTheCompilersCachesGoWhenNobodyUsesThem(t *testing.T) {
 	releaseSecond()
 	require.NoError(t, Clean(cache))
 	assert.NoDirExists(t, dir)
+	assert.Eventually(t, func() bool {
+		left, err := filepath.Glob(dir + "*")
+		return err == nil && len(left) == 0
+	}, time.Minute, 10*time.Millisecond)
 }
 
 func TestTheCompilersCachesStayWhenAskedFor(t *testing.T) {

@@ -8,11 +8,11 @@ import (
 
 // Versions of tools that nothing but their release names; TestReleasesAreThePinnedVersions keeps them in line with go.mod.
 const (
-	runcVersion     = "1.4.0"
-	buildkitVersion = "0.31.1"
-	registryVersion = "3.1.0"
-	corednsVersion  = "1.13.1"
-	traefikVersion  = "3.6.12"
+	runcVersion     = "1.4.0"  // renovate: opencontainers/runc
+	buildkitVersion = "0.31.1" // renovate: moby/buildkit
+	registryVersion = "3.1.0"  // renovate: distribution/distribution
+	corednsVersion  = "1.13.1" // renovate: coredns/coredns
+	traefikVersion  = "3.6.12" // renovate: traefik/traefik
 )
 
 // Publication is a file that a project publishes, with one or more of the tools in it.

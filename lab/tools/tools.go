@@ -31,10 +31,10 @@ type Tool struct {
 
 // Versions of what others have to name.
 const (
-	PulumiVersion            = "3.259.0"
-	KubernetesPluginVersion  = "4.25.0"
-	DockerBuildPluginVersion = "0.0.22"
-	k3sVersion               = "v1.35.0+k3s1"
+	PulumiVersion            = "3.259.0"      // renovate: pulumi/pulumi
+	KubernetesPluginVersion  = "4.25.0"       // renovate: pulumi/pulumi-kubernetes
+	DockerBuildPluginVersion = "0.0.22"       // renovate: pulumi/pulumi-docker-build
+	k3sVersion               = "v1.35.0+k3s1" // renovate: k3s-io/k3s
 )
 
 // The tags of k3s's own build.
