@@ -104,12 +104,15 @@ fuzz_targets := app/daily-todo/FuzzLocation app/todo-backend/FuzzRequest app/tod
 fuzz:
 	$(foreach target,$(fuzz_targets),$(go_test) -run '^$$' -fuzz '^$(notdir $(target))$$' -fuzztime 10000x -fuzzminimizetime 10x ./$(dir $(target)) &&) true
 
+# Tests that wait for their lane count as running.
+go_test_e2e := $(go_test) $(as_root) -count=1 -parallel 100 -v
+
 # Tests and measurements have labs of their own, and remove them.
 in_own_lab = $(MAKE) up && . .lab/$$LAB/env && $(1) ; status=$$?; $(MAKE) lab-delete YES=1; exit $$status
 
 e2e: export LAB = test
 e2e:
-	$(call in_own_lab,$(go_test) $(as_root) -count=1 -timeout 60m -v ./e2e/...)
+	$(call in_own_lab,$(go_test_e2e) -timeout 60m ./e2e/...)
 
 # More of what is random.
 soak: export LAB = soak
@@ -120,12 +123,12 @@ soak: export UP_KILLS = 20
 soak: export LAB_KILLS = 20
 soak: export ROTATIONS = all
 soak: fuzz
-	$(call in_own_lab,$(go_test) $(as_root) -count=1 -timeout 3h -v -run 'Kill|Rotat' ./e2e)
+	$(call in_own_lab,$(go_test_e2e) -timeout 3h -run 'Kill|Rotat' ./e2e)
 
 # Data of an earlier revision is there after an up of this one.
 upgrade: export UPGRADE_FROM ?= HEAD~1
 upgrade: .lab/lab
-	$(go_test) $(as_root) -tags upgrade -count=1 -timeout 1h -v -run CarriedOver ./e2e
+	$(go_test_e2e) -tags upgrade -timeout 1h -run CarriedOver ./e2e
 
 # The load comes from the node's network namespace, which takes root.
 bench: export LAB = bench

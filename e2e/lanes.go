@@ -3,6 +3,7 @@ package e2e
 import (
 	"sync"
 	"testing"
+	"time"
 )
 
 // newCluster is the namespace exercises of a stack as make up leaves it, for a test that has all of the lab for itself.
@@ -32,7 +33,11 @@ func inLane(t *testing.T, lane string) {
 	t.Helper()
 	t.Parallel()
 	lanes[lane].Lock()
-	t.Cleanup(lanes[lane].Unlock)
+	began := time.Now()
+	t.Cleanup(func() {
+		t.Logf("ran for %s", time.Since(began).Round(100*time.Millisecond)) // the rest of its time it waited
+		lanes[lane].Unlock()
+	})
 	settle(t)
 }
 
