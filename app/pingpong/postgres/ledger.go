@@ -19,8 +19,12 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/pingpong/counter"
 )
 
-// timeout is how long a statement may take.
-const timeout = 5 * time.Second
+const (
+	// timeout is how long a statement may take.
+	timeout = 5 * time.Second
+	// keptSessions is how many have to begin before a row is deleted whose process began none meanwhile.
+	keptSessions = 10_000
+)
 
 var (
 	// Migrations make the ledger's tables.
@@ -95,16 +99,19 @@ type session struct {
 	epoch int64
 }
 
-// begin waits for a statement of an earlier session that is still running, and raises the epoch, so that none that
-// comes later finds its own. Rows of processes that added nothing for a day are no longer needed.
+// begin waits for a statement of an earlier session that is still running, and takes a new epoch, so that none that comes
+// later finds its own. Rows of processes that have begun none for long are deleted. That is no matter of time: a process may
+// be idle for days, and clocks may jump, but while a batch is in doubt there are never so many sessions.
 func (s *session) begin(ctx context.Context) (batch counter.Batch, err error) {
-	if _, err := s.conn.Exec(ctx, `DELETE FROM replica WHERE added < now() - interval '1 day'`); err != nil {
-		return batch, err
-	}
 	err = s.conn.QueryRow(ctx, `
-		INSERT INTO replica AS r (id) VALUES ($1)
-		ON CONFLICT (id) DO UPDATE SET epoch = r.epoch + 1
-		RETURNING epoch, sequence, pings`, s.id).Scan(&s.epoch, &batch.Sequence, &batch.Count)
+		WITH begun AS (
+			INSERT INTO replica (id) VALUES ($1)
+			ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch
+			RETURNING epoch, sequence, pings
+		), forgotten AS (
+			DELETE FROM replica USING begun WHERE replica.epoch < begun.epoch - $2 AND replica.id <> $1
+		)
+		SELECT epoch, sequence, pings FROM begun`, s.id, keptSessions).Scan(&s.epoch, &batch.Sequence, &batch.Count)
 	return batch, err
 }
 

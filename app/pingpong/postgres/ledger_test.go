@@ -2,13 +2,19 @@ package postgres_test
 
 import (
 	"context"
+	"fmt"
+	"io/fs"
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
 	"github.com/stateful-k3s/stateful-k3s/app/pingpong/counter"
+	"github.com/stateful-k3s/stateful-k3s/app/pingpong/postgres"
 )
 
 func TestNumbersAreInTheOrderOfArrival(t *testing.T) {
@@ -112,13 +118,60 @@ func TestReplicasThatStartTogetherShareOneCount(t *testing.T) {
 }
 
 func TestRowsOfReplicasThatAreGoneAreDeleted(t *testing.T) {
-	r, server, _ := startOne(t)
+	r, server, proxy := startOne(t)
 	r.ping()
-	server.Exec(`UPDATE replica SET added = added - interval '25 hours'`)
-	next := startReplica(t, server.URL())
-	next.eventually(func() bool { return !next.Away() })
-	assert.Equal(t, 1, r.scan(`SELECT count(*) FROM replica`))
+	begin := func(sessions int) {
+		server.Exec(fmt.Sprintf(`SELECT setval(pg_get_serial_sequence('replica', 'epoch'), max(epoch) + %d) FROM replica`, sessions))
+	}
+	start := func() {
+		t.Helper()
+		next := startReplica(t, server.URL())
+		next.eventually(func() bool { return !next.Away() })
+	}
+	server.Exec(`UPDATE replica SET added = now() - interval '1 year'`)
+	begin(9_999)
+	start()
+	assert.Equal(t, 2, r.scan(`SELECT count(*) FROM replica`), "however long it was idle")
+	start()
+	assert.Equal(t, 2, r.scan(`SELECT count(*) FROM replica`), "the last two")
 	// One that was only idle begins anew.
 	assert.Equal(t, int64(1), r.ping())
 	assert.Equal(t, int64(2), r.ping())
+	begin(20_000)
+	proxy.Cut()
+	assert.Equal(t, int64(3), r.ping())
+	assert.Equal(t, 3, r.scan(`SELECT max(sequence) FROM replica`), "its own row stays")
+	assert.Equal(t, 1, r.scan(`SELECT count(*) FROM replica`))
+}
+
+// The tables of the version before, with a process that still runs.
+func TestMigrationCarriesOver(t *testing.T) {
+	first, err := fs.ReadFile(postgres.Migrations, "migrations/00001_counter.sql")
+	require.NoError(t, err)
+	server := postgrestest.Start(t)
+	before, err := database.Open(t.Context(), func() (string, error) { return server.URL(), nil }, 1, fstest.MapFS{
+		"migrations/00001_counter.sql": {Data: first},
+	})
+	require.NoError(t, err)
+	defer before.Close()
+	require.Eventually(t, func() bool {
+		conn, err := before.Acquire(t.Context())
+		if err != nil {
+			return false
+		}
+		conn.Release()
+		return true
+	}, patience, time.Millisecond)
+	server.Exec(`UPDATE counter SET pings = 7; INSERT INTO replica VALUES ('old', 5, 3, 7), ('older', 2, 1, 4)`)
+
+	r := startReplica(t, server.URL())
+	r.eventually(func() bool { return !r.Away() })
+	assert.Equal(t, int64(7), r.ping())
+	assert.Equal(t, "old 5 3 7, older 2 1 4", server.Ask(`SELECT string_agg(concat_ws(' ', id, epoch, sequence, pings), ', ' ORDER BY id)
+		FROM replica WHERE id LIKE 'old%'`))
+	assert.Equal(t, 6, r.scan(`SELECT epoch FROM replica WHERE pings = 8`), "no epoch comes again")
+	server.Exec(`INSERT INTO replica AS r (id) VALUES ('old') ON CONFLICT (id) DO UPDATE SET epoch = r.epoch + 1`) // as that version does
+	server.Exec(`INSERT INTO replica AS r (id) VALUES ('late') ON CONFLICT (id) DO UPDATE SET epoch = r.epoch + 1`)
+	assert.Equal(t, 6, r.scan(`SELECT epoch FROM replica WHERE id = 'old'`))
+	assert.Greater(t, r.scan(`SELECT epoch FROM replica WHERE id = 'late'`), 6)
 }

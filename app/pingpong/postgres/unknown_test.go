@@ -61,6 +61,39 @@ func TestLateCommitForNobodyIsRefused(t *testing.T) {
 	assert.Equal(t, int64(1), r.ping())
 }
 
+// Nor does it find its epoch in a row that took the place of its own.
+func TestLateCommitFindsNoNewRow(t *testing.T) {
+	r, server, proxy := startOne(t)
+	server.Exec(`DELETE FROM replica`)
+	fault := proxy.HoldRequest(add(t))
+	ctx, giveUp := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.Ping(ctx)
+		done <- err
+	}()
+	<-fault.Struck
+	giveUp()
+	assert.ErrorIs(t, <-done, context.Canceled)
+	r.eventually(func() bool { return r.scan(`SELECT count(*) FROM replica`) == 1 })
+	fault.Release()
+	assert.Equal(t, int64(0), r.pings())
+	assert.Equal(t, int64(0), r.ping())
+}
+
+// Whether a batch was committed is known for as long as somebody asks, however far the server's clock jumps meanwhile.
+func TestCommitIsRememberedWhateverTheTime(t *testing.T) {
+	r, server, proxy := startOne(t)
+	first, release := r.block(server)
+	proxy.Away(true)
+	release()
+	r.eventually(func() bool { return server.Ask(`SELECT sequence::text FROM replica`) == "1" })
+	server.Exec(`UPDATE replica SET added = now() - interval '1 year'`)
+	proxy.Away(false)
+	assert.Equal(t, outcome{number: 0}, <-first)
+	assert.Equal(t, int64(1), r.pings())
+}
+
 // A batch that the server is still committing as its connection is lost is waited for.
 func TestCommitUnderWayIsWaitedFor(t *testing.T) {
 	r, server, proxy := startOne(t)
