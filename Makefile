@@ -93,7 +93,10 @@ soak: export LAB = soak
 soak: export PINGPONG_KILLS = 50
 soak: export TODO_KILLS = 50
 soak: export UP_KILLS = 20
+soak: export STORAGE_OPERATIONS = 20000
+soak: export STORAGE_SEED ?= $(shell date +%s)
 soak:
+	$(go_test) -count=1 -timeout 30m -v -run NoEffectOnEachOther ./app/storage
 	$(call in_own_lab,$(go_test) $(as_root) -count=1 -timeout 2h -v -run 'CountIsExactAfterKills|NoTodoIsLostInKills|KilledUpsAreRepaired' ./e2e)
 
 # Data of an earlier revision is there after an up of this one.
