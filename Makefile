@@ -122,7 +122,10 @@ soak: export TRAIN_KILLS = 50
 soak: export UP_KILLS = 20
 soak: export LAB_KILLS = 20
 soak: export ROTATIONS = all
+soak: export STORAGE_OPERATIONS = 20000
+soak: export STORAGE_SEED ?= $(shell date +%s)
 soak: fuzz
+	$(go_test) $(as_root) -count=1 -timeout 30m -v -run NoEffectOnEachOther ./app/storage
 	$(call in_own_lab,$(go_test_e2e) -timeout 3h -run 'Kill|Rotat' ./e2e)
 
 # Data of an earlier revision is there after an up of this one.

@@ -1,5 +1,5 @@
 // Storage is an S3 server with one bucket. An account may list, read, write and delete what stands below its own prefix of the
-// bucket, which is the account's name and a slash, and nothing else. What is written may be lost if the machine fails, since the
+// bucket, which is the account's name and a slash, and nothing else. A key is a path without empty elements, "." and "..". What is written may be lost if the machine fails, since the
 // server does not wait until it is on the disk; it is not lost if the server is killed.
 //
 // Settings, all in the environment:
@@ -70,11 +70,11 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("load CERT_FILE and KEY_FILE: %w", err)
 	}
 	slog.Info("started", "bucket", bucket, "accounts", accounts.names)
-	return serve(ctx, store, accounts, certificate)
+	return serve(ctx, store, bucket, accounts, certificate)
 }
 
 // serve lets strangers reach the S3 server only by requests that have arrived: by itself it keeps any connection for good.
-func serve(ctx context.Context, store *posix.Posix, accounts *accounts, certificate tls.Certificate) error {
+func serve(ctx context.Context, store *posix.Posix, bucket string, accounts *accounts, certificate tls.Certificate) error {
 	socket := "@storage-" + rand.Text() // which is no file
 	listening := make(chan struct{})
 	// The S3 server outlives the one in front of it, whose last requests wait for it.
@@ -93,7 +93,12 @@ func serve(ctx context.Context, store *posix.Posix, accounts *accounts, certific
 			MultipartMaxParts: maxParts,
 			HealthPath:        "/livez",
 			Quiet:             true,
-			S3Options:         []s3api.Option{s3api.WithMiddleware("/", queue(maxRequests)), s3api.WithMiddleware("/", logRequest), s3api.WithOnListen(func() { close(listening) })},
+			S3Options: []s3api.Option{
+				s3api.WithMiddleware("/", queue(maxRequests)),
+				s3api.WithMiddleware("/", logRequest),
+				s3api.WithMiddleware("/", refuse(bucket)),
+				s3api.WithOnListen(func() { close(listening) }),
+			},
 		})
 		if err != nil {
 			return fmt.Errorf("serve S3: %w", err)
