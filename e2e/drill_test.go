@@ -15,9 +15,8 @@ import (
 // TestALostClusterComesBack has a second lab, whose backups are on this machine. It is deleted without a trace, and somebody who has
 // nothing of it but the keys of the store brings it back.
 func TestALostClusterComesBack(t *testing.T) {
-	const second = secondLab
-	inLane(t, secondLab)
-	c := connect(t)
+	const second = "second"
+	c := newCluster(t)
 	lost, found := home{t, checkout, second}, home{t, copyCheckout(t), second}
 	before := lookAround(t)
 	settings := filepath.Join(checkout, "Pulumi."+second+".yaml")

@@ -21,12 +21,9 @@ func newClusterWithAnySettings(t *testing.T) *cluster {
 	return c
 }
 
-// secondLab is the lane of tests that have another lab.
-const secondLab = "second"
-
 // lanes run beside one another, after the tests that have all of the lab for themselves. The tests of a lane run one after
 // the other, and disturb no other lane.
-var lanes = map[string]*sync.Mutex{exercises: {}, project: {}, secondLab: {}}
+var lanes = map[string]*sync.Mutex{exercises: {}, project: {}}
 
 // inLane returns when the tests before this one in its lane have ended.
 func inLane(t *testing.T, lane string) {

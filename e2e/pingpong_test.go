@@ -22,7 +22,7 @@ func TestPingpongCountsOnAfterAllPodsWereDeleted(t *testing.T) {
 }
 
 func TestRollingUpdateLosesNoPing(t *testing.T) {
-	c := newLane(t, exercises)
+	c := newCluster(t)
 	run := c.startPinging()
 	c.restart("pingpong")
 	run.goesOn()

@@ -15,8 +15,7 @@ import (
 
 // TestALabFromReleasesAndPulledImages has a server on this machine in the place of the projects' releases and of Docker Hub.
 func TestALabFromReleasesAndPulledImages(t *testing.T) {
-	const second = secondLab
-	inLane(t, secondLab)
+	const second = "second"
 	cache := t.TempDir()
 	t.Cleanup(func() { run(t, makeCommand(checkout, "lab-delete", second)) })
 	up := command(checkout, ".lab/lab", "--name", second, "--cache", cache, "up")
