@@ -88,7 +88,7 @@ func TestMetricsOfBackupsOutliveTheirJob(t *testing.T) {
 }
 
 func TestBackupsWhileTheStoreIsAway(t *testing.T) {
-	c := newLane(t, exercises)
+	c := newCluster(t)
 	backups := c.backups()
 	comeBack := c.takeStoreAway()
 	failing := c.startBackup("failing", func(job *batchv1.JobSpec) {

@@ -74,7 +74,9 @@ func connect(t *testing.T) *cluster {
 
 // in is another namespace.
 func (c *cluster) in(namespace string) *cluster {
-	return &cluster{c.Clientset, c.t, namespace, c.own}
+	other := *c
+	other.namespace = namespace
+	return &other
 }
 
 // eventually repeats an attempt until it returns no error.

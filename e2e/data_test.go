@@ -63,7 +63,11 @@ func TestDataStaysWhereItIs(t *testing.T) {
 }
 
 // of is the same namespace for a part of the test.
-func (c *cluster) of(t *testing.T) *cluster { return &cluster{c.Clientset, t, c.namespace, c.own} }
+func (c *cluster) of(t *testing.T) *cluster {
+	part := *c
+	part.t = t
+	return &part
+}
 
 // volume is what a claim is bound to.
 type volume struct{ name, class, size string }

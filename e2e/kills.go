@@ -13,9 +13,7 @@ import (
 // number of times, by default one of each kind; <variable>_SEED repeats a sequence.
 func (c *cluster) killPods(app, variable string, goesOn func()) {
 	c.t.Helper()
-	seed := number(c.t, variable+"_SEED", rand.Uint64())
-	c.t.Logf("%s_SEED=%d", variable, seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	random := newRandom(c.t, variable)
 	replica := func() string {
 		pods := c.podsOf(app)
 		return pods[random.IntN(len(pods))].Name
@@ -40,6 +38,14 @@ func (c *cluster) killPods(app, variable string, goesOn func()) {
 		goesOn()
 	}
 	c.waitUntilReady()
+}
+
+// newRandom logs its seed, and takes it from <variable>_SEED where that is set.
+func newRandom(t *testing.T, variable string) *rand.Rand {
+	t.Helper()
+	seed := number(t, variable+"_SEED", rand.Uint64())
+	t.Logf("%s_SEED=%d", variable, seed)
+	return rand.New(rand.NewPCG(seed, 0))
 }
 
 func number(t *testing.T, variable string, byDefault uint64) uint64 {

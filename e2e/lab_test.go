@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -13,7 +12,7 @@ import (
 )
 
 func TestMakeUpBringsBackWhatWasDeletedAndKilled(t *testing.T) {
-	c := newClusterWithAnySettings(t)
+	c := newCluster(t)
 	ride := c.board()
 	claims := c.claims()
 	c.deleteStatefulSet()
@@ -39,11 +38,9 @@ func TestStatusNamesWhatServesPeopleAndPods(t *testing.T) {
 
 // LAB_KILLS is the number of starts that are killed, 1 by default; LAB_SEED repeats a sequence.
 func TestLabThatWasKilledAsItStartedStarts(t *testing.T) {
-	c := newClusterWithAnySettings(t)
+	c := newCluster(t)
 	ride := c.board()
-	seed := number(t, "LAB_SEED", rand.Uint64())
-	t.Logf("LAB_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	random := newRandom(t, "LAB")
 	for range number(t, "LAB_KILLS", 1) {
 		running := 1 + random.IntN(4)
 		t.Logf("killed with %d daemons", running)

@@ -10,12 +10,6 @@ import (
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	settle(t)
-	return newClusterWithAnySettings(t)
-}
-
-// newClusterWithAnySettings leaves the stack with the settings of the test before: this test brings it up itself.
-func newClusterWithAnySettings(t *testing.T) *cluster {
-	t.Helper()
 	c := connect(t)
 	c.waitUntilReady()
 	return c

@@ -33,7 +33,7 @@ func TestRollingUpdateLosesNoPing(t *testing.T) {
 func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 	c := newCluster(t)
 	pings, todos, ride := c.startPinging(), c.in(project).startAdding(0), c.board()
-	claims, password := c.claims(), c.postgresSecret("URL")
+	claims, url := c.claims(), c.postgresSecret("URL")
 	said := run(t, makeCommand(checkout, "destroy", labName()))
 	assert.Contains(t, said, "The stack's namespaces stay, with the data in their claims: make up takes them up again, make purge deletes them.")
 	_, err := c.AppsV1().StatefulSets(c.namespace).Get(t.Context(), statefulSet, metav1.GetOptions{})
@@ -44,7 +44,7 @@ func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 
 	makeUp(t)
 	assert.Equal(t, claims, c.claims(), "up takes up the same claims")
-	assert.NotEqual(t, password, c.postgresSecret("URL"), "the new Secret has other passwords than the old volume")
+	assert.NotEqual(t, url, c.postgresSecret("URL"), "the new Secret has other passwords than the old volume")
 	pings.goesOn()
 	todos.goesOn()
 	ride.goesOn()

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -18,9 +17,7 @@ import (
 func TestKilledUpsAreRepaired(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings(t)
-	seed := number(t, "UP_SEED", rand.Uint64())
-	t.Logf("UP_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	random := newRandom(t, "UP")
 	changed := copyCheckout(t)
 	edit(t, filepath.Join(changed, "app/redisfiller/filler.go"), `"the train goes on"`, `"the train goes on again"`)
 	edit(t, filepath.Join(changed, "app/backup/main.go"), `commands().ExecuteContext(ctx)`, `commands().ExecuteContext(context.WithoutCancel(ctx))`)

@@ -1,16 +1,13 @@
 package e2e
 
 import (
-	"math/rand/v2"
 	"testing"
 )
 
 // TRAIN_KILLS is the number of kills, by default one of each kind; TRAIN_SEED repeats a sequence.
 func TestTrainGoesOnAfterRandomKills(t *testing.T) {
 	c := newLane(t, exercises)
-	seed := number(t, "TRAIN_SEED", rand.Uint64())
-	t.Logf("TRAIN_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	random := newRandom(t, "TRAIN")
 	kills := map[string]func(pod string){
 		"delete pod":       c.deletePod,
 		"kill redis":       func(pod string) { c.killAndReplace(pod, "redis-server") },

@@ -45,7 +45,7 @@ func TestNoUploadIDLeadsElsewhere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := storagetest.Start(t, "exercises", "project")
 			victim, thief := minio.Core{Client: server.Client("exercises")}, minio.Core{Client: server.Client("project")}
-			put(t, victim.Client, "exercises/1", "secret") // whose name is that of a part too
+			put(t, victim.Client, "exercises/1", "secret") // also the name of a part
 			put(t, thief.Client, "project/mine", "mine")
 			upload, err := thief.NewMultipartUpload(t.Context(), bucket, "project/x", minio.PutObjectOptions{})
 			require.NoError(t, err)

@@ -31,7 +31,7 @@ type operation struct {
 
 const copySource = "X-Amz-Copy-Source: {source}"
 
-// operations are those of S3, some of them in several ways, and versitygw's own for its administrators.
+// operations has every S3 operation, some in several forms, and versitygw's administrative ones.
 var operations = []operation{
 	{"GetObject", "GET /{bucket}/{key}", "", nil},
 	{"GetObject", "GET /{bucket}/{key}?versionId={version}", "", nil},
@@ -188,7 +188,7 @@ func (s *strangers) value(place string) string {
 	case place == "{id}" && honest:
 		return one.upload
 	case place == "{id}":
-		up := strings.Repeat("../", pick(s, 3, 3, 3, 0, 1, 2, 4, 5)) // of which 3 lead to the bucket
+		up := strings.Repeat("../", pick(s, 3, 3, 3, 0, 1, 2, 4, 5)) // three lead to the bucket
 		return pick(s, up+one.name, up+other.name, up+s.key(), one.upload+"/../"+up+s.key(), other.upload,
 			"../"+uploadsOf(other.name+"/a")+"/"+other.upload, strings.ToUpper(one.upload), one.upload+"\x00", "null", "",
 			"0193a1b2-c3d4-4e5f-8a9b-0c1d2e3f4a5b")

@@ -19,7 +19,7 @@ type Tool struct {
 	Module string
 	// Package is what is compiled there.
 	Package string
-	// Tags are build tags, beside those of all tools.
+	// Tags are build tags, added to commonTags.
 	Tags []string
 	// Variables are set by the linker.
 	Variables map[string]string

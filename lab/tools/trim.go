@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// trimmed is a module of which a tool is compiled from a copy, in which stubs stand for what labs do not use and what takes
-// long to compile. The go.mod beside the copy replaces the module with it.
+// trimmed is a module that a tool is compiled with after stubs have taken the place of some packages. They take long to
+// compile, and labs do not use them. The stubs go into a copy of the module, with which the go.mod beside it replaces it.
 type trimmed struct {
 	// module is the module's path, copy the folder of its copy.
 	module, copy string

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
@@ -102,6 +103,20 @@ func (r *replica) start(ctx context.Context) <-chan outcome {
 	}()
 	r.eventually(func() bool { return r.Waiting() > before })
 	return done
+}
+
+// abandon sends a ping whose client leaves when the fault has struck.
+func (r *replica) abandon(fault *postgrestest.Fault) {
+	r.t.Helper()
+	ctx, giveUp := context.WithCancel(r.t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.Ping(ctx)
+		done <- err
+	}()
+	<-fault.Struck
+	giveUp()
+	assert.ErrorIs(r.t, <-done, context.Canceled)
 }
 
 // block holds the counter's row, and returns when a batch waits for it. From then on pings wait in the queue.

@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -46,15 +45,7 @@ func TestLateCommitForNobodyIsRefused(t *testing.T) {
 	r, _, proxy := startOne(t)
 	assert.Equal(t, int64(0), r.ping())
 	fault := proxy.HoldRequest(add(t))
-	ctx, giveUp := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() {
-		_, err := r.Ping(ctx)
-		done <- err
-	}()
-	<-fault.Struck
-	giveUp()
-	assert.ErrorIs(t, <-done, context.Canceled)
+	r.abandon(fault)
 	r.eventually(func() bool { return r.scan(`SELECT epoch FROM replica`) == 2 })
 	fault.Release()
 	assert.Equal(t, int64(1), r.pings())
@@ -66,15 +57,7 @@ func TestLateCommitFindsNoNewRow(t *testing.T) {
 	r, server, proxy := startOne(t)
 	server.Exec(`DELETE FROM replica`)
 	fault := proxy.HoldRequest(add(t))
-	ctx, giveUp := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() {
-		_, err := r.Ping(ctx)
-		done <- err
-	}()
-	<-fault.Struck
-	giveUp()
-	assert.ErrorIs(t, <-done, context.Canceled)
+	r.abandon(fault)
 	r.eventually(func() bool { return r.scan(`SELECT count(*) FROM replica`) == 1 })
 	fault.Release()
 	assert.Equal(t, int64(0), r.pings())
