@@ -97,8 +97,25 @@ type content struct {
 	Tables, Sequences []map[string]any
 }
 
-// without leaves a table out.
-func (c content) without(table string) content {
-	c.Tables = slices.DeleteFunc(slices.Clone(c.Tables), func(t map[string]any) bool { return t["name"] == table })
+// epochs is the sequence of the epochs that replicas of pingpong take.
+const epochs = "replica_epoch_seq"
+
+// withoutReplicas leaves out what replicas of pingpong write about themselves.
+func (c content) withoutReplicas() content {
+	isNamed := func(name string) func(map[string]any) bool {
+		return func(object map[string]any) bool { return object["name"] == name }
+	}
+	c.Tables = slices.DeleteFunc(slices.Clone(c.Tables), isNamed("replica"))
+	c.Sequences = slices.DeleteFunc(slices.Clone(c.Sequences), isNamed(epochs))
 	return c
+}
+
+// lastEpoch is the newest epoch of a replica; 0 in a database without them.
+func (c content) lastEpoch() (epoch float64) {
+	for _, sequence := range c.Sequences {
+		if sequence["name"] == epochs {
+			epoch, _ = sequence["value"].(float64)
+		}
+	}
+	return epoch
 }
