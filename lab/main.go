@@ -95,7 +95,7 @@ func command() *cobra.Command {
 			if !yes && !confirm(os.Stdin, "the lab "+lab.Name+" with all its volumes", lab.Name) {
 				return errors.New("nothing was deleted")
 			}
-			return alone(asRoot("erase", erase))(cmd.Context(), lab)
+			return alone(asRoot("erase", cluster.Delete))(cmd.Context(), lab)
 		},
 	}
 	remove.Flags().BoolVar(&yes, "yes", false, "do not ask")
@@ -108,7 +108,7 @@ func command() *cobra.Command {
 	add("assemble", "", true, assembleBase)
 	add("start", "", true, start)
 	add("stop", "", true, cluster.Down)
-	add("erase", "", true, erase)
+	add("erase", "", true, cluster.Delete)
 
 	var dir string
 	serve := &cobra.Command{
@@ -169,18 +169,6 @@ func confirm(from io.Reader, what, word string) bool {
 	fmt.Printf("This deletes %s\nType %s to go on: ", what, word)
 	answer, _ := bufio.NewReader(from).ReadString('\n')
 	return strings.TrimSpace(answer) == word
-}
-
-func erase(ctx context.Context, lab layout.Lab) error {
-	if err := cluster.Down(ctx, lab); err != nil {
-		return err
-	}
-	for _, dir := range []string{lab.Dir(), lab.CheckoutDir()} {
-		if err := os.RemoveAll(dir); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // down leaves a cluster alone that a pulumi works on, which would wait for it.

@@ -45,10 +45,13 @@ type Config struct {
 // Up starts what does not run and waits until all of it is ready. It may be
 // interrupted and run again at any point.
 func Up(ctx context.Context, c Config) error {
-	for _, dir := range []string{"run", "log", "registry", "buildkit"} {
+	for _, dir := range []string{"run", "log", "registry"} {
 		if err := os.MkdirAll(c.Lab.Dir(dir), 0o755); err != nil {
 			return err
 		}
+	}
+	if err := makeBuilder(c.Lab); err != nil {
+		return fmt.Errorf("making the builder's directory: %w", err)
 	}
 	if err := os.Chown(c.Lab.Dir(), c.Owner.UID, c.Owner.GID); err != nil { // the Pulumi state goes there
 		return err
@@ -122,6 +125,23 @@ func Down(ctx context.Context, lab layout.Lab) error {
 	err := poll(ctx, 10*time.Second, func() error { return removeCgroups(lab.ID()) })
 	if err != nil {
 		return fmt.Errorf("removing the lab's cgroups: %w", err)
+	}
+	return nil
+}
+
+// Delete stops a lab and deletes all it has. Only the builder's cache is kept, for the next new lab: compiling all apps
+// without it takes minutes.
+func Delete(ctx context.Context, lab layout.Lab) error {
+	if err := Down(ctx, lab); err != nil {
+		return err
+	}
+	if err := keepBuilder(lab); err != nil {
+		return fmt.Errorf("keeping the builder's cache: %w", err)
+	}
+	for _, dir := range []string{lab.Dir(), lab.CheckoutDir()} {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ func buildkitUp(ctx context.Context, lab layout.Lab, binaries tools.Binaries, ow
   mirrors = [%q]
 [registry.%q]
   http = true
-`, lab.Dir("buildkit"), lab.BuildkitSocket(), owner.UID, owner.GID, binaries["runc"], lab.ID(), lab.Registry(), lab.Registry())
+`, lab.Builder(), lab.BuildkitSocket(), owner.UID, owner.GID, binaries["runc"], lab.ID(), lab.Registry(), lab.Registry())
 	path := lab.Dir("buildkitd.toml")
 	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		return err

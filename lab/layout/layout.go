@@ -103,6 +103,12 @@ func (l Lab) Registry() string { return l.HostAddress().String() + ":5000" }
 // IngressAddress is where Ingresses are served, on ports 80 and 443.
 func (l Lab) IngressAddress() netip.Addr { return l.Nodes()[0].Address() }
 
+// Builder holds what the builder of the app images keeps.
+func (l Lab) Builder() string { return l.Dir("buildkit") }
+
+// BuilderCache is what the builder of a deleted lab has kept, for the next new one. No lab has its name.
+func (l Lab) BuilderCache() string { return filepath.Join(l.root, "builder-cache") }
+
 // BuildkitSocket is where buildkitd listens.
 func (l Lab) BuildkitSocket() string { return l.Dir("run", "buildkitd.sock") }
 
