@@ -119,6 +119,7 @@ soak: export LAB = soak
 soak: export PINGPONG_KILLS = 50
 soak: export TODO_KILLS = 50
 soak: export TRAIN_KILLS = 50
+soak: export LOAD = 0
 soak: export UP_KILLS = 20
 soak: export LAB_KILLS = 20
 soak: export ROTATIONS = all

@@ -151,7 +151,7 @@ func TestAccountsOfTheStoreAreKeptApart(t *testing.T) {
 
 // backsUpUnderLoad makes backups of both databases by hand, and finds some that the CronJob makes every minute, while they change.
 func backsUpUnderLoad(t *testing.T, c *cluster) {
-	pings, todos := c.startPinging(), c.in(project).startAdding(100)
+	pings, todos := c.startPinging(), c.in(project).startAdding()
 	databases := []*struct {
 		*cluster
 		acknowledged func() int

@@ -72,7 +72,7 @@ func (h home) use(prefix string) visitors {
 	h.t.Helper()
 	const each = 2
 	dial := h.site().dial
-	v := visitors{h.t, load.StartPings(each, dial), load.StartTodos(each, 0, prefix, dial)}
+	v := visitors{h.t, load.StartPings(each, perSecond(h.t), dial), load.StartTodos(each, perSecond(h.t), prefix, dial)}
 	h.t.Cleanup(func() { v.stop() })
 	return v
 }

@@ -48,6 +48,13 @@ func newRandom(t *testing.T, variable string) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
+// perSecond is how many requests the clients of an app send in a second: enough for some to be under way whenever something is
+// killed, and few enough to leave the processors to what the test is about. LOAD changes it; 0 sets no limit.
+func perSecond(t *testing.T) int {
+	t.Helper()
+	return int(number(t, "LOAD", 200))
+}
+
 func number(t *testing.T, variable string, byDefault uint64) uint64 {
 	t.Helper()
 	text := os.Getenv(variable)

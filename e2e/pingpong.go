@@ -39,7 +39,7 @@ type pingRun struct {
 func (c *cluster) startPinging() *pingRun {
 	c.t.Helper()
 	run := &pingRun{c: c, before: c.pings()}
-	run.Pings = load.StartPings(pinging, c.dialer(pingpongService))
+	run.Pings = load.StartPings(pinging, perSecond(c.t), c.dialer(pingpongService))
 	c.t.Cleanup(func() { run.Stop() })
 	run.goesOn()
 	c.waitForMetric("pingpong", `http_request_duration_seconds_count{route="GET /pingpong",status="200"}`)

@@ -32,7 +32,7 @@ func TestRollingUpdateLosesNoPing(t *testing.T) {
 
 func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 	c := newCluster(t)
-	pings, todos, ride := c.startPinging(), c.in(project).startAdding(0), c.board()
+	pings, todos, ride := c.startPinging(), c.in(project).startAdding(), c.board()
 	claims, url := c.claims(), c.postgresSecret("URL")
 	said := run(t, makeCommand(checkout, "destroy", labName()))
 	assert.Contains(t, said, "The stack's namespaces stay, with the data in their claims: make up takes them up again, make purge deletes them.")

@@ -55,7 +55,7 @@ func TestNothingIsLostWhileSecretsAreRotated(t *testing.T) {
 // rotate brings the stack up with a setting that rotates these secrets, while clients ping and add todos.
 func (c *cluster) rotate(names []string, setting string) {
 	c.t.Helper()
-	pings, todos := c.startPinging(), c.in(project).startAdding(0)
+	pings, todos := c.startPinging(), c.in(project).startAdding()
 	before := c.secretData()
 	noPing, noTodo := silence(pings.Acknowledged), silence(todos.Acknowledged)
 	started := time.Now()

@@ -60,12 +60,11 @@ type todoRun struct {
 	prefix string
 }
 
-// startAdding returns when every replica adds todos. The clients send so many requests a second, or with 0 make no pause. The
-// todos are deleted when the test ends.
-func (c *cluster) startAdding(perSecond int) *todoRun {
+// startAdding returns when every replica adds todos. They are deleted when the test ends.
+func (c *cluster) startAdding() *todoRun {
 	c.t.Helper()
 	run := &todoRun{c: c, prefix: fmt.Sprintf("load%x", rand.Uint64())}
-	run.Todos = load.StartTodos(adding, perSecond, run.prefix, c.dialer(todoService))
+	run.Todos = load.StartTodos(adding, perSecond(c.t), run.prefix, c.dialer(todoService))
 	c.t.Cleanup(func() {
 		run.Stop()
 		c.psql("DELETE FROM todo WHERE title LIKE '" + run.prefix + "%'")

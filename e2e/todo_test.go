@@ -9,14 +9,14 @@ import (
 
 func TestNoTodoIsLostInKills(t *testing.T) {
 	c := newLane(t, project)
-	run := c.startAdding(0)
+	run := c.startAdding()
 	c.killPods("todo-backend", "TODO", run.goesOn)
 	run.end()
 }
 
 func TestRollingUpdateFailsNoRequest(t *testing.T) {
 	c := newLane(t, project)
-	run := c.startAdding(200)
+	run := c.startAdding()
 	c.restart("todo-backend")
 	run.goesOn()
 	account := run.end()

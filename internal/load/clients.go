@@ -22,18 +22,37 @@ type clients struct {
 	running sync.WaitGroup
 }
 
-// start starts clients, each with a number of its own.
-func start(n int, dial Dial, work func(ctx context.Context, c *Client, number int)) *clients {
+// start starts clients, each with a number of its own. Together they send at most perSecond requests a second; 0 sets no limit.
+func start(n, perSecond int, dial Dial, work func(ctx context.Context, c *Client, p *pace, number int)) *clients {
 	ctx, stop := context.WithCancel(context.Background())
 	all := &clients{stop: stop}
+	var every time.Duration
+	if perSecond > 0 {
+		every = time.Second * time.Duration(n) / time.Duration(perSecond)
+	}
 	for number := range n {
 		all.running.Go(func() {
 			c := &Client{Dial: dial}
 			defer c.Close()
-			work(ctx, c, number)
+			work(ctx, c, &pace{every: every}, number)
 		})
 	}
 	return all
+}
+
+// pace is how fast a client sends requests.
+type pace struct {
+	every time.Duration
+	next  time.Time
+}
+
+// wait waits until the next request may be sent. A client that was held up does not make up for it.
+func (p *pace) wait() {
+	time.Sleep(time.Until(p.next))
+	if now := time.Now(); p.next.Before(now) {
+		p.next = now
+	}
+	p.next = p.next.Add(p.every)
 }
 
 // wait returns when every client has its last answer.

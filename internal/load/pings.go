@@ -19,7 +19,7 @@ type PingAccount struct {
 	Outcomes
 }
 
-// Pings is clients that send GET /pingpong without a pause.
+// Pings is clients that send GET /pingpong.
 type Pings struct {
 	clients *clients
 
@@ -27,10 +27,10 @@ type Pings struct {
 	account PingAccount
 }
 
-// StartPings starts clients, which go on until Stop.
-func StartPings(clients int, dial Dial) *Pings {
+// StartPings starts clients, which go on until Stop. Together they send at most perSecond requests a second; 0 sets no limit.
+func StartPings(clients, perSecond int, dial Dial) *Pings {
 	p := &Pings{}
-	p.clients = start(clients, dial, p.send)
+	p.clients = start(clients, perSecond, dial, p.send)
 	return p
 }
 
@@ -47,8 +47,9 @@ func (p *Pings) Acknowledged() int {
 	return len(p.account.Numbers)
 }
 
-func (p *Pings) send(ctx context.Context, c *Client, _ int) {
+func (p *Pings) send(ctx context.Context, c *Client, pace *pace, _ int) {
 	for sent := 1; ctx.Err() == nil; sent++ {
+		pace.wait()
 		// A request that is under way as ctx ends still gets its answer.
 		status, body, err := c.Get(context.WithoutCancel(ctx), "/pingpong")
 		if !p.record(status, body, err) {

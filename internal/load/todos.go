@@ -25,20 +25,16 @@ type TodoAccount struct {
 type Todos struct {
 	clients *clients
 	prefix  string
-	every   time.Duration
 
 	mu      sync.Mutex
 	account TodoAccount
 }
 
-// StartTodos starts clients, which go on until Stop, and together send so many requests in a second; with 0 they make no
-// pause. All titles begin with the prefix, which consists of letters and digits.
+// StartTodos starts clients, which go on until Stop. Together they send at most perSecond requests a second; 0 sets no limit.
+// All titles begin with the prefix, which consists of letters and digits.
 func StartTodos(clients, perSecond int, prefix string, dial Dial) *Todos {
 	t := &Todos{prefix: prefix, account: TodoAccount{Added: map[int64]string{}}}
-	if perSecond > 0 {
-		t.every = time.Second * time.Duration(clients) / time.Duration(perSecond)
-	}
-	t.clients = start(clients, dial, t.work)
+	t.clients = start(clients, perSecond, dial, t.work)
 	return t
 }
 
@@ -55,30 +51,18 @@ func (t *Todos) Acknowledged() int {
 	return len(t.account.Added)
 }
 
-func (t *Todos) work(ctx context.Context, c *Client, number int) {
-	next := time.Now()
+func (t *Todos) work(ctx context.Context, c *Client, pace *pace, number int) {
 	for n := 1; ctx.Err() == nil; n++ {
 		title := fmt.Sprintf("%s-%d-%d", t.prefix, number, n)
-		id := t.add(ctx, c, title)
-		next = t.wait(next)
-		if id != 0 {
+		pace.wait()
+		if id := t.add(ctx, c, title); id != 0 {
+			pace.wait()
 			t.read(ctx, c, id, title)
-			next = t.wait(next)
 		}
 		if n%(reconnectAfter/2) == 0 {
 			c.Close()
 		}
 	}
-}
-
-// wait waits for the time of the next request, and returns that of the one after it.
-func (t *Todos) wait(next time.Time) time.Time {
-	if t.every == 0 {
-		return next
-	}
-	next = next.Add(t.every)
-	time.Sleep(time.Until(next))
-	return next
 }
 
 // todo is what the app says of one.
