@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -11,19 +12,46 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// TestMakeUpBringsBackWhatWasDeletedAndKilled kills the lab with all that runs in it, then ups that start it again, and then
+// types make up in two shells at once: one starts the lab and brings up the stack, the other one does so after it, or says why not.
+// LAB_KILLS is the number of ups that are killed, 1 by default; LAB_SEED repeats a sequence.
 func TestMakeUpBringsBackWhatWasDeletedAndKilled(t *testing.T) {
 	c := newCluster(t)
-	ride := c.board()
-	claims := c.claims()
+	random := newRandom(t, "LAB")
+	ride, before, claims := c.board(), c.keepSomething(), c.claims()
+	up := func() *exec.Cmd { return makeCommand(checkout, "up", labName()) }
+
 	c.deleteStatefulSet()
-	before := daemons(labName())
-	require.Len(t, before, 4, "registry, builder, node and its way out")
-	for _, process := range before {
-		require.NoError(t, syscall.Kill(process, syscall.SIGKILL))
+	all := daemons(labName())
+	require.Len(t, all, 4, "registry, builder, node and its way out")
+	for range number(t, "LAB_KILLS", 1) {
+		for _, process := range daemons(labName()) {
+			require.NoError(t, syscall.Kill(process, syscall.SIGKILL))
+		}
+		running := 1 + random.IntN(len(all))
+		t.Logf("up is killed with %d daemons", running)
+		startAndKill(t, up(), func() bool { return len(daemons(labName())) >= running })
 	}
-	makeUp(t)
+	run(t, makeCommand(checkout, "lab-down", labName()))
+
+	first, second := startSession(t, up()), startSession(t, up())
+	var failed []string
+	for _, s := range []session{first, second} {
+		if err := <-s.ended; err != nil {
+			failed = append(failed, s.output.String())
+		}
+	}
+	require.Less(t, len(failed), 2, "%q", failed)
+	for _, output := range failed {
+		assert.Regexp(t, `another pulumi \(process \d+\) works on the stack|the stack is currently locked by 1 lock`, output)
+	}
+	assert.Contains(t, first.output.String()+second.output.String(), "waiting for another command that starts or stops the lab "+labName())
+	assert.Len(t, daemons(labName()), 4)
+	c.waitUntilReady()
 	assert.Equal(t, claims, c.claims())
+	assert.Equal(t, before, c.kept())
 	ride.goesOn()
+	pulumi(t, checkout, "up", "--refresh", "--yes", "--skip-preview", "--expect-no-changes")
 }
 
 func TestStatusNamesWhatServesPeopleAndPods(t *testing.T) {
@@ -34,21 +62,6 @@ func TestStatusNamesWhatServesPeopleAndPods(t *testing.T) {
 	for _, namespace := range []string{exercises, project} {
 		assert.Regexp(t, `\nbackup +`+namespace+`: \w+-\w+, verified, \w+ old, [\d.]+ \w*B in `, status)
 	}
-}
-
-// LAB_KILLS is the number of starts that are killed, 1 by default; LAB_SEED repeats a sequence.
-func TestLabThatWasKilledAsItStartedStarts(t *testing.T) {
-	c := newCluster(t)
-	ride := c.board()
-	random := newRandom(t, "LAB")
-	for range number(t, "LAB_KILLS", 1) {
-		running := 1 + random.IntN(4)
-		t.Logf("killed with %d daemons", running)
-		run(t, makeCommand(checkout, "lab-down", labName()))
-		startAndKill(t, makeCommand(checkout, "up", labName()), func() bool { return len(daemons(labName())) >= running })
-	}
-	makeUp(t)
-	ride.goesOn()
 }
 
 // daemons are the first processes of the lab's daemons, or of those that are named.

@@ -15,29 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Two commands that start a stopped lab start it once, and one of them brings up the stack. The other one does so after it, or says why not.
-func TestTwoMakeUpsAtOnce(t *testing.T) {
-	c := newCluster(t)
-	before := c.keepSomething()
-	run(t, makeCommand(checkout, "lab-down", labName()))
-	first, second := startSession(t, makeCommand(checkout, "up", labName())), startSession(t, makeCommand(checkout, "up", labName()))
-	var failed []string
-	for _, s := range []session{first, second} {
-		if err := <-s.ended; err != nil {
-			failed = append(failed, s.output.String())
-		}
-	}
-	require.Less(t, len(failed), 2, "%q", failed)
-	for _, output := range failed {
-		assert.Regexp(t, `another pulumi \(process \d+\) works on the stack|the stack is currently locked by 1 lock`, output)
-	}
-	assert.Contains(t, first.output.String()+second.output.String(), "waiting for another command that starts or stops the lab "+labName())
-	assert.Len(t, daemons(labName()), 4)
-	c.waitUntilReady()
-	assert.Equal(t, before, c.kept())
-	pulumi(t, checkout, "up", "--refresh", "--yes", "--skip-preview", "--expect-no-changes")
-}
-
 // While an up goes on, which is held here, nothing else gets between it and the cluster.
 func TestAnUpIsNotDisturbed(t *testing.T) {
 	c := newCluster(t)
