@@ -51,7 +51,7 @@ func TestMakeUpBringsBackWhatWasDeletedAndKilled(t *testing.T) {
 	assert.Equal(t, claims, c.claims())
 	assert.Equal(t, before, c.kept())
 	ride.goesOn()
-	pulumi(t, checkout, "up", "--refresh", "--yes", "--skip-preview", "--expect-no-changes")
+	upChangesNothing(t)
 }
 
 func TestStatusNamesWhatServesPeopleAndPods(t *testing.T) {

@@ -12,51 +12,67 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestKilledUpsAreRepaired kills ups and destroys at random moments, each of which make up repairs. UP_KILLS is the number of
-// kills, 1 by default; UP_SEED repeats a sequence.
-func TestKilledUpsAreRepaired(t *testing.T) {
+// TestNothingIsLostInDestroyAndUp kills a destroy and an up at random moments, each before the same command goes through.
+// UP_KILLS is the number of times, 1 by default; UP_SEED repeats a sequence.
+func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 	c := newCluster(t)
-	leaveSettings(t)
+	random := newRandom(t, "UP")
+	pings, todos, ride := c.startPinging(), c.in(project).startAdding(), c.board()
+	destroy, up := makeCommand(checkout, "destroy", labName()), makeCommand(checkout, "up", labName())
+	for range number(t, "UP_KILLS", 1) {
+		claims, url := c.claims(), c.postgresSecret("URL")
+		startAndKillWithin(t, random, 20*time.Second, again(destroy))
+		said := run(t, again(destroy))
+		assert.Contains(t, said, "The stack's namespaces stay, with the data in their claims: make up takes them up again, make purge deletes them.")
+		_, err := c.AppsV1().StatefulSets(c.namespace).Get(t.Context(), statefulSet, metav1.GetOptions{})
+		assert.True(t, apierrors.IsNotFound(err), "the StatefulSet after destroy: %v", err)
+		_, err = c.CoreV1().Namespaces().Get(t.Context(), c.namespace, metav1.GetOptions{})
+		assert.NoError(t, err, "destroy keeps the namespace")
+		assert.Equal(t, claims, c.claims(), "destroy keeps the claims")
+
+		startAndKillWithin(t, random, 40*time.Second, again(up))
+		run(t, again(up))
+		c.waitUntilReady()
+		assert.Equal(t, claims, c.claims(), "up takes up the same claims")
+		assert.NotEqual(t, url, c.postgresSecret("URL"), "the new Secret has other passwords than the old volume")
+		pings.goesOn()
+		todos.goesOn()
+		ride.goesOn()
+		upChangesNothing(t)
+	}
+	pings.end()
+	todos.end()
+}
+
+// TestChangesRollOut changes images and rotates some secrets at once, or with ROTATIONS=all each of them on its own, and each
+// password then to one that is configured. Before, ups with many changes are killed and repaired: UP_KILLS of them.
+func TestChangesRollOut(t *testing.T) {
+	c := newCluster(t)
 	random := newRandom(t, "UP")
 	changed := copyCheckout(t)
 	edit(t, filepath.Join(changed, "app/redisfiller/filler.go"), `"the train goes on"`, `"the train goes on again"`)
 	edit(t, filepath.Join(changed, "app/backup/main.go"), `commands().ExecuteContext(ctx)`, `commands().ExecuteContext(context.WithoutCancel(ctx))`)
+	ride, kept, image, fewest := c.board(), c.keepSomething(), imageRef(t, "redisfiller"), c.watchReady()
 
-	ride := c.board()
-	before := c.keepSomething()
-
-	kinds := []struct {
-		name   string
-		before func()
-		start  func() *exec.Cmd
-		// span is the longest that it may take; less if it was seen to end before.
-		span time.Duration
-	}{
-		{"first up", func() { pulumiDestroy(t) }, func() *exec.Cmd { return makeCommand(checkout, "up", labName()) }, time.Minute},
-		{"changed up", func() {}, func() *exec.Cmd { return changedUp(changed) }, time.Minute},
-		{"destroy", func() {}, func() *exec.Cmd { return makeCommand(checkout, "destroy", labName()) }, time.Minute},
-	}
-	first := random.IntN(len(kinds))
-	for i := range int(number(t, "UP_KILLS", 1)) {
-		kind := &kinds[(first+i)%len(kinds)]
-		for killed := false; !killed; {
-			kind.before()
-			moment := time.Duration(random.Int64N(int64(kind.span)))
-			start := time.Now()
-			if killed = startAndKillAfter(t, kind.start(), moment); !killed {
-				kind.span = time.Since(start)
-			}
-			t.Logf("%d: %s, killed after %s: %t", i+1, kind.name, moment.Round(time.Millisecond), killed)
-		}
-
-		start := time.Now()
+	for range number(t, "UP_KILLS", 1) {
+		startAndKillWithin(t, random, 40*time.Second, changedUp(changed))
 		makeUp(t)
 		c.waitUntilReady()
-		t.Logf("%d: repaired in %s", i+1, time.Since(start).Round(time.Second))
-		assert.Equal(t, before, c.kept())
+		assert.Equal(t, kept, c.kept())
 		ride.goesOn()
-		pulumi(t, checkout, "up", "--refresh", "--yes", "--skip-preview", "--expect-no-changes")
+		upChangesNothing(t)
 	}
+
+	c.rotateAll(changed)
+	c.waitUntilRolledOut(statefulSet)
+	assert.NotEqual(t, image, imageRef(t, "redisfiller"))
+	assert.Equal(t, []string{imageRef(t, "redisfiller")}, c.fillerImages())
+	ride.goesOn()
+
+	pulumiUp(t, checkout)
+	c.waitUntilRolledOut(statefulSet)
+	assert.Equal(t, image, imageRef(t, "redisfiller"), "the same sources give the same image again")
+	assert.Equal(t, 1, fewest(), "pods that were ready at any time")
 }
 
 // A restore that nobody asks for any more would go on by itself, and one from another source could not take its place.
@@ -77,13 +93,16 @@ func TestMakeUpEndsTheRestoreOfAKilledUp(t *testing.T) {
 func changedUp(dir string) *exec.Cmd {
 	now := time.Now().UTC()
 	version := strconv.FormatInt(now.UnixNano(), 36)
-	cmd := upWith(
+	return upOf(dir,
 		"redisPasswordVersion="+version, "postgresPasswordVersion="+version, "postgresTLSVersion="+version, "storageKeysVersion="+version,
 		"postgresParameters=work_mem="+strconv.Itoa(1024+now.Second())+"kB",
 		"pingpongRestoreFrom="+now.Format(time.RFC3339), "restoreOver=pingpong",
 	)
-	cmd.Dir = dir
-	return cmd
+}
+
+// again is the same command to be run once more.
+func again(cmd *exec.Cmd) *exec.Cmd {
+	return &exec.Cmd{Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir}
 }
 
 // kept is what people keep in the stack.

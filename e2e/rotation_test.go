@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -23,11 +22,9 @@ var passwords = map[string]string{
 	"todoPostgresReaderPassword":     "todo-reader",
 }
 
-// TestNothingIsLostWhileSecretsAreRotated rotates some secrets at once, or with ROTATIONS=all each of them on its own, and each
-// password then to one that is configured.
-func TestNothingIsLostWhileSecretsAreRotated(t *testing.T) {
-	c := newCluster(t)
-	leaveSettings(t)
+// rotateAll rotates secrets with ups of a checkout.
+func (c *cluster) rotateAll(dir string) {
+	c.t.Helper()
 	rotations := [][]string{{"pingpong-owner", "pingpong-certificate", "todoPostgresPassword", "todo-reader", "storage-exercises-key"}}
 	if os.Getenv("ROTATIONS") == "all" {
 		rotations = nil
@@ -40,7 +37,7 @@ func TestNothingIsLostWhileSecretsAreRotated(t *testing.T) {
 		var names []string
 		for _, name := range rotation {
 			if password, configured := passwords[name]; configured {
-				configure(t, map[string]string{name: rand.Text()})
+				configure(c.t, dir, map[string]string{name: rand.Text()})
 				delete(versions, password+"=rotated")
 				names = append(names, password)
 				continue
@@ -48,18 +45,18 @@ func TestNothingIsLostWhileSecretsAreRotated(t *testing.T) {
 			versions[name+"=rotated"] = true
 			names = append(names, name)
 		}
-		c.rotate(names, "secretVersions="+strings.Join(slices.Collect(maps.Keys(versions)), ";"))
+		c.rotate(dir, names, "secretVersions="+strings.Join(slices.Collect(maps.Keys(versions)), ";"))
 	}
 }
 
-// rotate brings the stack up with a setting that rotates these secrets, while clients ping and add todos.
-func (c *cluster) rotate(names []string, setting string) {
+// rotate brings the stack of a checkout up with a setting that rotates these secrets, while clients ping and add todos.
+func (c *cluster) rotate(dir string, names []string, setting string) {
 	c.t.Helper()
 	pings, todos := c.startPinging(), c.in(project).startAdding()
 	before := c.secretData()
 	noPing, noTodo := silence(pings.Acknowledged), silence(todos.Acknowledged)
 	started := time.Now()
-	rotation := upWith(setting)
+	rotation := upOf(dir, setting)
 	rotation.Args = append(rotation.Args, "--diff")
 	output := run(c.t, rotation)
 	c.waitUntilReady()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,18 +54,27 @@ func pulumiUpWith(t *testing.T, settings ...string) {
 	run(t, upWith(settings...))
 }
 
-func upWith(settings ...string) *exec.Cmd {
+func upWith(settings ...string) *exec.Cmd { return upOf(checkout, settings...) }
+
+// upOf is an up of another checkout.
+func upOf(dir string, settings ...string) *exec.Cmd {
 	args := []string{"up", "--non-interactive", "--yes", "--skip-preview"}
 	for _, setting := range settings {
 		args = append(args, "--config", setting)
 	}
-	return command(checkout, "pulumi", args...)
+	return command(dir, "pulumi", args...)
 }
 
-// configure sets secret settings of the stack, and others, key=value each, until the test ends.
-func configure(t *testing.T, secrets map[string]string, others ...string) {
+// upChangesNothing looks at the cluster too.
+func upChangesNothing(t *testing.T) {
 	t.Helper()
-	path := filepath.Join(checkout, "Pulumi."+labName()+".yaml")
+	pulumi(t, checkout, "up", "--refresh", "--yes", "--skip-preview", "--expect-no-changes")
+}
+
+// configure sets secret settings of a checkout's stack, and others, key=value each, until the test ends.
+func configure(t *testing.T, dir string, secrets map[string]string, others ...string) {
+	t.Helper()
+	path := filepath.Join(dir, "Pulumi."+labName()+".yaml")
 	before, err := os.ReadFile(path)
 	t.Cleanup(func() {
 		if err != nil {
@@ -80,12 +90,7 @@ func configure(t *testing.T, secrets map[string]string, others ...string) {
 	for setting, value := range secrets {
 		args = append(args, "--secret", setting+"="+value)
 	}
-	pulumi(t, checkout, "config", args...)
-}
-
-func pulumiDestroy(t *testing.T) {
-	t.Helper()
-	pulumi(t, checkout, "destroy", "--yes", "--skip-preview")
+	pulumi(t, dir, "config", args...)
 }
 
 // plan is the number of resources by what the next up would do to them.
@@ -125,17 +130,18 @@ func startAndKill(t *testing.T, cmd *exec.Cmd, reached func() bool) {
 	require.Error(t, <-c.ended, "%s was done before it could be killed", cmd)
 }
 
-// startAndKillAfter starts a command and kills it with all that it started after a time, unless it has succeeded before.
-func startAndKillAfter(t *testing.T, cmd *exec.Cmd, after time.Duration) (killed bool) {
+// startAndKillWithin starts a command and kills it with all that it started at a random moment of a time, unless it has succeeded
+// before.
+func startAndKillWithin(t *testing.T, random *rand.Rand, span time.Duration, cmd *exec.Cmd) {
 	t.Helper()
+	after := time.Duration(random.Int64N(int64(span)))
 	s := startSession(t, cmd)
 	select {
 	case err := <-s.ended:
 		require.NoError(t, err, "%s\n%s", cmd, s.output.String())
-		return false
 	case <-time.After(after):
 		killSession(cmd.Process.Pid)
-		return <-s.ended != nil
+		t.Logf("%s, killed after %s: %v", cmd, after.Round(time.Millisecond), <-s.ended)
 	}
 }
 

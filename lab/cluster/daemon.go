@@ -24,6 +24,10 @@ const (
 	daemonVariable = "STATEFUL_K3S_DAEMON"
 )
 
+// systemPath has the machine's programs. Daemons do not get the PATH of the shell that starts them: the same command in another
+// shell would replace them.
+const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 // daemon is a program that outlives the command that starts it. It has process
 // and mount namespaces of its own: when its first process ends, the kernel ends
 // all others and drops their mounts.

@@ -44,7 +44,7 @@ func (s server) daemon() daemon {
 	return daemon{
 		Lab: s.lab.Name, Name: s.node.Name(), Log: s.lab.Dir("log", s.node.Name()+".log"),
 		Cgroup: s.lab.ID() + "/" + s.node.ID(), NetNS: s.node.ID(), NodeDir: s.node.Dir(), Grace: 10 * time.Second,
-		Env: []string{"PATH=" + nodeBin + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		Env: []string{"PATH=" + nodeBin + ":" + systemPath},
 		Args: []string{
 			nodeBin + "/k3s", "server",
 			"--data-dir", dataDir,

@@ -96,7 +96,7 @@ func buildkitUp(ctx context.Context, lab layout.Lab, binaries tools.Binaries, ow
 		return err
 	}
 	d := service(lab, "buildkitd", binaries["buildkitd"], "--config", path)
-	d.Env = []string{"PATH=" + filepath.Dir(binaries["runc"]) + ":" + os.Getenv("PATH")}
+	d.Env = []string{"PATH=" + filepath.Dir(binaries["runc"]) + ":" + systemPath}
 	if _, err := d.start(ctx); err != nil {
 		return err
 	}
