@@ -54,8 +54,7 @@ func TestALostClusterComesBack(t *testing.T) {
 	assert.Empty(t, lookAround(t).since(before, second))
 	assert.Equal(t, first, daemons(labName()))
 
-	found.borrowBuilder()
-	found.make("lab-up")
+	found.make("lab-up") // its builder has what that of the lost lab kept
 	found.keepBackupsIn(store, map[string]string{"restoreFrom": "latest"})
 	found.make("up")
 	for namespace, want := range wanted {
