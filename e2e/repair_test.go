@@ -48,6 +48,7 @@ func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 // password then to one that is configured. Before, ups with many changes are killed and repaired: UP_KILLS of them.
 func TestChangesRollOut(t *testing.T) {
 	c := newCluster(t)
+	leaveSettings(t)
 	random := newRandom(t, "UP")
 	changed := copyCheckout(t)
 	edit(t, filepath.Join(changed, "app/redisfiller/filler.go"), `"the train goes on"`, `"the train goes on again"`)

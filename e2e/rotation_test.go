@@ -37,7 +37,7 @@ func (c *cluster) rotateAll(dir string) {
 		var names []string
 		for _, name := range rotation {
 			if password, configured := passwords[name]; configured {
-				configure(c.t, dir, map[string]string{name: rand.Text()})
+				configure(c.t, map[string]string{name: rand.Text()})
 				delete(versions, password+"=rotated")
 				names = append(names, password)
 				continue

@@ -92,6 +92,6 @@ func (c *cluster) configureSecrets(open string) map[string]string {
 	} {
 		secrets[setting] = rand.Text()
 	}
-	configure(c.t, checkout, secrets, "registryUsername=pusher", "pullUsername=puller", "s3Endpoint=https://s3.example.com", "restoreFrom=latest", "todoAllowedOrigins=https://"+open)
+	configure(c.t, secrets, "registryUsername=pusher", "pullUsername=puller", "s3Endpoint=https://s3.example.com", "restoreFrom=latest", "todoAllowedOrigins=https://"+open)
 	return secrets
 }

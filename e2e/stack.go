@@ -71,10 +71,10 @@ func upChangesNothing(t *testing.T) {
 	pulumi(t, checkout, "up", "--refresh", "--yes", "--skip-preview", "--expect-no-changes")
 }
 
-// configure sets secret settings of a checkout's stack, and others, key=value each, until the test ends.
-func configure(t *testing.T, dir string, secrets map[string]string, others ...string) {
+// configure sets secret settings of the stack, and others, key=value each, until the test ends.
+func configure(t *testing.T, secrets map[string]string, others ...string) {
 	t.Helper()
-	path := filepath.Join(dir, "Pulumi."+labName()+".yaml")
+	path := filepath.Join(checkout, "Pulumi."+labName()+".yaml")
 	before, err := os.ReadFile(path)
 	t.Cleanup(func() {
 		if err != nil {
@@ -90,7 +90,7 @@ func configure(t *testing.T, dir string, secrets map[string]string, others ...st
 	for setting, value := range secrets {
 		args = append(args, "--secret", setting+"="+value)
 	}
-	pulumi(t, dir, "config", args...)
+	pulumi(t, checkout, "config", args...)
 }
 
 // plan is the number of resources by what the next up would do to them.
