@@ -153,11 +153,12 @@ func noneOf(pods []corev1.Pod) func(corev1.Pod) error {
 	}
 }
 
-// podsOf are the pods of an app.
+// podsOf are the pods of an app, without those that are on their way out.
 func (c *cluster) podsOf(app string) []corev1.Pod {
 	c.t.Helper()
 	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "app=" + app})
 	require.NoError(c.t, err)
+	pods.Items = slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return pod.DeletionTimestamp != nil })
 	require.NotEmpty(c.t, pods.Items)
 	return pods.Items
 }

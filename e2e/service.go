@@ -110,15 +110,18 @@ func (c *cluster) metrics(pod corev1.Pod) (string, error) {
 // waitForMetric waits until each pod of an app has a metric.
 func (c *cluster) waitForMetric(app, name string) {
 	c.t.Helper()
-	for _, pod := range c.podsOf(app) {
-		eventually(c.t, func() error {
+	eventually(c.t, func() error {
+		for _, pod := range c.podsOf(app) { // an update may replace them meanwhile
 			metrics, err := c.metrics(pod)
 			if err == nil && !strings.Contains(metrics, name) {
 				err = fmt.Errorf("pod %s has no %s", pod.Name, name)
 			}
-			return err
-		})
-	}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // enough acknowledged requests show that an app goes on.
