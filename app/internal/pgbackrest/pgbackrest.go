@@ -26,8 +26,8 @@ import (
 
 const (
 	program = "pgbackrest"
-	// folder is that of the archive, below the bucket's prefix.
-	folder = "wal"
+	// folder is that of the archive, below the bucket's prefix. In it, the log and the base backups have one each.
+	folder, logFolder, backupFolder = "wal", "archive", "backup"
 	// stopTime is what the program may take to end after it was told to.
 	stopTime = 10 * time.Second
 	// reachTime is what a connection to the store may take.
@@ -137,7 +137,20 @@ func (a *Archive) Verify(ctx context.Context, stanza string) error {
 	return err
 }
 
-// Delete deletes a stanza, of which the server has to be gone.
+// RestoreAsked is a file beside the archive, which is there from when a restore was asked for until it is done.
+const RestoreAsked = "restore-asked.json"
+
+// RestoreAsked is when a restore was asked for that is not done, by the store's clock; zero if none was.
+func (a *Archive) RestoreAsked(ctx context.Context) (time.Time, error) {
+	files, err := a.list(ctx, RestoreAsked, "--repo1-path=/"+a.bucket.Prefix)
+	asked := files["."]
+	if err != nil || asked.Time == 0 {
+		return time.Time{}, err
+	}
+	return time.Unix(asked.Time, 0).UTC(), nil
+}
+
+// Delete deletes a stanza. Its server, if there still is one, archives nothing until Create makes another.
 func (a *Archive) Delete(ctx context.Context, stanza string) error {
 	if _, err := a.run(ctx, nil, "stop", "--stanza="+stanza); err != nil {
 		return err
