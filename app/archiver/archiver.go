@@ -121,10 +121,16 @@ func (w *watch) look(ctx context.Context) error {
 	if own.Unreadable != nil {
 		return fmt.Errorf("read the archive of %s: %w", name, own.Unreadable)
 	}
+	for _, b := range own.Future {
+		if err := archive.Forget(ctx, b); err != nil {
+			return fmt.Errorf("delete base backup %s, which is dated in the future: %w", b.Label, err)
+		}
+		slog.Warn("deleted a base backup that is dated in the future", "backup", b.Label)
+	}
 	if why := due(own.Spans(), time.Now()); why != "" {
 		slog.Info("making a base backup", "because", why)
 		start := time.Now()
-		if err := archive.BackUp(ctx, name, keepDays); err != nil {
+		if err := archive.BackUp(ctx, name, 1+kept(own.Backups, keepDays)); err != nil {
 			return fmt.Errorf("make a base backup: %w", err)
 		}
 		slog.Info("made a base backup", "in", time.Since(start).Round(time.Millisecond))
@@ -219,13 +225,25 @@ func ask[T any](ctx context.Context, database, sql string) (answer T, err error)
 	return answer, err
 }
 
-// clockSkew is how far clocks may differ.
-const clockSkew = time.Hour
+// kept is how many base backups are, besides the one that is made next: those of the last days that have any,
+// and of one more, for days end at midnight. Counted back from now, a clock that is wrong would have them all
+// deleted.
+func kept(backups []pgbackrest.Backup, days int) (number int) {
+	seen := map[time.Time]bool{}
+	for _, b := range slices.Backward(backups) {
+		seen[b.Ended.UTC().Truncate(24*time.Hour)] = true
+		if len(seen) > days+1 {
+			break
+		}
+		number++
+	}
+	return number
+}
 
 // due is why there has to be a base backup now; empty if there need be none. One that is dated in the future,
 // by a clock that was wrong, does not count.
 func due(spans []pgbackrest.Span, now time.Time) string {
-	spans = slices.DeleteFunc(spans, func(s pgbackrest.Span) bool { return s.From.After(now.Add(clockSkew)) })
+	spans = slices.DeleteFunc(spans, func(s pgbackrest.Span) bool { return s.From.After(now.Add(pgbackrest.ClockSkew)) })
 	if len(spans) == 0 {
 		return "there is none"
 	}

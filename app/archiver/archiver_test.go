@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha1" //nolint:gosec // it tells damage, not forgery
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -179,6 +181,91 @@ func TestAServerWhoseArchiveIsBrokenBeginsAnother(t *testing.T) {
 	assert.Contains(t, s.archiver.Logged(), "deleted what was left of this server's archive")
 	s.archiver.Switch()
 	assert.Len(t, s.stored("archive", "*", "archive.info*"), 2)
+}
+
+// pgBackRest makes no base backup that is dated before another one.
+func TestABaseBackupOfTheFutureGoes(t *testing.T) {
+	s := start(t)
+	future := s.addFutureBackup()
+	s.archiver.Eventually(func() bool {
+		return strings.Contains(s.archiver.Logged(), `msg="deleted a base backup that is dated in the future" backup=`+future)
+	})
+	assert.Empty(t, s.stored("backup", "*", future))
+	for range 3 {
+		s.segment()
+	}
+	s.archiver.Switch()
+	segments := s.stored("archive", "*", "*", "*", "*.zst")
+	require.NoError(t, os.Remove(segments[len(segments)-2])) // so that it makes another base backup
+	s.archiver.WaitForBackups(2)
+}
+
+// addFutureBackup adds to the archive what a base backup would have left that was made in the year 2999, and
+// returns its label.
+func (s *system) addFutureBackup() (label string) {
+	s.t.Helper()
+	const year = "2999"
+	made := s.stored("backup", "*", "*F")[0]
+	label = year + filepath.Base(made)[len(year):]
+	require.NoError(s.t, os.CopyFS(filepath.Join(made, "..", label), os.DirFS(made)))
+	history := filepath.Join(made, "..", "backup.history")
+	require.NoError(s.t, os.Mkdir(filepath.Join(history, year), 0o700))
+	remembered, err := filepath.Glob(filepath.Join(history, "*", filepath.Base(made)+"*"))
+	require.NoError(s.t, err)
+	require.NoError(s.t, os.Link(remembered[0], filepath.Join(history, year, year+filepath.Base(remembered[0])[len(year):])))
+
+	for _, path := range s.stored("backup", "*", "backup.info*") {
+		content, err := os.ReadFile(path)
+		require.NoError(s.t, err)
+		info := string(content)
+		require.Contains(s.t, info, checksum(info))
+		entry := regexp.MustCompile(`(?m)^` + filepath.Base(made) + `=.*\n`).FindString(info)
+		ofFuture := regexp.MustCompile(`("backup-timestamp-st(art|op)":)\d+`).ReplaceAllString(entry, "${1}32500000000")
+		ofFuture = strings.ReplaceAll(ofFuture, filepath.Base(made), label)
+		other := strings.Replace(info, entry, entry+ofFuture, 1)
+		other = strings.ReplaceAll(other, checksum(info), checksum(other))
+		require.NoError(s.t, os.WriteFile(path, []byte(other), 0o600))
+	}
+	return label
+}
+
+// checksum is what pgBackRest takes of a file that says what is in an archive.
+// Source: infoLoadCallback, https://github.com/pgbackrest/pgbackrest/blob/main/src/info/info.c
+func checksum(info string) string {
+	summed, section, last := "{", "", ""
+	for line := range strings.Lines(info) {
+		line = strings.TrimSpace(line)
+		key, value, isPair := strings.Cut(line, "=")
+		switch {
+		case strings.HasPrefix(line, "["):
+			section = strings.Trim(line, "[]")
+			continue
+		case !isPair || key == "backrest-checksum":
+			continue
+		case section == last:
+			summed += ","
+		case last != "":
+			summed += "},"
+			fallthrough
+		default:
+			summed += fmt.Sprintf("%q:{", section)
+			last = section
+		}
+		summed += fmt.Sprintf("%q:%s", key, value)
+	}
+	return fmt.Sprintf("%x", sha1.Sum([]byte(summed+"}}"))) //nolint:gosec // it is what pgBackRest uses
+}
+
+func TestBaseBackupsThatAreKept(t *testing.T) {
+	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	var backups []pgbackrest.Backup
+	for _, days := range []int{-9, -6, -5, -2, -1, -1, 0, 1500} { // of which the last is by a clock that was wrong
+		backups = append(backups, pgbackrest.Backup{Ended: noon.AddDate(0, 0, days)})
+	}
+	for days, number := range map[int]int{1: 2, 2: 4, 3: 5, 10: 8} {
+		assert.Equal(t, number, kept(backups, days), "%d days", days)
+	}
+	assert.Zero(t, kept(nil, 7))
 }
 
 func TestDue(t *testing.T) {

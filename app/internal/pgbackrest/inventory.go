@@ -20,6 +20,9 @@ type Stanza struct {
 	Name string
 	// Backups are those that are complete, oldest first.
 	Backups []Backup
+	// Future are those that are dated in the future, by a clock that was wrong. If all are, it is this clock,
+	// and none is here.
+	Future []Backup
 	// Segments are the log, oldest first.
 	Segments []Segment
 	// Changed is when the newest file was stored.
@@ -109,8 +112,27 @@ func (a *Archive) stanza(ctx context.Context, name string) (Stanza, error) {
 		s.Unreadable = errPassphrase
 		return s, nil
 	}
-	s.Backups, s.Unreadable, err = a.backups(ctx, name)
+	backups, unreadable, err := a.backups(ctx, name)
+	s.Unreadable = unreadable
+	s.Backups, s.Future = divide(backups, time.Now())
 	return s, err
+}
+
+// ClockSkew is how far clocks may differ.
+const ClockSkew = time.Hour
+
+func divide(backups []Backup, now time.Time) (past, future []Backup) {
+	for _, b := range backups {
+		if b.Ended.After(now.Add(ClockSkew)) {
+			future = append(future, b)
+		} else {
+			past = append(past, b)
+		}
+	}
+	if len(past) == 0 {
+		return backups, nil
+	}
+	return past, future
 }
 
 // backups are those that are complete, oldest first. Unreadable is why the stanza cannot be used; nil if it
