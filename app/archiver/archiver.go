@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/settings"
 )
@@ -43,8 +45,9 @@ func run(ctx context.Context) error {
 	if err := r.Err(); err != nil {
 		return fmt.Errorf("read the settings: %w", err)
 	}
+	var w watch
 	for ctx.Err() == nil {
-		if err := look(ctx); err != nil && ctx.Err() == nil {
+		if err := w.look(ctx); err != nil && ctx.Err() == nil {
 			slog.Error("the archive is not as it should be", "error", err)
 		}
 		select {
@@ -55,8 +58,25 @@ func run(ctx context.Context) error {
 	return nil
 }
 
+// watch looks after the archive.
+type watch struct {
+	// said are the messages that were logged once.
+	said map[string]bool
+}
+
+// once logs a message if it was not logged before.
+func (w *watch) once(message string, attributes ...any) {
+	if key := fmt.Sprint(append(attributes, message)...); !w.said[key] {
+		if w.said == nil {
+			w.said = map[string]bool{}
+		}
+		w.said[key] = true
+		slog.Warn(message, attributes...)
+	}
+}
+
 // look makes a base backup if it is time for one, and deletes what earlier servers archived long ago.
-func look(ctx context.Context) error {
+func (w *watch) look(ctx context.Context) error {
 	var r settings.Reader
 	archive := pgbackrest.Read(&r)
 	keepDays := r.Number("ARCHIVE_KEEP_DAYS", 7, 1, 10_000)
@@ -72,28 +92,69 @@ func look(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look into the archive: %w", err)
 	}
-	own := slices.IndexFunc(stanzas, func(s pgbackrest.Stanza) bool { return s.Name == name })
-	if own < 0 {
+	var own *pgbackrest.Stanza
+	var others []pgbackrest.Stanza
+	for _, s := range stanzas {
+		if s.Unreadable != nil {
+			w.once("an archive cannot be used", "server", s.Name, "because", s.Unreadable)
+		}
+		if s.Name == name {
+			own = &s
+		} else {
+			others = append(others, s)
+		}
+	}
+	if own != nil && errors.Is(own.Unreadable, pgbackrest.ErrHalf) { // it takes nothing more, nor gives anything
+		if err := archive.Delete(ctx, name); err != nil {
+			return fmt.Errorf("delete what is left of this server's archive: %w", err)
+		}
+		slog.Error("deleted what was left of this server's archive", "because", own.Unreadable)
+		own = nil
+	}
+	if own == nil {
 		if err := archive.Create(ctx, name); err != nil {
 			return fmt.Errorf("begin an archive: %w", err)
 		}
 		slog.Info("began an archive", "server", name)
-		stanzas, own = append(stanzas, pgbackrest.Stanza{Name: name}), len(stanzas)
+		own = &pgbackrest.Stanza{Name: name}
 	}
-	if err := stanzas[own].Unreadable; err != nil {
-		return fmt.Errorf("read the archive of %s: %w", name, err)
+	if own.Unreadable != nil {
+		return fmt.Errorf("read the archive of %s: %w", name, own.Unreadable)
 	}
-	if why := due(stanzas[own].Spans(), time.Now()); why != "" {
+	for _, b := range own.Future {
+		if err := archive.Forget(ctx, b); err != nil {
+			return fmt.Errorf("delete base backup %s, which is dated in the future: %w", b.Label, err)
+		}
+		slog.Warn("deleted a base backup that is dated in the future", "backup", b.Label)
+	}
+	if why := due(own.Spans(), time.Now()); why != "" {
 		slog.Info("making a base backup", "because", why)
 		start := time.Now()
-		if err := archive.BackUp(ctx, name, keepDays); err != nil {
+		if err := archive.BackUp(ctx, name, 1+kept(own.Backups, keepDays)); err != nil {
 			return fmt.Errorf("make a base backup: %w", err)
 		}
 		slog.Info("made a base backup", "in", time.Since(start).Round(time.Millisecond))
 	}
-	// From here on this server has the newest base backup of all.
-	for _, s := range slices.Delete(stanzas, own, own+1) {
-		if time.Since(s.Changed) < time.Duration(keepDays)*24*time.Hour {
+	return w.deleteOld(ctx, archive, *own, others, keepDays)
+}
+
+// deleteOld deletes what earlier servers archived long ago, unless it may have to be restored.
+func (w *watch) deleteOld(
+	ctx context.Context, archive *pgbackrest.Archive, own pgbackrest.Stanza, others []pgbackrest.Stanza,
+	keepDays int,
+) error {
+	isYoung := func(s pgbackrest.Stanza) bool { return time.Since(s.Changed) < days(keepDays) }
+	old := slices.DeleteFunc(others, isYoung)
+	if len(old) == 0 {
+		return nil
+	}
+	why, err := needed(ctx, archive, own, keepDays)
+	if err != nil {
+		return fmt.Errorf("look whether what earlier servers archived is needed: %w", err)
+	}
+	for _, s := range old {
+		if why != "" {
+			w.once("kept the archive of an earlier server", "server", s.Name, "newest", s.Changed, "because", why)
 			continue
 		}
 		if err := archive.Delete(ctx, s.Name); err != nil {
@@ -104,8 +165,85 @@ func look(ctx context.Context) error {
 	return nil
 }
 
-// due is why there has to be a base backup now; empty if there need be none.
+// needed is why the archives of earlier servers are; empty if they are not. How far the own one goes back is
+// told by base backups, of which there is one of each day: a clock that is wrong adds one at most.
+func needed(
+	ctx context.Context, archive *pgbackrest.Archive, own pgbackrest.Stanza, keepDays int,
+) (why string, err error) {
+	if len(own.Backups) <= keepDays {
+		return "this server's own has no base backup of as many days yet", nil
+	}
+	asked, err := archive.RestoreAsked(ctx)
+	if err != nil {
+		return "", fmt.Errorf("look whether a restore was asked for: %w", err)
+	}
+	if time.Since(asked) < days(keepDays) {
+		return fmt.Sprintf("a restore was asked for at %s and is not done", asked.Format(time.RFC3339)), nil
+	}
+	holds, err := holdsRows(ctx)
+	if err != nil {
+		return "", fmt.Errorf("look into the databases: %w", err)
+	}
+	if !holds {
+		return "this server's databases hold no rows", nil
+	}
+	return "", nil
+}
+
+func days(number int) time.Duration { return time.Duration(number) * 24 * time.Hour }
+
+// holdsRows tells whether any table of the server's databases does, or did until lately.
+func holdsRows(ctx context.Context) (holds bool, err error) {
+	names, err := ask[[]string](ctx, "postgres", `SELECT coalesce(array_agg(datname::text), '{}')
+		FROM pg_database WHERE datallowconn AND datconnlimit <> -2 AND datname NOT IN ('postgres', 'template1')`)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range names {
+		const holding = `SELECT EXISTS (
+			SELECT FROM pg_class WHERE oid >= 16384 AND relkind = 'r' AND pg_relation_size(oid) > 0)`
+		if holds, err = ask[bool](ctx, name, holding); holds || err != nil {
+			return holds, err
+		}
+	}
+	return false, nil
+}
+
+// ask returns what a statement says in a database of the server that libpq's variables name.
+func ask[T any](ctx context.Context, database, sql string) (answer T, err error) {
+	config, err := pgx.ParseConfig("")
+	if err != nil {
+		return answer, err
+	}
+	config.Database = database
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return answer, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	err = conn.QueryRow(ctx, sql).Scan(&answer)
+	return answer, err
+}
+
+// kept is how many base backups are, besides the one that is made next: those of the last days that have any,
+// and of one more, for days end at midnight. Counted back from now, a clock that is wrong would have them all
+// deleted.
+func kept(backups []pgbackrest.Backup, days int) (number int) {
+	seen := map[time.Time]bool{}
+	for _, b := range slices.Backward(backups) {
+		seen[b.Ended.UTC().Truncate(24*time.Hour)] = true
+		if len(seen) > days+1 {
+			break
+		}
+		number++
+	}
+	return number
+}
+
+// due is why there has to be a base backup now; empty if there need be none. One that is dated in the future,
+// by a clock that was wrong, does not count.
 func due(spans []pgbackrest.Span, now time.Time) string {
+	spans = slices.DeleteFunc(spans, func(s pgbackrest.Span) bool { return s.From.After(now.Add(pgbackrest.ClockSkew)) })
 	if len(spans) == 0 {
 		return "there is none"
 	}

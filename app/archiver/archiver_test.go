@@ -1,8 +1,11 @@
 package main
 
 import (
+	"crypto/sha1" //nolint:gosec // it tells damage, not forgery
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,32 +101,171 @@ func TestLogThatNoVolumeHasRoomForIsDropped(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(s.archiver.Logged(), "made a base backup"), "one is enough")
 }
 
-// What an earlier server archived stays as long as the archive goes back, and no longer.
-func TestAnEarlierServersArchiveIsDeletedWhenItIsOld(t *testing.T) {
-	s := start(t, "ARCHIVE_KEEP_DAYS=3")
+// What an earlier server archived stays as long as the archive goes back, and longer while it may be all that
+// there is.
+func TestAnEarlierServersArchiveIsDeletedWhenItIsOldAndNotNeeded(t *testing.T) {
+	s := start(t)
 	earlier := filepath.Base(s.stored("archive", "*")[0])
 	s.archiver.Stop(syscall.SIGKILL)
 	s.db.Kill()
-	s.db = postgrestest.StartIn(t, s.tree)
-	s.archiver = archivertest.Start(t, s.tree, s.db, s.store, account, "ARCHIVE_KEEP_DAYS=3")
-	time.Sleep(time.Second)
-	require.Len(t, s.stored("archive", "*"), 2)
-	age := func(by time.Duration) {
-		t.Helper()
-		require.NoError(t, filepath.Walk(s.stored("archive", earlier)[0], func(path string, info os.FileInfo, err error) error {
-			if err != nil || info.IsDir() {
-				return err
+	const young, half = "7000000000000000001", "7000000000000000002"
+	for _, kind := range []string{"archive", "backup"} {
+		folder := s.stored(kind, earlier)[0]
+		for name, hours := range map[string]time.Duration{young: 23, half: 25, earlier: 25} {
+			if name != earlier {
+				require.NoError(t, os.CopyFS(filepath.Join(folder, "..", name), os.DirFS(folder)))
 			}
-			return os.Chtimes(path, time.Time{}, time.Now().Add(-by))
-		}))
+			setAge(t, filepath.Join(folder, "..", name), hours*time.Hour)
+		}
 	}
-	age(71 * time.Hour)
-	time.Sleep(time.Second)
-	require.Len(t, s.stored("archive", "*"), 2)
-	age(73 * time.Hour)
-	s.archiver.Eventually(func() bool { return strings.Contains(s.archiver.Logged(), "deleted the archive of an earlier server") })
+	for _, info := range s.stored("*", half, "*.info*") {
+		require.NoError(t, os.Remove(info))
+	}
+
+	s.db = postgrestest.StartIn(t, s.tree)
+	s.archiver = archivertest.Start(t, s.tree, s.db, s.store, account, "ARCHIVE_KEEP_DAYS=1")
+	s.keeps(earlier, "this server's own has no base backup of as many days yet")
+	s.keeps(half, "this server's own has no base backup of as many days yet")
+
+	s.archiver.Switch() // what is left of the base backup
+	for range 2 {
+		s.segment()
+	}
+	s.archiver.Switch()
+	own := s.stored("archive", "*", "*", "*", "*.zst")
+	require.NoError(t, os.Remove(own[len(own)-2])) // so that it makes another base backup
+	s.archiver.WaitForBackups(2)
+	s.keeps(earlier, "this server's databases hold no rows")
+	asked := filepath.Join(s.store.DataDir(), storagetest.Bucket, account, pgbackrest.RestoreAsked)
+	require.NoError(t, os.WriteFile(asked, nil, 0o600))
+	s.keeps(earlier, "a restore was asked for at 20")
+	s.db.Exec("CREATE TABLE todo AS SELECT 'buy milk' AS title")
+	require.Len(t, s.stored("archive", "*"), 4)
+
+	setAge(t, asked, 25*time.Hour)
+	s.archiver.Eventually(func() bool {
+		return strings.Count(s.archiver.Logged(), "deleted the archive of an earlier server") == 2
+	})
 	assert.Empty(t, s.stored("*", earlier))
+	assert.Empty(t, s.stored("*", half))
+	assert.Len(t, s.stored("*", young), 2)
 	assert.NotEmpty(t, s.stored("backup", "*", "backup.info"))
+}
+
+// keeps returns when the archiver has said why it keeps an archive.
+func (s *system) keeps(archive, why string) {
+	s.t.Helper()
+	const kept = `msg="kept the archive of an earlier server" server=`
+	said := regexp.MustCompile(kept + archive + ` newest=\S+ because="` + why)
+	s.archiver.Eventually(func() bool { return said.MatchString(s.archiver.Logged()) })
+}
+
+// setAge says of all files of a folder that they were stored so long ago.
+func setAge(t *testing.T, folder string, age time.Duration) {
+	t.Helper()
+	require.NoError(t, filepath.Walk(folder, func(path string, info os.FileInfo, err error) error {
+		if err != nil || info.IsDir() {
+			return err
+		}
+		return os.Chtimes(path, time.Time{}, time.Now().Add(-age))
+	}))
+}
+
+// Without the files that say what is in it, nothing can be added to an archive, nor restored from it.
+func TestAServerWhoseArchiveIsBrokenBeginsAnother(t *testing.T) {
+	s := start(t)
+	for _, info := range s.stored("archive", "*", "archive.info*") {
+		require.NoError(t, os.Remove(info))
+	}
+	s.archiver.WaitForBackups(2)
+	assert.Contains(t, s.archiver.Logged(), "deleted what was left of this server's archive")
+	s.archiver.Switch()
+	assert.Len(t, s.stored("archive", "*", "archive.info*"), 2)
+}
+
+// pgBackRest makes no base backup that is dated before another one.
+func TestABaseBackupOfTheFutureGoes(t *testing.T) {
+	s := start(t)
+	future := s.addFutureBackup()
+	s.archiver.Eventually(func() bool {
+		return strings.Contains(s.archiver.Logged(), `msg="deleted a base backup that is dated in the future" backup=`+future)
+	})
+	assert.Empty(t, s.stored("backup", "*", future))
+	for range 3 {
+		s.segment()
+	}
+	s.archiver.Switch()
+	segments := s.stored("archive", "*", "*", "*", "*.zst")
+	require.NoError(t, os.Remove(segments[len(segments)-2])) // so that it makes another base backup
+	s.archiver.WaitForBackups(2)
+}
+
+// addFutureBackup adds to the archive what a base backup would have left that was made in the year 2999, and
+// returns its label.
+func (s *system) addFutureBackup() (label string) {
+	s.t.Helper()
+	const year = "2999"
+	made := s.stored("backup", "*", "*F")[0]
+	label = year + filepath.Base(made)[len(year):]
+	require.NoError(s.t, os.CopyFS(filepath.Join(made, "..", label), os.DirFS(made)))
+	history := filepath.Join(made, "..", "backup.history")
+	require.NoError(s.t, os.Mkdir(filepath.Join(history, year), 0o700))
+	remembered, err := filepath.Glob(filepath.Join(history, "*", filepath.Base(made)+"*"))
+	require.NoError(s.t, err)
+	require.NoError(s.t, os.Link(remembered[0], filepath.Join(history, year, year+filepath.Base(remembered[0])[len(year):])))
+
+	for _, path := range s.stored("backup", "*", "backup.info*") {
+		content, err := os.ReadFile(path)
+		require.NoError(s.t, err)
+		info := string(content)
+		require.Contains(s.t, info, checksum(info))
+		entry := regexp.MustCompile(`(?m)^` + filepath.Base(made) + `=.*\n`).FindString(info)
+		ofFuture := regexp.MustCompile(`("backup-timestamp-st(art|op)":)\d+`).ReplaceAllString(entry, "${1}32500000000")
+		ofFuture = strings.ReplaceAll(ofFuture, filepath.Base(made), label)
+		other := strings.Replace(info, entry, entry+ofFuture, 1)
+		other = strings.ReplaceAll(other, checksum(info), checksum(other))
+		require.NoError(s.t, os.WriteFile(path, []byte(other), 0o600))
+	}
+	return label
+}
+
+// checksum is what pgBackRest takes of a file that says what is in an archive.
+// Source: infoLoadCallback, https://github.com/pgbackrest/pgbackrest/blob/main/src/info/info.c
+func checksum(info string) string {
+	summed, section, last := "{", "", ""
+	for line := range strings.Lines(info) {
+		line = strings.TrimSpace(line)
+		key, value, isPair := strings.Cut(line, "=")
+		switch {
+		case strings.HasPrefix(line, "["):
+			section = strings.Trim(line, "[]")
+			continue
+		case !isPair || key == "backrest-checksum":
+			continue
+		case section == last:
+			summed += ","
+		case last != "":
+			summed += "},"
+			fallthrough
+		default:
+			summed += fmt.Sprintf("%q:{", section)
+			last = section
+		}
+		summed += fmt.Sprintf("%q:%s", key, value)
+	}
+	return fmt.Sprintf("%x", sha1.Sum([]byte(summed+"}}"))) //nolint:gosec // it is what pgBackRest uses
+}
+
+func TestBaseBackupsThatAreKept(t *testing.T) {
+	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	var backups []pgbackrest.Backup
+	for _, days := range []int{-9, -6, -5, -2, -1, -1, 0, 1500} { // of which the last is by a clock that was wrong
+		backups = append(backups, pgbackrest.Backup{Ended: noon.AddDate(0, 0, days)})
+	}
+	for days, number := range map[int]int{1: 2, 2: 4, 3: 5, 10: 8} {
+		assert.Equal(t, number, kept(backups, days), "%d days", days)
+	}
+	assert.Zero(t, kept(nil, 7))
 }
 
 func TestDue(t *testing.T) {
@@ -134,7 +276,7 @@ func TestDue(t *testing.T) {
 	for why, spans := range map[string][]pgbackrest.Span{
 		"there is none":             nil,
 		"":                          {span(-48*time.Hour, 0, "000000010000000000000007"), span(-23*time.Hour, 0, "")},
-		"the newest is 24h0m0s old": {span(-24*time.Hour, 0, "")},
+		"the newest is 24h0m0s old": {span(-24*time.Hour, 0, ""), span(48*time.Hour, 48*time.Hour, "")}, // by a clock that was wrong
 		"no time from 2026-11-22T11:00:00Z until it is made can be restored, since segment 000000010000000000000007 of the log is missing": {
 			span(-time.Minute, -time.Hour, "000000010000000000000007"),
 		},

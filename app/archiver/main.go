@@ -2,7 +2,9 @@
 // a base backup of every day, and all of the write-ahead log. They are in a bucket, in the format of pgBackRest.
 //
 //	archiver push PATH   stores a file of the log: it is the server's archive_command, in which pgBackRest looks for its name
-//	archiver run         makes base backups, and deletes what is older than the archive shall go back
+//	archiver run         makes base backups, and deletes what is older than the archive shall go back; of earlier
+//	                     servers, when this one's archive goes back as far, its databases hold rows, and no restore
+//	                     was asked for that is not done
 //
 // Settings, all in the environment and read anew each time:
 //

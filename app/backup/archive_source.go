@@ -14,52 +14,72 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
 )
 
-// past is a database as it was at a time, or at the end of the archive if that is zero.
-type past struct{ at time.Time }
+// past is a database as it was at a time, or at the end of an archive.
+type past struct {
+	// at is the time; zero for the end.
+	at time.Time
+	// archive is the name of the one to look into; empty for all.
+	archive string
+	// system is the identifier of the server that is restored into.
+	system string
+}
 
-func fromArchive(at time.Time) source { return past{at} }
-
-func (p past) fetch(ctx context.Context, database, dir string) (string, archive.Manifest, error) {
+func (p past) fetch(ctx context.Context, database, dir string) (fetched, error) {
 	of, err := openArchive()
 	if err != nil {
-		return "", archive.Manifest{}, err
+		return fetched{}, err
 	}
 	stanzas, err := of.Stanzas(ctx)
 	if err != nil {
-		return "", archive.Manifest{}, fmt.Errorf("look into the archive: %w", err)
+		return fetched{}, fmt.Errorf("look into the archive: %w", err)
 	}
 	spans, err := p.spans(stanzas)
 	if err != nil {
-		return "", archive.Manifest{}, backoff.Permanent(err)
+		return fetched{}, backoff.Permanent(err)
 	}
 	for _, span := range spans {
-		dump, m, err := p.dump(ctx, of, span, database, dir)
+		m, err := p.dump(ctx, of, span, database, dir)
 		switch {
 		case errors.Is(err, postgres.ErrNotReached):
-			return "", m, backoff.Permanent(fmt.Errorf("%w: to restore all that there is, ask for %q", err, end))
+			return m, backoff.Permanent(fmt.Errorf("%w: to restore all that there is, ask for %q", err, endName(span)))
 		case err != nil:
-			return "", m, err
+			return m, err
 		case len(m.Content.Tables) > 0:
-			return dump, m, nil
+			return m, nil
 		}
-		slog.Info("passed over a server on which the database has no tables", "archive", span.Backup.Stanza)
+		passedOver(span.Backup.Stanza, span.To, "the database has no tables on that server")
 	}
-	return "", archive.Manifest{}, backoff.Permanent(fmt.Errorf("database %s had no tables then, or was being dropped: ask for an earlier time", database))
+	return fetched{}, backoff.Permanent(fmt.Errorf(
+		"database %s had no tables then, or was being dropped: ask for an earlier time", database))
 }
 
-// spans are those that may hold the database, in the order in which to look for it.
+func passedOver(archive string, until time.Time, why string) {
+	slog.Info("passed over", "archive", archive, "until", until.Format(time.RFC3339), "because", why)
+}
+
+// spans are those that may hold the database, in the order in which to look for it. The end is never that of
+// the server that is restored into, unless it is named: what was lost is not on that one.
 func (p past) spans(stanzas []pgbackrest.Stanza) (spans []pgbackrest.Span, err error) {
+	covered := "; the archive covers " + cmp.Or(strings.Join(coverage(stanzas), ", "), "nothing")
+	var unread []pgbackrest.Stanza
+	own := ""
 	for _, s := range stanzas {
 		all := s.Spans()
 		if !p.at.IsZero() {
 			all = slices.DeleteFunc(all, func(span pgbackrest.Span) bool { return p.at.Before(span.From) })
 		}
-		if len(all) > 0 {
+		switch {
+		case p.archive != "" && p.archive != s.Name:
+		case p.at.IsZero() && p.archive == "" && s.System() == p.system:
+			own = "; what this server has archived itself is restored by a time, or by its name, " + endOfOne + s.Name
+			passedOver(s.Name, s.Changed, "it is of the server that is restored into")
+		case s.Unreadable != nil:
+			unread = append(unread, s)
+		case len(all) > 0:
 			spans = append(spans, all[len(all)-1])
 		}
 	}
@@ -69,26 +89,38 @@ func (p past) spans(stanzas []pgbackrest.Stanza) (spans []pgbackrest.Span, err e
 		}
 		return b.From.Compare(a.From)
 	})
-	covered := "; the archive covers " + cmp.Or(strings.Join(coverage(stanzas), ", "), "nothing")
+	for _, s := range unread {
+		mayBeRead := !errors.Is(s.Unreadable, pgbackrest.ErrHalf)
+		if mayBeRead && p.at.IsZero() && len(spans) > 0 && s.Changed.After(spans[0].To) {
+			return nil, fmt.Errorf("archive %s is newer than %s, and cannot be read: %w; to restore the older one, ask for %q",
+				s.Name, spans[0].Backup.Stanza, s.Unreadable, endName(spans[0]))
+		}
+		passedOver(s.Name, s.Changed, s.Unreadable.Error())
+	}
 	switch {
+	case len(spans) == 0 && p.archive != "":
+		return nil, fmt.Errorf("archive %s holds no base backup%s", p.archive, covered)
 	case len(spans) == 0 && p.at.IsZero():
-		return nil, errors.New("the archive holds no base backup" + covered)
+		return nil, fmt.Errorf("the archive holds no base backup of an earlier server%s%s", covered, own)
 	case len(spans) == 0:
 		return nil, fmt.Errorf("there is no base backup from before %s%s", p.at.Format(time.RFC3339), covered)
 	case p.at.IsZero():
 		return spans, nil
 	case p.at.Truncate(time.Second).After(spans[0].To): // which the store tells to the second
-		return nil, fmt.Errorf("the archive does not hold the log up to %s%s; to restore all that there is, ask for %q", p.at.Format(time.RFC3339), covered, end)
+		return nil, fmt.Errorf("the archive does not hold the log up to %s%s; to restore all that there is, ask for %q",
+			p.at.Format(time.RFC3339), covered, endName(spans[0]))
 	}
 	return spans[:1], nil
 }
 
 // dump brings a base backup to its time on a throwaway server, and dumps the database from there. Without tables there is no dump.
-func (p past) dump(ctx context.Context, of *pgbackrest.Archive, span pgbackrest.Span, database, dir string) (dump string, m archive.Manifest, err error) {
+func (p past) dump(
+	ctx context.Context, of *pgbackrest.Archive, span pgbackrest.Span, database, dir string,
+) (m fetched, err error) {
 	start := time.Now()
 	server, err := recovered(ctx, of, span, p.at, dir)
 	if err != nil {
-		return "", m, fmt.Errorf("bring base backup %s to its time: %w", span.Backup.Label, err)
+		return m, fmt.Errorf("bring base backup %s to its time: %w", span.Backup.Label, err)
 	}
 	defer func() {
 		if closeErr := server.Close(); closeErr != nil {
@@ -97,29 +129,35 @@ func (p past) dump(ctx context.Context, of *pgbackrest.Archive, span pgbackrest.
 	}()
 	slog.Info("replayed the log", "base backup", span.Backup.Label, "in", time.Since(start).Round(time.Millisecond))
 
-	m.Name, m.Database = p.name(span), database
+	m.Name, m.Database, m.until = p.name(span), database, p.at
+	m.System = span.Backup.System()
+	if p.at.IsZero() {
+		m.until = span.To
+	}
 	if has, err := server.Has(ctx, database); err != nil || !has {
-		return "", m, err
+		return m, err
 	}
 	if m.Client, _, err = postgres.ClientVersion(ctx); err != nil {
-		return "", m, err
+		return m, err
 	}
 	if m.Content, err = server.Content(ctx, database); err != nil {
-		return "", m, fmt.Errorf("record the database: %w", err)
+		return m, fmt.Errorf("record the database: %w", err)
 	}
-	dump = filepath.Join(dir, "dump")
-	if m.Server, err = server.Dump(ctx, database, dump); err != nil {
-		return "", m, fmt.Errorf("dump the database: %w", err)
+	m.dump = filepath.Join(dir, "dump")
+	if m.Server, err = server.Dump(ctx, database, m.dump); err != nil {
+		return m, fmt.Errorf("dump the database: %w", err)
 	}
-	return dump, m, nil
+	return m, nil
 }
 
 func (p past) name(span pgbackrest.Span) string {
 	if p.at.IsZero() {
-		return "the end of archive " + span.Backup.Stanza
+		return endName(span)
 	}
 	return p.at.UTC().Format(time.RFC3339Nano) + " in archive " + span.Backup.Stanza
 }
+
+func endName(span pgbackrest.Span) string { return endOfOne + span.Backup.Stanza }
 
 // recovered is a throwaway server that has replayed a span up to a time, or to its end if that is zero.
 func recovered(ctx context.Context, of *pgbackrest.Archive, span pgbackrest.Span, until time.Time, dir string) (*postgres.Copy, error) {
@@ -151,6 +189,13 @@ func (v verification) verifyArchive(ctx context.Context) (verified []string, err
 	if err != nil {
 		return nil, fmt.Errorf("look into the archive: %w", err)
 	}
+	stanzas = slices.DeleteFunc(stanzas, func(s pgbackrest.Stanza) bool {
+		half := errors.Is(s.Unreadable, pgbackrest.ErrHalf)
+		if half {
+			slog.Warn("not verified, for nothing can be restored from it", "archive", s.Name, "error", s.Unreadable)
+		}
+		return half
+	})
 	slices.SortFunc(stanzas, func(a, b pgbackrest.Stanza) int { return b.Changed.Compare(a.Changed) })
 	if !v.all && len(stanzas) > 1 {
 		stanzas = stanzas[:1]
@@ -204,7 +249,8 @@ func coverage(stanzas []pgbackrest.Stanza) (covered []string) {
 			covered = append(covered, fmt.Sprintf("what archive %s holds, which cannot be read: %v", s.Name, s.Unreadable))
 		}
 		for _, span := range joined(s.Spans()) {
-			covered = append(covered, fmt.Sprintf("%s to %s", span.From.Format(time.RFC3339), span.To.Format(time.RFC3339)))
+			from, to := span.From.Format(time.RFC3339), span.To.Format(time.RFC3339)
+			covered = append(covered, fmt.Sprintf("%s to %s in %s", from, to, endName(span)))
 		}
 	}
 	return covered

@@ -123,7 +123,7 @@ func TestADatabaseComesBackAsItWasAtAnyTime(t *testing.T) {
 		assert.Zero(t, early, "rows from after %s that are there", at)
 		assert.Equal(t, "5", s.db.Ask(`SELECT max(id)::text FROM account`), "the other tables are there")
 	}
-	assert.Regexp(t, `archive: 20\d\d-\S+Z to 20\d\d-\S+Z\n`, s.succeed("list"))
+	assert.Regexp(t, `archive: 20\d\d-\S+Z to 20\d\d-\S+Z in end-\d+\n`, s.succeed("list"))
 }
 
 // What went wrong a moment ago is not in the archive yet, nor is anything after it.
@@ -143,6 +143,18 @@ func TestAMistakeIsUndoneAtOnce(t *testing.T) {
 	assert.Equal(t, whole, s.dumped("app"))
 }
 
+// archives are the names of all.
+func (s *system) archives() (names []string) {
+	s.t.Helper()
+	folders, err := os.ReadDir(s.object("wal", "archive"))
+	require.NoError(s.t, err)
+	for _, folder := range folders {
+		names = append(names, folder.Name())
+	}
+	return names
+}
+
+// By then an app may have made its tables on the other server, whose archive is the newest.
 func TestAnotherServerBringsBackAllThatALostOneArchived(t *testing.T) {
 	s := startEmpty(t)
 	archiver := s.archive()
@@ -153,17 +165,83 @@ func TestAnotherServerBringsBackAllThatALostOneArchived(t *testing.T) {
 	s.db.Exec(`INSERT INTO event VALUES (-1)`) // and this was not archived yet
 	s.db.Kill()
 	archiver.Stop(syscall.SIGKILL)
+	lost := s.archives()[0]
 
 	s.db = postgrestest.StartIn(t, s.tree)
 	next := s.archive()
-	log := s.restore("end")
-	assert.Contains(t, log, "passed over a server on which the database has no tables")
+	s.db.Exec(`CREATE TABLE event (id int); INSERT INTO event VALUES (0)`)
+	next.Switch()
+	own := s.archives()[1]
+	log := s.restore("end", "RESTORE_OVER=app")
+	const passedOver = `msg="passed over" archive=%s until=20\S+Z because="it is of the server that is restored into"`
+	assert.Regexp(t, fmt.Sprintf(passedOver, own), log)
+	const restoring = `msg=restoring from=end-%s server=%[1]s until=20\S+Z tables=1 rows=%d over="1 tables with 1 rows"`
+	assert.Regexp(t, fmt.Sprintf(restoring, lost, len(writes)), log)
 	assert.Equal(t, whole, s.dumped("app"))
 	assert.Len(t, s.ids(), len(writes))
 	next.Switch()
 	assert.Equal(t, 2, strings.Count(s.succeed("list"), "archive: 20"))
 	s.backup()
 	assert.Contains(t, s.succeed("verify --all"), ", archive ")
+}
+
+// One that was deleted half keeps no other from being used, nor the server from archiving. One that cannot be
+// read now may be read later, and holds what came last.
+func TestABrokenArchiveIsSetAside(t *testing.T) {
+	s := startEmpty(t)
+	archiver := s.archive()
+	s.db.Exec(`CREATE TABLE event (id int); INSERT INTO event VALUES (42)`)
+	archiver.Switch()
+	s.db.Kill()
+	archiver.Stop(syscall.SIGKILL)
+	whole := s.archives()[0]
+	const none, noLog, onlyLog = "7000000000000000001", "7000000000000000002", "7000000000000000003"
+	const damaged = "7000000000000000004"
+	for _, broken := range []string{none, noLog, onlyLog} {
+		for _, kind := range []string{"archive", "backup"} {
+			require.NoError(t, os.CopyFS(s.object("wal", kind, broken), os.DirFS(s.object("wal", kind, whole))))
+		}
+	}
+	gone := []string{"archive/" + none + "/*.info*", "backup/" + none + "/*.info*", "archive/" + noLog, "backup/" + onlyLog}
+	for _, gone := range gone {
+		paths, err := filepath.Glob(s.object("wal", gone))
+		require.NoError(t, err)
+		require.NotEmpty(t, paths)
+		for _, path := range paths {
+			require.NoError(t, os.RemoveAll(path))
+		}
+	}
+
+	s.db = postgrestest.StartIn(t, s.tree) // on which the database has no tables
+	empty := s.archive()
+	s.db.Kill()
+	empty.Stop(syscall.SIGKILL)
+	s.db = postgrestest.StartIn(t, s.tree)
+	next := s.archive()
+	log := s.restore("end")
+	assert.Equal(t, map[int]bool{42: true}, s.ids())
+	assert.Equal(t, 1, strings.Count(log, "the database has no tables on that server"))
+	s.backup()
+	listed, verified := s.succeed("list"), s.succeed("verify --checksums --all")
+	for _, broken := range []string{none, noLog, onlyLog} {
+		const why = "the files that say what is in it are missing"
+		assert.Regexp(t, "msg=\"an archive cannot be used\" server="+broken+" because=\""+why, next.Logged())
+		assert.Regexp(t, "msg=\"passed over\" archive="+broken+" until=\\S+ because=\""+why, log)
+		assert.Contains(t, listed, "archive: what archive "+broken+" holds, which cannot be read: "+why)
+		assert.Contains(t, verified, "archive="+broken+" error=\""+why)
+	}
+
+	for _, kind := range []string{"archive", "backup"} {
+		require.NoError(t, os.CopyFS(s.object("wal", kind, damaged), os.DirFS(s.object("wal", kind, whole))))
+	}
+	for _, file := range []string{"backup.info", "backup.info.copy"} {
+		s.overwrite([]byte("nonsense\n"), "wal", "backup", damaged, file)
+	}
+	s.forget()
+	unread := "and cannot be read: pgbackrest info: [FormatError]"
+	s.failRestore("end", []string{"archive " + damaged + " is newer than ", unread, `ask for "end-`}, "RESTORE_OVER=app")
+	s.restore("end-"+whole, "RESTORE_OVER=app")
+	assert.Equal(t, map[int]bool{42: true}, s.ids())
 }
 
 func TestVerifyCoversTheArchive(t *testing.T) {
@@ -186,7 +264,7 @@ func TestVerifyCoversTheArchive(t *testing.T) {
 		require.NoError(t, os.WriteFile(segment, damaged(t, content), 0o600))
 		s.fail("verify", []string{"not verified: ", "segment"})
 		s.fail("verify --checksums", []string{"not verified: ", "status: error"})
-		s.hasFailed(s.beginRestore("end", "RESTORE_OVER=app"), "not restored: ", "segment")
+		s.hasFailed(s.beginRestore("end-"+s.archives()[0], "RESTORE_OVER=app"), "not restored: ", "segment")
 		require.NoError(t, os.WriteFile(segment, content, 0o600))
 	}
 	require.NoError(t, os.Remove(segments[len(segments)-2]))
@@ -216,7 +294,9 @@ func TestAnEncryptedArchiveIsOpenedWithItsPassphrase(t *testing.T) {
 	archiver.Switch()
 	s.lose()
 	s.failRestore("end", []string{"the archive holds no base backup", "which cannot be read"})
-	s.restore("end", passphrase)
+	own := "end-" + s.archives()[0]
+	s.failRestore("end", []string{"the archive holds no base backup of an earlier server", "by its name, " + own}, passphrase)
+	s.restore(own, passphrase)
 	assert.Equal(t, map[int]bool{42: true}, s.ids())
 	assert.Regexp(t, fmt.Sprintf("archive: what archive %s holds, which cannot be read", `\d+-[0-9a-f]{8}`), s.succeed("list"))
 }

@@ -21,7 +21,7 @@ func list(ctx context.Context, _ []string) error {
 		return fmt.Errorf("list the backups: %w", err)
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tDATABASE\tSERVER\tTABLES\tROWS\tSIZE\tTOOK\tENCRYPTED")
+	fmt.Fprintln(table, "NAME\tDATABASE\tSERVER\tTABLES\tROWS\tSIZE\tTOOK\tENCRYPTED\tSYSTEM")
 	for _, name := range names {
 		m, err := store.ReadManifest(ctx, name)
 		if err != nil {
@@ -32,8 +32,9 @@ func list(ctx context.Context, _ []string) error {
 		if m.Dump.Recipient != "" {
 			encrypted = "to " + m.Dump.Recipient
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", name, m.Database, m.Server, len(m.Content.Tables), m.Content.Rows(),
-			humanize.Bytes(uint64(m.Dump.Size)), m.Duration().Round(time.Millisecond), encrypted)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n",
+			name, m.Database, m.Server, len(m.Content.Tables), m.Content.Rows(),
+			humanize.Bytes(uint64(m.Dump.Size)), m.Duration().Round(time.Millisecond), encrypted, m.System)
 	}
 	if err := table.Flush(); err != nil {
 		return err

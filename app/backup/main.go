@@ -4,8 +4,9 @@
 //	backup run             makes a backup, and then does what prune does
 //	backup list            lists the backups
 //	backup verify [NAME]   restores a backup and compares it with what was recorded of the database; by default the newest one, and the archive
-//	backup restore [WHAT]  restores the database: latest is the newest backup that has a table, and else it is a backup's name, a time
-//	                       such as 2026-11-22T14:05:00Z, or end for all that the archive holds
+//	backup restore [WHAT]  restores the database: latest is the newest backup of another server that has a table, end
+//	                       all that another server archived on which the database has a table, and else it is a
+//	                       time such as 2026-11-22T14:05:00Z, or the name of a backup or an archive, as list prints it
 //	backup prune           deletes the backups that are not kept, and what broken runs left
 //	backup metrics         serves Prometheus' metrics of the newest backup
 //
@@ -28,15 +29,21 @@
 //	ARCHIVE_PASSPHRASE_FILE file with the passphrase that the archive is encrypted with (none)
 //	RESTORE_FROM            what restore restores without WHAT
 //	RESTORE_OVER            name of the database, if it may hold something (none)
+//	RESTORE_REQUEST         any text that is the same as long as the same restore is asked for (none: each is another one)
 //	TIMEOUT                 how long a command may take (1h)
 //	RETRY                   how long run and restore begin anew after a failure that may pass, such as a restart of the database (10m)
 //	TERMINATION_LOG         file that gets the last line of run, verify and restore (none)
 //	PORT, METRICS_PORT      of metrics: GET /livez and GET /readyz (8080), GET /metrics (9090)
 //
-// Restore needs the URL of a superuser. It makes a new database beside that of the URL, compares it with what was recorded, and gives
-// it the name in one transaction, in which it also remembers that in table restores of the database postgres: until then nothing has
-// changed, and then the same restore has nothing to do. It refuses a database that holds something, unless RESTORE_OVER names it. Then it
-// makes a backup of it, and what is written after that is lost.
+// Restore needs the URL of a superuser. It makes a new database beside that of the URL, compares it with what
+// was recorded, and gives it the name in one transaction, in which it also remembers that in table restores
+// of the database postgres: until then nothing has changed, and then the same RESTORE_REQUEST has nothing to
+// do. It refuses a database that holds something, unless RESTORE_OVER names it. Then it makes a backup of it,
+// and what is written after that is lost. It says before what it restores, and what it passed over.
+//
+// Latest and end are for what was lost with a server. They take nothing of the server that they restore into,
+// nor anything when that was restored before, or holds more rows than what they found: what is meant then has
+// a name.
 package main
 
 import (

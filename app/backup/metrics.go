@@ -93,7 +93,8 @@ func (g gauges) look(ctx context.Context) error {
 	}
 	var newest archive.Manifest
 	if len(names) > 0 {
-		if newest, err = store.ReadManifest(ctx, names[len(names)-1]); err != nil {
+		past := archive.UpTo(names, time.Now()) // a backup dated in the future would hide for long that others fail
+		if newest, err = store.ReadManifest(ctx, past[len(past)-1]); err != nil {
 			return err
 		}
 		taken, err := archive.ParseName(newest.Name)

@@ -40,6 +40,7 @@ func TestMetrics(t *testing.T) {
 	}, metrics(t, p))
 
 	m := s.manifest(s.backup())
+	s.age(m.Name, -48*time.Hour) // by a clock that was wrong
 	p = s.begin("metrics")
 	p.WaitUntilReady(http.StatusOK)
 	shown := metrics(t, p)
@@ -49,14 +50,14 @@ func TestMetrics(t *testing.T) {
 	delete(shown, "last_run_timestamp_seconds")
 	assert.Equal(t, map[string]float64{
 		"last_verified_timestamp_seconds": float64(taken.Unix()), "last_verified_size_bytes": float64(m.Dump.Size),
-		"last_verified_duration_seconds": m.Duration().Seconds(), "verified_backups": 1, "last_run_success": 1,
+		"last_verified_duration_seconds": m.Duration().Seconds(), "verified_backups": 2, "last_run_success": 1,
 	}, shown)
 
 	s.fail("run", nil, "URL="+s.db.As("nobody").URL())
 	p = s.begin("metrics")
 	p.WaitUntilReady(http.StatusOK)
 	assert.Zero(t, metrics(t, p)["last_run_success"])
-	assert.EqualValues(t, 1, metrics(t, p)["verified_backups"], "the backup is still there")
+	assert.EqualValues(t, 2, metrics(t, p)["verified_backups"], "the backups are still there")
 
 	s.store.Kill()
 	p = s.begin("metrics")

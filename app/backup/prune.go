@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
@@ -12,6 +13,9 @@ import (
 
 // sweepAge is when what a run without a manifest has stored is surely not a run's that still goes on.
 const sweepAge = 24 * time.Hour
+
+// askedFor is how long a restore that was not done may still be.
+const askedFor = 7 * 24 * time.Hour
 
 func prune(ctx context.Context, _ []string) error {
 	var e environment
@@ -29,14 +33,9 @@ func tidy(ctx context.Context, store *s3.Store, retention archive.Retention) err
 	if err != nil {
 		return fmt.Errorf("list the backups: %w", err)
 	}
-	expired, err := retention.Expired(names)
+	expired, err := expired(ctx, store, retention, names)
 	if err != nil {
 		return err
-	}
-	if len(expired) > 0 {
-		if err := isThere(ctx, store, names[len(names)-1]); err != nil {
-			return fmt.Errorf("nothing is deleted, for the newest backup may be the only one: %w", err)
-		}
 	}
 	for _, name := range expired {
 		if err := store.Delete(ctx, name); err != nil {
@@ -55,18 +54,70 @@ func tidy(ctx context.Context, store *s3.Store, retention archive.Retention) err
 	return nil
 }
 
-// isThere fails unless a backup's manifest is sound and its dump has the size that stands there.
-func isThere(ctx context.Context, store *s3.Store, name string) error {
+// expired are the names of those backups that are not kept. Those of an earlier server are, as long as they
+// may have to be restored.
+func expired(
+	ctx context.Context, store *s3.Store, retention archive.Retention, names []string,
+) ([]string, error) {
+	backups := make([]archive.Manifest, len(names))
+	for i, name := range names {
+		m, err := store.ReadManifest(ctx, name)
+		if err != nil {
+			slog.Warn("the server that a backup is of is not known", "backup", name, "error", err)
+		}
+		backups[i] = archive.Manifest{Name: name, System: m.System}
+	}
+	now := time.Now()
+	expired, err := retention.Expired(backups, now)
+	if err != nil || len(expired) == 0 {
+		return nil, err
+	}
+	past := archive.UpTo(names, now)
+	newest, err := isThere(ctx, store, past[len(past)-1])
+	if err != nil {
+		return nil, fmt.Errorf("nothing is deleted, for the newest backup may be the only one: %w", err)
+	}
+	why, err := needed(ctx, store, newest)
+	if err != nil || why == "" {
+		return expired, err
+	}
+	return slices.DeleteFunc(expired, func(name string) bool {
+		i := slices.Index(names, name)
+		if backups[i].Of(newest.System) {
+			return false
+		}
+		slog.Info("kept a backup of an earlier server", "backup", name, "because", why)
+		return true
+	}), nil
+}
+
+// needed is why backups of earlier servers are kept; empty if they need not be.
+func needed(ctx context.Context, store *s3.Store, newest archive.Manifest) (why string, err error) {
+	asked, err := store.RestoreAsked(ctx)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("look whether a restore was asked for: %w", err)
+	case time.Since(asked) < askedFor:
+		return fmt.Sprintf("a restore was asked for at %s and is not done", asked.Format(time.RFC3339)), nil
+	case newest.Content.Rows() == 0:
+		return "the newest backup holds no rows", nil
+	}
+	return "", nil
+}
+
+// isThere fails unless a backup's manifest, which it returns, is sound and its dump has the size that stands
+// there.
+func isThere(ctx context.Context, store *s3.Store, name string) (archive.Manifest, error) {
 	m, err := store.ReadManifest(ctx, name)
 	if err != nil {
-		return err
+		return m, err
 	}
 	stored, err := store.DumpSize(ctx, name)
 	if err != nil {
-		return fmt.Errorf("look for the dump of %s: %w", name, err)
+		return m, fmt.Errorf("look for the dump of %s: %w", name, err)
 	}
 	if stored != m.Dump.Size {
-		return fmt.Errorf("%s: %w: it has %d bytes instead of %d", name, errDamaged, stored, m.Dump.Size)
+		return m, fmt.Errorf("%s: %w: it has %d bytes instead of %d", name, errDamaged, stored, m.Dump.Size)
 	}
-	return nil
+	return m, nil
 }

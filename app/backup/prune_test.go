@@ -51,9 +51,31 @@ func TestPrune(t *testing.T) {
 		s.overwrite(manifest, newest, "manifest.json")
 	}
 
+	// What an earlier server had goes no sooner than this one has something, and nobody wants to restore it.
+	m := s.manifest(earlier)
+	m.System = "1"
+	s.setManifest(earlier, m)
+	asked := s.object("restore-asked.json")
+	p := s.beginRestore("20260101T000000Z-000000", "RESTORE_OVER=app")
+	s.hasFailed(p, "there is no such backup")
+	assert.FileExists(t, asked)
+	keepTwo := []string{"KEEP_DAILY=2", "KEEP_WEEKLY=0", "KEEP_MONTHLY=0"}
+	kept := `msg="kept a backup of an earlier server" backup=` + earlier
+	assert.Contains(t, s.succeed("prune", keepTwo...), kept+` because="a restore was asked for at 20`)
+	long := time.Now().Add(-8 * day)
+	require.NoError(t, os.Chtimes(asked, long, long))
+	m = s.manifest(newest)
+	full := m.Content.Tables
+	m.Content.Tables = nil
+	s.setManifest(newest, m)
+	assert.Contains(t, s.succeed("prune", keepTwo...), kept+` because="the newest backup holds no rows"`)
+	m.Content.Tables = full
+	s.setManifest(newest, m)
+	assert.Equal(t, []string{earlier, yesterday, newest}, s.backups())
+
 	require.NoError(t, os.MkdirAll(s.object("of-somebody-else"), 0o700))
 	require.NoError(t, os.WriteFile(s.object("of-somebody-else", "dump"), nil, 0o600))
-	log := s.succeed("prune", "KEEP_DAILY=2", "KEEP_WEEKLY=0", "KEEP_MONTHLY=0")
+	log := s.succeed("prune", keepTwo...)
 	assert.Contains(t, log, "deleted backup="+earlier)
 	assert.Equal(t, []string{yesterday, newest}, s.backups())
 	assert.NoFileExists(t, s.object(earlier, "dump"))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -21,9 +22,10 @@ import (
 type restoration struct {
 	// job makes a backup of what is replaced.
 	job
-	// from is what was asked for, archived the source of that, unless it is a backup, which identities open.
-	from       string
-	archived   source
+	// asked is what was asked for, archived where that is in the archive; nil if it is a backup, which
+	// identities open.
+	asked      postgres.Request
+	archived   *past
 	identities []age.Identity
 	// over is the name of the database that may hold something.
 	over string
@@ -41,12 +43,13 @@ func restore(ctx context.Context, args []string) error {
 func restoreFrom(ctx context.Context, args []string) (said string, err error) {
 	var e environment
 	r := restoration{identities: e.identities(), over: os.Getenv("RESTORE_OVER")}
+	r.asked.ID = os.Getenv("RESTORE_REQUEST")
 	if len(args) == 1 {
-		r.from = args[0]
+		r.asked.From = args[0]
 	} else {
-		r.from = e.Text("RESTORE_FROM", "", latest)
+		r.asked.From = e.Text("RESTORE_FROM", "", latest)
 	}
-	r.archived = e.archived(r.from)
+	r.archived = e.archived(r.asked.From)
 	if r.job, err = newJob(&e); err != nil {
 		return "", fmt.Errorf("read the settings: %w", err)
 	}
@@ -69,14 +72,13 @@ func (r restoration) attempt(ctx context.Context) (said string, err error) {
 		return "", fmt.Errorf("open the database: %w", err)
 	}
 	defer target.Close()
-	restored, at, err := target.Restored(ctx, r.from)
-	if err != nil {
-		return "", fmt.Errorf("look for an earlier restore: %w", err)
+	if said, err := r.restored(ctx, target); said != "" || err != nil {
+		return said, err
 	}
-	if restored != "" {
-		return fmt.Sprintf("nothing to do: %s was restored from %s at %s", target.Database, restored, at.UTC().Format(time.RFC3339)), nil
+	if err := r.store.AskRestore(ctx, r.asked.From); err != nil {
+		slog.Warn("what old backups are deleted meanwhile may be what is to be restored", "error", err)
 	}
-	holds, err := r.holds(ctx, target)
+	holds, rows, err := r.holds(ctx, target)
 	if err != nil {
 		return "", err
 	}
@@ -91,18 +93,28 @@ func (r restoration) attempt(ctx context.Context) (said string, err error) {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	dump, m, err := r.source(target).fetch(ctx, target.Database, dir)
+	m, err := r.source(target).fetch(ctx, target.Database, dir)
 	if err != nil {
 		return "", fmt.Errorf("fetch the dump: %w", err)
 	}
 	slog.Info("fetched", "from", m.Name, "in", time.Since(start).Round(time.Millisecond))
-	if err := fits(ctx, target, m); err != nil {
+	if err := fits(ctx, target, m.Manifest); err != nil {
 		return "", err
 	}
-	if err := r.replace(ctx, target, dump, m); err != nil {
+	if !r.isNamed() && rows > m.Content.Rows() {
+		return "", backoff.Permanent(fmt.Errorf(
+			"%s holds %s, which is more than the %s rows of %s, and nothing was changed: "+
+				"to have that nevertheless, ask for it by this name",
+			target.Database, holds, humanize.Comma(m.Content.Rows()), m.Name))
+	}
+	slog.Info("restoring", "from", m.Name, "server", cmp.Or(m.System, "not recorded"),
+		"until", m.until.Format(time.RFC3339), "tables", len(m.Content.Tables), "rows", m.Content.Rows(),
+		"over", cmp.Or(holds, "nothing"))
+	if err := r.replace(ctx, target, m); err != nil {
 		return "", err
 	}
-	info, err := os.Stat(dump)
+	r.done(ctx)
+	info, err := os.Stat(m.dump)
 	if err != nil {
 		return "", err
 	}
@@ -110,24 +122,59 @@ func (r restoration) attempt(ctx context.Context) (said string, err error) {
 		humanize.Comma(m.Content.Rows()), humanize.Bytes(uint64(info.Size())), time.Since(start).Round(time.Millisecond)), nil
 }
 
-func (r restoration) source(target *postgres.Target) source {
-	if r.archived != nil {
-		return r.archived
+// restored says so if what is asked for was done. It fails if what is asked for depends on what this server
+// is: since an earlier restore it is where the database lives, and no longer one that has nothing.
+func (r restoration) restored(ctx context.Context, target *postgres.Target) (said string, err error) {
+	last, err := target.Restored(ctx, r.asked)
+	if err != nil {
+		return "", fmt.Errorf("look for an earlier restore: %w", err)
 	}
-	return stored{store: r.store, identities: r.identities, name: r.from, system: target.System}
+	if last == nil {
+		return "", nil
+	}
+	at := last.At.UTC().Format(time.RFC3339)
+	earlier := fmt.Sprintf("%s was restored from %s at %s", target.Database, last.From, at)
+	if last.Answers {
+		r.done(ctx)
+		return "nothing to do: " + earlier, nil
+	}
+	if !r.isNamed() {
+		return "", backoff.Permanent(fmt.Errorf(
+			"%s, and %q takes nothing of the server that it restores into, so that all since would be lost: "+
+				"ask for a time, or for a backup or an archive by its name, which backup list prints", earlier, r.asked.From))
+	}
+	return "", nil
 }
 
-// holds says what the database holds, and fails if that may not be replaced.
-func (r restoration) holds(ctx context.Context, target *postgres.Target) (string, error) {
-	holds, err := target.Holds(ctx)
-	if err != nil {
-		return "", fmt.Errorf("look into the database: %w", err)
+// isNamed tells whether it is clear what was asked for, and not only that it is whatever came last.
+func (r restoration) isNamed() bool { return r.asked.From != latest && r.asked.From != end }
+
+// done lets old backups be deleted again.
+func (r restoration) done(ctx context.Context) {
+	if err := r.store.RestoreDone(ctx); err != nil {
+		slog.Warn("backups of earlier servers are kept for a while", "error", err)
+	}
+}
+
+func (r restoration) source(target *postgres.Target) source {
+	if r.archived != nil {
+		from := *r.archived
+		from.system = target.System
+		return from
+	}
+	return stored{store: r.store, identities: r.identities, name: r.asked.From, system: target.System}
+}
+
+// holds says what the database holds, and how many rows, and fails if that may not be replaced.
+func (r restoration) holds(ctx context.Context, target *postgres.Target) (holds string, rows int64, err error) {
+	if holds, rows, err = target.Holds(ctx); err != nil {
+		return "", 0, fmt.Errorf("look into the database: %w", err)
 	}
 	if holds != "" && r.over != target.Database {
-		return "", backoff.Permanent(fmt.Errorf("%[1]s holds %[2]s, and nothing was changed: to have them backed up and replaced, set restoreOver to %[1]s (RESTORE_OVER)",
+		return "", 0, backoff.Permanent(fmt.Errorf("%[1]s holds %[2]s, and nothing was changed: to have them backed up and replaced, set restoreOver to %[1]s (RESTORE_OVER)",
 			target.Database, holds))
 	}
-	return holds, nil
+	return holds, rows, nil
 }
 
 // fits fails if the server is not one for the database that a manifest describes.
@@ -153,9 +200,9 @@ func fits(ctx context.Context, target *postgres.Target, m archive.Manifest) erro
 }
 
 // replace restores beside the database, compares, and only then changes something.
-func (r restoration) replace(ctx context.Context, target *postgres.Target, dump string, m archive.Manifest) error {
+func (r restoration) replace(ctx context.Context, target *postgres.Target, m fetched) error {
 	start := time.Now()
-	if err := target.Restore(ctx, dump); err != nil {
+	if err := target.Restore(ctx, m.dump); err != nil {
 		return fmt.Errorf("restore the dump: %w", err)
 	}
 	slog.Info("restored beside the database", "in", time.Since(start).Round(time.Millisecond))
@@ -164,23 +211,22 @@ func (r restoration) replace(ctx context.Context, target *postgres.Target, dump 
 	if err != nil {
 		return fmt.Errorf("record the restored copy: %w", err)
 	}
-	if err := equal(m, restored); err != nil {
+	if err := equal(m.Manifest, restored); err != nil {
 		return err
 	}
 	slog.Info("compared", "rows", restored.Rows(), "in", time.Since(start).Round(time.Millisecond))
-	holds, err := r.holds(ctx, target)
+	holds, _, err := r.holds(ctx, target)
 	if err != nil {
 		return err
 	}
 	if holds != "" {
-		r.replacing = target.System
 		old, err := r.job.attempt(ctx, time.Now().UTC())
 		if err != nil {
 			return fmt.Errorf("back up what is replaced: %w", err)
 		}
 		slog.Info("backed up what is replaced", "held", holds, "backup", old.Name)
 	}
-	if err := target.Replace(ctx, r.from, m.Name); err != nil {
+	if err := target.Replace(ctx, r.asked, m.Name); err != nil {
 		return fmt.Errorf("replace the database: %w", err)
 	}
 	return nil

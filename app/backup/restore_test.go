@@ -61,13 +61,25 @@ func (s *system) isAlone() {
 	assert.Equal(s.t, "0", system.Ask(`SELECT count(*)::text FROM pg_shdepend WHERE refobjid = 'restorer'::regrole`))
 }
 
-// lose makes the database one that was just made.
+// lose makes the database one that was just made, on another server.
 func (s *system) lose() {
 	s.t.Helper()
+	s.forget()
 	system := s.db.As("postgres").In("postgres")
 	system.Exec(`DROP DATABASE app WITH (FORCE)`)
 	system.Exec(`CREATE DATABASE app OWNER app`)
 	system.Exec(`REVOKE ALL ON DATABASE app FROM PUBLIC; GRANT CONNECT ON DATABASE app TO reader`)
+}
+
+// forget makes the server one that no backup is of, and into which nothing was restored.
+func (s *system) forget() {
+	s.t.Helper()
+	s.db.As("postgres").In("postgres").Exec(`DROP TABLE IF EXISTS restores`)
+	for _, name := range s.backups() {
+		m := s.manifest(name)
+		m.System = "1"
+		s.setManifest(name, m)
+	}
 }
 
 var restrict = regexp.MustCompile(`(?m)^\\(un)?restrict .*$`)
@@ -87,8 +99,11 @@ func TestARestoreBringsEverythingBack(t *testing.T) {
 	whole := s.dumped("app")
 	name := s.backup()
 	s.lose()
-	log := s.restore("latest")
+	request := "RESTORE_REQUEST=1"
+	log := s.restore("latest", request)
 	assert.Equal(t, whole, s.dumped("app"))
+	assert.Regexp(t, `msg=restoring from=`+name+` server=1 until=20\S+Z tables=12 rows=5075 over=nothing\n`, log)
+	assert.NoFileExists(t, s.object("restore-asked.json"))
 	last, err := os.ReadFile(s.tree.Path(s.tree.Dir + "/termination-log"))
 	require.NoError(t, err)
 	assert.Regexp(t, `^restored app from `+name+`: 12 tables, 5,075 rows, \d+ kB in \S+s\n$`, string(last))
@@ -98,8 +113,15 @@ func TestARestoreBringsEverythingBack(t *testing.T) {
 	s.db.Exec(`INSERT INTO account (name) VALUES ('new')`)
 	assert.Equal(t, "6", s.db.Ask(`SELECT max(id)::text FROM account`), "the sequence goes on")
 	whole = s.dumped("app")
-	assert.Contains(t, s.restore("latest"), "nothing to do: app was restored from "+name+" at 20")
-	assert.Contains(t, s.restore("", "RESTORE_FROM=latest", "RESTORE_OVER=app"), "nothing to do")
+	assert.Contains(t, s.restore("latest", request), "nothing to do: app was restored from "+name+" at 20")
+	assert.Contains(t, s.restore("", "RESTORE_FROM=latest", "RESTORE_OVER=app", request), "nothing to do")
+	// Another request in the same words wants something else than what is there, and what that is, these words
+	// do not say.
+	for _, other := range []string{"", "2"} {
+		reasons := []string{"app was restored from " + name + " at 20", `"latest" takes nothing of the server`, "backup list"}
+		s.failRestore("latest", reasons, "RESTORE_OVER=app", "RESTORE_REQUEST="+other)
+	}
+	s.failRestore("end", []string{"app was restored from " + name}, "RESTORE_OVER=app", request)
 	assert.Equal(t, whole, s.dumped("app"), "what was written since is still there")
 
 	for _, over := range []string{"", "other"} {
@@ -109,18 +131,35 @@ func TestARestoreBringsEverythingBack(t *testing.T) {
 	m := s.manifest(name)
 	m.Server, m.Client, m.Content.Schema = "16.4", "16.4", "of other words"
 	s.setManifest(name, m)
+	assert.Contains(t, s.succeed("verify "+name), "not comparing the schema")
+	m.Content.Tables[0].Rows++
+	s.setManifest(name, m)
+	s.fail("verify "+name, []string{"differs from the database: table "})
+	m.Content.Tables[0].Rows--
+	s.setManifest(name, m)
+	log = s.restore(name, "RESTORE_OVER=app", request)
+	assert.Contains(t, log, "restored app from "+name)
+	s.db.Exec(`INSERT INTO account (name) VALUES ('new')`)
+	assert.Contains(t, s.restore(name, "RESTORE_OVER=app", request), "nothing to do")
+	// A restore of before there were requests.
+	s.db.As("postgres").In("postgres").Exec(`UPDATE restores SET name = NULL, request = NULL`)
+	assert.Contains(t, s.restore(name, "RESTORE_OVER=app", "RESTORE_REQUEST=2"), "nothing to do")
+	s.db.As("postgres").In("postgres").Exec(`ALTER TABLE restores DROP name, DROP request`)
+	assert.Contains(t, s.restore(name, "RESTORE_OVER=app", "RESTORE_REQUEST=2"), "nothing to do")
 
 	// A stack that came up after a loss has backups too.
+	newest := s.backups()[1]
 	s.lose()
 	empty := s.age(s.backup(), -time.Minute)
 	log = s.restore("latest")
-	assert.Contains(t, log, "passed over a backup that has no tables\" backup="+empty)
-	assert.Contains(t, log, "restored app from "+name, "the one that was restored before is gone")
+	assert.Contains(t, log, `msg="passed over" backup=`+empty+` because="it has no tables"`)
+	assert.Contains(t, log, "restored app from "+newest)
 }
 
 func TestARestoreOverADatabaseBacksItUp(t *testing.T) {
 	s := start(t)
 	first := s.backup()
+	s.forget()
 	then := s.dumped("app")
 	s.db.Exec(`DELETE FROM entry WHERE id > 10; CREATE TABLE more AS SELECT 1 AS id`)
 	now := s.dumped("app")
@@ -134,21 +173,36 @@ func TestARestoreOverADatabaseBacksItUp(t *testing.T) {
 
 	assert.Contains(t, s.restore(saved, "RESTORE_OVER=app"), "restored app from "+saved)
 	assert.Equal(t, now, s.dumped("app"))
-	log = s.restore("latest", "RESTORE_OVER=app")
-	assert.Contains(t, log, "passed over the backup of what a restore replaces\" backup="+saved)
-	assert.Contains(t, log, "restored app from "+first)
-	assert.Equal(t, then, s.dumped("app"))
 	assert.Contains(t, s.succeed("verify --all"), "restored and compared")
 
-	// Of another server's, it is what was there last.
-	m := s.manifest(saved)
-	m.Replacing = "1"
-	s.setManifest(saved, m)
-	for _, name := range s.backups()[2:] {
-		require.NoError(t, os.RemoveAll(s.object(name)))
-	}
+	// Of the server that is restored into, none is the latest.
+	s.db.As("postgres").In("postgres").Exec(`DROP TABLE restores`)
+	s.db.Exec(`INSERT INTO cache SELECT n::text, '' FROM generate_series(1, 5000) n`)
+	more := "app holds 12 tables with 5,085 rows, which is more than the 5,074 rows of " + first
+	s.failRestore("latest", []string{more, "ask for it by this name"}, "RESTORE_OVER=app")
+	s.db.Exec(`DELETE FROM cache`)
+	log = s.restore("latest", "RESTORE_OVER=app")
+	passedOver := `msg="passed over" backup=` + saved + ` because="it is of the server that is restored into"`
+	assert.Contains(t, log, passedOver)
+	assert.Contains(t, log, "restored app from "+first)
+	assert.Equal(t, then, s.dumped("app"))
+	s.db.As("postgres").In("postgres").Exec(`DROP TABLE restores`)
+	require.NoError(t, os.RemoveAll(s.object(first)))
+	newest := s.backups()[2]
+	own := []string{"all backups that have a table are of the very server", "ask for it by its name, " + newest}
+	s.failRestore("latest", own, "RESTORE_OVER=app")
+	// Nor do manifests of before they told the server say that they are of another one.
+	m := s.manifest(newest)
+	m.System = ""
+	s.setManifest(newest, m)
+	s.failRestore("latest", own, "RESTORE_OVER=app")
+	m.System = "1"
+	s.setManifest(newest, m)
+	future := s.age(newest, -48*time.Hour)
 	s.lose()
-	assert.Contains(t, s.restore("latest"), "restored app from "+saved)
+	log = s.restore("latest")
+	assert.Contains(t, log, `msg="passed over" backup=`+future+` because="it is dated in the future"`)
+	assert.Contains(t, log, "restored app from "+newest, "of another server's, it is what was there last")
 }
 
 // None of these gets better by trying again, and none changes anything.
@@ -160,6 +214,7 @@ func TestWhatIsNotRestored(t *testing.T) {
 	s.failRestore("latest", []string{"there is no backup that has a table"})
 	s.db.Exec(`CREATE TABLE todo AS SELECT 'buy milk' AS title`)
 	name := s.backup()
+	s.forget()
 	for kind, statement := range map[string]string{"TABLE": "()", "SEQUENCE": "", "VIEW": "AS SELECT 1", "FUNCTION": "() RETURNS int RETURN 1"} {
 		s.db.Exec(`DROP TABLE IF EXISTS todo; CREATE ` + kind + ` a ` + statement)
 		s.failRestore("latest", []string{"app holds 1 ", strings.ToLower(kind), "set restoreOver to app"})
@@ -267,9 +322,9 @@ func TestTwoRestoresAtOnce(t *testing.T) {
 	name := s.backup()
 	s.lose()
 	gate := s.newGate(readingBack)
-	first := s.beginRestore("latest", gate.endpoint())
+	first := s.beginRestore("latest", gate.endpoint(), "RESTORE_REQUEST=1")
 	<-gate.reached
-	second := s.beginRestore("latest")
+	second := s.beginRestore("latest", "RESTORE_REQUEST=1")
 	second.Eventually(func() bool { return strings.Contains(second.Logged(), "waiting for another restore") })
 	close(gate.open)
 	require.Equal(t, 0, first.Wait().ExitCode(), first.Logged())
@@ -352,14 +407,15 @@ func TestAKilledRestore(t *testing.T) {
 	finished := 0
 	for i := range kills {
 		next := contents[(i+1)%2]
-		p := s.beginRestore(next.backup, "RESTORE_OVER=app")
+		request := "RESTORE_REQUEST=" + strconv.Itoa(i)
+		p := s.beginRestore(next.backup, "RESTORE_OVER=app", request)
 		time.Sleep(rand.N(usual))
 		p.Stop(syscall.SIGKILL)
 		if s.db.Ask(sumOfContent) == next.sum {
 			finished++
 		}
 		s.renewScratch()
-		s.restore(next.backup, "RESTORE_OVER=app")
+		s.restore(next.backup, "RESTORE_OVER=app", request)
 		assert.Equal(t, next.sum, s.db.Ask(sumOfContent))
 	}
 	stop()

@@ -28,8 +28,6 @@ type job struct {
 	level     int
 	recipient *age.X25519Recipient
 	retry     time.Duration
-	// replacing is the identifier of the server on which something else takes the place of what is backed up; empty if nothing does.
-	replacing string
 }
 
 func run(ctx context.Context, _ []string) error {
@@ -93,7 +91,7 @@ func (j job) run(ctx context.Context) (archive.Manifest, error) {
 }
 
 func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, error) {
-	m := archive.Manifest{Version: archive.Version, Started: started, Replacing: j.replacing}
+	m := archive.Manifest{Version: archive.Version, Started: started}
 	address, err := database.Environment()
 	if err != nil {
 		return m, err
@@ -108,6 +106,7 @@ func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, 
 	}
 	defer snapshot.Close()
 	m.Name, m.Database, m.Server, m.Client = archive.NewName(snapshot.Taken), snapshot.Database, snapshot.Server, client
+	m.System = snapshot.System
 	slog.Info("took a snapshot", "database", m.Database, "server", m.Server, "pg_dump", m.Client, "backup", m.Name)
 
 	before, err := snapshot.Sequences(ctx)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
@@ -23,22 +25,38 @@ import (
 const (
 	latest = "latest"
 	end    = "end"
+	// endOfOne begins the name of all that one archive holds.
+	endOfOne = end + "-"
 )
+
+var endOf = regexp.MustCompile(`^` + endOfOne + `(\d+(-[0-9a-f]{8})?)$`)
 
 // source is a database as it was.
 type source interface {
-	// fetch leaves a dump of the database of that name in a folder, in the custom format of pg_dump. It returns the dump's path
-	// and a manifest that says where it comes from and what must be in it: its name, database, server and content.
-	fetch(ctx context.Context, database, dir string) (dump string, m archive.Manifest, err error)
+	// fetch leaves a dump of the database of that name in a folder.
+	fetch(ctx context.Context, database, dir string) (fetched, error)
+}
+
+// fetched has a manifest that says where the database comes from and what must be in it: its name, database,
+// servers and content.
+type fetched struct {
+	archive.Manifest
+	// dump is the path of a dump in the custom format of pg_dump.
+	dump string
+	// until is the time up to which all is in it.
+	until time.Time
 }
 
 // archived is the source of what only the archive has; nil for what names a backup.
-func (e *environment) archived(what string) source {
+func (e *environment) archived(what string) *past {
 	if what == end {
-		return fromArchive(time.Time{})
+		return &past{}
+	}
+	if name := endOf.FindStringSubmatch(what); name != nil {
+		return &past{archive: name[1]}
 	}
 	if at, err := time.Parse(time.RFC3339, what); err == nil {
-		return fromArchive(at)
+		return &past{at: at}
 	}
 	if _, err := archive.ParseName(what); err != nil && what != latest && what != "" {
 		e.Fault("RESTORE_FROM", "%q is none of: %s, a name that backup list prints, a time such as 2026-11-22T14:05:00Z, %s", what, latest, end)
@@ -55,29 +73,30 @@ type stored struct {
 	system string
 }
 
-func (s stored) fetch(ctx context.Context, _, dir string) (string, archive.Manifest, error) {
+func (s stored) fetch(ctx context.Context, _, dir string) (fetched, error) {
 	m, err := s.manifest(ctx)
 	if err != nil {
-		return "", m, lasting(err)
+		return fetched{}, lasting(err)
 	}
 	if err := opens(m, s.identities); err != nil {
-		return "", m, backoff.Permanent(err)
+		return fetched{}, backoff.Permanent(err)
 	}
 	dump := filepath.Join(dir, "dump")
 	if err := s.download(ctx, m, dump); err != nil {
-		return "", m, lasting(err)
+		return fetched{}, lasting(err)
 	}
 	client, _, err := postgres.ClientVersion(ctx)
 	if err != nil {
-		return "", m, err
+		return fetched{}, err
 	}
 	if m.Client != client {
 		slog.Info("making the schema anew to compare with", "pg_dump", client, "was", m.Client)
 		if m.Content.Schema, err = schema(ctx, m, dump, dir); err != nil {
-			return "", m, fmt.Errorf("restore the schema into a throwaway server: %w", err)
+			return fetched{}, fmt.Errorf("restore the schema into a throwaway server: %w", err)
 		}
 	}
-	return dump, m, nil
+	taken, err := archive.ParseName(m.Name)
+	return fetched{m, dump, taken}, err
 }
 
 // schema is that of a dump in the words of this version of pg_dump: another may have had others for the same.
@@ -138,24 +157,39 @@ func (s stored) download(ctx context.Context, m archive.Manifest, path string) e
 	return file.Close()
 }
 
-// latest passes over what would undo a restore: backups of a database in which nothing was yet, and of one that was about to be replaced.
+// latest is the newest backup that brings back what was lost: of no database in which nothing was yet, and
+// not of the server that is restored into, for that would bring back what is there.
 func (s stored) latest(ctx context.Context) (archive.Manifest, error) {
 	names, err := s.store.Names(ctx)
 	if err != nil {
 		return archive.Manifest{}, fmt.Errorf("list the backups: %w", err)
 	}
+	past := archive.UpTo(names, time.Now())
+	passOver := func(name, why string) { slog.Info("passed over", "backup", name, "because", why) }
 	for _, name := range slices.Backward(names) {
+		if !slices.Contains(past, name) {
+			passOver(name, "it is dated in the future")
+		}
+	}
+	var own string
+	for _, name := range slices.Backward(past) {
 		m, err := s.store.ReadManifest(ctx, name)
 		switch {
 		case err != nil:
 			return m, err
 		case len(m.Content.Tables) == 0:
-			slog.Info("passed over a backup that has no tables", "backup", name)
-		case m.Replacing == s.system:
-			slog.Info("passed over the backup of what a restore replaces", "backup", name)
+			passOver(name, "it has no tables")
+		case m.Of(s.system):
+			passOver(name, "it is of the server that is restored into")
+			own = cmp.Or(own, name)
 		default:
 			return m, nil
 		}
 	}
-	return archive.Manifest{}, backoff.Permanent(errors.New("there is no backup that has a table"))
+	if own == "" {
+		return archive.Manifest{}, backoff.Permanent(errors.New("there is no backup that has a table"))
+	}
+	return archive.Manifest{}, backoff.Permanent(fmt.Errorf(
+		"all backups that have a table are of the very server that is restored into: "+
+			"to go back to the newest of them, ask for it by its name, %s", own))
 }

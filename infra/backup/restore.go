@@ -16,7 +16,8 @@ const (
 
 // Restore says what a database is restored from.
 type Restore struct {
-	// From is latest (the newest backup), a backup's name, a time in RFC 3339, or end (all that the archive holds).
+	// From is latest (the newest backup of an earlier server), a backup's name, a time in RFC 3339, end (all
+	// that an earlier server archived), or end- and the name of an archive.
 	From string
 	// Over lets the database hold something, which is backed up and then replaced.
 	Over bool
@@ -24,14 +25,23 @@ type Restore struct {
 	Identity pulumi.StringInput
 }
 
-// declareRestore declares the Job that restores the database, which does nothing if it was restored from the same before.
+// declareRestore declares the Job that restores the database, which does nothing if it has done so. It knows
+// by a mark that what it is asked for is the same still, and was not given up and asked for again, with data
+// in between.
 func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage.Client, parent pulumi.ResourceOption) error {
+	mark, err := kube.NewMark(ctx, name+"-request", args.Restore.From, parent)
+	if err != nil {
+		return err
+	}
 	after := []pulumi.ResourceOption{parent, bucket.Ready(), args.Database.Ready(), args.Bucket.Ready()}
 	work := work{
 		command:  restore,
 		bucket:   bucket,
 		database: args.Database.Restorer,
-		env:      corev1.EnvVarArray{kube.Env("RESTORE_FROM", args.Restore.From)},
+		env: corev1.EnvVarArray{
+			kube.Env("RESTORE_FROM", args.Restore.From),
+			corev1.EnvVarArgs{Name: pulumi.String("RESTORE_REQUEST"), Value: mark},
+		},
 	}
 	if args.Restore.Over {
 		work.env = append(work.env, kube.Env("RESTORE_OVER", args.Database.Name))

@@ -29,6 +29,7 @@ func TestRestoreHasTheseParts(t *testing.T) {
 		"todos-restore-database-egress kubernetes:networking.k8s.io/v1:NetworkPolicy",
 		"todos-restore-database-ingress kubernetes:networking.k8s.io/v1:NetworkPolicy",
 		"todos-restore-job kubernetes:batch/v1:Job",
+		"todos-restore-request pulumi:index:Stash",
 	}
 	require.ElementsMatch(t, append(slices.Clone(parts), further...), declared(recorder.Run(t, program(latest))))
 	require.ElementsMatch(t, append(slices.Clone(parts), append(further, "todos-restore-secret kubernetes:core/v1:Secret")...),
@@ -56,6 +57,7 @@ func TestPodOfTheRestore(t *testing.T) {
 		corev1.VolumeMount{Name: "identity", MountPath: "/run/secrets/restore", ReadOnly: true})
 	pod.Containers[0].Env = append(pod.Containers[0].Env,
 		corev1.EnvVar{Name: "RESTORE_FROM", Value: "20261122T020000Z-1a2b3c"},
+		corev1.EnvVar{Name: "RESTORE_REQUEST", Value: mark(t, recording)},
 		corev1.EnvVar{Name: "RESTORE_OVER", Value: "todo"},
 		corev1.EnvVar{Name: "AGE_IDENTITY_FILE", Value: "/run/secrets/restore/identity"},
 	)
@@ -66,6 +68,25 @@ func TestPodOfTheRestore(t *testing.T) {
 	for _, variable := range recorder.Object[*batchv1.Job](recorder.Run(t, program(latest)), "todos-restore-job").Spec.Template.Spec.Containers[0].Env {
 		require.NotContains(t, []string{"RESTORE_OVER", "AGE_IDENTITY_FILE"}, variable.Name)
 	}
+}
+
+// As long as the setting stays, what is asked for is the same. Taken away and set again, it is not.
+func TestEachRequestForARestoreHasAMarkOfItsOwn(t *testing.T) {
+	marks := map[string]bool{}
+	for range 2 {
+		recording := recorder.Run(t, program(latest))
+		marks[mark(t, recording)] = true
+		request := recording.Get(t, "pulumi:index:Stash", "todos-restore-request").Request
+		require.Equal(t, []string{"input"}, request.GetIgnoreChanges())
+		require.Equal(t, "latest", request.GetReplacementTrigger().GetStringValue())
+	}
+	require.Len(t, marks, 2)
+}
+
+func mark(t *testing.T, recording *recorder.Recording) string {
+	t.Helper()
+	stash := recording.Get(t, "pulumi:index:Stash", "todos-restore-request")
+	return stash.Inputs["input"].SecretValue().Element.StringValue()
 }
 
 func TestRestoreComesBeforeAllThatUseTheDatabase(t *testing.T) {
@@ -84,6 +105,7 @@ func TestConnectionsOfTheRestore(t *testing.T) {
 
 func TestErrorsOfTheRestore(t *testing.T) {
 	recorder.RequireErrors(t, program(replaced), map[string]string{
+		"todos-restore-request":         "backup todos: declaring mark todos-restore-request: ",
 		"todos-restore-secret":          "backup todos: declaring secret restore: ",
 		"todos-restore-database-egress": "backup todos: declaring network policy todos-restore-database-egress: ",
 		"todos-restore-bucket-ingress":  "backup todos: declaring network policy todos-restore-bucket-ingress: ",

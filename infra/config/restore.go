@@ -18,8 +18,8 @@ func (r *reader) restores() map[string]*backup.Restore {
 	const everyKey, overKey, identityKey = "restoreFrom", "restoreOver", "restoreIdentity"
 	const example = "latest"
 	every := r.text(everyKey, optional(restorePoint), example)
-	if !r.faulty(everyKey) && backupName(every) == "" {
-		r.fault(everyKey, "%s is a backup of one database; for example: pulumi config set pingpongRestoreFrom %[1]s", every)
+	if !r.faulty(everyKey) && (backupName(every) == "" || archiveName(every) == "") {
+		r.fault(everyKey, "%s is of one database; for example: pulumi config set pingpongRestoreFrom %[1]s", every)
 	}
 	over := strings.Fields(r.text(overKey, databaseNames, "pingpong"))
 	key := r.secret(identityKey, identity, `"$(grep AGE-SECRET-KEY key.txt)"`)
@@ -38,18 +38,21 @@ func (r *reader) restores() map[string]*backup.Restore {
 	return restores
 }
 
-// backupName is a name that app/backup gives.
-var backupName = matches(`^\d{8}T\d{6}Z-[0-9a-f]{6}$`, "the name of a backup")
+// backupName and archiveName are names that app/backup gives.
+var (
+	backupName  = matches(`^\d{8}T\d{6}Z-[0-9a-f]{6}$`, "the name of a backup")
+	archiveName = matches(`^end-\d+(-[0-9a-f]{8})?$`, "the name of an archive")
+)
 
 func restorePoint(value string) string {
 	at, err := time.Parse(time.RFC3339, value)
 	if err == nil && at.After(time.Now()) {
 		return "a time in the past"
 	}
-	if err == nil || value == "latest" || value == "end" || backupName(value) == "" {
+	if err == nil || value == "latest" || value == "end" || backupName(value) == "" || archiveName(value) == "" {
 		return ""
 	}
-	return "latest, end, the name of a backup, or a time such as 2026-11-22T14:05:00Z"
+	return "latest, end, the name of a backup or an archive, or a time such as 2026-11-22T14:05:00Z"
 }
 
 func databaseNames(value string) string {

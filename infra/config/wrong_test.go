@@ -25,7 +25,7 @@ func TestWrongSettings(t *testing.T) {
 		networks  = `is not a list of networks with spaces between them; for example: pulumi config set articleNetworks 10.0.0.0/8`
 		retention = `is not a number from 0 to 999; for example: pulumi config set backupKeep`
 		recipient = `is not a public key of age; for example: pulumi config set backupRecipient $(age-keygen -y key.txt)`
-		point     = `is not latest, end, the name of a backup, or a time such as 2026-11-22T14:05:00Z; for example: pulumi config set `
+		point     = `is not latest, end, the name of a backup or an archive, or a time such as 2026-11-22T14:05:00Z; for example: pulumi config set `
 		over      = `is not a list of pingpong and todo with spaces between them; for example: pulumi config set restoreOver pingpong`
 		nothing   = `, which is restored from nothing; for example: pulumi config set `
 		timeout   = `is not a time from 1m to 24h, in whole seconds; for example: pulumi config set backupTimeout 90m`
@@ -180,10 +180,10 @@ func TestWrongSettings(t *testing.T) {
 		{set{"restoreFrom": "yesterday"}, `stateful-k3s:restoreFrom: "yesterday" ` + point + `restoreFrom latest`},
 		{set{"restoreFrom": "2026-11-22 14:05:00"}, `stateful-k3s:restoreFrom: "2026-11-22 14:05:00" ` + point + `restoreFrom latest`},
 		{set{"restoreFrom": "2999-01-01T00:00:00Z"}, `stateful-k3s:restoreFrom: "2999-01-01T00:00:00Z" is not a time in the past; for example: pulumi config set restoreFrom latest`},
-		{set{"restoreFrom": "2026-11-22"}, `stateful-k3s:restoreFrom: "2026-11-22" is not latest, end, the name of a backup, or a time such as 2026-11-22T14:05:00Z; for example: pulumi config set restoreFrom latest`},
-		{set{"restoreFrom": "Latest"}, `stateful-k3s:restoreFrom: "Latest" is not latest, end, the name of a backup, or a time such as 2026-11-22T14:05:00Z; for example: pulumi config set restoreFrom latest`},
-		{set{"restoreFrom": "2026-11-22T14:05:00"}, `stateful-k3s:restoreFrom: "2026-11-22T14:05:00" is not latest, end, the name of a backup, or a time such as 2026-11-22T14:05:00Z; for example: pulumi config set restoreFrom latest`},
-		{set{"restoreFrom": "2026-02-30T14:05:00Z"}, `stateful-k3s:restoreFrom: "2026-02-30T14:05:00Z" is not latest, end, the name of a backup, or a time such as 2026-11-22T14:05:00Z; for example: pulumi config set restoreFrom latest`},
+		{set{"restoreFrom": "2026-11-22"}, `stateful-k3s:restoreFrom: "2026-11-22" is not latest, end, the name of a backup or an archive, or a time such as 2026-11-22T14:05:00Z; for example: pulumi config set restoreFrom latest`},
+		{set{"restoreFrom": "Latest"}, `stateful-k3s:restoreFrom: "Latest" is not latest, end, the name of a backup or an archive, or a time such as 2026-11-22T14:05:00Z; for example: pulumi config set restoreFrom latest`},
+		{set{"restoreFrom": "2026-11-22T14:05:00"}, `stateful-k3s:restoreFrom: "2026-11-22T14:05:00" is not latest, end, the name of a backup or an archive, or a time such as 2026-11-22T14:05:00Z; for example: pulumi config set restoreFrom latest`},
+		{set{"restoreFrom": "2026-02-30T14:05:00Z"}, `stateful-k3s:restoreFrom: "2026-02-30T14:05:00Z" is not latest, end, the name of a backup or an archive, or a time such as 2026-11-22T14:05:00Z; for example: pulumi config set restoreFrom latest`},
 		{set{"pingpongRestoreFrom": "20261122T020000Z"}, `stateful-k3s:pingpongRestoreFrom: "20261122T020000Z" ` + point + `pingpongRestoreFrom latest`},
 
 		// Addresses
@@ -287,7 +287,9 @@ func TestWrongSettings(t *testing.T) {
 		{set{"registryPassword": "push it"}, `stateful-k3s:registryUsername: not set, though registryPassword is; for example: pulumi config set registryUsername alice`},
 		{set{"pullUsername": "alice"}, `stateful-k3s:pullPassword: not set, though pullUsername is; set it with: pulumi config set --secret pullPassword`},
 		{set{"pullPassword": "pull it"}, `stateful-k3s:pullUsername: not set, though pullPassword is; for example: pulumi config set pullUsername alice`},
-		{set{"restoreFrom": "20261122T020000Z-1a2b3c"}, `stateful-k3s:restoreFrom: 20261122T020000Z-1a2b3c is a backup of one database; for example: pulumi config set pingpongRestoreFrom 20261122T020000Z-1a2b3c`},
+		{set{"restoreFrom": "end-7711158423862165527"}, `stateful-k3s:restoreFrom: end-7711158423862165527 is of one database; for example: pulumi config set pingpongRestoreFrom end-7711158423862165527`},
+		{set{"todoRestoreFrom": "end-latest"}, `stateful-k3s:todoRestoreFrom: "end-latest" ` + point + `todoRestoreFrom latest`},
+		{set{"restoreFrom": "20261122T020000Z-1a2b3c"}, `stateful-k3s:restoreFrom: 20261122T020000Z-1a2b3c is of one database; for example: pulumi config set pingpongRestoreFrom 20261122T020000Z-1a2b3c`},
 		{set{"restoreOver": "todo"}, `stateful-k3s:restoreOver: names todo` + nothing + `todoRestoreFrom latest, or pulumi config rm restoreOver`},
 		{set{"backupRecipient": ageKey}, `stateful-k3s:archivePassphrase: not set, though backupRecipient is, so that the archive would hold in plain text what backups hold encrypted; ` +
 			`set it with: pulumi config set --secret archivePassphrase "$(openssl rand -hex 16)", or have no archive: pulumi config set archive false`},

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"crypto/rand"
 	"fmt"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -21,6 +22,16 @@ func keep(ctx *pulumi.Context, kind, name, text, version string, opts ...pulumi.
 		}
 		return text, nil
 	}).(pulumi.StringOutput)), nil
+}
+
+// NewMark returns a short text that no other has, and which stays what it is until version changes or the
+// resource goes.
+func NewMark(ctx *pulumi.Context, name, version string, opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
+	mark, err := keep(ctx, "mark", name, rand.Text()[:8], version, opts...)
+	if err != nil {
+		return mark, err
+	}
+	return pulumi.Unsecret(mark).(pulumi.StringOutput), nil
 }
 
 func secret(s pulumi.StringInput) pulumi.StringOutput {

@@ -128,7 +128,7 @@ func manifest() archive.Manifest {
 		Version: archive.Version, Name: "20261122T020001Z-1a2b3c", Database: "pingpong", Server: "17.11", Client: "17.11",
 		Started: started, Verified: started.Add(7 * time.Second),
 		Dump:    archive.Dump{Size: 1234, SHA256: hash("dump"), Recipient: "age1xyz"},
-		Content: content(),
+		Content: content(), System: "7711158423862165527",
 	}
 }
 
@@ -185,7 +185,35 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestTheServerOfABackup(t *testing.T) {
+	made := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
+	server := strconv.FormatInt(made.Unix()<<32|4711, 10)
+	assert.True(t, archive.Manifest{System: server}.Of(server))
+	assert.False(t, archive.Manifest{System: "7711158423862165527"}.Of(server))
+	for taken, is := range map[time.Time]bool{made.Add(-time.Second): false, made: true, made.AddDate(1, 0, 0): true} {
+		assert.Equal(t, is, archive.Manifest{Name: archive.NewName(taken)}.Of(server), "an old manifest of %s", taken)
+	}
+}
+
+func TestBackupsOfTheFuture(t *testing.T) {
+	now := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
+	yesterday, soon := archive.NewName(now.AddDate(0, 0, -1)), archive.NewName(now.Add(time.Minute))
+	all := []string{yesterday, soon, archive.NewName(now.AddDate(4, 0, 0))}
+	assert.Equal(t, all[:2], archive.UpTo(all, now))
+	assert.Equal(t, all, archive.UpTo(all, now.AddDate(-1, 0, 0)), "this clock is wrong")
+	assert.Empty(t, archive.UpTo(nil, now))
+}
+
+// of are manifests of one server.
+func of(system string, names ...string) (backups []archive.Manifest) {
+	for _, name := range names {
+		backups = append(backups, archive.Manifest{Name: name, System: system})
+	}
+	return backups
+}
+
 func TestRetention(t *testing.T) {
+	now := time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC)
 	name := func(when string) string {
 		at, err := time.Parse("2006-01-02 15:04", when)
 		require.NoError(t, err)
@@ -210,6 +238,8 @@ func TestRetention(t *testing.T) {
 		"all rules together": {archive.Retention{Daily: 2, Weekly: 2, Monthly: 2},
 			[]string{"2026-11-22 02:00", "2026-11-21 02:00", "2026-11-15 02:00", "2026-10-31 02:00"},
 			[]string{"2026-11-20 02:00", "2026-11-14 02:00", "2026-10-30 02:00", "2026-09-30 02:00"}},
+		"those of a wrong clock do not count": {archive.Retention{Daily: 2},
+			[]string{"2030-01-02 02:00", "2030-01-01 02:00", "2026-11-22 02:00", "2026-11-21 02:00"}, []string{"2026-11-20 02:00"}},
 	} {
 		var names, want []string
 		for _, when := range c.kept {
@@ -218,12 +248,12 @@ func TestRetention(t *testing.T) {
 		for _, when := range c.notKept {
 			names, want = append(names, name(when)), append(want, name(when))
 		}
-		expired, err := c.r.Expired(names)
+		expired, err := c.r.Expired(of("1", names...), now)
 		require.NoError(t, err)
 		assert.ElementsMatch(t, want, expired, title)
 		assert.IsIncreasing(t, append([]string{""}, expired...), title)
 	}
-	_, err := archive.Retention{}.Expired([]string{"last-run.json"})
+	_, err := archive.Retention{}.Expired(of("1", "last-run.json"), now)
 	assert.ErrorContains(t, err, fmt.Sprintf("%q is no name of a backup", "last-run.json"))
 }
 
@@ -232,7 +262,7 @@ func TestRetentionOverTime(t *testing.T) {
 	var names []string
 	for day := time.Date(2025, 1, 1, 2, 0, 0, 0, time.UTC); day.Year() < 2027; day = day.AddDate(0, 0, 1) {
 		names = append(names, archive.NewName(day))
-		expired, err := archive.Retention{Daily: 7, Weekly: 4, Monthly: 6}.Expired(names)
+		expired, err := archive.Retention{Daily: 7, Weekly: 4, Monthly: 6}.Expired(of("1", names...), day)
 		require.NoError(t, err)
 		names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(expired, name) })
 	}
@@ -245,4 +275,21 @@ func TestRetentionOverTime(t *testing.T) {
 		"1213", "1220", // weeks; the two others end within the last days
 		"1225", "1226", "1227", "1228", "1229", "1230", "1231",
 	}, days)
+}
+
+// The last backup before a loss stays for months, whatever the server that came afterwards backs up.
+func TestRetentionOverALoss(t *testing.T) {
+	lost := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
+	last := archive.NewName(lost.Add(-time.Hour))
+	backups := of("1", last)
+	isLast := func(m archive.Manifest) bool { return m.Name == last }
+	for now := lost; now.Before(lost.AddDate(1, 0, 0)); now = now.AddDate(0, 0, 1) {
+		backups = append(backups, of("2", archive.NewName(now))...)
+		expired, err := archive.Retention{Daily: 7, Weekly: 4, Monthly: 6}.Expired(backups, now)
+		require.NoError(t, err)
+		backups = slices.DeleteFunc(backups, func(m archive.Manifest) bool { return slices.Contains(expired, m.Name) })
+		kept := now.Before(time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC))
+		assert.Equal(t, kept, slices.ContainsFunc(backups, isLast), now)
+		assert.LessOrEqual(t, len(backups), 18)
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
+	"strconv"
 	"time"
 )
 
@@ -29,8 +31,10 @@ type Manifest struct {
 	Verified time.Time `json:"verified"`
 	Dump     Dump      `json:"dump"`
 	Content  Content   `json:"content"`
-	// Replacing is the identifier of the server on which a restore was about to take the place of the database; empty if none was.
+	// Replacing stands in older manifests, of what a restore was about to replace.
 	Replacing string `json:"replacing,omitempty"`
+	// System is the identifier of the server that the database was on; empty in older manifests.
+	System string `json:"system,omitempty"`
 }
 
 // Dump is the stored object that holds the database, in the custom format of pg_dump.
@@ -45,6 +49,18 @@ type Dump struct {
 
 // Duration is how long it took until the backup was verified.
 func (m Manifest) Duration() time.Duration { return m.Verified.Sub(m.Started) }
+
+// Of tells whether the backup is of the server with that identifier. A manifest that does not say so is, if
+// the backup was taken since that server was made: identifiers begin with that time.
+// Source: BootStrapXLOG, https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/access/transam/xlog.c
+func (m Manifest) Of(system string) bool {
+	if m.System != "" {
+		return m.System == system
+	}
+	identifier, err := strconv.ParseUint(system, 10, 64)
+	taken, nameErr := ParseName(m.Name)
+	return err == nil && nameErr == nil && taken.Unix() >= int64(identifier>>32)
+}
 
 // sealed is a manifest with the SHA-256 of its JSON.
 type sealed struct {
@@ -108,4 +124,20 @@ func ParseName(name string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%q is no name of a backup; for example: 20261122T020000Z-1a2b3c", name)
 	}
 	return time.Parse(nameTime, name[:len(nameTime)])
+}
+
+// clockSkew is how far clocks may differ.
+const clockSkew = time.Hour
+
+// UpTo leaves out the names of backups that are dated in the future, by a clock that was wrong: they would
+// stay the newest for as long as it went wrong. If all are, it is this clock, and all stay.
+func UpTo(names []string, now time.Time) []string {
+	past := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		taken, err := ParseName(name)
+		return err == nil && taken.After(now.Add(clockSkew))
+	})
+	if len(past) == 0 {
+		return names
+	}
+	return past
 }

@@ -1,50 +1,62 @@
 package archive
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
 )
 
-// Retention says how many backups are kept: the newest of each of the last days, weeks (from Monday, ISO 8601) and months
-// that have any, in UTC. The newest of all is always kept, and with it those that are less than a day older: one that was made before
-// a change must not go because one was made after it.
+// Retention says how many backups are kept: the newest of each server in each of the last days, weeks (from
+// Monday, ISO 8601) and months that have any, in UTC: an empty server that came after a loss must not push
+// out what it was lost with. The newest of all is always kept, and with it those that are less than a day
+// older: one that was made before a change must not go because one was made after it.
 type Retention struct{ Daily, Weekly, Monthly int }
 
-// Expired returns those of the names that are not kept, oldest first. Names must all be those of backups.
-func (r Retention) Expired(names []string) ([]string, error) {
-	newestFirst := slices.Clone(names)
-	slices.Sort(newestFirst)
-	slices.Reverse(newestFirst)
-	times := make([]time.Time, len(newestFirst))
-	for i, name := range newestFirst {
-		var err error
-		if times[i], err = ParseName(name); err != nil {
+// Expired returns the names of those that are not kept, oldest first. Those that are dated in the future, by
+// a clock that was wrong, are kept and do not count.
+func (r Retention) Expired(backups []Manifest, now time.Time) ([]string, error) {
+	type backup struct {
+		name, system string
+		taken        time.Time
+	}
+	var newestFirst []backup
+	for _, m := range backups {
+		taken, err := ParseName(m.Name)
+		if err != nil {
 			return nil, err
 		}
+		if !taken.After(now.Add(clockSkew)) {
+			newestFirst = append(newestFirst, backup{m.Name, m.System, taken})
+		}
 	}
+	slices.SortFunc(newestFirst, func(a, b backup) int { return cmp.Compare(b.name, a.name) })
 	kept := map[string]bool{}
-	for i, name := range newestFirst {
-		kept[name] = times[0].Sub(times[i]) < 24*time.Hour
+	for _, b := range newestFirst {
+		kept[b.name] = newestFirst[0].taken.Sub(b.taken) < 24*time.Hour
 	}
 	for _, rule := range []struct {
 		count  int
 		period func(time.Time) string
 	}{{r.Daily, day}, {r.Weekly, week}, {r.Monthly, month}} {
-		seen := map[string]bool{}
-		for i, name := range newestFirst {
-			period := rule.period(times[i])
-			if seen[period] {
-				continue
-			}
-			if len(seen) == rule.count {
+		periods, seen := map[string]bool{}, map[[2]string]bool{}
+		for _, b := range newestFirst {
+			period := rule.period(b.taken)
+			if !periods[period] && len(periods) == rule.count {
 				break
 			}
-			seen[period], kept[name] = true, true
+			periods[period] = true
+			if of := [2]string{period, b.system}; !seen[of] {
+				seen[of], kept[b.name] = true, true
+			}
 		}
 	}
-	expired := slices.DeleteFunc(newestFirst, func(name string) bool { return kept[name] })
-	slices.Reverse(expired)
+	var expired []string
+	for _, b := range slices.Backward(newestFirst) {
+		if !kept[b.name] {
+			expired = append(expired, b.name)
+		}
+	}
 	return expired, nil
 }
 

@@ -22,8 +22,9 @@ const (
 
 // Snapshot is a moment of a database, which stays as it is while others write.
 type Snapshot struct {
-	// Database is its name, Server its version, such as 17.11.
-	Database, Server string
+	// Database is its name, Server the server's version, such as 17.11, and System its identifier, which no
+	// other has.
+	Database, Server, System string
 	// Taken is when, by the database's clock.
 	Taken time.Time
 
@@ -75,7 +76,8 @@ func (s *Snapshot) begin(ctx context.Context, clientMajor int) (err error) {
 			return fmt.Errorf("lock table %s.%s: %w", r.schema, r.name, err)
 		}
 	}
-	return s.conn.QueryRow(ctx, `SELECT pg_export_snapshot(), clock_timestamp()`).Scan(&s.id, &s.Taken)
+	const take = `SELECT pg_export_snapshot(), clock_timestamp(), system_identifier::text FROM pg_control_system()`
+	return s.conn.QueryRow(ctx, take).Scan(&s.id, &s.Taken, &s.System)
 }
 
 // Content is that of the snapshot, but for the sequences.

@@ -90,7 +90,8 @@ func (t *Target) begin(ctx context.Context, clientMajor int) (err error) {
 		return err
 	}
 	if _, err := t.conn.Exec(ctx, `CREATE TABLE IF NOT EXISTS public.restores (
-		database oid PRIMARY KEY, restore_from text NOT NULL, restored text NOT NULL, at timestamptz NOT NULL DEFAULT now())`); err != nil {
+		database oid PRIMARY KEY, restore_from text NOT NULL, restored text NOT NULL, at timestamptz NOT NULL DEFAULT now());
+		ALTER TABLE public.restores ADD COLUMN IF NOT EXISTS name text, ADD COLUMN IF NOT EXISTS request text`); err != nil {
 		return err
 	}
 	return t.clean(ctx)
@@ -126,31 +127,48 @@ func (t *Target) clean(ctx context.Context) error {
 	return nil
 }
 
-// Restored says what the database was restored from when that was asked for, and when. It is empty if the database was made otherwise.
-func (t *Target) Restored(ctx context.Context, from string) (restored string, at time.Time, err error) {
-	err = t.conn.QueryRow(ctx, `SELECT restored, at FROM public.restores WHERE database = $1 AND restore_from = $2`, t.oid, from).Scan(&restored, &at)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return "", at, nil
-	}
-	return restored, at, err
+// Request asks for a restore. An ID tells it from another one in the same words; without an ID each is
+// another one.
+type Request struct{ From, ID string }
+
+// Restoration is a restore that was done.
+type Restoration struct {
+	From string
+	At   time.Time
+	// Answers says that it did what is asked for now, and that the database is still the one that it made.
+	Answers bool
 }
 
-// Holds says what is in the database, such as "2 tables with 1,234 rows". It is empty if nothing is.
-func (t *Target) Holds(ctx context.Context) (string, error) {
+// Restored is the last restore of a database of that name on this server; nil if there was none.
+func (t *Target) Restored(ctx context.Context, asked Request) (*Restoration, error) {
+	var last Restoration
+	// Those that are older than the column answer all requests in the same words.
+	err := t.conn.QueryRow(ctx, `
+		SELECT restored, at, database = $1 AND restore_from = $3 AND coalesce(request, $4) = $4 AND $4 <> ''
+		FROM public.restores WHERE database = $1 OR name = $2 ORDER BY at DESC LIMIT 1`,
+		t.oid, t.Database, asked.From, asked.ID).Scan(&last.From, &last.At, &last.Answers)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return &last, err
+}
+
+// Holds says what is in the database, such as "2 tables with 1,234 rows", and how many rows. It is empty if
+// nothing is.
+func (t *Target) Holds(ctx context.Context) (what string, rows int64, err error) {
 	conn, err := t.login.connect(ctx)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	defer conn.Close(ctx)
 	tables, err := relations(ctx, conn)
 	if err != nil {
-		return "", fmt.Errorf("list tables: %w", err)
+		return "", 0, fmt.Errorf("list tables: %w", err)
 	}
-	var rows int64
 	for _, r := range tables {
 		var some int64
 		if err := conn.QueryRow(ctx, "SELECT count(*) FROM ("+r.rows+")").Scan(&some); err != nil {
-			return "", fmt.Errorf("count the rows of table %s.%s: %w", r.schema, r.name, err)
+			return "", 0, fmt.Errorf("count the rows of table %s.%s: %w", r.schema, r.name, err)
 		}
 		rows += some
 	}
@@ -160,15 +178,15 @@ func (t *Target) Holds(ctx context.Context) (string, error) {
 		WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')`
 	if err := conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM (SELECT`+ours+`)) + (SELECT count(*)`+functions+`)`, "pvmSf").Scan(&others); err != nil {
-		return "", fmt.Errorf("list sequences, views and functions: %w", err)
+		return "", 0, fmt.Errorf("list sequences, views and functions: %w", err)
 	}
 	switch {
 	case len(tables) > 0:
-		return fmt.Sprintf("%d tables with %s rows", len(tables), humanize.Comma(rows)), nil
+		what = fmt.Sprintf("%d tables with %s rows", len(tables), humanize.Comma(rows))
 	case others > 0:
-		return fmt.Sprintf("%d sequences, views or functions", others), nil
+		what = fmt.Sprintf("%d sequences, views or functions", others)
 	}
-	return "", nil
+	return what, rows, nil
 }
 
 // Archive has the server archive its log up to now, and returns when that is done. It does nothing if the server has no archive.
@@ -208,7 +226,7 @@ func (t *Target) Missing(ctx context.Context, roles []string) ([]string, error) 
 
 // Replace lets the new database take the name of the other, and remembers what it was restored from when that was asked for. Clients of
 // the other are cut off. Until it returns, or the server commits, nothing has changed.
-func (t *Target) Replace(ctx context.Context, from, restored string) error {
+func (t *Target) Replace(ctx context.Context, from Request, restored string) error {
 	var err error
 	for range renamings {
 		var told *pgconn.PgError
@@ -226,7 +244,7 @@ func (t *Target) Replace(ctx context.Context, from, restored string) error {
 	return t.clean(ctx)
 }
 
-func (t *Target) rename(ctx context.Context, tx pgx.Tx, from, restored string) error {
+func (t *Target) rename(ctx context.Context, tx pgx.Tx, from Request, restored string) error {
 	if _, err := tx.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ($1, $2)`, t.Database, t.new); err != nil {
 		return err
 	}
@@ -235,10 +253,12 @@ func (t *Target) rename(ctx context.Context, tx pgx.Tx, from, restored string) e
 			return err
 		}
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM public.restores WHERE database NOT IN (SELECT oid FROM pg_database)`); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM public.restores
+		WHERE name = $1 OR name IS NULL AND database NOT IN (SELECT oid FROM pg_database)`, t.Database); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO public.restores (database, restore_from, restored) SELECT oid, $2, $3 FROM pg_database WHERE datname = $1`, t.Database, from, restored)
+	_, err := tx.Exec(ctx, `INSERT INTO public.restores (database, name, restore_from, request, restored)
+		SELECT oid, datname, $2, $3, $4 FROM pg_database WHERE datname = $1`, t.Database, from.From, from.ID, restored)
 	return err
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/settings"
 )
 
@@ -162,6 +163,30 @@ func (s *Store) LastRun(ctx context.Context) (run Run, err error) {
 		return run, err
 	}
 	return run, json.Unmarshal(content, &run)
+}
+
+// AskRestore leaves word that a restore was asked for, for those who would delete what it may need.
+func (s *Store) AskRestore(ctx context.Context, what string) error {
+	content, err := json.Marshal(map[string]string{"restore": what})
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, s.key(pgbackrest.RestoreAsked), content)
+}
+
+// RestoreAsked is when AskRestore did so last, by the store's clock; zero if no restore was asked for, or it
+// is done.
+func (s *Store) RestoreAsked(ctx context.Context) (time.Time, error) {
+	info, err := s.client.StatObject(ctx, s.bucket, s.key(pgbackrest.RestoreAsked), minio.StatObjectOptions{})
+	if answer(err).Code == minio.NoSuchKey {
+		return time.Time{}, nil
+	}
+	return info.LastModified, err
+}
+
+// RestoreDone takes the word of AskRestore back.
+func (s *Store) RestoreDone(ctx context.Context) error {
+	return s.client.RemoveObject(ctx, s.bucket, s.key(pgbackrest.RestoreAsked), minio.RemoveObjectOptions{})
 }
 
 // Names are those of all backups, oldest first.

@@ -20,12 +20,25 @@ type Stanza struct {
 	Name string
 	// Backups are those that are complete, oldest first.
 	Backups []Backup
+	// Future are those that are dated in the future, by a clock that was wrong. If all are, it is this clock,
+	// and none is here.
+	Future []Backup
 	// Segments are the log, oldest first.
 	Segments []Segment
 	// Changed is when the newest file was stored.
 	Changed time.Time
 	// Unreadable is why it cannot be used, such as that it was encrypted with another passphrase; nil if it can.
+	// It is an ErrHalf if nobody can.
 	Unreadable error
+}
+
+// System is the identifier of the server.
+func (s Stanza) System() string { return system(s.Name) }
+func (b Backup) System() string { return system(b.Stanza) }
+
+func system(stanza string) string {
+	system, _, _ := strings.Cut(stanza, "-")
+	return system
 }
 
 // Backup is a base backup.
@@ -49,15 +62,24 @@ type Segment struct {
 // errPassphrase is why a stanza with another name than that which the passphrase gives it cannot be read.
 var errPassphrase = errors.New("it was encrypted with another passphrase, or with none")
 
-// Stanzas are all that the archive holds.
+// ErrHalf says that a stanza lacks the files that say what is in it, as one does whose deletion was cut
+// short.
+var ErrHalf = errors.New("the files that say what is in it are missing")
+
+// Stanzas are all that the archive holds, also what cannot be used of it.
 func (a *Archive) Stanzas(ctx context.Context) ([]Stanza, error) {
 	if a.isPlain() {
 		return nil, nil
 	}
-	folders, err := a.list(ctx, "archive")
+	folders, err := a.list(ctx, logFolder)
 	if err != nil {
 		return nil, err
 	}
+	backups, err := a.list(ctx, backupFolder)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(folders, backups)
 	delete(folders, ".")
 	var stanzas []Stanza
 	for _, name := range slices.Sorted(maps.Keys(folders)) {
@@ -72,7 +94,7 @@ func (a *Archive) Stanzas(ctx context.Context) ([]Stanza, error) {
 
 func (a *Archive) stanza(ctx context.Context, name string) (Stanza, error) {
 	s := Stanza{Name: name}
-	files, err := a.list(ctx, path.Join("archive", name), "--recurse")
+	files, err := a.list(ctx, path.Join(logFolder, name), "--recurse")
 	if err != nil {
 		return s, err
 	}
@@ -86,19 +108,39 @@ func (a *Archive) stanza(ctx context.Context, name string) (Stanza, error) {
 		}
 	}
 	slices.SortFunc(s.Segments, func(a, b Segment) int { return cmp.Compare(a.Name, b.Name) })
-	if system, _, _ := strings.Cut(name, "-"); a.Stanza(system) != name {
+	if a.Stanza(s.System()) != name {
 		s.Unreadable = errPassphrase
 		return s, nil
 	}
-	s.Backups, err = a.backups(ctx, name)
+	backups, unreadable, err := a.backups(ctx, name)
+	s.Unreadable = unreadable
+	s.Backups, s.Future = divide(backups, time.Now())
 	return s, err
 }
 
-// backups are those that are complete, oldest first.
-func (a *Archive) backups(ctx context.Context, stanza string) (backups []Backup, err error) {
+// ClockSkew is how far clocks may differ.
+const ClockSkew = time.Hour
+
+func divide(backups []Backup, now time.Time) (past, future []Backup) {
+	for _, b := range backups {
+		if b.Ended.After(now.Add(ClockSkew)) {
+			future = append(future, b)
+		} else {
+			past = append(past, b)
+		}
+	}
+	if len(past) == 0 {
+		return backups, nil
+	}
+	return past, future
+}
+
+// backups are those that are complete, oldest first. Unreadable is why the stanza cannot be used; nil if it
+// can.
+func (a *Archive) backups(ctx context.Context, stanza string) (backups []Backup, unreadable, err error) {
 	out, err := a.run(ctx, nil, "info", "--stanza="+stanza, "--output=json")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var all []struct {
 		Backup []struct {
@@ -115,12 +157,18 @@ func (a *Archive) backups(ctx context.Context, stanza string) (backups []Backup,
 		}
 	}
 	if err := json.Unmarshal(out, &all); err != nil {
-		return nil, fmt.Errorf("read what %s info says: %w", program, err)
+		return nil, nil, fmt.Errorf("read what %s info says: %w", program, err)
 	}
 	for _, i := range all {
 		for _, repository := range i.Repo {
-			if s := repository.Status; s.Code != fine && s.Code != noBackup {
-				return nil, fmt.Errorf("%s info: %s", program, s.Message)
+			s := repository.Status
+			switch said := fmt.Errorf("%s info: %s", program, strings.Join(strings.Fields(s.Message), " ")); {
+			case s.Code == noPath, s.Code == noData, strings.HasPrefix(s.Message, noFile):
+				return nil, ErrHalf, nil
+			case damaged.MatchString(s.Message):
+				return nil, said, nil
+			case s.Code != fine && s.Code != noBackup:
+				return nil, nil, said
 			}
 		}
 		for _, b := range i.Backup {
@@ -131,12 +179,18 @@ func (a *Archive) backups(ctx context.Context, stanza string) (backups []Backup,
 		}
 	}
 	slices.SortFunc(backups, func(a, b Backup) int { return a.Ended.Compare(b.Ended) })
-	return backups, nil
+	return backups, nil, nil
 }
 
-// Codes of a stanza that is fine, and of one that has no backup yet.
+// Codes of a stanza that is fine, of one that has no backup yet, and of one of which something is missing.
 // Source: https://pgbackrest.org/command.html#command-info
-const fine, noBackup = 0, 2
+const fine, noPath, noBackup, noData = 0, 1, 2, 3
+
+// What is said of a stanza whose files that say what is in it are missing, or are not what they were. Other
+// errors may pass.
+const noFile = "[FileMissingError]"
+
+var damaged = regexp.MustCompile(`^\[(FormatError|JsonFormatError|ChecksumError|CryptoError|FileOpenError)\]`)
 
 // list returns the files and folders of a folder by their names.
 func (a *Archive) list(ctx context.Context, dir string, args ...string) (map[string]file, error) {

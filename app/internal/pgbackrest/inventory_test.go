@@ -39,3 +39,14 @@ func TestEachPassphraseHasStanzasOfItsOwn(t *testing.T) {
 	assert.Regexp(t, `^7711-[0-9a-f]{8}$`, one.Stanza("7711"))
 	assert.NotEqual(t, one.Stanza("7711"), other.Stanza("7711"))
 }
+
+func TestBaseBackupsOfTheFuture(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	all := []Backup{{Ended: now.AddDate(0, 0, -1)}, {Ended: now.Add(time.Minute)}, {Ended: now.AddDate(4, 0, 0)}}
+	past, future := divide(all, now)
+	assert.Equal(t, all[:2], past)
+	assert.Equal(t, all[2:], future)
+	past, future = divide(all, now.AddDate(-1, 0, 0))
+	assert.Equal(t, all, past, "this clock is wrong")
+	assert.Empty(t, future)
+}

@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -26,8 +27,8 @@ import (
 
 const (
 	program = "pgbackrest"
-	// folder is that of the archive, below the bucket's prefix.
-	folder = "wal"
+	// folder is that of the archive, below the bucket's prefix. In it, the log and the base backups have one each.
+	folder, logFolder, backupFolder = "wal", "archive", "backup"
 	// stopTime is what the program may take to end after it was told to.
 	stopTime = 10 * time.Second
 	// reachTime is what a connection to the store may take.
@@ -66,11 +67,31 @@ func (a *Archive) Create(ctx context.Context, stanza string) error {
 	return err
 }
 
-// BackUp makes a base backup of the server that libpq's variables name. It then deletes base backups, and the log before
-// them, without which the archive still goes back so many days.
-func (a *Archive) BackUp(ctx context.Context, stanza string, keepDays int) error {
+// BackUp makes a base backup of the server that libpq's variables name. It then deletes all but so many of the
+// newest ones, and the log before them.
+func (a *Archive) BackUp(ctx context.Context, stanza string, keep int) error {
 	_, err := a.run(ctx, server(), "backup", "--stanza="+stanza, "--type=full", "--start-fast", "--repo1-bundle",
-		"--repo1-retention-full-type=time", "--repo1-retention-full="+strconv.Itoa(keepDays))
+		"--repo1-retention-full="+strconv.Itoa(keep))
+	return err
+}
+
+// Forget deletes a base backup, and what its history says of it: pgBackRest makes none that is dated before
+// one that it knows of.
+func (a *Archive) Forget(ctx context.Context, b Backup) error {
+	history := path.Join(backupFolder, b.Stanza, "backup.history", b.Label[:len("2006")])
+	files, err := a.list(ctx, history)
+	if err != nil {
+		return err
+	}
+	for name := range files {
+		if !strings.HasPrefix(name, b.Label) {
+			continue
+		}
+		if _, err := a.run(ctx, nil, "repo-rm", path.Join(history, name)); err != nil {
+			return err
+		}
+	}
+	_, err = a.run(ctx, nil, "expire", "--stanza="+b.Stanza, "--set="+b.Label)
 	return err
 }
 
@@ -87,12 +108,12 @@ func (a *Archive) Reach(ctx context.Context) error {
 // Push stores a file of the log, in place of this process. When more of the log than queue, such as 128MiB, waits to be
 // stored, it drops the file instead, so that they never fill the server's volume.
 func (a *Archive) Push(stanza, file, queue string) error {
-	path, err := exec.LookPath(program)
+	executable, err := exec.LookPath(program)
 	if err != nil {
 		return err
 	}
 	args := []string{program, "archive-push", "--stanza=" + stanza, "--archive-push-queue-max=" + queue, file}
-	return syscall.Exec(path, args, append(a.Environment(), server()...))
+	return syscall.Exec(executable, args, append(a.Environment(), server()...))
 }
 
 // Restore fetches a base backup into an empty folder. A server that starts there, with Environment, replays the log up to a
@@ -137,7 +158,20 @@ func (a *Archive) Verify(ctx context.Context, stanza string) error {
 	return err
 }
 
-// Delete deletes a stanza, of which the server has to be gone.
+// RestoreAsked is a file beside the archive, which is there from when a restore was asked for until it is done.
+const RestoreAsked = "restore-asked.json"
+
+// RestoreAsked is when a restore was asked for that is not done, by the store's clock; zero if none was.
+func (a *Archive) RestoreAsked(ctx context.Context) (time.Time, error) {
+	files, err := a.list(ctx, RestoreAsked, "--repo1-path=/"+a.bucket.Prefix)
+	asked := files["."]
+	if err != nil || asked.Time == 0 {
+		return time.Time{}, err
+	}
+	return time.Unix(asked.Time, 0).UTC(), nil
+}
+
+// Delete deletes a stanza. Its server, if there still is one, archives nothing until Create makes another.
 func (a *Archive) Delete(ctx context.Context, stanza string) error {
 	if _, err := a.run(ctx, nil, "stop", "--stanza="+stanza); err != nil {
 		return err
