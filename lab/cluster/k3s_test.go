@@ -35,7 +35,7 @@ func TestNoVariableOfAManifestIsLeft(t *testing.T) {
 	}
 	storage, err := os.ReadFile(s.inNode(dataDir, "server/manifests/lab-storage.yaml"))
 	require.NoError(t, err)
-	assert.Contains(t, string(storage), `image: "rancher/local-path-provisioner:v0.0.30"`)
+	assert.Contains(t, string(storage), `image: "rancher/local-path-provisioner:v0.0.37"`)
 	assert.Contains(t, string(storage), `image: "busybox:1.35"`)
 	traefik, err := os.ReadFile(s.inNode(dataDir, "server/manifests/lab-traefik.yaml"))
 	require.NoError(t, err)

@@ -15,7 +15,7 @@ import (
 const (
 	Pause                = "rancher/mirrored-pause:3.6"
 	CoreDNS              = "rancher/mirrored-coredns-coredns:1.13.1"
-	LocalPathProvisioner = "rancher/local-path-provisioner:v0.0.30"
+	LocalPathProvisioner = "rancher/local-path-provisioner:v0.0.37"
 	Busybox              = "busybox:1.35"
 	Traefik              = "traefik:v3.6.12"
 )

@@ -8,9 +8,9 @@ import (
 
 // Versions of tools that nothing but their release names; TestReleasesAreThePinnedVersions keeps them in line with go.mod.
 const (
-	runcVersion     = "1.4.0"  // renovate: opencontainers/runc
+	runcVersion     = "1.4.4"  // renovate: opencontainers/runc
 	buildkitVersion = "0.31.1" // renovate: moby/buildkit
-	registryVersion = "3.1.0"  // renovate: distribution/distribution
+	registryVersion = "3.1.2"  // renovate: distribution/distribution
 	corednsVersion  = "1.13.1" // renovate: coredns/coredns
 	traefikVersion  = "3.6.12" // renovate: traefik/traefik
 )

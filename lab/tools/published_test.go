@@ -17,9 +17,9 @@ func TestFilesHaveTheNamesThatProjectsGiveThem(t *testing.T) {
 		"github.com/pulumi/pulumi-kubernetes v4.25.0 pulumi-resource-kubernetes-v4.25.0-linux-amd64.tar.gz [pulumi-kubernetes_4.25.0_checksums.txt]",
 		"github.com/pulumi/pulumi-docker-build v0.0.22 pulumi-resource-docker-build-v0.0.22-linux-amd64.tar.gz [pulumi-docker-build_0.0.22_checksums.txt]",
 		"github.com/k3s-io/k3s v1.35.0+k3s1 k3s [sha256sum-amd64.txt]",
-		"github.com/opencontainers/runc v1.4.0 runc.amd64 [runc.sha256sum]",
+		"github.com/opencontainers/runc v1.4.4 runc.amd64 [runc.sha256sum]",
 		"github.com/moby/buildkit v0.31.1 buildkit-v0.31.1.linux-amd64.tar.gz [buildkit-v0.31.1.linux-amd64.provenance.json buildkit-v0.31.1.linux-amd64.sigstore.json]",
-		"github.com/distribution/distribution v3.1.0 registry_3.1.0_linux_amd64.tar.gz [registry_3.1.0_linux_amd64.tar.gz.sha256]",
+		"github.com/distribution/distribution v3.1.2 registry_3.1.2_linux_amd64.tar.gz [registry_3.1.2_linux_amd64.tar.gz.sha256]",
 		"github.com/coredns/coredns v1.13.1 coredns_1.13.1_linux_amd64.tgz [coredns_1.13.1_linux_amd64.tgz.sha256]",
 		"github.com/traefik/traefik v3.6.12 traefik_v3.6.12_linux_amd64.tar.gz [traefik_v3.6.12_checksums.txt]",
 	}, names("amd64"))
@@ -95,7 +95,7 @@ func TestReleasesAreThePinnedVersions(t *testing.T) {
 		"github.com/k3s-io/k3s v1.35.0+k3s1":          "github.com/k3s-io/k3s v1.35.0-rc1.0.20251218152248-a6c6cd15c0c4",
 		"github.com/pulumi/pulumi-kubernetes v4.25.0": "github.com/pulumi/pulumi-kubernetes/provider/v4 v4.0.0-20260115033456-f47bc2d6f199",
 		"github.com/pulumi/pulumi v3.259.0":           "github.com/pulumi/pulumi/pkg/v3 v3.259.0",
-		"github.com/distribution/distribution v3.1.0": "github.com/distribution/distribution/v3 v3.1.0",
+		"github.com/distribution/distribution v3.1.2": "github.com/distribution/distribution/v3 v3.1.2",
 		"github.com/traefik/traefik v3.6.12":          "github.com/traefik/traefik/v3 v3.6.12",
 	}
 	for _, architecture := range []string{"amd64", "arm64"} {
