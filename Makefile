@@ -127,7 +127,7 @@ soak: export STORAGE_OPERATIONS = 20000
 soak: export STORAGE_SEED ?= $(shell date +%s)
 soak: fuzz
 	$(go_test) $(as_root) -count=1 -timeout 30m -v -run NoEffectOnEachOther ./app/storage
-	$(call in_own_lab,$(go_test_e2e) -timeout 3h -run 'Kill|Rotat' ./e2e)
+	$(call in_own_lab,$(go_test_e2e) -timeout 3h -run 'Kill|ChangesRollOut|DestroyAndUp' ./e2e)
 
 # Data of an earlier revision is there after an up of this one.
 upgrade: export UPGRADE_FROM ?= HEAD~1
