@@ -25,7 +25,7 @@ const (
 	account = "project"
 	// hasty gives a store that is away up after some seconds.
 	hasty    = "PGBACKREST_IO_TIMEOUT=1"
-	patience = time.Minute
+	patience = 5 * time.Minute
 )
 
 // system is a server that archives its log, and the store that it does to.

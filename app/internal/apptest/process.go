@@ -23,7 +23,7 @@ import (
 
 const (
 	// patience is how long tests wait for what does not come.
-	patience = time.Minute
+	patience = 5 * time.Minute
 	isApp    = "APPTEST_PROCESS"
 )
 

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	patience = time.Minute
+	patience = 5 * time.Minute
 	// nobody runs the server if the tests run as root, as which Postgres refuses to start.
 	nobody = 65534
 )

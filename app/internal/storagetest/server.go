@@ -30,7 +30,7 @@ const (
 	// Region is the one that it takes requests for.
 	Region = "us-east-1"
 
-	patience = time.Minute
+	patience = 5 * time.Minute
 )
 
 // Server is a storage server that is reached by HTTPS.
