@@ -18,11 +18,11 @@ func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 	c := newCluster(t)
 	random := newRandom(t, "UP")
 	pings, todos, ride := c.startPinging(), c.in(project).startAdding(), c.board()
-	destroy, up := makeCommand(checkout, "destroy", labName()), makeCommand(checkout, "up", labName())
+	destroy := func() *exec.Cmd { return makeCommand(checkout, "destroy", labName()) }
 	for range number(t, "UP_KILLS", 1) {
 		claims, url := c.claims(), c.postgresSecret("URL")
-		startAndKillWithin(t, random, 20*time.Second, again(destroy))
-		said := run(t, again(destroy))
+		startAndKillWithin(t, random, 20*time.Second, destroy())
+		said := run(t, destroy())
 		assert.Contains(t, said, "The stack's namespaces stay, with the data in their claims: make up takes them up again, make purge deletes them.")
 		_, err := c.AppsV1().StatefulSets(c.namespace).Get(t.Context(), statefulSet, metav1.GetOptions{})
 		assert.True(t, apierrors.IsNotFound(err), "the StatefulSet after destroy: %v", err)
@@ -30,8 +30,8 @@ func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 		assert.NoError(t, err, "destroy keeps the namespace")
 		assert.Equal(t, claims, c.claims(), "destroy keeps the claims")
 
-		startAndKillWithin(t, random, 40*time.Second, again(up))
-		run(t, again(up))
+		startAndKillWithin(t, random, 40*time.Second, makeCommand(checkout, "up", labName()))
+		makeUp(t)
 		c.waitUntilReady()
 		assert.Equal(t, claims, c.claims(), "up takes up the same claims")
 		assert.NotEqual(t, url, c.postgresSecret("URL"), "the new Secret has other passwords than the old volume")
@@ -99,11 +99,6 @@ func changedUp(dir string) *exec.Cmd {
 		"postgresParameters=work_mem="+strconv.Itoa(1024+now.Second())+"kB",
 		"pingpongRestoreFrom="+now.Format(time.RFC3339), "restoreOver=pingpong",
 	)
-}
-
-// again is the same command to be run once more.
-func again(cmd *exec.Cmd) *exec.Cmd {
-	return &exec.Cmd{Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir}
 }
 
 // kept is what people keep in the stack.

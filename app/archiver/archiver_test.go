@@ -62,6 +62,15 @@ func (s *system) segment() {
 	superuser.Exec("SELECT pg_switch_wal()")
 }
 
+// backUpAgain returns when there are two base backups: it takes a file of the log away, so that one more is due.
+func (s *system) backUpAgain() {
+	s.t.Helper()
+	s.archiver.Switch()
+	segments := s.stored("archive", "*", "*", "*", "*.zst")
+	require.NoError(s.t, os.Remove(segments[len(segments)-2]))
+	s.archiver.WaitForBackups(2)
+}
+
 // waiting is how many segments of the log are not archived yet.
 func (s *system) waiting() string {
 	return s.db.As("postgres").Ask(`SELECT count(*)::text FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'`)
@@ -131,10 +140,7 @@ func TestAnEarlierServersArchiveIsDeletedWhenItIsOldAndNotNeeded(t *testing.T) {
 	for range 2 {
 		s.segment()
 	}
-	s.archiver.Switch()
-	own := s.stored("archive", "*", "*", "*", "*.zst")
-	require.NoError(t, os.Remove(own[len(own)-2])) // so that it makes another base backup
-	s.archiver.WaitForBackups(2)
+	s.backUpAgain()
 	s.keeps(earlier, "this server's databases hold no rows")
 	asked := filepath.Join(s.store.DataDir(), storagetest.Bucket, account, pgbackrest.RestoreAsked)
 	require.NoError(t, os.WriteFile(asked, nil, 0o600))
@@ -194,10 +200,7 @@ func TestABaseBackupOfTheFutureGoes(t *testing.T) {
 	for range 3 {
 		s.segment()
 	}
-	s.archiver.Switch()
-	segments := s.stored("archive", "*", "*", "*", "*.zst")
-	require.NoError(t, os.Remove(segments[len(segments)-2])) // so that it makes another base backup
-	s.archiver.WaitForBackups(2)
+	s.backUpAgain()
 }
 
 // addFutureBackup adds to the archive what a base backup would have left that was made in the year 2999, and

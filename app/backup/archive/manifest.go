@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
 )
 
 // Version is that of the manifest's form.
@@ -126,15 +128,12 @@ func ParseName(name string) (time.Time, error) {
 	return time.Parse(nameTime, name[:len(nameTime)])
 }
 
-// clockSkew is how far clocks may differ.
-const clockSkew = time.Hour
-
 // UpTo leaves out the names of backups that are dated in the future, by a clock that was wrong: they would
 // stay the newest for as long as it went wrong. If all are, it is this clock, and all stay.
 func UpTo(names []string, now time.Time) []string {
 	past := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		taken, err := ParseName(name)
-		return err == nil && taken.After(now.Add(clockSkew))
+		return err == nil && taken.After(now.Add(pgbackrest.ClockSkew))
 	})
 	if len(past) == 0 {
 		return names

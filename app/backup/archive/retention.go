@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
 )
 
 // Retention says how many backups are kept: the newest of each server in each of the last days, weeks (from
@@ -26,7 +28,7 @@ func (r Retention) Expired(backups []Manifest, now time.Time) ([]string, error) 
 		if err != nil {
 			return nil, err
 		}
-		if !taken.After(now.Add(clockSkew)) {
+		if !taken.After(now.Add(pgbackrest.ClockSkew)) {
 			newestFirst = append(newestFirst, backup{m.Name, m.System, taken})
 		}
 	}
