@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 
@@ -15,17 +14,22 @@ import (
 // longestName is what Postgres keeps of a name, in bytes.
 const longestName = 63
 
-// Restore makes the new database of a dump in a file.
+// Restore makes the new database of a dump in a file, and returns what it holds. Code of the database's owner, such as a function
+// that a table checks its rows with, runs as a role that is good for nothing but this database; a superuser makes what only a
+// superuser can, none of which runs code, and gives all to its owners.
 func (t *Target) Restore(ctx context.Context, dump string) error {
 	if err := t.name(ctx); err != nil {
 		return err
 	}
-	if err := t.create(ctx, dump); err != nil {
-		return fmt.Errorf("create database %s: %w", t.new, err)
+	contents, err := output(ctx, nil, "pg_restore", "--list", "--create", dump)
+	if err != nil {
+		return err
 	}
-	_, err := output(ctx, t.environment(), "pg_restore", t.login.in(t.new).argument(), "--no-password",
-		"--exit-on-error", "--no-tablespaces", fmt.Sprintf("--jobs=%d", jobs()), dump)
-	return err
+	r := &builder{Target: t, dump: dump}
+	if err := r.run(ctx, string(contents)); err != nil {
+		return fmt.Errorf("database %s: %w", t.new, err)
+	}
+	return nil
 }
 
 // name takes a name for the new database that no other has. Programs quote it as they quote the database's own, so that without the
@@ -54,40 +58,6 @@ func (t *Target) quote(ctx context.Context, name string) (quoted string, err err
 	return quoted, t.conn.QueryRow(ctx, `SELECT quote_ident($1)`, name).Scan(&quoted)
 }
 
-// ofDatabase are the entries of a dump's contents that make the database itself, with its owner, grants, settings and comment.
-var ofDatabase = regexp.MustCompile(`(?m)^\d+; \d+ \d+ (DATABASE|DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) .*\n`)
-
-// create makes an empty database that has everything else of the one in the dump. pg_restore itself would make it under its own name.
-func (t *Target) create(ctx context.Context, dump string) error {
-	contents, err := output(ctx, nil, "pg_restore", "--list", "--create", dump)
-	if err != nil {
-		return err
-	}
-	list := dump + ".list"
-	var entries []byte
-	for _, entry := range ofDatabase.FindAll(contents, -1) {
-		entries = append(entries, entry...)
-	}
-	if err := os.WriteFile(list, entries, 0o600); err != nil {
-		return err
-	}
-	statements, err := output(ctx, nil, "pg_restore", "--create", "--no-tablespaces", "--use-list="+list, "--file=-", dump)
-	if err != nil {
-		return err
-	}
-	old, err := t.quote(ctx, t.Database)
-	if err != nil {
-		return err
-	}
-	quoted, err := t.quote(ctx, t.new)
-	if err != nil {
-		return err
-	}
-	cmd, said := program(ctx, t.environment(), "psql", t.login.in(superuser).argument(), "--no-password", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1")
-	cmd.Stdin = strings.NewReader(renamed(string(statements), old, quoted))
-	return failure(ctx, cmd, said, cmd.Run())
-}
-
 // renamed gives the database in statements of pg_restore another name, both as they are quoted, and connects to none. Comments,
 // texts and other names stay as they are.
 func renamed(statements, from, to string) string {
@@ -103,9 +73,10 @@ func renamed(statements, from, to string) string {
 	})
 }
 
-// environment lets programs restore quickly: should the server crash before Replace, the new database is of no use anyway.
+// environment lets programs restore quickly, as a superuser whom no event trigger makes run code: should the server crash before
+// Replace, the new database is of no use anyway.
 func (t *Target) environment() []string {
-	return append(t.login.environment(), "PGOPTIONS=-c role="+superuser+" -c synchronous_commit=off")
+	return append(t.login.environment(), "PGOPTIONS=-c role="+superuser+" -c event_triggers=off -c synchronous_commit=off")
 }
 
 // Content is that of the new database.

@@ -18,12 +18,13 @@ import (
 )
 
 // uniform makes equal values look equal, whatever the server's or the role's settings. Row-level security is an error
-// instead of an omission.
+// instead of an omission. A view that took a table's name meanwhile is an error too, and none of its functions runs.
 var uniform = map[string]string{
 	"client_encoding": "UTF8", "search_path": "pg_catalog", "TimeZone": "UTC", "DateStyle": "ISO", "IntervalStyle": "postgres",
 	"extra_float_digits": "1", "bytea_output": "hex", "xmloption": "content", "lc_monetary": "C", "row_security": "off",
 	"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0", "transaction_timeout": "0",
 	"idle_session_timeout": "0", "synchronize_seqscans": "off", "application_name": "backup",
+	"restrict_nonsystem_relation_kind": "view, foreign-table",
 }
 
 // ours are the objects of some kinds, a letter each, that are neither the system's nor an extension's own, whose contents pg_dump

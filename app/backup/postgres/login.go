@@ -54,6 +54,13 @@ func (l login) in(database string) login {
 	return login{config, &other}
 }
 
+// as is another role's login, to any database as the login itself.
+func (l login) as(role, password string) login {
+	config, other := l.config.Copy(), *l.url
+	config.User, config.Password, other.User = role, password, url.User(role)
+	return login{config, &other}
+}
+
 func (l login) connect(ctx context.Context) (*pgx.Conn, error) {
 	conn, err := pgx.ConnectConfig(ctx, l.config)
 	return conn, refused(err)

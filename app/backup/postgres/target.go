@@ -50,6 +50,7 @@ func OpenTarget(ctx context.Context, address string, clientMajor int) (*Target, 
 	}
 	maps.Copy(l.config.RuntimeParams, map[string]string{
 		"role":               superuser, // nothing shall belong to the one that restores
+		"event_triggers":     "off",     // those that fire at a login too
 		"synchronous_commit": "on",      // of which the last commit also makes those before it last
 		// The server soon knows of a client that went without a word, whose lock it would else keep for hours.
 		"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3",
@@ -104,25 +105,30 @@ const (
 	markSize  = 6 // bytes
 )
 
-// clean removes the databases that a restore has made for itself.
+// clean removes the databases that a restore has made for itself, and the roles that it made them with.
 func (t *Target) clean(ctx context.Context) error {
-	rows, err := t.conn.Query(ctx, `SELECT datname::text FROM pg_database WHERE starts_with(datname, $1)`, t.Database)
-	if err != nil {
-		return err
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return err
-	}
 	own := regexp.MustCompile(fmt.Sprintf(`(?i)^(%s|%s)[0-9a-f]{%d}$`, restoring, replaced, 2*markSize))
-	for _, name := range names {
-		if !own.MatchString(strings.TrimPrefix(name, t.Database)) {
-			continue
+	for _, made := range []struct{ kind, name, query, how string }{
+		{"DATABASE", "database", `SELECT datname::text FROM pg_database WHERE starts_with(datname, $1)`, " WITH (FORCE)"},
+		{"ROLE", "role", `SELECT rolname::text FROM pg_roles WHERE starts_with(rolname, $1)`, ""},
+	} {
+		rows, err := t.conn.Query(ctx, made.query, t.Database)
+		if err != nil {
+			return err
 		}
-		if _, err := t.conn.Exec(ctx, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
-			return fmt.Errorf("remove database %s: %w", name, err)
+		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
 		}
-		slog.Info("removed", "database", name)
+		for _, name := range names {
+			if !own.MatchString(strings.TrimPrefix(name, t.Database)) {
+				continue
+			}
+			if _, err := t.conn.Exec(ctx, "DROP "+made.kind+" "+pgx.Identifier{name}.Sanitize()+made.how); err != nil {
+				return fmt.Errorf("remove %s %s: %w", made.name, name, err)
+			}
+			slog.Info("removed", made.name, name)
+		}
 	}
 	return nil
 }
