@@ -25,7 +25,7 @@ const (
 
 // gauges tell of the store what was there at the last look.
 type gauges struct {
-	taken, size, duration, backups, runEnded, runSuccess prometheus.Gauge
+	taken, size, duration, lacks, backups, runEnded, runSuccess prometheus.Gauge
 }
 
 func newGauges(prefix string) gauges {
@@ -36,6 +36,7 @@ func newGauges(prefix string) gauges {
 		taken:      gauge("last_verified_timestamp_seconds", "When the snapshot of the newest verified backup was taken, in seconds since 1970; 0 if there is none."),
 		size:       gauge("last_verified_size_bytes", "Size of its dump."),
 		duration:   gauge("last_verified_duration_seconds", "How long it took until it was verified."),
+		lacks:      gauge("last_verified_lacks", "Number of things that the database and its server had and it lacks, which its manifest names."),
 		backups:    gauge("verified_backups", "Number of verified backups."),
 		runEnded:   gauge("last_run_timestamp_seconds", "When the last run ended, in seconds since 1970; 0 if there was none."),
 		runSuccess: gauge("last_run_success", "Whether the last run made a backup, 1 or 0."),
@@ -105,6 +106,7 @@ func (g gauges) look(ctx context.Context) error {
 	}
 	g.backups.Set(float64(len(names)))
 	g.size.Set(float64(newest.Dump.Size))
+	g.lacks.Set(float64(len(newest.Lacks)))
 	g.duration.Set(newest.Duration().Seconds())
 	if !run.Ended.IsZero() {
 		g.runEnded.Set(float64(run.Ended.Unix()))

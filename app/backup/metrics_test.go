@@ -36,7 +36,8 @@ func TestMetrics(t *testing.T) {
 	p.WaitUntilReady(http.StatusOK)
 	assert.Equal(t, map[string]float64{
 		"last_verified_timestamp_seconds": 0, "last_verified_size_bytes": 0, "last_verified_duration_seconds": 0,
-		"verified_backups": 0, "last_run_timestamp_seconds": 0, "last_run_success": 0,
+		"last_verified_lacks": 0,
+		"verified_backups":    0, "last_run_timestamp_seconds": 0, "last_run_success": 0,
 	}, metrics(t, p))
 
 	m := s.manifest(s.backup())
@@ -50,7 +51,7 @@ func TestMetrics(t *testing.T) {
 	delete(shown, "last_run_timestamp_seconds")
 	assert.Equal(t, map[string]float64{
 		"last_verified_timestamp_seconds": float64(taken.Unix()), "last_verified_size_bytes": float64(m.Dump.Size),
-		"last_verified_duration_seconds": m.Duration().Seconds(), "verified_backups": 2, "last_run_success": 1,
+		"last_verified_duration_seconds": m.Duration().Seconds(), "last_verified_lacks": 2, "verified_backups": 2, "last_run_success": 1,
 	}, shown)
 
 	s.fail("run", nil, "URL="+s.db.As("nobody").URL())

@@ -98,6 +98,7 @@ func (r restoration) attempt(ctx context.Context) (said string, err error) {
 		return "", fmt.Errorf("fetch the dump: %w", err)
 	}
 	slog.Info("fetched", "from", m.Name, "in", time.Since(start).Round(time.Millisecond))
+	warnOfLacks(m.Manifest)
 	if err := fits(ctx, target, m.Manifest); err != nil {
 		return "", err
 	}

@@ -109,6 +109,10 @@ func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, 
 	m.System = snapshot.System
 	slog.Info("took a snapshot", "database", m.Database, "server", m.Server, "pg_dump", m.Client, "backup", m.Name)
 
+	if m.Lacks, err = snapshot.Lacks(ctx); err != nil {
+		return m, fmt.Errorf("look for what no backup holds: %w", err)
+	}
+	warnOfLacks(m)
 	before, err := snapshot.Sequences(ctx)
 	if err != nil {
 		return m, fmt.Errorf("record the database: %w", err)
@@ -136,6 +140,13 @@ func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, 
 		return m, fmt.Errorf("store the manifest: %w", err)
 	}
 	return m, nil
+}
+
+// warnOfLacks says what is not in a backup.
+func warnOfLacks(m archive.Manifest) {
+	for _, what := range m.Lacks {
+		slog.Warn("not in the backup", "backup", m.Name, "what", what)
+	}
 }
 
 // dump stores a dump of the snapshot, and records at the same time what is in it. It returns the identities that open the dump.

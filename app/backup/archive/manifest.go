@@ -37,6 +37,8 @@ type Manifest struct {
 	Replacing string `json:"replacing,omitempty"`
 	// System is the identifier of the server that the database was on; empty in older manifests.
 	System string `json:"system,omitempty"`
+	// Lacks names what the database and its server had that is not in the backup, one by one.
+	Lacks []string `json:"lacks,omitempty"`
 }
 
 // Dump is the stored object that holds the database, in the custom format of pg_dump.
