@@ -124,8 +124,12 @@ func TestAKilledBackupIsNone(t *testing.T) {
 		if len(pods) == 0 || len(c.processes(pods[0].UID, "postgres")) == 0 {
 			return errors.New("there is no throwaway server")
 		}
-		c.kill(pods[0].Name, "backup")
-		return nil
+		for _, process := range c.processes(pods[0].UID, "backup") { // the other one has started the server
+			if strings.Contains(read(fmt.Sprintf("/proc/%d", process), "cmdline"), "run") {
+				return syscall.Kill(process, syscall.SIGKILL)
+			}
+		}
+		return errors.New("there is no program")
 	})
 	completed, log := c.waitForJob(job)
 	require.True(t, completed, log)

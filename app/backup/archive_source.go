@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -118,7 +117,7 @@ func (p past) dump(
 	ctx context.Context, of *pgbackrest.Archive, span pgbackrest.Span, database, dir string,
 ) (m fetched, err error) {
 	start := time.Now()
-	server, err := recovered(ctx, of, span, p.at, dir)
+	server, err := recovered(ctx, of, span, p.at)
 	if err != nil {
 		return m, fmt.Errorf("bring base backup %s to its time: %w", span.Backup.Label, err)
 	}
@@ -160,8 +159,12 @@ func (p past) name(span pgbackrest.Span) string {
 func endName(span pgbackrest.Span) string { return endOfOne + span.Backup.Stanza }
 
 // recovered is a throwaway server that has replayed a span up to a time, or to its end if that is zero.
-func recovered(ctx context.Context, of *pgbackrest.Archive, span pgbackrest.Span, until time.Time, dir string) (*postgres.Copy, error) {
-	server, err := postgres.Recover(ctx, dir, of.Environment(), func(data string) error { return of.Restore(ctx, span.Backup, data, until) })
+func recovered(ctx context.Context, of *pgbackrest.Archive, span pgbackrest.Span, until time.Time) (*postgres.Copy, error) {
+	fetch := func(data string) error { return of.Restore(ctx, span.Backup, data, until) }
+	segment := func(ctx context.Context, data, name string) ([]byte, error) {
+		return of.Segment(ctx, span.Backup.Stanza, data, name)
+	}
+	server, err := postgres.Recover(ctx, serverDir(), fetch, segment)
 	if err != nil || !until.IsZero() {
 		return server, err
 	}
@@ -225,7 +228,7 @@ func (v verification) checkArchive(ctx context.Context, of *pgbackrest.Archive, 
 	if newest.Gap != "" {
 		return fmt.Errorf("segment %s of the log is missing", newest.Gap)
 	}
-	server, err := recovered(ctx, of, newest, time.Time{}, os.Getenv("SCRATCH_DIR"))
+	server, err := recovered(ctx, of, newest, time.Time{})
 	if err != nil {
 		return fmt.Errorf("restore base backup %s and replay the log: %w", newest.Backup.Label, err)
 	}

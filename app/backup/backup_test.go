@@ -34,6 +34,9 @@ type system struct {
 	db      *postgrestest.Server
 	store   *storagetest.Server
 	scratch string
+	// visible are folders that throwaway servers see, besides their own.
+	visible []string
+	servers []server
 }
 
 // start makes a database with all of the sample.
@@ -69,7 +72,7 @@ func (s *system) settings() []string {
 		"S3_ENDPOINT=" + s.store.Endpoint(), "S3_PREFIX=" + prefix, "S3_BUCKET=" + storagetest.Bucket,
 		"S3_ACCESS_KEY_FILE=" + s.tree.File("access-key", prefix+"\n"), "S3_SECRET_KEY_FILE=" + s.tree.File("secret-key", s.store.SecretKey(prefix)),
 		"S3_CA_FILE=" + s.tree.File("ca.crt", string(certificate)),
-		"SCRATCH_DIR=" + s.scratch, "RETRY=0s", "TERMINATION_LOG=" + s.tree.Dir + "/termination-log",
+		"SCRATCH_DIR=" + s.scratch, "SERVER_DIR=" + s.serve(), "RETRY=0s", "TERMINATION_LOG=" + s.tree.Dir + "/termination-log",
 	}
 }
 
@@ -104,15 +107,6 @@ func (s *system) hasFailed(p *apptest.Process, reasons ...string) {
 		assert.Contains(s.t, last, reason)
 	}
 	assert.NotContains(s.t, p.Logged(), "correct-horse", "the password")
-}
-
-// isClean says that nothing is left of a throwaway server.
-func (s *system) isClean() {
-	s.t.Helper()
-	left, err := os.ReadDir(s.tree.Path(s.scratch))
-	require.NoError(s.t, err)
-	assert.Empty(s.t, left)
-	assert.Empty(s.t, s.tree.Running(s.scratch))
 }
 
 // renewScratch is what a new pod has.

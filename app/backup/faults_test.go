@@ -80,7 +80,7 @@ func TestARunIsKilled(t *testing.T) {
 		<-gate.reached
 		p.Stop(syscall.SIGKILL)
 		assert.Empty(t, s.backups(), step.name)
-		assert.Empty(t, s.tree.Running(s.scratch), "its programs end with it")
+		s.areServersIdle() // they end with it
 	}
 	for range 10 {
 		p := s.begin("run")
@@ -119,13 +119,13 @@ func TestARunIsKilled(t *testing.T) {
 
 func TestAFullDisk(t *testing.T) {
 	s := start(t)
-	s.fail("run", []string{"no backup: start the throwaway server", "No space left on device"}, "SCRATCH_DIR="+s.tree.Disk(10<<20))
+	s.fail("run", []string{"no backup: start the throwaway server", "No space left on device"}, "SERVER_DIR="+s.serveIn(s.tree.Disk(10<<20)))
 	for range 60 {
 		s.db.Exec(oneMegabyte)
 	}
-	s.fail("run", []string{"no backup: restore the dump", "No space left on device"}, "SCRATCH_DIR="+s.tree.Disk(90<<20))
+	s.fail("run", []string{"no backup: restore the dump", "No space left on device"}, "SERVER_DIR="+s.serveIn(s.tree.Disk(90<<20)))
 	assert.Empty(t, s.backups())
-	s.backup("SCRATCH_DIR=" + s.tree.Disk(400<<20))
+	s.backup("SERVER_DIR=" + s.serveIn(s.tree.Disk(400<<20)))
 }
 
 func TestAFullStore(t *testing.T) {

@@ -9,6 +9,11 @@
 //	                       time such as 2026-11-22T14:05:00Z, or the name of a backup or an archive, as list prints it
 //	backup prune           deletes the backups that are not kept, and what broken runs left
 //	backup metrics         serves Prometheus' metrics of the newest backup
+//	backup server          runs the throwaway servers into which run, verify and restore restore, as the only
+//	                       process of a container that sees SERVER_DIR and nothing worth knowing: code in a
+//	                       database can do there what it likes
+//	backup segment SOCKET NAME FILE
+//	                       gets such a server a file of its log
 //
 // Settings, all in the environment:
 //
@@ -20,7 +25,8 @@
 //	                        files that hold the keys
 //	S3_PATH_STYLE           whether the bucket's name stands in the path of addresses, instead of in the host's name (true)
 //	S3_CA_FILE              PEM file with authorities to trust besides the system's, or those that come with the program (none)
-//	SCRATCH_DIR             folder for dumps, and for the throwaway server that one is restored into (the system's for temporary files)
+//	SCRATCH_DIR             folder for dumps (the system's for temporary files)
+//	SERVER_DIR              folder of throwaway servers, which the command server shares with the others
 //	COMPRESSION_LEVEL       of zstd, 1 to 19 (3)
 //	KEEP_DAILY, KEEP_WEEKLY, KEEP_MONTHLY
 //	                        how many backups are kept (7, 4, 6)
@@ -54,6 +60,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
 )
@@ -79,6 +86,12 @@ func commands() *cobra.Command {
 	add("restore [WHAT]", "Restore the database from a backup or the archive", cobra.MaximumNArgs(1), reported(within(restore)))
 	add("metrics", "Serve metrics of the newest backup", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		return serveMetrics(ctx)
+	})
+	add("server", "Run the throwaway servers of the other commands", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		return postgres.Serve(ctx, serverDir())
+	})
+	add("segment SOCKET NAME FILE", "Get a throwaway server a file of its log", cobra.ExactArgs(3), func(ctx context.Context, args []string) error {
+		return postgres.GetSegment(ctx, args[0], args[1], args[2])
 	})
 	var v verification
 	verify := add("verify [NAME]", "Restore a backup, the newest by default, and compare it", cobra.MaximumNArgs(1), reported(within(v.verify)))

@@ -22,10 +22,10 @@ import (
 
 var errDamaged = fmt.Errorf("the stored dump is %w", s3.ErrDamaged)
 
-// restoreCopy reads a stored dump, restores it into a throwaway server in a folder, and returns what is then in there.
-func restoreCopy(ctx context.Context, store *s3.Store, scratch string, m archive.Manifest, identities []age.Identity) (content archive.Content, err error) {
+// restoreCopy reads a stored dump, restores it into a throwaway server, and returns what is then in there.
+func restoreCopy(ctx context.Context, store *s3.Store, m archive.Manifest, identities []age.Identity) (content archive.Content, err error) {
 	start := time.Now()
-	server, err := postgres.NewCopy(ctx, scratch)
+	server, err := postgres.NewCopy(ctx, serverDir())
 	if err != nil {
 		return content, fmt.Errorf("start the throwaway server: %w", err)
 	}

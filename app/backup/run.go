@@ -127,7 +127,7 @@ func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, 
 	}
 	snapshot.Close()
 
-	restored, err := restoreCopy(ctx, j.store, j.scratch, m, identity)
+	restored, err := restoreCopy(ctx, j.store, m, identity)
 	if err != nil {
 		return m, err
 	}

@@ -13,6 +13,9 @@ import (
 // environment has the settings of backups, besides those of other apps.
 type environment struct{ settings.Reader }
 
+// serverDir is the folder in which the command server runs throwaway servers.
+func serverDir() string { return os.Getenv("SERVER_DIR") }
+
 func (e *environment) retention() archive.Retention {
 	const most = 10_000
 	return archive.Retention{

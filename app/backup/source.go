@@ -91,7 +91,7 @@ func (s stored) fetch(ctx context.Context, _, dir string) (fetched, error) {
 	}
 	if m.Client != client {
 		slog.Info("making the schema anew to compare with", "pg_dump", client, "was", m.Client)
-		if m.Content.Schema, err = schema(ctx, m, dump, dir); err != nil {
+		if m.Content.Schema, err = schema(ctx, m, dump); err != nil {
 			return fetched{}, fmt.Errorf("restore the schema into a throwaway server: %w", err)
 		}
 	}
@@ -100,8 +100,8 @@ func (s stored) fetch(ctx context.Context, _, dir string) (fetched, error) {
 }
 
 // schema is that of a dump in the words of this version of pg_dump: another may have had others for the same.
-func schema(ctx context.Context, m archive.Manifest, path, dir string) (string, error) {
-	server, err := postgres.NewCopy(ctx, dir)
+func schema(ctx context.Context, m archive.Manifest, path string) (string, error) {
+	server, err := postgres.NewCopy(ctx, serverDir())
 	if err != nil {
 		return "", err
 	}

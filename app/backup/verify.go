@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -31,7 +30,7 @@ func (v verification) check(ctx context.Context, store *s3.Store, name string, i
 	if err := opens(m, identities); err != nil {
 		return fmt.Errorf("%w, or compare checksums alone with --checksums", err)
 	}
-	restored, err := restoreCopy(ctx, store, os.Getenv("SCRATCH_DIR"), m, identities)
+	restored, err := restoreCopy(ctx, store, m, identities)
 	if err != nil {
 		return err
 	}

@@ -24,10 +24,14 @@ const (
 	user = 999
 
 	scratchDir   = "/scratch"
+	serverDir    = "/server"
+	server       = "server"
 	lastWordFile = "/dev/termination-log"
 
 	// startingDeadline is how late a backup may still be made, such as after a night without power.
 	startingDeadline = 12 * time.Hour
+	// programMemory is for all but the throwaway server.
+	programMemory = "256Mi"
 	// pauses is more than what Kubernetes waits between the tries of a Job, and what it takes to start their pods.
 	pauses = 10 * time.Minute
 )
@@ -38,9 +42,9 @@ type Settings struct {
 	Schedule, TimeZone string
 	// KeepDaily, KeepWeekly and KeepMonthly are how many backups of different days, weeks and months are kept.
 	KeepDaily, KeepWeekly, KeepMonthly int
-	// ScratchSize is the size of the volume on which a backup is restored, a Kubernetes quantity.
+	// ScratchSize is the size of the volume on which a backup is restored, and of that of dumps, a Kubernetes quantity.
 	ScratchSize string
-	// Memory is the limit of a pod that makes a backup, with the server that it is restored into, a Kubernetes quantity.
+	// Memory is the limit of the server that a backup is restored into, a Kubernetes quantity.
 	Memory string
 	// Compression is the level of zstd, 1 to 19.
 	Compression int
@@ -109,8 +113,8 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 	if err := allow(ctx, name, args, job, "backs up the database", parent); err != nil {
 		return err
 	}
-	server := metricsApp(args, bucket)
-	if err := args.Bucket.Allow(ctx, name+"-metrics-bucket", server.Pods(), "measures what backups there are", parent); err != nil {
+	measuring := metricsApp(args, bucket)
+	if err := args.Bucket.Allow(ctx, name+"-metrics-bucket", measuring.Pods(), "measures what backups there are", parent); err != nil {
 		return err
 	}
 
@@ -121,7 +125,7 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 	if err := job.DeclareCron(ctx, name+"-cronjob", schedule, parent, bucket.Ready()); err != nil {
 		return err
 	}
-	if _, err := server.Declare(ctx, name+"-metrics", parent, bucket.Ready(), args.Bucket.Ready()); err != nil {
+	if _, err := measuring.Declare(ctx, name+"-metrics", parent, bucket.Ready(), args.Bucket.Ready()); err != nil {
 		return err
 	}
 	b.Location = pulumi.Sprintf("%s/%s/%s", args.Bucket.Endpoint, args.Bucket.Name, args.Bucket.Folder(args.Namespace))
@@ -159,10 +163,13 @@ type work struct {
 	mounts   corev1.VolumeMountArray
 }
 
+// podSpec has a container for the program, with all keys, and one for the servers that it restores into. Code in a database can do
+// there what it likes: it sees nothing but the servers' own files, and no process of the program.
 func podSpec(args Args, work work) corev1.PodSpecArgs {
 	env := append(slices.Clone(work.bucket.Env),
 		work.database.Env,
 		kube.Env("SCRATCH_DIR", scratchDir),
+		kube.Env("SERVER_DIR", serverDir),
 		kube.Env("HOME", scratchDir),
 		kube.Env("TMPDIR", scratchDir),
 		kube.Env("COMPRESSION_LEVEL", strconv.Itoa(args.Compression)),
@@ -177,15 +184,28 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 	}
 	mounts := corev1.VolumeMountArray{
 		kube.Mount("scratch", scratchDir),
+		kube.Mount(server, serverDir),
 		work.bucket.Mount,
 		work.database.Mount,
 	}
-	scratch := corev1.VolumeArgs{Name: pulumi.String("scratch"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{
-		SizeLimit: pulumi.String(args.ScratchSize),
-	}}
+	volume := func(name string) corev1.VolumeArgs {
+		return corev1.VolumeArgs{Name: pulumi.String(name), EmptyDir: corev1.EmptyDirVolumeSourceArgs{SizeLimit: pulumi.String(args.ScratchSize)}}
+	}
 	return corev1.PodSpecArgs{
+		InitContainers: corev1.ContainerArray{
+			kube.Container(user, kube.Resources{CPU: "50m", CPULimit: "2", Memory: args.Memory, Disk: args.ScratchSize}, corev1.ContainerArgs{
+				Name:          pulumi.String(server),
+				Image:         args.Image,
+				Args:          pulumi.ToStringArray([]string{server}),
+				Env:           corev1.EnvVarArray{kube.Env("SERVER_DIR", serverDir)},
+				VolumeMounts:  corev1.VolumeMountArray{kube.Mount(server, serverDir)},
+				RestartPolicy: pulumi.String("Always"), // beside the others, and it ends when they have
+
+				TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
+			}),
+		},
 		Containers: corev1.ContainerArray{
-			kube.Container(user, kube.Resources{CPU: "100m", CPULimit: "2", Memory: args.Memory, Disk: args.ScratchSize}, corev1.ContainerArgs{
+			kube.Container(user, kube.Resources{CPU: "50m", CPULimit: "2", Memory: programMemory, Disk: args.ScratchSize}, corev1.ContainerArgs{
 				Name:                     pulumi.String(app),
 				Image:                    args.Image,
 				Args:                     pulumi.ToStringArray([]string{work.command}),
@@ -195,7 +215,7 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 				TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 			}),
 		},
-		Volumes: append(corev1.VolumeArray{scratch, work.bucket.Volume, work.database.Volume}, work.volumes...),
+		Volumes: append(corev1.VolumeArray{volume("scratch"), volume(server), work.bucket.Volume, work.database.Volume}, work.volumes...),
 	}
 }
 

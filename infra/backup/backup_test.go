@@ -181,6 +181,7 @@ func TestPodOfTheJob(t *testing.T) {
 	require.Equal(t, ptr.To[int64](999), pod.SecurityContext.FSGroup)
 	require.Equal(t, []corev1.Volume{
 		{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr.To(quantity.MustParse("4Gi"))}}},
+		{Name: "server", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr.To(quantity.MustParse("4Gi"))}}},
 		fromSecret("access-key", "ca.crt", "secret-key"),
 		{Name: "postgres-client", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
 			SecretName: "postgres", DefaultMode: ptr.To[int32](0o444),
@@ -194,6 +195,7 @@ func TestPodOfTheJob(t *testing.T) {
 		Env: append(slices.Clone(bucketEnv),
 			corev1.EnvVar{Name: "URL_FILE", Value: "/run/secrets/postgres/URL"},
 			corev1.EnvVar{Name: "SCRATCH_DIR", Value: "/scratch"},
+			corev1.EnvVar{Name: "SERVER_DIR", Value: "/server"},
 			corev1.EnvVar{Name: "HOME", Value: "/scratch"},
 			corev1.EnvVar{Name: "TMPDIR", Value: "/scratch"},
 			corev1.EnvVar{Name: "COMPRESSION_LEVEL", Value: "3"},
@@ -203,9 +205,10 @@ func TestPodOfTheJob(t *testing.T) {
 			corev1.EnvVar{Name: "TIMEOUT", Value: "1h0m0s"},
 			corev1.EnvVar{Name: "TERMINATION_LOG", Value: "/dev/termination-log"},
 		),
-		Resources: withScratch(kubetest.Resources("100m", "2", "512Mi"), "4Gi"),
+		Resources: withScratch(kubetest.Resources("50m", "2", "256Mi"), "4Gi"),
 		VolumeMounts: []corev1.VolumeMount{
 			{Name: "scratch", MountPath: "/scratch"},
+			{Name: "server", MountPath: "/server"},
 			bucketMount,
 			{Name: "postgres-client", MountPath: "/run/secrets/postgres", ReadOnly: true},
 		},
@@ -213,6 +216,27 @@ func TestPodOfTheJob(t *testing.T) {
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 		SecurityContext:          kubetest.Hardened(999),
 	}}, pod.Containers)
+}
+
+// Code in a database can do there what it likes: there is no Secret, nor what the program writes, nor its processes.
+func TestContainerOfTheThrowawayServers(t *testing.T) {
+	recording := recorder.Run(t, program(replaced))
+	for _, job := range []string{"todos-job", "todos-restore-job"} {
+		pod := recorder.Object[*batchv1.Job](recording, job).Spec.Template.Spec
+		require.Equal(t, []corev1.Container{{
+			Name:                     "server",
+			Image:                    image,
+			Args:                     []string{"server"},
+			Env:                      []corev1.EnvVar{{Name: "SERVER_DIR", Value: "/server"}},
+			Resources:                withScratch(kubetest.Resources("50m", "2", "512Mi"), "4Gi"),
+			VolumeMounts:             []corev1.VolumeMount{{Name: "server", MountPath: "/server"}},
+			RestartPolicy:            ptr.To(corev1.ContainerRestartPolicyAlways),
+			TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
+			SecurityContext:          kubetest.Hardened(999),
+		}}, pod.InitContainers)
+		require.Nil(t, pod.ShareProcessNamespace)
+		require.False(t, pod.HostPID)
+	}
 }
 
 func withScratch(resources corev1.ResourceRequirements, size string) corev1.ResourceRequirements {
@@ -242,7 +266,9 @@ func TestSettings(t *testing.T) {
 	require.Equal(t, ptr.To[int64](12*3600), cron.StartingDeadlineSeconds)
 	pod := recorder.Object[*batchv1.Job](recording, "todos-job").Spec.Template.Spec
 	require.Equal(t, ptr.To(quantity.MustParse("1Gi")), pod.Volumes[0].EmptyDir.SizeLimit)
-	require.Equal(t, withScratch(kubetest.Resources("100m", "2", "1Gi"), "1Gi"), pod.Containers[0].Resources)
+	require.Equal(t, ptr.To(quantity.MustParse("1Gi")), pod.Volumes[1].EmptyDir.SizeLimit)
+	require.Equal(t, withScratch(kubetest.Resources("50m", "2", "1Gi"), "1Gi"), pod.InitContainers[0].Resources)
+	require.Equal(t, withScratch(kubetest.Resources("50m", "2", "256Mi"), "1Gi"), pod.Containers[0].Resources)
 	for name, value := range map[string]string{
 		"COMPRESSION_LEVEL": "19", "KEEP_DAILY": "1", "KEEP_WEEKLY": "2", "KEEP_MONTHLY": "3", "TIMEOUT": "1h30m0s", "AGE_RECIPIENT": "age1recipient",
 	} {
@@ -299,7 +325,7 @@ func TestBucketElsewhere(t *testing.T) {
 	recording.RequireSecret(t, "the-access-key")
 	recording.RequireSecret(t, "the-secret-key")
 	pod := recorder.Object[*batchv1.Job](recording, "todos-job").Spec.Template.Spec
-	require.Equal(t, fromSecret("access-key", "secret-key"), pod.Volumes[1])
+	require.Equal(t, fromSecret("access-key", "secret-key"), pod.Volumes[2])
 	require.Equal(t, []corev1.EnvVar{
 		{Name: "S3_ENDPOINT", Value: "https://s3.example.com"},
 		{Name: "S3_REGION", Value: "eu-north-1"},
@@ -320,6 +346,7 @@ func TestPreview(t *testing.T) {
 	}), recorder.Preview())
 	full := recorder.Run(t, program())
 	job := recorder.Object[*batchv1.Job](full, "todos-job")
+	job.Spec.Template.Spec.InitContainers[0].Image = recorder.Unknown
 	job.Spec.Template.Spec.Containers[0].Image = recorder.Unknown
 	require.Equal(t, job, recorder.Object[*batchv1.Job](recording, "todos-job"))
 	metrics := recorder.Object[*appsv1.Deployment](full, "todos-metrics-deployment")

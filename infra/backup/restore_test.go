@@ -48,7 +48,7 @@ func TestPodOfTheRestore(t *testing.T) {
 	require.Equal(t, ptr.To[int32](0), job.Spec.BackoffLimit)
 
 	pod := want.Template.Spec
-	pod.Volumes[2].Secret.Items = []corev1.KeyToPath{{Key: "RESTORER_URL", Path: "URL"}, {Key: "ca.crt", Path: "ca.crt"}}
+	pod.Volumes[3].Secret.Items = []corev1.KeyToPath{{Key: "RESTORER_URL", Path: "URL"}, {Key: "ca.crt", Path: "ca.crt"}}
 	pod.Volumes = append(pod.Volumes, corev1.Volume{Name: "identity", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
 		SecretName: "restore", DefaultMode: ptr.To[int32](0o444), Items: []corev1.KeyToPath{{Key: "identity", Path: "identity"}},
 	}}})

@@ -2,12 +2,14 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -18,80 +20,88 @@ import (
 )
 
 const (
-	superuser  = "postgres"
 	startTime  = time.Minute
 	startPause = 20 * time.Millisecond
 )
 
-// throwaway are parameters of a server that nobody else reaches, and whose data need not outlive it.
-var throwaway = map[string]string{
-	"listen_addresses": "", "port": "5432", "max_connections": "10", "unix_socket_permissions": "0700",
-	"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "wal_level": "minimal", "max_wal_senders": "0",
-	"autovacuum": "off", "shared_buffers": "32MB", "max_wal_size": "1GB", "max_locks_per_transaction": "1024",
-	"dynamic_shared_memory_type": "mmap", // which needs no /dev/shm
-	"logging_collector":          "off",
-}
-
-// Copy is a Postgres server of its own, for what was restored.
+// Copy is a Postgres server of its own, for what was restored. Another process runs it, by Serve, in a folder that both see.
 type Copy struct {
 	dir  string
-	cmd  *exec.Cmd
-	said *tail
-	done chan struct{}
+	conn *net.UnixConn // as long as the server runs
+	log  *http.Server  // nil for a new server
+	// done is closed when the server has ended, for that reason.
+	done  chan struct{}
+	ended error
 }
 
-// NewCopy starts an empty server with its data in a new folder below dir. It ends with ctx.
-func NewCopy(ctx context.Context, dir string) (*Copy, error) {
-	dir, err := os.MkdirTemp(dir, "copy-")
+// NewCopy starts an empty server with its data in a new folder in the shared one. It ends with ctx.
+func NewCopy(ctx context.Context, shared string) (*Copy, error) {
+	c, err := newCopy(shared)
 	if err != nil {
 		return nil, err
 	}
-	c := &Copy{dir: dir}
-	_, err = output(ctx, nil, "initdb", "--pgdata="+c.Data(), "--username="+superuser, "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
-	if err == nil {
-		err = c.start(ctx, startTime, nil)
-	}
-	if err != nil {
+	if err := c.start(ctx, order{New: true}); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
-// Data is the server's data directory.
-func (c *Copy) Data() string { return filepath.Join(c.dir, "data") }
+func newCopy(shared string) (*Copy, error) {
+	if shared == "" {
+		return nil, fmt.Errorf("%w: there is no folder for it: let SERVER_DIR name the one in which `backup server` runs", ErrRefused)
+	}
+	dir, err := os.MkdirTemp(shared, "copy-")
+	return &Copy{dir: dir}, err
+}
 
-// start returns when the server takes connections, which has to be within a time; 0 is as long as ctx.
-func (c *Copy) start(ctx context.Context, limit time.Duration, environment []string, parameters ...string) error {
-	args := []string{"-D", c.Data(), "-k", c.dir}
-	for name, value := range throwaway {
-		args = append(args, "-c", name+"="+value)
+// start returns when the server takes connections.
+func (c *Copy) start(ctx context.Context, o order) (err error) {
+	shared, folder := filepath.Split(c.dir)
+	o.Folder = folder
+	if c.conn, err = reach(ctx, filepath.Join(shared, control)); err != nil {
+		return fmt.Errorf("reach what runs it: %w", err)
 	}
-	for _, parameter := range parameters {
-		args = append(args, "-c", parameter)
-	}
-	c.cmd, c.said = program(ctx, environment, "postgres", args...)
-	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGQUIT) } // at once, its children too
+	context.AfterFunc(ctx, func() { _ = c.conn.CloseWrite() })
 	c.done = make(chan struct{})
-	if err := c.cmd.Start(); err != nil {
+	if err := json.NewEncoder(c.conn).Encode(o); err != nil {
+		close(c.done)
 		return err
 	}
-	var ended error
 	go func() {
-		ended = c.cmd.Wait()
-		close(c.done)
+		defer close(c.done)
+		var why end
+		if c.ended = json.NewDecoder(c.conn).Decode(&why); c.ended == nil {
+			c.ended = errors.New(why.Error)
+		}
 	}()
-	for deadline := time.Now().Add(limit); ; time.Sleep(startPause) {
+	for ; ; time.Sleep(startPause) {
 		conn, err := c.connect(ctx, superuser)
 		if err == nil {
 			return conn.Close(ctx)
 		}
 		select {
 		case <-c.done:
-			return failure(ctx, c.cmd, c.said, errors.Join(errors.New("it does not start"), ended))
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("it does not start: %w", c.ended)
 		default:
 		}
-		if limit != 0 && time.Now().After(deadline) {
-			return failure(ctx, c.cmd, c.said, fmt.Errorf("it does not start: %w", err))
+	}
+}
+
+// reach connects to a socket, which may come a moment later.
+func reach(ctx context.Context, path string) (*net.UnixConn, error) {
+	for deadline := time.Now().Add(startTime); ; time.Sleep(startPause) {
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+		if err == nil {
+			return conn.(*net.UnixConn), nil //nolint:errcheck // it is what was asked for
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if time.Now().After(deadline) {
+			return nil, err
 		}
 	}
 }
@@ -146,14 +156,17 @@ func (c *Copy) Content(ctx context.Context, database string) (archive.Content, e
 
 // Close ends the server and removes its data.
 func (c *Copy) Close() error {
-	if c.done != nil {
-		_ = c.cmd.Process.Signal(syscall.SIGQUIT) // it may have ended
+	if c.conn != nil {
+		_ = c.conn.CloseWrite() // it may have ended
 		select {
 		case <-c.done:
-		case <-time.After(stopTime):
-			slog.Warn("the throwaway server does not end", "log", c.said.String())
-			_ = c.cmd.Process.Kill()
+		case <-time.After(2 * stopTime):
+			slog.Warn("the throwaway server does not end")
 		}
+		_ = c.conn.Close()
+	}
+	if c.log != nil {
+		_ = c.log.Close()
 	}
 	return os.RemoveAll(c.dir)
 }

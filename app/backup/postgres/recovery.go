@@ -12,16 +12,16 @@ import (
 // ErrNotReached says that the log ends before the time up to which it was to be replayed.
 var ErrNotReached = errors.New("the log ends before that time")
 
-// Recover starts a server, in a new folder below dir, on the files that fetch leaves in a folder, and returns when the server has
-// replayed its log as those files tell it. Variables of environment are for the command that gets it the log. It ends with ctx.
-// If the log ends too early, the error is ErrNotReached and says when the last transaction was.
-func Recover(ctx context.Context, dir string, environment []string, fetch func(data string) error) (*Copy, error) {
-	dir, err := os.MkdirTemp(dir, "copy-")
+// Recover starts a server in a new folder in the shared one, on the files that fetch leaves in a folder, and returns when the
+// server has replayed its log as those files tell it. It gets the files of the log from segment, by their names, for it has none
+// of the keys that this takes. It ends with ctx. If the log ends too early, the error is ErrNotReached and says when the last
+// transaction was.
+func Recover(ctx context.Context, shared string, fetch func(data string) error, segment Segments) (*Copy, error) {
+	c, err := newCopy(shared)
 	if err != nil {
 		return nil, err
 	}
-	c := &Copy{dir: dir}
-	if err := c.recover(ctx, environment, fetch); err != nil {
+	if err := c.recover(ctx, fetch, segment); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -32,7 +32,10 @@ var (
 	lastTransaction = regexp.MustCompile(`last completed transaction was at log time ([-0-9]+ [0-9:.]+)`)
 )
 
-func (c *Copy) recover(ctx context.Context, environment []string, fetch func(data string) error) error {
+// Data is the server's data directory.
+func (c *Copy) Data() string { return dataOf(c.dir) }
+
+func (c *Copy) recover(ctx context.Context, fetch func(data string) error, segment Segments) error {
 	if err := os.Mkdir(c.Data(), 0o700); err != nil {
 		return err
 	}
@@ -44,12 +47,17 @@ func (c *Copy) recover(ctx context.Context, environment []string, fetch func(dat
 	if err := os.WriteFile(hba, []byte("local all all trust\n"), 0o600); err != nil {
 		return err
 	}
-	// With hot standby, the server would have to be as large as the one that wrote the log.
-	err := c.start(ctx, 0, environment, "hba_file="+hba, "hot_standby=off", "archive_mode=off", "log_timezone=UTC", "log_min_messages=log")
-	if err == nil || c.said == nil || !notReached.MatchString(c.said.String()) {
+	var err error
+	if c.log, err = serveLog(ctx, filepath.Join(c.dir, logSocket), c.Data(), segment); err != nil {
 		return err
 	}
-	if last := lastTransaction.FindStringSubmatch(c.said.String()); last != nil {
+	// With hot standby, the server would have to be as large as the one that wrote the log.
+	parameters := []string{"hba_file=" + hba, "hot_standby=off", "archive_mode=off", "log_timezone=UTC", "log_min_messages=log"}
+	err = c.start(ctx, order{Parameters: parameters})
+	if err == nil || !notReached.MatchString(err.Error()) {
+		return err
+	}
+	if last := lastTransaction.FindStringSubmatch(err.Error()); last != nil {
 		return fmt.Errorf("%w: its last transaction was at %s UTC", ErrNotReached, last[1])
 	}
 	return ErrNotReached

@@ -116,10 +116,10 @@ func (a *Archive) Push(stanza, file, queue string) error {
 	return syscall.Exec(executable, args, append(a.Environment(), server()...))
 }
 
-// Restore fetches a base backup into an empty folder. A server that starts there, with Environment, replays the log up to a
-// time, or its end if that is zero, and then is a server of its own.
+// Restore fetches a base backup into an empty folder. A server that starts there, with a restore_command that has Segment, replays
+// the log up to a time, or its end if that is zero, and then is a server of its own.
 func (a *Archive) Restore(ctx context.Context, b Backup, folder string, until time.Time) error {
-	args := []string{"--stanza=" + b.Stanza, "--set=" + b.Label, "--pg1-path=" + folder, "--archive-mode=off"}
+	args := []string{"--stanza=" + b.Stanza, "--set=" + b.Label, "--pg1-path=" + folder, "--archive-mode=off", "--recovery-option=restore_command=false"}
 	if !until.IsZero() {
 		args = append(args, "--type=time", "--target="+until.UTC().Format("2006-01-02 15:04:05.999999+00"), "--target-action=promote")
 	}
@@ -127,18 +127,27 @@ func (a *Archive) Restore(ctx context.Context, b Backup, folder string, until ti
 	return err
 }
 
-// CheckEnd reads the last segment of a span into the folder of a server that was restored from it, and fails unless it is what
-// was stored.
-func (a *Archive) CheckEnd(ctx context.Context, s Span, folder string) error {
+// Segment reads a file of the log of the server with that data directory, which was restored from a stanza.
+func (a *Archive) Segment(ctx context.Context, stanza, data, name string) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "segment-") // where nobody else can put another file in its place
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, name)
+	if _, err := a.run(ctx, nil, "archive-get", "--stanza="+stanza, "--pg1-path="+data, name, file); err != nil {
+		return nil, fmt.Errorf("read segment %s of the log: %w", name, err)
+	}
+	return os.ReadFile(file)
+}
+
+// CheckEnd reads the last segment of a span, of which the server with that data directory was restored, and fails unless it is
+// what was stored.
+func (a *Archive) CheckEnd(ctx context.Context, s Span, data string) error {
 	if s.last.Name == "" {
 		return nil
 	}
-	file := filepath.Join(folder, s.last.Name)
-	if _, err := a.run(ctx, nil, "archive-get", "--stanza="+s.Backup.Stanza, "--pg1-path="+folder, s.last.Name, file); err != nil {
-		return fmt.Errorf("read segment %s of the log: %w", s.last.Name, err)
-	}
-	defer os.Remove(file)
-	content, err := os.ReadFile(file)
+	content, err := a.Segment(ctx, s.Backup.Stanza, data, s.last.Name)
 	if err != nil {
 		return err
 	}
