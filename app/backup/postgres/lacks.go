@@ -17,7 +17,7 @@ const outside = ` AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' 
 // what only a superuser could restore.
 var lacks = `
 	SELECT format('subscription %I', subname) FROM pg_subscription
-	WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+	WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND current_setting('is_superuser') = 'off'
 	UNION ALL SELECT format('options of the user mapping of %s for server %I', quote_ident(usename), srvname)
 	FROM pg_user_mappings WHERE umoptions IS NULL
 	UNION ALL SELECT format('prepared transaction %L', gid) FROM pg_prepared_xacts WHERE database = current_database()
@@ -34,7 +34,7 @@ var lacks = `
 	UNION ALL SELECT format('setting %s of %s in all databases', split_part(setting, '=', 1),
 		coalesce('role ' || quote_ident(pg_get_userbyid(nullif(setrole, 0))), 'all roles'))
 	FROM pg_db_role_setting s, unnest(setconfig) setting
-	WHERE setdatabase = 0 AND setrole <> current_user::regrole AND (setrole = 0 OR ` + ofStack("setrole") + `)
+	WHERE setdatabase = 0 AND pg_get_userbyid(setrole) NOT IN (current_user, 'reader') AND (setrole = 0 OR ` + ofStack("setrole") + `)
 	UNION ALL SELECT format('membership of role %I in %I', pg_get_userbyid(member), pg_get_userbyid(roleid)) FROM pg_auth_members
 	WHERE ` + ofStack("member") + ` AND (pg_get_userbyid(member), pg_get_userbyid(roleid)) NOT IN
 		((current_user, 'pg_read_all_data'), ('reader', 'pg_read_all_data'), ('exporter', 'pg_monitor'))
