@@ -53,7 +53,7 @@ func storeDump(ctx context.Context, record bool) error {
 	if err != nil {
 		return err
 	}
-	snapshot, err := postgres.Take(ctx, os.Getenv("URL"), major)
+	snapshot, err := postgres.Take(ctx, os.Getenv("URL"), false, major)
 	if err != nil {
 		return err
 	}

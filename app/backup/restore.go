@@ -53,6 +53,7 @@ func restoreFrom(ctx context.Context, args []string) (said string, err error) {
 	if r.job, err = newJob(&e); err != nil {
 		return "", fmt.Errorf("read the settings: %w", err)
 	}
+	r.superuser = true
 	return retry(ctx, r.retry, func() (string, error) { return r.attempt(ctx) })
 }
 

@@ -28,6 +28,8 @@ type job struct {
 	level     int
 	recipient *age.X25519Recipient
 	retry     time.Duration
+	// superuser says that the database's address is that of one.
+	superuser bool
 }
 
 func run(ctx context.Context, _ []string) error {
@@ -100,7 +102,7 @@ func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, 
 	if err != nil {
 		return m, fmt.Errorf("find pg_dump: %w: %w", postgres.ErrRefused, err)
 	}
-	snapshot, err := postgres.Take(ctx, address, major)
+	snapshot, err := postgres.Take(ctx, address, j.superuser, major)
 	if err != nil {
 		return m, fmt.Errorf("take a snapshot of the database: %w", err)
 	}

@@ -27,6 +27,8 @@ func refused(err error) error {
 type login struct {
 	config *pgx.ConnConfig
 	url    *url.URL // without the password, which must not show on the command line of a program
+	// superuser says that the role is one, who must not run the functions of event triggers, whoever owns them.
+	superuser bool
 }
 
 // parseLogin reads a URL such as postgres://user:password@host/database.
@@ -44,21 +46,21 @@ func parseLogin(address string) (login, error) {
 	for name, value := range uniform {
 		config.RuntimeParams[name] = value
 	}
-	return login{config, parsed}, nil
+	return login{config: config, url: parsed}, nil
 }
 
 // in is the same login to another database.
 func (l login) in(database string) login {
 	config, other := l.config.Copy(), *l.url
 	config.Database, other.Path, other.RawPath = database, "/"+database, ""
-	return login{config, &other}
+	return login{config, &other, l.superuser}
 }
 
 // as is another role's login, to any database as the login itself.
 func (l login) as(role, password string) login {
 	config, other := l.config.Copy(), *l.url
 	config.User, config.Password, other.User = role, password, url.User(role)
-	return login{config, &other}
+	return login{config: config, url: &other}
 }
 
 func (l login) connect(ctx context.Context) (*pgx.Conn, error) {
@@ -67,8 +69,14 @@ func (l login) connect(ctx context.Context) (*pgx.Conn, error) {
 }
 
 // argument is how a program finds the database, environment what it has to know besides.
-func (l login) argument() string      { return "--dbname=" + l.url.String() }
-func (l login) environment() []string { return []string{"PGPASSWORD=" + l.config.Password} }
+func (l login) argument() string { return "--dbname=" + l.url.String() }
+func (l login) environment() []string {
+	environment := []string{"PGPASSWORD=" + l.config.Password}
+	if l.superuser {
+		environment = append(environment, "PGOPTIONS=-c event_triggers=off")
+	}
+	return environment
+}
 
 // serverVersion is that of a connection's server, such as 17.11, and its major part.
 func serverVersion(conn *pgx.Conn) (version string, major int, err error) {

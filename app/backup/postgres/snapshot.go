@@ -33,12 +33,15 @@ type Snapshot struct {
 	login login
 }
 
-// Take takes a snapshot of the database at a URL such as postgres://user:password@host/database. The error is an
+// Take takes a snapshot of the database at a URL such as postgres://user:password@host/database, whose role may be a superuser. The error is an
 // ErrRefused if the URL, the password or the server's version is wrong.
-func Take(ctx context.Context, address string, clientMajor int) (*Snapshot, error) {
+func Take(ctx context.Context, address string, superuser bool, clientMajor int) (*Snapshot, error) {
 	l, err := parseLogin(address)
 	if err != nil {
 		return nil, err
+	}
+	if l.superuser = superuser; superuser {
+		l.config.RuntimeParams["event_triggers"] = "off"
 	}
 	s := &Snapshot{Database: l.config.Database, login: l}
 	if err := s.begin(ctx, clientMajor); err != nil {
