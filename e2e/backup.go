@@ -48,6 +48,7 @@ type manifest struct {
 			Rows int
 		}
 	}
+	Lacks []string
 }
 
 // startBackup starts a Job as the CronJob does, but for a change, which is deleted when the test ends.

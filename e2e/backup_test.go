@@ -82,6 +82,7 @@ func TestMetricsOfBackupsOutliveTheirJob(t *testing.T) {
 		"last_verified_timestamp_seconds": float64(taken.Unix()),
 		"last_verified_size_bytes":        float64(made.Dump.Size),
 		"last_verified_duration_seconds":  made.Verified.Sub(made.Started).Seconds(),
+		"last_verified_lacks":             float64(len(made.Lacks)),
 		"verified_backups":                float64(len(c.backups())),
 		"last_run_success":                1,
 	}, gauges)
