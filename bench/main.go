@@ -29,19 +29,20 @@ var systems = []struct {
 	{"page", inLab(measurePage)},
 	{"ingress", inLab(measureIngress)},
 	{"backup", inLab(measureBackup)},
+	{"up", inLab(measureUp)},
 	{"abuse", measureAbuse},
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	if err := measure(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, chosen []string) error {
+func measure(ctx context.Context, chosen []string) error {
 	for _, system := range systems {
 		if len(chosen) > 0 && !slices.Contains(chosen, system.name) {
 			continue

@@ -11,6 +11,42 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// naiveRoutes let the peer be reached, also through the ingress, and reach Postgres.
+const naiveRoutes = `
+apiVersion: v1
+kind: Service
+metadata: {name: naive}
+spec:
+  selector: {bench: naive}
+  ports: [{port: 80, targetPort: 8080}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: naive}
+spec:
+  rules:
+    - http:
+        paths:
+          - {path: /naive, pathType: Exact, backend: {service: {name: naive, port: {number: 80}}}}
+          - {path: /empty, pathType: Exact, backend: {service: {name: naive, port: {number: 80}}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: naive}
+spec:
+  podSelector: {matchLabels: {bench: naive}}
+  policyTypes: [Ingress, Egress]
+  ingress: [{}]
+  egress: [{}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: naive-database}
+spec:
+  podSelector: {matchLabels: {app: postgres}}
+  ingress: [{from: [{podSelector: {matchLabels: {bench: naive}}}]}]
+`
+
 // startNaive runs the peer in as many pods as pingpong has, which are like those in everything but their program.
 func (c *cluster) startNaive(ctx context.Context) (pods []corev1.Pod, err error) {
 	deployment, err := c.AppsV1().Deployments(counts.namespace).Get(ctx, "pingpong", metav1.GetOptions{})
@@ -36,8 +72,7 @@ func (c *cluster) startNaive(ctx context.Context) (pods []corev1.Pod, err error)
 	}
 	for range *deployment.Spec.Replicas {
 		pod := &corev1.Pod{
-			// With the label it may reach Postgres. It is in the Service too, through which nobody pings meanwhile.
-			ObjectMeta: metav1.ObjectMeta{GenerateName: "naive-", Labels: map[string]string{"bench": "naive", "app": "pingpong"}},
+			ObjectMeta: metav1.ObjectMeta{GenerateName: "naive-", Labels: map[string]string{"bench": "naive"}},
 			Spec:       *deployment.Spec.Template.Spec.DeepCopy(),
 		}
 		container := &pod.Spec.Containers[0]
@@ -58,6 +93,9 @@ func (c *cluster) startNaive(ctx context.Context) (pods []corev1.Pod, err error)
 			return nil, err
 		}
 	}
+	if _, err := kubectl(ctx, counts.namespace, []byte(naiveRoutes), "apply", "--filename=-"); err != nil {
+		return nil, err
+	}
 	time.Sleep(5 * time.Second) // network policies reach a new pod a moment after its start
 	return c.pods(ctx, counts.namespace, "bench=naive")
 }
@@ -67,6 +105,9 @@ func (c *cluster) stopNaive() {
 	defer cancel()
 	none := int64(0)
 	err := c.CoreV1().Pods(counts.namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &none}, metav1.ListOptions{LabelSelector: "bench=naive"})
+	if err == nil {
+		_, err = kubectl(ctx, counts.namespace, []byte(naiveRoutes), "delete", "--ignore-not-found", "--filename=-")
+	}
 	if err == nil {
 		_, err = counts.sql(ctx, `DROP TABLE IF EXISTS naive`)
 	}

@@ -13,9 +13,17 @@ const many = 64
 
 var counts = database{namespace: "exercises", name: "pingpong"}
 
-func ping() (load.Request, int) {
-	return load.Request{Method: "GET", Path: "/pingpong"}, http.StatusOK
+// pageAt returns requests of a page that has to be there.
+func pageAt(path string) func() (load.Request, int) {
+	return func() (load.Request, int) { return load.Request{Method: "GET", Path: path}, http.StatusOK }
 }
+
+// Pages of pingpong, and of its peer.
+var (
+	ping      = pageAt("/pingpong")
+	naivePing = pageAt("/naive")
+	emptyPage = pageAt("/empty")
+)
 
 // samples are those of all rounds.
 type samples struct {
@@ -24,7 +32,7 @@ type samples struct {
 }
 
 func measurePingpong(ctx context.Context, c *cluster) error {
-	counters, err := c.pods(ctx, counts.namespace, "app=pingpong,bench!=naive")
+	counters, err := c.pods(ctx, counts.namespace, "app=pingpong")
 	if err != nil {
 		return err
 	}
@@ -34,10 +42,11 @@ func measurePingpong(ctx context.Context, c *cluster) error {
 		return err
 	}
 	counter, naive := addresses(counters), addresses(naives)
-	for _, pods := range [][]string{counter, naive} { // warm up
-		if _, err := send(ctx, c.network(), pods, many, ping); err != nil {
-			return err
-		}
+	if _, err := send(ctx, c.network(), counter, many, ping); err != nil { // warm up
+		return err
+	}
+	if _, err := send(ctx, c.network(), naive, many, naivePing); err != nil {
+		return err
 	}
 	var s samples
 	best := 0.0
@@ -53,15 +62,16 @@ func measurePingpong(ctx context.Context, c *cluster) error {
 		for _, measure := range []struct {
 			name             string
 			pods             []string
+			request          func() (load.Request, int)
 			clients          int
 			rates, latencies *[]float64
 		}{
-			{"naive", naive, many, &s.naive, nil},
-			{"pingpong", counter, many, &s.counter, nil},
-			{"naive", naive[:1], 1, nil, &s.naiveLone},
-			{"pingpong", counter[:1], 1, nil, &s.counterLone},
+			{"naive", naive, naivePing, many, &s.naive, nil},
+			{"pingpong", counter, ping, many, &s.counter, nil},
+			{"naive", naive[:1], naivePing, 1, nil, &s.naiveLone},
+			{"pingpong", counter[:1], ping, 1, nil, &s.counterLone},
 		} {
-			r, err := send(ctx, c.network(), measure.pods, measure.clients, ping)
+			r, err := send(ctx, c.network(), measure.pods, measure.clients, measure.request)
 			if err != nil {
 				return err
 			}

@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/stateful-k3s/stateful-k3s/internal/state"
 )
 
 // exceptions are the criticals of kube-score that stay as they are: "kind namespace name" of the objects, or patterns of it.
@@ -30,19 +32,14 @@ var exceptions = []struct{ check, objects, why string }{
 // manifests are the Kubernetes objects of the stack, as the program declares them.
 func manifests(t *testing.T) []unstructured.Unstructured {
 	t.Helper()
-	var objects []unstructured.Unstructured
-	for _, r := range deployed(t) {
-		if strings.HasPrefix(string(r.Type), "kubernetes:") {
-			objects = append(objects, unstructured.Unstructured{Object: r.Inputs})
-		}
-	}
+	objects := state.Objects(deployed(t))
 	require.NotEmpty(t, objects)
 	return objects
 }
 
 func list(t *testing.T, objects []unstructured.Unstructured) []byte {
 	t.Helper()
-	content, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": objects})
+	content, err := state.List(objects)
 	require.NoError(t, err)
 	return content
 }

@@ -14,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/internal/state"
 )
 
 const (
@@ -188,6 +191,14 @@ func command(dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
 	return cmd
+}
+
+// deployed are the stack's resources as the state has them, with their secrets in the clear.
+func deployed(t *testing.T) []apitype.ResourceV3 {
+	t.Helper()
+	resources, err := state.Read(t.Context(), checkout)
+	require.NoError(t, err)
+	return resources
 }
 
 // run returns what a command wrote to standard output. If it fails, so does the test, and shows all of its output.

@@ -1,4 +1,5 @@
-// Naive is the peer of pingpong: one UPDATE for each request, as most people would write it, and nothing else.
+// Naive is the peer of pingpong: one UPDATE for each request, as most people would write it, and nothing else. It also
+// answers without the database, at /empty, for what a server on the same machine can answer at most.
 package main
 
 import (
@@ -21,7 +22,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	http.HandleFunc("GET /pingpong", func(w http.ResponseWriter, r *http.Request) {
+	http.HandleFunc("GET /naive", func(w http.ResponseWriter, r *http.Request) {
 		var n int64
 		err := pool.QueryRow(r.Context(), `UPDATE naive SET pings = pings + 1 RETURNING pings - 1`).Scan(&n)
 		if err != nil {
@@ -30,5 +31,6 @@ func main() {
 		}
 		fmt.Fprintf(w, "pong %d", n)
 	})
+	http.HandleFunc("GET /empty", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "pong 0") })
 	log.Fatal(http.ListenAndServe(":8080", nil))
 }
