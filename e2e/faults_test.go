@@ -70,7 +70,7 @@ func TestAccessThatDoesNotDoIsToldAtOnce(t *testing.T) {
 	}{
 		"away":             {at("https://127.0.0.1:1"), "the cluster https://127.0.0.1:1 does not answer: "},
 		"silent":           {at("http://" + silent.Addr().String()), "the cluster http://" + silent.Addr().String() + " does not answer: "},
-		"older Kubernetes": {at(older), "the cluster runs Kubernetes v1.26.15+k3s1, and the stack needs 1.27 or newer: "},
+		"older Kubernetes": {at(older), "the cluster runs Kubernetes v1.28.15+k3s1, and the stack needs 1.29 or newer: "},
 		"unknown context":  {func(config *clientcmdapi.Config) { config.CurrentContext = "other" }, "context was not found for specified context: other"},
 		"few rights": {func(config *clientcmdapi.Config) {
 			for _, user := range config.AuthInfos {
@@ -129,7 +129,7 @@ func startOlderAPI(t *testing.T) string {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		assert.NoError(t, json.NewEncoder(w).Encode(version.Info{Major: "1", Minor: "26", GitVersion: "v1.26.15+k3s1"}))
+		assert.NoError(t, json.NewEncoder(w).Encode(version.Info{Major: "1", Minor: "28", GitVersion: "v1.28.15+k3s1"}))
 	}))
 	t.Cleanup(server.Close)
 	return server.URL

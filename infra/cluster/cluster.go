@@ -22,8 +22,8 @@ import (
 const (
 	// patience is how long the cluster may take for one answer.
 	patience = 10 * time.Second
-	// oldest is the first Kubernetes in which CronJobs have time zones and StatefulSets say what becomes of their claims.
-	oldest = "1.27"
+	// oldest is the first Kubernetes in which pods have sidecars without a feature gate.
+	oldest = "1.29"
 )
 
 // Needs are what the stack wants of the cluster.

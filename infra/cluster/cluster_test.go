@@ -37,7 +37,7 @@ func ingressClass(name string) *networkingv1.IngressClass {
 // newCluster is a new enough cluster with objects, where all is allowed but for what refused says.
 func newCluster(refused func(authorizationv1.ResourceAttributes) bool, objects ...runtime.Object) *fake.Clientset {
 	client := fake.NewClientset(objects...)
-	client.Discovery().(*discovery.FakeDiscovery).FakedServerVersion = &version.Info{GitVersion: "v1.27.0+k3s1"}
+	client.Discovery().(*discovery.FakeDiscovery).FakedServerVersion = &version.Info{GitVersion: "v1.29.0+k3s1"}
 	client.PrependReactor("create", "selfsubjectaccessreviews", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		review := action.(clienttesting.CreateAction).GetObject().(*authorizationv1.SelfSubjectAccessReview)
 		review.Status.Allowed = refused == nil || !refused(*review.Spec.ResourceAttributes)
@@ -91,9 +91,9 @@ func TestFaultsOfTheCluster(t *testing.T) {
 
 func TestAnOlderKubernetes(t *testing.T) {
 	client := newCluster(nil, storageClass("local-path"), ingressClass("traefik"))
-	client.Discovery().(*discovery.FakeDiscovery).FakedServerVersion = &version.Info{GitVersion: "v1.26.15+k3s1"}
+	client.Discovery().(*discovery.FakeDiscovery).FakedServerVersion = &version.Info{GitVersion: "v1.28.15+k3s1"}
 	require.EqualError(t, needs.Check(t.Context(), client),
-		"the cluster runs Kubernetes v1.26.15+k3s1, and the stack needs 1.27 or newer: upgrade the cluster, or select another one with kubectl config use-context")
+		"the cluster runs Kubernetes v1.28.15+k3s1, and the stack needs 1.29 or newer: upgrade the cluster, or select another one with kubectl config use-context")
 }
 
 func TestAStackWithoutAnIngressNeedsNoClass(t *testing.T) {
