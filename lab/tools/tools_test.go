@@ -2,9 +2,12 @@ package tools
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -119,4 +122,36 @@ func TestEveryToolIsPinned(t *testing.T) {
 		}
 		assert.FileExists(t, filepath.Join(tool.Module, "go.sum"), tool.Name)
 	}
+}
+
+// gofmt aligns comments, so a pattern with one space before them finds the longest version only.
+func TestRenovateFindsEveryVersion(t *testing.T) {
+	content, err := os.ReadFile("../../renovate.json")
+	require.NoError(t, err)
+	var settings struct {
+		CustomManagers []struct {
+			DatasourceTemplate                string
+			ManagerFilePatterns, MatchStrings []string
+		}
+	}
+	require.NoError(t, json.Unmarshal(content, &settings))
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	marked, found := 0, 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		marked += strings.Count(string(content), "// renovate: ")
+		for _, manager := range settings.CustomManagers {
+			pattern := regexp.MustCompile(strings.Trim(manager.ManagerFilePatterns[0], "/"))
+			if manager.DatasourceTemplate == "github-releases" && pattern.MatchString("lab/tools/"+file) {
+				found += len(regexp.MustCompile(manager.MatchStrings[0]).FindAll(content, -1))
+			}
+		}
+	}
+	assert.Greater(t, marked, 5)
+	assert.Equal(t, marked, found)
 }
