@@ -26,6 +26,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/preflight"
 	"github.com/stateful-k3s/stateful-k3s/lab/stack"
+	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
 func main() {
@@ -78,6 +79,9 @@ func command() *cobra.Command {
 	add("down", "Stop the lab; its volumes stay", false, alone(down))
 	add("status", "Say what runs", false, asRoot("status", status))
 	add("test-packages", "Get what the tests need", false, prepareTests)
+	add("sources", "Copy what go needs to load the tools' modules", true, func(ctx context.Context, lab layout.Lab) error {
+		return tools.CopySources(ctx, lab.Cache, modules(lab))
+	})
 	add("recover", "Clear what a pulumi that died left in the stack", false, recoverStack)
 
 	add("purge", "Destroy the stack and delete its namespaces with all volumes", false, func(ctx context.Context, lab layout.Lab) error {

@@ -121,15 +121,8 @@ func (t Tool) buildOnce(ctx context.Context, cache, modules string, env []string
 
 func (t Tool) build(ctx context.Context, path, modules string, env []string) error {
 	dir := filepath.Join(modules, t.Module)
-	for _, module := range t.Trimmed {
-		if err := module.trim(ctx, dir, env); err != nil {
-			return err
-		}
-	}
-	if t.prepare != nil {
-		if err := t.prepare(ctx, modules, env); err != nil {
-			return err
-		}
+	if err := t.copySources(ctx, modules, env); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -159,6 +152,35 @@ func (t Tool) build(ctx context.Context, path, modules string, env []string) err
 		return err
 	}
 	return os.Rename(partial, path)
+}
+
+// CopySources makes what is not committed of the tools' modules, without which go cannot load them.
+func CopySources(ctx context.Context, cache, modules string) error {
+	env := append(os.Environ(), "GOFLAGS=-modcacherw", "GOWORK=off")
+	for _, tool := range All {
+		unlock, err := lock.Take(ctx, filepath.Join(cache, "locks", tool.Name), anotherLab)
+		if err != nil {
+			return err
+		}
+		err = tool.copySources(ctx, modules, env)
+		unlock()
+		if err != nil {
+			return fmt.Errorf("copying what %s is compiled from: %w", tool.Name, err)
+		}
+	}
+	return nil
+}
+
+func (t Tool) copySources(ctx context.Context, modules string, env []string) error {
+	for _, module := range t.Trimmed {
+		if err := module.trim(ctx, filepath.Join(modules, t.Module), env); err != nil {
+			return err
+		}
+	}
+	if t.prepare == nil {
+		return nil
+	}
+	return t.prepare(ctx, modules, env)
 }
 
 // flush has a file on the disk, so that its name never stands for half of it after a loss of power.

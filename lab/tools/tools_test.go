@@ -121,6 +121,11 @@ func TestEveryToolIsPinned(t *testing.T) {
 			continue
 		}
 		assert.FileExists(t, filepath.Join(tool.Module, "go.sum"), tool.Name)
+		if !strings.HasPrefix(tool.Package, ".") {
+			content, err := os.ReadFile(filepath.Join(tool.Module, "go.mod"))
+			require.NoError(t, err)
+			assert.Regexp(t, `(?m)^(tool |\t)`+regexp.QuoteMeta(tool.Package)+"$", string(content), "make vulnerabilities would not see it")
+		}
 	}
 }
 
