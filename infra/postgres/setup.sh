@@ -25,6 +25,11 @@ if [ ! -e "$PGDATA/PG_VERSION" ]; then
 	sync "$VOLUME"
 fi
 
+[ -O "$PGDATA" ] || fail "$PGDATA belongs to user $(stat --format %u "$PGDATA"), and Postgres runs as user $(id -u):" \
+	"give it back from a pod that may, with chown --recursive $(id -u):$(id -g) $PGDATA"
+# Some drivers let the group of a volume write to all that is on it, and Postgres starts on no such data.
+chmod g-w,o= "$PGDATA"
+
 data=$(cat "$PGDATA/PG_VERSION")
 [ "$data" = "$image" ] || fail "the volume holds data of PostgreSQL $data, and this image has PostgreSQL $image; nothing was changed:" \
 	"set postgresImage to PostgreSQL $data again, or move the data as the README says"
