@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,7 +39,7 @@ func push(ctx context.Context, file string) error {
 			return err
 		}
 	}
-	return fmt.Errorf("start pgbackrest: %w", archive.Push(archive.Stanza(control.system), file, queue))
+	return fmt.Errorf("start pgbackrest: %w", archive.Push(archive.Stanza(control.identity()), file, queue))
 }
 
 func run(ctx context.Context) error {
@@ -87,7 +90,7 @@ func (w *watch) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	name := archive.Stanza(control.system)
+	name := archive.Stanza(control.identity())
 	stanzas, err := archive.Stanzas(ctx)
 	if err != nil {
 		return fmt.Errorf("look into the archive: %w", err)
@@ -111,6 +114,21 @@ func (w *watch) look(ctx context.Context) error {
 		slog.Error("deleted what was left of this server's archive", "because", own.Unreadable)
 		own = nil
 	}
+	if own != nil {
+		isBack, err := isSetBack(ctx, *own)
+		if err != nil {
+			return fmt.Errorf("compare the log with what is archived: %w", err)
+		}
+		if isBack {
+			if name, err = beginAnother(ctx, archive, control, stanzas); err != nil {
+				return fmt.Errorf("begin another archive: %w", err)
+			}
+			slog.Error("this server was set back to an earlier state, such as a snapshot of its volume: "+
+				"what it archives from now on is another archive", "before", own.Name, "now", name)
+			others = append(others, *own)
+			own = &pgbackrest.Stanza{Name: name}
+		}
+	}
 	if own == nil {
 		if err := archive.Create(ctx, name); err != nil {
 			return fmt.Errorf("begin an archive: %w", err)
@@ -127,7 +145,13 @@ func (w *watch) look(ctx context.Context) error {
 		}
 		slog.Warn("deleted a base backup that is dated in the future", "backup", b.Label)
 	}
-	if why := due(own.Spans(), time.Now()); why != "" {
+	why := due(own.Spans(), time.Now())
+	if why == "" {
+		if why, err = newTablespace(own.Backups); err != nil {
+			return fmt.Errorf("look for tablespaces: %w", err)
+		}
+	}
+	if why != "" {
 		slog.Info("making a base backup", "because", why)
 		start := time.Now()
 		if err := archive.BackUp(ctx, name, 1+kept(own.Backups, keepDays)); err != nil {
@@ -136,6 +160,46 @@ func (w *watch) look(ctx context.Context) error {
 		slog.Info("made a base backup", "in", time.Since(start).Round(time.Millisecond))
 	}
 	return w.deleteOld(ctx, archive, *own, others, keepDays)
+}
+
+// isSetBack is whether the archive holds log that this server does not have, or has with another content.
+func isSetBack(ctx context.Context, own pgbackrest.Stanza) (bool, error) {
+	now, err := ask[string](ctx, "postgres", `SELECT pg_walfile_name(pg_current_wal_insert_lsn())`)
+	if err != nil {
+		return false, err
+	}
+	const timeline = len("00000001")
+	for _, segment := range own.Segments {
+		if segment.Name[:timeline] == now[:timeline] && segment.Name > now {
+			return true, nil
+		}
+	}
+	failed, err := ask[string](ctx, "postgres", `SELECT coalesce(last_failed_wal, '') FROM pg_stat_archiver`)
+	if err != nil || failed == "" {
+		return false, err
+	}
+	isOther, err := own.HasOther(filepath.Join(os.Getenv("PGDATA"), "pg_wal", failed))
+	if errors.Is(err, fs.ErrNotExist) { // it was archived in the end
+		return false, nil
+	}
+	return isOther, err
+}
+
+// beginAnother makes a new stanza for a server that was set back, and has the server archive to it.
+func beginAnother(
+	ctx context.Context, archive *pgbackrest.Archive, c control, stanzas []pgbackrest.Stanza,
+) (name string, err error) {
+	isTaken := func(s pgbackrest.Stanza) bool { return s.Name == name }
+	for next := 2; ; next++ {
+		c.stretch = strconv.Itoa(next)
+		if name = archive.Stanza(c.identity()); !slices.ContainsFunc(stanzas, isTaken) {
+			break
+		}
+	}
+	if err := archive.Create(ctx, name); err != nil {
+		return "", err
+	}
+	return name, keepStretch(ctx, c.stretch)
 }
 
 // deleteOld deletes what earlier servers archived long ago, unless it may have to be restored.
@@ -240,6 +304,17 @@ func kept(backups []pgbackrest.Backup, days int) (number int) {
 	return number
 }
 
+// keepStretch has the server write the number beside its data, where this process may only read.
+func keepStretch(ctx context.Context, stretch string) error {
+	conn, err := pgx.Connect(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	_, err = conn.Exec(ctx, fmt.Sprintf("COPY (SELECT %s) TO '%s'", stretch, stretchFile()))
+	return err
+}
+
 // due is why there has to be a base backup now; empty if there need be none. One that is dated in the future,
 // by a clock that was wrong, does not count.
 func due(spans []pgbackrest.Span, now time.Time) string {
@@ -257,7 +332,31 @@ func due(spans []pgbackrest.Span, now time.Time) string {
 	return ""
 }
 
+// newTablespace is why there has to be a base backup, if a tablespace was made since the newest one. The log
+// of that cannot be replayed elsewhere, where there is no such folder.
+func newTablespace(backups []pgbackrest.Backup) (why string, err error) {
+	const folder = "pg_tblspc"
+	links, err := os.ReadDir(filepath.Join(os.Getenv("PGDATA"), folder))
+	if err != nil {
+		return "", err
+	}
+	for _, link := range links {
+		made, err := link.Info()
+		if err != nil {
+			return "", err
+		}
+		if len(backups) > 0 && !made.ModTime().Before(backups[len(backups)-1].Started) {
+			return "a tablespace was made since the newest", nil
+		}
+	}
+	return "", nil
+}
+
+// stretchFile is nothing that the server knows. Whoever sets its data back sets this back too.
+func stretchFile() string { return filepath.Join(os.Getenv("PGDATA"), "archiver.stretch") }
+
 var (
+	stretchLine    = regexp.MustCompile(`^(\d+)\n$`)
 	identifierLine = regexp.MustCompile(`(?m)^Database system identifier: *(\d+)$`)
 	stoppingLine   = regexp.MustCompile(`(?m)^Database cluster state: *(shutting down|shut down)$`)
 )
@@ -267,6 +366,16 @@ type control struct {
 	// system is the number that the server got when its data directory was made.
 	system   string
 	stopping bool
+	// stretch is a number if the server was set back to an earlier state, and else empty.
+	stretch string
+}
+
+// identity is what its stanza is named by.
+func (c control) identity() string {
+	if c.stretch == "" {
+		return c.system
+	}
+	return c.system + "-" + c.stretch
 }
 
 func readControl(ctx context.Context) (control, error) {
@@ -280,5 +389,13 @@ func readControl(ctx context.Context) (control, error) {
 	if line == nil {
 		return control{}, errors.New("pg_controldata does not tell the system identifier")
 	}
-	return control{string(line[1]), stoppingLine.Match(said)}, nil
+	c := control{system: string(line[1]), stopping: stoppingLine.Match(said)}
+	stretch, err := os.ReadFile(stretchFile())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return c, err
+	}
+	if line := stretchLine.FindSubmatch(stretch); line != nil {
+		c.stretch = string(line[1])
+	}
+	return c, nil
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"crypto/sha1" //nolint:gosec // it tells damage, not forgery
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -269,6 +271,77 @@ func TestBaseBackupsThatAreKept(t *testing.T) {
 		assert.Equal(t, number, kept(backups, days), "%d days", days)
 	}
 	assert.Zero(t, kept(nil, 7))
+}
+
+// After its volume was set back to a snapshot, a server writes segments by names that it has archived already,
+// with another content.
+func TestAServerThatWasSetBackBeginsAnotherArchive(t *testing.T) {
+	for name, segments := range map[string]int{"far": 4, "within a segment": 0} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t)
+			s.db.Exec("CREATE TABLE todo (title text)")
+			s.archiver.Switch()
+			s.db.Kill()
+			data := s.tree.Path(s.data())
+			restrict(t, filepath.Join(data, "postgresql.conf"))
+			cp(t, data, data+".snapshot")
+			s.db.Restart()
+			for range segments {
+				s.segment()
+			}
+			s.db.Exec("INSERT INTO todo VALUES ('buy milk')")
+			s.archiver.Switch()
+			s.db.Kill()
+			require.NoError(t, os.RemoveAll(data))
+			require.NoError(t, os.Rename(data+".snapshot", data))
+			s.db.Restart()
+			s.db.Exec("INSERT INTO todo VALUES ('buy bread')")
+			s.db.As("postgres").Exec("SELECT pg_switch_wal()")
+			s.archiver.WaitForBackups(2)
+			const alarm = "level=ERROR msg=\"this server was set back to an earlier state"
+			assert.Equal(t, 1, strings.Count(s.archiver.Logged(), alarm))
+			s.db.Exec("INSERT INTO todo VALUES ('buy cheese')")
+			s.archiver.Switch()
+			assert.Equal(t, "0", s.waiting())
+			archives := s.stored("archive", "*")
+			require.Len(t, archives, 2)
+			assert.Equal(t, archives[0]+"-2", archives[1])
+		})
+	}
+}
+
+// restrict lets nobody change the server's parameters, as the stack does.
+func restrict(t *testing.T, configuration string) {
+	t.Helper()
+	file, err := os.OpenFile(configuration, os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = file.WriteString("allow_alter_system = off\n")
+	require.NoError(t, errors.Join(err, file.Close()))
+}
+
+// data is the server's data directory, as the server sees it.
+func (s *system) data() string {
+	for _, variable := range s.db.Local() {
+		if value, is := strings.CutPrefix(variable, "PGDATA="); is {
+			return value
+		}
+	}
+	return ""
+}
+
+func cp(t *testing.T, from, to string) {
+	t.Helper()
+	said, err := exec.Command("cp", "--archive", from, to).CombinedOutput()
+	require.NoError(t, err, string(said))
+}
+
+// The log of how a tablespace was made cannot be replayed elsewhere.
+func TestANewTablespaceTakesABaseBackup(t *testing.T) {
+	s := start(t)
+	time.Sleep(time.Second) // the archive tells times to the second
+	s.db.As("postgres").Exec("CREATE TABLESPACE more LOCATION '" + s.tree.TempDir() + "'")
+	s.archiver.WaitForBackups(2)
+	assert.Contains(t, s.archiver.Logged(), `because="a tablespace was made since the newest"`)
 }
 
 func TestDue(t *testing.T) {

@@ -3,11 +3,15 @@ package pgbackrest
 import (
 	"cmp"
 	"context"
+	"crypto/sha1" //nolint:gosec // the checksum that pgBackRest keeps
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -41,9 +45,39 @@ func system(stanza string) string {
 	return system
 }
 
+// IsOfOneSetBack is whether the server had archived otherwise before, and then was set back to an earlier
+// state.
+func (s Stanza) IsOfOneSetBack() bool { return strings.Contains(s.identity(), "-") }
+
+// identity is that by which Stanza names it.
+func (s Stanza) identity() string { return ofPassphrase.ReplaceAllString(s.Name, "") }
+
+var ofPassphrase = regexp.MustCompile(`-[0-9a-f]{8}$`)
+
+// HasOther is whether the stanza has another segment by the name of a file of the log.
+func (s Stanza) HasOther(file string) (bool, error) {
+	isIt := func(segment Segment) bool { return segment.Name == filepath.Base(file) }
+	i := slices.IndexFunc(s.Segments, isIt)
+	if i < 0 {
+		return false, nil
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return false, err
+	}
+	return checksum(content) != s.Segments[i].sha1, nil
+}
+
+// checksum is the one that pgBackRest keeps of a segment.
+func checksum(content []byte) string {
+	sum := sha1.Sum(content) //nolint:gosec // it tells damage, not forgery
+	return hex.EncodeToString(sum[:])
+}
+
 // Backup is a base backup.
 type Backup struct {
 	Stanza, Label string
+	Started       time.Time
 	// Ended is the first second when it was complete.
 	Ended time.Time
 	// first is the name of the segment that the server has to begin with.
@@ -108,7 +142,7 @@ func (a *Archive) stanza(ctx context.Context, name string) (Stanza, error) {
 		}
 	}
 	slices.SortFunc(s.Segments, func(a, b Segment) int { return cmp.Compare(a.Name, b.Name) })
-	if a.Stanza(s.System()) != name {
+	if a.Stanza(s.identity()) != name {
 		s.Unreadable = errPassphrase
 		return s, nil
 	}
@@ -147,7 +181,7 @@ func (a *Archive) backups(ctx context.Context, stanza string) (backups []Backup,
 			Archive   struct{ Start string }
 			Error     bool
 			Label     string
-			Timestamp struct{ Stop int64 }
+			Timestamp struct{ Start, Stop int64 }
 		}
 		Repo []struct {
 			Status struct {
@@ -173,8 +207,10 @@ func (a *Archive) backups(ctx context.Context, stanza string) (backups []Backup,
 		}
 		for _, b := range i.Backup {
 			if !b.Error {
-				ended := time.Unix(b.Timestamp.Stop+1, 0).UTC()
-				backups = append(backups, Backup{Stanza: stanza, Label: b.Label, Ended: ended, first: b.Archive.Start})
+				backups = append(backups, Backup{
+					Stanza: stanza, Label: b.Label, first: b.Archive.Start,
+					Started: time.Unix(b.Timestamp.Start, 0).UTC(), Ended: time.Unix(b.Timestamp.Stop+1, 0).UTC(),
+				})
 			}
 		}
 	}

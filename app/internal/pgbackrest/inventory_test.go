@@ -35,6 +35,14 @@ func TestSpansEndAtTheFirstGap(t *testing.T) {
 
 func TestEachPassphraseHasStanzasOfItsOwn(t *testing.T) {
 	assert.Equal(t, "7711", (&Archive{}).Stanza("7711"))
+	for identity, isSetBack := range map[string]bool{"7711": false, "7711-2": true} {
+		for _, archive := range []*Archive{{}, {passphrase: "one"}} {
+			s := Stanza{Name: archive.Stanza(identity)}
+			assert.Equal(t, identity, s.identity())
+			assert.Equal(t, "7711", s.System())
+			assert.Equal(t, isSetBack, s.IsOfOneSetBack())
+		}
+	}
 	one, other := &Archive{passphrase: "one"}, &Archive{passphrase: "other"}
 	assert.Regexp(t, `^7711-[0-9a-f]{8}$`, one.Stanza("7711"))
 	assert.NotEqual(t, one.Stanza("7711"), other.Stanza("7711"))

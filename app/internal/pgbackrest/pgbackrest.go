@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha1" //nolint:gosec // the checksum that pgBackRest keeps
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -48,14 +47,15 @@ func Read(r *settings.Reader) *Archive {
 	return &Archive{r.Bucket(), r.OptionalFile("ARCHIVE_PASSPHRASE_FILE")}
 }
 
-// Stanza is the name of the stanza of a server with that system identifier. With another passphrase it is another one, since
-// none of the files in a stanza can be read with two.
-func (a *Archive) Stanza(system string) string {
+// Stanza is the name of the stanza of a server with that system identifier. A server that was set back to an
+// earlier state has a number after its identifier, such as 7711158423862165527-2, for it archives other log by
+// the same names. With another passphrase it is another stanza, since none can be read with two.
+func (a *Archive) Stanza(identity string) string {
 	if a.passphrase == "" {
-		return system
+		return identity
 	}
 	sum := sha256.Sum256([]byte(a.passphrase))
-	return system + "-" + hex.EncodeToString(sum[:4])
+	return identity + "-" + hex.EncodeToString(sum[:4])
 }
 
 // Create makes a stanza for the server that libpq's variables name, unless there is one.
@@ -116,10 +116,13 @@ func (a *Archive) Push(stanza, file, queue string) error {
 	return syscall.Exec(executable, args, append(a.Environment(), server()...))
 }
 
-// Restore fetches a base backup into an empty folder. A server that starts there, with a restore_command that has Segment, replays
-// the log up to a time, or its end if that is zero, and then is a server of its own.
+// Restore fetches a base backup into an empty folder. A server that starts there, with a restore_command that
+// has Segment, replays the log up to a time, or its end if that is zero, and then is a server of its own.
+// Tablespaces get folders beside the folder.
 func (a *Archive) Restore(ctx context.Context, b Backup, folder string, until time.Time) error {
-	args := []string{"--stanza=" + b.Stanza, "--set=" + b.Label, "--pg1-path=" + folder, "--archive-mode=off", "--recovery-option=restore_command=false"}
+	args := []string{"--stanza=" + b.Stanza, "--set=" + b.Label, "--pg1-path=" + folder, "--archive-mode=off",
+		"--tablespace-map-all=" + filepath.Join(filepath.Dir(folder), "tablespaces"),
+		"--recovery-option=restore_command=false"}
 	if !until.IsZero() {
 		args = append(args, "--type=time", "--target="+until.UTC().Format("2006-01-02 15:04:05.999999+00"), "--target-action=promote")
 	}
@@ -151,8 +154,7 @@ func (a *Archive) CheckEnd(ctx context.Context, s Span, data string) error {
 	if err != nil {
 		return err
 	}
-	sum := sha1.Sum(content) //nolint:gosec // it tells damage, not forgery
-	if hex.EncodeToString(sum[:]) != s.last.sha1 {
+	if checksum(content) != s.last.sha1 {
 		return fmt.Errorf("segment %s of the log is damaged", s.last.Name)
 	}
 	return nil
