@@ -126,7 +126,9 @@ soak: export LAB_KILLS = 20
 soak: export ROTATIONS = all
 soak: export STORAGE_OPERATIONS = 20000
 soak: export STORAGE_SEED ?= $(shell date +%s)
+soak: export CORPUS = all
 soak: fuzz
+	$(go_test) $(as_root) -count=1 -timeout 30m -v -run Corpus ./app/backup
 	$(go_test) $(as_root) -count=1 -timeout 30m -v -run NoEffectOnEachOther ./app/storage
 	$(call in_own_lab,$(go_test_e2e) -timeout 3h -run 'Kill|ChangesRollOut|DestroyAndUp' ./e2e)
 

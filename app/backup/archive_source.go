@@ -128,11 +128,19 @@ func (p past) dump(
 	}()
 	slog.Info("replayed the log", "base backup", span.Backup.Label, "in", time.Since(start).Round(time.Millisecond))
 
-	m.Name, m.Database, m.until = p.name(span), database, p.at
-	m.System = span.Backup.System()
+	if m, err = dumpOf(ctx, server, database, dir); err != nil {
+		return m, err
+	}
+	m.Name, m.until, m.System = p.name(span), p.at, span.Backup.System()
 	if p.at.IsZero() {
 		m.until = span.To
 	}
+	return m, nil
+}
+
+// dumpOf dumps a database of a server that is at its time.
+func dumpOf(ctx context.Context, server *postgres.Copy, database, dir string) (m fetched, err error) {
+	m.Database = database
 	if has, err := server.Has(ctx, database); err != nil || !has {
 		return m, err
 	}
@@ -141,6 +149,9 @@ func (p past) dump(
 	}
 	if m.Content, err = server.Content(ctx, database); err != nil {
 		return m, fmt.Errorf("record the database: %w", err)
+	}
+	if m.unlogged, err = server.Unlogged(ctx, database); err != nil {
+		return m, fmt.Errorf("look for unlogged tables: %w", err)
 	}
 	m.dump = filepath.Join(dir, "dump")
 	if m.Server, err = server.Dump(ctx, database, m.dump); err != nil {
@@ -206,6 +217,10 @@ func (v verification) verifyArchive(ctx context.Context) (verified []string, err
 	var failures []error
 	for _, s := range stanzas {
 		verified = append(verified, "archive "+s.Name)
+		if s.IsOfOneSetBack() {
+			slog.Warn("the server was set back to an earlier state of its volume: "+
+				"what it had archived after that is in another archive", "archive", s.Name)
+		}
 		if err := v.checkArchive(ctx, of, s); err != nil {
 			slog.Error("not verified", "archive", s.Name, "error", err)
 			failures = append(failures, fmt.Errorf("archive %s: %w", s.Name, err))

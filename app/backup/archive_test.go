@@ -244,6 +244,38 @@ func TestABrokenArchiveIsSetAside(t *testing.T) {
 	assert.Equal(t, map[int]bool{42: true}, s.ids())
 }
 
+// What a server needs to replay the log is what the one had that wrote it, also if it had less at the base
+// backup.
+func TestTheLogOfALargerServerIsReplayed(t *testing.T) {
+	s := startEmpty(t)
+	archiver := s.archive()
+	superuser := s.db.As("postgres")
+	time.Sleep(time.Second) // the archive tells times to the second
+	elsewhere := s.tree.TempDir()
+	superuser.Exec(`CREATE TABLESPACE corner LOCATION '` + elsewhere + `'`)
+	superuser.Exec(`GRANT CREATE ON TABLESPACE corner TO app`)
+	archiver.WaitForBackups(2)
+	superuser.Exec(`ALTER SYSTEM SET max_prepared_transactions = 5`)
+	superuser.Exec(`ALTER SYSTEM SET max_locks_per_transaction = 2000`)
+	s.db.Kill()
+	s.db.Restart()
+	s.db.Exec(`CREATE TABLE event (id int) TABLESPACE corner; CREATE UNLOGGED TABLE cache (id int)`)
+	s.db.Exec(`INSERT INTO event VALUES (1); INSERT INTO cache VALUES (1)`)
+	s.db.Exec(`BEGIN; INSERT INTO event VALUES (2); PREPARE TRANSACTION 'committed'`)
+	s.db.Exec(`COMMIT PREPARED 'committed'`)
+	s.db.Exec(`BEGIN; INSERT INTO event VALUES (3); LOCK TABLE event; PREPARE TRANSACTION 'it''s open'`)
+	archiver.Switch()
+	s.db.Kill()
+	archiver.Stop(syscall.SIGKILL)
+	require.NoError(t, os.RemoveAll(s.tree.Path(elsewhere)))
+
+	s.db = postgrestest.StartIn(t, s.tree)
+	log := s.restore("end")
+	assert.Equal(t, map[int]bool{1: true, 2: true}, s.ids())
+	assert.Contains(t, log, `left out a transaction that was prepared, and not committed by then" database=app id="it's open"`)
+	assert.Contains(t, log, "without the rows of unlogged tables, which are in no log: public.cache")
+}
+
 func TestVerifyCoversTheArchive(t *testing.T) {
 	s := start(t)
 	archiver := s.archive()

@@ -39,6 +39,10 @@ func mainOrPart() {
 		service.Main(func(ctx context.Context) error { return storeDump(ctx, part == recordingStoring) })
 		return
 	}
+	if os.Args[len(os.Args)-1] == restoringArchived {
+		service.Main(restoreArchived)
+		return
+	}
 	main()
 }
 

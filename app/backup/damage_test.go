@@ -137,7 +137,7 @@ func TestDamagedBackupsAreFound(t *testing.T) {
 		}, "rows instead of"},
 		{"edited schema", func() {
 			edited := m
-			edited.Content.Schema = hex.EncodeToString(make([]byte, sha256.Size))
+			edited.Content.Schema, edited.Content.Objects = hex.EncodeToString(make([]byte, sha256.Size)), nil
 			s.setManifest(first, edited)
 		}, "the schema is another one"},
 		{"edited name of the database", func() {

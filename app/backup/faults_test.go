@@ -131,12 +131,18 @@ func TestAFullDisk(t *testing.T) {
 func TestAFullStore(t *testing.T) {
 	s := start(t)
 	s.store.Kill()
-	require.NoError(t, syscall.Mount("tmpfs", s.store.DataDir(), "tmpfs", 0, "size=1m"))
+	require.NoError(t, syscall.Mount("tmpfs", s.store.DataDir(), "tmpfs", 0, "size=3m"))
 	t.Cleanup(func() { assert.NoError(t, syscall.Unmount(s.store.DataDir(), syscall.MNT_DETACH)) })
 	s.store.Restart()
-	for range 3 {
+	s.db.Exec(oneMegabyte)
+	keep := []string{"KEEP_DAILY=2", "KEEP_WEEKLY=0", "KEEP_MONTHLY=0"}
+	newest := s.backup()
+	for days := range 2 {
+		s.age(newest, time.Duration(1+days)*24*time.Hour)
+	}
+	for range 2 {
 		s.db.Exec(oneMegabyte)
 	}
-	s.fail("run", []string{"no backup: store the dump"})
-	assert.Empty(t, s.backups())
+	s.fail("run", []string{"no backup: store the dump", "if the store is full", "KEEP_MONTHLY=1 backup prune"}, keep...)
+	assert.Len(t, s.backups(), 2, "what had expired is gone")
 }

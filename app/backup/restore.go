@@ -120,8 +120,12 @@ func (r restoration) attempt(ctx context.Context) (said string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("restored %s from %s: %d tables, %s rows, %s in %s", target.Database, m.Name, len(m.Content.Tables),
-		humanize.Comma(m.Content.Rows()), humanize.Bytes(uint64(info.Size())), time.Since(start).Round(time.Millisecond)), nil
+	said = fmt.Sprintf("restored %s from %s: %d tables, %s rows, %s in %s", target.Database, m.Name, len(m.Content.Tables),
+		humanize.Comma(m.Content.Rows()), humanize.Bytes(uint64(info.Size())), time.Since(start).Round(time.Millisecond))
+	if len(m.unlogged) > 0 {
+		said += "; without the rows of unlogged tables, which are in no log: " + strings.Join(m.unlogged, ", ")
+	}
+	return said, nil
 }
 
 // restored says so if what is asked for was done. It fails if what is asked for depends on what this server
@@ -213,7 +217,7 @@ func (r restoration) replace(ctx context.Context, target *postgres.Target, m fet
 	if err != nil {
 		return fmt.Errorf("record the restored copy: %w", err)
 	}
-	if err := equal(m.Manifest, restored); err != nil {
+	if err := compare(ctx, &m.Manifest, restored); err != nil {
 		return err
 	}
 	slog.Info("compared", "rows", restored.Rows(), "in", time.Since(start).Round(time.Millisecond))

@@ -27,6 +27,7 @@ type job struct {
 	scratch   string
 	level     int
 	recipient *age.X25519Recipient
+	retention archive.Retention
 	retry     time.Duration
 	// superuser says that the database's address is that of one.
 	superuser bool
@@ -44,7 +45,6 @@ func run(ctx context.Context, _ []string) error {
 
 func backUp(ctx context.Context) (archive.Manifest, error) {
 	var e environment
-	retention := e.retention()
 	j, err := newJob(&e)
 	if err != nil {
 		return archive.Manifest{}, fmt.Errorf("read the settings: %w", err)
@@ -55,7 +55,7 @@ func backUp(ctx context.Context) (archive.Manifest, error) {
 		return m, err
 	}
 	// The backup is made, whatever becomes of older ones: another run would not help them.
-	if err := tidy(ctx, j.store, retention); err != nil {
+	if err := tidy(ctx, j.store, j.retention); err != nil {
 		slog.Warn("no older backups were deleted", "error", err)
 	}
 	return m, nil
@@ -65,7 +65,7 @@ func backUp(ctx context.Context) (archive.Manifest, error) {
 func newJob(e *environment) (j job, err error) {
 	j = job{
 		scratch: os.Getenv("SCRATCH_DIR"), level: e.Number("COMPRESSION_LEVEL", 3, 1, 19),
-		recipient: e.recipient(), retry: e.Duration("RETRY", "10m"),
+		recipient: e.recipient(), retention: e.retention(), retry: e.Duration("RETRY", "10m"),
 	}
 	_, err = database.Environment()
 	e.Add(err)
@@ -89,7 +89,18 @@ func (j job) note(ctx context.Context, m archive.Manifest, failure error) {
 // run makes attempts.
 func (j job) run(ctx context.Context) (archive.Manifest, error) {
 	started := time.Now().UTC()
-	return retry(ctx, j.retry, func() (archive.Manifest, error) { return j.attempt(ctx, started) })
+	return retry(ctx, j.retry, func() (archive.Manifest, error) {
+		m, err := j.attempt(ctx, started)
+		if s3.MayBeFull(err) {
+			// Others were deleted after the last success, and may have expired since.
+			if err := tidy(ctx, j.store, j.retention); err != nil {
+				slog.Warn("no older backups were deleted", "error", err)
+			}
+			err = fmt.Errorf("%w; if the store is full, keep fewer (backupKeepDaily and the others), "+
+				"and make room for now with env KEEP_DAILY=2 KEEP_WEEKLY=1 KEEP_MONTHLY=1 backup prune", err)
+		}
+		return m, err
+	})
 }
 
 func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, error) {
@@ -134,7 +145,7 @@ func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, 
 		return m, err
 	}
 	m.Content.Sequences = archive.Between(before, after, restored.Sequences)
-	if err := equal(m, restored); err != nil {
+	if err := compare(ctx, &m, restored); err != nil {
 		return m, err
 	}
 	m.Verified = time.Now().UTC()

@@ -29,7 +29,7 @@ const (
 	endOfOne = end + "-"
 )
 
-var endOf = regexp.MustCompile(`^` + endOfOne + `(\d+(-[0-9a-f]{8})?)$`)
+var endOf = regexp.MustCompile(`^` + endOfOne + `(\d+(-\d{1,7})?(-[0-9a-f]{8})?)$`)
 
 // source is a database as it was.
 type source interface {
@@ -45,6 +45,8 @@ type fetched struct {
 	dump string
 	// until is the time up to which all is in it.
 	until time.Time
+	// unlogged are tables whose rows are not in it.
+	unlogged []string
 }
 
 // archived is the source of what only the archive has; nil for what names a backup.
@@ -91,31 +93,19 @@ func (s stored) fetch(ctx context.Context, _, dir string) (fetched, error) {
 	}
 	if m.Client != client {
 		slog.Info("making the schema anew to compare with", "pg_dump", client, "was", m.Client)
-		if m.Content.Schema, err = schema(ctx, m, dump); err != nil {
+		file, err := os.Open(dump)
+		if err != nil {
+			return fetched{}, err
+		}
+		defer file.Close()
+		again, err := reread(ctx, m, file)
+		if err != nil {
 			return fetched{}, fmt.Errorf("restore the schema into a throwaway server: %w", err)
 		}
+		m.Content = m.Content.InWordsOf(again)
 	}
 	taken, err := archive.ParseName(m.Name)
-	return fetched{m, dump, taken}, err
-}
-
-// schema is that of a dump in the words of this version of pg_dump: another may have had others for the same.
-func schema(ctx context.Context, m archive.Manifest, path string) (string, error) {
-	server, err := postgres.NewCopy(ctx, serverDir())
-	if err != nil {
-		return "", err
-	}
-	defer server.Close()
-	dump, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer dump.Close()
-	if err := server.Restore(ctx, m.Content.Roles, dump, "--schema-only"); err != nil {
-		return "", err
-	}
-	content, err := server.Content(ctx, m.Database)
-	return content.Schema, err
+	return fetched{Manifest: m, dump: dump, until: taken}, err
 }
 
 // lasting marks what another attempt does not cure.

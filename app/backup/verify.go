@@ -43,7 +43,7 @@ func (v verification) check(ctx context.Context, store *s3.Store, name string, i
 			"backup", name, "pg_dump", client, "was", m.Client)
 		m.Content.Schema = restored.Schema
 	}
-	return equal(m, restored)
+	return compare(ctx, &m, restored)
 }
 
 func (v *verification) verify(ctx context.Context, args []string) error {

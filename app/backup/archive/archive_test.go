@@ -66,7 +66,10 @@ func TestRowHashLeavesNoGarbage(t *testing.T) {
 
 func content() archive.Content {
 	return archive.Content{
-		Tables:    []archive.Table{{"public", "ping", 2, hash("a", "b")}, {"public", "pong", 0, hash()}},
+		Tables: []archive.Table{
+			{Schema: "public", Name: "ping", Rows: 2, Hash: hash("a", "b")},
+			{Schema: "public", Name: "pong", Hash: hash()},
+		},
 		Sequences: []archive.Sequence{{"public", "ping_id", 2, true}},
 		Roles:     []string{"pingpong", "reader"},
 		Schema:    "5c1e",

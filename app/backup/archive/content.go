@@ -22,6 +22,10 @@ type Content struct {
 	// Schema is the SHA-256, in hexadecimal, of the statements that make the database without its rows: tables, indexes,
 	// constraints, owners, grants and all else that pg_dump knows.
 	Schema string `json:"schema"`
+	// Objects are the parts of Schema, in its order; none in older manifests. The order does not matter.
+	Objects []Object `json:"objects,omitempty"`
+	// Definition is a dump of the schema alone, which a server can read back. It is not stored.
+	Definition []byte `json:"-"`
 }
 
 // Table is a table's rows.
@@ -30,6 +34,18 @@ type Table struct {
 	Name   string `json:"name"`
 	Rows   int64  `json:"rows"`
 	// Hash is the sum of the SHA-256 of each row as COPY writes it, modulo 2²⁵⁶ and in hexadecimal: the rows' order does not matter.
+	Hash string `json:"hash"`
+	// Generated are the columns that the server computes from the others, and Given is the hash without them;
+	// both are empty if there are none, and in older manifests.
+	Generated []string `json:"generated,omitempty"`
+	Given     string   `json:"given,omitempty"`
+}
+
+// Object is a part of the schema, such as an index or what is granted on a table.
+type Object struct {
+	// Name is its kind and its name, such as "index public.entry_by_account".
+	Name string `json:"name"`
+	// Hash is the SHA-256 of the statements that make it, in hexadecimal.
 	Hash string `json:"hash"`
 }
 
@@ -56,7 +72,7 @@ func (c Content) Differences(other Content) []string {
 		switch {
 		case a.Rows != b.Rows:
 			return fmt.Sprintf("has %d rows instead of %d", b.Rows, a.Rows)
-		case a.Hash != b.Hash:
+		case a.Hash != b.Hash && !a.isRecomputed(b):
 			return fmt.Sprintf("has other values in its %d rows", a.Rows)
 		}
 		return ""
@@ -69,10 +85,48 @@ func (c Content) Differences(other Content) []string {
 	})...)
 	self := func(role string) string { return role }
 	differences = append(differences, compare("role", byName(c.Roles, self), byName(other.Roles, self), func(_, _ string) string { return "" })...)
-	if c.Schema != other.Schema {
-		differences = append(differences, "the schema is another one")
+	return append(differences, c.otherObjects(other)...)
+}
+
+// otherObjects says where the schema of other is another one.
+func (c Content) otherObjects(other Content) []string {
+	if c.Schema == other.Schema {
+		return nil
 	}
-	return differences
+	if c.Objects == nil || other.Objects == nil {
+		return []string{"the schema is another one"}
+	}
+	want, got := byName(c.Objects, Object.name), byName(other.Objects, Object.name)
+	return compare("in the schema,", want, got, func(a, b Object) string {
+		if a.Hash != b.Hash {
+			return "is another one"
+		}
+		return ""
+	})
+}
+
+// InWordsOf is the content with the schema of other.
+func (c Content) InWordsOf(other Content) Content {
+	c.Schema, c.Objects = other.Schema, other.Objects
+	return c
+}
+
+// Recomputed are the tables that differ from those of other by their generated columns alone, which the
+// other server has computed anew.
+func (c Content) Recomputed(other Content) (tables []Table) {
+	got := byName(other.Tables, Table.name)
+	for _, table := range c.Tables {
+		if table.isRecomputed(got[table.name()]) {
+			tables = append(tables, table)
+		}
+	}
+	return tables
+}
+
+// isRecomputed is whether the tables have the same values but for the generated columns.
+func (t Table) isRecomputed(other Table) bool {
+	return t.Hash != other.Hash && t.Given != "" && t.Given == other.Given && t.Rows == other.Rows &&
+		slices.Equal(t.Generated, other.Generated)
 }
 
 // Between returns for each sequence its state in restored, if that is one between those in before and after, and
@@ -99,6 +153,7 @@ func Between(before, after, restored []Sequence) []Sequence {
 
 func (t Table) name() string    { return t.Schema + "." + t.Name }
 func (s Sequence) name() string { return s.Schema + "." + s.Name }
+func (o Object) name() string   { return o.Name }
 
 func (s Sequence) state() string {
 	if s.Called {

@@ -27,7 +27,7 @@ func (t *Target) Restore(ctx context.Context, dump string) error {
 	}
 	r := &builder{Target: t, dump: dump}
 	if err := r.run(ctx, string(contents)); err != nil {
-		return fmt.Errorf("database %s: %w", t.new, err)
+		return fmt.Errorf("database %s: %w", t.new, refused(err))
 	}
 	return nil
 }
@@ -76,7 +76,8 @@ func renamed(statements, from, to string) string {
 // environment lets programs restore quickly, as a superuser whom no event trigger makes run code: should the server crash before
 // Replace, the new database is of no use anyway.
 func (t *Target) environment() []string {
-	return append(t.login.environment(), "PGOPTIONS=-c role="+superuser+" -c event_triggers=off -c synchronous_commit=off")
+	return append(t.login.environment(), "PGOPTIONS=-c role="+superuser+
+		" -c event_triggers=off -c default_transaction_read_only=off -c synchronous_commit=off")
 }
 
 // Content is that of the new database.

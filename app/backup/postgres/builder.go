@@ -29,11 +29,11 @@ var (
 	// ofDatabase make the database itself, with its owner, grants, settings and comment.
 	ofDatabase = regexp.MustCompile(`^\d+; \d+ \d+ (DATABASE|DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) `)
 	// early are what others need: pg_am, pg_cast, pg_extension, pg_foreign_server, pg_language, pg_opclass, pg_opfamily,
-	// pg_ts_parser and pg_ts_template.
-	early = regexp.MustCompile(`^\d+; (2601|2605|3079|1417|2612|2616|2753|3601|3764) `)
+	// pg_transform, pg_ts_parser and pg_ts_template.
+	early = regexp.MustCompile(`^\d+; (2601|2605|3079|1417|2612|2616|2753|3576|3601|3764) `)
 	// late are what needs others: pg_event_trigger, pg_publication, pg_publication_namespace, pg_publication_rel and
-	// pg_subscription.
-	late = regexp.MustCompile(`^\d+; ((3466|6104|6237|6106|6100) |0 0 (SEQUENCE SET|USER MAPPING) )`)
+	// pg_subscription; and pg_largeobject, whose owners are not among what is printed without rows.
+	late = regexp.MustCompile(`^\d+; ((3466|6104|6237|6106|6100|2613) |0 0 (SEQUENCE SET|USER MAPPING|BLOBS) )`)
 	// last are what needs owners: pg_default_acl and others.
 	last = regexp.MustCompile(`^\d+; (826 |0 0 (ACL|COMMENT|SECURITY LABEL) )`)
 	// pg_class has the tables, but for those of extensions, whose rows are.
@@ -155,19 +155,22 @@ func (b *builder) restore(ctx context.Context, s step, args ...string) error {
 	if err != nil {
 		return err
 	}
-	as, environment := b.role, append(b.role.environment(), "PGOPTIONS=-c role=none -c synchronous_commit=off")
+	as, environment := b.role, append(b.role.environment(),
+		"PGOPTIONS=-c role=none -c default_transaction_read_only=off -c synchronous_commit=off")
 	if s.superuser {
 		as, environment = b.login.in(b.new), b.environment()
 	}
 	args = append(args, as.argument(), "--no-password", "--exit-on-error", "--no-tablespaces", list, fmt.Sprintf("--jobs=%d", jobs()), b.dump)
 	_, err = output(ctx, environment, "pg_restore", args...)
 	if err != nil && !s.superuser && forbidden.MatchString(err.Error()) {
-		return fmt.Errorf("%w: only a superuser could make this, as whom none of the database's own code may run: leave it to an extension: %w", ErrRefused, err)
+		return fmt.Errorf("only a superuser could make this, and none of the database's own code may run as one: "+
+			"leave it to an extension, or restore the dump by hand: %w", err)
 	}
-	return err
+	return withWayOut(err)
 }
 
-var forbidden = regexp.MustCompile(`(?i)permission denied|must be superuser|must be owner|only superuser`)
+var forbidden = regexp.MustCompile(
+	`(?i)permission denied|must be superuser|must be owner|only superuser|cannot be internal`)
 
 // takeServers gives foreign servers, which a superuser has made, to the role, which makes foreign tables of them.
 func (b *builder) takeServers(ctx context.Context) error {
@@ -207,10 +210,14 @@ func (b *builder) giveAway(ctx context.Context, entries, asItWas []string) error
 		return err
 	}
 	defer conn.Close(ctx)
-	if _, err := conn.Exec(ctx, `SET synchronous_commit = off`); err != nil {
+	const fast = `SET synchronous_commit = off; `
+	if _, err := conn.Exec(ctx, fast+encodingLine.FindString(string(with))); err != nil {
 		return err
 	}
-	return execAll(ctx, conn, append(statements, asItWas...))
+	if err := execAll(ctx, conn, statements); err != nil {
+		return err
+	}
+	return execAll(ctx, b.conn, asItWas)
 }
 
 func execAll(ctx context.Context, conn *pgx.Conn, statements []string) error {
@@ -236,6 +243,9 @@ func (b *builder) list(entries []string) (string, error) {
 	file := b.dump + ".list"
 	return "--use-list=" + file, os.WriteFile(file, []byte(strings.Join(entries, "")), 0o600)
 }
+
+// encodingLine says in which encoding pg_restore prints, which is that of the database.
+var encodingLine = regexp.MustCompile(`(?m)^SET client_encoding = '\w+';$`)
 
 // ofOwner is a single statement that gives something to its owner. In names, quoted, all else may stand.
 var ofOwner = regexp.MustCompile(`^ALTER (?:[^";']|"(?:[^"]|"")*")* OWNER TO (?:[^";'\s]+|"(?:[^"]|"")*");\n*$`)

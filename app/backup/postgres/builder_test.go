@@ -68,5 +68,7 @@ func TestOnlyWhatRunsNoCodeIsForASuperuser(t *testing.T) {
 	}
 	assert.Regexp(t, early, "7; 3079 16390 EXTENSION - citext \n")
 	assert.Regexp(t, late, "7; 0 0 SEQUENCE SET public s app\n")
+	assert.Regexp(t, late, "7; 2613 4711 BLOB METADATA - 4711 app\n")
+	assert.Regexp(t, late, "7; 0 0 BLOBS - 4711 app\n")
 	assert.Regexp(t, last, "7; 826 16390 DEFAULT ACL public DEFAULT PRIVILEGES FOR TABLES app\n")
 }

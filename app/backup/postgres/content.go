@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -35,27 +37,54 @@ const ours = `
 	AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 	ORDER BY n.nspname, c.relname`
 
-// relation is a table with the SQL that reads its rows.
+// relation is a table with the SQL that reads its rows, without its generated columns too if it has any, and
+// the names of its columns that hold roles.
 type relation struct {
-	oid                uint32
-	schema, name, rows string
+	oid                       uint32
+	schema, name, rows, given string
+	generated, roles          []string
+	// root is the schema and the name of the partitioned table whose rows may be in another of its partitions
+	// when they are restored; empty if there is none.
+	root []string
 }
 
+// movingRoot is the root of a partition by a hash of an enum, whose values have other numbers in each
+// database.
+const movingRoot = `coalesce((SELECT ARRAY[rn.nspname::text, rc.relname::text]
+	FROM pg_class rc JOIN pg_namespace rn ON rn.oid = rc.relnamespace
+	WHERE rc.oid = pg_partition_root(c.oid) AND EXISTS (
+		SELECT FROM pg_partition_ancestors(c.oid) a JOIN pg_partitioned_table p ON p.partrelid = a.relid
+		JOIN pg_opclass o ON o.oid = ANY (p.partclass)
+		WHERE p.partstrat = 'h' AND o.opcintype = 'anyenum'::regtype)), '{}')`
+
 func relations(ctx context.Context, conn *pgx.Conn) ([]relation, error) {
-	rows, err := conn.Query(ctx, `SELECT c.oid, n.nspname, c.relname, array(
-		SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attname)`+ours, "r")
+	const columns = `SELECT a.attname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+		WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped`
+	rows, err := conn.Query(ctx, `SELECT c.oid, n.nspname, c.relname, array(`+columns+` ORDER BY a.attname),
+		array(`+columns+` AND a.attgenerated <> '' ORDER BY a.attname),
+		array(`+columns+` AND 'regrole'::regtype IN (t.oid, t.typelem, t.typbasetype) ORDER BY a.attname), `+
+		movingRoot+ours, "r")
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r relation, err error) {
 		var columns []string
-		err = row.Scan(&r.oid, &r.schema, &r.name, &columns)
-		for i, column := range columns {
-			columns[i] = pgx.Identifier{column}.Sanitize()
+		err = row.Scan(&r.oid, &r.schema, &r.name, &columns, &r.generated, &r.roles, &r.root)
+		r.rows = r.selecting(columns)
+		if len(r.generated) > 0 {
+			isGenerated := func(column string) bool { return slices.Contains(r.generated, column) }
+			r.given = r.selecting(slices.DeleteFunc(columns, isGenerated))
 		}
-		r.rows = "SELECT " + strings.Join(columns, ", ") + " FROM ONLY " + pgx.Identifier{r.schema, r.name}.Sanitize()
 		return r, err
 	})
+}
+
+func (r relation) selecting(columns []string) string {
+	var quoted []string
+	for _, column := range columns {
+		quoted = append(quoted, pgx.Identifier{column}.Sanitize())
+	}
+	return "SELECT " + strings.Join(quoted, ", ") + " FROM ONLY " + pgx.Identifier{r.schema, r.name}.Sanitize()
 }
 
 const mostJobs = 4
@@ -73,33 +102,33 @@ func recordAlone(ctx context.Context, connect func(context.Context) (*pgx.Conn, 
 		defer conns[i].Close(ctx)
 	}
 	if content, err = record(ctx, conns, suffix, environment, args...); err != nil {
-		return content, err
+		return content, refused(err)
 	}
 	content.Sequences, err = sequences(ctx, conns[0])
-	return content, err
+	return content, refused(err)
 }
 
 // record is what a database holds, but for its sequences, as all connections see it. A suffix of the database's name does not count. The
 // environment and the arguments let pg_dump find it.
 func record(ctx context.Context, conns []*pgx.Conn, suffix string, environment []string, args ...string) (content archive.Content, err error) {
-	if content.Tables, err = tables(ctx, conns); err != nil {
+	all, err := relations(ctx, conns[0])
+	if err != nil {
+		return content, fmt.Errorf("list tables: %w", err)
+	}
+	if content.Tables, err = tables(ctx, conns, all); err != nil {
 		return content, err
 	}
-	if content.Roles, err = roles(ctx, conns[0]); err != nil {
+	if content.Roles, err = roles(ctx, conns[0], all); err != nil {
 		return content, err
 	}
-	content.Schema, err = schema(ctx, suffix, environment, args...)
-	return content, err
+	return content, define(ctx, &content, suffix, environment, args...)
 }
 
 // tables counts and hashes the rows of all tables.
-func tables(ctx context.Context, conns []*pgx.Conn) ([]archive.Table, error) {
-	all, err := relations(ctx, conns[0])
-	if err != nil {
-		return nil, fmt.Errorf("list tables: %w", err)
-	}
+func tables(ctx context.Context, conns []*pgx.Conn, all []relation) ([]archive.Table, error) {
 	parts := make([][]*part, len(all))
 	for i, r := range all {
+		var err error
 		if parts[i], err = r.parts(ctx, conns[0]); err != nil {
 			return nil, fmt.Errorf("measure table %s.%s: %w", r.schema, r.name, err)
 		}
@@ -107,13 +136,38 @@ func tables(ctx context.Context, conns []*pgx.Conn) ([]archive.Table, error) {
 	if err := read(ctx, conns, slices.Concat(parts...)); err != nil {
 		return nil, err
 	}
-	hashed := []archive.Table{}
+	type sum struct {
+		archive.Table
+		all, given archive.RowHash
+	}
+	sums := map[[2]string]*sum{}
 	for i, r := range all {
-		var hash archive.RowHash
-		for _, p := range parts[i] {
-			hash.Add(p.hash)
+		name := [2]string{r.schema, r.name}
+		if len(r.root) > 0 {
+			name = [2]string(r.root)
 		}
-		hashed = append(hashed, archive.Table{Schema: r.schema, Name: r.name, Rows: hash.Rows(), Hash: hash.String()})
+		s := sums[name]
+		if s == nil {
+			s = &sum{Table: archive.Table{Schema: name[0], Name: name[1], Generated: r.generated}}
+			sums[name] = s
+		}
+		for _, p := range parts[i] {
+			if p.what == r.rows {
+				s.all.Add(p.hash)
+			} else {
+				s.given.Add(p.hash)
+			}
+		}
+	}
+	hashed := []archive.Table{}
+	byName := func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }
+	for _, name := range slices.SortedFunc(maps.Keys(sums), byName) {
+		s := sums[name]
+		s.Rows, s.Hash = s.all.Rows(), s.all.String()
+		if len(s.Generated) > 0 {
+			s.Given = s.given.String()
+		}
+		hashed = append(hashed, s.Table)
 	}
 	return hashed, nil
 }
@@ -121,9 +175,10 @@ func tables(ctx context.Context, conns []*pgx.Conn) ([]archive.Table, error) {
 // partSize is about how much of a table is read at once, in bytes.
 const partSize = 64 << 20
 
-// part is the rows in a range of a table's blocks, and their hash once they are read.
+// part is what is read of the rows in a range of a table's blocks, and their hash once they are read.
 type part struct {
 	relation
+	what       string
 	first, end int64
 	hash       archive.RowHash
 }
@@ -137,7 +192,11 @@ func (r relation) parts(ctx context.Context, conn *pgx.Conn) ([]*part, error) {
 	count := 1 + size/partSize
 	var parts []*part
 	for i := range count {
-		parts = append(parts, &part{relation: r, first: blocks * i / count, end: blocks * (i + 1) / count})
+		first, end := blocks*i/count, blocks*(i+1)/count
+		parts = append(parts, &part{relation: r, what: r.rows, first: first, end: end})
+		if r.given != "" {
+			parts = append(parts, &part{relation: r, what: r.given, first: first, end: end})
+		}
 	}
 	return parts, nil
 }
@@ -155,7 +214,7 @@ func read(ctx context.Context, conns []*pgx.Conn, parts []*part) error {
 			for p := range waiting {
 				// Postgres sends each row as one message, and pgx writes each message as one.
 				// Source: https://www.postgresql.org/docs/17/protocol-flow.html#PROTOCOL-COPY
-				rows := fmt.Sprintf("%s WHERE ctid >= '(%d,0)' AND ctid < '(%d,0)'", p.rows, p.first, p.end)
+				rows := fmt.Sprintf("%s WHERE ctid >= '(%d,0)' AND ctid < '(%d,0)'", p.what, p.first, p.end)
 				if _, err := conn.PgConn().CopyTo(ctx, &p.hash, "COPY ("+rows+") TO STDOUT"); err != nil {
 					return fmt.Errorf("read table %s.%s: %w", p.schema, p.name, err)
 				}
@@ -187,12 +246,21 @@ func sequences(ctx context.Context, conn *pgx.Conn) ([]archive.Sequence, error) 
 	return all, nil
 }
 
-// roles are those that the database and what is in it name as owners or in grants and policies.
-func roles(ctx context.Context, conn *pgx.Conn) ([]string, error) {
-	rows, err := conn.Query(ctx, `SELECT DISTINCT r.rolname::text FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid
-		JOIN pg_database d ON d.datname = current_database()
+// roles are those that the database and what is in it name: as owners, in grants and policies, in settings of
+// their own for the database, and in columns of the type regrole.
+func roles(ctx context.Context, conn *pgx.Conn, all []relation) ([]string, error) {
+	named := `SELECT s.refobjid FROM pg_shdepend s JOIN pg_database d ON d.datname = current_database()
 		WHERE s.refclassid = 'pg_authid'::regclass AND (s.dbid = d.oid OR s.classid = 'pg_database'::regclass AND s.objid = d.oid)
-		AND r.rolname !~ '^pg_' ORDER BY 1`)
+		UNION SELECT s.setrole FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+		WHERE d.datname = current_database()`
+	for _, r := range all {
+		for _, column := range r.roles {
+			named += fmt.Sprintf(" UNION SELECT unnest(ARRAY[%s]::regrole[])::oid FROM ONLY %s",
+				pgx.Identifier{column}.Sanitize(), pgx.Identifier{r.schema, r.name}.Sanitize())
+		}
+	}
+	rows, err := conn.Query(ctx, `SELECT DISTINCT r.rolname::text FROM pg_roles r
+		WHERE r.oid IN (`+named+`) AND r.rolname !~ '^pg_' ORDER BY 1`)
 	if err != nil {
 		return nil, fmt.Errorf("list roles: %w", err)
 	}
@@ -216,19 +284,77 @@ func refuseLargeObjects(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// schema hashes all that makes the database but its rows.
-func schema(ctx context.Context, suffix string, environment []string, args ...string) (string, error) {
-	statements, err := output(ctx, environment, "pg_dump", append([]string{"--schema-only", "--create", "--no-tablespaces"}, args...)...)
-	if err != nil {
-		return "", err
+// define records all that makes the database but its rows.
+func define(
+	ctx context.Context, content *archive.Content, suffix string, environment []string, args ...string,
+) (err error) {
+	args = append([]string{"--schema-only", "--format=custom", "--compress=none"}, args...)
+	environment = withOptions(environment, "-c TimeZone=UTC -c bytea_output=hex -c quote_all_identifiers=off")
+	if content.Definition, err = output(ctx, environment, "pg_dump", args...); err != nil {
+		return err
 	}
-	hash := sha256.New()
-	for line := range bytes.Lines(statements) {
-		if !isNoise(line) {
-			hash.Write(bytes.ReplaceAll(line, []byte(suffix), nil))
+	cmd, said := program(ctx, nil, "pg_restore", "--create", "--no-tablespaces", "--file=-")
+	cmd.Stdin = bytes.NewReader(content.Definition)
+	var statements bytes.Buffer
+	cmd.Stdout = &statements
+	if err := failure(ctx, cmd, said, cmd.Run()); err != nil {
+		return err
+	}
+	content.Schema, content.Objects = objects(statements.Bytes(), suffix)
+	return nil
+}
+
+// withOptions adds to what libpq has the server set.
+func withOptions(environment []string, more string) []string {
+	const variable = "PGOPTIONS="
+	environment = slices.Clone(environment)
+	for i, setting := range environment {
+		if strings.HasPrefix(setting, variable) {
+			environment[i] += " " + more
+			return environment
 		}
 	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
+	return append(environment, variable+more)
+}
+
+var (
+	// objectLine begins each object in what pg_restore prints.
+	objectLine = regexp.MustCompile(`^-- Name: (.*); Type: (.*); Schema: (.*); Owner: `)
+	// between is what stands after an object's statements, for whatever comes next.
+	between = regexp.MustCompile(`(?:\n|--\n|SET default_\w+ = .*\n|-- PostgreSQL database dump complete\n)*$`)
+)
+
+// objects hashes statements of pg_restore, as a whole and each object's, without a suffix.
+func objects(statements []byte, suffix string) (schema string, all []archive.Object) {
+	whole := sha256.New()
+	texts := map[string][]byte{}
+	const preamble = "preamble"
+	name, names := preamble, []string{preamble}
+	for line := range bytes.Lines(statements) {
+		if isNoise(line) {
+			continue
+		}
+		line = bytes.ReplaceAll(line, []byte(suffix), nil)
+		whole.Write(line)
+		if parts := objectLine.FindSubmatch(line); parts != nil {
+			texts[name] = between.ReplaceAll(texts[name], nil)
+			name = strings.ToLower(string(parts[2])) + " "
+			if string(parts[3]) != "-" {
+				name += string(parts[3]) + "."
+			}
+			name = strings.ToValidUTF8(name+string(parts[1]), "\uFFFD") // of a database of another encoding
+			if _, again := texts[name]; !again {
+				names = append(names, name)
+			}
+		}
+		texts[name] = append(texts[name], line...)
+	}
+	texts[name] = between.ReplaceAll(texts[name], nil)
+	for _, name := range names {
+		digest := sha256.Sum256(texts[name])
+		all = append(all, archive.Object{Name: name, Hash: hex.EncodeToString(digest[:])})
+	}
+	return hex.EncodeToString(whole.Sum(nil)), all
 }
 
 // isNoise tells lines that differ between equal databases: versions, and keys that are new in each dump.

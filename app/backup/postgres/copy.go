@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -23,6 +26,21 @@ const (
 	startTime  = time.Minute
 	startPause = 20 * time.Millisecond
 )
+
+// regardless replaces settings of a database or a role that would keep it from being restored or read.
+var regardless = map[string]string{
+	"default_transaction_read_only": "off", "role": "none", "session_replication_role": "origin",
+	"lc_messages": "C", "session_preload_libraries": "", "local_preload_libraries": "",
+}
+
+// options has libpq set all of them.
+func options(settings map[string]string) string {
+	var set []string
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		set = append(set, "-c "+name+"="+settings[name])
+	}
+	return "PGOPTIONS=" + strings.Join(set, " ")
+}
 
 // Copy is a Postgres server of its own, for what was restored. Another process runs it, by Serve, in a folder that both see.
 type Copy struct {
@@ -58,10 +76,12 @@ func newCopy(shared string) (*Copy, error) {
 func (c *Copy) start(ctx context.Context, o order) (err error) {
 	shared, folder := filepath.Split(c.dir)
 	o.Folder = folder
-	if c.conn, err = reach(ctx, filepath.Join(shared, control)); err != nil {
+	conn, err := reach(ctx, filepath.Join(shared, control))
+	if err != nil {
 		return fmt.Errorf("reach what runs it: %w", err)
 	}
-	context.AfterFunc(ctx, func() { _ = c.conn.CloseWrite() })
+	c.conn = conn
+	context.AfterFunc(ctx, func() { _ = conn.CloseWrite() })
 	c.done = make(chan struct{})
 	if err := json.NewEncoder(c.conn).Encode(o); err != nil {
 		close(c.done)
@@ -81,6 +101,7 @@ func (c *Copy) start(ctx context.Context, o order) (err error) {
 		}
 		select {
 		case <-c.done:
+			_ = c.conn.Close()
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -145,7 +166,7 @@ func (c *Copy) Restore(ctx context.Context, roles []string, dump io.Reader, args
 	if copyErr != nil {
 		return copyErr
 	}
-	return err
+	return withWayOut(err)
 }
 
 // Content is that of the restored database.
@@ -177,12 +198,13 @@ func (c *Copy) connect(ctx context.Context, database string) (*pgx.Conn, error) 
 		return nil, err
 	}
 	config.Host, config.Port, config.User, config.Database, config.TLSConfig, config.Fallbacks = c.dir, 5432, superuser, database, nil, nil
-	for name, value := range uniform {
-		config.RuntimeParams[name] = value
-	}
-	return pgx.ConnectConfig(ctx, config)
+	maps.Copy(config.RuntimeParams, uniform)
+	maps.Copy(config.RuntimeParams, regardless)
+	return connect(ctx, config)
 }
 
 func (c *Copy) environment(database string) []string {
-	return []string{"PGHOST=" + c.dir, "PGPORT=5432", "PGUSER=" + superuser, "PGDATABASE=" + database}
+	return []string{
+		"PGHOST=" + c.dir, "PGPORT=5432", "PGUSER=" + superuser, "PGDATABASE=" + database, options(regardless),
+	}
 }

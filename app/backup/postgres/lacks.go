@@ -41,10 +41,18 @@ var lacks = `
 	UNION ALL SELECT format('grants of parameter %s', parname) FROM pg_parameter_acl
 	UNION ALL SELECT format('function %s, which is restored by hand alone, by a superuser', o.oid::regprocedure)
 	FROM pg_proc o JOIN pg_namespace n ON n.oid = o.pronamespace JOIN pg_language l ON l.oid = o.prolang
-	WHERE o.prokind <> 'a' AND (NOT l.lanpltrusted OR o.proleakproof OR o.prosupport <> 0)` + fmt.Sprintf(outside, "pg_proc") + `
+	WHERE (o.prokind <> 'a' AND (NOT l.lanpltrusted OR o.proleakproof OR o.prosupport <> 0)
+		OR EXISTS (SELECT FROM pg_aggregate
+			WHERE aggfnoid = o.oid AND 'internal'::regtype IN (aggtranstype, aggmtranstype))
+		OR EXISTS (SELECT FROM unnest(o.proconfig) c JOIN pg_settings s ON s.name = split_part(c, '=', 1)
+			WHERE s.context = 'superuser'))` + fmt.Sprintf(outside, "pg_proc") + `
 	UNION ALL SELECT format('type %s, which is restored by hand alone, by a superuser', o.oid::regtype)
 	FROM pg_type o JOIN pg_namespace n ON n.oid = o.typnamespace
-	WHERE o.typtype = 'b' AND o.typcategory <> 'A'` + fmt.Sprintf(outside, "pg_type") + `
+	WHERE o.typtype IN ('b', 'p') AND o.typcategory <> 'A'` + fmt.Sprintf(outside, "pg_type") + `
+	UNION ALL SELECT format('foreign table %s, which is restored by hand alone, by a superuser', o.ftrelid::regclass)
+	FROM pg_foreign_table o JOIN pg_foreign_server s ON s.oid = o.ftserver
+	JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+	WHERE w.fdwname = 'file_fdw' AND array_to_string(o.ftoptions, ',') ~ '(^|,)(filename|program)='
 	UNION ALL SELECT format('foreign-data wrapper %I, which is restored by hand alone, by a superuser', fdwname)
 	FROM pg_foreign_data_wrapper o, (VALUES ('')) n (nspname) WHERE true` + fmt.Sprintf(outside, "pg_foreign_data_wrapper")
 

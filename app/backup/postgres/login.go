@@ -14,13 +14,24 @@ import (
 // ErrRefused is an error that another attempt does not cure.
 var ErrRefused = errors.New("refused")
 
+// changing are errors that another attempt may not meet, by the beginnings of their codes: lost connections,
+// transactions that were rolled back, a lack of resources, locks, what an operator does, the operating
+// system, internal ones, and something that was dropped after it was listed.
+// Source: https://www.postgresql.org/docs/17/errcodes-appendix.html
+var changing = []string{"08", "40", "53", "55", "57", "58", "XX000", "3F000", "42P01", "42703"}
+
 // refused marks the errors of a server that will not change its mind: wrong password, unknown database, missing right.
 func refused(err error) error {
 	var told *pgconn.PgError
-	if errors.As(err, &told) && (strings.HasPrefix(told.Code, "28") || told.Code == "3D000" || told.Code == "42501") {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+	if !errors.As(err, &told) || errors.Is(err, ErrRefused) {
+		return err
 	}
-	return err
+	for _, beginning := range changing {
+		if strings.HasPrefix(told.Code, beginning) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrRefused, err)
 }
 
 // login is where a database is, and how to get in.
@@ -64,8 +75,21 @@ func (l login) as(role, password string) login {
 }
 
 func (l login) connect(ctx context.Context) (*pgx.Conn, error) {
-	conn, err := pgx.ConnectConfig(ctx, l.config)
+	conn, err := connect(ctx, l.config)
 	return conn, refused(err)
+}
+
+// connect takes the bytes of a database without an encoding as they are.
+func connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
+	conn, err := pgx.ConnectConfig(ctx, config)
+	const none = "SQL_ASCII"
+	if err != nil || conn.PgConn().ParameterStatus("server_encoding") != none {
+		return conn, err
+	}
+	if _, err := conn.Exec(ctx, "SET client_encoding = "+none); err != nil {
+		return nil, errors.Join(err, conn.Close(ctx))
+	}
+	return conn, nil
 }
 
 // argument is how a program finds the database, environment what it has to know besides.

@@ -33,7 +33,8 @@ func program(ctx context.Context, environment []string, name string, args ...str
 	return cmd, said
 }
 
-// failure is what a program that failed has said, in one line.
+// failure is what a program that failed has said, in one line. It is an ErrRefused if the program would say
+// the same again.
 func failure(ctx context.Context, cmd *exec.Cmd, said *tail, err error) error {
 	if err == nil {
 		return nil
@@ -41,8 +42,49 @@ func failure(ctx context.Context, cmd *exec.Cmd, said *tail, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("%s: %w: %s", cmd.Args[0], err, said)
+	name, told := cmd.Args[0], said.String()
+	answered := answer.MatchString(told) && !passing.MatchString(told)
+	if answered && (name == "pg_restore" || lasting.MatchString(told)) {
+		return fmt.Errorf("%w: %s: %w: %s", ErrRefused, name, err, told)
+	}
+	return fmt.Errorf("%s: %w: %s", name, err, told)
 }
+
+// withWayOut says what to do if pg_restore was refused something.
+func withWayOut(err error) error {
+	if !errors.Is(err, ErrRefused) {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, wayOut(err.Error()))
+}
+
+func wayOut(told string) string {
+	switch {
+	case preloaded.MatchString(told):
+		return "the throwaway server loads no library at its start, as the database's own does: " +
+			"take what needs the library out of the database"
+	case missing.MatchString(told) && inFunction.MatchString(told):
+		return "a dump is restored with an empty search_path, by which a function finds only what it names " +
+			"with its schema: name it so, or give the function a path of its own (ALTER FUNCTION … SET search_path = …)"
+	}
+	return "no dump of it can be restored as it is: change or drop it in the database"
+}
+
+// What programs say. Nobody else uses what is restored, so that the server's answer to the same statement
+// stays the same; of a database that is dumped, some answers do. Those that pass tell of resources and
+// connections.
+var (
+	answer  = regexp.MustCompile(`ERROR:  ?\S`)
+	passing = regexp.MustCompile(`(?i)no space left|out of (shared )?memory|terminating connection|` +
+		`connection to server|the database system is|canceling statement|deadlock detected|` +
+		`could not (write|extend|resize|fork|fsync) |lock timeout|too many (clients|connections)`)
+	lasting = regexp.MustCompile(`permission denied|row-level security|invalid byte sequence|` +
+		`has no equivalent in encoding`)
+	preloaded = regexp.MustCompile(`shared_preload_libraries|must be preloaded`)
+	missing   = regexp.MustCompile(`ERROR: .*(relation|function|type|operator|collation|text search \w+) .* ` +
+		`does not exist`)
+	inFunction = regexp.MustCompile(`(PL/\w+|SQL) function`)
+)
 
 // output runs a program and returns what it prints.
 func output(ctx context.Context, environment []string, name string, args ...string) ([]byte, error) {
@@ -117,7 +159,8 @@ func (s *stream) Close() error {
 // tail keeps the end of what is written to it.
 type tail struct{ kept []byte }
 
-const tailLength = 2000
+// A program may print a long statement after its error. The line keeps the error and the statement's beginning.
+const tailLength, toldLength, statementLength = 64 << 10, 2000, 500
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.kept = append(t.kept, p...)
@@ -128,7 +171,15 @@ func (t *tail) Write(p []byte) (int, error) {
 }
 
 // String is one line.
-func (t *tail) String() string { return strings.Join(strings.Fields(string(t.kept)), " ") }
+func (t *tail) String() string {
+	told := t.kept
+	const statement = "Command was: "
+	if at := bytes.LastIndex(told, []byte(statement)); at >= 0 {
+		told = told[:min(len(told), at+len(statement)+statementLength)]
+	}
+	told = told[max(0, len(told)-toldLength):]
+	return strings.Join(strings.Fields(string(told)), " ")
+}
 
 var versionPattern = regexp.MustCompile(`\(PostgreSQL\) ((\d+)\S*)`)
 

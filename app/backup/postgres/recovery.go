@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // ErrNotReached says that the log ends before the time up to which it was to be replayed.
@@ -53,14 +58,107 @@ func (c *Copy) recover(ctx context.Context, fetch func(data string) error, segme
 	}
 	// With hot standby, the server would have to be as large as the one that wrote the log.
 	parameters := []string{"hba_file=" + hba, "hot_standby=off", "archive_mode=off", "log_timezone=UTC", "log_min_messages=log"}
-	err = c.start(ctx, order{Parameters: parameters})
-	if err == nil || !notReached.MatchString(err.Error()) {
-		return err
+	var failure error
+	for needs := []string(nil); ; {
+		before := needs
+		if needs, err = c.required(ctx); err != nil {
+			return errors.Join(failure, err)
+		}
+		if slices.Equal(needs, before) {
+			return failure
+		}
+		if failure = c.start(ctx, order{Parameters: append(parameters, needs...)}); failure == nil {
+			return c.discardPrepared(ctx)
+		}
+		if said := failure.Error(); notReached.MatchString(said) {
+			return asNotReached(said)
+		}
 	}
-	if last := lastTransaction.FindStringSubmatch(err.Error()); last != nil {
+}
+
+func asNotReached(said string) error {
+	if last := lastTransaction.FindStringSubmatch(said); last != nil {
 		return fmt.Errorf("%w: its last transaction was at %s UTC", ErrNotReached, last[1])
 	}
 	return ErrNotReached
+}
+
+var requirement = regexp.MustCompile(`(?m)^(max_prepared_xacts|max_locks_per_xact) setting: *(\d+)$`)
+
+// required are the parameters that have to be as high as those of the server that wrote the log, which may have
+// changed from one stretch of it to the next.
+func (c *Copy) required(ctx context.Context) (parameters []string, err error) {
+	control, err := output(ctx, nil, "pg_controldata", c.Data())
+	if err != nil {
+		return nil, err
+	}
+	for _, parts := range requirement.FindAllSubmatch(control, -1) {
+		number, err := strconv.Atoi(string(parts[2]))
+		if err != nil {
+			return nil, err
+		}
+		switch string(parts[1]) {
+		case "max_prepared_xacts":
+			parameters = append(parameters, fmt.Sprintf("max_prepared_transactions=%d", number))
+		case "max_locks_per_xact":
+			parameters = append(parameters, fmt.Sprintf("max_locks_per_transaction=%d", max(number, locks)))
+		}
+	}
+	return parameters, nil
+}
+
+// discardPrepared rolls back transactions that were prepared, and not committed by then: their locks would
+// keep others from reading what they changed.
+func (c *Copy) discardPrepared(ctx context.Context) error {
+	conn, err := c.connect(ctx, superuser)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	type prepared struct{ Database, ID, Rollback string }
+	const query = `SELECT database::text, gid, format('ROLLBACK PREPARED %L', gid) FROM pg_prepared_xacts`
+	rows, err := conn.Query(ctx, query)
+	if err != nil {
+		return err
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[prepared])
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		if err := c.exec(ctx, p.Database, p.Rollback); err != nil {
+			return fmt.Errorf("roll back prepared transaction %s: %w", p.ID, err)
+		}
+		slog.Warn("left out a transaction that was prepared, and not committed by then",
+			"database", p.Database, "id", p.ID)
+	}
+	return nil
+}
+
+func (c *Copy) exec(ctx context.Context, database, statement string) error {
+	conn, err := c.connect(ctx, database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, statement)
+	return err
+}
+
+// Unlogged names a database's unlogged tables, whose rows are not in the log.
+func (c *Copy) Unlogged(ctx context.Context, database string) ([]string, error) {
+	conn, err := c.connect(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(ctx)
+	rows, err := conn.Query(ctx, `SELECT n.nspname || '.' || c.relname
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relpersistence = 'u' AND c.relkind IN ('r', 'm') ORDER BY 1`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // Has is whether the server has a whole database of that name, which may be empty. One that somebody was about to drop has none of

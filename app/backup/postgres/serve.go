@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,13 +22,16 @@ const (
 	control = "control"
 	// logSocket is the one on which a server is given its log, in its own folder.
 	logSocket = "log"
+	// locks are enough for the objects that a transaction of pg_restore makes.
+	locks = 1024
 )
 
 // throwaway are parameters of a server that nobody else reaches, and whose data need not outlive it.
 var throwaway = map[string]string{
 	"listen_addresses": "", "port": "5432", "max_connections": "10", "unix_socket_permissions": "0700",
 	"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "wal_level": "minimal", "max_wal_senders": "0",
-	"autovacuum": "off", "shared_buffers": "32MB", "max_wal_size": "1GB", "max_locks_per_transaction": "1024",
+	"autovacuum": "off", "shared_buffers": "32MB", "max_wal_size": "1GB",
+	"max_locks_per_transaction":  strconv.Itoa(locks),
 	"dynamic_shared_memory_type": "mmap", // which needs no /dev/shm
 	"logging_collector":          "off",
 	"event_triggers":             "off", // whose functions anybody may own

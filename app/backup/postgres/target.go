@@ -49,9 +49,10 @@ func OpenTarget(ctx context.Context, address string, clientMajor int) (*Target, 
 		return nil, err
 	}
 	maps.Copy(l.config.RuntimeParams, map[string]string{
-		"role":               superuser, // nothing shall belong to the one that restores
-		"event_triggers":     "off",     // those that fire at a login too
-		"synchronous_commit": "on",      // of which the last commit also makes those before it last
+		"role":                          superuser, // nothing shall belong to the one that restores
+		"event_triggers":                "off",     // those that fire at a login too
+		"default_transaction_read_only": "off",     // as a database may be by a setting of its own
+		"synchronous_commit":            "on",      // of which the last commit also makes those before it last
 		// The server soon knows of a client that went without a word, whose lock it would else keep for hours.
 		"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3",
 	})
@@ -90,7 +91,9 @@ func (t *Target) begin(ctx context.Context, clientMajor int) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := t.conn.Exec(ctx, `CREATE TABLE IF NOT EXISTS public.restores (
+	// Two at once would both find that there is no table yet.
+	if _, err := t.conn.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('restores', 0));
+		CREATE TABLE IF NOT EXISTS public.restores (
 		database oid PRIMARY KEY, restore_from text NOT NULL, restored text NOT NULL, at timestamptz NOT NULL DEFAULT now());
 		ALTER TABLE public.restores ADD COLUMN IF NOT EXISTS name text, ADD COLUMN IF NOT EXISTS request text`); err != nil {
 		return err

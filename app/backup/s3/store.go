@@ -84,6 +84,14 @@ func IsRefusal(err error) bool {
 	return code == http.StatusForbidden || code == http.StatusUnauthorized || code == http.StatusNotFound
 }
 
+// MayBeFull tells an answer that a store gives when it has no more room: most call it an error of their own.
+func MayBeFull(err error) bool {
+	said := answer(err)
+	full := []string{"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "AccountProblem"}
+	return said.StatusCode == http.StatusInternalServerError ||
+		said.StatusCode == http.StatusInsufficientStorage || slices.Contains(full, said.Code)
+}
+
 // answer is what the server said, or nothing if it said nothing.
 func answer(err error) (response minio.ErrorResponse) {
 	errors.As(err, &response)

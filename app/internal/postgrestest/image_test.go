@@ -93,7 +93,8 @@ func TestSetUpTakesDataThatAGroupMayWrite(t *testing.T) {
 	data := tree.Path(volume + "/pgdata")
 	run := func() (string, error) {
 		cmd := tree.Command("/bin/sh", tree.File("setup.sh", string(setup)))
-		cmd.Env = append(cmd.Env, "VOLUME="+volume, "PGDATA="+volume+"/pgdata", "CONFIG="+tree.Dir, "DATABASE=app", "PGHOST="+volume)
+		cmd.Env = append(cmd.Env, "VOLUME="+volume, "PGDATA="+volume+"/pgdata", "CONFIG="+tree.Dir,
+			"DATABASE=app", "PGHOST="+volume)
 		said, err := cmd.CombinedOutput()
 		return string(said), err
 	}

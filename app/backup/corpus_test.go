@@ -1,0 +1,333 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
+)
+
+// specimen is a database of the corpus, testdata/corpus. Lines at the head of its file may say more:
+//
+//	-- Database: …          options of CREATE DATABASE
+//	-- Refused: … | …       what is said of it, for no copy of it can be made
+//	-- By hand: … | …       what a restore says that leaves it to a superuser
+//	-- Says: … | …          what is logged besides
+//	-- Reworded             a copy has other words for the same schema
+//	-- Moved                rows are in other partitions of a copy
+//	-- Archive lacks: …     tables of which the archive has no rows
+type specimen struct {
+	name, sql, options, lacks string
+	refused, byHand, says     []string
+	reworded, moved           bool
+}
+
+var headLine = regexp.MustCompile(`(?m)^-- (Database|Refused|By hand|Says|Reworded|Moved|Archive lacks):? ?(.*)$`)
+
+// specimens are a third of the corpus, a different one by each seed, or with CORPUS what it names or all.
+func specimens(t *testing.T) (chosen []specimen) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/corpus/*.sql")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	const parts = 3
+	wanted := os.Getenv("CORPUS")
+	seed, err := strconv.Atoi(cmp.Or(os.Getenv("CORPUS_SEED"), strconv.FormatInt(time.Now().Unix(), 10)))
+	require.NoError(t, err)
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		s := specimen{name: strings.TrimSuffix(filepath.Base(file), ".sql"), sql: string(content)}
+		for _, line := range headLine.FindAllStringSubmatch(s.sql, -1) {
+			switch value := line[2]; line[1] {
+			case "Database":
+				s.options = value
+			case "Refused":
+				s.refused = strings.Split(value, " | ")
+			case "By hand":
+				s.byHand = strings.Split(value, " | ")
+			case "Says":
+				s.says = strings.Split(value, " | ")
+			case "Archive lacks":
+				s.lacks = value
+			case "Moved":
+				s.moved = true
+			case "Reworded":
+				s.reworded = true
+			}
+		}
+		hash := fnv.New32a()
+		fmt.Fprint(hash, s.name)
+		if wanted == "all" || slices.Contains(strings.Fields(wanted), s.name) ||
+			wanted == "" && (int(hash.Sum32())+seed)%parts == 0 {
+			chosen = append(chosen, s)
+		}
+	}
+	t.Logf("%d of %d databases; CORPUS_SEED=%d has the same", len(chosen), len(files), seed)
+	return chosen
+}
+
+// tested is a specimen on a server, with what pg_dump knew of it at first.
+type tested struct {
+	specimen
+	*system
+	whole string
+}
+
+// Each database is equal after all ways that a backup and the archive go, or there is a reason why it is not.
+func TestCorpus(t *testing.T) {
+	s := startEmpty(t)
+	superuser := s.db.As("postgres").In("postgres")
+	superuser.Exec(`ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements`) // from the next start on
+	superuser.Exec(`ALTER SYSTEM SET autovacuum = off`)
+	superuser.Exec(`ALTER SYSTEM SET max_wal_size = '128MB'`)
+	superuser.Exec(`SELECT pg_reload_conf()`)
+	archiver := s.archive() // while there is little of which to make a base backup
+	var all []*tested
+	for _, specimen := range specimens(t) {
+		one := &tested{specimen: specimen, system: s}
+		one.create(one.options)
+		file := s.tree.File(one.name+".sql", one.sql)
+		s.output(s.tree.Command("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file="+file,
+			"--dbname="+s.db.As("postgres").In(one.name).URL()))
+		one.whole = one.dumped(one.name)
+		all = append(all, one)
+	}
+	at := time.Now().UTC().Format(time.RFC3339Nano)
+	superuser.Exec(`SELECT pg_current_xact_id()`)
+	time.Sleep(2 * time.Second) // the archive tells times to the second
+	archiver.Switch()
+
+	settings := s.settings()
+	var refused, byHand int
+	for _, one := range all {
+		switch {
+		case one.refused != nil:
+			refused++
+		case one.byHand != nil:
+			byHand++
+		}
+	}
+	t.Run("backup", func(t *testing.T) {
+		for _, one := range all {
+			t.Run(one.name, func(t *testing.T) {
+				t.Parallel()
+				one.in(t).backUpAndRestore(t, settings)
+			})
+		}
+	})
+	var names []string
+	for _, one := range all {
+		one.drop()
+		one.create(one.options)
+		names = append(names, one.name)
+	}
+	p := apptest.StartIn(t, s.tree, []string{restoringArchived}, append(settings,
+		"URL="+s.db.As("restorer").In("postgres").TLSURL(), "OTHER_SERVER_DIR="+s.serve(),
+		"DATABASES="+strings.Join(names, " "), "AT="+at)...)
+	require.Equal(t, 0, p.WaitFor(10*time.Minute).ExitCode(), p.Logged())
+	for _, one := range all {
+		t.Run("archive/"+one.name, func(t *testing.T) { one.in(t).hasComeBack(t, p.Logged()) })
+	}
+	t.Logf("%d databases: %d are equal after all ways, or have said what is not", len(all), len(all)-refused-byHand)
+	t.Logf("%d are restored by hand, and %d were refused with a reason", byHand, refused)
+}
+
+// in is the same in a test of its own.
+func (d *tested) in(t *testing.T) *tested {
+	other := *d.system
+	other.t, other.servers = t, nil
+	return &tested{d.specimen, &other, d.whole}
+}
+
+func (d *tested) create(options string) {
+	system := d.db.As("postgres").In("postgres")
+	system.Exec(fmt.Sprintf(`CREATE DATABASE %q OWNER app STRATEGY file_copy %s`, d.name, options))
+	system.Exec(fmt.Sprintf(`REVOKE ALL ON DATABASE %q FROM PUBLIC`, d.name))
+	system.Exec(fmt.Sprintf(`GRANT CONNECT ON DATABASE %q TO reader`, d.name))
+}
+
+func (d *tested) drop() {
+	d.db.As("postgres").In("postgres").Exec(fmt.Sprintf(`DROP DATABASE %q WITH (FORCE)`, d.name))
+}
+
+// backUpAndRestore makes a backup, verifies it and restores it.
+func (d *tested) backUpAndRestore(t *testing.T, settings []string) {
+	scratch, servers := d.tree.TempDir(), d.serve()
+	begin := func(role string, args ...string) *apptest.Process {
+		return apptest.StartIn(t, d.tree, args, append(slices.Clone(settings), "RETRY=1m",
+			"SCRATCH_DIR="+scratch, "SERVER_DIR="+servers, "TERMINATION_LOG="+scratch+".log",
+			"S3_PREFIX="+path.Join(prefix, d.name), "URL="+d.db.As(role).In(d.name).TLSURL())...)
+	}
+	p := begin("reader", "run")
+	code := p.WaitFor(5 * time.Minute).ExitCode()
+	log := unquoted(p.Logged())
+	assert.NotContains(t, log, "beginning anew")
+	if d.refused != nil {
+		assert.Equal(t, 1, code, log)
+		for _, reason := range d.refused {
+			assert.Contains(t, log, reason)
+		}
+		return
+	}
+	require.Equal(t, 0, code, log)
+	for _, note := range d.says {
+		assert.Contains(t, log, note)
+	}
+	made, err := filepath.Glob(d.object(d.name, "*", "manifest.json"))
+	require.NoError(t, err)
+	require.Len(t, made, 1)
+	name := filepath.Base(filepath.Dir(made[0]))
+	p = begin("reader", "verify", name)
+	require.Equal(t, 0, p.WaitFor(5*time.Minute).ExitCode(), p.Logged())
+
+	d.drop()
+	d.create(d.options)
+	p = begin("restorer", "restore", name)
+	if d.byHand != nil {
+		assert.Equal(t, 1, p.WaitFor(5*time.Minute).ExitCode(), p.Logged())
+		for _, reason := range d.byHand {
+			assert.Contains(t, unquoted(p.Logged()), reason)
+		}
+		return
+	}
+	require.Equal(t, 0, p.WaitFor(5*time.Minute).ExitCode(), p.Logged())
+	d.isEqual(t, "", "")
+}
+
+// hasComeBack says so of the archive, by what was logged.
+func (d *tested) hasComeBack(t *testing.T, log string) {
+	failed := regexp.MustCompile(`level=ERROR msg="not restored" database=` + d.name + ` error=.*`).FindString(log)
+	if failed != "" {
+		reasons := append(slices.Clone(d.refused), d.byHand...)
+		require.NotEmpty(t, reasons, failed)
+		for _, reason := range reasons {
+			assert.Contains(t, unquoted(failed), reason)
+		}
+		return
+	}
+	assert.Contains(t, log, "database="+d.name+" unlogged=["+d.lacks+"]")
+	d.isEqual(t, d.lacks, `setval\(.*\)`) // the log says of a sequence what it has at most
+}
+
+// isEqual compares all that pg_dump knows with what it knew at first, but for a table's rows, and for what
+// matches a pattern.
+func (d *tested) isEqual(t *testing.T, lacking, besides string) {
+	now, before := d.dumped(d.name), d.whole
+	if besides != "" {
+		pattern := regexp.MustCompile(besides)
+		now, before = pattern.ReplaceAllString(now, ""), pattern.ReplaceAllString(before, "")
+	}
+	if lacking != "" {
+		rows := regexp.MustCompile(`(?m)^COPY ` + lacking + ` .*\n(?s:.*?)^\\\.\n`)
+		require.Regexp(t, rows, before)
+		now, before = rows.ReplaceAllString(now, ""), rows.ReplaceAllString(before, "")
+	}
+	if d.reworded {
+		// What is in parentheses, or after AS, may be written otherwise, and in no other way than once again.
+		words := regexp.MustCompile(`(?m)^.*::.*$`)
+		now, before = words.ReplaceAllString(now, "…"), words.ReplaceAllString(before, "…")
+	}
+	if d.moved {
+		assert.ElementsMatch(t, strings.Split(before, "\n"), strings.Split(now, "\n"))
+		return
+	}
+	assert.Equal(t, before, now)
+}
+
+// unquoted is a log without the quotes that slog puts around quotes.
+func unquoted(log string) string { return strings.ReplaceAll(log, `\"`, `"`) }
+
+// restoringArchived is a part of what the app does, as a command of the test binary: it brings the archive to
+// a time once, and restores all databases from that, as a restore of each would.
+const restoringArchived = "restore-archived"
+
+func restoreArchived(ctx context.Context) error {
+	of, err := openArchive()
+	if err != nil {
+		return err
+	}
+	stanzas, err := of.Stanzas(ctx)
+	if err != nil {
+		return err
+	}
+	at, err := time.Parse(time.RFC3339Nano, os.Getenv("AT"))
+	if err != nil {
+		return err
+	}
+	spans, err := past{at: at}.spans(stanzas)
+	if err != nil {
+		return err
+	}
+	server, err := recovered(ctx, of, spans[0], at)
+	if err != nil {
+		return err
+	}
+	if err := os.Setenv("SERVER_DIR", os.Getenv("OTHER_SERVER_DIR")); err != nil { // that one runs a server
+		return err
+	}
+	databases := make(chan string)
+	go func() {
+		defer close(databases)
+		for _, database := range strings.Fields(os.Getenv("DATABASES")) {
+			databases <- database
+		}
+	}()
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() {
+			for database := range databases {
+				if err := restoreOne(ctx, server, database); err != nil {
+					slog.Error("not restored", "database", database, "error", err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	return server.Close()
+}
+
+func restoreOne(ctx context.Context, server *postgres.Copy, database string) error {
+	dir, err := os.MkdirTemp(os.Getenv("SCRATCH_DIR"), "restore-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	m, err := dumpOf(ctx, server, database, dir)
+	if err != nil {
+		return err
+	}
+	_, major, err := postgres.ClientVersion(ctx)
+	if err != nil {
+		return err
+	}
+	address := strings.Replace(os.Getenv("URL"), "/postgres?", "/"+database+"?", 1)
+	target, err := postgres.OpenTarget(ctx, address, major)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	r := restoration{job: job{scratch: dir}}
+	if err := r.replace(ctx, target, m); err != nil {
+		return err
+	}
+	slog.Info("restored", "database", database, "unlogged", m.unlogged)
+	return nil
+}

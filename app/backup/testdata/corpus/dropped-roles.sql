@@ -1,0 +1,6 @@
+-- A column holds the number of a role that is gone.
+
+CREATE ROLE corpus_gone;
+CREATE TABLE member (who regrole, n int);
+INSERT INTO member VALUES ('corpus_gone', 1);
+DROP ROLE corpus_gone;

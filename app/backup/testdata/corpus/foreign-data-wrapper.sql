@@ -1,0 +1,6 @@
+-- A foreign-data wrapper of no extension.
+-- Says: foreign-data wrapper bare, which is restored by hand alone
+-- By hand: only a superuser could make this | restore the dump by hand | FOREIGN DATA WRAPPER bare
+
+CREATE FOREIGN DATA WRAPPER bare OPTIONS (a 'b');
+CREATE SERVER far FOREIGN DATA WRAPPER bare;
