@@ -181,7 +181,7 @@ func (d *tested) backUpAndRestore(t *testing.T, settings []string) {
 	log := unquoted(p.Logged())
 	assert.NotContains(t, log, "beginning anew")
 	if d.refused != nil {
-		assert.Equal(t, 1, code, log)
+		assert.Equal(t, lastingStatus, code, log)
 		for _, reason := range d.refused {
 			assert.Contains(t, log, reason)
 		}
@@ -202,7 +202,7 @@ func (d *tested) backUpAndRestore(t *testing.T, settings []string) {
 	d.create(d.options)
 	p = begin("restorer", "restore", name)
 	if d.byHand != nil {
-		assert.Equal(t, 1, p.WaitFor(5*time.Minute).ExitCode(), p.Logged())
+		assert.Equal(t, lastingStatus, p.WaitFor(5*time.Minute).ExitCode(), p.Logged())
 		for _, reason := range d.byHand {
 			assert.Contains(t, unquoted(p.Logged()), reason)
 		}

@@ -67,7 +67,11 @@ import (
 
 func main() {
 	service.Main(func(ctx context.Context) error {
-		return commands().ExecuteContext(ctx)
+		err := commands().ExecuteContext(ctx)
+		if failsAgain(err) {
+			return service.NewLasting(err)
+		}
+		return err
 	})
 }
 

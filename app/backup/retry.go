@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"filippo.io/age"
 	"github.com/cenkalti/backoff/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
@@ -37,6 +39,16 @@ func retry[T any](ctx context.Context, limit time.Duration, attempt func() (T, e
 
 // errDiffers says that a copy is not what it should be.
 var errDiffers = errors.New("the restored copy differs from the database")
+
+// failsAgain is whether another pod fails in the same way too, although it may have other passwords and keys.
+func failsAgain(err error) bool {
+	const authorization = "28"
+	var told *pgconn.PgError
+	if errors.As(err, &told) && strings.HasPrefix(told.Code, authorization) {
+		return false
+	}
+	return errors.Is(err, postgres.ErrRefused) || errors.Is(err, errDiffers)
+}
 
 func isFinal(err error) bool {
 	var identity *age.NoIdentityMatchError

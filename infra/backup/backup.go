@@ -138,6 +138,7 @@ func newJob(args Args, name string, spec corev1.PodSpecArgs) kube.Job {
 		Name:        name,
 		VolumeGroup: user,
 		Spec:        spec,
+		Lasting:     app,
 		Deadline:    kube.JobTries*args.Timeout + pauses,
 	}
 }

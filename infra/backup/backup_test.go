@@ -250,6 +250,7 @@ func TestDeadlineLeavesTimeForEveryTry(t *testing.T) {
 		job := recorder.Object[*batchv1.Job](recorder.Run(t, program(func(args *backup.Args) { args.Timeout = timeout })), "todos-job").Spec
 		require.Greater(t, *job.ActiveDeadlineSeconds, int64(timeout.Seconds())*int64(*job.BackoffLimit+1))
 		require.Nil(t, job.TTLSecondsAfterFinished)
+		require.Equal(t, ptr.To("backup"), job.PodFailurePolicy.Rules[0].OnExitCodes.ContainerName)
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 const (
 	// JobTries is how many pods a Job has by default.
 	JobTries = 4
+	// lastingStatus is by which a program says that it would fail again.
+	lastingStatus = 3
 	// history is how many Jobs a CronJob leaves behind, of those that succeeded and of those that failed.
 	history = 3
 )
@@ -28,6 +30,8 @@ type Job struct {
 	Spec        corev1.PodSpecArgs
 	// Tries is how many pods it has at most, one after the other; 0 for JobTries.
 	Tries int
+	// Lasting is the container whose exit status 3 says that no other try would help; empty if none does.
+	Lasting string
 	// Deadline is how long the Job may take with all its tries.
 	Deadline time.Duration
 }
@@ -89,9 +93,21 @@ func (j Job) spec() batchv1.JobSpecArgs {
 	pod := j.Spec
 	// A pod that failed stays, with its log, and the next try is another one.
 	pod.RestartPolicy = pulumi.String("Never")
-	return batchv1.JobSpecArgs{
+	spec := batchv1.JobSpecArgs{
 		BackoffLimit:          pulumi.Int(cmp.Or(j.Tries, JobTries) - 1),
 		ActiveDeadlineSeconds: seconds(j.Deadline),
 		Template:              Pod{App: j.Name, Labels: j.Pods().Labels, VolumeGroup: j.VolumeGroup, Spec: pod}.Template(j.Namespace),
 	}
+	if j.Lasting != "" {
+		rule := batchv1.PodFailurePolicyRuleArgs{
+			Action: pulumi.String("FailJob"),
+			OnExitCodes: batchv1.PodFailurePolicyOnExitCodesRequirementArgs{
+				ContainerName: pulumi.String(j.Lasting),
+				Operator:      pulumi.String("In"),
+				Values:        pulumi.IntArray{pulumi.Int(lastingStatus)},
+			},
+		}
+		spec.PodFailurePolicy = batchv1.PodFailurePolicyArgs{Rules: batchv1.PodFailurePolicyRuleArray{rule}}
+	}
+	return spec
 }

@@ -25,6 +25,7 @@ func declareJobs(ctx *pulumi.Context) error {
 		Name:        "sweep",
 		VolumeGroup: 999,
 		Spec:        sdkcorev1.PodSpecArgs{Containers: sdkcorev1.ContainerArray{sdkcorev1.ContainerArgs{Name: pulumi.String("broom")}}},
+		Lasting:     "broom",
 		Deadline:    time.Hour,
 	}
 	if _, err := job.Declare(ctx, "sweep-job"); err != nil {
@@ -46,6 +47,12 @@ func TestJobAndCronJob(t *testing.T) {
 	require.Equal(t, "broom", pod.Spec.Containers[0].Name)
 	require.Equal(t, batchv1.JobSpec{
 		BackoffLimit: ptr.To[int32](3), ActiveDeadlineSeconds: ptr.To[int64](3600), Template: pod,
+		PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
+			Action: batchv1.PodFailurePolicyActionFailJob,
+			OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
+				ContainerName: ptr.To("broom"), Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{3},
+			},
+		}}},
 	}, job.Spec)
 
 	cron := recorder.Object[*batchv1.CronJob](recording, "sweep-cronjob")

@@ -32,7 +32,8 @@ const (
 )
 
 // Main runs an app until it returns, and has it collect its garbage before the container is out of memory. The app's context
-// ends with SIGTERM or an interrupt. An error is logged and makes the process exit with status 1.
+// ends with SIGTERM or an interrupt. An error is logged and makes the process exit with status 1, or 3 if it is
+// a Lasting one.
 func Main(run func(context.Context) error) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stdout, nil)))
 	if _, err := memlimit.Set(); err != nil {
@@ -43,10 +44,25 @@ func Main(run func(context.Context) error) {
 	stop()
 	if err != nil {
 		slog.Error("stopped", "error", err)
+		if errors.As(err, &Lasting{}) {
+			os.Exit(lastingStatus)
+		}
 		os.Exit(1)
 	}
 	slog.Info("stopped")
 }
+
+// lastingStatus is by which a Job knows that no other pod need be tried.
+const lastingStatus = 3
+
+// Lasting is an error that another process would meet again.
+type Lasting struct{ error }
+
+// NewLasting makes an error one of them.
+func NewLasting(err error) error { return Lasting{err} }
+
+// Unwrap is the error itself.
+func (l Lasting) Unwrap() error { return l.error }
 
 // Probes answers GET /livez with 200 as long as the process runs, and GET /readyz with 200 or, while ready fails,
 // with 503 and the reason.
