@@ -112,8 +112,12 @@ func (s *system) hasFailed(p *apptest.Process, reasons ...string) {
 	assert.NotContains(s.t, p.Logged(), "correct-horse", "the password")
 }
 
-// renewScratch is what a new pod has.
-func (s *system) renewScratch() { s.scratch = s.tree.TempDir() }
+// renewPod gives up the folders of a killed pod, whose throwaway servers have to end with it.
+func (s *system) renewPod() {
+	s.t.Helper()
+	s.areServersIdle()
+	s.scratch = s.tree.TempDir()
+}
 
 // object is the file of an object, as the store keeps it.
 func (s *system) object(parts ...string) string {

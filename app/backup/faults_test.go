@@ -88,7 +88,7 @@ func TestARunIsKilled(t *testing.T) {
 		p.Stop(syscall.SIGKILL)
 	}
 	finished := s.backups() // by runs that were faster
-	s.renewScratch()
+	s.renewPod()
 	for _, name := range append(finished, s.backup()) {
 		assert.Contains(t, s.succeed("verify "+name), "verified "+name)
 	}

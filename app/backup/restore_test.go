@@ -414,7 +414,7 @@ func TestAKilledRestore(t *testing.T) {
 		if s.db.Ask(sumOfContent) == next.sum {
 			finished++
 		}
-		s.renewScratch()
+		s.renewPod()
 		s.restore(next.backup, "RESTORE_OVER=app", request)
 		assert.Equal(t, next.sum, s.db.Ask(sumOfContent))
 	}
