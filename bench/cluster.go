@@ -58,13 +58,18 @@ func addresses(pods []corev1.Pod) []string {
 
 // kubectl runs a command and returns what it wrote.
 func kubectl(ctx context.Context, namespace string, stdin []byte, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "kubectl", append([]string{"--namespace", namespace}, args...)...)
+	return run(ctx, stdin, "kubectl", append([]string{"--namespace", namespace}, args...)...)
+}
+
+// run runs a program and returns what it wrote.
+func run(ctx context.Context, stdin []byte, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdin = bytes.NewReader(stdin)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("kubectl %s: %w\n%s", strings.Join(args, " "), err, stderr.String())
+		return "", fmt.Errorf("%s %s: %w\n%s%s", name, strings.Join(args, " "), err, out, stderr.String()) // pulumi tells errors in out
 	}
 	return strings.TrimSpace(string(out)), nil
 }

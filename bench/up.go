@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +14,18 @@ import (
 
 // measureUp compares `pulumi up` into an empty cluster with kubectl, which applies the same objects and waits for the same, and an
 // unchanged `make up` with `kubectl diff`. The node has all images.
-func measureUp(ctx context.Context, c *cluster) error {
+func measureUp(ctx context.Context, _ *cluster) error {
 	var applied, up, unchanged, diffed []float64 // seconds
+	timed := func(name string, all *[]float64, act func() error) error {
+		start := time.Now()
+		if err := act(); err != nil {
+			return err
+		}
+		took := time.Since(start).Seconds()
+		fmt.Printf("%s: %.1f s\n", name, took)
+		*all = append(*all, took)
+		return nil
+	}
 	for range rounds {
 		objects, err := declared(ctx)
 		if err != nil {
@@ -25,34 +34,24 @@ func measureUp(ctx context.Context, c *cluster) error {
 		if err := empty(ctx, objects); err != nil {
 			return err
 		}
-		for _, step := range []struct {
-			name   string
-			took   *[]float64
-			act    func() error
-			before func() error
-		}{
-			{"kubectl apply", &applied, func() error { return apply(ctx, objects) }, nil},
-			{"pulumi up", &up, func() error { return run(ctx, nil, "pulumi", "up", "--yes", "--skip-preview") }, func() error {
-				return empty(ctx, objects)
-			}},
-			{"unchanged make up", &unchanged, func() error { return run(ctx, nil, "env", "--unset=KUBECONFIG", "make", "up") }, nil},
-			{"kubectl diff", &diffed, func() error { return diff(ctx, objects) }, func() (err error) {
-				objects, err = declared(ctx) // with the passwords of now
-				return err
-			}},
-		} {
-			if step.before != nil {
-				if err := step.before(); err != nil {
-					return err
-				}
-			}
-			start := time.Now()
-			if err := step.act(); err != nil {
-				return err
-			}
-			took := time.Since(start).Seconds()
-			fmt.Printf("%s: %.1f s\n", step.name, took)
-			*step.took = append(*step.took, took)
+		if err := timed("kubectl apply", &applied, func() error { return apply(ctx, objects) }); err != nil {
+			return err
+		}
+		if err := empty(ctx, objects); err != nil {
+			return err
+		}
+		if err := timed("pulumi up", &up, command(ctx, "pulumi", "up", "--yes", "--skip-preview")); err != nil {
+			return err
+		}
+		makeUp := command(ctx, "env", "--unset=KUBECONFIG", "make", "up")
+		if err := timed("unchanged make up", &unchanged, makeUp); err != nil {
+			return err
+		}
+		if objects, err = declared(ctx); err != nil { // with the passwords of now
+			return err
+		}
+		if err := timed("kubectl diff", &diffed, func() error { return diff(ctx, objects) }); err != nil {
+			return err
 		}
 	}
 	a, u := median(applied), median(up)
@@ -71,7 +70,7 @@ func declared(ctx context.Context) ([]unstructured.Unstructured, error) {
 
 // empty removes the stack, and what it leaves for the next one: namespaces, with all claims and keys.
 func empty(ctx context.Context, objects []unstructured.Unstructured) error {
-	if err := run(ctx, nil, "pulumi", "destroy", "--yes", "--skip-preview"); err != nil {
+	if _, err := run(ctx, nil, "pulumi", "destroy", "--yes", "--skip-preview"); err != nil {
 		return err
 	}
 	return withObjects(ctx, objects, "delete", "--ignore-not-found", "--timeout=5m")
@@ -115,14 +114,14 @@ func withObjects(ctx context.Context, objects []unstructured.Unstructured, args 
 	if err != nil {
 		return err
 	}
-	return run(ctx, list, "kubectl", append(args, "--filename=-")...)
+	_, err = run(ctx, list, "kubectl", append(args, "--filename=-")...)
+	return err
 }
 
-func run(ctx context.Context, stdin []byte, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Stdin = bytes.NewReader(stdin)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s %s: %w\n%s", name, args[0], err, out)
+// command is one that is run later.
+func command(ctx context.Context, name string, args ...string) func() error {
+	return func() error {
+		_, err := run(ctx, nil, name, args...)
+		return err
 	}
-	return nil
 }
