@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -162,46 +160,6 @@ func (w *watch) look(ctx context.Context) error {
 	return w.deleteOld(ctx, archive, *own, others, keepDays)
 }
 
-// isSetBack is whether the archive holds log that this server does not have, or has with another content.
-func isSetBack(ctx context.Context, own pgbackrest.Stanza) (bool, error) {
-	now, err := ask[string](ctx, "postgres", `SELECT pg_walfile_name(pg_current_wal_insert_lsn())`)
-	if err != nil {
-		return false, err
-	}
-	const timeline = len("00000001")
-	for _, segment := range own.Segments {
-		if segment.Name[:timeline] == now[:timeline] && segment.Name > now {
-			return true, nil
-		}
-	}
-	failed, err := ask[string](ctx, "postgres", `SELECT coalesce(last_failed_wal, '') FROM pg_stat_archiver`)
-	if err != nil || failed == "" {
-		return false, err
-	}
-	isOther, err := own.HasOther(filepath.Join(os.Getenv("PGDATA"), "pg_wal", failed))
-	if errors.Is(err, fs.ErrNotExist) { // it was archived in the end
-		return false, nil
-	}
-	return isOther, err
-}
-
-// beginAnother makes a new stanza for a server that was set back, and has the server archive to it.
-func beginAnother(
-	ctx context.Context, archive *pgbackrest.Archive, c control, stanzas []pgbackrest.Stanza,
-) (name string, err error) {
-	isTaken := func(s pgbackrest.Stanza) bool { return s.Name == name }
-	for next := 2; ; next++ {
-		c.stretch = strconv.Itoa(next)
-		if name = archive.Stanza(c.identity()); !slices.ContainsFunc(stanzas, isTaken) {
-			break
-		}
-	}
-	if err := archive.Create(ctx, name); err != nil {
-		return "", err
-	}
-	return name, keepStretch(ctx, c.stretch)
-}
-
 // deleteOld deletes what earlier servers archived long ago, unless it may have to be restored.
 func (w *watch) deleteOld(
 	ctx context.Context, archive *pgbackrest.Archive, own pgbackrest.Stanza, others []pgbackrest.Stanza,
@@ -304,17 +262,6 @@ func kept(backups []pgbackrest.Backup, days int) (number int) {
 	return number
 }
 
-// keepStretch has the server write the number beside its data, where this process may only read.
-func keepStretch(ctx context.Context, stretch string) error {
-	conn, err := pgx.Connect(ctx, "")
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	_, err = conn.Exec(ctx, fmt.Sprintf("COPY (SELECT %s) TO '%s'", stretch, stretchFile()))
-	return err
-}
-
 // due is why there has to be a base backup now; empty if there need be none. One that is dated in the future,
 // by a clock that was wrong, does not count.
 func due(spans []pgbackrest.Span, now time.Time) string {
@@ -352,11 +299,7 @@ func newTablespace(backups []pgbackrest.Backup) (why string, err error) {
 	return "", nil
 }
 
-// stretchFile is nothing that the server knows. Whoever sets its data back sets this back too.
-func stretchFile() string { return filepath.Join(os.Getenv("PGDATA"), "archiver.stretch") }
-
 var (
-	stretchLine    = regexp.MustCompile(`^(\d+)\n$`)
 	identifierLine = regexp.MustCompile(`(?m)^Database system identifier: *(\d+)$`)
 	stoppingLine   = regexp.MustCompile(`(?m)^Database cluster state: *(shutting down|shut down)$`)
 )
@@ -390,12 +333,6 @@ func readControl(ctx context.Context) (control, error) {
 		return control{}, errors.New("pg_controldata does not tell the system identifier")
 	}
 	c := control{system: string(line[1]), stopping: stoppingLine.Match(said)}
-	stretch, err := os.ReadFile(stretchFile())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return c, err
-	}
-	if line := stretchLine.FindSubmatch(stretch); line != nil {
-		c.stretch = string(line[1])
-	}
-	return c, nil
+	c.stretch, err = readStretch()
+	return c, err
 }
