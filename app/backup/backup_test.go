@@ -98,7 +98,7 @@ func (s *system) fail(command string, reasons []string, settings ...string) {
 	s.isClean()
 }
 
-// lastingStatus is that of what another pod would meet too.
+// lastingStatus is the exit status of an error that another pod would meet too.
 const lastingStatus = 3
 
 func (s *system) hasFailed(p *apptest.Process, reasons ...string) {

@@ -32,7 +32,7 @@ import (
 //	-- Says: … | …          what is logged besides
 //	-- Reworded             a copy has other words for the same schema
 //	-- Moved                rows are in other partitions of a copy
-//	-- Archive lacks: …     tables of which the archive has no rows
+//	-- Archive lacks: …     tables whose rows are not in the archive
 type specimen struct {
 	name, sql, options, lacks string
 	refused, byHand, says     []string
@@ -99,7 +99,7 @@ func TestCorpus(t *testing.T) {
 	superuser.Exec(`ALTER SYSTEM SET autovacuum = off`)
 	superuser.Exec(`ALTER SYSTEM SET max_wal_size = '128MB'`)
 	superuser.Exec(`SELECT pg_reload_conf()`)
-	archiver := s.archive() // while there is little of which to make a base backup
+	archiver := s.archive() // its base backup is quick while there is little data
 	var all []*tested
 	for _, specimen := range specimens(t) {
 		one := &tested{specimen: specimen, system: s}
@@ -227,8 +227,8 @@ func (d *tested) hasComeBack(t *testing.T, log string) {
 	d.isEqual(t, d.lacks, `setval\(.*\)`) // the log says of a sequence what it has at most
 }
 
-// isEqual compares all that pg_dump knows with what it knew at first, but for a table's rows, and for what
-// matches a pattern.
+// isEqual compares what pg_dump knows now with what it knew at first. The rows of the tables in lacking do not
+// count, nor does what matches the pattern in besides.
 func (d *tested) isEqual(t *testing.T, lacking, besides string) {
 	now, before := d.dumped(d.name), d.whole
 	if besides != "" {

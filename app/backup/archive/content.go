@@ -111,8 +111,7 @@ func (c Content) InWordsOf(other Content) Content {
 	return c
 }
 
-// Recomputed are the tables that differ from those of other by their generated columns alone, which the
-// other server has computed anew.
+// Recomputed returns the tables whose generated columns alone differ in other: its server computed them anew.
 func (c Content) Recomputed(other Content) (tables []Table) {
 	got := byName(other.Tables, Table.name)
 	for _, table := range c.Tables {
@@ -123,7 +122,7 @@ func (c Content) Recomputed(other Content) (tables []Table) {
 	return tables
 }
 
-// isRecomputed is whether the tables have the same values but for the generated columns.
+// isRecomputed is whether only the values of generated columns differ.
 func (t Table) isRecomputed(other Table) bool {
 	return t.Hash != other.Hash && t.Given != "" && t.Given == other.Given && t.Rows == other.Rows &&
 		slices.Equal(t.Generated, other.Generated)

@@ -14,9 +14,8 @@ import (
 // longestName is what Postgres keeps of a name, in bytes.
 const longestName = 63
 
-// Restore makes the new database of a dump in a file, and returns what it holds. Code of the database's owner, such as a function
-// that a table checks its rows with, runs as a role that is good for nothing but this database; a superuser makes what only a
-// superuser can, none of which runs code, and gives all to its owners.
+// Restore makes the new database from a dump in a file. Code of the database's owner, such as a function in a CHECK, runs as a role
+// that can do nothing outside this database. A superuser makes only what takes one and runs no code, and then sets the owners.
 func (t *Target) Restore(ctx context.Context, dump string) error {
 	if err := t.name(ctx); err != nil {
 		return err
@@ -73,11 +72,12 @@ func renamed(statements, from, to string) string {
 	})
 }
 
-// environment lets programs restore quickly, as a superuser whom no event trigger makes run code: should the server crash before
-// Replace, the new database is of no use anyway.
+// environment lets programs restore quickly, as a superuser who fires no event triggers. The new database need not survive a
+// crash of the server before Replace.
 func (t *Target) environment() []string {
-	return append(t.login.environment(), "PGOPTIONS=-c role="+superuser+
-		" -c event_triggers=off -c default_transaction_read_only=off -c synchronous_commit=off")
+	return withOptions(t.login.environment(), map[string]string{
+		"role": superuser, "event_triggers": "off", "default_transaction_read_only": "off", "synchronous_commit": "off",
+	})
 }
 
 // Content is that of the new database.

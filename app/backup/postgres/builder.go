@@ -22,8 +22,8 @@ type builder struct {
 	role login
 }
 
-// Entries of a dump's contents, by the numbers of their catalogs in Postgres, which no name can imitate. None of those that
-// a superuser restores has an expression, by which it could run code of others.
+// Entries of a dump's contents, told apart by the OIDs of their catalogs in Postgres, which no name can imitate. What a superuser
+// restores has no expressions, and so runs nobody's code.
 var (
 	entry = regexp.MustCompile(`(?m)^\d+; (\d+) (\d+) .*\n`)
 	// ofDatabase make the database itself, with its owner, grants, settings and comment.
@@ -36,7 +36,7 @@ var (
 	late = regexp.MustCompile(`^\d+; ((3466|6104|6237|6106|6100|2613) |0 0 (SEQUENCE SET|USER MAPPING|BLOBS) )`)
 	// last are what needs owners: pg_default_acl and others.
 	last = regexp.MustCompile(`^\d+; (826 |0 0 (ACL|COMMENT|SECURITY LABEL) )`)
-	// pg_class has the tables, but for those of extensions, whose rows are.
+	// Tables are in pg_class. Those of extensions have no entry of their own, but their rows may have one.
 	ofTable = regexp.MustCompile(`^\d+; 1259 (\d+) `)
 	ofRows  = regexp.MustCompile(`^\d+; 0 (\d+) TABLE DATA `)
 )
@@ -155,8 +155,9 @@ func (b *builder) restore(ctx context.Context, s step, args ...string) error {
 	if err != nil {
 		return err
 	}
-	as, environment := b.role, append(b.role.environment(),
-		"PGOPTIONS=-c role=none -c default_transaction_read_only=off -c synchronous_commit=off")
+	as, environment := b.role, withOptions(b.role.environment(), map[string]string{
+		"role": "none", "default_transaction_read_only": "off", "synchronous_commit": "off",
+	})
 	if s.superuser {
 		as, environment = b.login.in(b.new), b.environment()
 	}
@@ -229,7 +230,7 @@ func execAll(ctx context.Context, conn *pgx.Conn, statements []string) error {
 	return nil
 }
 
-// statements are those of entries, as text.
+// statements returns the SQL of entries.
 func (b *builder) statements(ctx context.Context, entries []string, args ...string) ([]byte, error) {
 	list, err := b.list(entries)
 	if err != nil {
@@ -244,7 +245,7 @@ func (b *builder) list(entries []string) (string, error) {
 	return "--use-list=" + file, os.WriteFile(file, []byte(strings.Join(entries, "")), 0o600)
 }
 
-// encodingLine says in which encoding pg_restore prints, which is that of the database.
+// encodingLine sets the encoding in which pg_restore prints, the database's own.
 var encodingLine = regexp.MustCompile(`(?m)^SET client_encoding = '\w+';$`)
 
 // ofOwner is a single statement that gives something to its owner. In names, quoted, all else may stand.

@@ -289,7 +289,9 @@ func define(
 	ctx context.Context, content *archive.Content, suffix string, environment []string, args ...string,
 ) (err error) {
 	args = append([]string{"--schema-only", "--format=custom", "--compress=none"}, args...)
-	environment = withOptions(environment, "-c TimeZone=UTC -c bytea_output=hex -c quote_all_identifiers=off")
+	environment = withOptions(environment, map[string]string{
+		"TimeZone": "UTC", "bytea_output": "hex", "quote_all_identifiers": "off",
+	})
 	if content.Definition, err = output(ctx, environment, "pg_dump", args...); err != nil {
 		return err
 	}
@@ -302,19 +304,6 @@ func define(
 	}
 	content.Schema, content.Objects = objects(statements.Bytes(), suffix)
 	return nil
-}
-
-// withOptions adds to what libpq has the server set.
-func withOptions(environment []string, more string) []string {
-	const variable = "PGOPTIONS="
-	environment = slices.Clone(environment)
-	for i, setting := range environment {
-		if strings.HasPrefix(setting, variable) {
-			environment[i] += " " + more
-			return environment
-		}
-	}
-	return append(environment, variable+more)
 }
 
 var (

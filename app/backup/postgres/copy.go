@@ -12,8 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -31,15 +29,6 @@ const (
 var regardless = map[string]string{
 	"default_transaction_read_only": "off", "role": "none", "session_replication_role": "origin",
 	"lc_messages": "C", "session_preload_libraries": "", "local_preload_libraries": "",
-}
-
-// options has libpq set all of them.
-func options(settings map[string]string) string {
-	var set []string
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		set = append(set, "-c "+name+"="+settings[name])
-	}
-	return "PGOPTIONS=" + strings.Join(set, " ")
 }
 
 // Copy is a Postgres server of its own, for what was restored. Another process runs it, by Serve, in a folder that both see.
@@ -114,14 +103,13 @@ func (c *Copy) start(ctx context.Context, o order) (err error) {
 // reach connects to a socket, which may come a moment later.
 func reach(ctx context.Context, path string) (*net.UnixConn, error) {
 	for deadline := time.Now().Add(startTime); ; time.Sleep(startPause) {
-		conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
-		if err == nil {
-			return conn.(*net.UnixConn), nil //nolint:errcheck // it is what was asked for
-		}
-		if ctx.Err() != nil {
+		conn, err := new(net.Dialer).DialUnix(ctx, "unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+		switch {
+		case err == nil:
+			return conn, nil
+		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		}
-		if time.Now().After(deadline) {
+		case time.Now().After(deadline):
 			return nil, err
 		}
 	}
@@ -204,7 +192,6 @@ func (c *Copy) connect(ctx context.Context, database string) (*pgx.Conn, error) 
 }
 
 func (c *Copy) environment(database string) []string {
-	return []string{
-		"PGHOST=" + c.dir, "PGPORT=5432", "PGUSER=" + superuser, "PGDATABASE=" + database, options(regardless),
-	}
+	environment := []string{"PGHOST=" + c.dir, "PGPORT=5432", "PGUSER=" + superuser, "PGDATABASE=" + database}
+	return withOptions(environment, regardless)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 
@@ -54,9 +55,7 @@ func parseLogin(address string) (login, error) {
 	}
 	parsed.User = url.User(parsed.User.Username())
 	config.ConnectTimeout = connectTimeout
-	for name, value := range uniform {
-		config.RuntimeParams[name] = value
-	}
+	maps.Copy(config.RuntimeParams, uniform)
 	return login{config: config, url: parsed}, nil
 }
 
@@ -97,7 +96,7 @@ func (l login) argument() string { return "--dbname=" + l.url.String() }
 func (l login) environment() []string {
 	environment := []string{"PGPASSWORD=" + l.config.Password}
 	if l.superuser {
-		environment = append(environment, "PGOPTIONS=-c event_triggers=off")
+		return withOptions(environment, map[string]string{"event_triggers": "off"})
 	}
 	return environment
 }

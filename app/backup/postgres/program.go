@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -85,6 +87,24 @@ var (
 		`does not exist`)
 	inFunction = regexp.MustCompile(`(PL/\w+|SQL) function`)
 )
+
+// withOptions has libpq set parameters of the server, besides those that it sets already.
+func withOptions(environment []string, parameters map[string]string) []string {
+	const variable = "PGOPTIONS="
+	var options []string
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		options = append(options, "-c "+name+"="+parameters[name])
+	}
+	more := strings.Join(options, " ")
+	environment = slices.Clone(environment)
+	for i, setting := range environment {
+		if strings.HasPrefix(setting, variable) {
+			environment[i] += " " + more
+			return environment
+		}
+	}
+	return append(environment, variable+more)
+}
 
 // output runs a program and returns what it prints.
 func output(ctx context.Context, environment []string, name string, args ...string) ([]byte, error) {

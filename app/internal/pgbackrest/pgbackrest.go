@@ -113,7 +113,7 @@ func (a *Archive) Push(stanza, file, queue string) error {
 		return err
 	}
 	args := []string{program, "archive-push", "--stanza=" + stanza, "--archive-push-queue-max=" + queue, file}
-	return syscall.Exec(executable, args, append(a.Environment(), server()...))
+	return syscall.Exec(executable, args, append(a.environment(), server()...))
 }
 
 // Restore fetches a base backup into an empty folder. A server that starts there, with a restore_command that
@@ -194,9 +194,9 @@ func (a *Archive) Delete(ctx context.Context, stanza string) error {
 // isPlain tells a service without TLS, where no archive can be.
 func (a *Archive) isPlain() bool { return a.bucket.Endpoint.Scheme == "http" }
 
-// Environment has the program's options: as variables, for some of them are secrets. Those that this process has already count more.
+// environment has the program's options: as variables, for some of them are secrets. Those that this process has already count more.
 // Source: https://pgbackrest.org/configuration.html
-func (a *Archive) Environment() []string {
+func (a *Archive) environment() []string {
 	style := "host"
 	if a.bucket.PathStyle {
 		style = "path"
@@ -249,7 +249,7 @@ func server() (options []string) {
 // run returns what the program prints. What it warns of is logged.
 func (a *Archive) run(ctx context.Context, environment []string, command string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, program, append([]string{command}, args...)...)
-	cmd.Env = append(a.Environment(), environment...)
+	cmd.Env = append(a.environment(), environment...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopTime
 	var out, said bytes.Buffer

@@ -52,7 +52,7 @@ func Main(run func(context.Context) error) {
 	slog.Info("stopped")
 }
 
-// lastingStatus is by which a Job knows that no other pod need be tried.
+// lastingStatus tells a Job to try no other pod.
 const lastingStatus = 3
 
 // Lasting is an error that another process would meet again.
