@@ -9,15 +9,16 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"time"
+	"slices"
+	"strings"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/proxy"
 )
 
 const bufferSize = 32 << 10 // bytes
 
-// forward sends requests as they are to a server on a Unix socket, for they are signed. Who sends a body slowly is no burden to
-// that server before a buffer of it has come.
+// forward sends requests as they are to the S3 server on a Unix socket, for they are signed. Who sends a body slowly is
+// no burden to that server before a buffer of it has come.
 func forward(socket string) http.Handler {
 	forwarding := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -28,9 +29,9 @@ func forward(socket string) http.Handler {
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, "unix", socket)
 			},
-			DisableCompression:  true,
-			MaxIdleConnsPerHost: maxRequests,
-			IdleConnTimeout:     time.Minute,
+			DisableCompression: true,
+			// The S3 server takes what it leaves of a body for the next request, which could be another client's.
+			DisableKeepAlives: true,
 		},
 		BufferPool: &proxy.Buffers{Size: bufferSize},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -41,6 +42,10 @@ func forward(socket string) http.Handler {
 		},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if slices.ContainsFunc(r.Header.Values("Content-Type"), isForm) {
+			w.WriteHeader(http.StatusNotImplemented)
+			return
+		}
 		if r.ContentLength != 0 {
 			body := bufio.NewReaderSize(r.Body, bufferSize)
 			if _, err := body.Peek(bufferSize); err != nil && err != io.EOF {
@@ -54,4 +59,9 @@ func forward(socket string) http.Handler {
 		}
 		forwarding.ServeHTTP(w, r)
 	})
+}
+
+// isForm reports whether a body is a form, which the S3 server would read whole before it looks at who sent it.
+func isForm(contentType string) bool {
+	return strings.HasPrefix(strings.ToLower(contentType), "multipart/form-data")
 }

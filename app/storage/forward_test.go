@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 
@@ -44,16 +45,38 @@ func TestABodyThatBreaksOffIsNotForwarded(t *testing.T) {
 	assert.Equal(t, http.StatusBadRequest, answer.Code)
 }
 
-// startEcho starts a server that answers with what it gets.
-func startEcho(t *testing.T, socket string) {
+// The S3 server answers some requests before it has read their bodies, and goes on to read requests where it stopped.
+func TestNoRequestFollowsAnotherOnAConnection(t *testing.T) {
+	socket := "@storage-" + rand.Text()
+	connections := startEcho(t, socket)
+	handler := forward(socket)
+	for range 3 {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/backups/a", http.NoBody))
+		require.Equal(t, http.StatusOK, answer.Code)
+	}
+	assert.EqualValues(t, 3, connections.Load())
+}
+
+// startEcho starts a server that answers with what it gets, and counts its connections.
+func startEcho(t *testing.T, socket string) *atomic.Int32 {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", socket)
 	require.NoError(t, err)
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		content, err := io.ReadAll(r.Body)
-		assert.NoError(t, err)
-		_, _ = w.Write(content)
-	})}
+	connections := new(atomic.Int32)
+	server := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			content, err := io.ReadAll(r.Body)
+			assert.NoError(t, err)
+			_, _ = w.Write(content)
+		}),
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				connections.Add(1)
+			}
+		},
+	}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
+	return connections
 }

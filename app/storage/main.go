@@ -87,7 +87,6 @@ func serve(ctx context.Context, store *posix.Posix, bucket string, accounts *acc
 			RootUserSecret:    rand.Text(),
 			IAMService:        accounts,
 			Ports:             []string{socket},
-			KeepAlive:         true,
 			MaxConnections:    maxConnections,
 			MaxRequests:       maxConnections,
 			MultipartMaxParts: maxParts,

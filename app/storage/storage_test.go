@@ -359,6 +359,15 @@ func TestConnectionsAreReused(t *testing.T) {
 	assert.True(t, reused)
 }
 
+func TestFormsAreRefusedUnread(t *testing.T) {
+	server := storagetest.Start(t, "project")
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.Endpoint()+"/backups", strings.NewReader("--x"))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+	status, answer := send(t, server, request)
+	assert.Equal(t, http.StatusNotImplemented, status, answer)
+}
+
 func TestUnknownAccountsAreRefused(t *testing.T) {
 	server := storagetest.Start(t, "project")
 	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(server.AccountsDir()), "outside"), []byte("secret-key"), 0o600))
