@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Package is one of Debian's or Ubuntu's packages, with patterns of files, separated by spaces, any of which does.
@@ -134,6 +136,11 @@ func Install(ctx context.Context, packages []Package) error {
 			return fmt.Errorf("keep postgresql from starting a server: %w", err)
 		}
 	}
+	for _, lock := range aptLocks {
+		if err := awaitLock(ctx, lock); err != nil {
+			return err
+		}
+	}
 	for _, args := range [][]string{
 		{"dpkg", "--configure", "-a"}, // goes on with what was interrupted
 		{"apt-get", "update", "--quiet=2"},
@@ -149,6 +156,34 @@ func Install(ctx context.Context, packages []Package) error {
 		return fmt.Errorf("apt-get installed %s, and their files are still not where Debian puts them", strings.Join(still, " "))
 	}
 	return nil
+}
+
+// aptLocks are held while packages are installed. A machine that has just started often installs its own updates.
+var aptLocks = []string{"/var/lib/apt/lists/lock", "/var/lib/dpkg/lock-frontend"}
+
+// awaitLock returns when nobody holds a lock.
+func awaitLock(ctx context.Context, name string) error {
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return fmt.Errorf("open the lock of apt: %w", err)
+	}
+	defer file.Close()
+	said := false
+	for {
+		err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES) {
+			return err
+		}
+		if !said {
+			slog.Info("waiting for another program that installs packages", "lock", name)
+			said = true
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return fmt.Errorf("another program holds %s: %w", name, ctx.Err())
+		}
+	}
 }
 
 // keepFromStarting writes the defaults of new clusters, unless somebody has.

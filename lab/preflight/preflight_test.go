@@ -4,9 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 func TestAllThatIsMissingIsSaidAtOnce(t *testing.T) {
@@ -35,6 +37,23 @@ func TestLackingLooksForTheFilesOfPackages(t *testing.T) {
 	require.NoError(t, os.WriteFile(there, nil, 0o644))
 	assert.Equal(t, []string{"b"}, Lacking([]Package{{"a", there}, {"b", there + "-not"}}))
 	assert.Equal(t, []string{"d"}, Lacking([]Package{{"c", filepath.Dir(there) + "/t*"}, {"d", filepath.Dir(there) + "/x*"}}))
+}
+
+func TestPackagesAreInstalledWhenNobodyElseDoes(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "lock")
+	other, err := os.Create(name)
+	require.NoError(t, err)
+	defer other.Close()
+	require.NoError(t, unix.FcntlFlock(other.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}))
+	done := make(chan error)
+	go func() { done <- awaitLock(t.Context(), name) }()
+	select {
+	case err := <-done:
+		t.Fatal("did not wait", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	require.NoError(t, other.Close())
+	require.NoError(t, <-done)
 }
 
 func TestPostgresIsKeptFromStartingUnlessSomebodyHasDecided(t *testing.T) {
