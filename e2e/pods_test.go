@@ -79,7 +79,7 @@ func files(t *testing.T, reference string) (names []string) {
 	t.Helper()
 	digest, err := name.NewDigest(reference)
 	require.NoError(t, err)
-	image, err := remote.Image(digest, remote.WithContext(t.Context()))
+	image, err := remote.Image(digest, append(registryAccess(t), remote.WithContext(t.Context()))...)
 	require.NoError(t, err)
 	content := mutate.Extract(image)
 	defer content.Close()

@@ -17,9 +17,12 @@ func makeBuilder(lab layout.Lab) error {
 		err = os.Rename(lab.BuilderCache(), lab.Builder())
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		err = os.Mkdir(lab.Builder(), 0o755)
+		err = os.Mkdir(lab.Builder(), 0o700)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return os.Chmod(lab.Builder(), 0o700) // it outlives the lab's own directory
 }
 
 // keepBuilder leaves what the lab's builder keeps to the next new lab.

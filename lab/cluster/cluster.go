@@ -45,6 +45,14 @@ type Config struct {
 // Up starts what does not run and waits until all of it is ready. It may be
 // interrupted and run again at any point.
 func Up(ctx context.Context, c Config) error {
+	// All that the lab keeps is for its owner and root alone: kubeconfig, passwords, sockets, logs and the data of volumes.
+	// What runs in the cluster sees its parts where they are mounted, and does not come this way.
+	if err := os.MkdirAll(c.Lab.Dir(), 0o700); err != nil {
+		return err
+	}
+	if err := os.Chmod(c.Lab.Dir(), 0o700); err != nil {
+		return err
+	}
 	for _, dir := range []string{"run", "log", "registry"} {
 		if err := os.MkdirAll(c.Lab.Dir(dir), 0o755); err != nil {
 			return err
@@ -62,25 +70,29 @@ func Up(ctx context.Context, c Config) error {
 	if err := firewallUp(ctx, c.Lab); err != nil {
 		return fmt.Errorf("keeping other machines out of the lab's network: %w", err)
 	}
-	if err := registryUp(ctx, c.Lab, c.Binaries); err != nil {
+	access, err := makeAccess(c.Lab, c.Owner)
+	if err != nil {
+		return err
+	}
+	if err := registryUp(ctx, access, c.Binaries); err != nil {
 		return fmt.Errorf("starting the registry: %w", err)
 	}
-	if err := images.Push(ctx, c.Lab.Cache, c.Lab.Registry(), c.System); err != nil {
+	if err := images.Push(ctx, c.Lab.Cache, c.Lab.Registry(), c.System, access.options()...); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := images.Push(ctx, c.Lab.Cache, c.Lab.Registry(), c.Base); err != nil {
+		if err := images.Push(ctx, c.Lab.Cache, c.Lab.Registry(), c.Base, access.options()...); err != nil {
 			return err
 		}
-		if err := buildkitUp(ctx, c.Lab, c.Binaries, c.Owner); err != nil {
+		if err := buildkitUp(ctx, access, c.Binaries, c.Owner); err != nil {
 			return fmt.Errorf("starting the builder: %w", err)
 		}
 		return nil
 	})
 	group.Go(func() error {
 		start := time.Now()
-		s := c.server()
+		s := c.server(access)
 		started, err := s.start(ctx)
 		if err != nil {
 			return fmt.Errorf("starting k3s: %w", err)
@@ -97,8 +109,11 @@ func Up(ctx context.Context, c Config) error {
 	return group.Wait()
 }
 
-func (c Config) server() server {
-	return server{lab: c.Lab, node: c.Lab.Nodes()[0], binaries: c.Binaries, manifests: c.Manifests}
+// Made says whether the lab was up before.
+func Made(lab layout.Lab) bool { return exists(lab.Kubeconfig()) }
+
+func (c Config) server(access access) server {
+	return server{lab: c.Lab, access: access, node: c.Lab.Nodes()[0], binaries: c.Binaries, manifests: c.Manifests}
 }
 
 // Down stops everything and removes what it left in the kernel. What is on disk stays.

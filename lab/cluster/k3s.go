@@ -33,6 +33,7 @@ const (
 // server is the node that runs the control plane.
 type server struct {
 	lab      layout.Lab
+	access   access
 	node     layout.Node
 	binaries tools.Binaries
 	// manifests are k3s's own, from the module it is compiled from.
@@ -114,9 +115,10 @@ func (s server) programs() map[string]string {
 func (s server) files() (map[string]string, error) {
 	files := map[string]string{
 		s.node.Dir("etc", "resolv.conf"):                              "nameserver " + resolver + "\n",
-		s.inNode(nodeConf, "registries.yaml"):                         s.registries(),
+		s.inNode(nodeConf, "registries.yaml"):                         s.access.registries(),
+		s.inNode(nodeConf, registryCertificate):                       string(s.access.certificate),
 		s.inNode(nodeConf, "cni/10-lab.conflist"):                     cni,
-		s.inNode(dataDir, "agent/etc/containerd/config-v3.toml.tmpl"): containerd,
+		s.inNode(dataDir, "agent/etc/containerd/config-v3.toml.tmpl"): containerd + s.access.containerd(),
 		s.inNode(dataDir, "agent/etc/kubelet.conf.d/10-lab.conf"):     kubelet,
 	}
 	for from, to := range manifests {
@@ -194,13 +196,6 @@ var manifestVariables = strings.NewReplacer(
 	"rancher/mirrored-library-busybox:1.37.0", images.Busybox,
 )
 
-func (s server) registries() string {
-	return fmt.Sprintf(`mirrors:
-  docker.io: {endpoint: ["http://%[1]s"]}
-  "%[1]s": {endpoint: ["http://%[1]s"]}
-`, s.lab.Registry())
-}
-
 // One node needs no overlay network: Debian's bridge plugin connects its pods.
 const cni = `{
   "cniVersion": "1.0.0",
@@ -252,6 +247,8 @@ state = "/run/k3s/containerd"
   config_path = "` + dataDir + `/agent/etc/containerd/certs.d"
 `
 
+// The kubelet would take a twentieth of the disk for too little room, which is a lot on a large one, and see only after five
+// minutes that there is more again.
 const kubelet = `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 failCgroupV1: false

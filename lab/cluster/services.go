@@ -2,10 +2,10 @@ package cluster
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,38 +25,6 @@ func service(lab layout.Lab, name string, args ...string) daemon {
 	}
 }
 
-// registryUp starts the registry that has the lab's images and stands in for Docker Hub.
-func registryUp(ctx context.Context, lab layout.Lab, binaries tools.Binaries) error {
-	config := fmt.Sprintf(`version: 0.1
-log: {level: warn}
-http: {addr: %s}
-storage:
-  filesystem: {rootdirectory: %s}
-  delete: {enabled: true}
-`, lab.Registry(), lab.Dir("registry"))
-	path := lab.Dir("registry.yaml")
-	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
-		return err
-	}
-	d := service(lab, "registry", binaries["registry"], "serve", path)
-	d.Env = []string{"OTEL_TRACES_EXPORTER=none"}
-	if pid, _ := find(d.Lab, d.Name); pid == 0 {
-		if err := portFree(lab.Registry()); err != nil {
-			return err
-		}
-	}
-	if _, err := d.start(ctx); err != nil {
-		return err
-	}
-	return d.await(ctx, 30*time.Second, func() error {
-		response, err := http.Get("http://" + lab.Registry() + "/v2/")
-		if err != nil {
-			return err
-		}
-		return response.Body.Close()
-	})
-}
-
 // portFree fails when another program listens there, or on the port of all addresses.
 func portFree(address string) error {
 	listener, err := net.Listen("tcp", address)
@@ -72,7 +40,8 @@ func portFree(address string) error {
 
 // buildkitUp starts the builder of the app images. Builds share the machine's
 // network: they fetch Go modules the way the machine does.
-func buildkitUp(ctx context.Context, lab layout.Lab, binaries tools.Binaries, owner Owner) error {
+func buildkitUp(ctx context.Context, a access, binaries tools.Binaries, owner Owner) error {
+	lab := a.lab
 	config := fmt.Sprintf(`root = %q
 [grpc]
   address = ["unix://%s"]
@@ -89,14 +58,15 @@ func buildkitUp(ctx context.Context, lab layout.Lab, binaries tools.Binaries, ow
 [registry."docker.io"]
   mirrors = [%q]
 [registry.%q]
-  http = true
-`, lab.Builder(), lab.BuildkitSocket(), owner.UID, owner.GID, binaries["runc"], lab.ID(), lab.Registry(), lab.Registry())
+  ca = [%q]
+`, lab.Builder(), lab.BuildkitSocket(), owner.UID, owner.GID, binaries["runc"], lab.ID(), lab.Registry(), lab.Registry(), lab.RegistryCertificate())
 	path := lab.Dir("buildkitd.toml")
 	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		return err
 	}
 	d := service(lab, "buildkitd", binaries["buildkitd"], "--config", path)
 	d.Env = []string{"PATH=" + filepath.Dir(binaries["runc"]) + ":" + systemPath}
+	d.Inputs = fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, config, string(a.certificate))))
 	if _, err := d.start(ctx); err != nil {
 		return err
 	}

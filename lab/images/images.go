@@ -54,10 +54,11 @@ func Assemble(ctx context.Context, cache string, images []Image) error {
 	return group.Wait()
 }
 
-// Push gives the registry those images that it lacks.
-func Push(ctx context.Context, cache, registry string, images []Image) error {
+// Push gives the registry those images that it lacks. The options say how the registry is spoken to.
+func Push(ctx context.Context, cache, registry string, images []Image, options ...remote.Option) error {
+	options = append(options, remote.WithContext(ctx))
 	for _, image := range images {
-		if err := image.push(ctx, cache, registry); err != nil {
+		if err := image.push(cache, registry, options); err != nil {
 			return fmt.Errorf("pushing the image %s: %w", image.Name, err)
 		}
 	}
@@ -164,7 +165,7 @@ func (i Image) open(cache string) (v1.Image, v1.Hash, error) {
 	return image, digest, err
 }
 
-func (i Image) push(ctx context.Context, cache, registry string) error {
+func (i Image) push(cache, registry string, options []remote.Option) error {
 	image, digest, err := i.open(cache)
 	if err != nil {
 		return err
@@ -173,10 +174,10 @@ func (i Image) push(ctx context.Context, cache, registry string) error {
 	if err != nil {
 		return err
 	}
-	if have, err := remote.Head(ref, remote.WithContext(ctx)); err == nil && have.Digest == digest {
+	if have, err := remote.Head(ref, options...); err == nil && have.Digest == digest {
 		return nil
 	}
-	return remote.Write(ref, image, remote.WithContext(ctx))
+	return remote.Write(ref, image, options...)
 }
 
 // file is one entry of an image that is made of a few files.

@@ -72,11 +72,13 @@ func (l Lab) CheckoutDir(parts ...string) string {
 	return filepath.Join(append([]string{l.Checkout, ".lab", l.Name}, parts...)...)
 }
 
-// ID prefixes whatever the lab has outside its directories: namespaces, interfaces, cgroups.
-func (l Lab) ID() string { return "sk3s-" + l.Name }
+// Prefix is that of all labs' IDs.
+const Prefix = "sk3s-"
 
-// Range has the networks of all labs. It is private (RFC 1918), so that
-// clients of registries speak plain HTTP to a lab's without being told.
+// ID prefixes whatever the lab has outside its directories: namespaces, interfaces, cgroups.
+func (l Lab) ID() string { return Prefix + l.Name }
+
+// Range has the networks of all labs. It is private (RFC 1918).
 var Range = netip.MustParsePrefix("10.231.0.0/16")
 
 // Subnet is one /24 of Range.
@@ -99,6 +101,13 @@ func (l Lab) HostAddress() netip.Addr { return l.address(1) }
 
 // Registry is the address of the lab's registry, the same for the machine and its nodes.
 func (l Lab) Registry() string { return l.HostAddress().String() + ":5000" }
+
+// RegistryCertificate is what the registry proves its address with. Nothing else is in its directory, so that programs can be
+// told to trust all in there.
+func (l Lab) RegistryCertificate() string { return l.Dir("trust", "registry.crt") }
+
+// RegistryLogin is the login for the registry, in the form of Docker's own configuration.
+func (l Lab) RegistryLogin() string { return l.Dir("registry-login.json") }
 
 // IngressAddress is where Ingresses are served, on ports 80 and 443.
 func (l Lab) IngressAddress() netip.Addr { return l.Nodes()[0].Address() }

@@ -36,6 +36,23 @@ up|update|preview|refresh|destroy|import|watch)
 esac
 # The program is compiled beside where it stays, to get there as a whole.
 export GOTMPDIR=%[4]s
+# The state is sealed with the lab's own passphrase, whatever the shell has.
+unset PULUMI_CONFIG_PASSPHRASE
+export PULUMI_CONFIG_PASSPHRASE_FILE=%[6]s
+# The lab's registry has a certificate of its own, and wants a login.
+if [ -r %[8]s ]; then
+	export SSL_CERT_DIR="%[7]s:${SSL_CERT_DIR:-/etc/ssl/certs:/etc/pki/tls/certs}"
+	export DOCKER_AUTH_CONFIG="$(cat %[8]s)"
+	# Builds have the proxies of Docker's configuration, or else the shell's.
+	http=${HTTP_PROXY:-${http_proxy:-}} https=${HTTPS_PROXY:-${https_proxy:-}}
+	if [ -n "$http$https" ] && [ ! -e "${DOCKER_CONFIG:-$HOME/.docker}/config.json" ]; then
+		export DOCKER_CONFIG=%[9]s
+		mkdir -p "$DOCKER_CONFIG"
+		printf '{"proxies": {"default": {"httpProxy": "%%s", "httpsProxy": "%%s", "noProxy": "%%s"}}}' \
+			"$http" "$https" "$NO_PROXY" >"$DOCKER_CONFIG/config.json.new"
+		mv "$DOCKER_CONFIG/config.json.new" "$DOCKER_CONFIG/config.json"
+	fi
+fi
 # It is compiled as make compiles it, so that either finds what the other has compiled.
 case "$GOFLAGS" in
 *-gcflags*) ;;
@@ -72,7 +89,7 @@ func Prepare(ctx context.Context, lab layout.Lab, binaries tools.Binaries, varia
 	return path, nil
 }
 
-// Variable is one line of the environment file.
+// Variable is one line of the environment file, whose value a shell expands.
 type Variable struct{ Name, Value string }
 
 // LabVariables lead to the lab's own cluster, registry and builder.
@@ -91,7 +108,12 @@ func LabVariables(lab layout.Lab) ([]Variable, error) {
 	if err := os.WriteFile(filepath.Join(instances, lab.ID()), builder, 0o644); err != nil {
 		return nil, fmt.Errorf("describing the builder: %w", err)
 	}
+	direct := layout.Range.String() + "," + lab.IngressAddress().String() + ".sslip.io"
 	return []Variable{
+		// No proxy is asked for what is the lab's. Programs read the one or the other of these.
+		{"no_proxy", "${NO_PROXY:-${no_proxy:-}}"},
+		{"NO_PROXY", direct + ",${no_proxy#" + direct + ",}"},
+		{"no_proxy", "$NO_PROXY"},
 		{"STATEFUL_K3S_LAB", lab.Name},
 		{"STATEFUL_K3S_REGISTRY", lab.Registry()},
 		{"STATEFUL_K3S_INGRESS_ADDRESS", lab.IngressAddress().String()},
@@ -203,7 +225,8 @@ func writeBin(lab layout.Lab, binaries tools.Binaries) error {
 			return err
 		}
 	}
-	script := fmt.Sprintf(wrapper, lab.Checkout, lab.Dir("pulumi"), binaries["pulumi"], lab.CheckoutDir(), programFlags)
+	script := fmt.Sprintf(wrapper, lab.Checkout, lab.Dir("pulumi"), binaries["pulumi"], lab.CheckoutDir(), programFlags,
+		lab.Dir("passphrase"), filepath.Dir(lab.RegistryCertificate()), lab.RegistryLogin(), lab.Dir("docker"))
 	return write(lab.CheckoutDir("bin", "pulumi"), script, 0o755)
 }
 

@@ -91,6 +91,67 @@ func TestTheEnvironmentWorksInAnyShell(t *testing.T) {
 	assert.Equal(t, want, string(out))
 }
 
+func TestTheLabsOwnPassphraseAndRegistryCount(t *testing.T) {
+	lab, binaries := newLab(t)
+	require.NoError(t, os.WriteFile(binaries["pulumi"], []byte(`#!/bin/sh
+echo "${PULUMI_CONFIG_PASSPHRASE-none} $PULUMI_CONFIG_PASSPHRASE_FILE ${SSL_CERT_DIR-none} ${DOCKER_AUTH_CONFIG-none}"
+`), 0o755))
+	called := func(environment ...string) string {
+		cmd := exec.Command(lab.CheckoutDir("bin", "pulumi"), "version")
+		cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, environment...)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		return strings.TrimSpace(string(out))
+	}
+	passphrase := "none " + lab.Dir("passphrase")
+	assert.Equal(t, passphrase+" none none", called("PULUMI_CONFIG_PASSPHRASE="), "a cluster of the user's own")
+
+	require.NoError(t, os.WriteFile(lab.RegistryLogin(), []byte("{}\n"), 0o600))
+	trust := lab.Dir("trust") + ":"
+	assert.Equal(t, passphrase+" "+trust+"/etc/ssl/certs:/etc/pki/tls/certs {}", called("PULUMI_CONFIG_PASSPHRASE=own", "PULUMI_CONFIG_PASSPHRASE_FILE=/own"))
+	assert.Equal(t, passphrase+" "+trust+"/own {}", called("SSL_CERT_DIR=/own", "DOCKER_AUTH_CONFIG=own"))
+}
+
+func TestBuildsHaveTheShellsProxiesUnlessDockerHasSome(t *testing.T) {
+	lab, binaries := newLab(t)
+	require.NoError(t, os.WriteFile(binaries["pulumi"], []byte("#!/bin/sh\ncat \"${DOCKER_CONFIG-/dev/null}/config.json\" 2>/dev/null || echo none\n"), 0o755))
+	require.NoError(t, os.WriteFile(lab.RegistryLogin(), []byte("{}\n"), 0o600))
+	home := t.TempDir()
+	called := func(environment ...string) string {
+		cmd := exec.Command(lab.CheckoutDir("bin", "pulumi"), "version")
+		cmd.Env = append([]string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}, environment...)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		return strings.TrimSpace(string(out))
+	}
+	assert.Equal(t, "none", called())
+	assert.JSONEq(t, `{"proxies": {"default": {"httpProxy": "", "httpsProxy": "http://proxy:3128", "noProxy": "10.231.0.0/16"}}}`,
+		called("https_proxy=http://proxy:3128", "NO_PROXY=10.231.0.0/16"))
+	require.NoError(t, os.Mkdir(filepath.Join(home, ".docker"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(home, ".docker", "config.json"), []byte("{}"), 0o600))
+	assert.Equal(t, "none", called("https_proxy=http://proxy:3128"), "Docker's configuration counts")
+}
+
+func TestAShellOfTheLabAsksNoProxyForIt(t *testing.T) {
+	lab, _ := newLab(t)
+	variables, err := LabVariables(lab)
+	require.NoError(t, err)
+	path, err := WriteEnvironment(lab, variables, "")
+	require.NoError(t, err)
+	const direct = "10.231.0.0/16,10.231.188.10.sslip.io,"
+	for set, want := range map[string]string{
+		"":                         direct,
+		"no_proxy=own.example.com": direct + "own.example.com",
+		"NO_PROXY=own.example.com": direct + "own.example.com",
+		"NO_PROXY=own.example.com no_proxy=other.example.com": direct + "own.example.com",
+	} {
+		cmd := exec.Command("sh", "-euc", "unset no_proxy NO_PROXY; export LAB=x "+set+"; . "+path+"; . "+path+`; echo "$NO_PROXY $no_proxy"`)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		assert.Equal(t, want+" "+want+"\n", string(out), set)
+	}
+}
+
 func TestALockIsRemovedOnlyWhenItsHolderDied(t *testing.T) {
 	lab, _ := newLab(t)
 	dir := lab.Dir("pulumi", ".pulumi", "locks", "organization", project, "dev")

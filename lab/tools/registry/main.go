@@ -1,10 +1,11 @@
-// Package main is the CNCF's registry with only its file system driver.
+// Package main is the CNCF's registry with only its file system driver and logins from a file.
 package main
 
 import (
 	"os"
 
 	"github.com/distribution/distribution/v3/registry"
+	_ "github.com/distribution/distribution/v3/registry/auth/htpasswd"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 )
 
