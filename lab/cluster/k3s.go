@@ -69,6 +69,9 @@ func (s server) start(ctx context.Context) (started bool, err error) {
 		return false, fmt.Errorf("reading k3s's manifests: %w", err)
 	}
 	if d.running() {
+		if err := meet(ctx, s.lab, s.node); err != nil {
+			return false, err
+		}
 		return false, outboundUp(ctx, s.lab, s.node)
 	}
 	for _, old := range []daemon{d, outbound(s.lab, s.node)} {
@@ -85,6 +88,9 @@ func (s server) start(ctx context.Context) (started bool, err error) {
 	}
 	if err := nodeUp(ctx, s.lab, s.node); err != nil {
 		return false, fmt.Errorf("connecting node %s: %w", s.node.Name(), err)
+	}
+	if err := meet(ctx, s.lab, s.node); err != nil {
+		return false, err
 	}
 	if err := outboundUp(ctx, s.lab, s.node); err != nil {
 		return false, err
