@@ -31,6 +31,12 @@ import (
 
 func main() {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: shorten})))
+	// Pods and builds read files that the lab and its daemons write; what others may not read lies in directories of its own.
+	syscall.Umask(0o022)
+	if err := exemptLab(); err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := command().ExecuteContext(ctx); err != nil {
@@ -195,6 +201,9 @@ func alone(step func(context.Context, layout.Lab) error) func(context.Context, l
 	}
 }
 
+// proxies are the variables that name proxies and exceptions.
+const proxies = "HTTP_PROXY,HTTPS_PROXY,NO_PROXY,http_proxy,https_proxy,no_proxy"
+
 // asRoot runs a step here if this is root, else the command of that name with sudo.
 func asRoot(command string, step func(context.Context, layout.Lab) error) func(context.Context, layout.Lab) error {
 	if os.Geteuid() == 0 {
@@ -205,7 +214,7 @@ func asRoot(command string, step func(context.Context, layout.Lab) error) func(c
 		if err != nil {
 			return err
 		}
-		cmd := exec.CommandContext(ctx, "sudo", "--preserve-env=PATH,HOME,GOPATH,GOCACHE,GOMODCACHE,GOPROXY,GOTOOLCHAIN", self, command, "--name", lab.Name, "--cache", lab.Cache, "--checkout", lab.Checkout)
+		cmd := exec.CommandContext(ctx, "sudo", "--preserve-env=PATH,HOME,GOPATH,GOCACHE,GOMODCACHE,GOPROXY,GOTOOLCHAIN,"+proxies, self, command, "--name", lab.Name, "--cache", lab.Cache, "--checkout", lab.Checkout)
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		if err := cmd.Run(); err != nil {

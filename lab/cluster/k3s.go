@@ -19,9 +19,15 @@ import (
 const (
 	podNetwork    = "10.42.0.0/16"
 	firstPods     = "10.42.0.0/24"
+	services      = "10.43.0.0/16"
 	clusterDNS    = "10.43.0.10"
 	clusterDomain = "cluster.local"
 )
+
+// Addresses are those of the lab and within its cluster: networks, and domains with a dot in front.
+func Addresses() []string {
+	return []string{layout.Range.String(), podNetwork, services, ".svc", "." + clusterDomain}
+}
 
 // Paths as the node sees them; its /var/lib is the node's own directory "lib".
 const (
