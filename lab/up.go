@@ -142,7 +142,7 @@ func getBase(ctx context.Context, lab layout.Lab, base []images.Image) error {
 
 // ready fails when the machine lacks something for a lab, or for compiling its tools as well.
 func ready(ctx context.Context, lab layout.Lab, compile bool) error {
-	if err := preflight.Check(ctx, preflight.SpaceFor(compile, lab.Cache, layout.Root)); err != nil {
+	if err := preflight.Check(ctx, preflight.SpaceFor(compile, lab.Cache, lab.Dir(), cluster.Made(lab))); err != nil {
 		return fmt.Errorf("this machine is not ready for a lab:\n%w", err)
 	}
 	return nil

@@ -264,4 +264,7 @@ state = "/run/k3s/containerd"
 const kubelet = `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 failCgroupV1: false
+evictionHard: {nodefs.available: 1Gi, imagefs.available: 1Gi} # leastFree
+evictionMinimumReclaim: {nodefs.available: 500Mi, imagefs.available: 500Mi}
+evictionPressureTransitionPeriod: 30s
 `

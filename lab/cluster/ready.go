@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ready waits until the API answers, the node is ready and the system's pods run.
@@ -28,8 +30,39 @@ func (s server) ready(ctx context.Context, since time.Time) error {
 		if err := s.get(ctx, &pods, "pods", "--namespace", "kube-system"); err != nil {
 			return err
 		}
-		return pods.readySince(since, "coredns", "local-path-provisioner", "traefik")
+		if err := pods.readySince(since, "coredns", "local-path-provisioner", "traefik"); err != nil {
+			return s.because(err, nodes, leastFree)
+		}
+		return nil
 	})
+}
+
+// because adds to an error of pods what their node lacks. That there is less free disk than least, in bytes, no waiting mends.
+func (s server) because(err error, nodes nodeList, least uint64) error {
+	if full := diskFull(s.lab.Dir(), least); full != nil {
+		return fatal{full}
+	}
+	for _, pressure := range nodes.pressures(s.node.Name()) {
+		err = fmt.Errorf("node %s has %s: %w", s.node.Name(), pressure, err)
+	}
+	return err
+}
+
+// leastFree is the free disk, in bytes, with which the kubelet evicts pods and starts none.
+const leastFree = 1 << 30
+
+// diskFull fails when the disk has less free than that, in bytes.
+func diskFull(dir string, least uint64) error {
+	var system unix.Statfs_t
+	if err := unix.Statfs(dir, &system); err != nil {
+		return err
+	}
+	free := system.Bavail * uint64(system.Bsize)
+	if free >= least {
+		return nil
+	}
+	return fmt.Errorf("the disk of %s has %.1f GB free, and with less than %.0f GB Kubernetes starts no pods (DiskPressure): free some "+
+		"(make lab-delete LAB=… deletes a lab that is not needed), and run the command again", dir, float64(free)/(1<<30), float64(least)/(1<<30))
 }
 
 // writeKubeconfig copies the administrator's access, which names the address that only the node has.

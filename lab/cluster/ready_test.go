@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"encoding/json"
+	"errors"
+	"os"
 	"testing"
 	"time"
 
@@ -29,6 +31,23 @@ func TestANodeThatRunsOutOfSomethingIsTold(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [
 		{"type": "MemoryPressure", "status": "False"}, {"type": "DiskPressure", "status": "True", "message": "kubelet has disk pressure"}]}}]}`), &nodes))
 	assert.Equal(t, []string{"DiskPressure: kubelet has disk pressure"}, nodes.pressures("dev-0"))
+}
+
+func TestAWaitNamesTheDiskThatIsFull(t *testing.T) {
+	lab, _ := newAccess(t)
+	require.NoError(t, os.MkdirAll(lab.Dir(), 0o700))
+	s := server{lab: lab, node: lab.Nodes()[0]}
+	waits := errors.New("traefik in kube-system is not ready: no pod yet")
+	var nodes nodeList
+	checkError(t, waits.Error(), s.because(waits, nodes, 0))
+	require.NoError(t, json.Unmarshal([]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [
+		{"type": "DiskPressure", "status": "True", "message": "kubelet has disk pressure"}]}}]}`), &nodes))
+	checkError(t, "node dev-0 has DiskPressure: kubelet has disk pressure: "+waits.Error(), s.because(waits, nodes, 0))
+
+	err := s.because(waits, nodes, 1<<60)
+	require.ErrorAs(t, err, &fatal{}, "no waiting mends that")
+	assert.ErrorContains(t, err, "the disk of "+lab.Dir()+" has ")
+	assert.ErrorContains(t, err, " GB free, and with less than 1073741824 GB Kubernetes starts no pods (DiskPressure): free some")
 }
 
 func TestAnAddOnIsReadyWhenAPodOfItRunsSinceThen(t *testing.T) {

@@ -13,10 +13,13 @@ import (
 // Space is the free disk that directories must have, in gigabytes. They may not exist yet.
 type Space map[string]uint64
 
-// SpaceFor is what a lab needs: its own files, and where tools have to be
-// compiled, the caches of the compiler, which go afterwards.
-func SpaceFor(compile bool, cache, state string) Space {
+// SpaceFor is what a lab needs: its own files, of which one that was made before has most, and where tools have to be
+// compiled, the caches of the compiler, which go afterwards. With less than 1 GB Kubernetes starts no pods.
+func SpaceFor(compile bool, cache, state string, made bool) Space {
 	space := Space{state: 5}
+	if made {
+		space[state] = 2
+	}
 	if compile {
 		space[cache] += 20
 	}
@@ -43,8 +46,9 @@ func (s Space) lacking() []error {
 	var errs []error
 	for _, device := range slices.Sorted(maps.Keys(all)) {
 		if f := all[device]; f.free < f.need*gigabyte {
-			errs = append(errs, fmt.Errorf("there are %d GB free for %s, and %d GB are needed: free some, or put it on another disk",
-				f.free/gigabyte, strings.Join(f.dirs, " and "), f.need))
+			free := float64(f.free) / gigabyte
+			errs = append(errs, fmt.Errorf("there are %.1f GB free for %s, and %d GB are needed: free %.1f GB, or put it on another disk",
+				free, strings.Join(f.dirs, " and "), f.need, float64(f.need)-free))
 		}
 	}
 	return errs

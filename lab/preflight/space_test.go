@@ -28,6 +28,10 @@ func TestSpaceOnOneDiskAddsUp(t *testing.T) {
 }
 
 func TestCompilingNeedsSpaceForTheCompilersCaches(t *testing.T) {
-	assert.Equal(t, Space{"/state": 5}, SpaceFor(false, "/cache", "/state"))
-	assert.Equal(t, Space{"/state": 5, "/cache": 20}, SpaceFor(true, "/cache", "/state"))
+	assert.Equal(t, Space{"/state": 5}, SpaceFor(false, "/cache", "/state", false))
+	assert.Equal(t, Space{"/state": 5, "/cache": 20}, SpaceFor(true, "/cache", "/state", false))
+}
+
+func TestALabThatIsThereNeedsLess(t *testing.T) {
+	assert.Equal(t, Space{"/state": 2}, SpaceFor(false, "/cache", "/state", true))
 }
