@@ -18,6 +18,7 @@ as_root := $(if $(filter 0,$(shell id -u)),,-exec "sudo --preserve-env env PATH=
 up: lab-up
 	$(in_lab) $(lab) recover
 	$(in_lab) $(huge_pages) pulumi up --stack $(LAB) --refresh --yes --skip-preview
+	$(in_lab) $(lab) keep
 
 preview: $(env)
 	$(in_lab) pulumi preview --stack $(LAB)

@@ -114,9 +114,9 @@ func (s *search) inProcesses(c *cluster) (mounted map[string]int) {
 	return mounted
 }
 
-// notSearched are folders and files of a lab.
+// notSearched are patterns of folders and files of a lab.
 var notSearched = []string{
-	"passphrase",                       // which is its place
+	"passphrase", "copies/*/passphrase", // which are its places
 	"node-0/lib/rancher/k3s/server/db", // where Kubernetes keeps Secrets
 	// Images, which are searched as the registry has them, and the sources that they are built from.
 	"node-0/lib/rancher/k3s/agent/containerd/io.containerd.content.v1.content",
@@ -130,9 +130,12 @@ func (s *search) inFiles(c *cluster) {
 	c.t.Helper()
 	lab := filepath.Join(labs, labName())
 	skipped := map[string]bool{}
-	for _, path := range notSearched {
-		path = filepath.Join(lab, path)
-		skipped[path] = true
+	for _, pattern := range notSearched {
+		paths, err := filepath.Glob(filepath.Join(lab, pattern))
+		require.NoError(c.t, err)
+		for _, path := range paths {
+			skipped[path] = true
+		}
 	}
 	for _, root := range []string{lab, filepath.Join(checkout, ".lab", labName())} {
 		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {

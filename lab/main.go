@@ -88,7 +88,10 @@ func command() *cobra.Command {
 	add("sources", "Copy what go needs to load the tools' modules", true, func(ctx context.Context, lab layout.Lab) error {
 		return tools.CopySources(ctx, lab.Cache, modules(lab))
 	})
-	add("recover", "Clear what a pulumi that died left in the stack", false, recoverStack)
+	add("recover", "Clear what a pulumi that died left in the stack", false, withState(stack.Recover))
+	add("keep", "Keep a copy of the stack's state", false, withState(func(_ context.Context, lab layout.Lab) error {
+		return stack.Keep(lab, time.Now())
+	}))
 
 	add("purge", "Destroy the stack and delete its namespaces with all volumes", false, func(ctx context.Context, lab layout.Lab) error {
 		return stack.Purge(ctx, func(what string) bool { return confirm(os.Stdin, what, lab.Name) })

@@ -215,14 +215,17 @@ func useOwnCluster(ctx context.Context, lab layout.Lab, kubeconfig string) error
 	return err
 }
 
-func recoverStack(ctx context.Context, lab layout.Lab) error {
-	if ownCluster() != "" {
-		var err error
-		if lab, err = lab.InHome(); err != nil {
-			return err
+// withState runs a step on the lab that has the stack's state, which for a cluster of the user's own is in the user's home.
+func withState(step func(context.Context, layout.Lab) error) func(context.Context, layout.Lab) error {
+	return func(ctx context.Context, lab layout.Lab) error {
+		if ownCluster() != "" {
+			var err error
+			if lab, err = lab.InHome(); err != nil {
+				return err
+			}
 		}
+		return step(ctx, lab)
 	}
-	return stack.Recover(ctx, lab)
 }
 
 // install takes root only when something is lacking; command is what it is called with sudo.

@@ -1,0 +1,65 @@
+package stack
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
+)
+
+// copies is how many copies of the state are kept.
+const copies = 5
+
+// Keep copies the state of the lab's stack, with the passphrase that opens it, into a directory that is named by the time and laid out
+// as the lab's own. It keeps the last few, and makes none when the state is as the last one has it.
+func Keep(lab layout.Lab, now time.Time) error {
+	state := filepath.Join("pulumi", ".pulumi", "stacks", project, lab.Name+".json")
+	content, err := os.ReadFile(lab.Dir(state))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // Pulumi has another backend
+	}
+	if err != nil {
+		return err
+	}
+	have, err := filepath.Glob(lab.Dir("copies", "*Z")) // in order
+	if err != nil {
+		return err
+	}
+	if len(have) > 0 {
+		if last, err := os.ReadFile(filepath.Join(have[len(have)-1], state)); err == nil && bytes.Equal(last, content) {
+			return nil
+		}
+	}
+	fresh := lab.Dir("copies", now.UTC().Format("20060102T150405Z"))
+	partial := fresh + ".partial"
+	if err := os.RemoveAll(partial); err != nil {
+		return err
+	}
+	for _, name := range []string{state, "passphrase", filepath.Join("pulumi", ".pulumi", "meta.yaml"), filepath.Join("pulumi", "Pulumi."+lab.Name+".yaml")} {
+		content, err := os.ReadFile(lab.Dir(name))
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(partial, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(partial, fresh); err != nil {
+		return fmt.Errorf("publishing the copy: %w", err)
+	}
+	for _, old := range have[:max(0, len(have)+1-copies)] {
+		if err := os.RemoveAll(old); err != nil {
+			return err
+		}
+	}
+	return nil
+}
