@@ -36,7 +36,7 @@ lab-get: .lab/lab
 	$(lab) get
 
 lab-up: .lab/lab
-	$(lab) up
+	$(lab) up $(if $(YES),--yes)
 
 lab-down: .lab/lab
 	$(lab) down
@@ -109,8 +109,8 @@ fuzz:
 # Tests that wait for their lane count as running.
 go_test_e2e := $(go_test) $(as_root) -count=1 -parallel 100 -v
 
-# Tests and measurements have labs of their own, and remove them.
-in_own_lab = $(MAKE) up && . .lab/$$LAB/env && $(1) ; status=$$?; $(MAKE) lab-delete YES=1; exit $$status
+# Tests and measurements have labs of their own, and remove them. A cluster of the user's own is none of theirs.
+in_own_lab = unset KUBECONFIG; $(MAKE) up && . .lab/$$LAB/env && $(1) ; status=$$?; $(MAKE) lab-delete YES=1; exit $$status
 
 e2e: export LAB = test
 e2e:
@@ -136,7 +136,7 @@ soak: fuzz
 # Data of an earlier revision is there after an up of this one.
 upgrade: export UPGRADE_FROM ?= HEAD~1
 upgrade: .lab/lab
-	$(go_test_e2e) -tags upgrade -timeout 1h -run CarriedOver ./e2e
+	unset KUBECONFIG; $(go_test_e2e) -tags upgrade -timeout 1h -run CarriedOver ./e2e
 
 # The load comes from the node's network namespace, which takes root.
 bench: export LAB = bench

@@ -46,6 +46,7 @@ func TestALostClusterComesBack(t *testing.T) {
 	}
 	latePings, lateTodos := later.stop()
 	wanted := map[string]content{exercises: store.newest(exercises), project: store.newest(project)}
+	lost.changesNothingElsewhere(labName())
 
 	lost.make("lab-down")
 	assert.Empty(t, withoutFiles(lookAround(t).since(before, second), second))

@@ -2,7 +2,10 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"maps"
+	"os"
 	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -33,11 +36,18 @@ var namespaces = []string{"exercises", "project"}
 const store = "storage"
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == cluster.CredentialCommand {
+		if err := cluster.Credential(context.Background(), os.Stdout, os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	pulumi.Run(stack(cluster.Needs.Attend))
 }
 
-// stack is the program, which has attend look at the cluster before it declares anything.
-func stack(attend func(cluster.Needs, *pulumi.Context) error) pulumi.RunFunc {
+// stack is the program, which has attend look at the cluster before it declares anything, and say how Pulumi reaches it.
+func stack(attend func(cluster.Needs, *pulumi.Context, cluster.Access) (pulumi.StringInput, error)) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		cfg, err := config.Load(ctx)
 		if err != nil {
@@ -47,10 +57,11 @@ func stack(attend func(cluster.Needs, *pulumi.Context) error) pulumi.RunFunc {
 		if err != nil {
 			return err
 		}
-		if err := attend(needs(ctx, cfg, last), ctx); err != nil {
+		kubeconfig, err := attend(needs(ctx, cfg, last), ctx, cfg.Cluster)
+		if err != nil {
 			return err
 		}
-		return program(ctx, cfg, last)
+		return program(ctx, cfg, kubeconfig, last)
 	}
 }
 
@@ -74,7 +85,7 @@ func places(cfg *config.Config) []string {
 	return namespaces
 }
 
-func program(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs) error {
+func program(ctx *pulumi.Context, cfg *config.Config, kubeconfig pulumi.StringInput, last volumes.Outputs) error {
 	apps := apps
 	if cfg.Archive.On {
 		apps = append(apps, archivingPostgres)
@@ -86,7 +97,7 @@ func program(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs) erro
 	if err != nil {
 		return err
 	}
-	provider, err := kube.NewProvider(ctx, "k3s")
+	provider, err := kube.NewProvider(ctx, "k3s", kubeconfig)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,9 @@ import (
 )
 
 // withoutCluster is the program without a cluster to ask.
-var withoutCluster = stack(func(cluster.Needs, *pulumi.Context) error { return nil })
+var withoutCluster = stack(func(cluster.Needs, *pulumi.Context, cluster.Access) (pulumi.StringInput, error) {
+	return pulumi.String("its kubeconfig"), nil
+})
 
 // built is what the registry calls an app's image.
 func built(app string) string {

@@ -81,23 +81,35 @@ func command() *cobra.Command {
 		})
 	}
 	add("get", "Get what is not cached, and start nothing", false, get)
-	add("up", "Get what is not cached, and start the lab", false, alone(up))
 	add("down", "Stop the lab; its volumes stay", false, alone(down))
 	add("status", "Say what runs", false, asRoot("status", status))
 	add("test-packages", "Get what the tests need", false, prepareTests)
 	add("sources", "Copy what go needs to load the tools' modules", true, func(ctx context.Context, lab layout.Lab) error {
 		return tools.CopySources(ctx, lab.Cache, modules(lab))
 	})
-	add("recover", "Clear what a pulumi that died left in the stack", false, withState(stack.Recover))
+	add("recover", "Clear what a pulumi that died left in the stack", false, withState(recoverStack))
 	add("keep", "Keep a copy of the stack's state", false, withState(func(_ context.Context, lab layout.Lab) error {
 		return stack.Keep(lab, time.Now())
 	}))
 
 	add("purge", "Destroy the stack and delete its namespaces with all volumes", false, func(ctx context.Context, lab layout.Lab) error {
-		return stack.Purge(ctx, func(what string) bool { return confirm(os.Stdin, what, lab.Name) })
+		return stack.Purge(ctx, lab, func(what string) bool { return confirm(os.Stdin, what, lab.Name) })
 	})
 
 	var yes bool
+	bringUp := &cobra.Command{
+		Use: "up", Short: "Get what is not cached, and start the lab", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			lab, err := find(name, cache, checkout)
+			if err != nil {
+				return err
+			}
+			return alone(func(ctx context.Context, lab layout.Lab) error { return up(ctx, lab, yes) })(cmd.Context(), lab)
+		},
+	}
+	bringUp.Flags().BoolVar(&yes, "yes", false, "use the cluster of $KUBECONFIG, if it is set, without asking")
+	root.AddCommand(bringUp)
+
 	remove := &cobra.Command{
 		Use: "delete", Short: "Stop the lab and delete all it has: volumes, images and state", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

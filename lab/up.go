@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,8 +23,12 @@ import (
 
 func modules(lab layout.Lab) string { return filepath.Join(lab.Checkout, "lab", "tools") }
 
-func up(ctx context.Context, lab layout.Lab) error {
+// up starts the lab, unless the user has a cluster of their own, which yes says is to be used.
+func up(ctx context.Context, lab layout.Lab, yes bool) error {
 	if own := ownCluster(); own != "" {
+		if err := agree(lab, own, yes, os.Stdin); err != nil {
+			return err
+		}
 		return useOwnCluster(ctx, lab, own)
 	}
 	binaries, err := getAndStart(ctx, lab, asRoot("start", start))
@@ -170,19 +173,9 @@ func needed(lab layout.Lab, system []images.Image) []tools.Tool {
 	})
 }
 
-// ownCluster is the user's KUBECONFIG, unless it is one of a lab's from an earlier `. .lab/env`.
-func ownCluster() string {
-	kubeconfig := os.Getenv("KUBECONFIG")
-	if strings.HasPrefix(kubeconfig, layout.Root+"/") {
-		return ""
-	}
-	return kubeconfig
-}
-
 // useOwnCluster leaves the cluster of the user's KUBECONFIG as it is, and makes
 // Pulumi ready for it: the one on PATH with its backend, or else the lab's.
 func useOwnCluster(ctx context.Context, lab layout.Lab, kubeconfig string) error {
-	slog.Info("using the cluster of your KUBECONFIG instead of a lab", "KUBECONFIG", kubeconfig)
 	variables := []stack.Variable{{Name: "KUBECONFIG", Value: kubeconfig}}
 	if pulumi, err := exec.LookPath("pulumi"); err == nil {
 		slog.Info("using the pulumi on PATH, with its backend", "pulumi", pulumi)
@@ -213,6 +206,14 @@ func useOwnCluster(ctx context.Context, lab layout.Lab, kubeconfig string) error
 	}
 	_, err = stack.Prepare(ctx, lab, binaries, variables)
 	return err
+}
+
+// recoverStack leaves a stack alone that is on another cluster.
+func recoverStack(ctx context.Context, lab layout.Lab) error {
+	if err := stack.CheckCluster(ctx, lab); err != nil {
+		return err
+	}
+	return stack.Recover(ctx, lab)
 }
 
 // withState runs a step on the lab that has the stack's state, which for a cluster of the user's own is in the user's home.

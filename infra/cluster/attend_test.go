@@ -7,21 +7,37 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 )
 
-const advice = "; kubectl config get-contexts shows the clusters there are, kubectl config use-context selects one, and KUBECONFIG names the file"
-
 // attend has the kubeconfig lead to a server.
 func attend(t *testing.T, kubeconfig string, options ...recorder.Option) error {
+	t.Helper()
+	useFile(t, kubeconfig)
+	_, err := recorder.Try(t, attendance(Access{}, nil), options...)
+	return err
+}
+
+// useFile makes a kubeconfig that of the user.
+func useFile(t *testing.T, kubeconfig string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	require.NoError(t, os.WriteFile(path, []byte(kubeconfig), 0o600))
 	t.Setenv("KUBECONFIG", path)
-	_, err := recorder.Try(t, needs.Attend, options...)
-	return err
+}
+
+// attendance is a program that does nothing else, and declares the provider with the kubeconfig that it gets, if made is not nil.
+func attendance(access Access, made func(ctx *pulumi.Context, kubeconfig pulumi.StringInput) error) pulumi.RunFunc {
+	return func(ctx *pulumi.Context) error {
+		kubeconfig, err := needs.Attend(ctx, access)
+		if err != nil || made == nil {
+			return err
+		}
+		return made(ctx, kubeconfig)
+	}
 }
 
 func leadingTo(server string) string {
@@ -34,11 +50,11 @@ func TestNoCluster(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	err := attend(t, "")
 	require.ErrorContains(t, err, "there is no cluster in "+os.Getenv("KUBECONFIG")+": invalid configuration: no configuration has been provided")
-	require.ErrorContains(t, err, advice)
+	require.ErrorContains(t, err, "; "+selection)
 	err = attend(t, `{"apiVersion": "v1", "kind": "Config", "current-context": "other"}`)
 	require.ErrorContains(t, err, `context was not found for specified context: other`)
 	t.Setenv("KUBECONFIG", "/nowhere")
-	_, err = recorder.Try(t, needs.Attend)
+	_, err = recorder.Try(t, attendance(Access{}, nil))
 	require.ErrorContains(t, err, "there is no cluster in /nowhere: ")
 }
 
@@ -46,7 +62,7 @@ func TestAClusterThatIsAway(t *testing.T) {
 	const refused = `the cluster http://127.0.0.1:1 does not answer: Get "http://127.0.0.1:1/version`
 	err := attend(t, leadingTo("http://127.0.0.1:1"))
 	require.ErrorContains(t, err, refused)
-	require.ErrorContains(t, err, "connection refused"+advice)
+	require.ErrorContains(t, err, "connection refused; "+selection)
 
 	// Try takes warnings for errors.
 	err = attend(t, leadingTo("http://127.0.0.1:1"), recorder.Preview())

@@ -8,20 +8,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
 const (
-	// patience is how long the cluster may take for one answer.
-	patience = 10 * time.Second
 	// oldest is the first Kubernetes in which pods have sidecars without a feature gate.
 	oldest = "1.29"
 )
@@ -33,34 +29,6 @@ type Needs struct {
 	Namespaces       []string
 	// StorageClass and IngressClass are names; IngressClass is "" where the stack has no ingress.
 	StorageClass, IngressClass string
-}
-
-// Connect returns the cluster that $KUBECONFIG, or else ~/.kube/config, points to, which is the one that Pulumi's provider takes.
-// It fails where there is none, or where it does not answer within patience.
-func Connect() (kubernetes.Interface, error) {
-	client, err := connect()
-	if err != nil {
-		return nil, fmt.Errorf("%w; kubectl config get-contexts shows the clusters there are, kubectl config use-context selects one, and KUBECONFIG names the file", err)
-	}
-	return client, nil
-}
-
-func connect() (kubernetes.Interface, error) {
-	files := clientcmd.NewDefaultClientConfigLoadingRules()
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(files, &clientcmd.ConfigOverrides{}).ClientConfig()
-	if err != nil {
-		return nil, fmt.Errorf("there is no cluster in %s: %w", strings.Join(files.GetLoadingPrecedence(), " or "), err)
-	}
-	config.Timeout = patience
-	config.QPS = -1
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("reading the access to the cluster %s: %w", config.Host, err)
-	}
-	if _, err := client.Discovery().ServerVersion(); err != nil {
-		return nil, fmt.Errorf("the cluster %s does not answer: %w", config.Host, err)
-	}
-	return client, nil
 }
 
 // Check returns an error that names each thing that the cluster lacks, or has too much of, and what to do about it.

@@ -53,6 +53,7 @@ var (
 	region       = matches(`^[a-zA-Z0-9][a-zA-Z0-9-]*$`, "a region")
 	days         = matches(`^[1-9][0-9]{0,2}$`, "a number from 1 to 999")
 	replicas     = matches(`^([1-9]|1[0-9]|20)$`, "a number from 1 to 20")
+	output       = matches(`^[^/\s]+(/[^/\s]+){3}$`, "organization/project/stack/output")
 	bucketPrefix = matches(`^[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,3}$`, "a folder of letters, digits, hyphens and underscores, or up to four with slashes between them")
 	// A backup that takes no more than a day has ended when the next one begins.
 	withinADay   = duration(time.Minute, 24*time.Hour, "a time from 1m to 24h, in whole seconds")

@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/backup"
+	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
@@ -18,7 +19,9 @@ import (
 // Config holds the settings, checked.
 type Config struct {
 	// NamePrefix goes in front of the namespaces' names.
-	NamePrefix   string
+	NamePrefix string
+	// Cluster is how the program reaches the cluster.
+	Cluster      cluster.Access
 	Registry     Registry
 	Builder      string
 	StorageClass string
@@ -116,6 +119,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 	r := &reader{ctx: ctx, known: map[string]bool{}}
 	cfg := &Config{
 		NamePrefix:   r.text("namePrefix", optional(namePrefix), "alice-"),
+		Cluster:      r.access(),
 		Builder:      r.text("builder", optional(builderName), "mybuilder"),
 		StorageClass: r.text("storageClass", objectName("the name of a storage class"), "local-path"),
 		Redis: Redis{

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/backup"
+	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
@@ -27,7 +28,7 @@ import (
 
 var secrets = []string{
 	"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword", "archivePassphrase", "s3AccessKey", "s3SecretKey",
-	"restoreIdentity", "pingpongPostgresPassword", "todoPostgresPassword", "pingpongPostgresReaderPassword", "todoPostgresReaderPassword",
+	"restoreIdentity", "kubeconfig", "pingpongPostgresPassword", "todoPostgresPassword", "pingpongPostgresReaderPassword", "todoPostgresReaderPassword",
 }
 
 // load reads the defaults of Pulumi.yaml, with changes.
@@ -396,7 +397,7 @@ func TestSettingsOfOthersAreTheirs(t *testing.T) {
 	t.Setenv("STATEFUL_K3S_REGISTRY", "registry.example.com")
 	_, _ = recorder.Try(t, func(ctx *pulumi.Context) error {
 		settings := os.Getenv(pulumi.EnvConfig)
-		t.Setenv(pulumi.EnvConfig, strings.Replace(settings, "{", `{"kubernetes:context":"lab",`, 1))
+		t.Setenv(pulumi.EnvConfig, strings.Replace(settings, "{", `{"aws:region":"eu-north-1",`, 1))
 		_, err := config.Load(ctx)
 		require.NoError(t, err)
 		return nil
@@ -411,4 +412,25 @@ func TestProgramOutsideOfPulumi(t *testing.T) {
 		require.EqualError(t, err, "reading $PULUMI_CONFIG, which Pulumi sets: unexpected end of JSON input; run the program with pulumi up")
 		return nil
 	}, recorder.Config(recorder.Defaults(t)))
+}
+
+const kubeconfig = `{"apiVersion": "v1", "kind": "Config", "contexts": [{"name": "prod", "context": {}}]}`
+
+func TestWaysToTheCluster(t *testing.T) {
+	noEnvironment(t)
+	for name, test := range map[string]struct {
+		settings map[string]string
+		want     cluster.Access
+	}{
+		"context of the files": {map[string]string{"kubeContext": "prod"}, cluster.Access{Context: "prod"}},
+		"kubeconfig":           {map[string]string{"kubeconfig": kubeconfig, "kubeContext": "prod"}, cluster.Access{Kubeconfig: kubeconfig, Context: "prod"}},
+		"another stack":        {map[string]string{"kubeconfigFrom": "alice/cluster/prod/kubeconfig"}, cluster.Access{From: "alice/cluster/prod/kubeconfig"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.settings["registry"] = "registry.example.com"
+			cfg, err := load(t, test.settings, secrets...)
+			require.NoError(t, err)
+			require.Equal(t, test.want, cfg.Cluster)
+		})
+	}
 }

@@ -121,6 +121,11 @@ func (r *reader) refuseUnknown() {
 		if ours && !slices.Contains(known, key) {
 			r.fault(key, "no such setting; did you mean %s? To remove it: pulumi config rm %s", strings.Join(nearest(key, known), " or "), key)
 		}
+		// They are those of a provider that the SDK makes for programs without one of their own.
+		if strings.HasPrefix(fullKey, "kubernetes:") {
+			r.faults = append(r.faults, fmt.Errorf("%s: has no effect on this stack, whose cluster is chosen with %s, %s or %s; for example: pulumi config set %s my-cluster. "+
+				"To remove it: pulumi config rm %s", fullKey, contextKey, kubeconfigKey, kubeconfigFromKey, contextKey, fullKey))
+		}
 	}
 }
 

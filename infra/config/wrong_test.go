@@ -329,6 +329,13 @@ stateful-k3s:todoBackendReplicas: 2 pods need 27 connections of Postgres, which 
 		{set{"todoPostgresReaderPassword": "hunter2-hunter2", "secretVersions": "todo-reader=2"}, `stateful-k3s:secretVersions: todo-reader has a version, which is without effect since todoPostgresReaderPassword` + unneeded},
 		{set{"s3Endpoint": "https://s3.example.com", "s3AccessKey": "key", "s3SecretKey": "key", "secretVersions": "storage-project-key=2"}, `stateful-k3s:secretVersions: storage-project-key has a version, which is without effect since s3Endpoint` + unneeded},
 
+		{set{"kubeContext": " "}, `stateful-k3s:kubeContext: " " is not a value; for example: pulumi config set kubeContext my-cluster`},
+		{set{"kubeconfig": "~/.kube/config"}, `stateful-k3s:kubeconfig: not the text of a kubeconfig; for example: pulumi config set --secret kubeconfig "$(kubectl config view --raw --minify --flatten)"`},
+		{set{"kubeconfigFrom": "cluster/prod"}, `stateful-k3s:kubeconfigFrom: "cluster/prod" is not organization/project/stack/output; for example: pulumi config set kubeconfigFrom alice/cluster/prod/kubeconfig`},
+		{set{"kubeconfig": kubeconfig, "kubeconfigFrom": "alice/cluster/prod/kubeconfig"}, `stateful-k3s:kubeconfigFrom: set, though kubeconfig is; for example: pulumi config rm kubeconfigFrom`},
+		{set{"kubernetes:context": "prod"}, `kubernetes:context: has no effect on this stack, whose cluster is chosen with kubeContext, kubeconfig or kubeconfigFrom; for example: pulumi config set kubeContext my-cluster. To remove it: pulumi config rm kubernetes:context`},
+		{set{"kubernetes:kubeconfig": "/etc/rancher/k3s/k3s.yaml"}, `kubernetes:kubeconfig: has no effect on this stack, whose cluster is chosen with kubeContext, kubeconfig or kubeconfigFrom; for example: pulumi config set kubeContext my-cluster. To remove it: pulumi config rm kubernetes:kubeconfig`},
+
 		// Unknown settings
 		{set{"redisStorgeSize": "1Gi"}, `stateful-k3s:redisStorgeSize: no such setting; did you mean redisStorageSize? To remove it: pulumi config rm redisStorgeSize`},
 		{set{"Registry": "x"}, `stateful-k3s:Registry: no such setting; did you mean registry? To remove it: pulumi config rm Registry`},

@@ -13,22 +13,32 @@ import (
 
 func TestProviderIsTheSameOnEveryMachine(t *testing.T) {
 	t.Setenv("KUBECONFIG", "/home/alice/.kube/config")
+	t.Setenv("PULUMI_K8S_DELETE_UNREACHABLE", "true")
+	t.Setenv("PULUMI_K8S_SKIP_UPDATE_UNREACHABLE", "true")
 	recording := recorder.Run(t, func(ctx *pulumi.Context) error {
-		_, err := kube.NewProvider(ctx, "k3s")
+		_, err := kube.NewProvider(ctx, "k3s", pulumi.String("its kubeconfig"))
 		return err
 	})
 	inputs := recording.Get(t, "pulumi:providers:kubernetes", "k3s").Inputs
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
-		"kubeconfig":             "",
+		"kubeconfig":             "its kubeconfig",
 		"clusterIdentifier":      "stateful-k3s",
 		"enableConfigMapMutable": true,
 		"enableSecretMutable":    true,
 	}), inputs)
 }
 
+func TestAProviderKeepsTheKubeconfigOfTheState(t *testing.T) {
+	recording := recorder.Run(t, func(ctx *pulumi.Context) error {
+		_, err := kube.NewProvider(ctx, "k3s", nil)
+		return err
+	})
+	require.Equal(t, []string{"kubeconfig"}, recording.Get(t, "pulumi:providers:kubernetes", "k3s").Request.GetIgnoreChanges())
+}
+
 func TestProviderError(t *testing.T) {
 	_, err := recorder.Try(t, func(ctx *pulumi.Context) error {
-		_, err := kube.NewProvider(ctx, "k3s")
+		_, err := kube.NewProvider(ctx, "k3s", pulumi.String("its kubeconfig"))
 		return err
 	}, recorder.Failing("k3s"))
 	require.ErrorContains(t, err, "declaring provider k3s: ")

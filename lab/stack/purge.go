@@ -9,16 +9,23 @@ import (
 	"os/exec"
 	"path"
 	"strings"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
 // Purge destroys the stack that the environment selects and deletes its
 // namespaces, with every volume in them, after confirm agreed to all of it.
-func Purge(ctx context.Context, confirm func(what string) bool) error {
+func Purge(ctx context.Context, lab layout.Lab, confirm func(what string) bool) error {
+	kubectl, err := reach(ctx, lab)
+	if err != nil {
+		return err
+	}
+	defer kubectl.close()
 	owner, err := stackLabel(ctx)
 	if err != nil {
 		return fmt.Errorf("finding the selected stack: %w", err)
 	}
-	out, err := output(ctx, "kubectl", "get", "namespaces", "--selector", "stateful-k3s/stack="+owner, "--output", "name")
+	out, err := output(kubectl.command(ctx, "get", "namespaces", "--selector", "stateful-k3s/stack="+owner, "--output", "name"))
 	if err != nil {
 		return err
 	}
@@ -27,36 +34,35 @@ func Purge(ctx context.Context, confirm func(what string) bool) error {
 		fmt.Println("There is nothing to delete: the cluster has no namespace of the stack", owner)
 		return nil
 	}
-	what, err := describe(ctx, namespaces)
+	what, err := describe(ctx, kubectl, namespaces)
 	if err != nil {
 		return err
 	}
 	if !confirm(what) {
 		return errors.New("nothing was deleted")
 	}
-	for _, args := range [][]string{
-		{"pulumi", "destroy", "--yes", "--skip-preview", "--non-interactive"},
-		append([]string{"kubectl", "delete"}, namespaces...),
+	for _, cmd := range []*exec.Cmd{
+		exec.CommandContext(ctx, "pulumi", "destroy", "--yes", "--skip-preview", "--non-interactive"),
+		kubectl.command(ctx, append([]string{"delete"}, namespaces...)...),
 	} {
-		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("%s: %w", strings.Join(args, " "), err)
+			return fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
 		}
 	}
 	return nil
 }
 
 // describe lists the namespaces with their claims.
-func describe(ctx context.Context, namespaces []string) (string, error) {
-	server, err := output(ctx, "kubectl", "config", "view", "--minify", "--output", "jsonpath={.clusters[0].cluster.server}")
+func describe(ctx context.Context, kubectl cluster, namespaces []string) (string, error) {
+	server, err := output(kubectl.command(ctx, "config", "view", "--minify", "--output", "jsonpath={.clusters[0].cluster.server}"))
 	if err != nil {
 		return "", err
 	}
 	what := "in the cluster " + server + ", for good:"
 	for _, namespace := range namespaces {
-		claims, err := output(ctx, "kubectl", "get", "persistentvolumeclaims", "--namespace", path.Base(namespace),
-			"--output", `jsonpath={range .items[*]}  with {.metadata.name} ({.status.capacity.storage}){"\n"}{end}`)
+		claims, err := output(kubectl.command(ctx, "get", "persistentvolumeclaims", "--namespace", path.Base(namespace),
+			"--output", `jsonpath={range .items[*]}  with {.metadata.name} ({.status.capacity.storage}){"\n"}{end}`))
 		if err != nil {
 			return "", err
 		}
@@ -67,7 +73,7 @@ func describe(ctx context.Context, namespaces []string) (string, error) {
 
 // stackLabel is the value that the program gives the label of its namespaces: organization.stack.
 func stackLabel(ctx context.Context) (string, error) {
-	out, err := output(ctx, "pulumi", "about", "--json")
+	out, err := output(exec.CommandContext(ctx, "pulumi", "about", "--json"))
 	if err != nil {
 		return "", err
 	}
@@ -81,12 +87,11 @@ func stackLabel(ctx context.Context) (string, error) {
 	return path.Dir(path.Clean(organization)) + "." + stack, nil
 }
 
-func output(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+func output(cmd *exec.Cmd) (string, error) {
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", strings.Join(args, " "), err)
+		return "", fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
 	}
 	return string(out), nil
 }

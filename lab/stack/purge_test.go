@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
 // commands puts a pulumi and a kubectl on PATH that note how they are called.
@@ -15,7 +17,7 @@ func commands(t *testing.T, namespaces string) (called func() string) {
 	t.Helper()
 	dir := t.TempDir()
 	log := filepath.Join(dir, "log")
-	pulumi := `[ "$1" = about ] && echo '{"currentStack": {"fullyQualifiedName": "alice/stateful-k3s/dev"}}' && exit; echo "pulumi $*" >>` + log
+	pulumi := `[ "$1 $2" = "stack export" ] && echo "{}" && exit; [ "$1" = about ] && echo '{"currentStack": {"fullyQualifiedName": "alice/stateful-k3s/dev"}}' && exit; echo "pulumi $*" >>` + log
 	kubectl := `echo "kubectl $*" >>` + log + `
 case "$*" in
 "get namespaces"*) printf '` + namespaces + `' ;;
@@ -38,7 +40,7 @@ const asked = "kubectl get namespaces --selector stateful-k3s/stack=alice.dev --
 func TestPurgeDeletesTheNamespacesOfTheStackAndNoOthers(t *testing.T) {
 	called := commands(t, `namespace/exercises\nnamespace/project\n`)
 	var shown string
-	require.NoError(t, Purge(t.Context(), func(what string) bool {
+	require.NoError(t, Purge(t.Context(), layout.Lab{}, func(what string) bool {
 		shown = what
 		assert.NotContains(t, called(), "delete")
 		return true
@@ -55,13 +57,13 @@ namespace/project
 
 func TestPurgeDeletesNothingWithoutAYes(t *testing.T) {
 	called := commands(t, `namespace/exercises\n`)
-	require.EqualError(t, Purge(t.Context(), func(string) bool { return false }), "nothing was deleted")
+	require.EqualError(t, Purge(t.Context(), layout.Lab{}, func(string) bool { return false }), "nothing was deleted")
 	assert.NotContains(t, called(), "delete")
 	assert.NotContains(t, called(), "destroy")
 }
 
 func TestPurgeOfNothingDoesNotAsk(t *testing.T) {
 	called := commands(t, ``)
-	require.NoError(t, Purge(t.Context(), func(string) bool { t.Error("asked"); return true }))
+	require.NoError(t, Purge(t.Context(), layout.Lab{}, func(string) bool { t.Error("asked"); return true }))
 	assert.Equal(t, asked, called())
 }

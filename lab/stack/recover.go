@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -38,7 +37,7 @@ func Recover(ctx context.Context, lab layout.Lab) error {
 		return nil
 	}
 	slog.Info("clearing what a pulumi that died had begun to create or delete")
-	if err := deleteUnfinished(ctx, pending); err != nil {
+	if err := deleteUnfinished(ctx, lab, pending); err != nil {
 		return err
 	}
 	return runPulumi(ctx, lab, "refresh", "--clear-pending-creates", "--yes", "--skip-preview")
@@ -46,7 +45,7 @@ func Recover(ctx context.Context, lab layout.Lab) error {
 
 // deleteUnfinished deletes objects that the state does not know, which the next update may want otherwise or not at all, and waits
 // for the end of those that are being deleted, which the next update would take for objects that stay.
-func deleteUnfinished(ctx context.Context, pending []operation) error {
+func deleteUnfinished(ctx context.Context, lab layout.Lab, pending []operation) error {
 	objects := []object{}
 	for _, p := range pending {
 		if (p.Type == "creating" || p.Type == "deleting") && strings.HasPrefix(p.Resource.Type, "kubernetes:") && !p.Resource.RetainOnDelete {
@@ -60,7 +59,12 @@ func deleteUnfinished(ctx context.Context, pending []operation) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "kubectl", "delete", "--ignore-not-found", "--cascade=foreground", "--filename", "-")
+	kubectl, err := reach(ctx, lab)
+	if err != nil {
+		return err
+	}
+	defer kubectl.close()
+	cmd := kubectl.command(ctx, "delete", "--ignore-not-found", "--cascade=foreground", "--filename", "-")
 	cmd.Stdin = bytes.NewReader(list)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", cmd, err, out)

@@ -196,6 +196,7 @@ func TestWhatADeadPulumiHadBegunIsCleared(t *testing.T) {
 	dir := t.TempDir()
 	said := filepath.Join(dir, "said")
 	require.NoError(t, os.WriteFile(lab.CheckoutDir("bin", "pulumi"), []byte("#!/bin/sh\necho pulumi \"$@\" >>"+said+"\n"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "pulumi"), []byte("#!/bin/sh\necho {}\n"), 0o755)) // exports an empty state
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "kubectl"), []byte("#!/bin/sh\n(echo kubectl \"$@\"; cat; echo) >>"+said+"\n"), 0o755))
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	state := lab.Dir("pulumi", ".pulumi", "stacks", project, "dev.json")

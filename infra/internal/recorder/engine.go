@@ -27,6 +27,8 @@ type engine struct {
 	preview   bool
 	outputs   map[string]resource.PropertyMap
 	last      resource.PropertyMap
+	kept      map[string]resource.PropertyValue
+	stacks    map[string]resource.PropertyMap
 	rootURN   string
 }
 
@@ -66,12 +68,30 @@ func (e *engine) RegisterResource(_ context.Context, request *pulumirpc.Register
 	}
 	e.recording.add(recorded)
 	response := &pulumirpc.RegisterResourceResponse{Urn: string(recorded.URN)}
-	if e.preview || !request.GetCustom() {
+	kept, before := e.kept[request.GetName()]
+	if e.preview && !before || !request.GetCustom() {
 		return response, nil
 	}
+	outputs := e.answer(request.GetType(), recorded.Inputs)
+	if before {
+		outputs["output"] = kept
+	}
 	response.Id = request.GetName() + "-id"
-	response.Object, err = plugin.MarshalProperties(e.answer(request.GetType(), recorded.Inputs), keepAll)
+	response.Object, err = plugin.MarshalProperties(outputs, keepAll)
 	return response, err
+}
+
+// ReadResource answers with the outputs of another stack.
+func (e *engine) ReadResource(_ context.Context, request *pulumirpc.ReadResourceRequest) (*pulumirpc.ReadResourceResponse, error) {
+	outputs, found := e.stacks[request.GetId()]
+	if request.GetType() != "pulumi:pulumi:StackReference" || !found {
+		return nil, fmt.Errorf("there is no %s %q", request.GetType(), request.GetId())
+	}
+	properties, err := plugin.MarshalProperties(resource.PropertyMap{
+		"name": resource.NewProperty(request.GetId()), "outputs": resource.NewProperty(outputs),
+	}, keepAll)
+	urn := resource.NewURN(Stack, Project, "", tokens.Type(request.GetType()), request.GetName())
+	return &pulumirpc.ReadResourceResponse{Urn: string(urn), Properties: properties}, err
 }
 
 // answer returns what the plugins would, as far as programs read it.

@@ -56,6 +56,8 @@ type runner struct {
 	secrets []string
 	outputs map[string]resource.PropertyMap
 	last    resource.PropertyMap
+	kept    map[string]resource.PropertyValue
+	stacks  map[string]resource.PropertyMap
 	info    func(*pulumi.RunInfo)
 }
 
@@ -65,7 +67,8 @@ func Preview() Option { return func(r *runner) { r.preview = true } }
 // Failing refuses to register the resources of that name.
 func Failing(name string) Option { return func(r *runner) { r.failing = name } }
 
-// Config gives the program settings, as Pulumi does after it applied the defaults. The named keys are encrypted.
+// Config gives the program settings, as Pulumi does after it applied the defaults. The named keys are encrypted. A key may be that of
+// another project, such as kubernetes:context.
 func Config(values map[string]string, secrets ...string) Option {
 	return func(r *runner) { r.config, r.secrets = values, secrets }
 }
@@ -77,6 +80,16 @@ func Outputs(token string, values resource.PropertyMap) Option {
 
 // Last gives the stack outputs of an update before.
 func Last(outputs resource.PropertyMap) Option { return func(r *runner) { r.last = outputs } }
+
+// Kept is what the stash of that name holds since an update before.
+func Kept(name string, value resource.PropertyValue) Option {
+	return func(r *runner) { r.kept[name] = value }
+}
+
+// OtherStack gives the outputs of another stack, which is named organization/project/stack.
+func OtherStack(name string, outputs resource.PropertyMap) Option {
+	return func(r *runner) { r.stacks[name] = outputs }
+}
 
 // RunInfo changes what Pulumi tells the program about the stack.
 func RunInfo(change func(*pulumi.RunInfo)) Option {
@@ -95,13 +108,16 @@ func Run(t *testing.T, program pulumi.RunFunc, options ...Option) *Recording {
 // registered twice, an object that is not of its kind's shape, a warning.
 func Try(t *testing.T, program pulumi.RunFunc, options ...Option) (*Recording, error) {
 	t.Helper()
-	run := &runner{outputs: map[string]resource.PropertyMap{}, info: func(*pulumi.RunInfo) {}}
+	run := &runner{
+		outputs: map[string]resource.PropertyMap{}, kept: map[string]resource.PropertyValue{}, stacks: map[string]resource.PropertyMap{},
+		info: func(*pulumi.RunInfo) {},
+	}
 	for _, option := range options {
 		option(run)
 	}
 	run.setConfig(t)
 	recording := &Recording{resources: map[resource.URN]*Resource{}, outputs: map[resource.URN]resource.PropertyMap{}}
-	server := &engine{recording: recording, preview: run.preview, outputs: run.outputs, last: run.last}
+	server := &engine{recording: recording, preview: run.preview, outputs: run.outputs, last: run.last, kept: run.kept, stacks: run.stacks}
 	address := server.serve(t)
 	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
 		if run.failing != "" {
@@ -130,7 +146,10 @@ func RequireErrors(t *testing.T, program pulumi.RunFunc, messages map[string]str
 func (r *runner) setConfig(t *testing.T) {
 	values, secrets := map[string]string{}, []string{}
 	for key, value := range r.config {
-		values[Project+":"+key] = value
+		if !strings.Contains(key, ":") {
+			key = Project + ":" + key
+		}
+		values[key] = value
 	}
 	for _, key := range r.secrets {
 		secrets = append(secrets, Project+":"+key)

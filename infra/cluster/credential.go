@@ -1,0 +1,109 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientauthentication "k8s.io/client-go/pkg/apis/clientauthentication/v1"
+	"k8s.io/client-go/rest"
+)
+
+const (
+	// CredentialCommand has the program answer Credential instead of declaring the stack.
+	CredentialCommand = "credential"
+	credentialVersion = "client.authentication.k8s.io/v1"
+	credentialKind    = "ExecCredential"
+	// credentialScript runs in the folder of the program, where Pulumi starts its plugins. In a new clone the program is not
+	// compiled yet when the first command is a refresh or a destroy.
+	credentialScript = `test -x ../bin/infra || go build -o ../bin/infra . >&2 || exit; exec ../bin/infra "$@"`
+)
+
+// Credential writes the login of the kubeconfig's user, as client-go wants it of its exec plugins. It fails if the kubeconfig leads to
+// another cluster than the one that is meant. The arguments are those of CredentialCommand: uid, fingerprint and address of that
+// one, and the context of the kubeconfig, "" for the current one.
+func Credential(ctx context.Context, out io.Writer, arguments []string) error {
+	if len(arguments) != 4 {
+		return fmt.Errorf("%s takes uid, fingerprint and address of a cluster, and a context", CredentialCommand)
+	}
+	meant, access := place{arguments[0], arguments[1], arguments[2]}, Access{Context: arguments[3]}
+	cluster, err := access.connect(ctx)
+	if err != nil {
+		return fmt.Errorf("this stack is on the cluster %s, which was at %s: %w", meant.id(), meant.server, err)
+	}
+	if err := cluster.refuse(meant); err != nil {
+		return err
+	}
+	status, err := login(ctx, cluster.config)
+	if err != nil {
+		return fmt.Errorf("logging in to the cluster %s: %w", cluster.config.Host, err)
+	}
+	return json.NewEncoder(out).Encode(clientauthentication.ExecCredential{
+		TypeMeta: metav1.TypeMeta{APIVersion: credentialVersion, Kind: credentialKind}, Status: status,
+	})
+}
+
+func login(ctx context.Context, config *rest.Config) (*clientauthentication.ExecCredentialStatus, error) {
+	if config.ExecProvider != nil {
+		return runPlugin(ctx, config)
+	}
+	status := &clientauthentication.ExecCredentialStatus{
+		Token: config.BearerToken, ClientCertificateData: string(config.CertData), ClientKeyData: string(config.KeyData),
+	}
+	if config.BearerTokenFile != "" {
+		token, err := os.ReadFile(config.BearerTokenFile)
+		if err != nil {
+			return nil, err
+		}
+		status.Token = strings.TrimSpace(string(token))
+	}
+	return status, nil
+}
+
+// runPlugin runs the user's own plugin as client-go does. Its versions differ in nothing that is read here.
+func runPlugin(ctx context.Context, config *rest.Config) (*clientauthentication.ExecCredentialStatus, error) {
+	plugin := config.ExecProvider
+	info := clientauthentication.ExecCredential{TypeMeta: metav1.TypeMeta{APIVersion: plugin.APIVersion, Kind: credentialKind}}
+	if plugin.ProvideClusterInfo {
+		info.Spec.Cluster = &clientauthentication.Cluster{
+			Server: config.Host, TLSServerName: config.ServerName, InsecureSkipTLSVerify: config.Insecure, CertificateAuthorityData: config.CAData,
+		}
+		if plugin.Config != nil {
+			extension, err := json.Marshal(plugin.Config)
+			if err != nil {
+				return nil, err
+			}
+			info.Spec.Cluster.Config = runtime.RawExtension{Raw: extension}
+		}
+	}
+	encoded, err := json.Marshal(info)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, plugin.Command, plugin.Args...)
+	cmd.Env = append(os.Environ(), "KUBERNETES_EXEC_INFO="+string(encoded))
+	for _, variable := range plugin.Env {
+		cmd.Env = append(cmd.Env, variable.Name+"="+variable.Value)
+	}
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("running %s: %w", plugin.Command, err) // its arguments may be secret
+	}
+	var credential clientauthentication.ExecCredential
+	if err := json.Unmarshal(said.Bytes(), &credential); err != nil {
+		return nil, fmt.Errorf("reading what %s wrote: %w", plugin.Command, err)
+	}
+	if credential.Status == nil {
+		return nil, errors.New(plugin.Command + " wrote no credential")
+	}
+	return credential.Status, nil
+}
