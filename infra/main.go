@@ -37,7 +37,7 @@ const store = "storage"
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == cluster.CredentialCommand {
-		if err := cluster.Credential(context.Background(), os.Stdout, os.Args[2:]); err != nil {
+		if err := cluster.Credential(context.Background(), os.Stdout, os.Stderr, os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -27,28 +27,49 @@ const (
 	credentialScript = `test -x ../bin/infra || go build -o ../bin/infra . >&2 || exit; exec ../bin/infra "$@"`
 )
 
-// Credential writes the login of the kubeconfig's user, as client-go wants it of its exec plugins. It fails if the kubeconfig leads to
-// another cluster than the one that is meant. The arguments are those of CredentialCommand: uid, fingerprint and address of that
-// one, and the context of the kubeconfig, "" for the current one.
-func Credential(ctx context.Context, out io.Writer, arguments []string) error {
+// Credential writes the login of the kubeconfig's user, as client-go wants it of its exec plugins. If the kubeconfig leads to another
+// cluster than the one that is meant, it writes none, and to faults why. The arguments are those of CredentialCommand: uid,
+// fingerprint and address of that one, and the context of the kubeconfig, "" for the current one.
+func Credential(ctx context.Context, out, faults io.Writer, arguments []string) error {
+	credential := clientauthentication.ExecCredential{TypeMeta: metav1.TypeMeta{APIVersion: credentialVersion, Kind: credentialKind}}
+	status, err := loginTo(ctx, arguments)
+	if err != nil {
+		if _, err := fmt.Fprintln(faults, err); err != nil {
+			return err
+		}
+		// Of a plugin that fails client-go shows only the name, but of one that writes something else the kind of that.
+		credential.Kind = brief(err)
+	}
+	credential.Status = status
+	return json.NewEncoder(out).Encode(credential)
+}
+
+// brief leaves out advice: Pulumi's plugin says this of each object.
+func brief(err error) string {
+	text := err.Error()
+	for _, advice := range []string{". Nothing was changed. ", "; " + selection} {
+		text, _, _ = strings.Cut(text, advice)
+	}
+	return text + "; pulumi preview says what to do"
+}
+
+func loginTo(ctx context.Context, arguments []string) (*clientauthentication.ExecCredentialStatus, error) {
 	if len(arguments) != 4 {
-		return fmt.Errorf("%s takes uid, fingerprint and address of a cluster, and a context", CredentialCommand)
+		return nil, fmt.Errorf("%s takes uid, fingerprint and address of a cluster, and a context", CredentialCommand)
 	}
 	meant, access := place{arguments[0], arguments[1], arguments[2]}, Access{Context: arguments[3]}
 	cluster, err := access.connect(ctx)
 	if err != nil {
-		return fmt.Errorf("this stack is on the cluster %s, which was at %s: %w", meant.id(), meant.server, err)
+		return nil, fmt.Errorf("this stack is on the cluster %s, which was at %s: %w", meant.id(), meant.server, err)
 	}
 	if err := cluster.refuse(meant); err != nil {
-		return err
+		return nil, err
 	}
 	status, err := login(ctx, cluster.config)
 	if err != nil {
-		return fmt.Errorf("logging in to the cluster %s: %w", cluster.config.Host, err)
+		return nil, fmt.Errorf("logging in to the cluster %s: %w", cluster.config.Host, err)
 	}
-	return json.NewEncoder(out).Encode(clientauthentication.ExecCredential{
-		TypeMeta: metav1.TypeMeta{APIVersion: credentialVersion, Kind: credentialKind}, Status: status,
-	})
+	return status, nil
 }
 
 func login(ctx context.Context, config *rest.Config) (*clientauthentication.ExecCredentialStatus, error) {

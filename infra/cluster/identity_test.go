@@ -158,11 +158,13 @@ func TestAnotherClusterIsRefused(t *testing.T) {
 		useFile(t, file(t, server, "", unchanged))
 		for _, options := range [][]recorder.Option{{on(ours, "sha256:0")}, {on(ours, "sha256:0"), recorder.Preview()}} {
 			recording, err := recorder.Try(t, attendance(Access{}, nil), options...)
-			require.EqualError(t, err, message)
+			require.ErrorContains(t, err, message)
 			require.Equal(t, []string{"cluster pulumi:index:Stash"}, recording.Names())
 		}
-		err := Credential(t.Context(), &bytes.Buffer{}, []string{ours, "sha256:0", "https://where-it-was:6443", ""})
-		require.EqualError(t, err, message)
+		said, fault := refusedLogin(t)
+		require.Equal(t, message+"\n", fault)
+		inShort, _, _ := strings.Cut(message, ". Nothing")
+		require.Equal(t, inShort+"; pulumi preview says what to do", said)
 	}
 }
 
@@ -226,7 +228,7 @@ func TestAKubeconfigOfTheSettingsIsKeptWhole(t *testing.T) {
 		})
 	}
 	_, err := recorder.Try(t, attendance(Access{From: "alice/cluster/nowhere/kubeconfig"}, nil))
-	require.ErrorContains(t, err, `kubeconfigFrom: reading the output kubeconfig of the stack alice/cluster/nowhere: `)
+	require.ErrorContains(t, err, `"alice/cluster/nowhere"`) // says Pulumi itself
 }
 
 func TestLogins(t *testing.T) {
@@ -247,13 +249,14 @@ func TestLogins(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			useFile(t, file(t, server.URL, "", test.user))
-			var said bytes.Buffer
-			require.NoError(t, Credential(t.Context(), &said, []string{ours, "sha256:0", "https://elsewhere", "lab"}))
+			var said, faults bytes.Buffer
+			require.NoError(t, Credential(t.Context(), &said, &faults, []string{ours, "sha256:0", "https://elsewhere", "lab"}))
 			var credential clientauthentication.ExecCredential
 			require.NoError(t, json.Unmarshal(said.Bytes(), &credential))
 			require.Equal(t, "client.authentication.k8s.io/v1", credential.APIVersion)
 			require.Equal(t, "ExecCredential", credential.Kind)
 			require.Equal(t, &test.want, credential.Status)
+			require.Empty(t, faults.String())
 		})
 	}
 }
@@ -267,6 +270,21 @@ func TestALoginThatCannotBePassedOn(t *testing.T) {
 
 func TestALostClusterIsNamedWithItsAddress(t *testing.T) {
 	useFile(t, file(t, "https://127.0.0.1:1", "", unchanged))
-	err := Credential(t.Context(), &bytes.Buffer{}, []string{ours, "sha256:0", "https://where-it-was:6443", ""})
-	require.ErrorContains(t, err, "this stack is on the cluster "+ours+", which was at https://where-it-was:6443: the cluster https://127.0.0.1:1 does not answer: ")
+	said, fault := refusedLogin(t)
+	const want = "this stack is on the cluster " + ours + ", which was at https://where-it-was:6443: the cluster https://127.0.0.1:1 does not answer: "
+	require.Contains(t, fault, want)
+	require.Contains(t, fault, selection)
+	require.Contains(t, said, want)
+	require.NotContains(t, said, selection)
+}
+
+// refusedLogin is what Pulumi's plugin shows of a login that must be refused, and the whole fault.
+func refusedLogin(t *testing.T) (shown, fault string) {
+	t.Helper()
+	var out, faults bytes.Buffer
+	require.NoError(t, Credential(t.Context(), &out, &faults, []string{ours, "sha256:0", "https://where-it-was:6443", ""}))
+	var credential clientauthentication.ExecCredential
+	require.NoError(t, json.Unmarshal(out.Bytes(), &credential))
+	require.Nil(t, credential.Status)
+	return credential.Kind, faults.String()
 }

@@ -84,10 +84,12 @@ func CheckCluster(ctx context.Context, lab layout.Lab) error {
 		}
 		cmd := exec.CommandContext(ctx, login.Command, login.Args...)
 		cmd.Dir = programDir(lab)
-		var said bytes.Buffer
-		cmd.Stderr = &said
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("the stack %s cannot be reached: %s", lab.Name, strings.TrimSpace(said.String()))
+		var faults bytes.Buffer
+		cmd.Stderr = &faults
+		answer, err := cmd.Output()
+		var credential struct{ Kind string }
+		if err != nil || json.Unmarshal(answer, &credential) != nil || credential.Kind != "ExecCredential" {
+			return fmt.Errorf("the stack %s cannot be reached: %s", lab.Name, strings.TrimSpace(faults.String()))
 		}
 	}
 	return nil

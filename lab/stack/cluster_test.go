@@ -38,14 +38,16 @@ func login(script string) string {
 }
 
 func TestAStackOnAnotherClusterIsLeftAlone(t *testing.T) {
-	lab := withState(t, login("pwd >where"))
+	lab := withState(t, login(`"pwd >where; echo '{\"kind\": \"ExecCredential\"}'"`))
 	require.NoError(t, CheckCluster(t.Context(), lab))
 	where, err := os.ReadFile(filepath.Join(lab.Checkout, "infra", "where"))
 	require.NoError(t, err)
 	assert.Equal(t, filepath.Join(lab.Checkout, "infra")+"\n", string(where), "the folder where Pulumi's plugins run")
 
-	lab = withState(t, login(`"echo this stack is on another cluster >&2; exit 1"`))
-	require.EqualError(t, CheckCluster(t.Context(), lab), "the stack dev cannot be reached: this stack is on another cluster")
+	for _, ends := range []string{`exit 1`, `echo '{\"kind\": \"another cluster\"}'`} {
+		lab = withState(t, login(`"echo this stack is on another cluster >&2; `+ends+`"`))
+		require.EqualError(t, CheckCluster(t.Context(), lab), "the stack dev cannot be reached: this stack is on another cluster")
+	}
 	for name, kubeconfig := range map[string]any{
 		"before the first update":   nil,
 		"of an earlier version":     "",
