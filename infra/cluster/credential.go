@@ -21,17 +21,17 @@ const (
 	// CredentialCommand has the program answer Credential instead of declaring the stack.
 	CredentialCommand = "credential"
 	credentialVersion = "client.authentication.k8s.io/v1"
-	credentialKind    = "ExecCredential"
-	// credentialScript runs in the folder of the program, where Pulumi starts its plugins. In a new clone the program is not
+	answerKind        = "ExecCredential"
+	// loginScript runs in the folder of the program, where Pulumi starts its plugins. In a new clone the program is not
 	// compiled yet when the first command is a refresh or a destroy.
-	credentialScript = `test -x ../bin/infra || go build -o ../bin/infra . >&2 || exit; exec ../bin/infra "$@"`
+	loginScript = `test -x ../bin/infra || go build -o ../bin/infra . >&2 || exit; exec ../bin/infra "$@"`
 )
 
 // Credential writes the login of the kubeconfig's user, as client-go wants it of its exec plugins. If the kubeconfig leads to another
 // cluster than the one that is meant, it writes none, and to faults why. The arguments are those of CredentialCommand: uid,
 // fingerprint and address of that one, and the context of the kubeconfig, "" for the current one.
 func Credential(ctx context.Context, out, faults io.Writer, arguments []string) error {
-	credential := clientauthentication.ExecCredential{TypeMeta: metav1.TypeMeta{APIVersion: credentialVersion, Kind: credentialKind}}
+	credential := clientauthentication.ExecCredential{TypeMeta: metav1.TypeMeta{APIVersion: credentialVersion, Kind: answerKind}}
 	status, err := loginTo(ctx, arguments)
 	if err != nil {
 		if _, err := fmt.Fprintln(faults, err); err != nil {
@@ -92,7 +92,7 @@ func login(ctx context.Context, config *rest.Config) (*clientauthentication.Exec
 // runPlugin runs the user's own plugin as client-go does. Its versions differ in nothing that is read here.
 func runPlugin(ctx context.Context, config *rest.Config) (*clientauthentication.ExecCredentialStatus, error) {
 	plugin := config.ExecProvider
-	info := clientauthentication.ExecCredential{TypeMeta: metav1.TypeMeta{APIVersion: plugin.APIVersion, Kind: credentialKind}}
+	info := clientauthentication.ExecCredential{TypeMeta: metav1.TypeMeta{APIVersion: plugin.APIVersion, Kind: answerKind}}
 	if plugin.ProvideClusterInfo {
 		info.Spec.Cluster = &clientauthentication.Cluster{
 			Server: config.Host, TLSServerName: config.ServerName, InsecureSkipTLSVerify: config.Insecure, CertificateAuthorityData: config.CAData,

@@ -75,7 +75,7 @@ func (a Access) user(config *rest.Config, meant place) (*api.AuthInfo, error) {
 	user.Exec = &api.ExecConfig{
 		APIVersion:      credentialVersion,
 		Command:         "sh",
-		Args:            []string{"-c", credentialScript, "sh", CredentialCommand, meant.uid, meant.fingerprint, config.Host, a.Context},
+		Args:            []string{"-c", loginScript, "sh", CredentialCommand, meant.uid, meant.fingerprint, config.Host, a.Context},
 		InteractiveMode: api.NeverExecInteractiveMode,
 	}
 	return user, nil
