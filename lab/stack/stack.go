@@ -25,14 +25,23 @@ const project = "stateful-k3s"
 const wrapper = `#!/bin/sh
 # Pulumi notes the stack's encryption salt in its settings file. This gives it a
 # copy of the file, so that the checkout stays clean.
+checked_in=%[1]s/Pulumi.$PULUMI_STACK.yaml copy=%[2]s/Pulumi.$PULUMI_STACK.yaml
 case "$1" in
 up|update|preview|refresh|destroy|import|watch)
-	checked_in=%[1]s/Pulumi.$PULUMI_STACK.yaml copy=%[2]s/Pulumi.$PULUMI_STACK.yaml
 	salt=$(sed -n '/^encryptionsalt:/p' "$copy" 2>/dev/null)
 	cat "$checked_in" 2>/dev/null >"$copy.new"
 	grep -q '^encryptionsalt:' "$copy.new" || echo "$salt" >>"$copy.new"
 	mv "$copy.new" "$copy"
 	set -- "$@" --config-file "$copy"
+	;;
+config)
+	# Here the salt belongs to secret settings, and goes with the last one.
+	%[3]s "$@"
+	status=$?
+	if grep -q '^encryptionsalt:' "$checked_in" 2>/dev/null && ! grep -q ' secure:' "$checked_in"; then
+		sed -i '/^encryptionsalt:/d' "$checked_in"
+	fi
+	exit $status
 esac
 # The program is compiled beside where it stays, to get there as a whole.
 export GOTMPDIR=%[4]s

@@ -74,7 +74,21 @@ func TestTheSaltStaysOutOfTheCheckout(t *testing.T) {
 	require.NoError(t, os.WriteFile(settings, []byte("encryptionsalt: v1:mine\n"), 0o644))
 	assert.Equal(t, "up --config-file "+copied+"\nencryptionsalt: v1:mine\n", pulumi("up"), "the user's own salt is not taken")
 
-	assert.Equal(t, "config set a d\n", pulumi("config", "set", "a", "d"), "settings are not made in the checkout's file")
+	const plain, secret = "config:\n  a: c\n", "encryptionsalt: v1:mine\nconfig:\n  a:\n    secure: v1:xyz\n"
+	for before, after := range map[string]string{secret: secret, "encryptionsalt: v1:mine\n" + plain: plain, plain: plain} {
+		require.NoError(t, os.WriteFile(settings, []byte(before), 0o644))
+		assert.Equal(t, "config set a d\n", pulumi("config", "set", "a", "d"), "settings are not made in the checkout's file")
+		left, err := os.ReadFile(settings)
+		require.NoError(t, err)
+		assert.Equal(t, after, string(left))
+	}
+}
+
+func TestConfigFailsAsPulumiDoes(t *testing.T) {
+	lab, binaries := newLab(t)
+	require.NoError(t, os.WriteFile(binaries["pulumi"], []byte("#!/bin/sh\nexit 7\n"), 0o755))
+	err := exec.Command(lab.CheckoutDir("bin", "pulumi"), "config", "get", "nothing").Run()
+	require.EqualError(t, err, "exit status 7")
 }
 
 func TestTheEnvironmentWorksInAnyShell(t *testing.T) {
