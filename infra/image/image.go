@@ -2,7 +2,9 @@
 package image
 
 import (
+	"crypto/rand"
 	"fmt"
+	"slices"
 
 	"github.com/distribution/reference"
 	"github.com/pulumi/pulumi-docker-build/sdk/go/dockerbuild"
@@ -33,7 +35,12 @@ type Args struct {
 	Password pulumi.StringInput
 	// Builder is the name of a buildx builder; empty leaves the choice to the docker-build plugin.
 	Builder string
+	// Again has it built and pushed although nothing has changed: the registry has lost it.
+	Again bool
 }
+
+// again is an argument that no Dockerfile has. The image is built when its value changes, which it keeps otherwise.
+const again = "STATEFUL_K3S_AGAIN"
 
 // New declares the image of an app, which is the Dockerfile's target of that name, and returns its repository:tag@digest.
 // Deleting it from the stack leaves it in the registry.
@@ -65,6 +72,11 @@ func New(ctx *pulumi.Context, app string, args Args, opts ...pulumi.ResourceOpti
 			Username: pulumi.String(args.Username),
 			Password: pulumi.ToSecret(args.Password).(pulumi.StringOutput),
 		}}
+	}
+	if args.Again {
+		buildArgs[again] = pulumi.String(rand.Text())
+	} else {
+		opts = append(slices.Clip(opts), pulumi.IgnoreChanges([]string{"buildArgs." + again}))
 	}
 	image, err := dockerbuild.NewImage(ctx, app, build, append(opts, pulumi.RetainOnDelete(true))...)
 	if err != nil {

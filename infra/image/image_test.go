@@ -75,6 +75,22 @@ func TestImageWithArguments(t *testing.T) {
 		recording.Get(t, imageType, "redisfiller").Inputs["buildArgs"].ObjectValue())
 }
 
+// Only a new value has it built, so in between the value of the last time stays.
+func TestImageThatTheRegistryHasLostIsBuiltAgain(t *testing.T) {
+	const argument = "STATEFUL_K3S_AGAIN"
+	var ref string
+	values := map[string]bool{}
+	for range 2 {
+		recorded := recorder.Run(t, build(image.Args{Registry: "registry.example.com", Tag: "dev", Again: true}, &ref)).Get(t, imageType, "redisfiller")
+		require.Empty(t, recorded.Request.GetIgnoreChanges())
+		values[recorded.Inputs["buildArgs"].ObjectValue()[argument].StringValue()] = true
+	}
+	require.Len(t, values, 2)
+	recorded := recorder.Run(t, build(image.Args{Registry: "registry.example.com", Tag: "dev"}, &ref)).Get(t, imageType, "redisfiller")
+	require.Equal(t, []string{"buildArgs." + argument}, recorded.Request.GetIgnoreChanges())
+	require.NotContains(t, recorded.Inputs["buildArgs"].ObjectValue(), resource.PropertyKey(argument))
+}
+
 func TestImageErrors(t *testing.T) {
 	var ref string
 	_, err := recorder.Try(t, build(image.Args{Registry: "registry.example.com", Tag: "dev"}, &ref), recorder.Failing("redisfiller"))
