@@ -46,6 +46,16 @@ func TestFaultsOfTheClusterAreToldAtOnce(t *testing.T) {
 	assert.Contains(t, output, "the namespace bob-project belongs to the stack organization.bob, and this is organization."+labName()+": ")
 	assert.Contains(t, output, "the cluster has no storage class fast: choose one of local-path; for example: pulumi config set storageClass local-path")
 	assert.Contains(t, output, "the cluster has no ingress class nginx: choose one of traefik, none; for example: pulumi config set ingressClass traefik")
+
+	// In a namespace of the stack's own, what somebody else has made is not taken.
+	for _, args := range [][]string{
+		{"label", "namespace", "bob-exercises", "bob-project", "--overwrite", "stateful-k3s/stack=organization." + labName()},
+		{"create", "--namespace", "bob-exercises", "service", "clusterip", "redis-svc", "--tcp", "80:80"},
+	} {
+		run(t, command(".", "kubectl", args...))
+	}
+	output = refused(t, command(checkout, "pulumi", "preview", "--non-interactive", "--config", "namePrefix=bob-"))
+	assert.Contains(t, output, "services redis-svc is in the namespace bob-exercises already, and this stack did not make it: ")
 }
 
 func TestAccessThatDoesNotDoIsToldAtOnce(t *testing.T) {
@@ -147,4 +157,17 @@ func refused(t *testing.T, cmd *exec.Cmd) string {
 		t.Fatalf("%s hung: %v\n%s", cmd, <-s.ended, s.output)
 	}
 	return s.output.String()
+}
+
+// Whoever has set something and removed it has the file of the repository again.
+func TestSettingsThatAreRemovedLeaveNothing(t *testing.T) {
+	tracked, err := os.ReadFile(filepath.Join(checkout, "Pulumi.dev.yaml"))
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "Pulumi.dev.yaml")
+	require.NoError(t, os.WriteFile(file, tracked, 0o644))
+	pulumi(t, checkout, "config", "set", "pingpongReplicas", "3", "--config-file", file)
+	pulumi(t, checkout, "config", "rm", "pingpongReplicas", "--config-file", file)
+	left, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, string(tracked), string(left))
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMakeUpBringsBackWhatWasDeletedAndKilled kills the lab with all that runs in it, then ups that start it again, and then
+// TestMakeUpBringsBackWhatWasDeletedAndKilled changes things by hand, which a preview shows, kills the lab with all that runs in it, then ups that start it again, and then
 // types make up in two shells at once: one starts the lab and brings up the stack, the other one does so after it, or says why not.
 // LAB_KILLS is the number of ups that are killed, 1 by default; LAB_SEED repeats a sequence.
 func TestMakeUpBringsBackWhatWasDeletedAndKilled(t *testing.T) {
@@ -21,6 +21,11 @@ func TestMakeUpBringsBackWhatWasDeletedAndKilled(t *testing.T) {
 	ride, before, claims := c.board(), c.keepSomething(), c.claims()
 	up := func() *exec.Cmd { return makeCommand(checkout, "up", labName()) }
 
+	isBack := c.changeByHand()
+	preview := pulumi(t, checkout, "preview", "--refresh")
+	for _, changed := range []string{"todo-backend-deployment", "todo-postgres-statefulset", "pingpong-deployment", "todo-config", "todo-backend-service", "pingpong"} {
+		assert.Regexp(t, `(?m)^ ?~.* `+changed+` +update`, preview)
+	}
 	c.deleteStatefulSet()
 	all := daemons(labName())
 	require.Len(t, all, 4, "registry, builder, node and its way out")
@@ -48,6 +53,7 @@ func TestMakeUpBringsBackWhatWasDeletedAndKilled(t *testing.T) {
 	assert.Contains(t, first.output.String()+second.output.String(), "waiting for another command that starts or stops the lab "+labName())
 	assert.Len(t, daemons(labName()), 4)
 	c.waitUntilReady()
+	isBack()
 	assert.Equal(t, claims, c.claims())
 	assert.Equal(t, before, c.kept())
 	ride.goesOn()

@@ -7,7 +7,9 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/backup"
@@ -43,11 +45,14 @@ func main() {
 		}
 		return
 	}
-	pulumi.Run(stack(cluster.Needs.Attend))
+	pulumi.Run(stack(cluster.Needs.Attend, image.Lost))
 }
 
-// stack is the program, which has attend look at the cluster before it declares anything, and say how Pulumi reaches it.
-func stack(attend func(cluster.Needs, *pulumi.Context, cluster.Access) (pulumi.StringInput, error)) pulumi.RunFunc {
+type attendance func(cluster.Needs, *pulumi.Context, cluster.Access) (kubeconfig pulumi.StringInput, err error)
+
+// stack is the program, which has attend look at the cluster before it declares anything, and say how Pulumi reaches it, and
+// lost look at the registry.
+func stack(attend attendance, lost look) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		cfg, err := config.Load(ctx)
 		if err != nil {
@@ -61,18 +66,18 @@ func stack(attend func(cluster.Needs, *pulumi.Context, cluster.Access) (pulumi.S
 		if err != nil {
 			return err
 		}
-		return program(ctx, cfg, kubeconfig, last)
+		return program(ctx, cfg, kubeconfig, last, lost)
 	}
 }
 
+// look returns the keys of those images that their registry has lost.
+type look func(ctx context.Context, refs map[string]string, login authn.Authenticator) map[string]bool
+
 // needs are what the stack wants of its cluster.
 func needs(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs) cluster.Needs {
-	n := cluster.Needs{Owner: kube.Owner(ctx), LastOwner: last.Volumes.Owner, StorageClass: cfg.StorageClass}
+	n := cluster.Needs{Owner: kube.Owner(ctx), LastOwner: last.Volumes.Owner, StorageClass: cfg.StorageClass, DNSServers: cfg.DNSServers, Ingress: cfg.Ingress}
 	for _, name := range places(cfg) {
 		n.Namespaces = append(n.Namespaces, cfg.NamePrefix+name)
-	}
-	if cfg.Ingress != nil {
-		n.IngressClass = cfg.Ingress.Class
 	}
 	return n
 }
@@ -85,7 +90,7 @@ func places(cfg *config.Config) []string {
 	return namespaces
 }
 
-func program(ctx *pulumi.Context, cfg *config.Config, kubeconfig pulumi.StringInput, last volumes.Outputs) error {
+func program(ctx *pulumi.Context, cfg *config.Config, kubeconfig pulumi.StringInput, last volumes.Outputs, lost look) error {
 	apps := apps
 	if cfg.Archive.On {
 		apps = append(apps, archivingPostgres)
@@ -93,7 +98,11 @@ func program(ctx *pulumi.Context, cfg *config.Config, kubeconfig pulumi.StringIn
 	if cfg.S3 == nil {
 		apps = append(apps, store)
 	}
-	images, err := buildImages(ctx, cfg, apps)
+	again, err := lostImages(ctx, cfg, last, lost)
+	if err != nil {
+		return err
+	}
+	images, err := buildImages(ctx, cfg, apps, again)
 	if err != nil {
 		return err
 	}
@@ -102,7 +111,7 @@ func program(ctx *pulumi.Context, cfg *config.Config, kubeconfig pulumi.StringIn
 		return err
 	}
 	inCluster := pulumi.Provider(provider)
-	spaces, err := makeNamespaces(ctx, cfg, places(cfg), last.Volumes.Owner, inCluster)
+	spaces, err := makeNamespaces(ctx, cfg, places(cfg), inCluster)
 	if err != nil {
 		return err
 	}
@@ -279,7 +288,19 @@ func makeBuckets(ctx *pulumi.Context, cfg *config.Config, images pulumi.StringMa
 	return buckets, nil
 }
 
-func buildImages(ctx *pulumi.Context, cfg *config.Config, apps []string) (pulumi.StringMap, error) {
+// lostImages are those of apps that the last up has pushed, and the registry has lost since.
+func lostImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs, look look) (map[string]bool, error) {
+	pushed := maps.Clone(last.Images)
+	maps.DeleteFunc(pushed, func(_, ref string) bool { return !strings.HasPrefix(ref, cfg.Registry.Path+"/") })
+	lost := look(ctx.Context(), pushed, cfg.Registry.Look)
+	if len(lost) == 0 {
+		return nil, nil
+	}
+	return lost, ctx.Log.Info(fmt.Sprintf("The registry has lost images, which are built again, since no new pod could start without: %s.",
+		strings.Join(slices.Sorted(maps.Keys(lost)), ", ")), nil)
+}
+
+func buildImages(ctx *pulumi.Context, cfg *config.Config, apps []string, again map[string]bool) (pulumi.StringMap, error) {
 	ofServer := map[string]string{"POSTGRES_IMAGE": cfg.Postgres.Image}
 	buildArgs := map[string]map[string]string{"backup": ofServer, archivingPostgres: ofServer}
 	refs := pulumi.StringMap{}
@@ -291,6 +312,7 @@ func buildImages(ctx *pulumi.Context, cfg *config.Config, apps []string) (pulumi
 			Username:  cfg.Registry.Push.Username,
 			Password:  cfg.Registry.Push.Password,
 			Builder:   cfg.Builder,
+			Again:     again[app],
 		})
 		if err != nil {
 			return nil, err
@@ -300,10 +322,10 @@ func buildImages(ctx *pulumi.Context, cfg *config.Config, apps []string) (pulumi
 	return refs, nil
 }
 
-func makeNamespaces(ctx *pulumi.Context, cfg *config.Config, names []string, lastOwner string, opts ...pulumi.ResourceOption) (map[string]*kube.Namespace, error) {
+func makeNamespaces(ctx *pulumi.Context, cfg *config.Config, names []string, opts ...pulumi.ResourceOption) (map[string]*kube.Namespace, error) {
 	spaces := map[string]*kube.Namespace{}
 	for _, name := range names {
-		args := kube.NamespaceArgs{Name: cfg.NamePrefix + name, LastOwner: lastOwner}
+		args := kube.NamespaceArgs{Name: cfg.NamePrefix + name, DNSServers: cfg.DNSServers}
 		if pull := cfg.Registry.Pull; pull.Username != "" {
 			args.Login = &kube.RegistryLogin{Server: cfg.Registry.Host, Username: pull.Username, Password: pull.Password}
 		}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
@@ -14,16 +16,31 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 )
 
-// withoutCluster is the program without a cluster to ask.
-var withoutCluster = stack(func(cluster.Needs, *pulumi.Context, cluster.Access) (pulumi.StringInput, error) {
-	return pulumi.String("its kubeconfig"), nil
-})
+// withoutCluster is the program without a cluster or a registry to ask.
+var withoutCluster = whoseRegistryHasLost()
+
+// whoseRegistryHasLost is the same with a registry that has lost images of apps.
+func whoseRegistryHasLost(apps ...string) pulumi.RunFunc {
+	attend := func(cluster.Needs, *pulumi.Context, cluster.Access) (pulumi.StringInput, error) {
+		return pulumi.String("its kubeconfig"), nil
+	}
+	return stack(attend, func(_ context.Context, refs map[string]string, _ authn.Authenticator) map[string]bool {
+		lost := map[string]bool{}
+		for _, app := range apps {
+			if refs[app] == built(app) {
+				lost[app] = true
+			}
+		}
+		return lost
+	})
+}
 
 // built is what the registry calls an app's image.
 func built(app string) string {
@@ -445,14 +462,36 @@ func TestProgramSaysWhatAChangedSettingDidWithTheData(t *testing.T) {
 	}
 }
 
+func TestProgramBuildsWhatTheRegistryHasLost(t *testing.T) {
+	last := recorder.Last(recorder.Run(t, withoutCluster, settings(t, nil)).Outputs(""))
+	builds := func(app string, options ...recorder.Option) bool {
+		recording := recorder.Run(t, whoseRegistryHasLost("backup", "pingpong"), append(options, settings(t, nil))...)
+		require.Equal(t, len(options) > 0, slices.Contains(recording.Logs(), "The registry has lost images, which are built again, since no new pod could start without: backup, pingpong."))
+		return len(recording.Get(t, "docker-build:index:Image", app).Request.GetIgnoreChanges()) == 0
+	}
+	require.True(t, builds("backup", last))
+	require.True(t, builds("pingpong", last))
+	require.False(t, builds("storage", last))
+	require.False(t, builds("backup"), "which was never there")
+}
+
 func TestProgramOfARenamedStack(t *testing.T) {
 	last := recorder.Run(t, withoutCluster, settings(t, nil)).Outputs("")
 	last["volumes"].ObjectValue()["owner"] = resource.NewProperty("organization.old")
 	recording := recorder.Run(t, withoutCluster, settings(t, nil), recorder.Last(last))
 	require.Equal(t, []string{"The stack was organization.old, and is organization.dev now. It takes its namespaces along, with all data."}, recording.Logs())
-	for _, namespace := range []string{"exercises", "project", "storage"} {
-		require.Contains(t, recorder.Object[*corev1.Namespace](recording, namespace).Annotations, "pulumi.com/patchForce")
+}
+
+// What somebody changed by hand is taken back: else the API server would refuse every update of it.
+func TestEveryObjectIsAppliedByForce(t *testing.T) {
+	objects := 0
+	for _, recorded := range recorder.Run(t, withoutCluster, settings(t, map[string]string{"restoreFrom": "latest"})).All() {
+		if object, is := recorded.Object.(metav1.Object); is {
+			objects++
+			require.Equal(t, "true", object.GetAnnotations()["pulumi.com/patchForce"], recorded.URN)
+		}
 	}
+	require.NotZero(t, objects)
 }
 
 // A setting that says where the data is replaces nothing that holds it: the claims are the StatefulSets', which leave them behind.

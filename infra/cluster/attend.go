@@ -7,9 +7,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
 )
 
-// Attend checks the cluster before anything is declared in it, and watches the pods for as long as the program runs, which is
-// until Pulumi is done. It refuses another cluster than that of the last update. It returns the kubeconfig of the provider. A preview
-// does without the cluster if it has to: then it returns nil.
+// Attend checks the cluster before anything is declared in it, guards what belongs to others, and watches the pods for as
+// long as the program runs, which is until Pulumi is done. It refuses another cluster than that of the last update. It
+// returns the kubeconfig of the provider. A preview does without the cluster if it has to: then it returns nil.
 func (n Needs) Attend(ctx *pulumi.Context, access Access) (pulumi.StringInput, error) {
 	access, err := access.resolve(ctx)
 	if err != nil {
@@ -33,6 +33,9 @@ func (n Needs) Attend(ctx *pulumi.Context, access Access) (pulumi.StringInput, e
 		return nil, err
 	}
 	if err := n.Check(ctx.Context(), cluster); err != nil {
+		return nil, err
+	}
+	if err := n.Guard(ctx, cluster); err != nil {
 		return nil, err
 	}
 	if !ctx.DryRun() {

@@ -27,8 +27,10 @@ type Needs struct {
 	// Owner is the value of kube.StackLabel on the stack's namespaces, LastOwner what it was in the last up, if there was one.
 	Owner, LastOwner string
 	Namespaces       []string
-	// StorageClass and IngressClass are names; IngressClass is "" where the stack has no ingress.
-	StorageClass, IngressClass string
+	StorageClass     string
+	DNSServers       []kube.DNSServer
+	// Ingress is nil where the stack has none.
+	Ingress *kube.Ingress
 }
 
 // Check returns an error that names each thing that the cluster lacks, or has too much of, and what to do about it.
@@ -39,6 +41,8 @@ func (n Needs) Check(ctx context.Context, client kubernetes.Interface) error {
 		n.ownsNamespaces(ctx, client),
 		n.hasStorageClass(ctx, client),
 		n.hasIngressClass(ctx, client),
+		n.findsDNS(ctx, client),
+		n.letsIngressIn(ctx, client),
 	)
 }
 
@@ -68,18 +72,24 @@ func (n Needs) ownsNamespaces(ctx context.Context, client kubernetes.Interface) 
 		if err != nil {
 			return fmt.Errorf("asking the cluster for the namespace %s: %w", name, err)
 		}
-		owner, ours := namespace.Labels[kube.StackLabel]
-		switch {
-		case ours && (owner == n.Owner || owner == n.LastOwner):
-		case ours:
-			faults = append(faults, fmt.Errorf("the namespace %s belongs to the stack %s, and this is %s: give this one namespaces of its own with pulumi config set namePrefix alice-; "+
-				"if that stack is gone, or has become this one, take it over with %s", name, owner, n.Owner, kube.TakeOver(name, n.Owner)))
-		default:
-			faults = append(faults, fmt.Errorf("the namespace %s is there, and no stack owns it: have others with pulumi config set namePrefix alice-; "+
-				"or, if nobody needs what is in it, give it to this stack with %s", name, kube.TakeOver(name, n.Owner)))
-		}
+		faults = append(faults, n.owns(namespace))
 	}
 	return errors.Join(faults...)
+}
+
+// owns fails if the namespace is another stack's, or nobody's.
+func (n Needs) owns(namespace metav1.Object) error {
+	name := namespace.GetName()
+	owner, owned := namespace.GetLabels()[kube.StackLabel]
+	switch {
+	case !owned:
+		return fmt.Errorf("the namespace %s is there, and no stack owns it: have others with pulumi config set namePrefix alice-; "+
+			"or, if nobody needs what is in it, give it to this stack with %s", name, kube.TakeOver(name, n.Owner))
+	case owner != n.Owner && owner != n.LastOwner:
+		return fmt.Errorf("the namespace %s belongs to the stack %s, and this is %s: give this one namespaces of its own with pulumi config set namePrefix alice-; "+
+			"if that stack is gone, or has become this one, take it over with %s", name, owner, n.Owner, kube.TakeOver(name, n.Owner))
+	}
+	return nil
 }
 
 func (n Needs) hasStorageClass(ctx context.Context, client kubernetes.Interface) error {
@@ -95,7 +105,7 @@ func (n Needs) hasStorageClass(ctx context.Context, client kubernetes.Interface)
 }
 
 func (n Needs) hasIngressClass(ctx context.Context, client kubernetes.Interface) error {
-	if n.IngressClass == "" {
+	if n.Ingress == nil {
 		return nil
 	}
 	classes, err := client.NetworkingV1().IngressClasses().List(ctx, metav1.ListOptions{})
@@ -106,7 +116,7 @@ func (n Needs) hasIngressClass(ctx context.Context, client kubernetes.Interface)
 	for _, class := range classes.Items {
 		names = append(names, class.Name)
 	}
-	return oneOf(append(names, "none"), "ingress class", "ingressClass", n.IngressClass)
+	return oneOf(append(names, "none"), "ingress class", "ingressClass", n.Ingress.Class)
 }
 
 // unlessForbidden lets those deploy who may not look at what belongs to all of the cluster.

@@ -18,9 +18,14 @@ import (
 	discovery "k8s.io/client-go/discovery/fake"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-var needs = Needs{Owner: "alice.dev", Namespaces: []string{"exercises", "project"}, StorageClass: "local-path", IngressClass: "traefik"}
+var needs = Needs{
+	Owner: "alice.dev", Namespaces: []string{"exercises", "project"}, StorageClass: "local-path", DNSServers: kube.ClusterDNS,
+	Ingress: &kube.Ingress{Class: "traefik", Namespace: "kube-system"},
+}
 
 func namespace(name string, labels map[string]string) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
@@ -34,9 +39,18 @@ func ingressClass(name string) *networkingv1.IngressClass {
 	return &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-// newCluster is a new enough cluster with objects, where all is allowed but for what refused says.
+// systemPod is one in kube-system with a label.
+func systemPod(name, key, value string, onHost bool) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "kube-system", Labels: map[string]string{key: value}},
+		Spec:       corev1.PodSpec{HostNetwork: onHost},
+		Status:     corev1.PodStatus{HostIP: "10.0.0.4"},
+	}
+}
+
+// newCluster is a new enough cluster with objects and DNS, where all is allowed but for what refused says.
 func newCluster(refused func(authorizationv1.ResourceAttributes) bool, objects ...runtime.Object) *fake.Clientset {
-	client := fake.NewClientset(objects...)
+	client := fake.NewClientset(append(objects, systemPod("coredns", "k8s-app", "kube-dns", false))...)
 	client.Discovery().(*discovery.FakeDiscovery).FakedServerVersion = &version.Info{GitVersion: "v1.29.0+k3s1"}
 	client.PrependReactor("create", "selfsubjectaccessreviews", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		review := action.(clienttesting.CreateAction).GetObject().(*authorizationv1.SelfSubjectAccessReview)
@@ -66,10 +80,10 @@ func TestFaultsOfTheCluster(t *testing.T) {
 	}{
 		"a namespace of another stack": {append(full, namespace("project", map[string]string{"stateful-k3s/stack": "bob.dev"})),
 			"the namespace project belongs to the stack bob.dev, and this is alice.dev: give this one namespaces of its own with pulumi config set namePrefix alice-; " +
-				"if that stack is gone, or has become this one, take it over with kubectl label --overwrite namespace project stateful-k3s/stack=alice.dev && kubectl annotate --overwrite namespace project pulumi.com/patchFieldManager=stateful-k3s.alice.dev"},
+				"if that stack is gone, or has become this one, take it over with kubectl label --overwrite namespace project stateful-k3s/stack=alice.dev"},
 		"a namespace of nobody": {append(full, namespace("project", nil)),
 			"the namespace project is there, and no stack owns it: have others with pulumi config set namePrefix alice-; " +
-				"or, if nobody needs what is in it, give it to this stack with kubectl label --overwrite namespace project stateful-k3s/stack=alice.dev && kubectl annotate --overwrite namespace project pulumi.com/patchFieldManager=stateful-k3s.alice.dev"},
+				"or, if nobody needs what is in it, give it to this stack with kubectl label --overwrite namespace project stateful-k3s/stack=alice.dev"},
 		"another storage class": {[]runtime.Object{storageClass("standard"), storageClass("fast"), ingressClass("traefik")},
 			"the cluster has no storage class local-path: choose one of fast, standard; for example: pulumi config set storageClass fast"},
 		"no storage class": {[]runtime.Object{ingressClass("traefik")},
@@ -80,7 +94,7 @@ func TestFaultsOfTheCluster(t *testing.T) {
 			"the cluster has no ingress class traefik: choose one of none; for example: pulumi config set ingressClass none"},
 		"two faults": {[]runtime.Object{storageClass("fast"), namespace("exercises", nil), ingressClass("traefik")},
 			"the namespace exercises is there, and no stack owns it: have others with pulumi config set namePrefix alice-; " +
-				"or, if nobody needs what is in it, give it to this stack with kubectl label --overwrite namespace exercises stateful-k3s/stack=alice.dev && kubectl annotate --overwrite namespace exercises pulumi.com/patchFieldManager=stateful-k3s.alice.dev\n" +
+				"or, if nobody needs what is in it, give it to this stack with kubectl label --overwrite namespace exercises stateful-k3s/stack=alice.dev\n" +
 				"the cluster has no storage class local-path: choose one of fast; for example: pulumi config set storageClass fast"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -98,7 +112,7 @@ func TestAnOlderKubernetes(t *testing.T) {
 
 func TestAStackWithoutAnIngressNeedsNoClass(t *testing.T) {
 	needs := needs
-	needs.IngressClass = ""
+	needs.Ingress = nil
 	require.NoError(t, needs.Check(t.Context(), newCluster(nil, storageClass("local-path"))))
 }
 
@@ -115,7 +129,7 @@ func TestFewRights(t *testing.T) {
 func TestWhatMayNotBeLookedAtIsNoFault(t *testing.T) {
 	client := newCluster(nil)
 	client.PrependReactor("*", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		global := slices.Contains([]string{"namespaces", "storageclasses", "ingressclasses"}, action.GetResource().Resource)
+		global := slices.Contains([]string{"namespaces", "storageclasses", "ingressclasses", "pods"}, action.GetResource().Resource)
 		return global, nil, apierrors.NewForbidden(schema.GroupResource{Resource: action.GetResource().Resource}, "", nil)
 	})
 	require.NoError(t, needs.Check(t.Context(), client))
@@ -132,6 +146,7 @@ func TestAClusterThatEndsTheConversation(t *testing.T) {
 		"asking the cluster for the namespace exercises: no",
 		"asking the cluster for its storage classes: no",
 		"asking the cluster for its ingress classes: no",
+		"asking the cluster for its pods in kube-system: no",
 	} {
 		require.Contains(t, strings.Split(err.Error(), "\n"), what)
 	}

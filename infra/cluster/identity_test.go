@@ -34,7 +34,9 @@ func newAPI(t *testing.T, uid string) *httptest.Server {
 		"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews": `{"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "status": {"allowed": true}}`,
 		"/apis/storage.k8s.io/v1/storageclasses":                 `{"kind": "StorageClassList", "apiVersion": "storage.k8s.io/v1", "items": [{"metadata": {"name": "local-path"}}]}`,
 		"/apis/networking.k8s.io/v1/ingressclasses":              `{"kind": "IngressClassList", "apiVersion": "networking.k8s.io/v1", "items": [{"metadata": {"name": "traefik"}}]}`,
-		"/api/v1/namespaces/kube-system":                         `{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "kube-system", "uid": "` + uid + `"}}`,
+		"/api/v1/namespaces/kube-system/pods": `{"kind": "PodList", "apiVersion": "v1", "items": [
+			{"metadata": {"name": "coredns", "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}}}]}`,
+		"/api/v1/namespaces/kube-system": `{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "kube-system", "uid": "` + uid + `"}}`,
 	}
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -19,7 +19,7 @@ func (r *reader) bucket() *storage.Bucket {
 		PathStyle: r.boolean("s3PathStyle", "true"),
 		AccessKey: r.secret(accessKey, notEmpty, ""),
 		SecretKey: r.secret(secretKey, notEmpty, ""),
-		Networks:  r.networks(networksKey, "10.0.0.0/8"),
+		Networks:  r.networksOrInternet(networksKey, "10.0.0.0/8"),
 	}
 	if ca := r.text(caKey, optional(certificates), `"$(cat ca.crt)"`); ca != "" {
 		bucket.Authorities = pulumi.String(ca)

@@ -19,6 +19,8 @@ import (
 	"github.com/robfig/cron/v3"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
 // check returns what the value should be and is not, or "".
@@ -262,4 +264,39 @@ func cidrs(value string) string {
 		}
 	}
 	return ""
+}
+
+func dnsServers(value string) string {
+	servers := strings.Fields(value)
+	for _, server := range servers {
+		if _, valid := parseDNSServer(server); !valid {
+			servers = nil
+		}
+	}
+	if len(servers) == 0 {
+		return "a list of networks and of pods as NAMESPACE/LABEL=VALUE or NAMESPACE/LABEL=VALUE:PORT, with spaces between them"
+	}
+	return ""
+}
+
+// parseDNSServer reads a network, or pods. Keys of labels may have a slash, but neither they nor values have a colon.
+func parseDNSServer(text string) (server kube.DNSServer, valid bool) {
+	server.Port = 53
+	if cidrs(text) == "" {
+		server.Network = text
+		return server, true
+	}
+	pods, port, hasPort := strings.Cut(text, ":")
+	if hasPort {
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || number == 0 {
+			return server, false
+		}
+		server.Port = int(number)
+	}
+	namespace, label, _ := strings.Cut(pods, "/")
+	key, value, hasValue := strings.Cut(label, "=")
+	server.Namespace, server.Labels = namespace, map[string]string{key: value}
+	return server, hasValue && len(validation.IsDNS1123Label(namespace)) == 0 &&
+		len(validation.IsQualifiedName(key)) == 0 && len(validation.IsValidLabelValue(value)) == 0
 }

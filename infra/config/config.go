@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/backup"
@@ -38,6 +39,8 @@ type Config struct {
 	S3 *storage.Bucket
 	// Ingress is how people reach the apps; nil if they do not.
 	Ingress *kube.Ingress
+	// DNSServers are where pods look up names.
+	DNSServers []kube.DNSServer
 	// SecretVersions replace single generated secrets, by what they belong to: redis, storage, or a database.
 	SecretVersions map[string]kube.Versions
 }
@@ -48,6 +51,8 @@ type Registry struct {
 	Path, Host string
 	// Push and Pull are the logins of program and cluster.
 	Push, Pull Login
+	// Look is Push for the program itself, which looks whether images are still there; nil where nobody logs in.
+	Look authn.Authenticator
 }
 
 // Login is a registry's user. All is empty where the registry asks for none.
@@ -150,7 +155,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 			TimeZone:    r.text("dailyTodoTimeZone", timeZone, "Europe/Helsinki"),
 			ArticleURL:  r.text("articleUrl", articleURL, "https://en.wikipedia.org/wiki/Special:Random"),
 			Authorities: r.text("articleCA", optional(certificates), `"$(cat ca.crt)"`),
-			Networks:    r.networks("articleNetworks", "10.0.0.0/8"),
+			Networks:    r.networksOrInternet("articleNetworks", "10.0.0.0/8"),
 		},
 	}
 	cfg.Backup = backup.Settings{
@@ -176,6 +181,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 	cfg.Archive = r.archive()
 	cfg.S3 = r.bucket()
 	cfg.Ingress = r.ingress(cfg.NamePrefix)
+	cfg.DNSServers = r.dnsServers("dnsServers", "kube-system/k8s-app=kube-dns")
 	if cfg.Builder == "" {
 		cfg.Builder = os.Getenv(builderVariable)
 	}

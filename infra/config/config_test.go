@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
@@ -107,6 +108,7 @@ func TestDefaultsOfPulumiYAML(t *testing.T) {
 		Storage: config.Storage{Size: "5Gi", Memory: "128Mi", KeysVersion: "1", TLSVersion: "1"},
 		Ingress: &kube.Ingress{Class: "traefik", Namespace: "kube-system"},
 
+		DNSServers:     kube.ClusterDNS,
 		SecretVersions: map[string]kube.Versions{},
 	}, cfg)
 }
@@ -224,8 +226,11 @@ func TestEverySetting(t *testing.T) {
 
 		"ingressClass":     "nginx",
 		"ingressNamespace": "ingress-nginx",
+		"ingressNetworks":  "10.0.0.0/16 10.42.0.0/31",
 		"ingressHost":      "stateful.example.com",
 		"ingressTLSSecret": "stateful-tls",
+
+		"dnsServers": "openshift-dns/dns.operator.openshift.io/daemonset-dns=default:5353  169.254.20.10/32",
 	}, secrets...)
 	require.NoError(t, err)
 
@@ -246,7 +251,10 @@ func TestEverySetting(t *testing.T) {
 	require.Equal(t, "the access key", known(t, cfg.S3.AccessKey))
 	require.Equal(t, "the secret key", known(t, cfg.S3.SecretKey))
 	cfg.S3.AccessKey, cfg.S3.SecretKey, cfg.Archive.Passphrase = nil, nil, nil
-	cfg.Registry.Push.Password, cfg.Registry.Pull.Password, cfg.Redis.Password = nil, nil, nil
+	look, err := cfg.Registry.Look.Authorization()
+	require.NoError(t, err)
+	require.Equal(t, &authn.AuthConfig{Username: "pusher", Password: "push it"}, look)
+	cfg.Registry.Push.Password, cfg.Registry.Pull.Password, cfg.Registry.Look, cfg.Redis.Password = nil, nil, nil, nil
 	cfg.Postgres.Passwords, cfg.Postgres.ReaderPasswords = nil, nil
 	require.Equal(t, &config.Config{
 		NamePrefix: "alice-",
@@ -316,6 +324,11 @@ func TestEverySetting(t *testing.T) {
 		},
 		Ingress: &kube.Ingress{
 			Class: "nginx", Namespace: "ingress-nginx", Host: "stateful.example.com", TLSSecret: "stateful-tls",
+			Networks: []kube.Network{{CIDR: "10.0.0.0/16"}, {CIDR: "10.42.0.0/31"}},
+		},
+		DNSServers: []kube.DNSServer{
+			{Namespace: "openshift-dns", Labels: map[string]string{"dns.operator.openshift.io/daemonset-dns": "default"}, Port: 5353},
+			{Network: "169.254.20.10/32", Port: 53},
 		},
 	}, cfg)
 }

@@ -17,15 +17,16 @@ const (
 )
 
 func (r *reader) ingress(namePrefix string) *kube.Ingress {
-	const hostKey, tlsKey = "ingressHost", "ingressTLSSecret"
+	const hostKey, tlsKey, networksKey = "ingressHost", "ingressTLSSecret", "ingressNetworks"
 	ingress := &kube.Ingress{
 		Class:     r.text("ingressClass", objectName("an ingress class, or "+noIngress), "traefik"),
 		Namespace: r.text("ingressNamespace", label("a namespace"), "kube-system"),
+		Networks:  r.networks(networksKey, "10.0.0.0/16"),
 		Host:      r.text(hostKey, optional(hostName), "todo.example.com"),
 		TLSSecret: r.text(tlsKey, optional(objectName("the name of a Secret")), "todo-tls"),
 	}
 	if ingress.Class == noIngress {
-		for _, key := range []string{hostKey, tlsKey} {
+		for _, key := range []string{hostKey, tlsKey, networksKey} {
 			if !r.faulty(key) && r.read(key) != "" {
 				r.fault(key, "set, though ingressClass is %s; for example: pulumi config rm %s", noIngress, key)
 			}

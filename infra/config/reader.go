@@ -73,15 +73,28 @@ func (r *reader) parameters(key, example string) postgres.Parameters {
 	return parameters
 }
 
-func (r *reader) networks(key, example string) []kube.Network {
-	networks := []kube.Network{}
+// networks are none if the setting is empty.
+func (r *reader) networks(key, example string) (networks []kube.Network) {
 	for _, cidr := range strings.Fields(r.text(key, cidrs, example)) {
 		networks = append(networks, kube.Network{CIDR: cidr})
 	}
-	if len(networks) == 0 {
-		return kube.Internet
-	}
 	return networks
+}
+
+// networksOrInternet are the internet if the setting is empty.
+func (r *reader) networksOrInternet(key, example string) []kube.Network {
+	if networks := r.networks(key, example); networks != nil {
+		return networks
+	}
+	return kube.Internet
+}
+
+func (r *reader) dnsServers(key, example string) (servers []kube.DNSServer) {
+	for _, server := range strings.Fields(r.text(key, dnsServers, example)) {
+		parsed, _ := parseDNSServer(server)
+		servers = append(servers, parsed)
+	}
+	return servers
 }
 
 // secret reads a setting that must be encrypted. It is nil if the setting is empty. No message shows it.

@@ -4,6 +4,7 @@ import (
 	"os"
 
 	"github.com/distribution/reference"
+	"github.com/google/go-containerregistry/pkg/authn"
 )
 
 func (r *reader) registry() Registry {
@@ -21,6 +22,9 @@ func (r *reader) registry() Registry {
 		Path: path,
 		Push: r.login("registryUsername", "registryPassword"),
 		Pull: r.login("pullUsername", "pullPassword"),
+	}
+	if registry.Push.Username != "" {
+		registry.Look = authn.FromConfig(authn.AuthConfig{Username: registry.Push.Username, Password: r.read("registryPassword")})
 	}
 	if named, err := reference.ParseNamed(path + "/app"); err == nil {
 		registry.Host = reference.Domain(named)

@@ -31,6 +31,7 @@ func TestWrongSettings(t *testing.T) {
 		timeout   = `is not a time from 1m to 24h, in whole seconds; for example: pulumi config set backupTimeout 90m`
 		endpoint  = `is not an https address without a path; for example: pulumi config set s3Endpoint https://s3.example.com`
 		unneeded  = ` is set; leave it out; for example: pulumi config rm secretVersions`
+		dns       = `is not a list of networks and of pods as NAMESPACE/LABEL=VALUE or NAMESPACE/LABEL=VALUE:PORT, with spaces between them; for example: pulumi config set dnsServers kube-system/k8s-app=kube-dns`
 		elsewhere = `; for example: pulumi config set s3Endpoint https://s3.example.com`
 	)
 	for _, test := range []struct {
@@ -66,6 +67,17 @@ func TestWrongSettings(t *testing.T) {
 		{set{"ingressNamespace": "Kube System"}, `stateful-k3s:ingressNamespace: "Kube System" is not a namespace; for example: pulumi config set ingressNamespace kube-system`},
 		{set{"ingressNamespace": "a.b"}, `stateful-k3s:ingressNamespace: "a.b" is not a namespace; for example: pulumi config set ingressNamespace kube-system`},
 		{set{"ingressNamespace": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}, `stateful-k3s:ingressNamespace: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" is not a namespace; for example: pulumi config set ingressNamespace kube-system`},
+		{set{"ingressNetworks": "10.0.0.1"}, `stateful-k3s:ingressNetworks: "10.0.0.1" is not a list of networks with spaces between them; for example: pulumi config set ingressNetworks 10.0.0.0/16`},
+		{set{"dnsServers": ""}, `stateful-k3s:dnsServers: "" ` + dns},
+		{set{"dnsServers": "169.254.20.10"}, `stateful-k3s:dnsServers: "169.254.20.10" ` + dns},
+		{set{"dnsServers": "169.254.20.10/24"}, `stateful-k3s:dnsServers: "169.254.20.10/24" ` + dns},
+		{set{"dnsServers": "kube-system"}, `stateful-k3s:dnsServers: "kube-system" ` + dns},
+		{set{"dnsServers": "kube-system/k8s-app"}, `stateful-k3s:dnsServers: "kube-system/k8s-app" ` + dns},
+		{set{"dnsServers": "k8s-app=kube-dns"}, `stateful-k3s:dnsServers: "k8s-app=kube-dns" ` + dns},
+		{set{"dnsServers": "kube-system/=kube-dns"}, `stateful-k3s:dnsServers: "kube-system/=kube-dns" ` + dns},
+		{set{"dnsServers": "kube-system/k8s-app=kube-dns:0"}, `stateful-k3s:dnsServers: "kube-system/k8s-app=kube-dns:0" ` + dns},
+		{set{"dnsServers": "kube-system/k8s-app=kube-dns:dns"}, `stateful-k3s:dnsServers: "kube-system/k8s-app=kube-dns:dns" ` + dns},
+		{set{"dnsServers": "kube-system/k8s-app=kube-dns, 169.254.20.10/32"}, `stateful-k3s:dnsServers: "kube-system/k8s-app=kube-dns, 169.254.20.10/32" ` + dns},
 		{set{"ingressHost": "https://todo.example.com"}, `stateful-k3s:ingressHost: "https://todo.example.com" is not a host name; for example: pulumi config set ingressHost todo.example.com`},
 		{set{"ingressHost": "10.0.0.1"}, `stateful-k3s:ingressHost: "10.0.0.1" is not a host name; for example: pulumi config set ingressHost todo.example.com`},
 		{set{"ingressHost": "*.example.com"}, `stateful-k3s:ingressHost: "*.example.com" is not a host name; for example: pulumi config set ingressHost todo.example.com`},
@@ -316,6 +328,7 @@ stateful-k3s:todoBackendReplicas: 2 pods need 27 connections of Postgres, which 
 		{set{"articleUrl": "https://192.168.1.7/x"}, `stateful-k3s:articleNetworks: not set, though articleUrl is in a private network; for example: pulumi config set articleNetworks 192.168.1.7/32`},
 		{set{"articleUrl": "https://[fd00::1]/x"}, `stateful-k3s:articleNetworks: not set, though articleUrl is in a private network; for example: pulumi config set articleNetworks fd00::1/128`},
 		{set{"ingressClass": "none", "ingressHost": "a.example.com"}, `stateful-k3s:ingressHost: set, though ingressClass is none; for example: pulumi config rm ingressHost`},
+		{set{"ingressClass": "none", "ingressNetworks": "10.0.0.0/16"}, `stateful-k3s:ingressNetworks: set, though ingressClass is none; for example: pulumi config rm ingressNetworks`},
 		{set{"ingressClass": "none", "ingressTLSSecret": "a"}, `stateful-k3s:ingressTLSSecret: set, though ingressClass is none; for example: pulumi config rm ingressTLSSecret`},
 		{set{"postgresParameters": "shared_buffers=512MB"}, `stateful-k3s:postgresParameters: shared_buffers: 512MB does not fit into postgresMemory, 512Mi; for example: pulumi config set postgresParameters "shared_buffers=128MB; max_connections=100"`},
 		{set{"postgresParameters": "max_connections=20"}, `stateful-k3s:pingpongReplicas: 2 pods need 27 connections of Postgres, which has 20; for example: pulumi config set postgresMemory 512Mi, or max_connections=27 in postgresParameters

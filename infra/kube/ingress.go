@@ -12,6 +12,9 @@ import (
 type Ingress struct {
 	// Class is the ingress class of the controller, and Namespace where its pods are.
 	Class, Namespace string
+	// Networks are where the controller connects from, if its pods are on their nodes' network and so no pods to a
+	// network policy; nil if they are not.
+	Networks []Network
 	// Host is the name under which people reach the apps; empty for any name and address of the controller.
 	Host string
 	// TLSSecret is the Secret with the certificate of Host in each namespace that shows an app; empty for plain HTTP.
@@ -34,10 +37,8 @@ func (i *Ingress) Publish(ctx *pulumi.Context, name string, site Site, opts ...p
 	}
 	// Its labels are the controller's own affair.
 	controller := Pods{Namespace: &Namespace{Name: i.Namespace}}
-	err := AllowFrom(ctx, name+"-controller", Connection{
-		From: controller, To: site.App.Pods(), Port: HTTPPort, Why: "shows the app to people",
-	}, opts...)
-	if err != nil {
+	from := append(networkingv1.NetworkPolicyPeerArray{controller.peer()}, peersIn(i.Networks)...)
+	if err := allowFrom(ctx, name+"-controller", from, site.App.Pods(), HTTPPort, "shows the app to people", opts...); err != nil {
 		return pulumi.StringOutput{}, err
 	}
 	ingress, err := networkingv1.NewIngress(ctx, name+"-ingress", &networkingv1.IngressArgs{

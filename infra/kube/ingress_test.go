@@ -97,6 +97,18 @@ func TestIngressForAnyHost(t *testing.T) {
 	}
 }
 
+func TestIngressControllerOnItsNodesNetwork(t *testing.T) {
+	recording := recorder.Run(t, publish(&kube.Ingress{
+		Class: "nginx", Namespace: "ingress-nginx", Networks: []kube.Network{{CIDR: "10.0.0.0/16"}, {CIDR: "fd00::/64"}},
+	}))
+	from := recorder.Object[*networkingv1.NetworkPolicy](recording, "shop-controller-ingress").Spec.Ingress[0].From
+	require.Len(t, from, 3)
+	require.Equal(t, "ingress-nginx", from[0].NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"])
+	require.Equal(t, []networkingv1.NetworkPolicyPeer{
+		{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/16", Except: []string{}}}, {IPBlock: &networkingv1.IPBlock{CIDR: "fd00::/64", Except: []string{}}},
+	}, from[1:])
+}
+
 func TestNoIngress(t *testing.T) {
 	recording := recorder.Run(t, publish(nil))
 	require.Equal(t, "", recording.Outputs("")["url"].StringValue())

@@ -14,8 +14,12 @@ import (
 const (
 	project = "stateful-k3s"
 
-	// StackLabel stands on a namespace and names the stack that owns it.
+	// StackLabel stands on a namespace and names the stack that owns it by its Owner. The annotation of the same name has the
+	// stack's own name, however long.
 	StackLabel = project + "/stack"
+
+	// FieldManager is who the API server takes for the owner of what the program sets in objects.
+	FieldManager = project
 
 	fieldManagerAnnotation = "pulumi.com/patchFieldManager"
 	forceAnnotation        = "pulumi.com/patchForce"
@@ -24,18 +28,21 @@ const (
 
 // Meta returns the metadata of the object called name, which belongs to app. The labels are added to those of the house.
 func (n *Namespace) Meta(app, name string, labels map[string]string) *metav1.ObjectMetaArgs {
-	meta := objectMeta(name, app, project, labels)
+	meta := objectMeta(name, app, FieldManager, labels)
 	meta.Namespace = pulumi.String(n.Name)
 	return meta
 }
 
 // objectMeta fixes the field manager. A random one, which is Pulumi's default, is lost when an update is
-// killed, and the next update then conflicts with it.
+// killed, and the next update then conflicts with it. By force it takes back what others have set, such as kubectl scale.
 func objectMeta(name, app, fieldManager string, labels map[string]string) *metav1.ObjectMetaArgs {
 	return &metav1.ObjectMetaArgs{
-		Name:        pulumi.String(name),
-		Labels:      houseLabels(app, labels),
-		Annotations: pulumi.StringMap{fieldManagerAnnotation: pulumi.String(fieldManager)},
+		Name:   pulumi.String(name),
+		Labels: houseLabels(app, labels),
+		Annotations: pulumi.StringMap{
+			fieldManagerAnnotation: pulumi.String(fieldManager),
+			forceAnnotation:        pulumi.String("true"),
+		},
 	}
 }
 
@@ -54,9 +61,14 @@ func houseLabels(app string, more map[string]string) pulumi.StringMap {
 	return pulumi.ToStringMap(labels)
 }
 
+// stackName is the stack's name among those of all projects' organizations.
+func stackName(ctx *pulumi.Context) string {
+	return ctx.Organization() + "." + ctx.Stack()
+}
+
 // Owner identifies the stack by a string that fits into a label. A name that does not fit is cut, and made unique by a digest.
 func Owner(ctx *pulumi.Context) string {
-	name := ctx.Organization() + "." + ctx.Stack()
+	name := stackName(ctx)
 	if len(validation.IsValidLabelValue(name)) == 0 {
 		return name
 	}

@@ -16,8 +16,8 @@ const podSecurityVersion = "v1.35"
 type NamespaceArgs struct {
 	// Name is the name in the cluster.
 	Name string
-	// LastOwner is the Owner in the last up; empty in the first one. If the stack was renamed since, it takes the namespace along.
-	LastOwner string
+	// DNSServers are where its pods look up names; nil for ClusterDNS.
+	DNSServers []DNSServer
 	// Login lets its pods pull images; nil where the registry asks for none.
 	Login *RegistryLogin
 }
@@ -32,8 +32,6 @@ type Namespace struct {
 }
 
 // NewNamespace declares a namespace with its network policies. Deleting it from the stack keeps it, and so its volumes.
-//
-// The API server refuses to apply a namespace that another stack owns: both set StackLabel, each under a field manager of its own.
 func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs, opts ...pulumi.ResourceOption) (*Namespace, error) {
 	if args.Name == "" {
 		return nil, errors.New("namespace " + name + ": Name is required")
@@ -44,10 +42,8 @@ func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs, opts ...
 		labels["pod-security.kubernetes.io/"+mode] = "restricted"
 		labels["pod-security.kubernetes.io/"+mode+"-version"] = version
 	}
-	meta := objectMeta(args.Name, name, project+"."+owner, labels)
-	if args.LastOwner != "" && args.LastOwner != owner {
-		annotate(meta, forceAnnotation, "true")
-	}
+	meta := objectMeta(args.Name, name, FieldManager+"."+owner, labels)
+	annotate(meta, StackLabel, stackName(ctx))
 	namespace, err := corev1.NewNamespace(ctx, name, &corev1.NamespaceArgs{Metadata: meta}, append(opts, pulumi.RetainOnDelete(true))...)
 	if err != nil {
 		return nil, fmt.Errorf("declaring namespace %s: %w", args.Name, err)
@@ -55,7 +51,11 @@ func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs, opts ...
 
 	n := &Namespace{Name: args.Name, login: args.Login != nil, parts: []pulumi.Resource{namespace}}
 	inside := append(opts, pulumi.DependsOn(n.parts))
-	policies, err := basePolicies(ctx, name, n, inside...)
+	servers := args.DNSServers
+	if servers == nil {
+		servers = ClusterDNS
+	}
+	policies, err := basePolicies(ctx, name, n, servers, inside...)
 	if err != nil {
 		return nil, err
 	}
@@ -70,10 +70,9 @@ func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs, opts ...
 	return n, nil
 }
 
-// TakeOver returns the commands that give the namespace of another stack, or of none, to the stack of that Owner.
+// TakeOver returns the command that gives the namespace of another stack, or of none, to the stack of that Owner.
 func TakeOver(namespace, owner string) string {
-	return fmt.Sprintf("kubectl label --overwrite namespace %s %s=%s && kubectl annotate --overwrite namespace %[1]s %[4]s=%[5]s.%[3]s",
-		namespace, StackLabel, owner, fieldManagerAnnotation, project)
+	return fmt.Sprintf("kubectl label --overwrite namespace %s %s=%s", namespace, StackLabel, owner)
 }
 
 // Ready makes a resource wait for the namespace and what comes with it. A component does not pass DependsOn on to its

@@ -8,6 +8,7 @@ import (
 	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	networkingv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/networking/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // descriptionAnnotation says of a network policy why it is there.
@@ -38,13 +39,17 @@ func Allow(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.Resour
 
 // AllowFrom declares the half of a connection where it ends. The other one is not ours, if it starts in a namespace of others.
 func AllowFrom(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.ResourceOption) error {
-	_, err := newPolicy(ctx, name+"-ingress", c.To, c.Why, networkingv1.NetworkPolicySpecArgs{
+	return allowFrom(ctx, name, networkingv1.NetworkPolicyPeerArray{c.From.peer()}, c.To, c.Port, c.Why, opts...)
+}
+
+func allowFrom(ctx *pulumi.Context, name string, from networkingv1.NetworkPolicyPeerArray, to Pods, number int, why string, opts ...pulumi.ResourceOption) error {
+	_, err := newPolicy(ctx, name+"-ingress", to, why, networkingv1.NetworkPolicySpecArgs{
 		PolicyTypes: pulumi.ToStringArray([]string{"Ingress"}),
 		Ingress: networkingv1.NetworkPolicyIngressRuleArray{networkingv1.NetworkPolicyIngressRuleArgs{
-			From:  networkingv1.NetworkPolicyPeerArray{c.From.peer()},
-			Ports: networkingv1.NetworkPolicyPortArray{port("TCP", c.Port)},
+			From:  from,
+			Ports: networkingv1.NetworkPolicyPortArray{port("TCP", number)},
 		}},
-	}, append(opts, c.To.Namespace.Ready())...)
+	}, append(opts, to.Namespace.Ready())...)
 	return err
 }
 
@@ -76,13 +81,17 @@ func AllowOutbound(ctx *pulumi.Context, name string, o Outbound, opts ...pulumi.
 	if err != nil {
 		return fmt.Errorf("reading the port of %q: %w", o.URL, err)
 	}
+	return allowTo(ctx, name, o.From, peersIn(o.Networks), number, o.Why, opts...)
+}
+
+func peersIn(networks []Network) networkingv1.NetworkPolicyPeerArray {
 	peers := networkingv1.NetworkPolicyPeerArray{}
-	for _, network := range o.Networks {
+	for _, network := range networks {
 		peers = append(peers, networkingv1.NetworkPolicyPeerArgs{IpBlock: networkingv1.IPBlockArgs{
 			Cidr: pulumi.String(network.CIDR), Except: pulumi.ToStringArray(network.Except),
 		}})
 	}
-	return allowTo(ctx, name, o.From, peers, number, o.Why, opts...)
+	return peers
 }
 
 func allowTo(ctx *pulumi.Context, name string, from Pods, to networkingv1.NetworkPolicyPeerArray, number int, why string, opts ...pulumi.ResourceOption) error {
@@ -96,8 +105,42 @@ func allowTo(ctx *pulumi.Context, name string, from Pods, to networkingv1.Networ
 	return err
 }
 
-// basePolicies close a namespace for every connection but those to the cluster's DNS.
-func basePolicies(ctx *pulumi.Context, name string, n *Namespace, opts ...pulumi.ResourceOption) ([]pulumi.Resource, error) {
+// DNSServer is where pods look up names: pods with all of the labels in a namespace of the cluster, or else a network.
+type DNSServer struct {
+	Namespace string
+	Labels    map[string]string
+	Network   string
+	Port      int
+}
+
+// ClusterDNS is where the pods of most clusters look up names.
+var ClusterDNS = []DNSServer{{Namespace: "kube-system", Labels: map[string]string{"k8s-app": "kube-dns"}, Port: 53}}
+
+// String has pods as NAMESPACE/LABEL=VALUE, with :PORT unless it is 53, and a network as it is.
+func (d DNSServer) String() string {
+	if d.Network != "" {
+		return d.Network
+	}
+	text := d.Namespace + "/" + labels.Set(d.Labels).String()
+	if d.Port != 53 {
+		text += fmt.Sprintf(":%d", d.Port)
+	}
+	return text
+}
+
+func (d DNSServer) rule() networkingv1.NetworkPolicyEgressRuleArgs {
+	peers := peersIn([]Network{{CIDR: d.Network}})
+	if d.Network == "" {
+		peers = networkingv1.NetworkPolicyPeerArray{Pods{Namespace: &Namespace{Name: d.Namespace}, Labels: d.Labels}.peer()}
+	}
+	return networkingv1.NetworkPolicyEgressRuleArgs{
+		To:    peers,
+		Ports: networkingv1.NetworkPolicyPortArray{port("UDP", d.Port), port("TCP", d.Port)},
+	}
+}
+
+// basePolicies close a namespace for every connection but those to the DNS servers.
+func basePolicies(ctx *pulumi.Context, name string, n *Namespace, servers []DNSServer, opts ...pulumi.ResourceOption) ([]pulumi.Resource, error) {
 	everyPod := Pods{Namespace: n}
 	deny, err := newPolicy(ctx, name+"-default-deny", everyPod, "refuses what no other policy allows", networkingv1.NetworkPolicySpecArgs{
 		PolicyTypes: pulumi.ToStringArray([]string{"Ingress", "Egress"}),
@@ -105,13 +148,13 @@ func basePolicies(ctx *pulumi.Context, name string, n *Namespace, opts ...pulumi
 	if err != nil {
 		return nil, err
 	}
-	resolver := Pods{Namespace: &Namespace{Name: "kube-system"}, Labels: map[string]string{"k8s-app": "kube-dns"}}
+	rules := networkingv1.NetworkPolicyEgressRuleArray{}
+	for _, server := range servers {
+		rules = append(rules, server.rule())
+	}
 	dns, err := newPolicy(ctx, name+"-dns", everyPod, "looks up names", networkingv1.NetworkPolicySpecArgs{
 		PolicyTypes: pulumi.ToStringArray([]string{"Egress"}),
-		Egress: networkingv1.NetworkPolicyEgressRuleArray{networkingv1.NetworkPolicyEgressRuleArgs{
-			To:    networkingv1.NetworkPolicyPeerArray{resolver.peer()},
-			Ports: networkingv1.NetworkPolicyPortArray{port("UDP", 53), port("TCP", 53)},
-		}},
+		Egress:      rules,
 	}, opts...)
 	if err != nil {
 		return nil, err

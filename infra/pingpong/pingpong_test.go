@@ -72,9 +72,9 @@ func TestPingpongPartsFollowTheHouseRules(t *testing.T) {
 		inCluster   string
 		annotations map[string]string
 	}{
-		"counter-service":    {recorder.Object[*corev1.Service](recording, "counter-service"), "pingpong-svc", map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s", "pulumi.com/skipAwait": "true"}},
-		"counter-budget":     {recorder.Object[*policyv1.PodDisruptionBudget](recording, "counter-budget"), "pingpong", map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s"}},
-		"counter-deployment": {recorder.Object[*appsv1.Deployment](recording, "counter-deployment"), "pingpong", map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s"}},
+		"counter-service":    {recorder.Object[*corev1.Service](recording, "counter-service"), "pingpong-svc", map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s", "pulumi.com/patchForce": "true", "pulumi.com/skipAwait": "true"}},
+		"counter-budget":     {recorder.Object[*policyv1.PodDisruptionBudget](recording, "counter-budget"), "pingpong", map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s", "pulumi.com/patchForce": "true"}},
+		"counter-deployment": {recorder.Object[*appsv1.Deployment](recording, "counter-deployment"), "pingpong", map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s", "pulumi.com/patchForce": "true"}},
 	} {
 		require.Equal(t, "alice-exercises", part.object.GetNamespace(), name)
 		require.Equal(t, part.inCluster, part.object.GetName(), name)

@@ -121,7 +121,7 @@ func TestPostgresPartsFollowTheHouseRules(t *testing.T) {
 			"app.kubernetes.io/part-of":    "stateful-k3s",
 			"app.kubernetes.io/managed-by": "pulumi",
 		}, part.object.GetLabels(), name)
-		require.Equal(t, map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s"}, part.object.GetAnnotations(), name)
+		require.Equal(t, map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s", "pulumi.com/patchForce": "true"}, part.object.GetAnnotations(), name)
 		var dependsOn []string
 		for _, names := range part.dependsOn {
 			dependsOn = append(dependsOn, names...)

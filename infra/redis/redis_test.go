@@ -111,7 +111,7 @@ func TestRedisPartsFollowTheHouseRules(t *testing.T) {
 		require.Equal(t, "alice-exercises", part.object.GetNamespace(), name)
 		require.Equal(t, part.inCluster, part.object.GetName(), name)
 		require.Equal(t, labels, part.object.GetLabels(), name)
-		require.Equal(t, map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s"}, part.object.GetAnnotations(), name)
+		require.Equal(t, map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s", "pulumi.com/patchForce": "true"}, part.object.GetAnnotations(), name)
 		for _, recorded := range recording.All() {
 			if recorded.URN.Name() == name {
 				require.Equal(t, part.dependsOn, recorded.DependsOn(), name)

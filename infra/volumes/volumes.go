@@ -21,8 +21,10 @@ type Settings struct {
 	Sizes map[string]string
 }
 
-// Outputs are those of the stack that say what the settings were in the last up; empty before the first one.
+// Outputs are those of the stack that say what the settings were in the last up, and which images it made; empty before the first one.
 type Outputs struct {
+	// Images are repository:tag@digest by the names of apps.
+	Images     map[string]string `pulumi:"images"`
 	Namespaces map[string]string `pulumi:"namespaces"`
 	Volumes    struct {
 		// Owner is that of the namespaces.

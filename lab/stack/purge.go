@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,15 +22,14 @@ func Purge(ctx context.Context, lab layout.Lab, confirm func(what string) bool) 
 		return err
 	}
 	defer kubectl.close()
-	owner, err := stackLabel(ctx)
+	owner, err := stackName(ctx)
 	if err != nil {
 		return fmt.Errorf("finding the selected stack: %w", err)
 	}
-	out, err := output(kubectl.command(ctx, "get", "namespaces", "--selector", "stateful-k3s/stack="+owner, "--output", "name"))
+	namespaces, err := namespacesOf(ctx, kubectl, owner)
 	if err != nil {
 		return err
 	}
-	namespaces := strings.Fields(out)
 	if len(namespaces) == 0 {
 		fmt.Println("There is nothing to delete: the cluster has no namespace of the stack", owner)
 		return nil
@@ -71,8 +71,36 @@ func describe(ctx context.Context, kubectl cluster, namespaces []string) (string
 	return what, nil
 }
 
-// stackLabel is the value that the program gives the label of its namespaces: organization.stack.
-func stackLabel(ctx context.Context) (string, error) {
+// namespacesOf are those whose annotation has the stack's name. Of a long name their label has a part only; of a namespace that an
+// earlier version has made, the label has all.
+func namespacesOf(ctx context.Context, kubectl cluster, owner string) ([]string, error) {
+	const mark = "stateful-k3s/stack"
+	out, err := output(kubectl.command(ctx, "get", "namespaces", "--selector", mark, "--output", "json"))
+	if err != nil {
+		return nil, err
+	}
+	var list struct {
+		Items []struct {
+			Metadata struct {
+				Name                string
+				Labels, Annotations map[string]string
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		return nil, fmt.Errorf("reading the cluster's namespaces: %w", err)
+	}
+	var names []string
+	for _, item := range list.Items {
+		if cmp.Or(item.Metadata.Annotations[mark], item.Metadata.Labels[mark]) == owner {
+			names = append(names, "namespace/"+item.Metadata.Name)
+		}
+	}
+	return names, nil
+}
+
+// stackName is what the program writes into the annotation of its namespaces: organization.stack.
+func stackName(ctx context.Context) (string, error) {
 	out, err := output(exec.CommandContext(ctx, "pulumi", "about", "--json"))
 	if err != nil {
 		return "", err

@@ -12,15 +12,17 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// commands puts a pulumi and a kubectl on PATH that note how they are called.
-func commands(t *testing.T, namespaces string) (called func() string) {
+// commands puts a pulumi and a kubectl on PATH that note how they are called. The namespaces are JSON of their metadata.
+func commands(t *testing.T, namespaces ...string) (called func() string) {
 	t.Helper()
 	dir := t.TempDir()
 	log := filepath.Join(dir, "log")
-	pulumi := `[ "$1 $2" = "stack export" ] && echo "{}" && exit; [ "$1" = about ] && echo '{"currentStack": {"fullyQualifiedName": "alice/stateful-k3s/dev"}}' && exit; echo "pulumi $*" >>` + log
+	pulumi := `[ "$1 $2" = "stack export" ] && echo "{}" && exit
+[ "$1" = about ] && echo '{"currentStack": {"fullyQualifiedName": "` + organization + `/stateful-k3s/dev"}}' && exit; echo "pulumi $*" >>` + log
+	items := `{"items": [{"metadata": ` + strings.Join(namespaces, `}, {"metadata": `) + `}]}`
 	kubectl := `echo "kubectl $*" >>` + log + `
 case "$*" in
-"get namespaces"*) printf '` + namespaces + `' ;;
+"get namespaces"*) printf %s '` + items + `' ;;
 "config view"*) printf https://10.231.188.10:6443 ;;
 *"--namespace exercises"*) printf '  with data-postgres-ss-0 (1Gi)\n  with redis-data-storage-redis-stset-0 (100Mi)\n' ;;
 esac`
@@ -35,10 +37,18 @@ esac`
 	}
 }
 
-const asked = "kubectl get namespaces --selector stateful-k3s/stack=alice.dev --output name\n"
+// organization is one whose stacks have names longer than a label.
+var organization = strings.Repeat("alice", 14)
+
+var (
+	ours   = `"labels": {"stateful-k3s/stack": "` + organization[:50] + `-1a2b3c4d"}, "annotations": {"stateful-k3s/stack": "` + organization + `.dev"}`
+	theirs = `"labels": {"stateful-k3s/stack": "` + organization[:50] + `-5e6f7a8b"}, "annotations": {"stateful-k3s/stack": "` + organization + `.prod"}`
+)
+
+const asked = "kubectl get namespaces --selector stateful-k3s/stack --output json\n"
 
 func TestPurgeDeletesTheNamespacesOfTheStackAndNoOthers(t *testing.T) {
-	called := commands(t, `namespace/exercises\nnamespace/project\n`)
+	called := commands(t, `{"name": "exercises", `+ours+`}`, `{"name": "project", `+ours+`}`, `{"name": "prod-project", `+theirs+`}`)
 	var shown string
 	require.NoError(t, Purge(t.Context(), layout.Lab{}, func(what string) bool {
 		shown = what
@@ -56,14 +66,21 @@ namespace/project
 }
 
 func TestPurgeDeletesNothingWithoutAYes(t *testing.T) {
-	called := commands(t, `namespace/exercises\n`)
+	called := commands(t, `{"name": "exercises", `+ours+`}`)
 	require.EqualError(t, Purge(t.Context(), layout.Lab{}, func(string) bool { return false }), "nothing was deleted")
 	assert.NotContains(t, called(), "delete")
 	assert.NotContains(t, called(), "destroy")
 }
 
 func TestPurgeOfNothingDoesNotAsk(t *testing.T) {
-	called := commands(t, ``)
+	called := commands(t, `{"name": "prod-exercises", `+theirs+`}`)
 	require.NoError(t, Purge(t.Context(), layout.Lab{}, func(string) bool { t.Error("asked"); return true }))
 	assert.Equal(t, asked, called())
+}
+
+func TestPurgeFindsWhatAnEarlierVersionMade(t *testing.T) {
+	commands(t, `{"name": "exercises", "labels": {"stateful-k3s/stack": "alice.dev"}}`, `{"name": "project", "labels": {"stateful-k3s/stack": "bob.dev"}}`)
+	namespaces, err := namespacesOf(t.Context(), cluster{}, "alice.dev")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"namespace/exercises"}, namespaces)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"sync"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -14,6 +15,8 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
@@ -30,6 +33,7 @@ type engine struct {
 	kept      map[string]resource.PropertyValue
 	stacks    map[string]resource.PropertyMap
 	rootURN   string
+	hooks     sync.Map // callbacks by the names of hooks
 }
 
 // keepAll loses nothing between program and recording.
@@ -48,8 +52,8 @@ func (e *engine) serve(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// RegisterResource records the request.
-func (e *engine) RegisterResource(_ context.Context, request *pulumirpc.RegisterResourceRequest) (*pulumirpc.RegisterResourceResponse, error) {
+// RegisterResource records the request, once the hooks that come before have agreed.
+func (e *engine) RegisterResource(ctx context.Context, request *pulumirpc.RegisterResourceRequest) (*pulumirpc.RegisterResourceResponse, error) {
 	recorded := &Resource{Request: request}
 	var parentType tokens.Type
 	if recorded.Parent() != "" {
@@ -65,6 +69,11 @@ func (e *engine) RegisterResource(_ context.Context, request *pulumirpc.Register
 	recorded.Inputs, err = plugin.UnmarshalProperties(request.GetObject(), keepAll)
 	if err != nil {
 		return nil, err
+	}
+	for _, name := range request.GetHooks().GetBeforeCreate() {
+		if err := e.callHook(ctx, name, request); err != nil {
+			return nil, err
+		}
 	}
 	e.recording.add(recorded)
 	response := &pulumirpc.RegisterResourceResponse{Urn: string(recorded.URN)}
@@ -107,6 +116,42 @@ func (e *engine) answer(token string, inputs resource.PropertyMap) resource.Prop
 	return outputs
 }
 
+// RegisterResourceHook remembers the callback.
+func (e *engine) RegisterResourceHook(_ context.Context, request *pulumirpc.RegisterResourceHookRequest) (*emptypb.Empty, error) {
+	if e.preview && !request.GetOnDryRun() {
+		return nil, fmt.Errorf("a preview would do without the hook %q", request.GetName())
+	}
+	e.hooks.Store(request.GetName(), request.GetCallback())
+	return &emptypb.Empty{}, nil
+}
+
+// callHook fails as a hook does that comes before a resource is created.
+func (e *engine) callHook(ctx context.Context, name string, resource *pulumirpc.RegisterResourceRequest) error {
+	hook, _ := e.hooks.Load(name)
+	callback := hook.(*pulumirpc.Callback)
+	connection, err := grpc.NewClient(callback.GetTarget(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	request, err := proto.Marshal(&pulumirpc.ResourceHookRequest{Name: resource.GetName(), Type: resource.GetType(), NewInputs: resource.GetObject()})
+	if err != nil {
+		return err
+	}
+	answer, err := pulumirpc.NewCallbacksClient(connection).Invoke(ctx, &pulumirpc.CallbackInvokeRequest{Token: callback.GetToken(), Request: request})
+	if err != nil {
+		return err
+	}
+	var response pulumirpc.ResourceHookResponse
+	if err := proto.Unmarshal(answer.GetResponse(), &response); err != nil {
+		return err
+	}
+	if response.GetError() != "" {
+		return fmt.Errorf("before hook %q failed: %s", name, response.GetError())
+	}
+	return nil
+}
+
 // RegisterResourceOutputs records the outputs of stack and components.
 func (e *engine) RegisterResourceOutputs(_ context.Context, request *pulumirpc.RegisterResourceOutputsRequest) (*emptypb.Empty, error) {
 	outputs, err := plugin.UnmarshalProperties(request.GetOutputs(), keepAll)
@@ -146,6 +191,7 @@ func (e *engine) GetDeploymentInfo(context.Context, *emptypb.Empty) (*pulumirpc.
 		pulumirpc.ResourceMonitorFeature_RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
 		pulumirpc.ResourceMonitorFeature_RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER,
 		pulumirpc.ResourceMonitorFeature_RESOURCE_MONITOR_FEATURE_DELETED_WITH,
+		pulumirpc.ResourceMonitorFeature_RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS,
 	}}, nil
 }
 

@@ -1,0 +1,101 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+)
+
+// metadataOnly has the API server leave out all of an object but its metadata, so that no Secret is read.
+const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+// Guard has Pulumi look, before it creates an object, whether the cluster has one of that name that is not the stack's,
+// and fail then. Objects are applied by force, to take back what somebody changed by hand, so the API server refuses none.
+func (n Needs) Guard(ctx *pulumi.Context, client kubernetes.Interface) error {
+	hook, err := ctx.RegisterResourceHook("take nothing of others", func(args *pulumi.ResourceHookArgs) error {
+		return n.mayCreate(ctx.Context(), client, args.NewInputs)
+	}, &pulumi.ResourceHookOptions{OnDryRun: true})
+	if err != nil {
+		return fmt.Errorf("guarding the objects of others: %w", err)
+	}
+	return ctx.RegisterStackTransformation(func(args *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
+		if !strings.HasPrefix(args.Type, "kubernetes:") {
+			return nil
+		}
+		guarded := pulumi.ResourceHooks(&pulumi.ResourceHookBinding{BeforeCreate: []*pulumi.ResourceHook{hook}})
+		return &pulumi.ResourceTransformationResult{Props: args.Props, Opts: append(slices.Clip(args.Opts), guarded)}
+	})
+}
+
+// mayCreate fails if the object that the inputs describe is there and belongs to others.
+func (n Needs) mayCreate(ctx context.Context, client kubernetes.Interface, inputs resource.PropertyMap) error {
+	kind := schema.FromAPIVersionAndKind(text(inputs, "apiVersion"), text(inputs, "kind"))
+	namespace, name := text(inputs, "metadata", "namespace"), text(inputs, "metadata", "name")
+	path := "/apis/" + kind.GroupVersion().String()
+	if kind.Group == "" {
+		path = "/api/" + kind.Version
+	}
+	plural, _ := meta.UnsafeGuessKindToResource(kind) // the rules are those by which Kubernetes named its own
+	what := plural.GroupResource().String()
+	request := client.Discovery().RESTClient().Get().AbsPath(path).NamespaceIfScoped(namespace, namespace != "").
+		Resource(plural.Resource).Name(name).SetHeader("Accept", metadataOnly)
+	answer, err := request.DoRaw(ctx)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("asking the cluster for %s %s: %w", what, name, err)
+	}
+	var there metav1.PartialObjectMetadata
+	if err := json.Unmarshal(answer, &there); err != nil {
+		return fmt.Errorf("reading %s %s: %w", what, name, err)
+	}
+	if kind.Kind == "Namespace" {
+		return n.owns(&there)
+	}
+	isOurs := func(by metav1.ManagedFieldsEntry) bool { return by.Manager == kube.FieldManager }
+	if slices.ContainsFunc(there.ManagedFields, isOurs) {
+		return nil
+	}
+	return fmt.Errorf("%s %s is in the namespace %s already, and this stack did not make it: if nobody needs it, "+
+		"kubectl -n %[3]s delete %[1]s %[2]s; or else give the stack other namespaces with "+
+		"pulumi config set namePrefix alice-", what, name, namespace)
+}
+
+// text is the string at the path, or "".
+func text(inputs resource.PropertyMap, path ...resource.PropertyKey) string {
+	value := resource.NewProperty(inputs)
+	for _, key := range path {
+		if !value.IsObject() {
+			return ""
+		}
+		value = plain(value.ObjectValue()[key])
+	}
+	if !value.IsString() {
+		return ""
+	}
+	return value.StringValue()
+}
+
+// plain is a value without what says that it is secret or an output.
+func plain(value resource.PropertyValue) resource.PropertyValue {
+	switch {
+	case value.IsSecret():
+		return plain(value.SecretValue().Element)
+	case value.IsOutput():
+		return plain(value.OutputValue().Element)
+	}
+	return value
+}
