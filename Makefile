@@ -13,49 +13,54 @@ in_lab := . $(env) &&
 # What makes namespaces, changes its root directory or kills processes of pods runs as root.
 as_root := $(if $(filter 0,$(shell id -u)),,-exec "sudo --preserve-env env PATH=$$PATH")
 
-.PHONY: up preview destroy purge check test beside integration lint kube-score vulnerabilities fuzz e2e soak upgrade bench screenshot lab-get lab-up lab-down lab-delete status
+.PHONY: help up preview destroy purge check test beside integration lint kube-score vulnerabilities fuzz e2e soak upgrade bench screenshot lab-get lab-up lab-down lab-delete status
 
-up: lab-up
+# What stands after ## is for people; the README has these commands too.
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+up: lab-up ## starts the lab and brings up the stack
 	$(in_lab) $(lab) recover
-	$(in_lab) $(huge_pages) pulumi up --stack $(LAB) --refresh --yes --skip-preview
+	$(in_lab) $(huge_pages) pulumi up --stack $(LAB) --refresh --yes --skip-preview --suppress-outputs
 	$(in_lab) $(lab) keep
+	@$(in_lab) $(lab) next
 
-preview: $(env)
+preview: $(env) ## shows what make up would change
 	$(in_lab) pulumi preview --stack $(LAB)
 
-destroy: lab-up
+destroy: lab-up ## deletes the stack, but not its data
 	$(in_lab) $(lab) recover
 	$(in_lab) pulumi destroy --stack $(LAB) --yes --skip-preview
 	@echo "The stack's namespaces stay, with the data in their claims: make up takes them up again, make purge deletes them."
 
-purge: lab-up
+purge: lab-up ## deletes the data too, after asking
 	$(in_lab) $(lab) recover
 	$(in_lab) $(lab) purge
 
-lab-get: .lab/lab
+lab-get: .lab/lab ## gets what a lab needs
 	$(lab) get
 
-lab-up: .lab/lab
+lab-up: .lab/lab ## starts the lab alone
 	$(lab) up $(if $(YES),--yes)
 
-lab-down: .lab/lab
+lab-down: .lab/lab ## stops the lab; volumes stay
 	$(lab) down
 
-lab-delete: .lab/lab
+lab-delete: .lab/lab ## stops the lab and deletes all that it holds, after asking
 	$(lab) delete $(if $(YES),--yes)
 
-status: .lab/lab
+status: .lab/lab ## says what runs, where, and what is wrong
 	$(lab) status
 
 # Tests come in layers: check needs neither root nor servers, integration runs the apps on real Postgres and Redis servers,
 # e2e looks at the whole stack in a lab, and soak repeats what is random. docs/testing.md says what is in each.
-check: .lab/lab lint
+check: .lab/lab lint ## lint, and the tests that need neither root nor servers
 	$(compile) $(unit_packages) >/dev/null
 	$(go_test) $(unit_packages)
 	cd lab && $(go_test) $(unit_lab_packages)
 
 # The lab's tools are compiled beside check and integration, with what these leave of the processors.
-test: .lab/lab
+test: .lab/lab ## all tests, in a lab of its own
 	chrt --idle 0 $(MAKE) beside & trap "kill $$! 2>/dev/null" EXIT; trap "exit 1" INT TERM; \
 	$(MAKE) check integration && wait $$! && $(MAKE) e2e
 
@@ -128,29 +133,29 @@ soak: export ROTATIONS = all
 soak: export STORAGE_OPERATIONS = 20000
 soak: export STORAGE_SEED ?= $(shell date +%s)
 soak: export CORPUS = all
-soak: fuzz
+soak: fuzz ## what is random, often; hours
 	$(go_test) $(as_root) -count=1 -timeout 30m -v -run Corpus ./app/backup
 	$(go_test) $(as_root) -count=1 -timeout 30m -v -run NoEffectOnEachOther ./app/storage
 	$(call in_own_lab,$(go_test_e2e) -timeout 3h -run 'Kill|ChangesRollOut|DestroyAndUp' ./e2e)
 
 # Data of an earlier revision is there after an up of this one.
 upgrade: export UPGRADE_FROM ?= HEAD~1
-upgrade: .lab/lab
+upgrade: .lab/lab ## takes over an earlier revision's stack and its data
 	unset KUBECONFIG; $(go_test_e2e) -tags upgrade -timeout 1h -run CarriedOver ./e2e
 
 # The load comes from the node's network namespace, which takes root.
 bench: export LAB = bench
-bench: .lab/lab
+bench: .lab/lab ## measures the apps against their peers
 	$(lab) test-packages
 	$(call in_own_lab,$(if $(filter 0,$(shell id -u)),,sudo --preserve-env env PATH=$$PATH) go run ./bench)
 
 screenshot: export LAB = screenshot
-screenshot:
+screenshot: ## takes the picture of the page in the README anew
 	$(call in_own_lab,go run ./internal/screenshot "$$(pulumi stack output todoUrl)" docs/todo.png)
 
 .PHONY: .lab/lab
 .lab/lab:
-	go -C lab build -o ../.lab/lab .
+	@sh lab/build.sh
 
 $(env):
 	$(MAKE) lab-up

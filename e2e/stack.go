@@ -27,10 +27,14 @@ const (
 	labs = "/var/lib/stateful-k3s"
 )
 
-// makeUp brings the stack up as a person does who has just opened a shell.
+// makeUp brings the stack up as a person does who has just opened a shell, and is told what to do next.
 func makeUp(t *testing.T) {
 	t.Helper()
-	run(t, makeCommand(checkout, "up", labName()))
+	said := run(t, makeCommand(checkout, "up", labName()))
+	_, next, found := strings.Cut(said, "\nThe stack "+labName()+" is up:\n")
+	require.True(t, found, said)
+	require.Contains(t, next, "  todos      http://"+os.Getenv("STATEFUL_K3S_INGRESS_ADDRESS")+"/\n")
+	require.LessOrEqual(t, strings.Count(next, "\n"), 8, "with the lines before it, 10")
 }
 
 func makeCommand(dir, target, lab string) *exec.Cmd {

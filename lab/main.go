@@ -23,6 +23,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/cluster"
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/hugepages"
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/lock"
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/preflight"
 	"github.com/stateful-k3s/stateful-k3s/lab/stack"
@@ -30,7 +31,7 @@ import (
 )
 
 func main() {
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: shorten})))
+	slog.SetDefault(slog.New(slog.NewTextHandler(progress.Show(os.Stderr), &slog.HandlerOptions{ReplaceAttr: shorten})))
 	// Pods and builds read files that the lab and its daemons write; what others may not read lies in directories of its own.
 	syscall.Umask(0o022)
 	if err := exemptLab(); err != nil {
@@ -87,6 +88,7 @@ func command() *cobra.Command {
 	add("sources", "Copy what go needs to load the tools' modules", true, func(ctx context.Context, lab layout.Lab) error {
 		return tools.CopySources(ctx, lab.Cache, modules(lab))
 	})
+	add("next", "Say what can be done with the stack that is up", false, next)
 	add("recover", "Clear what a pulumi that died left in the stack", false, withState(recoverStack))
 	add("keep", "Keep a copy of the stack's state", false, withState(func(_ context.Context, lab layout.Lab) error {
 		return stack.Keep(lab, time.Now())
@@ -231,6 +233,7 @@ func asRoot(command string, step func(context.Context, layout.Lab) error) func(c
 		}
 		cmd := exec.CommandContext(ctx, "sudo", "--preserve-env=PATH,HOME,GOPATH,GOCACHE,GOMODCACHE,GOPROXY,GOTOOLCHAIN,"+proxies, self, command, "--name", lab.Name, "--cache", lab.Cache, "--checkout", lab.Checkout)
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+		defer progress.Hold()() // sudo may ask for a password, and the command shows its own progress
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("sudo lab %s: %w", command, err)

@@ -1,11 +1,33 @@
 package main
 
 import (
+	"os"
+	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
+
+func TestMakeAloneListsTheCommandsOfTheReadme(t *testing.T) {
+	said, err := exec.Command("make", "--no-print-directory", "-C", "..").CombinedOutput()
+	require.NoError(t, err, string(said))
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	var documented, listed []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `make ([a-z-]+)` \\|").FindAllStringSubmatch(string(readme), -1) {
+		documented = append(documented, row[1])
+	}
+	for line := range strings.Lines(string(said)) {
+		assert.LessOrEqual(t, len(line), 80)
+		require.Regexp(t, "^make [a-z-]+ +[a-z].*", line)
+		listed = append(listed, strings.Fields(line)[1])
+	}
+	assert.NotEmpty(t, listed)
+	assert.ElementsMatch(t, documented, listed)
+}
 
 func TestOnlyTheWordItselfConfirms(t *testing.T) {
 	for answer, confirmed := range map[string]bool{

@@ -65,6 +65,11 @@ func getAndStart(ctx context.Context, lab layout.Lab, start func(context.Context
 	if err != nil {
 		return nil, err
 	}
+	plan, err := newPlan(lab, needed(lab, system), slices.Concat(base, system))
+	if err != nil {
+		return nil, err
+	}
+	slog.Info(plan.String())
 	if err := images.Pull(ctx, lab.Cache, system); err != nil { // before the tools, some of which are for these images alone
 		return nil, err
 	}
@@ -95,6 +100,7 @@ func getTools(ctx context.Context, lab layout.Lab, want []tools.Tool, start func
 		return nil, err
 	}
 	if len(left) > 0 {
+		announceCompiling(left)
 		if err := ready(ctx, lab, true); err != nil {
 			return nil, err
 		}
@@ -194,9 +200,16 @@ func useOwnCluster(ctx context.Context, lab layout.Lab, kubeconfig string) error
 	if err != nil {
 		return err
 	}
-	if _, err := tools.Fetch(ctx, lab.Cache, modules(lab), tools.Pulumi()); err != nil {
+	plan, err := newPlan(lab, tools.Pulumi(), nil)
+	if err != nil {
 		return err
 	}
+	slog.Info(plan.String())
+	left, err := tools.Fetch(ctx, lab.Cache, modules(lab), tools.Pulumi())
+	if err != nil {
+		return err
+	}
+	announceCompiling(left)
 	binaries, err := tools.Build(ctx, lab.Cache, modules(lab), tools.Pulumi())
 	if err != nil {
 		return err

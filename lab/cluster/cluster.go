@@ -137,7 +137,7 @@ func Down(ctx context.Context, lab layout.Lab) error {
 		return err
 	}
 	// Groups stay busy for a moment after their last process.
-	err := poll(ctx, 10*time.Second, func() error { return removeCgroups(lab.ID()) })
+	err := poll(ctx, "for the lab's last processes", 10*time.Second, func() error { return removeCgroups(lab.ID()) })
 	if err != nil {
 		return fmt.Errorf("removing the lab's cgroups: %w", err)
 	}

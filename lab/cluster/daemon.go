@@ -11,10 +11,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
 // A daemon is found by what its first process has in its environment: the
@@ -90,7 +93,7 @@ func (d daemon) start(ctx context.Context) (started bool, err error) {
 	}
 	// On a busy machine the kernel shows the environment, by which it is found, a moment later.
 	// One that has ended already is left to await, which says why.
-	_ = poll(ctx, 2*time.Second, func() error {
+	_ = poll(ctx, "for "+d.Name+" to start", 2*time.Second, func() error {
 		if pid, _ := find(d.Lab, d.Name); pid == 0 {
 			return errors.New("it is not to be seen")
 		}
@@ -118,7 +121,7 @@ func (d daemon) stop(ctx context.Context) error {
 		return fmt.Errorf("stopping %s: %w", d.Name, err)
 	}
 	// Groups stay busy for a moment after their last process.
-	err := poll(ctx, 10*time.Second, func() error { return removeCgroups(d.Cgroup) })
+	err := poll(ctx, "for the last processes of "+d.Name, 10*time.Second, func() error { return removeCgroups(d.Cgroup) })
 	if err != nil {
 		return fmt.Errorf("removing the cgroups of %s: %w", d.Name, err)
 	}
@@ -127,7 +130,7 @@ func (d daemon) stop(ctx context.Context) error {
 
 // gone waits for the first process and for those that end a moment after it.
 func (d daemon) gone(ctx context.Context, within time.Duration) error {
-	return poll(ctx, within, func() error {
+	return poll(ctx, "for "+d.Name+" to stop", within, func() error {
 		if pid, _ := find(d.Lab, d.Name); pid != 0 {
 			return fmt.Errorf("process %d still runs", pid)
 		}
@@ -152,7 +155,7 @@ func (d daemon) alive() error {
 
 // await repeats the check until it succeeds, the daemon has ended, or the time is over.
 func (d daemon) await(ctx context.Context, within time.Duration, check func() error) error {
-	return poll(ctx, within, func() error {
+	return poll(ctx, "for "+d.Name, within, func() error {
 		if err := d.alive(); err != nil {
 			return err
 		}
@@ -212,14 +215,19 @@ func tail(path string, lines int) string {
 // fatal is an error that waiting does not mend.
 type fatal struct{ error }
 
-// poll repeats the check until it succeeds, fails for good, or the time is over.
-func poll(ctx context.Context, within time.Duration, check func() error) error {
+// poll waits for what is named, such as "for k3s": it repeats the check until it succeeds, fails for good, or
+// the time is over.
+func poll(ctx context.Context, what string, within time.Duration, check func() error) error {
 	deadline := time.Now().Add(within)
+	var last atomic.Value // what the check said, a string
+	last.Store("")
+	defer progress.Start("waiting "+what, func() string { return last.Load().(string) })()
 	for {
 		err := check()
 		if err == nil {
 			return nil
 		}
+		last.Store(err.Error())
 		var f fatal
 		if errors.As(err, &f) {
 			return f.error

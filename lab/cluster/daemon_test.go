@@ -40,7 +40,7 @@ func sleeper(t *testing.T, script string) daemon {
 	}
 	t.Cleanup(func() {
 		require.NoError(t, d.stop(context.Background()))
-		require.NoError(t, poll(context.Background(), 10*time.Second, func() error { return removeCgroups("sk3s-" + lab) }))
+		require.NoError(t, poll(context.Background(), "", 10*time.Second, func() error { return removeCgroups("sk3s-" + lab) }))
 	})
 	return d
 }
@@ -63,7 +63,7 @@ func start(t *testing.T, d daemon) (pid int) {
 	started, err := d.start(context.Background())
 	require.NoError(t, err)
 	require.True(t, started)
-	require.NoError(t, poll(context.Background(), 10*time.Second, func() error {
+	require.NoError(t, poll(context.Background(), "", 10*time.Second, func() error {
 		if pid, _ = find(d.Lab, d.Name); pid == 0 {
 			return fmt.Errorf("%s does not run", d.Name)
 		}
@@ -101,7 +101,7 @@ func TestNothingOfADaemonOutlivesItsFirstProcess(t *testing.T) {
 		{"SIGKILL", func(pid int) error { return unix.Kill(pid, unix.SIGKILL) }},
 	} {
 		pid := start(t, d)
-		require.NoError(t, poll(context.Background(), 10*time.Second, func() error {
+		require.NoError(t, poll(context.Background(), "", 10*time.Second, func() error {
 			if n := len(marked("sleep\x00" + mark)); n != 3 {
 				return fmt.Errorf("%d sleepers", n)
 			}
@@ -118,7 +118,7 @@ func TestADaemonIsInItsCgroupWhichGoesWithIt(t *testing.T) {
 	pid := start(t, d)
 	hierarchies, err := cgroupHierarchies()
 	require.NoError(t, err)
-	require.NoError(t, poll(context.Background(), 10*time.Second, func() error {
+	require.NoError(t, poll(context.Background(), "", 10*time.Second, func() error {
 		groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 		for _, h := range hierarchies {
 			if !strings.Contains(string(groups), ":"+h.controllers+":/"+d.Cgroup+"\n") {
@@ -137,7 +137,7 @@ func TestADaemonThatEndsSaysWhy(t *testing.T) {
 	d := sleeper(t, "echo the disk is full >&2; exit 3")
 	_, err := d.start(context.Background())
 	require.NoError(t, err)
-	err = poll(context.Background(), 10*time.Second, func() error {
+	err = poll(context.Background(), "", 10*time.Second, func() error {
 		if err := d.alive(); err != nil {
 			return err
 		}

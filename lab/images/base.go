@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
 const (
@@ -144,6 +146,7 @@ func debian(name string, packages, hooks []string, config v1.Config, accounts ..
 			}
 			defer stderr.Close()
 			cmd.Stderr = stderr
+			defer progress.Start("assembling the image "+name, func() string { return lastStep(log) })()
 			if err := cmd.Run(); err != nil {
 				said, _ := os.ReadFile(log)
 				return fmt.Errorf("mmdebstrap: %w\n%s", err, said)
@@ -151,4 +154,18 @@ func debian(name string, packages, hooks []string, config v1.Config, accounts ..
 			return nil
 		},
 	}
+}
+
+// lastStep is what mmdebstrap does, by its log; empty if it has not begun.
+func lastStep(log string) (step string) {
+	said, err := os.ReadFile(log)
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(said)) {
+		if is, ok := strings.CutPrefix(line, "I: "); ok {
+			step = strings.TrimRight(is, ".\n")
+		}
+	}
+	return step
 }

@@ -14,6 +14,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"golang.org/x/sys/unix"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
 // Tree is the directory of the cache where Extract puts the image's files. It fails when the cache lacks the image.
@@ -46,6 +48,7 @@ func (i Image) extract(ctx context.Context, cache string, packages []string) err
 		return nil
 	}
 	slog.Info("extracting", "image", i.Name)
+	defer progress.Start("extracting the image "+i.Name, nil)()
 	partial, remove, err := scratchDir(filepath.Dir(tree), "partial-")
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
@@ -118,6 +119,7 @@ func (i Image) assemble(ctx context.Context, cache string) error {
 	if err != nil {
 		return err
 	}
+	defer progress.Start("packing the image "+i.Name, nil)()
 	layer, err := tarball.LayerFromFile(files.Name(), tarball.WithCompressionLevel(1))
 	if err != nil {
 		return err
@@ -177,6 +179,7 @@ func (i Image) push(cache, registry string, options []remote.Option) error {
 	if have, err := remote.Head(ref, options...); err == nil && have.Digest == digest {
 		return nil
 	}
+	defer progress.Start("giving the lab's registry the image "+i.Name, nil)()
 	return remote.Write(ref, image, options...)
 }
 

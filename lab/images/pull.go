@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -21,6 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/patience"
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
@@ -69,7 +71,9 @@ func (i Image) pull(ctx context.Context, cache, hub string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %q is neither a registry's host nor %q: %w", Setting, hub, Off, err)
 	}
+	end := progress.Start("looking for the image "+i.Name, nil)
 	found, config, err := look(ctx, ref)
+	end()
 	if err == nil && i.fits != nil {
 		err = i.fits(config.Config)
 	}
@@ -90,6 +94,8 @@ func (i Image) pull(ctx context.Context, cache, hub string) error {
 	if err != nil {
 		return err
 	}
+	whole := size(found)
+	defer progress.Start("pulling "+i.Name, func() string { return progress.Bytes(bytesIn(partial), whole) })()
 	for left := attempts; ; left-- {
 		if err = index.AppendImage(found); err == nil {
 			break
@@ -106,6 +112,32 @@ func (i Image) pull(ctx context.Context, cache, hub string) error {
 	}
 	slog.Info("pulled", "image", i.Name)
 	return nil
+}
+
+// size is that of the compressed layers, in bytes; 0 if the registry does not tell.
+func size(image v1.Image) (bytes int64) {
+	manifest, err := image.Manifest()
+	if err != nil {
+		return 0
+	}
+	for _, layer := range manifest.Layers {
+		bytes += layer.Size
+	}
+	return bytes
+}
+
+// bytesIn adds up the files in a directory. What comes and goes meanwhile does not matter.
+func bytesIn(dir string) (bytes int64) {
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+			bytes += info.Size()
+		}
+		return nil
+	})
+	return bytes
 }
 
 // look asks for the image of this platform and its settings, without its layers.

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
 // Package is one of Debian's or Ubuntu's packages, with patterns of files, separated by spaces, any of which does.
@@ -148,7 +150,10 @@ func Install(ctx context.Context, packages []Package) error {
 	} {
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if out, err := cmd.CombinedOutput(); err != nil {
+		end := progress.Start(strings.Join(args[:2], " "), nil)
+		out, err := cmd.CombinedOutput()
+		end()
+		if err != nil {
 			return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, out)
 		}
 	}
@@ -177,6 +182,7 @@ func awaitLock(ctx context.Context, name string) error {
 		if !said {
 			slog.Info("waiting for another program that installs packages", "lock", name)
 			said = true
+			defer progress.Start("waiting for another program that installs packages", nil)()
 		}
 		select {
 		case <-time.After(time.Second):

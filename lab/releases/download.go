@@ -8,9 +8,13 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
 // attempts is how often in a row a transfer may bring nothing new.
@@ -28,13 +32,21 @@ func (h Host) download(ctx context.Context, address, partial string) (resumed bo
 	if err != nil {
 		return false, err
 	}
+	var whole atomic.Int64
+	defer progress.Start("downloading "+path.Base(address), func() string {
+		have, err := os.Stat(partial)
+		if err != nil {
+			return ""
+		}
+		return progress.Bytes(have.Size(), whole.Load())
+	})()
 	started := false
 	for left := attempts; ; {
 		before, err := file.Seek(0, io.SeekEnd)
 		if err != nil {
 			return false, err
 		}
-		err = h.transfer(ctx, address, file, before)
+		err = h.transfer(ctx, address, file, before, &whole)
 		if err == nil {
 			return begin > 0, file.Close()
 		}
@@ -70,8 +82,9 @@ func (h Host) download(ctx context.Context, address, partial string) (resumed bo
 	}
 }
 
-// transfer appends to the file what it lacks, or writes it anew if the server does not go on from there.
-func (h Host) transfer(ctx context.Context, address string, file *os.File, have int64) error {
+// transfer appends to the file what it lacks, or writes it anew if the server does not go on from there. It
+// learns how many bytes the whole has, if the server tells.
+func (h Host) transfer(ctx context.Context, address string, file *os.File, have int64, whole *atomic.Int64) error {
 	response, err := h.get(ctx, address, have)
 	if err != nil {
 		return err
@@ -79,9 +92,11 @@ func (h Host) transfer(ctx context.Context, address string, file *os.File, have 
 	defer response.Body.Close()
 	switch {
 	case response.StatusCode == http.StatusPartialContent && startsAt(response, have):
+		whole.Store(have + response.ContentLength)
 	case response.StatusCode == http.StatusRequestedRangeNotSatisfiable && have > 0:
 		return nil // the checksum tells whether it is complete
 	case response.StatusCode == http.StatusOK:
+		whole.Store(response.ContentLength)
 		if err := file.Truncate(0); err != nil {
 			return err
 		}

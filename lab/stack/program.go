@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/gobuild"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
@@ -40,11 +41,12 @@ func CompileProgram(ctx context.Context, lab layout.Lab) error {
 		return err
 	}
 	start := time.Now()
-	cmd := exec.CommandContext(ctx, "nice", "-n", "10", "go", "build", "-o", filepath.Join(lab.Checkout, program), "./infra")
-	cmd.Dir = lab.Checkout
-	cmd.Env = append(os.Environ(), "GOFLAGS="+flags, "GOTMPDIR="+temporary, "GOGC=400")
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("compiling the Pulumi program: %w\n%s", err, output)
+	err = gobuild.Build{
+		Name: program, Dir: lab.Checkout, Output: filepath.Join(lab.Checkout, program), Package: "./infra", Niceness: 10,
+		Env: append(os.Environ(), "GOFLAGS="+flags, "GOTMPDIR="+temporary, "GOGC=400"),
+	}.Run(ctx)
+	if err != nil {
+		return fmt.Errorf("compiling the Pulumi program: %w", err)
 	}
 	slog.Info("compiled", "program", program, "took", time.Since(start).Round(time.Second))
 	return nil

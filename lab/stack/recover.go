@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
@@ -66,6 +67,7 @@ func deleteUnfinished(ctx context.Context, lab layout.Lab, pending []operation) 
 	defer kubectl.close()
 	cmd := kubectl.command(ctx, "delete", "--ignore-not-found", "--cascade=foreground", "--filename", "-")
 	cmd.Stdin = bytes.NewReader(list)
+	defer progress.Start("waiting for the end of what is deleted", nil)()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
 	}

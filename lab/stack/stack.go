@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
@@ -207,6 +208,7 @@ func runPulumi(ctx context.Context, lab layout.Lab, args ...string) error {
 	for _, v := range environment(lab) {
 		cmd.Env = append(cmd.Env, v.Name+"="+v.Value)
 	}
+	defer progress.Start("pulumi "+args[0], nil)()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("pulumi %s: %w\n%s", strings.Join(args, " "), err, out)
 	}

@@ -9,14 +9,15 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/gobuild"
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/lock"
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
 // Build compiles what the cache lacks, one tool after the other, and returns where every tool lies.
@@ -43,7 +44,7 @@ func Build(ctx context.Context, cache, modules string, want []Tool) (Binaries, e
 // path names the binary by what it is built from.
 func (t Tool) path(cache, modules string) (string, error) {
 	hash := sha256.New()
-	fmt.Fprintln(hash, runtime.Version(), runtime.GOARCH, t.args(""))
+	fmt.Fprintln(hash, runtime.Version(), runtime.GOARCH, slices.Concat([]string{"build"}, t.flags(), []string{"-o", "", t.Package}))
 	dir := filepath.Join(modules, t.Module)
 	inputs, err := filepath.Glob(filepath.Join(dir, "go.*")) // go.mod, and go.sum where there is one
 	if err != nil {
@@ -81,15 +82,15 @@ func (t Tool) path(cache, modules string) (string, error) {
 // commonTags choose Go's own resolver, which k3s wants: with the same tags, tools share the compiled standard library.
 var commonTags = []string{"netgo", "osusergo"}
 
-// args are those of `go`. Debug information would cost a tenth of the time and a quarter of the build cache.
-func (t Tool) args(output string) []string {
+// flags are those of go build. Debug information would cost a tenth of the time and a quarter of the build cache.
+func (t Tool) flags() []string {
 	ldflags := []string{"-s", "-w"}
 	for _, name := range slices.Sorted(maps.Keys(t.Variables)) {
 		ldflags = append(ldflags, "-X", name+"="+t.Variables[name])
 	}
 	return []string{
-		"build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false",
-		"-tags=" + strings.Join(slices.Concat(commonTags, t.Tags), ","), "-ldflags=" + strings.Join(ldflags, " "), "-o", output, t.Package,
+		"-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false",
+		"-tags=" + strings.Join(slices.Concat(commonTags, t.Tags), ","), "-ldflags=" + strings.Join(ldflags, " "),
 	}
 }
 
@@ -121,7 +122,10 @@ func (t Tool) buildOnce(ctx context.Context, cache, modules string, env []string
 
 func (t Tool) build(ctx context.Context, path, modules string, env []string) error {
 	dir := filepath.Join(modules, t.Module)
-	if err := t.copySources(ctx, modules, env); err != nil {
+	end := progress.Start("copying what "+t.Name+" is compiled from", nil)
+	err := t.copySources(ctx, modules, env)
+	end()
+	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -132,21 +136,19 @@ func (t Tool) build(ctx context.Context, path, modules string, env []string) err
 		return err
 	}
 	// What the cluster needs comes first, so that it starts while Pulumi is compiled.
-	priority := "0"
+	niceness := 0
 	if t.IsPulumi() {
-		priority = "10"
+		niceness = 10
 	}
-	cmd := exec.CommandContext(ctx, "nice", append([]string{"-n", priority, "go"}, t.args(partial)...)...)
-	cmd.Dir = dir
-	cmd.Env = append(slices.Clip(env),
-		"CGO_ENABLED=1", "CGO_CFLAGS=-O1", // SQLite takes half as long to compile as with -O2 and debug information
-		"GOGC=400", // a twentieth of the time for up to 300 MB more
-	)
-	if output, err := cmd.CombinedOutput(); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return fmt.Errorf("go build in %s: %w\n%s", dir, err, output)
+	err = gobuild.Build{
+		Name: t.Name, Dir: dir, Flags: t.flags(), Output: partial, Package: t.Package, Niceness: niceness,
+		Env: append(slices.Clip(env),
+			"CGO_ENABLED=1", "CGO_CFLAGS=-O1", // SQLite takes half as long to compile as with -O2 and debug information
+			"GOGC=400", // a twentieth of the time for up to 300 MB more
+		),
+	}.Run(ctx)
+	if err != nil {
+		return err
 	}
 	if err := flush(partial); err != nil {
 		return err

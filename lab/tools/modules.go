@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
 // ModuleDir says where the module cache keeps the version of a module that the module in dir requires, whether or not a
@@ -22,6 +24,7 @@ func moduleDir(ctx context.Context, dir, module string, env []string) (string, e
 	if err != nil {
 		return "", fmt.Errorf("looking up the version of %s in %s: %w", module, dir, err)
 	}
+	defer progress.Start("getting the module "+strings.TrimSpace(string(pinned)), nil)()
 	download := exec.CommandContext(ctx, "go", "mod", "download", "-json", strings.TrimSpace(string(pinned)))
 	download.Dir, download.Env = dir, env
 	out, err := download.Output()

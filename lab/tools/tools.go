@@ -23,6 +23,8 @@ type Tool struct {
 	Tags []string
 	// Variables are set by the linker.
 	Variables map[string]string
+	// Minutes is how many of a processor compiling it takes, after the tools before it.
+	Minutes float64
 	// Trimmed are modules that are compiled from copies.
 	Trimmed []trimmed
 	// prepare makes the files that the module needs and that are not committed.
@@ -43,7 +45,7 @@ var kubernetesTags = []string{"ctrd", "providerless", "urfave_cli_no_docs", "sql
 // All lists every tool. Those of one module share compiled packages; they are compiled in this order.
 var All = []Tool{
 	{
-		Name: "k3s", Module: "kubernetes", Package: "github.com/k3s-io/k3s/cmd/server", Tags: kubernetesTags, Trimmed: trimmedK3s,
+		Name: "k3s", Minutes: 10, Module: "kubernetes", Package: "github.com/k3s-io/k3s/cmd/server", Tags: kubernetesTags, Trimmed: trimmedK3s,
 		Variables: map[string]string{
 			"github.com/k3s-io/k3s/pkg/version.UpstreamGolang": runtime.Version(),
 			"github.com/k3s-io/k3s/pkg/version.Version":        k3sVersion,
@@ -51,30 +53,30 @@ var All = []Tool{
 			"k8s.io/client-go/pkg/version.gitVersion":          k3sVersion,
 		},
 	},
-	{Name: "containerd-shim-runc-v2", Module: "kubernetes", Package: "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2", Tags: kubernetesTags},
-	{Name: "coredns", Module: "kubernetes", Package: "./coredns", Tags: kubernetesTags},
-	{Name: "local-path-provisioner", Module: "local-path-provisioner", Package: "github.com/rancher/local-path-provisioner", Tags: kubernetesTags},
+	{Name: "containerd-shim-runc-v2", Minutes: 0.1, Module: "kubernetes", Package: "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2", Tags: kubernetesTags},
+	{Name: "coredns", Minutes: 0.3, Module: "kubernetes", Package: "./coredns", Tags: kubernetesTags},
+	{Name: "local-path-provisioner", Minutes: 0.5, Module: "local-path-provisioner", Package: "github.com/rancher/local-path-provisioner", Tags: kubernetesTags},
 	{
-		Name: "traefik", Module: "traefik", Package: "github.com/traefik/traefik/v3/cmd/traefik", Tags: kubernetesTags, Trimmed: trimmedTraefik,
+		Name: "traefik", Minutes: 2, Module: "traefik", Package: "github.com/traefik/traefik/v3/cmd/traefik", Tags: kubernetesTags, Trimmed: trimmedTraefik,
 		Variables: map[string]string{"github.com/traefik/traefik/v3/pkg/version.Version": traefikVersion},
 	},
-	{Name: "runc", Module: "runc", Package: "github.com/opencontainers/runc", Tags: []string{"seccomp", "apparmor"}},
-	{Name: "pause", Module: "pause", Package: "."},
-	{Name: "buildkitd", Module: "pulumi", Package: "github.com/moby/buildkit/cmd/buildkitd"},
-	{Name: "registry", Module: "registry", Package: "."},
+	{Name: "runc", Minutes: 0.4, Module: "runc", Package: "github.com/opencontainers/runc", Tags: []string{"seccomp", "apparmor"}},
+	{Name: "pause", Minutes: 0.1, Module: "pause", Package: "."},
+	{Name: "buildkitd", Minutes: 1.6, Module: "pulumi", Package: "github.com/moby/buildkit/cmd/buildkitd"},
+	{Name: "registry", Minutes: 0.6, Module: "registry", Package: "."},
 
 	{
-		Name: "pulumi", Module: "pulumi", Package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+		Name: "pulumi", Minutes: 5, Module: "pulumi", Package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
 		Variables: map[string]string{"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": "v" + PulumiVersion},
 	},
 	{
-		Name: "pulumi-resource-docker-build", Module: "pulumi",
+		Name: "pulumi-resource-docker-build", Minutes: 1.4, Module: "pulumi",
 		Package:   "github.com/pulumi/pulumi-docker-build/provider/cmd/pulumi-resource-docker-build",
 		Variables: map[string]string{"github.com/pulumi/pulumi-docker-build/provider.Version": DockerBuildPluginVersion},
 	},
-	{Name: "pulumi-language-go", Module: "language-go", Package: "github.com/pulumi/pulumi/sdk/go/pulumi-language-go/v3"},
+	{Name: "pulumi-language-go", Minutes: 0.9, Module: "language-go", Package: "github.com/pulumi/pulumi/sdk/go/pulumi-language-go/v3"},
 	{
-		Name: "pulumi-resource-kubernetes", Module: "kubernetes", Package: "./plugin", Tags: kubernetesTags,
+		Name: "pulumi-resource-kubernetes", Minutes: 1, Module: "kubernetes", Package: "./plugin", Tags: kubernetesTags,
 		Variables: map[string]string{"github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version": KubernetesPluginVersion},
 		prepare:   prepareKubernetesPlugin,
 	},

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
 // unpack puts the tools of a published file into the directory, under their names.
@@ -26,6 +28,7 @@ func (p Publication) unpack(ctx context.Context, file, dir string) error {
 }
 
 func (p Publication) unpackArchive(file, dir string) error {
+	defer progress.Start("unpacking "+p.Name, nil)()
 	compressed, err := os.Open(file)
 	if err != nil {
 		return err
@@ -64,6 +67,7 @@ func (p Publication) unpackArchive(file, dir string) error {
 // installed on this machine has it in its own place already and unpacks nothing.
 // Source: https://github.com/k3s-io/k3s/blob/v1.35.0%2Bk3s1/cmd/k3s/main.go
 func (p Publication) extractItself(ctx context.Context, file, dir string) error {
+	defer progress.Start("having "+p.Name+" extract itself", nil)()
 	data := filepath.Join(dir, "data")
 	cmd := exec.CommandContext(ctx, file, "kubectl", "version", "--client")
 	cmd.Env = append(os.Environ(), "K3S_DATA_DIR="+data)

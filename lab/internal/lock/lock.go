@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
 // Take waits until no other process holds the file, and says what it waits for if there is one.
@@ -34,6 +36,7 @@ func Take(ctx context.Context, path, waitsFor string) (release func(), err error
 		}
 		if !waited {
 			slog.Info("waiting for " + waitsFor)
+			defer progress.Start("waiting for "+waitsFor, nil)()
 		}
 		select {
 		case <-ctx.Done():
