@@ -65,26 +65,31 @@ func (c *cluster) deleteJob(name string) {
 	run(c.t, command(".", "kubectl", "-n", c.namespace, "delete", "job", name, "--ignore-not-found", "--cascade", "foreground"))
 }
 
-// lastWord is what the newest pod of a Job that has ended said at last.
-func (c *cluster) lastWord(job string) string {
+// outcome is how the pod of a Job ended.
+type outcome struct {
+	OK           bool
+	Said, Backup string
+}
+
+// outcome is that of the newest pod of a Job that has ended.
+func (c *cluster) outcome(job string) (o outcome) {
 	c.t.Helper()
 	pods := c.podsOfJob(job)
 	require.NotEmpty(c.t, pods, "pods of job %s", job)
 	end := pods[len(pods)-1].Status.ContainerStatuses[0].State.Terminated
 	require.NotNil(c.t, end, "job %s has not ended", job)
-	return strings.TrimSpace(end.Message)
+	require.NoError(c.t, json.Unmarshal([]byte(end.Message), &o), end.Message)
+	return o
 }
-
-var verified = regexp.MustCompile(`^verified backup (\S+): \d+ tables, \d+ rows, [\d.]+ \w*B in [\dms.]+$`)
 
 // madeBy is the name of the backup that a Job which has succeeded has made.
 func (c *cluster) madeBy(job string) string {
 	c.t.Helper()
-	word := c.lastWord(job)
-	require.Regexp(c.t, verified, word)
-	name := verified.FindStringSubmatch(word)[1]
-	require.Contains(c.t, c.backups(), name)
-	return name
+	end := c.outcome(job)
+	require.True(c.t, end.OK, end.Said)
+	require.Regexp(c.t, `^verified backup `+end.Backup+`: \d+ tables, \d+ rows, [\d.]+ \w*B in [\dms.]+$`, end.Said)
+	require.Contains(c.t, c.backups(), end.Backup)
+	return end.Backup
 }
 
 // store is the storage server, used as the Jobs of the namespace do, but from the node.

@@ -66,7 +66,7 @@ func TestStatusNamesWhatServesPeopleAndPods(t *testing.T) {
 	assert.Contains(t, status, "\ningress      http://"+os.Getenv("STATEFUL_K3S_INGRESS_ADDRESS")+"\n")
 	assert.Contains(t, status, "\nslirp4netns  running at sk3s-"+labName()+"-0's tap0 ")
 	for _, namespace := range []string{exercises, project} {
-		assert.Regexp(t, `\nbackup +`+namespace+`: \w+-\w+, verified, \w+ old, [\d.]+ \w*B in `, status)
+		assert.Regexp(t, `\nbackup +`+namespace+`: \w+-\w+, verified, \w+ old, [\d.]+ \w*B; \d+ in all\n`, status)
 	}
 }
 

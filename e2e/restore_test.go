@@ -44,7 +44,7 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 	t.Logf("%d pings in all, %d of them in the archive before the volume was lost: %d restored", acknowledged, durable, restored)
 	assert.GreaterOrEqual(t, restored, durable)
 	assert.LessOrEqual(t, restored, acknowledged)
-	assert.Contains(t, c.lastWord("restore"), "restored pingpong from ")
+	assert.Contains(t, c.outcome("restore").Said, "restored pingpong from ")
 
 	c.startPinging().end()
 	counted := c.pings()

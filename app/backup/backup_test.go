@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/imagetest"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/outcome"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/storagetest"
 )
@@ -88,6 +90,15 @@ func (s *system) succeed(command string, settings ...string) string {
 	p := s.begin(command, settings...)
 	require.Equal(s.t, 0, p.Wait().ExitCode(), p.Logged())
 	return p.Logged()
+}
+
+// outcome is how the last command ended, as the status of its pod has it.
+func (s *system) outcome() (end outcome.Outcome) {
+	s.t.Helper()
+	line, err := os.ReadFile(s.tree.Path(s.tree.Dir + "/termination-log"))
+	require.NoError(s.t, err)
+	require.NoError(s.t, json.Unmarshal(line, &end))
+	return end
 }
 
 // fail runs the app, which has to fail for reasons that are told in its last line.
@@ -215,9 +226,11 @@ func TestABackupIsWhatTheDatabaseWas(t *testing.T) {
 	for _, step := range []string{"took a snapshot", "recorded", "dumped and stored", "restored", "recorded the copy", "pruned", "verified backup " + m.Name} {
 		assert.Regexp(t, `msg="?`+step, log)
 	}
-	last, err := os.ReadFile(s.tree.Path(s.tree.Dir + "/termination-log"))
-	require.NoError(t, err)
-	assert.Regexp(t, `^verified backup `+m.Name+`: 11 tables, 5074 rows, \d+(\.\d)? kB in \S+s\n$`, string(last))
+	end := s.outcome()
+	assert.True(t, end.OK)
+	assert.Equal(t, m.Name, end.Backup)
+	assert.WithinDuration(t, time.Now(), end.Ended, time.Minute)
+	assert.Regexp(t, `^verified backup `+m.Name+`: 11 tables, 5074 rows, \d+(\.\d)? kB in \S+s$`, end.Said)
 	assert.Regexp(t, m.Name+` +app +17\.\d+ +11 +5074 +\S+ kB +\S+s +no +\d+\n`, s.succeed("list"))
 	assert.Contains(t, s.succeed("verify"), "verified "+m.Name+": restored and compared")
 	assert.Contains(t, s.succeed("verify --checksums "+m.Name), "verified "+m.Name+": checksums compared")
@@ -339,8 +352,9 @@ func TestStopping(t *testing.T) {
 	s.hasFailed(p, "no backup", "told to stop")
 
 	s.fail("run", []string{"not done within 2s (TIMEOUT)", "lock table public.shape"}, "TIMEOUT=2s")
-	last, err := os.ReadFile(s.tree.Path(s.tree.Dir + "/termination-log"))
-	require.NoError(t, err)
-	assert.Contains(t, string(last), "not done within 2s (TIMEOUT): no backup: ")
+	end := s.outcome()
+	assert.False(t, end.OK)
+	assert.Empty(t, end.Backup)
+	assert.Contains(t, end.Said, "not done within 2s (TIMEOUT): no backup: ")
 	assert.Empty(t, s.backups())
 }

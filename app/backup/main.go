@@ -3,6 +3,7 @@
 //
 //	backup run             makes a backup, and then does what prune does
 //	backup list            lists the backups
+//	backup status          says in a line of JSON what the newest backup is, and how the last run ended
 //	backup verify [NAME]   restores a backup and compares it with what was recorded of the database; by default the newest one, and the archive
 //	backup restore [WHAT]  restores the database: latest is the newest backup of another server that has a table, end
 //	                       all that another server archived on which the database has a table, and else it is a
@@ -38,7 +39,7 @@
 //	RESTORE_REQUEST         any text that is the same as long as the same restore is asked for (none: each is another one)
 //	TIMEOUT                 how long a command may take (1h)
 //	RETRY                   how long run and restore begin anew after a failure that may pass, such as a restart of the database (10m)
-//	TERMINATION_LOG         file that gets the last line of run, verify and restore (none)
+//	TERMINATION_LOG         file that gets a line of JSON when run, verify and restore end (none)
 //	PORT, METRICS_PORT      of metrics: GET /livez and GET /readyz (8080), GET /metrics (9090)
 //
 // Restore needs the URL of a superuser. It makes a new database beside that of the URL, compares it with what
@@ -56,12 +57,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/outcome"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
 )
 
@@ -86,6 +87,7 @@ func commands() *cobra.Command {
 	}
 	add("run", "Make a backup, and delete those that are not kept", cobra.NoArgs, reported(within(run)))
 	add("list", "List the backups", cobra.NoArgs, within(list))
+	add("status", "Say what the newest backup is, and how the last run ended", cobra.NoArgs, status)
 	add("prune", "Delete the backups that are not kept, and what broken runs left", cobra.NoArgs, within(prune))
 	add("restore [WHAT]", "Restore the database from a backup or the archive", cobra.MaximumNArgs(1), reported(within(restore)))
 	add("metrics", "Serve metrics of the newest backup", cobra.NoArgs, func(ctx context.Context, _ []string) error {
@@ -139,25 +141,17 @@ func reported(command func(ctx context.Context, args []string) error) func(conte
 	return func(ctx context.Context, args []string) error {
 		err := command(ctx, args)
 		if err != nil {
-			leave(err.Error())
+			outcome.Failure(err).Leave()
 		}
 		return err
 	}
 }
 
-// conclude tells of a command's success, in the log and in the pod's status.
-func conclude(line string) {
-	slog.Info(line)
-	leave(line)
-}
-
-// leave makes a line the last one, which Kubernetes shows in the pod's status.
-func leave(line string) {
-	file := os.Getenv("TERMINATION_LOG")
-	if file == "" {
-		return
-	}
-	if err := os.WriteFile(file, []byte(line+"\n"), 0o644); err != nil {
-		slog.Warn("the last line is not in the pod's status", "error", err)
-	}
+// conclude tells of a command's success, in the log and in the pod's status, and which backup it has made, if
+// it has.
+func conclude(said, made string) {
+	slog.Info(said)
+	success := outcome.Success(said)
+	success.Backup = made
+	success.Leave()
 }

@@ -12,15 +12,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
 )
 
 const (
-	lookEvery  = time.Minute
-	lookAgain  = 5 * time.Second // after one that failed
-	lookAtMost = 30 * time.Second
+	lookEvery = time.Minute
+	lookAgain = 5 * time.Second // after one that failed
 )
 
 // gauges tell of the store what was there at the last look.
@@ -84,33 +82,20 @@ func (g gauges) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names, err := store.Names(ctx)
+	is, err := inspect(ctx, store)
 	if err != nil {
 		return err
 	}
-	run, err := store.LastRun(ctx)
-	if err != nil {
-		return err
+	if !is.taken.IsZero() {
+		g.taken.Set(float64(is.taken.Unix()))
 	}
-	var newest archive.Manifest
-	if len(names) > 0 {
-		past := archive.UpTo(names, time.Now()) // a backup dated in the future would hide for long that others fail
-		if newest, err = store.ReadManifest(ctx, past[len(past)-1]); err != nil {
-			return err
-		}
-		taken, err := archive.ParseName(newest.Name)
-		if err != nil {
-			return err
-		}
-		g.taken.Set(float64(taken.Unix()))
-	}
-	g.backups.Set(float64(len(names)))
-	g.size.Set(float64(newest.Dump.Size))
-	g.lacks.Set(float64(len(newest.Lacks)))
-	g.duration.Set(newest.Duration().Seconds())
-	if !run.Ended.IsZero() {
-		g.runEnded.Set(float64(run.Ended.Unix()))
-		g.runSuccess.Set(map[bool]float64{true: 1}[run.Error == ""])
+	g.backups.Set(float64(is.backups))
+	g.size.Set(float64(is.newest.Dump.Size))
+	g.lacks.Set(float64(len(is.newest.Lacks)))
+	g.duration.Set(is.newest.Duration().Seconds())
+	if !is.run.Ended.IsZero() {
+		g.runEnded.Set(float64(is.run.Ended.Unix()))
+		g.runSuccess.Set(map[bool]float64{true: 1}[is.run.Error == ""])
 	}
 	return nil
 }

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -30,6 +33,16 @@ func metrics(t *testing.T, p *apptest.Process) map[string]float64 {
 	return found
 }
 
+// status is what the app says of the store.
+func (s *system) status() (is storeStatus) {
+	s.t.Helper()
+	said := s.succeed("status")
+	begin := strings.Index(said, "{") // the log is beside it
+	require.GreaterOrEqual(s.t, begin, 0, said)
+	require.NoError(s.t, json.NewDecoder(strings.NewReader(said[begin:])).Decode(&is), said)
+	return is
+}
+
 func TestMetrics(t *testing.T) {
 	s := start(t)
 	p := s.begin("metrics")
@@ -39,6 +52,8 @@ func TestMetrics(t *testing.T) {
 		"last_verified_lacks": 0,
 		"verified_backups":    0, "last_run_timestamp_seconds": 0, "last_run_success": 0,
 	}, metrics(t, p))
+
+	assert.Equal(t, storeStatus{}, s.status())
 
 	m := s.manifest(s.backup())
 	s.age(m.Name, -48*time.Hour) // by a clock that was wrong
@@ -54,7 +69,15 @@ func TestMetrics(t *testing.T) {
 		"last_verified_duration_seconds": m.Duration().Seconds(), "last_verified_lacks": 2, "verified_backups": 2, "last_run_success": 1,
 	}, shown)
 
+	is := s.status()
+	assert.Equal(t, 2, is.Backups)
+	assert.Equal(t, newestBackup{m.Name, taken, m.Verified, humanize.Bytes(uint64(m.Dump.Size))}, *is.Newest)
+	assert.Equal(t, m.Name, is.LastRun.Backup)
+	assert.WithinDuration(t, time.Now(), is.LastRun.Ended, time.Minute)
+
 	s.fail("run", nil, "URL="+s.db.As("nobody").URL())
+	assert.Equal(t, m.Name, s.status().Newest.Name)
+	assert.Contains(t, s.status().LastRun.Error, "nobody")
 	p = s.begin("metrics")
 	p.WaitUntilReady(http.StatusOK)
 	assert.Zero(t, metrics(t, p)["last_run_success"])

@@ -36,7 +36,7 @@ func restore(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("not restored: %w", err)
 	}
-	conclude(said)
+	conclude(said, "")
 	return nil
 }
 

@@ -39,7 +39,7 @@ func run(ctx context.Context, _ []string) error {
 		return fmt.Errorf("no backup: %w", err)
 	}
 	conclude(fmt.Sprintf("verified backup %s: %d tables, %d rows, %s in %s", m.Name, len(m.Content.Tables), m.Content.Rows(),
-		humanize.Bytes(uint64(m.Dump.Size)), m.Duration().Round(time.Millisecond)))
+		humanize.Bytes(uint64(m.Dump.Size)), m.Duration().Round(time.Millisecond)), m.Name)
 	return nil
 }
 

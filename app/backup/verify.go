@@ -59,7 +59,7 @@ func (v *verification) verify(ctx context.Context, args []string) error {
 	if v.checksums {
 		how = "checksums compared"
 	}
-	conclude(fmt.Sprintf("verified %s: %s", strings.Join(verified, ", "), how))
+	conclude(fmt.Sprintf("verified %s: %s", strings.Join(verified, ", "), how), "")
 	return nil
 }
 

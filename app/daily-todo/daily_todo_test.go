@@ -25,6 +25,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/authorities"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/freeport"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/outcome"
 	"github.com/stateful-k3s/stateful-k3s/internal/wikitest"
 )
 
@@ -40,7 +41,8 @@ const (
 func TestAddsATodo(t *testing.T) {
 	t.Parallel()
 	wiki, backend := wikitest.Start(t, localhost), startBackend(t)
-	d := start(t, wiki.Page(page, wikitest.Article("/wiki/Caf%C3%A9_(drink)")), backend, "CA_FILE="+wiki.CAFile())
+	ended := filepath.Join(t.TempDir(), "termination-log")
+	d := start(t, wiki.Page(page, wikitest.Article("/wiki/Caf%C3%A9_(drink)")), backend, "CA_FILE="+wiki.CAFile(), "TERMINATION_LOG="+ended)
 	require.Equal(t, 0, d.Wait().ExitCode(), d.Logged())
 
 	require.Len(t, wiki.Asked(page), 1)
@@ -51,6 +53,19 @@ func TestAddsATodo(t *testing.T) {
 	assert.Equal(t, []post{{title: title, key: "job-1", contentType: "application/json"}}, backend.posts())
 	assert.Contains(t, d.Logged(), fmt.Sprintf("level=INFO msg=added title=%q todo=/todos/17\n", title))
 	assert.Equal(t, 2, strings.Count(d.Logged(), "\n"), "added, stopped: %s", d.Logged())
+	said, ok := outcomeIn(t, ended)
+	assert.Equal(t, fmt.Sprintf("added %q", title), said)
+	assert.True(t, ok)
+}
+
+// outcomeIn is how the app ended, as the status of its pod has it.
+func outcomeIn(t *testing.T, file string) (said string, ok bool) {
+	t.Helper()
+	line, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var end outcome.Outcome
+	require.NoError(t, json.Unmarshal(line, &end))
+	return end.Said, end.OK
 }
 
 func TestPassesOverArticlesThatMakeNoTodo(t *testing.T) {
@@ -105,9 +120,13 @@ func notModified(w http.ResponseWriter, _ *http.Request) {
 func TestGivesUpOnTitlesThatAreTooLong(t *testing.T) {
 	t.Parallel()
 	wiki, backend := wikitest.Start(t, localhost), startBackend(t)
-	d := start(t, wiki.Page(page, wiki.Title(141)), backend, "CA_FILE="+wiki.CAFile())
+	ended := filepath.Join(t.TempDir(), "termination-log")
+	d := start(t, wiki.Page(page, wiki.Title(141)), backend, "CA_FILE="+wiki.CAFile(), "TERMINATION_LOG="+ended)
 	require.Equal(t, 1, d.Wait().ExitCode(), d.Logged())
 	assert.Empty(t, backend.posts())
+	said, ok := outcomeIn(t, ended)
+	assert.Contains(t, said, "20 articles in a row make no todo")
+	assert.False(t, ok)
 	assert.Contains(t, lastLine(d), "20 articles in a row make no todo: set ARTICLE_URL to a page with other articles than "+wiki.URL+page)
 	assert.Len(t, wiki.Asked(page), 20)
 }

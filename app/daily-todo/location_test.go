@@ -108,7 +108,7 @@ func FuzzLocation(f *testing.F) {
 		c := client{transport: server, timeout: time.Minute}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		err := addTodo(ctx, wiki{c, parse(t, source)}, backend{c, parse(t, "http://backend"), "job"})
+		_, err := addTodo(ctx, wiki{c, parse(t, source)}, backend{c, parse(t, "http://backend"), "job"})
 		require.Equal(t, err == nil, len(server.posted) == 1, "%v", err)
 		for _, title := range server.posted {
 			assert.LessOrEqual(t, utf8.RuneCountInString(title), 140)

@@ -7,6 +7,8 @@
 //	JOB_NAME     name under which the todo is added once, however often that is tried
 //	CA_FILE      PEM file with authorities to trust besides the system's, or those that come with the program (none)
 //	TIMEOUT      how long all of it may take (2m); a single request may take a tenth of that
+//	TERMINATION_LOG
+//	             file that gets a line of JSON at the end (none)
 package main
 
 import (
@@ -16,6 +18,7 @@ import (
 	"log/slog"
 	"unicode/utf8"
 
+	"github.com/stateful-k3s/stateful-k3s/app/internal/outcome"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
 )
 
@@ -27,29 +30,38 @@ const (
 )
 
 func main() {
-	service.Main(run)
+	service.Main(func(ctx context.Context) error {
+		said, err := run(ctx)
+		if err != nil {
+			outcome.Failure(err).Leave()
+			return err
+		}
+		outcome.Success(said).Leave()
+		return nil
+	})
 }
 
-func run(ctx context.Context) error {
+// run says what it has done.
+func run(ctx context.Context) (said string, err error) {
 	s, err := environment()
 	if err != nil {
-		return err
+		return "", err
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("no answer within what was left of %s", s.timeout))
 	defer cancel()
 	c := client{transport: newTransport(s.authorities), timeout: s.timeout / 10}
-	err = addTodo(limited, wiki{c, s.article}, backend{c, s.backend, s.job})
+	said, err = addTodo(limited, wiki{c, s.article}, backend{c, s.backend, s.job})
 	if err != nil && ctx.Err() != nil {
-		return errors.New("told to stop before the todo was added")
+		return "", errors.New("told to stop before the todo was added")
 	}
-	return err
+	return said, err
 }
 
-func addTodo(ctx context.Context, wiki wiki, backend backend) error {
+func addTodo(ctx context.Context, wiki wiki, backend backend) (said string, err error) {
 	for range maxArticles {
 		article, err := wiki.random(ctx)
 		if err != nil {
-			return fmt.Errorf("find a random article: %w", err)
+			return "", fmt.Errorf("find a random article: %w", err)
 		}
 		title := "Read " + article
 		if n := utf8.RuneCountInString(title); n > maxTitle {
@@ -64,12 +76,12 @@ func addTodo(ctx context.Context, wiki wiki, backend backend) error {
 			continue
 		case errors.Is(err, errAddedBefore):
 			slog.Info("already added", "job", backend.job)
-			return nil
+			return "the todo was already added", nil
 		case err != nil:
-			return fmt.Errorf("add the todo %q: %w", title, err)
+			return "", fmt.Errorf("add the todo %q: %w", title, err)
 		}
 		slog.Info("added", "title", title, "todo", todo)
-		return nil
+		return fmt.Sprintf("added %q", title), nil
 	}
-	return fmt.Errorf("%d articles in a row make no todo: set ARTICLE_URL to a page with other articles than %s", maxArticles, wiki.url)
+	return "", fmt.Errorf("%d articles in a row make no todo: set ARTICLE_URL to a page with other articles than %s", maxArticles, wiki.url)
 }

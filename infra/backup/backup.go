@@ -23,10 +23,9 @@ const (
 	// user is postgres in the official image, which can start no server as a user without a name.
 	user = 999
 
-	scratchDir   = "/scratch"
-	serverDir    = "/server"
-	server       = "server"
-	lastWordFile = "/dev/termination-log"
+	scratchDir = "/scratch"
+	serverDir  = "/server"
+	server     = "server"
 
 	// startingDeadline is how late a backup may still be made, such as after a night without power.
 	startingDeadline = 12 * time.Hour
@@ -178,7 +177,7 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 		kube.Env("KEEP_WEEKLY", strconv.Itoa(args.KeepWeekly)),
 		kube.Env("KEEP_MONTHLY", strconv.Itoa(args.KeepMonthly)),
 		kube.Env("TIMEOUT", args.Timeout.String()),
-		kube.Env("TERMINATION_LOG", lastWordFile),
+		kube.Env("TERMINATION_LOG", kube.TerminationLog),
 	)
 	if args.Recipient != "" {
 		env = append(env, kube.Env("AGE_RECIPIENT", args.Recipient))
@@ -212,7 +211,7 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 				Args:                     pulumi.ToStringArray([]string{work.command}),
 				Env:                      append(env, work.env...),
 				VolumeMounts:             append(mounts, work.mounts...),
-				TerminationMessagePath:   pulumi.String(lastWordFile),
+				TerminationMessagePath:   pulumi.String(kube.TerminationLog),
 				TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 			}),
 		},

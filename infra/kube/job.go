@@ -16,6 +16,8 @@ const (
 	JobTries = 4
 	// lastingStatus is by which a program says that it would fail again.
 	lastingStatus = 3
+	// TerminationLog is the file whose content Kubernetes keeps in the status of a pod.
+	TerminationLog = "/dev/termination-log"
 	// history is how many Jobs a CronJob leaves behind, of those that succeeded and of those that failed.
 	history = 3
 )

@@ -58,7 +58,10 @@ func dailyPodSpec(args Args) corev1.PodSpecArgs {
 			setting(backendURL),
 			setting(articleURL),
 			kube.EnvFromField("JOB_NAME", "metadata.labels['batch.kubernetes.io/job-name']"),
+			kube.Env("TERMINATION_LOG", kube.TerminationLog),
 		},
+		TerminationMessagePath:   pulumi.String(kube.TerminationLog),
+		TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 	}
 	spec := corev1.PodSpecArgs{}
 	if args.Daily.Authorities != "" {

@@ -53,9 +53,12 @@ func TestPodOfTheCronJob(t *testing.T) {
 			{Name: "JOB_NAME", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{
 				FieldPath: "metadata.labels['batch.kubernetes.io/job-name']",
 			}}},
+			{Name: "TERMINATION_LOG", Value: "/dev/termination-log"},
 		},
-		Resources:       kubetest.Resources("10m", "1", "32Mi"),
-		SecurityContext: kubetest.Hardened(65532),
+		TerminationMessagePath:   "/dev/termination-log",
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
+		Resources:                kubetest.Resources("10m", "1", "32Mi"),
+		SecurityContext:          kubetest.Hardened(65532),
 	}}, pod.Containers)
 }
 

@@ -13,11 +13,15 @@ type metadata struct {
 	Namespace, Name   string
 	Labels            map[string]string
 	CreationTimestamp time.Time
+	OwnerReferences   []owner
 }
+
+type owner struct{ Kind string }
 
 type condition struct {
 	Type, Status, Message string
 	LastHeartbeatTime     time.Time
+	LastTransitionTime    time.Time
 }
 
 type nodeList struct {
@@ -77,8 +81,14 @@ type containerStatus struct {
 	State struct {
 		Running    *struct{ StartedAt time.Time }
 		Waiting    *struct{ Reason, Message string }
-		Terminated *struct{ Message string }
+		Terminated *terminated
 	}
+}
+
+type terminated struct {
+	ExitCode        int
+	Reason, Message string
+	FinishedAt      time.Time
 }
 
 // readySince takes only containers that were started since then.

@@ -82,15 +82,20 @@ func (s server) writeKubeconfig() error {
 }
 
 func (s server) get(ctx context.Context, into any, args ...string) error {
-	cmd := exec.CommandContext(ctx, s.inNode(nodeBin, "kubectl"), append([]string{"--kubeconfig", s.lab.Kubeconfig(), "--cache-dir", s.lab.Dir("run", "kubectl"), "--request-timeout", "5s", "get", "--output", "json"}, args...)...)
-	out, err := cmd.Output()
+	out, err := s.kubectl(ctx, append([]string{"--request-timeout", "5s", "get", "--output", "json"}, args...)...)
 	if err != nil {
-		said := ""
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			said = strings.TrimSpace(string(exit.Stderr))
-		}
-		return fmt.Errorf("asking the cluster for its %s: %w: %s", args[0], err, said)
+		return fmt.Errorf("asking the cluster for its %s: %w", args[0], err)
 	}
 	return json.Unmarshal(out, into)
+}
+
+// kubectl returns what it writes to its standard output. Its error has what it says besides.
+func (s server) kubectl(ctx context.Context, args ...string) ([]byte, error) {
+	access := []string{"--kubeconfig", s.lab.Kubeconfig(), "--cache-dir", s.lab.Dir("run", "kubectl")}
+	out, err := exec.CommandContext(ctx, s.inNode(nodeBin, "kubectl"), append(access, args...)...).Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
+	}
+	return out, err
 }

@@ -80,11 +80,13 @@ func (s server) look(ctx context.Context, status *Status) error {
 	var nodes nodeList
 	var pods podList
 	var claims claimList
+	var cronJobs cronJobList
 	var jobs jobList
 	err := errors.Join(
 		s.get(ctx, &nodes, "nodes"),
 		s.get(ctx, &pods, "pods", "--all-namespaces"),
 		s.get(ctx, &claims, "persistentvolumeclaims", "--all-namespaces"),
+		s.get(ctx, &cronJobs, "cronjobs", "--all-namespaces"),
 		s.get(ctx, &jobs, "jobs", "--all-namespaces"),
 	)
 	if err != nil {
@@ -99,7 +101,7 @@ func (s server) look(ctx context.Context, status *Status) error {
 		}
 	}
 	status.addNamespaces(pods, claims)
-	status.addJobs(jobs, pods, time.Now())
+	status.addJobs(cronJobs, jobs, pods, s.stores(ctx, pods), time.Now())
 	return nil
 }
 
