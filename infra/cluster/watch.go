@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/ptr"
@@ -19,6 +20,8 @@ const (
 	interval = 10 * time.Second
 	// logLines is how much of the end of a container's log is shown.
 	logLines = 10
+	// fresh is how old the end of a log may be without that being said.
+	fresh = time.Minute
 	// slowStart is how long a container may run without being ready before that is said.
 	slowStart = 2 * time.Minute
 )
@@ -108,12 +111,33 @@ func (w *watcher) log(ctx context.Context, pod *corev1.Pod, container string) st
 		return s.Name == container && s.State.Waiting != nil
 	})
 	log, err := w.client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{
-		Container: container, Previous: waits, TailLines: ptr.To[int64](logLines), LimitBytes: ptr.To[int64](4096),
+		Container: container, Previous: waits, Timestamps: true,
+		TailLines: ptr.To[int64](logLines), LimitBytes: ptr.To[int64](4096),
 	}).DoRaw(ctx)
 	if err != nil || len(log) == 0 {
 		return ""
 	}
-	return "; its last words:\n" + strings.TrimSpace(string(log))
+	return lastWords(string(log), time.Now())
+}
+
+// lastWords are the lines of a log, each of which begins with its time, and how old they are: a container that
+// runs may have written them long before it failed.
+func lastWords(log string, now time.Time) string {
+	var lines []string
+	var written time.Time
+	for line := range strings.Lines(strings.TrimSpace(log)) {
+		line = strings.TrimSuffix(line, "\n")
+		stamp, rest, _ := strings.Cut(line, " ")
+		if at, err := time.Parse(time.RFC3339Nano, stamp); err == nil {
+			written, line = at, rest
+		}
+		lines = append(lines, line)
+	}
+	when := ""
+	if age := now.Sub(written); !written.IsZero() && age > fresh {
+		when = ", " + duration.HumanDuration(age) + " ago"
+	}
+	return "; its last words" + when + ":\n" + strings.Join(lines, "\n")
 }
 
 // lookForRefusals finds pods that the cluster did not let be made, such as beyond a quota: only events tell.

@@ -74,6 +74,19 @@ func TestWhyPodsAreNotReady(t *testing.T) {
 	}
 }
 
+func TestLastWordsHaveAnAge(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	const before = "2026-11-22T08:00:00.123456789Z level=INFO msg=ready\n"
+	for name, test := range map[string]struct{ log, says string }{
+		"just now":  {before + "2026-11-22T09:59:30.5Z level=ERROR msg=stopped\n", "; its last words:\nlevel=INFO msg=ready\nlevel=ERROR msg=stopped"},
+		"long ago":  {"2026-11-22T09:19:59Z level=INFO msg=ready\n", "; its last words, 40m ago:\nlevel=INFO msg=ready"},
+		"elsewhere": {"2026-11-22T10:20:00.5+01:00 a b\n2026-11-22T10:20:00.5+01:00 \n", "; its last words, 39m ago:\na b\n"},
+		"no time":   {"a line\n", "; its last words:\na line"},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, test.says, lastWords(test.log, now)) })
+	}
+}
+
 func TestPodsThatAreNotWatched(t *testing.T) {
 	scheduled := pod("daily-todo", container(ended(began.Add(time.Second), 1), corev1.ContainerState{}))
 	scheduled.Labels["batch.kubernetes.io/job-name"] = "daily-todo-29731"
