@@ -37,7 +37,8 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 	acknowledged := pinging.before + int64(len(account.Numbers)+account.Failed())
 	c.loseVolume()
 	storeIsBack()
-	c.restart("pingpong") // which makes its tables anew, without a ping
+	assert.Zero(t, c.pings(), "the app makes its tables anew")
+	c.waitUntilReady()
 
 	pulumiUpWith(t, "pingpongRestoreFrom=end", "restoreOver=pingpong")
 	restored := c.pings()

@@ -59,7 +59,7 @@ func run(ctx context.Context) error {
 	mux := service.Probes(func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 		defer cancel()
-		if _, err := ledger.Pings(ctx); err != nil || committer.Away() {
+		if _, err := ledger.Pings(ctx); err != nil || db.Ready(ctx) != nil || committer.Away() {
 			return errors.New("the database does not answer")
 		}
 		return nil

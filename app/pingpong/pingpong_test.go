@@ -95,6 +95,20 @@ func TestDatabaseComesAndGoes(t *testing.T) {
 	assert.Equal(t, int64(1), p.ping())
 }
 
+// The tables are made again for a process that has made them before.
+func TestDatabaseIsLost(t *testing.T) {
+	server := postgrestest.Start(t)
+	p := startProcess(t, "URL="+server.URL())
+	p.WaitUntilReady(http.StatusOK)
+	assert.Equal(t, int64(0), p.ping())
+	server.Exec(`DROP SCHEMA public CASCADE; CREATE SCHEMA public`)
+	p.WaitUntilReady(http.StatusServiceUnavailable)
+	p.WaitUntilReady(http.StatusOK)
+	assert.Equal(t, int64(0), p.ping())
+	server.Exec(`DROP TABLE counter`)
+	p.WaitUntilReady(http.StatusServiceUnavailable)
+}
+
 func TestPasswordChanges(t *testing.T) {
 	server := postgrestest.Start(t)
 	file := filepath.Join(t.TempDir(), "URL")

@@ -61,6 +61,25 @@ func TestDatabaseComesAndGoes(t *testing.T) {
 	assert.Equal(t, []item{made}, p.list("/todos"))
 }
 
+// The tables are made again for a process that has made them before.
+func TestDatabaseIsLost(t *testing.T) {
+	server := postgrestest.Start(t)
+	p := startProcess(t, "URL="+server.URL())
+	p.WaitUntilReady(http.StatusOK)
+	p.add(`{"title":"a"}`)
+	server.Exec(`DROP SCHEMA public CASCADE; CREATE SCHEMA public`)
+	p.WaitUntilReady(http.StatusServiceUnavailable)
+	p.WaitUntilReady(http.StatusOK)
+	assert.Empty(t, p.list("/todos"))
+	p.add(`{"title":"b"}`)
+	for _, table := range []string{"todo", "answer"} {
+		server.Exec("ALTER TABLE " + table + " RENAME TO gone")
+		p.WaitUntilReady(http.StatusServiceUnavailable)
+		server.Exec("ALTER TABLE gone RENAME TO " + table)
+		p.WaitUntilReady(http.StatusOK)
+	}
+}
+
 func TestPasswordChanges(t *testing.T) {
 	server := postgrestest.Start(t)
 	file := filepath.Join(t.TempDir(), "URL")

@@ -1,6 +1,7 @@
 package database_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -18,13 +19,21 @@ const patience = time.Minute
 // open returns a database whose only table has one row with the number 7.
 func open(t *testing.T, server *postgrestest.Server) *database.Database {
 	t.Helper()
-	db, err := database.Open(t.Context(), func() (string, error) { return server.URL(), nil }, 2, fstest.MapFS{
-		"migrations/00001_first.sql": {Data: []byte("-- +goose Up\nCREATE TABLE first AS SELECT 7 AS number;")},
+	return openAt(t, func() (string, error) { return server.URL(), nil })
+}
+
+func openAt(t *testing.T, address database.Address) *database.Database {
+	t.Helper()
+	db, err := database.Open(t.Context(), address, 2, fstest.MapFS{
+		"migrations/00001_first.sql":  {Data: []byte("-- +goose Up\nCREATE TABLE first AS SELECT 6 AS number;")},
+		"migrations/00002_second.sql": {Data: []byte("-- +goose Up\nUPDATE first SET number = number + 1;")},
 	})
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
 	return db
 }
+
+const number = `SELECT number::text FROM first`
 
 // ask returns what a statement says, once the tables are up to date.
 func ask(t *testing.T, db *database.Database, sql string) (answer string) {
@@ -52,7 +61,39 @@ func TestTablesComeFirst(t *testing.T) {
 	_, err := db.Acquire(t.Context())
 	assert.EqualError(t, err, "the tables are not up to date yet")
 	server.Restart()
-	const number = `SELECT number::text FROM first`
 	assert.Equal(t, "7", ask(t, db, number))
 	assert.Equal(t, "7", ask(t, open(t, server), number), "in a second process, for which nothing is left to do")
+}
+
+// The volume of a database is lost, and a server with an empty one answers at its address.
+func TestTablesAreMadeAgainInAnEmptyDatabase(t *testing.T) {
+	var now atomic.Pointer[postgrestest.Server]
+	now.Store(postgrestest.Start(t))
+	db := openAt(t, func() (string, error) { return now.Load().URL(), nil })
+	assert.Equal(t, "7", ask(t, db, number))
+	now.Load().Kill()
+	now.Store(postgrestest.Start(t))
+	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.NoError(c, db.Ready(t.Context())) }, patience, 10*time.Millisecond)
+	assert.Equal(t, "7", ask(t, db, number), "whoever is ready has the tables")
+}
+
+// Whoever did that, connections stay.
+func TestTablesAreMadeAgainWhereSomebodyDroppedThem(t *testing.T) {
+	server := postgrestest.Start(t)
+	db := open(t, server)
+	assert.Equal(t, "7", ask(t, db, number))
+	server.Exec(`DROP SCHEMA public CASCADE; CREATE SCHEMA public`)
+	require.Error(t, db.Ready(t.Context()))
+	assert.Equal(t, "7", ask(t, db, number))
+	require.NoError(t, db.Ready(t.Context()))
+}
+
+func TestABackupFromBeforeAMigrationIsBroughtUpToDate(t *testing.T) {
+	server := postgrestest.Start(t)
+	db := open(t, server)
+	assert.Equal(t, "7", ask(t, db, number))
+	server.Exec(`UPDATE first SET number = 41; DELETE FROM goose_db_version WHERE version_id = 2`)
+	server.Kill()
+	server.Restart()
+	assert.Equal(t, "42", ask(t, db, number), "before anybody gets a connection")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -18,23 +19,38 @@ const (
 	migratePause   = 200 * time.Millisecond
 )
 
-// migrate brings the tables up to date, and tries again until it works or ctx ends. Why it cannot is logged when that
-// begins or changes, not with each attempt.
-func (d *Database) migrate(ctx context.Context, files fs.FS) {
+// newest is the version of the last of the SQL files.
+func newest(files fs.FS) (version int64, err error) {
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		number, err := goose.NumericComponent(path.Base(name))
+		if err != nil {
+			return 0, err
+		}
+		version = max(version, number)
+	}
+	return version, nil
+}
+
+// keepUpToDate runs the migrations whenever the database is known to lack some, and tries again until that works, until ctx ends.
+// Why it cannot is logged when that begins or changes, not with each attempt.
+func (d *Database) keepUpToDate(ctx context.Context, files fs.FS) {
 	trouble := ""
 	for {
-		err := migrate(ctx, d.pool, files)
-		if err == nil {
-			d.migrated.Store(true)
-			slog.Info("the tables are up to date")
-			return
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		if err.Error() != trouble {
-			slog.Warn("waiting for the database", "error", err)
-			trouble = err.Error()
+		if !d.upToDate.Load() {
+			err := migrate(ctx, d.pool, files)
+			switch {
+			case err == nil:
+				d.upToDate.Store(true)
+				trouble = ""
+				slog.Info("the tables are up to date")
+			case ctx.Err() == nil && err.Error() != trouble:
+				trouble = err.Error()
+				slog.Warn("waiting for the database", "error", err)
+			}
 		}
 		select {
 		case <-time.After(migratePause):
@@ -55,6 +71,7 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, files fs.FS) error {
 	if err != nil {
 		return fmt.Errorf("prepare the lock of migrations: %w", err)
 	}
+	// It remembers that its own table is there, which is true of one database only.
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)

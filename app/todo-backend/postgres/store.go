@@ -5,6 +5,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -37,9 +38,15 @@ func NewStore(db *database.Database) *Store {
 	return s
 }
 
-// Ready fails with todo.ErrAway while the database does not answer.
+// Ready fails with todo.ErrAway while the database does not answer, or has no such tables.
 func (s *Store) Ready(ctx context.Context) error {
-	return s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error { return conn.Ping(ctx) })
+	if err := s.db.Ready(ctx); err != nil {
+		return fmt.Errorf("%w: %w", todo.ErrAway, err)
+	}
+	return s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		_, err := conn.Exec(ctx, `SELECT FROM todo, answer LIMIT 0`)
+		return err
+	})
 }
 
 const columns = `id, title, completed, "order"`
