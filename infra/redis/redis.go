@@ -33,10 +33,15 @@ const (
 	secretDir    = "/run/secrets/redis"
 	passwordFile = secretDir + "/password"
 	configDir    = "/etc/redis"
+	dataDir      = "/data"
 )
 
-//go:embed redis.conf
-var configTemplate string
+var (
+	//go:embed redis.conf
+	configTemplate string
+	//go:embed start.sh
+	start string
+)
 
 // Args describes the Redis pods. All but Password, SecretVersions and Replicas is required.
 type Args struct {
@@ -109,7 +114,7 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 	}
 	settings, err := corev1.NewConfigMap(ctx, name+"-config", &corev1.ConfigMapArgs{
 		Metadata: ns.Meta(app, config, nil),
-		Data:     pulumi.StringMap{"redis.conf": pulumi.String(conf)},
+		Data:     pulumi.StringMap{"redis.conf": pulumi.String(conf), "start.sh": pulumi.String(start)},
 	}, parent, ns.Ready())
 	if err != nil {
 		return fmt.Errorf("declaring config map %s: %w", config, err)
@@ -132,7 +137,7 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 		return err
 	}
 
-	digest := sha256.Sum256([]byte(conf))
+	digest := sha256.Sum256([]byte(conf + start))
 	_, err = kube.StatefulSet{
 		Namespace: ns,
 		Name:      statefulSet,
@@ -180,16 +185,18 @@ func podSpec(args Args) corev1.PodSpecArgs {
 		VolumeMounts:   corev1.VolumeMountArray{credentials},
 	})
 	server := kube.Container(redisUser, kube.Resources{CPU: "50m", CPULimit: "500m", Memory: args.Memory}, corev1.ContainerArgs{
-		Name:    pulumi.String("redis"),
-		Image:   pulumi.String(args.Image),
-		Command: pulumi.ToStringArray([]string{"redis-server", configDir + "/redis.conf"}),
-		Ports:   corev1.ContainerPortArray{kube.ContainerPort("redis", port)},
+		Name:  pulumi.String("redis"),
+		Image: pulumi.String(args.Image),
+		Command: pulumi.ToStringArray([]string{
+			"sh", configDir + "/start.sh", dataDir + "/appendonlydir", "redis-server", configDir + "/redis.conf",
+		}),
+		Ports: corev1.ContainerPortArray{kube.ContainerPort("redis", port)},
 		// Until a large append-only file is read, every command is answered with an error.
 		StartupProbe:   kube.Within(10*time.Minute, ping),
 		ReadinessProbe: ping,
 		LivenessProbe:  kube.TCPProbe(port),
 		VolumeMounts: corev1.VolumeMountArray{
-			kube.Mount(claim, "/data"),
+			kube.Mount(claim, dataDir),
 			kube.ReadOnly("config", configDir),
 			credentials,
 		},

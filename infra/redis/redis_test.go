@@ -2,6 +2,9 @@ package redis_test
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -198,7 +201,7 @@ func TestPod(t *testing.T) {
 	require.Equal(t, corev1.Container{
 		Name:           "redis",
 		Image:          "redis:8",
-		Command:        []string{"redis-server", "/etc/redis/redis.conf"},
+		Command:        []string{"sh", "/etc/redis/start.sh", "/data/appendonlydir", "redis-server", "/etc/redis/redis.conf"},
 		Ports:          []corev1.ContainerPort{{Name: "redis", ContainerPort: 6379}},
 		Resources:      kubetest.Resources("50m", "500m", "64Mi"),
 		StartupProbe:   ping(2, 300),
@@ -220,7 +223,51 @@ func TestConfig(t *testing.T) {
 	config := recorder.Object[*corev1.ConfigMap](recorder.Run(t, program(nil)), "train-config")
 	golden, err := os.ReadFile("testdata/redis.conf")
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"redis.conf": string(golden)}, config.Data)
+	require.Equal(t, string(golden), config.Data["redis.conf"])
+}
+
+// What was answered stays, whatever a power cut has left behind it.
+func TestZerosAreCutOffTheAppendOnlyFile(t *testing.T) {
+	script := recorder.Object[*corev1.ConfigMap](recorder.Run(t, program(nil)), "train-config").Data["start.sh"]
+	start := func(dir string) string {
+		said, err := exec.Command("sh", "-c", script, "start.sh", dir, "echo", "started").CombinedOutput()
+		require.NoError(t, err, string(said))
+		return string(said)
+	}
+	const command = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$3\r\n\x00\xff\x00\r\n"
+	zeros := func(number int) string { return strings.Repeat("\x00", number) }
+	for name, test := range map[string]struct{ before, after string }{
+		"whole":           {command, command},
+		"empty":           {"", ""},
+		"one":             {command + zeros(1), command},
+		"a page":          {command + zeros(4096), command},
+		"many":            {command + zeros(1_000_000), command},
+		"zeros alone":     {zeros(200_000), ""},
+		"broken off":      {command + "*3\r\n$3\r\nSE" + zeros(512), command + "*3\r\n$3\r\nSE"},
+		"in the middle":   {command + zeros(512) + command, command + zeros(512) + command},
+		"long":            {strings.Repeat(command, 20_000) + zeros(70_000), strings.Repeat(command, 20_000)},
+		"line feeds stay": {command + "\n\n" + zeros(3), command + "\n\n"},
+	} {
+		dir := t.TempDir()
+		snapshot := "REDIS" + zeros(8) // ends in a checksum
+		after := map[string]string{"appendonly.aof.1.incr.aof": test.after, "appendonly.aof.2.incr.aof": test.after, "appendonly.aof.1.base.rdb": snapshot}
+		for file := range after {
+			content := test.before
+			if strings.HasSuffix(file, ".rdb") {
+				content = snapshot
+			}
+			require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600))
+		}
+		said := start(dir)
+		require.Equal(t, test.before != test.after, strings.Contains(said, " zeros off the end of "), "%s: %s", name, said)
+		require.True(t, strings.HasSuffix(said, "started\n"), "%s: %s", name, said)
+		for file, wanted := range after {
+			content, err := os.ReadFile(filepath.Join(dir, file))
+			require.NoError(t, err)
+			require.True(t, wanted == string(content), "%s: %s has %d bytes instead of %d", name, file, len(content), len(wanted))
+		}
+	}
+	require.Equal(t, "started\n", start(filepath.Join(t.TempDir(), "none")), "on a new volume")
 }
 
 func TestOnlyClientsConnect(t *testing.T) {
@@ -254,7 +301,7 @@ func TestPodsRestartOnChanges(t *testing.T) {
 	}
 	before := annotations(func(args *redis.Args) { args.Password = pulumi.String("first-password") })
 	require.Equal(t, map[string]string{
-		"stateful-k3s/redis-config":   "9b330a6b",
+		"stateful-k3s/redis-config":   "e52efb6d",
 		"stateful-k3s/redis-password": "1d849810",
 	}, before)
 
