@@ -70,7 +70,7 @@ func TestFormsOfAnotherOriginChangeNothing(t *testing.T) {
 		visitor.visit(fmt.Sprintf(`<form method="post" action="%s" enctype="%s"><input name='%s' value='%s'><button>Win</button></form>`,
 			p.url+form.path, form.enctype, form.name, form.value))
 		visitor.submit("button")
-		visitor.becomes(true, `document.body.innerText.includes("a page of another site asked for this")`)
+		visitor.becomes(true, `document.body.innerText.includes("page of another site asked for this")`)
 	}
 	p.has("x Buy milk")
 }
@@ -94,7 +94,7 @@ func TestSandboxedPageChangesNothing(t *testing.T) {
 	answers := visitor.answers()
 	visitor.do(chromedp.Navigate(`data:text/html,<form method=post action="` + p.url + `form/clear"><button>Win</button></form>`))
 	visitor.submit("button")
-	visitor.becomes(true, `document.body.innerText.includes("a page of another site asked for this")`)
+	visitor.becomes(true, `document.body.innerText.includes("page of another site asked for this")`)
 	becomes(t, 1, func() int { return answers()["POST 403"] })
 	p.has("- Buy milk")
 }

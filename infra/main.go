@@ -186,6 +186,7 @@ func program(ctx *pulumi.Context, cfg *config.Config, kubeconfig pulumi.StringIn
 		FrontendReplicas: cfg.Todo.FrontendReplicas,
 		Database:         todos,
 		AllowedOrigins:   cfg.Todo.AllowedOrigins,
+		OwnOrigins:       cfg.Todo.OwnOrigins,
 		Daily:            cfg.Todo.Daily,
 		Ingress:          cfg.Ingress,
 	}, inCluster)

@@ -60,7 +60,7 @@ func TestTellsTheBackendHowTheVisitorCame(t *testing.T) {
 		headers                  []string
 		host, proto, id, visitor string
 	}{
-		{[]string{"Host", "todo.example", "X-Request-Id", "7"}, "todo.example", "http", "7", "127.0.0.1"},
+		{[]string{"Host", "localhost:8080", "X-Request-Id", "7"}, "localhost:8080", "http", "7", "127.0.0.1"},
 		{
 			[]string{"X-Forwarded-Host", "todo.example:8443", "X-Forwarded-Proto", "https", "X-Forwarded-For", "192.0.2.7", "X-Request-Id", "8"},
 			"todo.example:8443", "https", "8", "192.0.2.7, 127.0.0.1",
@@ -102,7 +102,7 @@ func TestLargeBodiesAreRefused(t *testing.T) {
 		require.NoError(t, err)
 		defer conn.Close()
 		// Go's client may take the end of its writing for the answer.
-		go func() { _, _ = io.WriteString(conn, "POST /todos HTTP/1.1\r\nHost: app\r\n"+rest) }()
+		go func() { _, _ = io.WriteString(conn, "POST /todos HTTP/1.1\r\nHost: localhost\r\n"+rest) }()
 		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		require.NoError(t, err)
 		content, err := io.ReadAll(response.Body)
@@ -119,7 +119,7 @@ func TestBodiesThatBreakOffAreRefused(t *testing.T) {
 	conn, err := p.Dial(t.Context())
 	require.NoError(t, err)
 	defer conn.Close()
-	_, err = io.WriteString(conn, "POST /todos HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n")
+	_, err = io.WriteString(conn, "POST /todos HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n")
 	require.NoError(t, err)
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(t, err)

@@ -154,21 +154,26 @@ func memory(least string) check { return quantity(least, mostMemory) }
 
 func size(least string) check { return quantity(least, mostStorage) }
 
-// origins are compared as browsers send them: without a path, and without the port that goes with the scheme.
 func origins(value string) string {
-	const what = "* or origins with spaces between them"
-	all := strings.Fields(value)
-	if len(all) == 0 {
-		return what
+	if value == "*" || areOrigins(value) {
+		return ""
 	}
-	for _, origin := range all {
-		if value != "*" && !isOrigin(origin) {
-			return what
-		}
-	}
-	return ""
+	return "* or origins with spaces between them"
 }
 
+func ownOrigins(value string) string {
+	if areOrigins(value) {
+		return ""
+	}
+	return "origins with spaces between them"
+}
+
+func areOrigins(value string) bool {
+	all := strings.Fields(value)
+	return len(all) > 0 && !slices.ContainsFunc(all, func(origin string) bool { return !isOrigin(origin) })
+}
+
+// isOrigin takes what browsers send: without a path, and without the port that goes with the scheme.
 func isOrigin(value string) bool {
 	u, err := url.Parse(value)
 	if err != nil || value != u.Scheme+"://"+u.Host || !isHost(u.Hostname()) || !validPort(u.Host) {

@@ -90,7 +90,7 @@ type Pingpong struct {
 // Todo holds the settings of the todo project.
 type Todo struct {
 	BackendReplicas, FrontendReplicas int
-	AllowedOrigins                    string
+	AllowedOrigins, OwnOrigins        string
 	Daily                             todo.Daily
 }
 
@@ -150,6 +150,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		BackendReplicas:  r.number("todoBackendReplicas", replicas, "2"),
 		FrontendReplicas: r.number("todoFrontendReplicas", replicas, "2"),
 		AllowedOrigins:   r.text("todoAllowedOrigins", origins, "https://todo.example.com"),
+		OwnOrigins:       r.text("todoOwnOrigins", optional(ownOrigins), "https://todo.example.com"),
 		Daily: todo.Daily{
 			Schedule:    r.text("dailyTodoSchedule", schedule, `"0 * * * *"`),
 			TimeZone:    r.text("dailyTodoTimeZone", timeZone, "Europe/Helsinki"),

@@ -181,6 +181,7 @@ func TestEverySetting(t *testing.T) {
 		"todoBackendReplicas":  "3",
 		"todoFrontendReplicas": "4",
 		"todoAllowedOrigins":   "https://todo.example.com http://localhost:3000",
+		"todoOwnOrigins":       "https://todo.example.com http://10.0.0.7:8080",
 		"dailyTodoSchedule":    "@daily",
 		"dailyTodoTimeZone":    "Europe/Helsinki",
 		"articleUrl":           "https://wiki.example.com:8443/random",
@@ -285,6 +286,7 @@ func TestEverySetting(t *testing.T) {
 			BackendReplicas:  3,
 			FrontendReplicas: 4,
 			AllowedOrigins:   "https://todo.example.com http://localhost:3000",
+			OwnOrigins:       "https://todo.example.com http://10.0.0.7:8080",
 			Daily: todo.Daily{
 				Schedule:    "@daily",
 				TimeZone:    "Europe/Helsinki",

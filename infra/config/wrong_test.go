@@ -20,6 +20,7 @@ func TestWrongSettings(t *testing.T) {
 		memory    = `for example: pulumi config set redisMemory 64Mi`
 		password  = `stateful-k3s:redisPassword: not 8 to 128 printable ASCII characters without spaces; for example: pulumi config set --secret redisPassword "$(openssl rand -hex 16)"`
 		origins   = `is not * or origins with spaces between them; for example: pulumi config set todoAllowedOrigins https://todo.example.com`
+		own       = `is not origins with spaces between them; for example: pulumi config set todoOwnOrigins https://todo.example.com`
 		cron      = `is not a cron schedule of five fields; for example: pulumi config set dailyTodoSchedule "0 * * * *"`
 		article   = `is not an https address; for example: pulumi config set articleUrl https://en.wikipedia.org/wiki/Special:Random`
 		networks  = `is not a list of networks with spaces between them; for example: pulumi config set articleNetworks 10.0.0.0/8`
@@ -243,6 +244,11 @@ func TestWrongSettings(t *testing.T) {
 		{set{"todoAllowedOrigins": "null"}, `stateful-k3s:todoAllowedOrigins: "null" is not * or origins with spaces between them; for example: pulumi config set todoAllowedOrigins https://todo.example.com`},
 		{set{"todoAllowedOrigins": "* https://a.example.com"}, `stateful-k3s:todoAllowedOrigins: "* https://a.example.com" is not * or origins with spaces between them; for example: pulumi config set todoAllowedOrigins https://todo.example.com`},
 		{set{"todoAllowedOrigins": "https://todo.example.com:99999"}, `stateful-k3s:todoAllowedOrigins: "https://todo.example.com:99999" is not * or origins with spaces between them; for example: pulumi config set todoAllowedOrigins https://todo.example.com`},
+		{set{"todoOwnOrigins": "*"}, `stateful-k3s:todoOwnOrigins: "*" ` + own},
+		{set{"todoOwnOrigins": " "}, `stateful-k3s:todoOwnOrigins: " " ` + own},
+		{set{"todoOwnOrigins": "todo.example.com"}, `stateful-k3s:todoOwnOrigins: "todo.example.com" ` + own},
+		{set{"todoOwnOrigins": "https://todo.example.com/"}, `stateful-k3s:todoOwnOrigins: "https://todo.example.com/" ` + own},
+		{set{"todoOwnOrigins": "http://a.example.com, http://b.example.com"}, `stateful-k3s:todoOwnOrigins: "http://a.example.com, http://b.example.com" ` + own},
 		{set{"todoAllowedOrigins": "http://a.example.com:80"}, `stateful-k3s:todoAllowedOrigins: "http://a.example.com:80" is not * or origins with spaces between them; for example: pulumi config set todoAllowedOrigins https://todo.example.com`},
 
 		// Images

@@ -53,6 +53,12 @@ func (w WebApp) Address() string {
 	return fmt.Sprintf("%s.%s.svc:%d", w.Service, w.Namespace.Name, servicePort)
 }
 
+// Names are those that the Service has inside the cluster, in its own namespace and from others.
+func (w WebApp) Names() []string {
+	full := w.Service + "." + w.Namespace.Name
+	return []string{w.Service, full, full + ".svc", full + ".svc.cluster.local"}
+}
+
 // Declare declares the app; its Service, which it returns if there is one, is there once the pods are ready.
 func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*corev1.Service, error) {
 	ready := w.Namespace.Ready()

@@ -1,6 +1,11 @@
 package todo
 
 import (
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -11,18 +16,24 @@ import (
 var shown = []string{"/", "/form", "/static", "/todos"}
 
 func frontendApp(args Args) kube.WebApp {
-	return kube.WebApp{
+	app := kube.WebApp{
 		Namespace: args.Namespace,
 		Name:      "todo-frontend",
 		Service:   "todo-frontend-svc",
 		Image:     args.FrontendImage,
 		Replicas:  args.FrontendReplicas,
 		Memory:    "64Mi",
-		Env:       corev1.EnvVarArray{setting(backendURL)},
+		RestartOn: pulumi.StringMap{"stateful-k3s/own-origins": pulumi.String(args.OwnOrigins)},
 	}
+	hosts := app.Names()
+	if args.Ingress != nil && args.Ingress.Host != "" {
+		hosts = append(hosts, args.Ingress.Host)
+	}
+	app.Env = corev1.EnvVarArray{setting(backendURL), setting(ownOrigins), kube.Env("OWN_HOSTS", strings.Join(hosts, " "))}
+	return app
 }
 
-func declareFrontend(ctx *pulumi.Context, name string, app, backend kube.WebApp, ingress *kube.Ingress, parent, after pulumi.ResourceOption) (pulumi.StringOutput, error) {
+func declareFrontend(ctx *pulumi.Context, name string, args Args, app, backend kube.WebApp, parent, after pulumi.ResourceOption) (pulumi.StringOutput, error) {
 	err := kube.Allow(ctx, name+"-backend", kube.Connection{
 		From: app.Pods(), To: backend.Pods(), Port: kube.HTTPPort, Why: "shows and changes the todos",
 	}, parent)
@@ -39,5 +50,24 @@ func declareFrontend(ctx *pulumi.Context, name string, app, backend kube.WebApp,
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}
-	return ingress.Publish(ctx, name, kube.Site{App: app, Service: service, Paths: shown}, parent)
+	address, err := args.Ingress.Publish(ctx, name, kube.Site{App: app, Service: service, Paths: shown}, parent)
+	if err != nil {
+		return pulumi.StringOutput{}, err
+	}
+	return address.ApplyT(func(address string) string {
+		warnOfName(ctx, address, args)
+		return address
+	}).(pulumi.StringOutput), nil
+}
+
+// warnOfName says so if the ingress controller has a name of its own, as those of clouds do, which the page does not answer to.
+func warnOfName(ctx *pulumi.Context, address string, args Args) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || net.ParseIP(u.Hostname()) != nil || args.Ingress.Host != "" {
+		return
+	}
+	if origin := u.Scheme + "://" + u.Host; !slices.Contains(strings.Fields(args.OwnOrigins), origin) {
+		_ = ctx.Log.Warn("the page of todos does not answer at "+origin+", the ingress controller's own address: "+
+			"set ingressHost to a name that leads there, or: pulumi config set todoOwnOrigins "+origin, nil)
+	}
 }

@@ -14,6 +14,7 @@ const (
 	configMap = "todo-config"
 
 	allowedOrigins = "ALLOWED_ORIGINS"
+	ownOrigins     = "OWN_ORIGINS"
 	backendURL     = "BACKEND_URL"
 	articleURL     = "ARTICLE_URL"
 	// authorities is a file, and no environment variable.
@@ -23,6 +24,7 @@ const (
 func newSettings(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*corev1.ConfigMap, error) {
 	data := map[string]string{
 		allowedOrigins: args.AllowedOrigins,
+		ownOrigins:     args.OwnOrigins,
 		backendURL:     "http://" + backendService,
 		articleURL:     args.Daily.ArticleURL,
 	}

@@ -22,7 +22,11 @@ type Args struct {
 	// AllowedOrigins are the web pages that may use the backend from elsewhere: origins with spaces between them, or *,
 	// which is the default.
 	AllowedOrigins string
-	Daily          Daily
+	// OwnOrigins are the addresses at which people see the page through a proxy in front of it: origins with spaces between
+	// them, none by default. The page answers to their names, as to IP addresses, to those of its Service and to the Ingress's, and
+	// to no other.
+	OwnOrigins string
+	Daily      Daily
 	// Ingress shows the page to people; nil if nobody is to reach it.
 	Ingress *kube.Ingress
 }
@@ -66,7 +70,7 @@ func (t *Todo) declare(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 	frontend := frontendApp(args)
-	t.URL, err = declareFrontend(ctx, name+"-frontend", frontend, backend, args.Ingress, parent, after(settings, service))
+	t.URL, err = declareFrontend(ctx, name+"-frontend", args, frontend, backend, parent, after(settings, service))
 	if err != nil {
 		return err
 	}
@@ -122,6 +126,7 @@ func (a *Args) inputs() pulumi.Map {
 		"frontendReplicas": pulumi.Int(a.FrontendReplicas),
 		"database":         a.Database.Address,
 		"allowedOrigins":   pulumi.String(a.AllowedOrigins),
+		"ownOrigins":       pulumi.String(a.OwnOrigins),
 		"schedule":         pulumi.String(a.Daily.Schedule),
 		"timeZone":         pulumi.String(a.Daily.TimeZone),
 		"articleURL":       pulumi.String(a.Daily.ArticleURL),

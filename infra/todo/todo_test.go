@@ -122,6 +122,7 @@ func TestConfigMap(t *testing.T) {
 		"ALLOWED_ORIGINS": "*",
 		"ARTICLE_URL":     "https://en.wikipedia.org/wiki/Special:Random",
 		"BACKEND_URL":     "http://todo-backend-svc",
+		"OWN_ORIGINS":     "",
 	}, configMap.Data)
 }
 
@@ -134,6 +135,8 @@ func fromConfigMap(name string) corev1.EnvVar {
 
 func TestWebApps(t *testing.T) {
 	recording := recorder.Run(t, program(func(args *todo.Args) { args.BackendReplicas, args.FrontendReplicas = 3, 4 }))
+	const serviceNames = "todo-frontend-svc todo-frontend-svc.alice-project todo-frontend-svc.alice-project.svc " +
+		"todo-frontend-svc.alice-project.svc.cluster.local"
 	ports := []corev1.EnvVar{{Name: "PORT", Value: "8080"}, {Name: "METRICS_PORT", Value: "9090"}}
 	for name, test := range map[string]struct {
 		inCluster, service, image string
@@ -142,7 +145,8 @@ func TestWebApps(t *testing.T) {
 	}{
 		"list-backend": {"todo-backend", "todo-backend-svc", backendImage, 3,
 			[]corev1.EnvVar{{Name: "URL_FILE", Value: "/run/secrets/postgres/URL"}, fromConfigMap("ALLOWED_ORIGINS")}},
-		"list-frontend": {"todo-frontend", "todo-frontend-svc", frontendImage, 4, []corev1.EnvVar{fromConfigMap("BACKEND_URL")}},
+		"list-frontend": {"todo-frontend", "todo-frontend-svc", frontendImage, 4,
+			[]corev1.EnvVar{fromConfigMap("BACKEND_URL"), fromConfigMap("OWN_ORIGINS"), {Name: "OWN_HOSTS", Value: serviceNames}}},
 	} {
 		deployment := recorder.Object[*appsv1.Deployment](recording, name+"-deployment")
 		require.Equal(t, test.inCluster, deployment.Name)
@@ -170,6 +174,18 @@ func TestBackendRestartsWithItsSettings(t *testing.T) {
 		"stateful-k3s/allowed-origins": "https://todo.example.com",
 	}, recorder.Object[*appsv1.Deployment](recording, "list-backend-deployment").Spec.Template.Annotations)
 	require.Equal(t, "https://todo.example.com", recorder.Object[*corev1.ConfigMap](recording, "list-config").Data["ALLOWED_ORIGINS"])
+}
+
+func TestFrontendKnowsItsAddresses(t *testing.T) {
+	recording := recorder.Run(t, program(func(args *todo.Args) {
+		args.Ingress = &kube.Ingress{Class: "traefik", Namespace: "kube-system", Host: "alice.example.com"}
+		args.OwnOrigins = "https://todo.example.com"
+	}))
+	pod := recorder.Object[*appsv1.Deployment](recording, "list-frontend-deployment").Spec.Template
+	require.Equal(t, map[string]string{"stateful-k3s/own-origins": "https://todo.example.com"}, pod.Annotations)
+	require.Equal(t, "https://todo.example.com", recorder.Object[*corev1.ConfigMap](recording, "list-config").Data["OWN_ORIGINS"])
+	hosts := pod.Spec.Containers[0].Env[2].Value
+	require.True(t, strings.HasSuffix(hosts, ".svc.cluster.local alice.example.com"), hosts)
 }
 
 func TestConnections(t *testing.T) {
@@ -233,6 +249,7 @@ func TestComponent(t *testing.T) {
 		"frontendReplicas": 2.0,
 		"database":         "postgres-svc.alice-project.svc:5432",
 		"allowedOrigins":   "*",
+		"ownOrigins":       "",
 		"schedule":         "0 * * * *",
 		"timeZone":         "Etc/UTC",
 		"articleURL":       "https://en.wikipedia.org/wiki/Special:Random",

@@ -23,10 +23,10 @@ func compress(content []byte) []byte {
 // postPath stands for a path that takes bodies, which is another for each server.
 const postPath = "POST-PATH"
 
-func get(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: app\r\n\r\n" }
+func get(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n" }
 
 func post(header string) string {
-	return "POST " + postPath + " HTTP/1.1\r\nHost: app\r\nContent-Type: application/json\r\n" + header + "\r\n"
+	return "POST " + postPath + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + header + "\r\n"
 }
 
 func (s *stranger) post(request string) string {
@@ -37,7 +37,7 @@ func (s *stranger) post(request string) string {
 var large = strings.Repeat("x", 10<<10)
 
 func slowHeader(s *stranger) {
-	if s.connect() && s.say("GET "+s.target.Get+" HTTP/1.1\r\nHost: app\r\nX-Large: "+large) {
+	if s.connect() && s.say("GET "+s.target.Get+" HTTP/1.1\r\nHost: localhost\r\nX-Large: "+large) {
 		s.drip(large)
 	}
 }
@@ -73,7 +73,7 @@ var (
 )
 
 func hugeHeader(s *stranger) {
-	s.ask("GET " + s.target.Get + " HTTP/1.1\r\nHost: app\r\n" + hugeHeaders[s.turn%len(hugeHeaders)] + "\r\n\r\n")
+	s.ask("GET " + s.target.Get + " HTTP/1.1\r\nHost: localhost\r\n" + hugeHeaders[s.turn%len(hugeHeaders)] + "\r\n\r\n")
 }
 
 var hugeBodies = []struct{ header, part, end string }{
@@ -144,7 +144,7 @@ var oddPaths = []string{
 }
 
 func oddPath(s *stranger) {
-	s.ask("GET " + oddPaths[s.turn%len(oddPaths)] + " HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n")
+	s.ask("GET " + oddPaths[s.turn%len(oddPaths)] + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 }
 
 var oddHosts = []string{
@@ -157,13 +157,13 @@ func oddHost(s *stranger) {
 }
 
 var malformed = []string{
-	"GET /", "GET /\r\n\r\n", "GET / HTTP/0.9\r\n\r\n", "GET / HTTP/9.9\r\nHost: app\r\n\r\n", "get / http/1.1\r\nhost: app\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
-	"GET / HTTP/1.1\nHost: app\n\n", "GET / HTTP/1.1\rHost: app\r\r", "GET  /  HTTP/1.1\r\nHost: app\r\n\r\n", "\r\n\r\n\r\n\r\n", "\n", "\x00\x00\x00\x00",
-	"GET / HTTP/1.1\r\nHost: app\r\n folded: yes\r\n\r\n", "GET / HTTP/1.1\r\nHost : app\r\n\r\n", "GET / HTTP/1.1\r\nHost: app\r\nNo colon\r\n\r\n",
-	"GET / HTTP/1.1\r\nHost: app\r\nX: a\x00b\r\n\r\n", "GET / HTTP/1.1\r\nHost: app\r\nX: a\rb\r\n\r\n", "GET /%0d%0aX-Injected:%20yes HTTP/1.1\r\nHost: app\r\n\r\n",
-	"GET / HTTP/1.1\r\nHost: app\r\nX-Request-Id: a\tb\"'<>{}\xff\r\n\r\n", "CONNECT app:443 HTTP/1.1\r\nHost: app\r\n\r\n", "TRACE / HTTP/1.1\r\nHost: app\r\n\r\n",
-	strings.Repeat("A", 10_000) + " / HTTP/1.1\r\nHost: app\r\n\r\n", "GET / HTTP/1.1\r\nHost: app\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
-	"GET / HTTP/1.1\r\nHost: app\r\nUpgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",
+	"GET /", "GET /\r\n\r\n", "GET / HTTP/0.9\r\n\r\n", "GET / HTTP/9.9\r\nHost: localhost\r\n\r\n", "get / http/1.1\r\nhost: localhost\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+	"GET / HTTP/1.1\nHost: localhost\n\n", "GET / HTTP/1.1\rHost: localhost\r\r", "GET  /  HTTP/1.1\r\nHost: localhost\r\n\r\n", "\r\n\r\n\r\n\r\n", "\n", "\x00\x00\x00\x00",
+	"GET / HTTP/1.1\r\nHost: localhost\r\n folded: yes\r\n\r\n", "GET / HTTP/1.1\r\nHost : localhost\r\n\r\n", "GET / HTTP/1.1\r\nHost: localhost\r\nNo colon\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\x00b\r\n\r\n", "GET / HTTP/1.1\r\nHost: localhost\r\nX: a\rb\r\n\r\n", "GET /%0d%0aX-Injected:%20yes HTTP/1.1\r\nHost: localhost\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: a\tb\"'<>{}\xff\r\n\r\n", "CONNECT app:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", "TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+	strings.Repeat("A", 10_000) + " / HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",
 	"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
 	"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" + strings.Repeat("\x00", 160),
 	post("Content-Length: 6\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\nG" + get("/"),

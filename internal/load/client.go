@@ -79,7 +79,7 @@ func (c *Client) exchange(r Request) (status int, keep bool, err error) {
 	if err := c.conn.SetDeadline(time.Now().Add(Timeout)); err != nil {
 		return 0, false, err
 	}
-	c.request = append(c.request[:0], r.Method+" "+r.Path+" HTTP/1.1\r\nHost: app\r\n"+r.Header...)
+	c.request = append(c.request[:0], r.Method+" "+r.Path+" HTTP/1.1\r\nHost: localhost\r\n"+r.Header...)
 	if r.Body != nil {
 		c.request = fmt.Appendf(c.request, "Content-Length: %d\r\n", len(r.Body))
 	}

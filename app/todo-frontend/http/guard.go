@@ -1,9 +1,16 @@
 package http
 
 import (
+	"fmt"
+	"log/slog"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/page"
 )
 
 // headers are those of every answer. The policy allows the page what comes from its own origin, nothing inline, and no
@@ -19,19 +26,84 @@ var headers = map[string]string{
 	"X-Content-Type-Options": "nosniff",
 }
 
-// guard refuses what a page of another origin asks a visitor's browser to change. Browsers of the last years tell by
-// Sec-Fetch-Site (over HTTPS) or Origin where a request comes from; what sends neither is no browser, or one that
-// is older than 2020.
-func guard(next http.Handler) http.Handler {
-	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		web.Problem(w, http.StatusForbidden, "a page of another site asked for this")
-	}))
-	protected := protection.Handler(next)
+func withHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, value := range headers {
 			w.Header().Set(name, value)
 		}
-		protected.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	})
+}
+
+// Guard refuses what a page elsewhere asks a visitor's browser for.
+type Guard struct {
+	hosts      []string
+	protection *http.CrossOriginProtection
+}
+
+// NewGuard takes the names under which the page is reached, besides localhost, and its own origins, such as
+// https://todo.example.com: they count as the page's where a proxy in front has changed Host.
+func NewGuard(hosts, origins []string) (*Guard, error) {
+	g := &Guard{append([]string{"localhost"}, hosts...), http.NewCrossOriginProtection()}
+	for _, origin := range origins {
+		if err := g.protection.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("%q is not an origin such as https://todo.example.com: %w", origin, err)
+		}
+		u, err := url.Parse(origin)
+		if err != nil {
+			return nil, err
+		}
+		g.hosts = append(g.hosts, u.Hostname())
+	}
+	return g, nil
+}
+
+// protect lets requests pass that are for the page, by its name or by an IP address, and that no page of another origin asks to
+// change something. A page elsewhere whose name leads here is of the same origin in its visitor's eyes, but has another name. Browsers
+// of the last years tell by Sec-Fetch-Site (over HTTPS) or Origin where a request comes from; what sends neither is no browser, or
+// one that is older than 2020.
+func (g *Guard) protect(next http.Handler) http.Handler {
+	return withHeaders(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !g.answersTo(r.Host) {
+			refuse(w, r, page.Refusal{Status: http.StatusMisdirectedRequest, Host: r.Host, Origin: originOf(r)})
+			return
+		}
+		if g.protection.Check(r) != nil {
+			refuse(w, r, page.Refusal{
+				Status: http.StatusForbidden, Host: r.Host, Origin: r.Header.Get("Origin"), Site: r.Header.Get("Sec-Fetch-Site"),
+			})
+			return
+		}
+		next.ServeHTTP(w, r)
+	}))
+}
+
+func (g *Guard) answersTo(host string) bool {
+	name := strings.ToLower((&url.URL{Host: host}).Hostname())
+	if _, err := netip.ParseAddr(name); err == nil {
+		return true
+	}
+	return slices.Contains(g.hosts, strings.TrimSuffix(name, "."))
+}
+
+// originOf is how the visitor's browser names the address that it asks.
+func originOf(r *http.Request) string {
+	if r.Header.Get("X-Forwarded-Proto") == "https" {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
+// refuse answers people with a page, and all others with a problem.
+func refuse(w http.ResponseWriter, r *http.Request, refusal page.Refusal) {
+	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		web.Problem(w, refusal.Status, refusal.Detail())
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(refusal.Status)
+	if err := refusal.Render(w); err != nil {
+		slog.Debug("the visitor has gone", "error", err)
+	}
 }

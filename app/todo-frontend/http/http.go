@@ -31,7 +31,7 @@ type site struct {
 }
 
 // Handle adds the page and all that belongs to it.
-func Handle(mux *http.ServeMux, b *backend.Backend) {
+func Handle(mux *http.ServeMux, b *backend.Backend, guard *Guard) {
 	s := &site{backend: b, load: shared(loadFrom(b)), making: semaphore.NewWeighted(maxPages)}
 	s.buffers.New = func() any { return new(bytes.Buffer) }
 	for pattern, handler := range map[string]http.Handler{
@@ -41,11 +41,12 @@ func Handle(mux *http.ServeMux, b *backend.Backend) {
 		"POST /form/edit/{id}":     ofTodo(s.edit),
 		"POST /form/delete/{id}":   ofTodo(s.delete),
 		"POST /form/clear":         form(s.clear),
-		"GET /static/{name}":       page.Assets,
 	} {
-		mux.Handle(pattern, guard(gzhttp.GzipHandler(handler)))
+		mux.Handle(pattern, guard.protect(gzhttp.GzipHandler(handler)))
 	}
-	proxy := guard(b.Proxy())
+	// They are no secret, and the page that the guard shows has them too.
+	mux.Handle("GET /static/{name}", withHeaders(gzhttp.GzipHandler(page.Assets)))
+	proxy := guard.protect(b.Proxy())
 	mux.Handle("/todos", proxy)
 	mux.Handle("/todos/", proxy)
 }

@@ -45,11 +45,13 @@ func NewKey() string { return rand.Text() }
 //go:embed page.html
 var source string
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{
+var functions = template.FuncMap{
 	"asset": func(file string) string { return "/static/" + names[file] },
 	"count": count,
 	"parts": parts,
-}).Parse(source))
+}
+
+var page = template.Must(template.New("page").Funcs(functions).Parse(source))
 
 // Render writes the page as HTML.
 func (p Page) Render(w io.Writer) error {
