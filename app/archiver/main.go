@@ -16,7 +16,7 @@
 //	S3_ACCESS_KEY_FILE, S3_SECRET_KEY_FILE
 //	                         files that hold the keys
 //	S3_PATH_STYLE            whether the bucket's name stands in the path of addresses, instead of in the host's name (true)
-//	S3_CA_FILE               PEM file with authorities to trust instead of the system's (none)
+//	S3_CA_FILE               PEM file with authorities to trust besides the system's (none)
 //	ARCHIVE_PASSPHRASE_FILE  file with a passphrase that the archive is encrypted with (none)
 //	ARCHIVE_KEEP_DAYS        how many days the archive goes back (7)
 //	PGBACKREST_…             options of pgBackRest, which count more than those that follow from all this

@@ -30,6 +30,8 @@ const (
 	folder, logFolder, backupFolder = "wal", "archive", "backup"
 	// stopTime is what the program may take to end after it was told to.
 	stopTime = 10 * time.Second
+	// publicAuthorities is where Debian has them, by the names that OpenSSL looks for.
+	publicAuthorities = "/etc/ssl/certs"
 	// reachTime is what a connection to the store may take.
 	reachTime = 3 * time.Second
 )
@@ -221,7 +223,8 @@ func (a *Archive) environment() []string {
 		"REPO1_S3_KEY_SECRET=" + a.bucket.SecretKey,
 	}
 	if a.bucket.CAFile != "" {
-		options = append(options, "REPO1_STORAGE_CA_FILE="+a.bucket.CAFile)
+		// Each alone would take the place of the public ones.
+		options = append(options, "REPO1_STORAGE_CA_FILE="+a.bucket.CAFile, "REPO1_STORAGE_CA_PATH="+publicAuthorities)
 	}
 	if a.passphrase != "" {
 		options = append(options, "REPO1_CIPHER_TYPE=aes-256-cbc", "REPO1_CIPHER_PASS="+a.passphrase)
