@@ -5,8 +5,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -35,9 +33,7 @@ func (c *cluster) table(definition string) {
 // Its script begins when the server can be reached.
 func (c *cluster) postgresClient(key, script string) *corev1.Pod {
 	c.t.Helper()
-	labels := map[string]string{"e2e": "postgres-client"}
-	c.allow(labels)
-	pod := visitor(labels, `for try in $(seq 60); do pg_isready --quiet --host postgres-svc --timeout 2 && break; sleep 1; done
+	pod := visitor(map[string]string{"postgres-client": "true"}, `for try in $(seq 60); do pg_isready --quiet --host postgres-svc --timeout 2 && break; sleep 1; done
 owner=$(cat /run/secrets/postgres/URL 2>/dev/null)
 `+script)
 	container := &pod.Spec.Containers[0]
@@ -47,26 +43,6 @@ owner=$(cat /run/secrets/postgres/URL 2>/dev/null)
 		SecretName: "postgres", Items: []corev1.KeyToPath{{Key: key, Path: "URL"}, {Key: "ca.crt", Path: "ca.crt"}},
 	}}}}
 	return pod
-}
-
-// allow lets pods with the labels connect to Postgres while the test runs.
-func (c *cluster) allow(labels map[string]string) {
-	c.t.Helper()
-	clients, servers := metav1.LabelSelector{MatchLabels: labels}, metav1.LabelSelector{MatchLabels: map[string]string{"app": "postgres"}}
-	policies := c.NetworkingV1().NetworkPolicies(c.namespace)
-	for name, spec := range map[string]networkingv1.NetworkPolicySpec{
-		"e2e-egress": {PodSelector: clients, PolicyTypes: []networkingv1.PolicyType{"Egress"},
-			Egress: []networkingv1.NetworkPolicyEgressRule{{To: []networkingv1.NetworkPolicyPeer{{PodSelector: &servers}}}}},
-		"e2e-ingress": {PodSelector: servers, PolicyTypes: []networkingv1.PolicyType{"Ingress"},
-			Ingress: []networkingv1.NetworkPolicyIngressRule{{From: []networkingv1.NetworkPolicyPeer{{PodSelector: &clients}}}}},
-	} {
-		policy := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec}
-		_, err := policies.Create(c.t.Context(), policy, metav1.CreateOptions{})
-		if !apierrors.IsAlreadyExists(err) {
-			require.NoError(c.t, err)
-			c.t.Cleanup(func() { run(c.t, command(".", "kubectl", "-n", c.namespace, "delete", "networkpolicy", name)) })
-		}
-	}
 }
 
 // postgresSecret is the content of a key of the Secret.

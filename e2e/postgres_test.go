@@ -3,6 +3,8 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,6 +63,31 @@ pg_dump --no-owner "$reader"`))
 	assert.Contains(t, output, "permission denied for table network")
 	assert.Contains(t, output, "cannot execute CREATE TABLE in a read-only transaction")
 	assert.Contains(t, output, "COPY public.network (n) FROM stdin;\n42\n\\.")
+}
+
+// The README's pod is that of the course. With another label than the README's it is refused.
+func TestPsqlForDebugging(t *testing.T) {
+	c := newLane(t, exercises)
+	readme, err := os.ReadFile(filepath.Join(checkout, "README.md"))
+	require.NoError(t, err)
+	_, start, found := strings.Cut(string(readme), "$ kubectl -n exercises run -it --rm --restart=Never --image postgres:17")
+	require.True(t, found)
+	pod, rest, found := strings.Cut(start, "\n$ ")
+	require.True(t, found)
+	psql, _, _ := strings.Cut(rest, "\n")
+	try := func(pod, loop string) string {
+		debug := command(".", "sh", "-c", "kubectl -n exercises run -i --rm --restart=Never --image postgres:17"+pod)
+		debug.Stdin = strings.NewReader(loop + "; do sleep 1; done 2>&1\n")
+		output, _ := debug.CombinedOutput() // the test looks at what it says
+		return string(output)
+	}
+	// Policies reach a new pod a moment after its start.
+	said := try(pod, `until echo '\d' | `+psql)
+	for _, shown := range []string{"List of relations", "public | counter ", "public | replica_epoch_seq "} {
+		assert.Contains(t, said, shown)
+	}
+	refused := strings.NewReplacer("postgres-client=true", "some-client=true", "psql-for-debugging", "psql-without-label").Replace(pod)
+	assert.Contains(t, try(refused, `for try in 1 2 3 4 5; do sleep 1; `+psql+` --command '\d'`), "Connection refused")
 }
 
 func TestPostgresIsSetUpAsPromised(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -29,6 +30,23 @@ func podTemplate(object runtime.Object) *corev1.PodTemplateSpec {
 		return &o.Spec.JobTemplate.Spec.Template
 	}
 	return nil
+}
+
+// Redis alone is not built here, and its setting may have no digest.
+func TestEveryImageIsNamedByDigest(t *testing.T) {
+	tagged := []string{}
+	for _, recorded := range recorder.Run(t, withoutCluster, settings(t, map[string]string{"restoreFrom": "latest"})).All() {
+		pod := podTemplate(recorded.Object)
+		if pod == nil {
+			continue
+		}
+		for _, container := range append(pod.Spec.InitContainers, pod.Spec.Containers...) {
+			if !strings.Contains(container.Image, "@sha256:") {
+				tagged = append(tagged, container.Image)
+			}
+		}
+	}
+	require.Equal(t, []string{"redis:8"}, tagged)
 }
 
 // TestEveryPodIsRestricted asks Kubernetes' own checks, and wants more than they do.

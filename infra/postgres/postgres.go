@@ -135,6 +135,15 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 	if err != nil {
 		return fmt.Errorf("declaring config map %s: %w", config, err)
 	}
+	err = kube.Allow(ctx, name+"-client", kube.Connection{
+		From: kube.Pods{Namespace: ns, Labels: map[string]string{"postgres-client": "true"}},
+		To:   p.Pods,
+		Port: Port,
+		Why:  "may use the database, as its label says",
+	}, parent)
+	if err != nil {
+		return err
+	}
 	svc, err := kube.HeadlessService{
 		App: app, Name: service, Pods: p.Pods, Port: Port, PortName: "postgres", NotReady: true,
 	}.Declare(ctx, name+"-service", parent)

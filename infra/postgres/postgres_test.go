@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/kubetest"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
@@ -76,6 +77,8 @@ func TestPostgresHasTheseParts(t *testing.T) {
 				"exercises-dns kubernetes:networking.k8s.io/v1:NetworkPolicy",
 				"pings stateful-k3s:postgres:Postgres",
 				"pings/pings-certificate pulumi:index:Stash",
+				"pings/pings-client-egress kubernetes:networking.k8s.io/v1:NetworkPolicy",
+				"pings/pings-client-ingress kubernetes:networking.k8s.io/v1:NetworkPolicy",
 				"pings/pings-config kubernetes:core/v1:ConfigMap",
 				"pings/pings-exporter pulumi:index:Stash",
 				"pings/pings-owner pulumi:index:Stash",
@@ -133,6 +136,11 @@ func TestPostgresPartsFollowTheHouseRules(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestOnlyClientsConnect(t *testing.T) {
+	kubetest.RequireConnection(t, recorder.Run(t, program(nil)), "pings-client", "alice-exercises",
+		kubetest.Label("postgres-client", "true"), kubetest.Label("app", "postgres"), 5432)
 }
 
 func TestService(t *testing.T) {
