@@ -67,7 +67,7 @@ pg_dump --no-owner "$reader"`))
 
 // The README's pod is that of the course. With another label than the README's it is refused.
 func TestPsqlForDebugging(t *testing.T) {
-	c := newLane(t, exercises)
+	newLane(t, exercises)
 	readme, err := os.ReadFile(filepath.Join(checkout, "README.md"))
 	require.NoError(t, err)
 	_, start, found := strings.Cut(string(readme), "$ kubectl -n exercises run -it --rm --restart=Never --image postgres:17")
