@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/archivertest"
-	"github.com/stateful-k3s/stateful-k3s/app/internal/certificatetest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/imagetest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
@@ -47,21 +46,6 @@ func start(t *testing.T, settings ...string) *system {
 	s.db = postgrestest.StartIn(t, s.tree)
 	s.archiver = archivertest.Start(t, s.tree, s.db, s.store, account, settings...)
 	return s
-}
-
-// A store may have a certificate of a public authority, such as that of a mirror, though s3CA is set for another one.
-func TestTrustsPublicAuthoritiesBesidesThoseOfTheSetting(t *testing.T) {
-	t.Parallel()
-	tree, store := imagetest.Open(t), storagetest.Start(t, account)
-	certificate, err := os.ReadFile(store.CAFile())
-	require.NoError(t, err)
-	hash, err := tree.Command("/usr/bin/openssl", "x509", "-noout", "-hash", "-in", tree.File("ca.crt", string(certificate))).Output()
-	require.NoError(t, err)
-	public := tree.Path("/etc/ssl/certs/" + strings.TrimSpace(string(hash)) + ".0")
-	require.NoError(t, os.WriteFile(public, certificate, 0o644))
-	t.Cleanup(func() { require.NoError(t, os.Remove(public)) })
-	other, _ := certificatetest.New(t, "127.0.0.1")
-	archivertest.Start(t, tree, postgrestest.StartIn(t, tree), store, account, "S3_CA_FILE="+tree.File("other.crt", other))
 }
 
 // stored are the files of the archive that match a pattern.
