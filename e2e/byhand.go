@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/assert"
@@ -34,13 +33,13 @@ func (c *cluster) changeByHand() (isBack func()) {
 	require.NotEqual(c.t, was, c.changeable())
 	digest, err := name.NewDigest(image)
 	require.NoError(c.t, err)
-	login := remote.WithAuthFromKeychain(authn.DefaultKeychain)
-	require.NoError(c.t, remote.Delete(digest, login))
+	access := registryAccess(c.t)
+	require.NoError(c.t, remote.Delete(digest, access...))
 	return func() {
 		c.t.Helper()
 		assert.Equal(c.t, was, c.changeable())
 		assert.Equal(c.t, image, imageRef(c.t, "pingpong"))
-		_, err := remote.Head(digest, login)
+		_, err := remote.Head(digest, access...)
 		assert.NoError(c.t, err, "the image is there again")
 	}
 }

@@ -52,7 +52,8 @@ export PULUMI_CONFIG_PASSPHRASE_FILE=%[6]s
 # The lab's registry has a certificate of its own, and wants a login.
 if [ -r %[8]s ]; then
 	export SSL_CERT_DIR="%[7]s:${SSL_CERT_DIR:-/etc/ssl/certs:/etc/pki/tls/certs}"
-	export DOCKER_AUTH_CONFIG="$(cat %[8]s)"
+	export DOCKER_AUTH_CONFIG="$(cat %[8]s)" # where Docker has a configuration
+	export REGISTRY_AUTH_FILE=%[8]s          # where it has none
 	# Builds have the proxies of Docker's configuration, or else the shell's.
 	http=${HTTP_PROXY:-${http_proxy:-}} https=${HTTPS_PROXY:-${https_proxy:-}}
 	if [ -n "$http$https" ] && [ ! -e "${DOCKER_CONFIG:-$HOME/.docker}/config.json" ]; then
