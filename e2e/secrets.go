@@ -50,8 +50,8 @@ func (c *cluster) stashed() map[string]string {
 	all := map[string]string{}
 	for _, r := range deployed(c.t) {
 		name := r.URN.Name()
-		// A salt is told to everybody who wants to log in.
-		if r.Type != "pulumi:index:Stash" || strings.HasSuffix(name, "-salt") {
+		// A salt is told to everybody who wants to log in, and which cluster the stack is on to everybody who works on it.
+		if r.Type != "pulumi:index:Stash" || strings.HasSuffix(name, "-salt") || name == "cluster" {
 			continue
 		}
 		value := r.Outputs["output"].(string)
