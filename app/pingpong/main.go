@@ -59,8 +59,11 @@ func run(ctx context.Context) error {
 	mux := service.Probes(func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 		defer cancel()
-		if _, err := ledger.Pings(ctx); err != nil || db.Ready(ctx) != nil || committer.Away() {
+		if db.Ready(ctx) != nil || committer.Away() {
 			return errors.New("the database does not answer")
+		}
+		if _, err := ledger.Pings(ctx); err != nil {
+			return errors.New("the database has no count")
 		}
 		return nil
 	})
