@@ -75,19 +75,19 @@ func TestPsqlForDebugging(t *testing.T) {
 	pod, rest, found := strings.Cut(start, "\n$ ")
 	require.True(t, found)
 	psql, _, _ := strings.Cut(rest, "\n")
-	try := func(pod, loop string) string {
+	try := func(pod, script string) string {
 		debug := command(".", "sh", "-c", "kubectl -n exercises run -i --rm --restart=Never --image postgres:17"+pod)
-		debug.Stdin = strings.NewReader(loop + "; do sleep 1; done 2>&1\n")
+		debug.Stdin = strings.NewReader(script + " 2>&1\n")
 		output, _ := debug.CombinedOutput() // the test looks at what it says
 		return string(output)
 	}
 	// Policies reach a new pod a moment after its start.
-	said := try(pod, `until echo '\d' | `+psql)
+	said := try(pod, `until echo '\d' | `+psql+`; do sleep 1; done`)
 	for _, shown := range []string{"List of relations", "public | counter ", "public | replica_epoch_seq "} {
 		assert.Contains(t, said, shown)
 	}
 	refused := strings.NewReplacer("postgres-client=true", "some-client=true", "psql-for-debugging", "psql-without-label").Replace(pod)
-	assert.Contains(t, try(refused, `for try in 1 2 3 4 5; do sleep 1; `+psql+` --command '\d'`), "Connection refused")
+	assert.Contains(t, try(refused, `for try in 1 2 3; do sleep 1; `+psql+` --command '\d'; done`), "Connection refused")
 }
 
 func TestPostgresIsSetUpAsPromised(t *testing.T) {
