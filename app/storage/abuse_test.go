@@ -43,7 +43,7 @@ func TestWithstandsAbuse(t *testing.T) {
 // signedURL is the path at which anyone may read an object.
 func signedURL(t *testing.T, server *storagetest.Server, key string) string {
 	t.Helper()
-	client, err := minio.New("app", &minio.Options{
+	client, err := minio.New("localhost", &minio.Options{
 		Creds: credentials.NewStaticV4("project", server.SecretKey("project"), ""), Secure: true, Region: storagetest.Region, BucketLookup: minio.BucketLookupPath,
 	})
 	require.NoError(t, err)

@@ -29,9 +29,9 @@ type Target struct {
 
 // Honest starts a client that does nothing wrong.
 func (t Target) Honest() *load.Steady {
-	url := "http://app" + t.Get
+	url := "http://localhost" + t.Get
 	if t.TLS != nil {
-		url = "https://app" + t.Get
+		url = "https://localhost" + t.Get
 	}
 	transport := &http.Transport{
 		DialContext:     func(ctx context.Context, _, _ string) (net.Conn, error) { return t.Dial(ctx) },
