@@ -65,7 +65,7 @@ pg_dump --no-owner "$reader"`))
 	assert.Contains(t, output, "COPY public.network (n) FROM stdin;\n42\n\\.")
 }
 
-// The README's pod is that of the course. With another label than the README's it is refused.
+// The README starts the course's pod. With another label, its connection is refused.
 func TestPsqlForDebugging(t *testing.T) {
 	newLane(t, exercises)
 	readme, err := os.ReadFile(filepath.Join(checkout, "README.md"))

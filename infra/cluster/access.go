@@ -74,7 +74,7 @@ type cluster struct {
 
 // place tells a cluster from all others.
 type place struct {
-	// uid is that of the namespace kube-system; "" for those who may not read it.
+	// uid identifies the namespace kube-system; it is "" if the user may not read that namespace.
 	uid string
 	// fingerprint stands in for it there. It is of the address and the authority, and changes with them.
 	fingerprint string
@@ -121,7 +121,7 @@ func (a Access) connect(ctx context.Context) (*cluster, error) {
 const selection = "kubectl config get-contexts shows the clusters there are, kubectl config use-context selects one, and KUBECONFIG names the file; " +
 	"pulumi config set kubeContext my-cluster selects one for this stack"
 
-// config reads how to reach the cluster, with the content of all files in it but that of tokens, which change.
+// config reads how to reach the cluster. It reads the files that the kubeconfig names, except tokens, which change.
 func (a Access) config() (*rest.Config, error) {
 	client, where, err := a.load()
 	if err != nil {

@@ -26,10 +26,10 @@ type Outcome struct {
 	Backup string `json:"backup,omitempty"`
 }
 
-// Success is that of work which was done.
+// Success returns the outcome of work that was done, and what it did.
 func Success(said string) Outcome { return Outcome{Ended: time.Now().UTC(), OK: true, Said: said} }
 
-// Failure is that of work which was not done.
+// Failure returns the outcome of work that failed.
 func Failure(err error) Outcome { return Outcome{Ended: time.Now().UTC(), Said: err.Error()} }
 
 // Leave writes the outcome to the file that the environment variable TERMINATION_LOG names, if it names one.
