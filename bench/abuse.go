@@ -15,8 +15,8 @@ const abuseTime = 10 * time.Second
 
 var abuseLine = regexp.MustCompile(`abuse of ([\w-]+): ([\w ]+): (\d+) sent, (\d+) answered, p99 (\S+)`)
 
-// measureAbuse measures how soon the apps answer honest clients while strangers abuse them, against the same app with no
-// strangers. It does so outside the cluster, by the apps' tests.
+// measureAbuse measures how soon the apps answer honest clients while strangers abuse them, against the same
+// app with no strangers. It does so outside the cluster, by the apps' tests.
 func measureAbuse(ctx context.Context) error {
 	if err := os.Setenv("ABUSE_TIME", abuseTime.String()); err != nil {
 		return err
@@ -40,7 +40,8 @@ func measureAbuse(ctx context.Context) error {
 			if server == "metrics" {
 				server = app + ", metrics"
 			}
-			fmt.Printf("| %s | %s | %s | %s | %s | %s | %.1f |\n", server, abuse, sent, answered, quiet[match[1]], p99, float64(p99)/float64(quiet[match[1]]))
+			fmt.Printf("| %s | %s | %s | %s | %s | %s | %.1f |\n", server, abuse, sent, answered, quiet[match[1]],
+				p99, float64(p99)/float64(quiet[match[1]]))
 		}
 	}
 	return failed

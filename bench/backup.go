@@ -15,10 +15,11 @@ import (
 // damagedBytes is how many single bytes of stored objects are changed.
 const damagedBytes = 1000
 
-// measureBackup measures how long each part of a backup takes in the files of its image, what memory its pod needs, and
-// whether its tests find the damages that they do.
+// measureBackup measures how long each part of a backup takes in the files of its image, what memory its pod
+// needs, and whether its tests find the damages that they do.
 func measureBackup(ctx context.Context, c *cluster) error {
-	for _, measure := range []func(context.Context) error{measureBackupTime, c.measureBackupMemory, measureDamages} {
+	for _, measure := range []func(context.Context) error{measureBackupTime, c.measureBackupMemory,
+		measureDamages} {
 		if err := measure(ctx); err != nil {
 			return err
 		}
@@ -37,12 +38,15 @@ func measureBackupTime(ctx context.Context) error {
 		most                     float64
 	}{
 		{"snapshot, dump and upload without hashes", "store", "pg_dump to a local file", "pg_dump", 1.15},
-		{"the same with hashes of all rows, roles and schema", "record-and-store", "pg_dump to a local file", "pg_dump", 1.5},
+		{"the same with hashes of all rows, roles and schema", "record-and-store", "pg_dump to a local file",
+			"pg_dump", 1.5},
 		{"verify: read back, restore, compare", "verify", "pg_restore of a local file", "pg_restore", 1.3},
-		{"restore to a live server: read back, restore, compare, replace", "restore", "pg_restore with as many jobs of a local file to the same server", "pg_restore-jobs", 1.3},
+		{"restore to a live server: read back, restore, compare, replace", "restore",
+			"pg_restore with as many jobs of a local file to the same server", "pg_restore-jobs", 1.3},
 	} {
 		ours, theirs := figures[row.ours+"-s"], figures[row.theirs+"-s"]
-		fmt.Printf("| %s | %.1f | %s | %.1f | %.2f | at most %.2f |\n", row.what, ours, row.peer, theirs, ours/theirs, row.most)
+		fmt.Printf("| %s | %.1f | %s | %.1f | %.2f | at most %.2f |\n", row.what, ours, row.peer, theirs,
+			ours/theirs, row.most)
 	}
 	fmt.Printf("\nMedians of %d rounds.\n", rounds)
 	return nil

@@ -22,9 +22,11 @@ func (r result) String() string {
 	return fmt.Sprintf("%.0f/s, median %s, p99 %s", r.perSecond, r.median, r.p99)
 }
 
-// send has clients send requests for some time, each on a connection of its own to one of the addresses, and each as soon as it
-// has the answer to the last. Next returns a request and the status that it has to be answered with.
-func send(ctx context.Context, network string, addresses []string, clients int, next func() (load.Request, int)) (result, error) {
+// send has clients send requests for some time, each on a connection of its own to one of the addresses, and
+// each as soon as it has the answer to the last. Next returns a request and the status that it has to be
+// answered with.
+func send(ctx context.Context, network string, addresses []string, clients int,
+	next func() (load.Request, int)) (result, error) {
 	var all sync.WaitGroup
 	latencies, faults := make([][]time.Duration, clients), make([]error, clients)
 	start := time.Now()
@@ -39,7 +41,8 @@ func send(ctx context.Context, network string, addresses []string, clients int, 
 				sent := time.Now()
 				status, body, err := c.Do(ctx, request)
 				if err != nil || status != expected {
-					faults[i] = fmt.Errorf("%s %s of %s: status %d %s %w", request.Method, request.Path, addresses[i%len(addresses)], status, body, err)
+					faults[i] = fmt.Errorf("%s %s of %s: status %d %s %w", request.Method, request.Path,
+						addresses[i%len(addresses)], status, body, err)
 					return
 				}
 				latencies[i] = append(latencies[i], time.Since(sent))

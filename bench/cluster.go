@@ -69,7 +69,8 @@ func run(ctx context.Context, stdin []byte, name string, args ...string) (string
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w\n%s%s", name, strings.Join(args, " "), err, out, stderr.String()) // pulumi tells errors in out
+		return "", fmt.Errorf("%s %s: %w\n%s%s", name, strings.Join(args, " "), err, out,
+			stderr.String()) // pulumi tells errors in out
 	}
 	return strings.TrimSpace(string(out)), nil
 }

@@ -31,8 +31,8 @@ type way struct {
 	spent         map[string]float64
 }
 
-// measureIngress compares pings through the ingress with pings straight at the pods, with those of the peer on the same way,
-// and with a page of the peer that takes no database: nothing behind this ingress is faster.
+// measureIngress compares pings through the ingress with pings straight at the pods, with those of the peer
+// on the same way, and with a page of the peer that takes no database: nothing behind this ingress is faster.
 func measureIngress(ctx context.Context, c *cluster) error {
 	address, err := ingressAddress()
 	if err != nil {
@@ -64,12 +64,14 @@ func measureIngress(ctx context.Context, c *cluster) error {
 		"| postgres |\n|---|---|---|---|---|---|---|---|\n"
 	fmt.Printf(heads, many, duration)
 	for _, way := range ways {
-		fmt.Printf("| %s | %.0f | %.0f | %.1f | %.1f | %.1f | %.1f | %.1f |\n", way.name, median(way.rates), median(way.latencies),
+		fmt.Printf("| %s | %.0f | %.0f | %.1f | %.1f | %.1f | %.1f | %.1f |\n", way.name, median(way.rates),
+			median(way.latencies),
 			way.spent["bench"], way.spent["traefik"], way.spent["pingpong"], way.spent["naive"], way.spent["postgres"])
 	}
 	through, peer, limit := median(ways[1].rates), median(ways[2].rates), median(ways[3].rates)
 	fmt.Printf("\n| numbers/s through the ingress, %d clients | pingpong | peer | ratio | should be |\n|---|---|---|---|---|\n", many)
-	fmt.Printf("| against one UPDATE a request | %.0f | %.0f | %.1f | at least 3 |\n", through, peer, through/peer)
+	fmt.Printf("| against one UPDATE a request | %.0f | %.0f | %.1f | at least 3 |\n", through, peer,
+		through/peer)
 	fmt.Printf("| against no database, the limit | %.0f | %.0f | %.2f | |\n", through, limit, through/limit)
 	fmt.Printf("\nMedians of %d rounds; CPU seconds of the last one.\n", rounds)
 	return nil

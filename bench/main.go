@@ -1,9 +1,10 @@
-// Bench measures the apps against their peers, in turns and on the same Postgres pods, and prints tables. Arguments are the
-// systems to be measured, all by default.
+// Bench measures the apps against their peers, in turns and on the same Postgres pods, and prints tables.
+// Arguments are the systems to be measured, all by default.
 //
-// The load comes from this process on the same machine: from the node's network namespace straight to the pods, without
-// Service and ingress, or, where it says so, through the ingress. pgbench runs in the pod of Postgres, on its socket and so without TLS.
-// The parts of a backup are measured outside the cluster, by the benchmark of app/backup, and so are apps that are abused, by their tests.
+// The load comes from this process on the same machine: from the node's network namespace straight to the
+// pods, without Service and ingress, or, where it says so, through the ingress. pgbench runs in the pod of
+// Postgres, on its socket and so without TLS. The parts of a backup are measured outside the cluster, by the
+// benchmark of app/backup, and so are apps that are abused, by their tests.
 package main
 
 import (

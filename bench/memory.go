@@ -48,10 +48,12 @@ func (c *cluster) measureBackupMemory(ctx context.Context) (err error) {
 			if err != nil {
 				return err
 			}
-			fmt.Printf("backup of a database of %.0f MB: %.1f MB, %.1f MB without the throwaway server\n", float64(size)/1e6, float64(all)/1e6, float64(rest)/1e6)
+			fmt.Printf("backup of a database of %.0f MB: %.1f MB, %.1f MB without the throwaway server\n",
+				float64(size)/1e6, float64(all)/1e6, float64(rest)/1e6)
 			peak, peakRest = max(peak, all), max(peakRest, rest)
 		}
-		fmt.Fprintf(&table, "| database of %.0f MB | %.1f | %.1f | at most 96 |\n", float64(size)/1e6, float64(peak)/1e6, float64(peakRest)/1e6)
+		fmt.Fprintf(&table, "| database of %.0f MB | %.1f | %.1f | at most 96 |\n", float64(size)/1e6,
+			float64(peak)/1e6, float64(peakRest)/1e6)
 	}
 	fmt.Printf("\n| peak memory of the Job's pod without page cache, MB | all | without the throwaway server | should be |\n|---|---|---|---|\n%s", &table)
 	fmt.Printf("\nThe largest of %d runs, looked at every %s.\n", rounds, sampleEvery)
@@ -60,11 +62,13 @@ func (c *cluster) measureBackupMemory(ctx context.Context) (err error) {
 
 // backUp runs a Job of the CronJob and watches its pod.
 func (c *cluster) backUp(ctx context.Context) (peak, rest int64, err error) {
-	if _, err := kubectl(ctx, todos.namespace, nil, "create", "job", backupJob, "--from=cronjob/backup"); err != nil {
+	if _, err := kubectl(ctx, todos.namespace, nil, "create", "job", backupJob,
+		"--from=cronjob/backup"); err != nil {
 		return 0, 0, err
 	}
 	defer func() {
-		_, deleteErr := kubectl(context.WithoutCancel(ctx), todos.namespace, nil, "delete", "job", backupJob, "--cascade=foreground")
+		_, deleteErr := kubectl(context.WithoutCancel(ctx), todos.namespace, nil, "delete", "job", backupJob,
+			"--cascade=foreground")
 		err = errors.Join(err, deleteErr)
 	}()
 	var group string
@@ -81,7 +85,8 @@ func (c *cluster) backUp(ctx context.Context) (peak, rest int64, err error) {
 				return 0, 0, err
 			}
 		}
-		list, err := c.CoreV1().Pods(todos.namespace).List(ctx, metav1.ListOptions{LabelSelector: "job-name=" + backupJob})
+		list, err := c.CoreV1().Pods(todos.namespace).List(ctx,
+			metav1.ListOptions{LabelSelector: "job-name=" + backupJob})
 		if err != nil {
 			return 0, 0, err
 		}
@@ -116,8 +121,9 @@ func memoryGroup(uid string) (group string, err error) {
 	return group, err
 }
 
-// sampleMemory is what a pod's control group has of memory, other than page cache, in bytes; and without a server of
-// Postgres: what the kernel has for the pod, and what its other processes have. The difference would hold servers that are just ending.
+// sampleMemory is what a pod's control group has of memory, other than page cache, in bytes; and without a
+// server of Postgres: what the kernel has for the pod, and what its other processes have. The difference
+// would hold servers that are just ending.
 func sampleMemory(group string) (all, rest int64, err error) {
 	kernel, processes, err := groupMemory(group)
 	if err != nil {

@@ -47,7 +47,8 @@ spec:
   ingress: [{from: [{podSelector: {matchLabels: {bench: naive}}}]}]
 `
 
-// startNaive runs the peer in as many pods as pingpong has, which are like those in everything but their program.
+// startNaive runs the peer in as many pods as pingpong has, which are like those in everything but their
+// program.
 func (c *cluster) startNaive(ctx context.Context) (pods []corev1.Pod, err error) {
 	deployment, err := c.AppsV1().Deployments(counts.namespace).Get(ctx, "pingpong", metav1.GetOptions{})
 	if err != nil {
@@ -58,7 +59,8 @@ func (c *cluster) startNaive(ctx context.Context) (pods []corev1.Pod, err error)
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", dir+"/naive", "./bench/naive")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", dir+"/naive",
+		"./bench/naive")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the peer: %w\n%s", err, out)
@@ -77,19 +79,25 @@ func (c *cluster) startNaive(ctx context.Context) (pods []corev1.Pod, err error)
 		}
 		container := &pod.Spec.Containers[0]
 		container.Name, container.Image = "naive", "redis:8" // any that has a shell
-		container.Command = []string{"sh", "-c", "until [ -x /program/naive ]; do sleep 0.1; done; exec /program/naive"}
+		container.Command = []string{"sh", "-c",
+			"until [ -x /program/naive ]; do sleep 0.1; done; exec /program/naive"}
 		container.StartupProbe, container.LivenessProbe, container.ReadinessProbe = nil, nil, nil
-		container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: "program", MountPath: "/program"})
-		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: "program", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
+		container.VolumeMounts = append(container.VolumeMounts,
+			corev1.VolumeMount{Name: "program", MountPath: "/program"})
+		pod.Spec.Volumes = append(pod.Spec.Volumes,
+			corev1.Volume{Name: "program",
+				VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
 		made, err := c.CoreV1().Pods(counts.namespace).Create(ctx, pod, metav1.CreateOptions{})
 		if err != nil {
 			return nil, err
 		}
-		if _, err := kubectl(ctx, counts.namespace, nil, "wait", "--for=condition=Ready", "--timeout=2m", "pod/"+made.Name); err != nil {
+		if _, err := kubectl(ctx, counts.namespace, nil, "wait", "--for=condition=Ready", "--timeout=2m", "pod/"+
+			made.Name); err != nil {
 			return nil, err
 		}
 		const receive = "cat > /program/partial && chmod +x /program/partial && mv /program/partial /program/naive"
-		if _, err := kubectl(ctx, counts.namespace, binary, "exec", "--stdin", made.Name, "--", "sh", "-c", receive); err != nil {
+		if _, err := kubectl(ctx, counts.namespace, binary, "exec", "--stdin", made.Name, "--", "sh", "-c",
+			receive); err != nil {
 			return nil, err
 		}
 	}
@@ -104,7 +112,8 @@ func (c *cluster) stopNaive() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	none := int64(0)
-	err := c.CoreV1().Pods(counts.namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &none}, metav1.ListOptions{LabelSelector: "bench=naive"})
+	err := c.CoreV1().Pods(counts.namespace).DeleteCollection(ctx,
+		metav1.DeleteOptions{GracePeriodSeconds: &none}, metav1.ListOptions{LabelSelector: "bench=naive"})
 	if err == nil {
 		_, err = kubectl(ctx, counts.namespace, []byte(naiveRoutes), "delete", "--ignore-not-found", "--filename=-")
 	}

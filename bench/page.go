@@ -21,7 +21,8 @@ const (
 	// pageRate is how many pages are asked for in a second, by pageClients, for pageTime.
 	pageRate, pageClients, pageTime = 200, 10, 20 * time.Second
 
-	// seeTodo notes when a todo is first on the screen: in the second frame after it is there, the first one has been painted.
+	// seeTodo notes when a todo is first on the screen: in the second frame after it is there, the first one has
+	// been painted.
 	seeTodo = `(() => {
 		const look = () => document.querySelector("main li") ?
 			requestAnimationFrame(() => requestAnimationFrame(() => { window.seen = performance.now(); })) : requestAnimationFrame(look);
@@ -78,7 +79,8 @@ func loadPage(chromium *browser.Browser, url string) (seen, weight float64, err 
 		return 0, 0, err
 	}
 	defer w.Close()
-	_, err = browser.Call(w, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: seeTodo})
+	_, err = browser.Call(w, page.AddScriptToEvaluateOnNewDocument,
+		page.AddScriptToEvaluateOnNewDocumentParams{Source: seeTodo})
 	if err != nil {
 		return 0, 0, err
 	}

@@ -105,12 +105,16 @@ func measurePingpong(ctx context.Context, c *cluster) error {
 func (s samples) print(syncs, numbers int64, settings string) {
 	counter, naive, pgbench := median(s.counter), median(s.naive), median(s.pgbench)
 	fmt.Printf("\n| what | pingpong | peer | ratio | should be |\n|---|---|---|---|---|\n")
-	fmt.Printf("| numbers/s, 64 clients, against the best of pgbench | %.0f | %.0f | %.1f | at least 6 |\n", counter, pgbench, counter/pgbench)
-	fmt.Printf("| numbers/s, 64 clients, against one UPDATE a request | %.0f | %.0f | %.1f | at least 8 |\n", counter, naive, counter/naive)
+	fmt.Printf("| numbers/s, 64 clients, against the best of pgbench | %.0f | %.0f | %.1f | at least 6 |\n",
+		counter, pgbench, counter/pgbench)
+	fmt.Printf("| numbers/s, 64 clients, against one UPDATE a request | %.0f | %.0f | %.1f | at least 8 |\n",
+		counter, naive, counter/naive)
 	lone, naiveLone := median(s.counterLone), median(s.naiveLone)
-	fmt.Printf("| median latency of a lone client, µs | %.0f | %.0f | %.2f | at most 1.1 |\n", lone*1e6, naiveLone*1e6, lone/naiveLone)
+	fmt.Printf("| median latency of a lone client, µs | %.0f | %.0f | %.2f | at most 1.1 |\n", lone*1e6,
+		naiveLone*1e6, lone/naiveLone)
 	fmt.Printf("| working set of the larger container, MB | %.1f | | | at most 32 |\n", float64(s.memory)/1e6)
-	fmt.Printf("| WAL syncs, one client, against numbers handed out | %d | %d | %.2f | at least 1 |\n", syncs, numbers, float64(syncs)/float64(numbers))
+	fmt.Printf("| WAL syncs, one client, against numbers handed out | %d | %d | %.2f | at least 1 |\n", syncs,
+		numbers, float64(syncs)/float64(numbers))
 	fmt.Printf("\nMedians of %d rounds. %s.\n", rounds, settings)
 }
 

@@ -12,11 +12,13 @@ type database struct{ namespace, name string }
 
 // inPostgres runs a command in the pod of Postgres, as its superuser.
 func (d database) inPostgres(ctx context.Context, args ...string) (string, error) {
-	return kubectl(ctx, d.namespace, nil, append([]string{"exec", "postgres-ss-0", "--container", "postgres", "--"}, args...)...)
+	return kubectl(ctx, d.namespace, nil,
+		append([]string{"exec", "postgres-ss-0", "--container", "postgres", "--"}, args...)...)
 }
 
 func (d database) sql(ctx context.Context, statement string) (string, error) {
-	return d.inPostgres(ctx, "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1",
+	return d.inPostgres(ctx, "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set",
+		"ON_ERROR_STOP=1",
 		"--dbname", d.name, "--command", statement)
 }
 
@@ -37,7 +39,8 @@ var tps = regexp.MustCompile(`(?m)^tps = ([0-9.]+)`)
 
 // pgbench is how often in a second clients run a script, each on a connection of its own.
 func (d database) pgbench(ctx context.Context, clients int, script string) (float64, error) {
-	out, err := d.inPostgres(ctx, "sh", "-c", fmt.Sprintf(`pgbench --no-vacuum --protocol=prepared --client=%d --jobs=%d --time=%d --file=/dev/stdin %s <<'SQL'
+	out, err := d.inPostgres(ctx, "sh", "-c",
+		fmt.Sprintf(`pgbench --no-vacuum --protocol=prepared --client=%d --jobs=%d --time=%d --file=/dev/stdin %s <<'SQL'
 %s
 SQL
 `, clients, min(clients, 2), int(duration.Seconds()), d.name, script))

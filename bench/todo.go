@@ -39,7 +39,8 @@ func measureTodo(ctx context.Context, c *cluster) (err error) {
 	if err != nil {
 		return err
 	}
-	b := &todoBench{cluster: c, pods: addresses(pods), latencies: map[string][]float64{}, app: map[string][]float64{}, peer: map[string][]float64{}}
+	b := &todoBench{cluster: c, pods: addresses(pods), latencies: map[string][]float64{},
+		app: map[string][]float64{}, peer: map[string][]float64{}}
 	defer func() { err = errors.Join(err, fillTodos(context.WithoutCancel(ctx), 0)) }()
 	for range rounds {
 		for _, size := range todoSizes {
@@ -65,7 +66,8 @@ func measureTodo(ctx context.Context, c *cluster) (err error) {
 	return nil
 }
 
-// fillTodos makes so many todos of the benchmark, in order of their IDs, and deletes those that were there. Todos of others stay.
+// fillTodos makes so many todos of the benchmark, in order of their IDs, and deletes those that were there.
+// Todos of others stay.
 func fillTodos(ctx context.Context, size int) error {
 	_, err := todos.sql(ctx, `DELETE FROM todo WHERE title LIKE 'bench: %'`)
 	if err == nil {
@@ -80,7 +82,8 @@ func fillTodos(ctx context.Context, size int) error {
 
 // measurePages measures how long a lone client waits for a page.
 func (b *todoBench) measurePages(ctx context.Context, size int) error {
-	last, err := todos.sqlNumber(ctx, `SELECT coalesce((SELECT id FROM todo ORDER BY id OFFSET 100 LIMIT 1), 9223372036854775807)`)
+	last, err := todos.sqlNumber(ctx,
+		`SELECT coalesce((SELECT id FROM todo ORDER BY id OFFSET 100 LIMIT 1), 9223372036854775807)`)
 	if err != nil {
 		return err
 	}
@@ -101,7 +104,8 @@ func (b *todoBench) measurePages(ctx context.Context, size int) error {
 	return nil
 }
 
-// measureRates measures reads and writes of many clients against pgbench running the statement that each of them needs.
+// measureRates measures reads and writes of many clients against pgbench running the statement that each of
+// them needs.
 func (b *todoBench) measureRates(ctx context.Context) error {
 	first, err := todos.sqlNumber(ctx, `SELECT min(id) FROM todo WHERE title LIKE 'bench: %'`)
 	if err != nil {
@@ -113,7 +117,8 @@ func (b *todoBench) measureRates(ctx context.Context) error {
 	}{
 		{
 			"GET /todos/{id}",
-			fmt.Sprintf("\\set id random(%d, %d)\nSELECT id, title, completed, \"order\" FROM todo WHERE id = :id;", first, first+ratedTodos-1),
+			fmt.Sprintf("\\set id random(%d, %d)\nSELECT id, title, completed, \"order\" FROM todo WHERE id = :id;",
+				first, first+ratedTodos-1),
 			func() (load.Request, int) {
 				id := first + rand.Int64N(ratedTodos)
 				return load.Request{Method: "GET", Path: "/todos/" + strconv.FormatInt(id, 10)}, http.StatusOK
@@ -131,7 +136,8 @@ func (b *todoBench) measureRates(ctx context.Context) error {
 			`INSERT INTO todo (title, completed, "order") VALUES ('bench: a todo', false, NULL) RETURNING id;`,
 			func() (load.Request, int) {
 				return load.Request{
-					Method: "POST", Path: "/todos", Header: "Content-Type: application/json\r\n", Body: []byte(`{"title":"bench: a todo"}`),
+					Method: "POST", Path: "/todos", Header: "Content-Type: application/json\r\n",
+					Body: []byte(`{"title":"bench: a todo"}`),
 				}, http.StatusCreated
 			},
 		},
@@ -168,7 +174,8 @@ func (b *todoBench) print(settings string) {
 		most = max(most, latency)
 		fmt.Printf("| median latency of a lone client, µs: %s | %.0f | | | |\n", name, latency)
 	}
-	fmt.Printf("| the largest of these, against the smallest | %.0f | %.0f | %.2f | at most 1.3 |\n", most, least, most/least)
+	fmt.Printf("| the largest of these, against the smallest | %.0f | %.0f | %.2f | at most 1.3 |\n", most,
+		least, most/least)
 	for _, name := range slices.Sorted(maps.Keys(b.app)) {
 		app, peer := median(b.app[name]), median(b.peer[name])
 		fmt.Printf("| %s per second, %d clients, against its statement in pgbench | %.0f | %.0f | %.2f | at least 0.5 |\n", name, todoClients, app, peer, app/peer)

@@ -12,8 +12,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/state"
 )
 
-// measureUp compares `pulumi up` into an empty cluster with kubectl, which applies the same objects and waits for the same, and an
-// unchanged `make up` with `kubectl diff`. The node has all images.
+// measureUp compares `pulumi up` into an empty cluster with kubectl, which applies the same objects and waits
+// for the same, and an unchanged `make up` with `kubectl diff`. The node has all images.
 func measureUp(ctx context.Context, _ *cluster) error {
 	var applied, up, unchanged, diffed []float64 // seconds
 	timed := func(name string, all *[]float64, act func() error) error {
@@ -57,7 +57,8 @@ func measureUp(ctx context.Context, _ *cluster) error {
 	a, u := median(applied), median(up)
 	fmt.Printf("\n| what | s | peer | s | ratio | should be |\n|---|---|---|---|---|---|\n")
 	fmt.Printf("| pulumi up into an empty cluster | %.1f | kubectl apply --server-side and wait | %.1f | %.2f | at most 1.05, and 40 s |\n", u, a, u/a)
-	fmt.Printf("| unchanged make up | %.1f | kubectl diff | %.1f | | at most 12 s |\n", median(unchanged), median(diffed))
+	fmt.Printf("| unchanged make up | %.1f | kubectl diff | %.1f | | at most 12 s |\n", median(unchanged),
+		median(diffed))
 	fmt.Printf("\nMedians of %d rounds.\n", rounds)
 	return nil
 }
@@ -90,7 +91,8 @@ func apply(ctx context.Context, objects []unstructured.Unstructured) error {
 		case "Job":
 			_, err = kubectl(ctx, object.GetNamespace(), nil, "wait", "--for=condition=Complete", name, "--timeout=5m")
 		case "PersistentVolumeClaim":
-			_, err = kubectl(ctx, object.GetNamespace(), nil, "wait", "--for=jsonpath={.status.phase}=Bound", name, "--timeout=5m")
+			_, err = kubectl(ctx, object.GetNamespace(), nil, "wait", "--for=jsonpath={.status.phase}=Bound", name,
+				"--timeout=5m")
 		}
 		if err != nil {
 			return err

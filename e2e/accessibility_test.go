@@ -10,12 +10,13 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// In every state, light and dark, wide and narrow, axe-core finds nothing that keeps people from using the page. A picture
-// of each is kept.
+// In every state, light and dark, wide and narrow, axe-core finds nothing that keeps people from using the
+// page. A picture of each is kept.
 func TestEveryStateIsAccessible(t *testing.T) {
 	p := openPage(t)
 	p.check("empty")
-	p.add("Buy oat milk and bread", "Call Grandma", "Read https://en.wikipedia.org/wiki/Go_(programming_language)", "לקנות חלב",
+	p.add("Buy oat milk and bread", "Call Grandma",
+		"Read https://en.wikipedia.org/wiki/Go_(programming_language)", "לקנות חלב",
 		strings.Repeat("x", 140), "Water the plants, also the one in the bathroom that everybody forgets until its leaves hang down", "Repair the bicycle")
 	p.change("Call Grandma", `{"completed": true}`)
 	p.change("Repair the bicycle", `{"completed": true}`)
@@ -47,8 +48,10 @@ func TestEveryStateIsAccessible(t *testing.T) {
 	p.becomes("true", `document.querySelector("main").ariaBusy`)
 	p.check("loading")
 	p.cut(false)
-	p.shows("- Written while the todos are away", "- Water the plants, also the one in the bathroom that everybody forgets until its leaves hang down",
-		"- "+strings.Repeat("x", 140), "- לקנות חלב", "- Read https://en.wikipedia.org/wiki/Go_(programming_language)", "- Buy oat milk and bread")
+	p.shows("- Written while the todos are away",
+		"- Water the plants, also the one in the bathroom that everybody forgets until its leaves hang down",
+		"- "+strings.Repeat("x", 140), "- לקנות חלב",
+		"- Read https://en.wikipedia.org/wiki/Go_(programming_language)", "- Buy oat milk and bread")
 	p.becomes(false, `document.querySelector("#away").checkVisibility()`)
 	for _, todo := range p.todos() {
 		p.change(todo.Title, `{"completed": true}`)
@@ -79,10 +82,12 @@ func (p *page) check(state string) {
 			p.do(chromedp.EmulateViewport(width, 900))
 			value[bool](p, `document.getAnimations().every((animation) => { animation.finish(); return true })`) // colours are the final ones
 			name := fmt.Sprintf("%s-%s-%d", state, scheme, width)
-			violations := value[[]string](p, `axe.run({ exclude: ["#todos > li:nth-child(n + 10)"] }, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(
+			violations := value[[]string](p,
+				`axe.run({ exclude: ["#todos > li:nth-child(n + 10)"] }, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(
 				({ violations }) => violations.flatMap(({ id, nodes }) => nodes.map((node) => id + ": " + node.target + " " + node.failureSummary)))`)
 			assert.Empty(p.t, violations, name)
-			assert.LessOrEqual(p.t, value[float64](p, `document.documentElement.scrollWidth`), float64(width), "%s: it is to be read without scrolling sideways", name)
+			assert.LessOrEqual(p.t, value[float64](p, `document.documentElement.scrollWidth`), float64(width),
+				"%s: it is to be read without scrolling sideways", name)
 			p.picture(name)
 		}
 	}

@@ -98,7 +98,8 @@ func (c *cluster) stop(deployment string) (comeBack func()) {
 		scale, err := c.AppsV1().Deployments(c.namespace).GetScale(c.t.Context(), deployment, metav1.GetOptions{})
 		require.NoError(c.t, err)
 		before, scale.Spec.Replicas = scale.Spec.Replicas, replicas
-		_, err = c.AppsV1().Deployments(c.namespace).UpdateScale(c.t.Context(), deployment, scale, metav1.UpdateOptions{})
+		_, err = c.AppsV1().Deployments(c.namespace).UpdateScale(c.t.Context(), deployment, scale,
+			metav1.UpdateOptions{})
 		require.NoError(c.t, err)
 		return before
 	}
@@ -120,8 +121,8 @@ func (p *page) acceptDialogs() {
 	}))
 }
 
-// loseAnswers lets the next requests of a path, such as "todos", which only additions have, reach the backend, but not its
-// answers the page. It counts all these requests.
+// loseAnswers lets the next requests of a path, such as "todos", which only additions have, reach the
+// backend, but not its answers the page. It counts all these requests.
 func (p *page) loseAnswers(path string, n int32) (requests *atomic.Int32) {
 	p.t.Helper()
 	requests = new(atomic.Int32)
@@ -131,7 +132,8 @@ func (p *page) loseAnswers(path string, n int32) (requests *atomic.Int32) {
 			return
 		}
 		if requests.Add(1) <= n {
-			go call(p, cdpfetch.FailRequest, cdpfetch.FailRequestParams{RequestID: paused.RequestID, ErrorReason: network.ErrorReasonConnectionReset})
+			go call(p, cdpfetch.FailRequest,
+				cdpfetch.FailRequestParams{RequestID: paused.RequestID, ErrorReason: network.ErrorReasonConnectionReset})
 		} else {
 			go call(p, cdpfetch.ContinueRequest, cdpfetch.ContinueRequestParams{RequestID: paused.RequestID})
 		}

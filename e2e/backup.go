@@ -62,7 +62,8 @@ func (c *cluster) startBackup(name string, change func(*batchv1.JobSpec)) (job s
 // deleteJob returns when its pods are gone too.
 func (c *cluster) deleteJob(name string) {
 	c.t.Helper()
-	run(c.t, command(".", "kubectl", "-n", c.namespace, "delete", "job", name, "--ignore-not-found", "--cascade", "foreground"))
+	run(c.t, command(".", "kubectl", "-n", c.namespace, "delete", "job", name, "--ignore-not-found",
+		"--cascade", "foreground"))
 }
 
 // outcome is how the pod of a Job ended.
@@ -87,7 +88,8 @@ func (c *cluster) madeBy(job string) string {
 	c.t.Helper()
 	end := c.outcome(job)
 	require.True(c.t, end.OK, end.Said)
-	require.Regexp(c.t, `^verified backup `+end.Backup+`: \d+ tables, \d+ rows, [\d.]+ \w*B in [\dms.]+$`, end.Said)
+	require.Regexp(c.t, `^verified backup `+end.Backup+`: \d+ tables, \d+ rows, [\d.]+ \w*B in [\dms.]+$`,
+		end.Said)
 	require.Contains(c.t, c.backups(), end.Backup)
 	return end.Backup
 }
@@ -97,7 +99,8 @@ func (c *cluster) store() *minio.Client {
 	c.t.Helper()
 	secret, err := c.CoreV1().Secrets(c.namespace).Get(c.t.Context(), backup, metav1.GetOptions{})
 	require.NoError(c.t, err)
-	return c.storeOf(string(secret.Data["access-key"]), string(secret.Data["secret-key"]), string(secret.Data["ca.crt"]))
+	return c.storeOf(string(secret.Data["access-key"]), string(secret.Data["secret-key"]),
+		string(secret.Data["ca.crt"]))
 }
 
 // storeOf is the storage server for an account.
@@ -128,7 +131,8 @@ func (c *cluster) storageAddress() string {
 // backups are the names of those of the namespace, oldest first.
 func (c *cluster) backups() (names []string) {
 	c.t.Helper()
-	for object := range c.store().ListObjects(c.t.Context(), bucket, minio.ListObjectsOptions{Prefix: c.namespace + "/", Recursive: true}) {
+	for object := range c.store().ListObjects(c.t.Context(), bucket,
+		minio.ListObjectsOptions{Prefix: c.namespace + "/", Recursive: true}) {
 		require.NoError(c.t, object.Err)
 		if path.Base(object.Key) == "manifest.json" {
 			names = append(names, path.Base(path.Dir(object.Key)))
@@ -141,7 +145,8 @@ func (c *cluster) backups() (names []string) {
 // stored is the content of a file of a backup.
 func (c *cluster) stored(name, file string) []byte {
 	c.t.Helper()
-	object, err := c.store().GetObject(c.t.Context(), bucket, path.Join(c.namespace, name, file), minio.GetObjectOptions{})
+	object, err := c.store().GetObject(c.t.Context(), bucket, path.Join(c.namespace, name, file),
+		minio.GetObjectOptions{})
 	require.NoError(c.t, err)
 	defer object.Close()
 	content, err := io.ReadAll(object)
@@ -190,11 +195,13 @@ func (c *cluster) dumpFile(name string) string {
 func (c *cluster) takeStoreAway() (comeBack func()) {
 	c.t.Helper()
 	scale := func(replicas int) {
-		run(c.t, command(".", "kubectl", "-n", storage, "scale", "statefulset", storageSet, "--replicas", strconv.Itoa(replicas)))
+		run(c.t, command(".", "kubectl", "-n", storage, "scale", "statefulset", storageSet, "--replicas",
+			strconv.Itoa(replicas)))
 	}
 	scale(0)
 	c.t.Cleanup(func() { scale(1) }) // also of a test that fails
-	run(c.t, command(".", "kubectl", "-n", storage, "wait", "--for", "delete", "--timeout", "2m", "pod/"+storagePod))
+	run(c.t, command(".", "kubectl", "-n", storage, "wait", "--for", "delete", "--timeout", "2m", "pod/"+
+		storagePod))
 	return func() {
 		scale(1)
 		c.in(storage).waitForPods(func(corev1.Pod) error { return nil })
@@ -209,7 +216,8 @@ func (c *cluster) gauges() (map[string]float64, error) {
 		return nil, err
 	}
 	gauges := map[string]float64{}
-	for _, line := range regexp.MustCompile(`(?m)^backup_(\w+){prefix="`+c.namespace+`"} (\S+)$`).FindAllStringSubmatch(text, -1) {
+	for _, line := range regexp.MustCompile(`(?m)^backup_(\w+){prefix="`+c.namespace+
+		`"} (\S+)$`).FindAllStringSubmatch(text, -1) {
 		if gauges[line[1]], err = strconv.ParseFloat(line[2], 64); err != nil {
 			return nil, err
 		}
@@ -221,7 +229,8 @@ func (c *cluster) gauges() (map[string]float64, error) {
 func networkOf(t *testing.T, pod corev1.Pod) string {
 	t.Helper()
 	sandbox := slices.DeleteFunc(processesOf(pod), func(process int) bool {
-		return strings.TrimSpace(read(filepath.Join("/proc", strconv.Itoa(process)), "comm")) != "pause" // others may end before the pod does
+		return strings.TrimSpace(read(filepath.Join("/proc", strconv.Itoa(process)),
+			"comm")) != "pause" // others may end before the pod does
 	})
 	require.Len(t, sandbox, 1, "sandboxes of pod %s", pod.Name)
 	return filepath.Join("/proc", strconv.Itoa(sandbox[0]), "ns/net")

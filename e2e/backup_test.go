@@ -60,7 +60,8 @@ func TestDamageOfABackupIsFound(t *testing.T) {
 	}()
 	completed, said = verify("verify-damaged")
 	assert.False(t, completed)
-	assert.Contains(t, said, "not verified: "+newest+": restore the dump: the stored dump is damaged: its SHA-256 is ")
+	assert.Contains(t, said, "not verified: "+newest+
+		": restore the dump: the stored dump is damaged: its SHA-256 is ")
 }
 
 func TestMetricsOfBackupsOutliveTheirJob(t *testing.T) {
@@ -150,13 +151,15 @@ func TestAKilledBackupIsNone(t *testing.T) {
 func TestAccountsOfTheStoreAreKeptApart(t *testing.T) {
 	c := newLane(t, exercises)
 	name := c.in(project).backups()[0]
-	listed := <-c.store().ListObjects(t.Context(), bucket, minio.ListObjectsOptions{Prefix: project + "/", Recursive: true})
+	listed := <-c.store().ListObjects(t.Context(), bucket,
+		minio.ListObjectsOptions{Prefix: project + "/", Recursive: true})
 	assert.Equal(t, minio.AccessDenied, minio.ToErrorResponse(listed.Err).Code, "list: %v", listed.Err)
 	_, err := c.store().StatObject(t.Context(), bucket, project+"/"+name+"/dump", minio.StatObjectOptions{})
 	assert.Equal(t, minio.AccessDenied, minio.ToErrorResponse(err).Code, "read: %v", err)
 }
 
-// backsUpUnderLoad makes backups of both databases by hand, and finds some that the CronJob makes every minute, while they change.
+// backsUpUnderLoad makes backups of both databases by hand, and finds some that the CronJob makes every
+// minute, while they change.
 func backsUpUnderLoad(t *testing.T, c *cluster) {
 	pings, todos := c.startPinging(), c.in(project).startAdding()
 	databases := []*struct {
@@ -184,7 +187,8 @@ func backsUpUnderLoad(t *testing.T, c *cluster) {
 	for _, d := range databases {
 		completed, log := d.waitForJob(d.byHand)
 		require.True(t, completed, log)
-		for _, step := range []string{`"took a snapshot"`, "recorded", `"dumped and stored"`, "restored", `"recorded the copy"`} {
+		for _, step := range []string{`"took a snapshot"`, "recorded", `"dumped and stored"`, "restored",
+			`"recorded the copy"`} {
 			assert.Contains(t, log, "level=INFO msg="+step+" ")
 		}
 		assert.Contains(t, log, `msg="`+d.outcome(d.byHand).Said+`"`)

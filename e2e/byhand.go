@@ -11,8 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// changeByHand changes objects of the stack in the ways that people do, and deletes an image. The function that it returns
-// wants all of it back.
+// changeByHand changes objects of the stack in the ways that people do, and deletes an image. The function
+// that it returns wants all of it back.
 func (c *cluster) changeByHand() (isBack func()) {
 	c.t.Helper()
 	was, image := c.changeable(), imageRef(c.t, "pingpong")
@@ -22,9 +22,11 @@ func (c *cluster) changeByHand() (isBack func()) {
 	for _, change := range []*exec.Cmd{
 		kubectl("-n", project, "scale", "deployment", "todo-backend", "--replicas", "1"),
 		kubectl("-n", project, "scale", "statefulset", "postgres-ss", "--replicas", "0"),
-		kubectl("-n", exercises, "set", "resources", "deployment", "pingpong", "--limits", "memory=200Mi", "--requests", "cpu=1m"),
+		kubectl("-n", exercises, "set", "resources", "deployment", "pingpong", "--limits", "memory=200Mi",
+			"--requests", "cpu=1m"),
 		kubectl("-n", exercises, "set", "env", "deployment", "pingpong", "PORT=8081"),
-		kubectl("-n", project, "patch", "configmap", "todo-config", "--patch", `{"data": {"ALLOWED_ORIGINS": "https://example.com"}}`),
+		kubectl("-n", project, "patch", "configmap", "todo-config", "--patch",
+			`{"data": {"ALLOWED_ORIGINS": "https://example.com"}}`),
 		kubectl("label", "namespace", project, "--overwrite", "pod-security.kubernetes.io/enforce=baseline"),
 		edit,
 	} {
@@ -52,8 +54,10 @@ func (c *cluster) changeable() (all []any) {
 		require.NoError(c.t, err)
 		all = append(all, object)
 	}
-	for _, deployment := range []struct{ namespace, name string }{{project, "todo-backend"}, {exercises, "pingpong"}} {
-		d, err := c.AppsV1().Deployments(deployment.namespace).Get(c.t.Context(), deployment.name, metav1.GetOptions{})
+	for _, deployment := range []struct{ namespace, name string }{{project, "todo-backend"},
+		{exercises, "pingpong"}} {
+		d, err := c.AppsV1().Deployments(deployment.namespace).Get(c.t.Context(), deployment.name,
+			metav1.GetOptions{})
 		get(d.Spec, err)
 	}
 	set, err := c.AppsV1().StatefulSets(project).Get(c.t.Context(), "postgres-ss", metav1.GetOptions{})

@@ -1,5 +1,5 @@
-// Package e2e looks at the running stack from outside: its tests use a lab as a person would, with make, pulumi and a
-// Kubernetes client, and stop, delete and kill what is in it.
+// Package e2e looks at the running stack from outside: its tests use a lab as a person would, with make,
+// pulumi and a Kubernetes client, and stop, delete and kill what is in it.
 package e2e
 
 import (
@@ -99,7 +99,8 @@ func (c *cluster) waitUntilReady() {
 	}
 }
 
-// waitForPods waits until all pods of the namespace are there, ready, and satisfy a condition. Those of Jobs do not count.
+// waitForPods waits until all pods of the namespace are there, ready, and satisfy a condition. Those of Jobs
+// do not count.
 func (c *cluster) waitForPods(condition func(corev1.Pod) error) {
 	c.t.Helper()
 	eventually(c.t, func() error {
@@ -123,22 +124,26 @@ func (c *cluster) waitForPods(condition func(corev1.Pod) error) {
 	})
 }
 
-// deleteAllPods deletes all pods of the namespace but those of Jobs at once, and returns when each has been replaced by a ready one.
+// deleteAllPods deletes all pods of the namespace but those of Jobs at once, and returns when each has been
+// replaced by a ready one.
 func (c *cluster) deleteAllPods() {
 	c.t.Helper()
 	all := metav1.ListOptions{LabelSelector: lasting}
 	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), all)
 	require.NoError(c.t, err)
-	require.NoError(c.t, c.CoreV1().Pods(c.namespace).DeleteCollection(c.t.Context(), metav1.DeleteOptions{}, all))
+	require.NoError(c.t, c.CoreV1().Pods(c.namespace).DeleteCollection(c.t.Context(), metav1.DeleteOptions{},
+		all))
 	c.waitForPods(noneOf(pods.Items))
 }
 
-// restart replaces the pods of a Deployment one after the other, as kubectl rollout restart does, and returns when that is done.
+// restart replaces the pods of a Deployment one after the other, as kubectl rollout restart does, and returns
+// when that is done.
 func (c *cluster) restart(deployment string) {
 	c.t.Helper()
 	pods := c.podsOf(deployment)
 	patch := fmt.Sprintf(`{"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": %q}}}}}`, time.Now())
-	_, err := c.AppsV1().Deployments(c.namespace).Patch(c.t.Context(), deployment, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+	_, err := c.AppsV1().Deployments(c.namespace).Patch(c.t.Context(), deployment,
+		types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
 	require.NoError(c.t, err)
 	c.waitForPods(noneOf(pods))
 }
@@ -156,15 +161,16 @@ func noneOf(pods []corev1.Pod) func(corev1.Pod) error {
 // podsOf are the pods of an app, without those that are on their way out.
 func (c *cluster) podsOf(app string) []corev1.Pod {
 	c.t.Helper()
-	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "app=" + app})
+	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(),
+		metav1.ListOptions{LabelSelector: "app=" + app})
 	require.NoError(c.t, err)
 	pods.Items = slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return pod.DeletionTimestamp != nil })
 	require.NotEmpty(c.t, pods.Items)
 	return pods.Items
 }
 
-// waitUntilRolledOut waits for every pod to be of the StatefulSet's newest revision, and ready. Pulumi's Kubernetes plugin
-// may report an update before that (fixed in 4.26).
+// waitUntilRolledOut waits for every pod to be of the StatefulSet's newest revision, and ready. Pulumi's
+// Kubernetes plugin may report an update before that (fixed in 4.26).
 func (c *cluster) waitUntilRolledOut(statefulSet string) {
 	c.t.Helper()
 	eventually(c.t, func() error {
@@ -173,7 +179,8 @@ func (c *cluster) waitUntilRolledOut(statefulSet string) {
 			return err
 		}
 		s := set.Status
-		if s.ObservedGeneration < set.Generation || s.CurrentRevision != s.UpdateRevision || s.ReadyReplicas != *set.Spec.Replicas {
+		if s.ObservedGeneration < set.Generation || s.CurrentRevision != s.UpdateRevision ||
+			s.ReadyReplicas != *set.Spec.Replicas {
 			return fmt.Errorf("the StatefulSet has not rolled out: %+v", s)
 		}
 		return nil
@@ -214,13 +221,15 @@ func (c *cluster) deletePod(name string) {
 func (c *cluster) forceDelete(name string) {
 	c.t.Helper()
 	now := int64(0)
-	require.NoError(c.t, c.CoreV1().Pods(c.namespace).Delete(c.t.Context(), name, metav1.DeleteOptions{GracePeriodSeconds: &now}))
+	require.NoError(c.t, c.CoreV1().Pods(c.namespace).Delete(c.t.Context(), name,
+		metav1.DeleteOptions{GracePeriodSeconds: &now}))
 }
 
 // log is what a container has written.
 func (c *cluster) log(pod, container string) string {
 	c.t.Helper()
-	log, err := c.CoreV1().Pods(c.namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container}).DoRaw(c.t.Context())
+	log, err := c.CoreV1().Pods(c.namespace).GetLogs(pod,
+		&corev1.PodLogOptions{Container: container}).DoRaw(c.t.Context())
 	require.NoError(c.t, err)
 	return string(log)
 }
@@ -239,7 +248,8 @@ func (c *cluster) deleteStatefulSet() {
 	require.NoError(c.t, c.AppsV1().StatefulSets(c.namespace).Delete(c.t.Context(), statefulSet,
 		metav1.DeleteOptions{PropagationPolicy: &foreground}))
 	eventually(c.t, func() error {
-		pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: podSelector})
+		pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(),
+			metav1.ListOptions{LabelSelector: podSelector})
 		if err == nil && len(pods.Items) > 0 {
 			err = fmt.Errorf("%d pods are still there", len(pods.Items))
 		}
@@ -256,8 +266,8 @@ func (c *cluster) podUIDs() []types.UID {
 	return uids
 }
 
-// watchReady watches the pods. The function that it returns ends that, and tells the smallest number of pods that
-// were ready at any time.
+// watchReady watches the pods. The function that it returns ends that, and tells the smallest number of pods
+// that were ready at any time.
 func (c *cluster) watchReady() (fewest func() int) {
 	c.t.Helper()
 	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: podSelector})
@@ -324,7 +334,8 @@ func (c *cluster) fillerImages() []string {
 }
 
 func isReady(pod *corev1.Pod) bool {
-	return pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	})
+	return pod.DeletionTimestamp == nil &&
+		slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		})
 }

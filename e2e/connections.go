@@ -81,7 +81,8 @@ func (to target) dial(ctx context.Context, from origin) error {
 // askForName asks a name server over UDP and waits for any answer.
 func askForName(network string, server netip.AddrPort) error {
 	question := dnsmessage.Message{Questions: []dnsmessage.Question{{
-		Name: dnsmessage.MustNewName("kubernetes.default.svc.cluster.local."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET,
+		Name: dnsmessage.MustNewName("kubernetes.default.svc.cluster.local."), Type: dnsmessage.TypeA,
+		Class: dnsmessage.ClassINET,
 	}}}
 	packet, err := question.Pack()
 	if err != nil {
@@ -133,13 +134,15 @@ func (c *cluster) targets(pods []corev1.Pod) []target {
 	for _, pod := range pods {
 		address := netip.MustParseAddr(pod.Status.PodIP)
 		for _, port := range c.listeners(networkOf(c.t, pod)) {
-			all = append(all, target{pod.Namespace + "/" + pod.Name, port.Protocol, netip.AddrPortFrom(address, uint16(port.Number)), []corev1.Pod{pod}, port.Number})
+			all = append(all, target{pod.Namespace + "/" + pod.Name, port.Protocol,
+				netip.AddrPortFrom(address, uint16(port.Number)), []corev1.Pod{pod}, port.Number})
 		}
 		for _, container := range pod.Spec.Containers {
 			for _, port := range container.Ports {
 				if port.HostPort != 0 {
 					address := netip.AddrPortFrom(netip.MustParseAddr(pod.Status.HostIP), uint16(port.HostPort))
-					all = append(all, target{"host port of " + pod.Name, corev1.ProtocolTCP, address, []corev1.Pod{pod}, port.ContainerPort})
+					all = append(all, target{"host port of " + pod.Name, corev1.ProtocolTCP, address, []corev1.Pod{pod},
+						port.ContainerPort})
 				}
 			}
 		}
@@ -148,7 +151,8 @@ func (c *cluster) targets(pods []corev1.Pod) []target {
 	require.NoError(c.t, err)
 	for _, port := range c.listeners(nodeNetwork()) {
 		address := netip.MustParseAddr(nodes.Items[0].Status.Addresses[0].Address)
-		all = append(all, target{"the node", port.Protocol, netip.AddrPortFrom(address, uint16(port.Number)), nil, port.Number})
+		all = append(all, target{"the node", port.Protocol, netip.AddrPortFrom(address, uint16(port.Number)), nil,
+			port.Number})
 	}
 	services, err := c.CoreV1().Services("").List(c.t.Context(), metav1.ListOptions{})
 	require.NoError(c.t, err)
@@ -159,12 +163,14 @@ func (c *cluster) targets(pods []corev1.Pod) []target {
 		}
 		behind := slices.DeleteFunc(slices.Clone(pods), func(pod corev1.Pod) bool { return !selects(service, pod) })
 		for _, port := range service.Spec.Ports {
-			all = append(all, target{"service " + service.Name, port.Protocol, netip.AddrPortFrom(address, uint16(port.Port)), behind, targetPort(port, behind)})
+			all = append(all, target{"service " + service.Name, port.Protocol,
+				netip.AddrPortFrom(address, uint16(port.Port)), behind, targetPort(port, behind)})
 		}
 	}
 	for _, address := range elsewhere {
 		for _, port := range outsiderPorts {
-			all = append(all, target{"another machine", port.Protocol, netip.AddrPortFrom(address, uint16(port.Number)), nil, port.Number})
+			all = append(all, target{"another machine", port.Protocol,
+				netip.AddrPortFrom(address, uint16(port.Number)), nil, port.Number})
 		}
 	}
 	return all
@@ -193,7 +199,9 @@ func targetPort(port corev1.ServicePort, pods []corev1.Pod) int32 {
 func (c *cluster) listeners(network string) []connections.Port {
 	c.t.Helper()
 	var found []connections.Port
-	for line := range strings.Lines(run(c.t, exec.Command("nsenter", "--net="+network, "ss", "--no-header", "--tcp", "--udp", "--listening", "--numeric"))) {
+	for line := range strings.Lines(run(c.t,
+		exec.Command("nsenter", "--net="+network, "ss", "--no-header", "--tcp", "--udp", "--listening",
+			"--numeric"))) {
 		fields := strings.Fields(line)
 		host, text, err := net.SplitHostPort(fields[4])
 		require.NoError(c.t, err, line)
@@ -221,8 +229,8 @@ func (c *cluster) documented() map[string][]connections.Connection {
 	return tables
 }
 
-// attempts tries connections, many at once, and notes for each why it was not answered. One that is wanted is tried again: policies
-// take in a new pod a moment after its start.
+// attempts tries connections, many at once, and notes for each why it was not answered. One that is wanted is
+// tried again: policies take in a new pod a moment after its start.
 func (c *cluster) attempts(pairs []pair) error {
 	var dials errgroup.Group
 	dials.SetLimit(64)

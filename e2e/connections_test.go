@@ -11,7 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestOnlyDocumentedConnectionsWork tries all: from every pod, stranger and another machine, to every port that anything listens on.
+// TestOnlyDocumentedConnectionsWork tries all: from every pod, stranger and another machine, to every port
+// that anything listens on.
 func TestOnlyDocumentedConnectionsWork(t *testing.T) {
 	c := newCluster(t)
 	tables := c.documented()
@@ -62,11 +63,12 @@ func TestOnlyDocumentedConnectionsWork(t *testing.T) {
 			t.Errorf("wrongly allowed: %s", p)
 		}
 	}
-	t.Logf("%d pairs of %d origins and %d targets: %d wrongly allowed, %d wrongly refused", len(pairs), len(origins), len(targets), allowed, refused)
+	t.Logf("%d pairs of %d origins and %d targets: %d wrongly allowed, %d wrongly refused", len(pairs),
+		len(origins), len(targets), allowed, refused)
 }
 
-// waitForPolicies waits until no pod of the stack's namespaces reaches the API server, as each new one does until its policies are
-// there. After half a minute it goes on, and the test finds who still does.
+// waitForPolicies waits until no pod of the stack's namespaces reaches the API server, as each new one does
+// until its policies are there. After half a minute it goes on, and the test finds who still does.
 func (c *cluster) waitForPolicies(origins []origin) {
 	service := target{protocol: corev1.ProtocolTCP, address: netip.MustParseAddrPort("10.43.0.1:443")}
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(poll) {

@@ -36,7 +36,8 @@ func startEncyclopedia(t *testing.T, c *cluster) encyclopedia {
 	require.NoError(t, err)
 	nodes, err := c.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
-	return encyclopedia{wikitest.Start(t, net.JoinHostPort(machine, "0")), machine, nodes.Items[0].Status.Addresses[0].Address}
+	return encyclopedia{wikitest.Start(t, net.JoinHostPort(machine, "0")), machine,
+		nodes.Items[0].Status.Addresses[0].Address}
 }
 
 // settings have the CronJob ask it every minute.
@@ -56,17 +57,20 @@ func addsDailyTodos(t *testing.T, c *cluster, wiki encyclopedia) {
 		answers
 		fails string // what the last line of the log says, if no todo is added
 	}{
-		"too-long-at-first":  {answers{wiki.Title(141), good("too-long-at-first")}, ""},
-		"too-many-requests":  {answers{wikitest.Status(http.StatusTooManyRequests, "2"), good("too-many-requests")}, ""},
+		"too-long-at-first": {answers{wiki.Title(141), good("too-long-at-first")}, ""},
+		"too-many-requests": {answers{wikitest.Status(http.StatusTooManyRequests, "2"),
+			good("too-many-requests")}, ""},
 		"hanging-for-a-time": {answers{wikitest.Hang, good("hanging-for-a-time")}, ""},
 		"failing-at-first":   {answers{wikitest.Article(""), good("failing-at-first")}, ""},
 		"no-location":        {answers{wikitest.Article("")}, "302 Found, and no redirect"},
-		"other-host":         {answers{wikitest.Article("https://evil.example/wiki/other-host")}, "which is another host"},
-		"http":               {answers{wikitest.Article("http://" + address + "/wiki/http")}, "which is not https"},
-		"too-long":           {answers{wiki.Title(141)}, "20 articles in a row make no todo"},
-		"much-later":         {answers{wikitest.Status(http.StatusTooManyRequests, "3600")}, "429 Too Many Requests, retry after 1h0m0s; given up after"},
-		"hanging":            {answers{wikitest.Hang}, "no answer within"},
-		"down":               {nil, "connect: connection refused (is it up, and may this pod reach it?); given up after"},
+		"other-host": {answers{wikitest.Article("https://evil.example/wiki/other-host")},
+			"which is another host"},
+		"http":     {answers{wikitest.Article("http://" + address + "/wiki/http")}, "which is not https"},
+		"too-long": {answers{wiki.Title(141)}, "20 articles in a row make no todo"},
+		"much-later": {answers{wikitest.Status(http.StatusTooManyRequests, "3600")},
+			"429 Too Many Requests, retry after 1h0m0s; given up after"},
+		"hanging": {answers{wikitest.Hang}, "no answer within"},
+		"down":    {nil, "connect: connection refused (is it up, and may this pod reach it?); given up after"},
 	}
 	jobs := map[string]string{}
 	for name, test := range cases {
@@ -89,9 +93,11 @@ func addsDailyTodos(t *testing.T, c *cluster, wiki encyclopedia) {
 	byHand := fmt.Sprintf("by-hand-%x", rand.Uint32())
 	run(t, command(".", "kubectl", "-n", c.namespace, "create", "job", byHand, "--from=cronjob/"+dailyTodo))
 
-	assert.ElementsMatch(t, []string{"todo-backend-svc:80", address}, c.reached(map[string]string{"app": dailyTodo},
-		"todo-backend-svc:80", address, "todo-frontend-svc:80", "postgres-svc:5432", "postgres-svc.exercises:5432",
-		"redis-svc.exercises:6379", "pingpong-svc.exercises:80", "storage-svc.storage:9000", os.Getenv("STATEFUL_K3S_REGISTRY"), "kubernetes.default:443"))
+	assert.ElementsMatch(t, []string{"todo-backend-svc:80", address},
+		c.reached(map[string]string{"app": dailyTodo},
+			"todo-backend-svc:80", address, "todo-frontend-svc:80", "postgres-svc:5432", "postgres-svc.exercises:5432",
+			"redis-svc.exercises:6379", "pingpong-svc.exercises:80", "storage-svc.storage:9000",
+			os.Getenv("STATEFUL_K3S_REGISTRY"), "kubernetes.default:443"))
 
 	// First, since the CronJob deletes its Jobs when it has newer ones.
 	for _, name := range []string{byHand, c.scheduledJob(dailyTodo)} {
@@ -104,7 +110,8 @@ func addsDailyTodos(t *testing.T, c *cluster, wiki encyclopedia) {
 		completed, log := c.waitForJob(jobs[name])
 		assert.Equal(t, test.fails == "", completed, "%s: %s", name, log)
 		if test.fails == "" {
-			assert.Contains(t, log, `level=INFO msg=added title="Read `+wiki.URL+"/wiki/"+name+`" todo=http://todo-backend-svc/todos/`)
+			assert.Contains(t, log, `level=INFO msg=added title="Read `+wiki.URL+"/wiki/"+name+
+				`" todo=http://todo-backend-svc/todos/`)
 			assert.Equal(t, 1, c.todosAbout("/wiki/"+name), name)
 		} else {
 			assert.Contains(t, lastLine(log), "level=ERROR msg=stopped error=", name)

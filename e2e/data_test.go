@@ -8,16 +8,19 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestDataStaysWhereItIs changes all that says where the data is, in as few ups as that takes, and finds the data again.
+// TestDataStaysWhereItIs changes all that says where the data is, in as few ups as that takes, and finds the
+// data again.
 func TestDataStaysWhereItIs(t *testing.T) {
 	c := newCluster(t)
 	before := c.keepSomething()
 	volumes := c.volumes()
 	class := "test-" + labName()
-	run(t, command(".", "sh", "-ec", `kubectl get storageclass local-path --output json | sed 's/"name": "local-path"/"name": "'"$1"'"/' | kubectl create --filename -`, "sh", class))
+	run(t, command(".", "sh", "-ec",
+		`kubectl get storageclass local-path --output json | sed 's/"name": "local-path"/"name": "'"$1"'"/' | kubectl create --filename -`, "sh", class))
 	t.Cleanup(func() {
 		run(t, command(".", "kubectl", "delete", "storageclass", class))
-		run(t, command(".", "kubectl", "delete", "namespace", "--ignore-not-found", "moved-exercises", "moved-project", "moved-storage"))
+		run(t, command(".", "kubectl", "delete", "namespace", "--ignore-not-found", "moved-exercises",
+			"moved-project", "moved-storage"))
 	})
 
 	t.Run("with a prefix", func(t *testing.T) {
@@ -39,12 +42,15 @@ func TestDataStaysWhereItIs(t *testing.T) {
 		t.Setenv("PULUMI_STACK", name)
 		t.Cleanup(func() { pulumi(t, checkout, "stack", "rename", labName()) })
 
-		said := run(t, upWith("storageClass="+class, "redisStorageSize=101Mi", "postgresStorageSize=2Gi", "storageSize=6Gi"))
+		said := run(t, upWith("storageClass="+class, "redisStorageSize=101Mi", "postgresStorageSize=2Gi",
+			"storageSize=6Gi"))
 		assert.Contains(t, said, `Namespaces that are not used any more: moved-exercises, moved-project and moved-storage.`)
 		assert.Contains(t, c.in("moved-"+exercises).claims(), "data-"+postgresPod)
 		assert.Contains(t, said, "The stack was organization."+labName()+", and is organization.renamed now.")
-		assert.Contains(t, said, "storageClass: new claims are of "+class+". Those that are there stay in local-path, with their data.")
-		for setting, size := range map[string]string{"redisStorageSize": "101Mi", "postgresStorageSize": "2Gi", "storageSize": "6Gi"} {
+		assert.Contains(t, said, "storageClass: new claims are of "+class+
+			". Those that are there stay in local-path, with their data.")
+		for setting, size := range map[string]string{"redisStorageSize": "101Mi", "postgresStorageSize": "2Gi",
+			"storageSize": "6Gi"} {
 			assert.Contains(t, said, setting+": new claims are of "+size+". ")
 		}
 		assert.Equal(t, volumes, c.volumes())
@@ -54,7 +60,8 @@ func TestDataStaysWhereItIs(t *testing.T) {
 	set := c.statefulSetUID(postgresSet)
 	makeUp(t)
 	c.waitUntilReady()
-	assert.NotEqual(t, set, c.statefulSetUID(postgresSet), "no StatefulSet can change its claim template: it is replaced")
+	assert.NotEqual(t, set, c.statefulSetUID(postgresSet),
+		"no StatefulSet can change its claim template: it is replaced")
 	assert.Equal(t, volumes, c.volumes())
 	assert.Equal(t, before, c.kept())
 }

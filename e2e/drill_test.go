@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestALostClusterComesBack has a second lab, whose backups are on this machine. It is deleted without a trace, and somebody who has
-// nothing of it but the keys of the store brings it back.
+// TestALostClusterComesBack has a second lab, whose backups are on this machine. It is deleted without a
+// trace, and somebody who has nothing of it but the keys of the store brings it back.
 func TestALostClusterComesBack(t *testing.T) {
 	const second = "second"
 	c := newCluster(t)
@@ -66,7 +66,8 @@ func TestALostClusterComesBack(t *testing.T) {
 	}
 	site := found.site()
 	count, kept := site.pings(), site.todos()
-	t.Logf("before the backups: %s; %s. Until they were made: %s; %s. Restored: %d pings, %d todos", pings, todos, latePings, lateTodos, count, len(kept))
+	t.Logf("before the backups: %s; %s. Until they were made: %s; %s. Restored: %d pings, %d todos", pings,
+		todos, latePings, lateTodos, count, len(kept))
 	assert.NoError(t, todos.Check(site.todosWith("earlier")))
 	assert.Subset(t, lateTodos.Added, site.todosWith("later"))
 	assert.GreaterOrEqual(t, count, int64(len(pings.Numbers)))
@@ -84,7 +85,8 @@ func TestALostClusterComesBack(t *testing.T) {
 	ride.goesOn()
 }
 
-// borrowBuilder gives a new lab what the builder of the tests' lab keeps, so that it does not compile all apps once more.
+// borrowBuilder gives a new lab what the builder of the tests' lab keeps, so that it does not compile all
+// apps once more.
 func (h home) borrowBuilder() {
 	h.t.Helper()
 	eventually(h.t, func() error {
@@ -98,7 +100,8 @@ func (h home) borrowBuilder() {
 		return nil
 	})
 	run(h.t, command(".", "mkdir", filepath.Join(labs, h.lab)))
-	run(h.t, command(".", "cp", "--archive", filepath.Join(labs, labName(), "buildkit"), filepath.Join(labs, h.lab)))
+	run(h.t, command(".", "cp", "--archive", filepath.Join(labs, labName(), "buildkit"),
+		filepath.Join(labs, h.lab)))
 	home{h.t, checkout, labName()}.make("lab-up")
 }
 

@@ -36,8 +36,10 @@ func TestWrongSettingsAreToldByPreview(t *testing.T) {
 
 func TestFaultsOfTheClusterAreToldAtOnce(t *testing.T) {
 	c := newCluster(t)
-	for namespace, labels := range map[string]map[string]string{"bob-exercises": nil, "bob-project": {"stateful-k3s/stack": "organization.bob"}} {
-		_, err := c.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: labels}}, metav1.CreateOptions{})
+	for namespace, labels := range map[string]map[string]string{"bob-exercises": nil,
+		"bob-project": {"stateful-k3s/stack": "organization.bob"}} {
+		_, err := c.CoreV1().Namespaces().Create(t.Context(),
+			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: labels}}, metav1.CreateOptions{})
 		require.NoError(t, err)
 		t.Cleanup(func() { run(t, command(".", "kubectl", "delete", "namespace", namespace)) })
 	}
@@ -49,12 +51,14 @@ func TestFaultsOfTheClusterAreToldAtOnce(t *testing.T) {
 
 	// In a namespace of the stack's own, what somebody else has made is not taken.
 	for _, args := range [][]string{
-		{"label", "namespace", "bob-exercises", "bob-project", "--overwrite", "stateful-k3s/stack=organization." + labName()},
+		{"label", "namespace", "bob-exercises", "bob-project", "--overwrite", "stateful-k3s/stack=organization." +
+			labName()},
 		{"create", "--namespace", "bob-exercises", "service", "clusterip", "redis-svc", "--tcp", "80:80"},
 	} {
 		run(t, command(".", "kubectl", args...))
 	}
-	output = refused(t, command(checkout, "pulumi", "preview", "--non-interactive", "--config", "namePrefix=bob-"))
+	output = refused(t, command(checkout, "pulumi", "preview", "--non-interactive", "--config",
+		"namePrefix=bob-"))
 	assert.Contains(t, output, "services redis-svc is in the namespace bob-exercises already, and this stack did not make it: ")
 }
 
@@ -78,10 +82,13 @@ func TestAccessThatDoesNotDoIsToldAtOnce(t *testing.T) {
 		change func(*clientcmdapi.Config)
 		says   string
 	}{
-		"away":             {at("https://127.0.0.1:1"), "the cluster https://127.0.0.1:1 does not answer: "},
-		"silent":           {at("http://" + silent.Addr().String()), "the cluster http://" + silent.Addr().String() + " does not answer: "},
-		"older Kubernetes": {at(older), "the cluster runs Kubernetes v1.28.15+k3s1, and the stack needs 1.29 or newer: "},
-		"unknown context":  {func(config *clientcmdapi.Config) { config.CurrentContext = "other" }, "context was not found for specified context: other"},
+		"away": {at("https://127.0.0.1:1"), "the cluster https://127.0.0.1:1 does not answer: "},
+		"silent": {at("http://" + silent.Addr().String()), "the cluster http://" +
+			silent.Addr().String() + " does not answer: "},
+		"older Kubernetes": {at(older),
+			"the cluster runs Kubernetes v1.28.15+k3s1, and the stack needs 1.29 or newer: "},
+		"unknown context": {func(config *clientcmdapi.Config) { config.CurrentContext = "other" },
+			"context was not found for specified context: other"},
 		"few rights": {func(config *clientcmdapi.Config) {
 			for _, user := range config.AuthInfos {
 				*user = clientcmdapi.AuthInfo{Token: token}
@@ -105,7 +112,8 @@ func TestAccessThatDoesNotDoIsToldAtOnce(t *testing.T) {
 func TestUpSaysWhyPodsAreNotReady(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings(t)
-	run(t, command(".", "kubectl", "-n", exercises, "create", "quota", "tight", "--hard", fmt.Sprintf("pods=%d", podCount[exercises])))
+	run(t, command(".", "kubectl", "-n", exercises, "create", "quota", "tight", "--hard",
+		fmt.Sprintf("pods=%d", podCount[exercises])))
 	t.Cleanup(func() { run(t, command(".", "kubectl", "-n", c.namespace, "delete", "quota", "tight")) })
 	up := upWith("pingpongReplicas=3")
 	stdout, err := up.StdoutPipe()
@@ -132,14 +140,16 @@ func startOlderAPI(t *testing.T) string {
 	require.NoError(t, err)
 	api, err := url.Parse(config.Host)
 	require.NoError(t, err)
-	proxy := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(api) }}
+	proxy := &httputil.ReverseProxy{Transport: transport,
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(api) }}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/version" {
 			proxy.ServeHTTP(w, r)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		assert.NoError(t, json.NewEncoder(w).Encode(version.Info{Major: "1", Minor: "28", GitVersion: "v1.28.15+k3s1"}))
+		assert.NoError(t, json.NewEncoder(w).Encode(version.Info{Major: "1", Minor: "28",
+			GitVersion: "v1.28.15+k3s1"}))
 	}))
 	t.Cleanup(server.Close)
 	return server.URL

@@ -92,7 +92,8 @@ func TestSandboxedPageChangesNothing(t *testing.T) {
 	p.add("Buy milk")
 	visitor := openBystander(t, p)
 	answers := visitor.answers()
-	visitor.do(chromedp.Navigate(`data:text/html,<form method=post action="` + p.url + `form/clear"><button>Win</button></form>`))
+	visitor.do(chromedp.Navigate(`data:text/html,<form method=post action="` + p.url +
+		`form/clear"><button>Win</button></form>`))
 	visitor.submit("button")
 	visitor.becomes(true, `document.body.innerText.includes("page of another site asked for this")`)
 	becomes(t, 1, func() int { return answers()["POST 403"] })

@@ -26,7 +26,8 @@ func (h home) make(target string) {
 // shell runs a command in a shell of the lab, and returns what it says.
 func (h home) shell(script string, args ...string) string {
 	h.t.Helper()
-	return run(h.t, command(h.dir, "sh", append([]string{"-ec", ". .lab/" + h.lab + "/env; " + script, "sh"}, args...)...))
+	return run(h.t, command(h.dir, "sh",
+		append([]string{"-ec", ". .lab/" + h.lab + "/env; " + script, "sh"}, args...)...))
 }
 
 // set makes settings, some of them secret.
@@ -72,7 +73,8 @@ func (h home) use(prefix string) visitors {
 	h.t.Helper()
 	const each = 2
 	dial := h.site().dial
-	v := visitors{h.t, load.StartPings(each, perSecond(h.t), dial), load.StartTodos(each, perSecond(h.t), prefix, dial)}
+	v := visitors{h.t, load.StartPings(each, perSecond(h.t), dial),
+		load.StartTodos(each, perSecond(h.t), prefix, dial)}
 	h.t.Cleanup(func() { v.stop() })
 	return v
 }

@@ -46,7 +46,8 @@ func TestPeopleReachWhatIsMeantForThem(t *testing.T) {
 		status, _ := fetch(t, strings.TrimSuffix(urls.TodoURL, "/")+path, "")
 		assert.Equal(t, http.StatusOK, status, path)
 	}
-	for _, path := range []string{"/livez", "/readyz", "/metrics", "/pingpongs", "/dashboard/", "/api/rawdata", "/ping"} {
+	for _, path := range []string{"/livez", "/readyz", "/metrics", "/pingpongs", "/dashboard/", "/api/rawdata",
+		"/ping"} {
 		status, _ := fetch(t, strings.TrimSuffix(urls.TodoURL, "/")+path, "")
 		assert.Equal(t, http.StatusNotFound, status, path)
 	}
@@ -58,7 +59,8 @@ func TestPeopleReachWhatIsMeantForThem(t *testing.T) {
 	}
 }
 
-// Paths, hosts and methods that lead a proxy and what is behind it to understand a request differently open nothing more.
+// Paths, hosts and methods that lead a proxy and what is behind it to understand a request differently open
+// nothing more.
 func TestTricksReachNothingMore(t *testing.T) {
 	newCluster(t)
 	address, err := url.Parse(outputs(t).TodoURL)
@@ -77,16 +79,24 @@ func TestTricksReachNothingMore(t *testing.T) {
 	}
 	require.Equal(t, http.StatusOK, ask("GET /pings", address.Host))
 	for _, request := range []string{
-		"GET //livez", "GET //metrics", "GET /./livez", "GET /%6civez", "GET /livez?path=/todos", "GET /livez;/todos", "GET /livez/",
-		"GET /todos/../livez", "GET /todos/../metrics", "GET /todos/%2e%2e/livez", "GET /todos/..%2flivez", "GET /todos%2f..%2flivez",
-		"GET /todos/%252e%252e/livez", "GET /todos;/../livez", `GET /todos\..\livez`, "GET /todos/%00/../livez", "GET /todos/livez", "GET /todos#/../livez",
-		"GET /static/..%2f..%2flivez", "GET /form/../readyz", "GET /pings/..;/livez", "GET /pingpong/../livez", "GET /pings/../../metrics",
-		"GET http://localhost:9090/metrics", "GET http://todo-backend-svc.project:80/livez", "GET http://kubernetes.default/api",
-		"TRACE /", "TRACE /todos", "CONNECT localhost:9090", "CONNECT /livez", "GET /api/rawdata", "GET /dashboard/", "GET /debug/pprof/",
+		"GET //livez", "GET //metrics", "GET /./livez", "GET /%6civez", "GET /livez?path=/todos",
+		"GET /livez;/todos", "GET /livez/",
+		"GET /todos/../livez", "GET /todos/../metrics", "GET /todos/%2e%2e/livez", "GET /todos/..%2flivez",
+		"GET /todos%2f..%2flivez",
+		"GET /todos/%252e%252e/livez", "GET /todos;/../livez", `GET /todos\..\livez`, "GET /todos/%00/../livez",
+		"GET /todos/livez", "GET /todos#/../livez",
+		"GET /static/..%2f..%2flivez", "GET /form/../readyz", "GET /pings/..;/livez", "GET /pingpong/../livez",
+		"GET /pings/../../metrics",
+		"GET http://localhost:9090/metrics", "GET http://todo-backend-svc.project:80/livez",
+		"GET http://kubernetes.default/api",
+		"TRACE /", "TRACE /todos", "CONNECT localhost:9090", "CONNECT /livez", "GET /api/rawdata",
+		"GET /dashboard/", "GET /debug/pprof/",
 	} {
-		assert.Contains(t, []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed}, ask(request, address.Host), request)
+		assert.Contains(t, []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed},
+			ask(request, address.Host), request)
 	}
-	for _, host := range []string{"localhost:9090", "127.0.0.1:8080", "todo-backend-svc.project.svc", "traefik.kube-system", "kubernetes.default"} {
+	for _, host := range []string{"localhost:9090", "127.0.0.1:8080", "todo-backend-svc.project.svc",
+		"traefik.kube-system", "kubernetes.default"} {
 		for _, path := range []string{"/metrics", "/livez", "/api/rawdata"} {
 			assert.Equal(t, http.StatusNotFound, ask("GET "+path, host), "%s for %s", path, host)
 		}
@@ -96,14 +106,17 @@ func TestTricksReachNothingMore(t *testing.T) {
 	http2.SetUnencryptedHTTP2(true)
 	for scheme, transport := range map[string]*http.Transport{
 		"http":  {Protocols: &http2},
-		"https": {TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}, // the controller has no certificate
+		"https": {TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true},
+		// the controller has no certificate
 	} {
 		client := http.Client{Transport: transport}
-		for path, status := range map[string]int{"/": http.StatusOK, "/livez": http.StatusNotFound, "/metrics": http.StatusNotFound, "/todos/%2e%2e/livez": http.StatusNotFound} {
+		for path, status := range map[string]int{"/": http.StatusOK, "/livez": http.StatusNotFound,
+			"/metrics": http.StatusNotFound, "/todos/%2e%2e/livez": http.StatusNotFound} {
 			response, err := client.Get(scheme + "://" + address.Hostname() + path)
 			if assert.NoError(t, err) {
 				response.Body.Close()
-				assert.Equal(t, "HTTP/2.0 "+strconv.Itoa(status), fmt.Sprint(response.Proto, " ", response.StatusCode), "%s %s", scheme, path)
+				assert.Equal(t, "HTTP/2.0 "+strconv.Itoa(status), fmt.Sprint(response.Proto, " ", response.StatusCode),
+					"%s %s", scheme, path)
 			}
 		}
 	}
@@ -142,7 +155,8 @@ func answersForOneName(t *testing.T, name tlsName, node *url.URL) {
 	require.True(t, trusted.AppendCertsFromPEM(name.certificate))
 	client := http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: trusted},
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) { // there is no name server for it
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn,
+			error) { // there is no name server for it
 			return new(net.Dialer).DialContext(ctx, network, node.Hostname()+":443")
 		},
 	}}

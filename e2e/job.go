@@ -11,13 +11,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// startJob starts a Job as a CronJob does, but for a change, and returns its name. It is a new one each time: a daily todo's Job
-// with the name of one that was deleted adds no todo.
+// startJob starts a Job as a CronJob does, but for a change, and returns its name. It is a new one each time:
+// a daily todo's Job with the name of one that was deleted adds no todo.
 func (c *cluster) startJob(cronJob, name string, change func(*batchv1.JobSpec)) string {
 	c.t.Helper()
 	cron, err := c.BatchV1().CronJobs(c.namespace).Get(c.t.Context(), cronJob, metav1.GetOptions{})
 	require.NoError(c.t, err)
-	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{GenerateName: name + "-", Labels: cron.Spec.JobTemplate.Labels}, Spec: cron.Spec.JobTemplate.Spec}
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{GenerateName: name + "-",
+		Labels: cron.Spec.JobTemplate.Labels}, Spec: cron.Spec.JobTemplate.Spec}
 	change(&job.Spec)
 	job, err = c.BatchV1().Jobs(c.namespace).Create(c.t.Context(), job, metav1.CreateOptions{})
 	require.NoError(c.t, err)
@@ -40,7 +41,8 @@ func (c *cluster) waitForJob(name string) (completed bool, log string) {
 			return err
 		}
 		for _, condition := range job.Status.Conditions {
-			if condition.Status == corev1.ConditionTrue && (condition.Type == batchv1.JobComplete || condition.Type == batchv1.JobFailed) {
+			if condition.Status == corev1.ConditionTrue &&
+				(condition.Type == batchv1.JobComplete || condition.Type == batchv1.JobFailed) {
 				completed = condition.Type == batchv1.JobComplete
 				return nil
 			}
@@ -56,9 +58,13 @@ func (c *cluster) waitForJob(name string) (completed bool, log string) {
 // podsOfJob are the pods of a Job, oldest first.
 func (c *cluster) podsOfJob(name string) []corev1.Pod {
 	c.t.Helper()
-	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + name})
+	pods, err := c.CoreV1().Pods(c.namespace).List(c.t.Context(),
+		metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + name})
 	require.NoError(c.t, err)
-	slices.SortFunc(pods.Items, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	slices.SortFunc(pods.Items, func(a,
+		b corev1.Pod) int {
+		return a.CreationTimestamp.Compare(b.CreationTimestamp.Time)
+	})
 	return pods.Items
 }
 
@@ -66,7 +72,8 @@ func (c *cluster) podsOfJob(name string) []corev1.Pod {
 func (c *cluster) scheduledJob(cronJob string) (name string) {
 	c.t.Helper()
 	eventually(c.t, func() error {
-		jobs, err := c.BatchV1().Jobs(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "app=" + cronJob})
+		jobs, err := c.BatchV1().Jobs(c.namespace).List(c.t.Context(),
+			metav1.ListOptions{LabelSelector: "app=" + cronJob})
 		if err != nil {
 			return err
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// killPods kills and deletes pods of an app and its Postgres, and waits after each time until all goes on. <variable>_KILLS is the
-// number of times, by default one of each kind; <variable>_SEED repeats a sequence.
+// killPods kills and deletes pods of an app and its Postgres, and waits after each time until all goes on.
+// <variable>_KILLS is the number of times, by default one of each kind; <variable>_SEED repeats a sequence.
 func (c *cluster) killPods(app, variable string, goesOn func()) {
 	c.t.Helper()
 	random := newRandom(c.t, variable)
@@ -48,8 +48,9 @@ func newRandom(t *testing.T, variable string) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// perSecond is how many requests the clients of an app send in a second: enough for some to be under way whenever something is
-// killed, and few enough to leave the processors to what the test is about. LOAD changes it; 0 sets no limit.
+// perSecond is how many requests the clients of an app send in a second: enough for some to be under way
+// whenever something is killed, and few enough to leave the processors to what the test is about. LOAD
+// changes it; 0 sets no limit.
 func perSecond(t *testing.T) int {
 	t.Helper()
 	return int(number(t, "LOAD", 200))

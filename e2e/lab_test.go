@@ -12,9 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMakeUpBringsBackWhatWasDeletedAndKilled changes things by hand, which a preview shows, kills the lab with all that runs in it, then ups that start it again, and then
-// types make up in two shells at once: one starts the lab and brings up the stack, the other one does so after it, or says why not.
-// LAB_KILLS is the number of ups that are killed, 1 by default; LAB_SEED repeats a sequence.
+// TestMakeUpBringsBackWhatWasDeletedAndKilled changes things by hand, which a preview shows, kills the lab
+// with all that runs in it, then ups that start it again, and then types make up in two shells at once: one
+// starts the lab and brings up the stack, the other one does so after it, or says why not. LAB_KILLS is the
+// number of ups that are killed, 1 by default; LAB_SEED repeats a sequence.
 func TestMakeUpBringsBackWhatWasDeletedAndKilled(t *testing.T) {
 	c := newCluster(t)
 	random := newRandom(t, "LAB")
@@ -23,7 +24,8 @@ func TestMakeUpBringsBackWhatWasDeletedAndKilled(t *testing.T) {
 
 	isBack := c.changeByHand()
 	preview := pulumi(t, checkout, "preview", "--refresh")
-	for _, changed := range []string{"todo-backend-deployment", "todo-postgres-statefulset", "pingpong-deployment", "todo-config", "todo-backend-service", "pingpong"} {
+	for _, changed := range []string{"todo-backend-deployment", "todo-postgres-statefulset",
+		"pingpong-deployment", "todo-config", "todo-backend-service", "pingpong"} {
 		assert.Regexp(t, `(?m)^ ?~.* `+changed+` +update`, preview)
 	}
 	c.deleteStatefulSet()
@@ -50,7 +52,8 @@ func TestMakeUpBringsBackWhatWasDeletedAndKilled(t *testing.T) {
 	for _, output := range failed {
 		assert.Regexp(t, `another pulumi \(process \d+\) works on the stack|the stack is currently locked by 1 lock`, output)
 	}
-	assert.Contains(t, first.output.String()+second.output.String(), "waiting for another command that starts or stops the lab "+labName())
+	assert.Contains(t, first.output.String()+second.output.String(),
+		"waiting for another command that starts or stops the lab "+labName())
 	assert.Len(t, daemons(labName()), 4)
 	c.waitUntilReady()
 	isBack()

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// newCluster is the namespace exercises of a stack as make up leaves it, for a test that has all of the lab for itself.
+// newCluster is the namespace exercises of a stack as make up leaves it, for a test that has all of the lab
+// for itself.
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	settle(t)
@@ -15,8 +16,8 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-// lanes run beside one another, after the tests that have all of the lab for themselves. The tests of a lane run one after
-// the other, and disturb no other lane.
+// lanes run beside one another, after the tests that have all of the lab for themselves. The tests of a lane
+// run one after the other, and disturb no other lane.
 var lanes = map[string]*sync.Mutex{exercises: {}, project: {}}
 
 // inLane returns when the tests before this one in its lane have ended.

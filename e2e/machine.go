@@ -39,7 +39,8 @@ func lookAround(t *testing.T) machine {
 		}
 	})
 	counters := regexp.MustCompile(`^#|\[\d+:\d+\]`)
-	for _, command := range [][]string{{"iptables-save"}, {"ip6tables-save"}, {"nft", "list", "tables"}, {"ip", "route"}, {"ipset", "list", "-name"}} {
+	for _, command := range [][]string{{"iptables-save"}, {"ip6tables-save"}, {"nft", "list", "tables"},
+		{"ip", "route"}, {"ipset", "list", "-name"}} {
 		output, err := exec.Command(command[0], command[1:]...).Output()
 		require.NoError(t, err, "%v", command)
 		m.add(command[0], func(yield func(string)) {
@@ -50,7 +51,8 @@ func lookAround(t *testing.T) machine {
 			}
 		})
 	}
-	for _, root := range []string{"/sys/fs/cgroup", "/etc", "/opt", "/run", "/srv", "/usr/local/bin", "/var/lib", "/var/log", filepath.Join(checkout, ".lab")} {
+	for _, root := range []string{"/sys/fs/cgroup", "/etc", "/opt", "/run", "/srv", "/usr/local/bin",
+		"/var/lib", "/var/log", filepath.Join(checkout, ".lab")} {
 		m.add("file", func(yield func(string)) {
 			_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 				if err == nil && (entry.IsDir() || root != "/sys/fs/cgroup") {
@@ -67,8 +69,8 @@ func (m machine) add(kind string, all func(yield func(string))) {
 	all(func(thing string) { m[kind+" "+thing] = true })
 }
 
-// since lists what was not there before. Processes count that no process from before has started, as a lab's daemons
-// are; other labs do not count.
+// since lists what was not there before. Processes count that no process from before has started, as a lab's
+// daemons are; other labs do not count.
 func (m machine) since(before machine, lab string) []string {
 	var fresh []string
 	for thing := range m {
@@ -86,7 +88,8 @@ func (m machine) since(before machine, lab string) []string {
 	return fresh
 }
 
-// started says whether a process of the record, other than the machine's first, is an ancestor of this one, or it has ended.
+// started says whether a process of the record, other than the machine's first, is an ancestor of this one,
+// or it has ended.
 func (m machine) started(pid string) bool {
 	for pid != "1" && pid != "0" {
 		fields := stat(filepath.Join("/proc", pid))
@@ -113,7 +116,8 @@ func ofAnotherLab(thing, lab string) bool {
 func withoutFiles(things []string, lab string) []string {
 	var rest []string
 	for _, thing := range things {
-		if !strings.HasPrefix(thing, "file /var/lib/stateful-k3s/"+lab) && !strings.HasPrefix(thing, "file "+filepath.Join(checkout, ".lab", lab)) {
+		if !strings.HasPrefix(thing, "file /var/lib/stateful-k3s/"+lab) &&
+			!strings.HasPrefix(thing, "file "+filepath.Join(checkout, ".lab", lab)) {
 			rest = append(rest, thing)
 		}
 	}

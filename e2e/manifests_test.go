@@ -19,12 +19,17 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/state"
 )
 
-// exceptions are the criticals of kube-score that stay as they are: "kind namespace name" of the objects, or patterns of it.
+// exceptions are the criticals of kube-score that stay as they are: "kind namespace name" of the objects, or
+// patterns of it.
 var exceptions = []struct{ check, objects, why string }{
-	{"container-image-pull-policy", "*", "images are named by their digests or versions, and a pod must start again while the registry is away"},
-	{"container-security-context-user-group-id", "* redis-stset", "the official image's user, who owns the files on the volumes that are there"},
-	{"container-security-context-user-group-id", "* postgres-ss", "the official image's user, who owns the files on the volumes that are there"},
-	{"container-security-context-user-group-id", "*Job * backup", "the user of Postgres, as whom it starts a server to restore the backup in"},
+	{"container-image-pull-policy", "*",
+		"images are named by their digests or versions, and a pod must start again while the registry is away"},
+	{"container-security-context-user-group-id", "* redis-stset",
+		"the official image's user, who owns the files on the volumes that are there"},
+	{"container-security-context-user-group-id", "* postgres-ss",
+		"the official image's user, who owns the files on the volumes that are there"},
+	{"container-security-context-user-group-id", "*Job * backup",
+		"the user of Postgres, as whom it starts a server to restore the backup in"},
 	{"pod-probes-identical", "StatefulSet storage storage-ss", "versitygw has one health check"},
 	{"networkpolicy-targets-pod", "* *-client-egress", "for pods that users start with the label"},
 }
@@ -50,7 +55,8 @@ func TestManifestsPassTheStrictDryRun(t *testing.T) {
 	for _, object := range objects {
 		object.SetName("dry-run")
 	}
-	create := command(checkout, "kubectl", "create", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "--output=name", "--filename=-")
+	create := command(checkout, "kubectl", "create", "--dry-run=server", "--validate=strict",
+		"--warnings-as-errors", "--output=name", "--filename=-")
 	create.Stdin = bytes.NewReader(list(t, objects))
 	assert.Len(t, strings.Fields(run(t, create)), len(objects))
 }
@@ -84,7 +90,8 @@ func TestManifestsHaveNoCriticalScore(t *testing.T) {
 
 	used := map[string]bool{}
 	for _, object := range scores {
-		name := strings.Join([]string{object.TypeMeta.Kind, object.ObjectMeta.Namespace, object.ObjectMeta.Name}, " ")
+		name := strings.Join([]string{object.TypeMeta.Kind, object.ObjectMeta.Namespace, object.ObjectMeta.Name},
+			" ")
 		for _, check := range object.Checks {
 			if !check.Skipped && check.Grade <= critical && !excepted(t, check.Check.ID, name, used) {
 				t.Errorf("%s: %s: %+v", name, check.Check.ID, check.Comments)
@@ -92,7 +99,8 @@ func TestManifestsHaveNoCriticalScore(t *testing.T) {
 		}
 	}
 	for _, exception := range exceptions {
-		assert.True(t, used[exception.check+exception.objects], "the exception from %s for %s is not needed", exception.check, exception.objects)
+		assert.True(t, used[exception.check+exception.objects], "the exception from %s for %s is not needed",
+			exception.check, exception.objects)
 	}
 }
 

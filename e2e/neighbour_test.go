@@ -27,8 +27,10 @@ func TestOtherUsersOfThisMachineGetNothing(t *testing.T) {
 	newCluster(t)
 	lab := filepath.Join(labs, labName())
 	for _, path := range []string{
-		lab, filepath.Join(lab, "kubeconfig"), filepath.Join(lab, "passphrase"), filepath.Join(lab, "registry-login.json"),
-		filepath.Join(lab, "pulumi"), filepath.Join(lab, "node-0/lib/rancher/k3s/server/token"), filepath.Join(lab, "run/buildkitd.sock"),
+		lab, filepath.Join(lab, "kubeconfig"), filepath.Join(lab, "passphrase"),
+		filepath.Join(lab, "registry-login.json"),
+		filepath.Join(lab, "pulumi"), filepath.Join(lab, "node-0/lib/rancher/k3s/server/token"),
+		filepath.Join(lab, "run/buildkitd.sock"),
 	} {
 		_, err := os.Lstat(path)
 		require.NoError(t, err)
@@ -42,7 +44,8 @@ func TestOtherUsersOfThisMachineGetNothing(t *testing.T) {
 		}
 	}
 
-	registry, node := os.Getenv("STATEFUL_K3S_REGISTRY"), net.JoinHostPort(os.Getenv("STATEFUL_K3S_INGRESS_ADDRESS"), "6443")
+	registry, node := os.Getenv("STATEFUL_K3S_REGISTRY"),
+		net.JoinHostPort(os.Getenv("STATEFUL_K3S_INGRESS_ADDRESS"), "6443")
 	kubelet := net.JoinHostPort(os.Getenv("STATEFUL_K3S_INGRESS_ADDRESS"), "10250")
 	stranger := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // it asks without a password
 	for _, request := range []struct {
@@ -53,7 +56,8 @@ func TestOtherUsersOfThisMachineGetNothing(t *testing.T) {
 		{http.MethodGet, "https://" + registry + "/v2/library/postgres/manifests/17", http.StatusUnauthorized},
 		{http.MethodPost, "https://" + registry + "/v2/library/postgres/blobs/uploads/", http.StatusUnauthorized},
 		{http.MethodPut, "https://" + registry + "/v2/library/postgres/manifests/17", http.StatusUnauthorized},
-		{http.MethodPut, "http://" + registry + "/v2/library/postgres/manifests/17", http.StatusBadRequest}, // it speaks TLS alone
+		{http.MethodPut, "http://" + registry + "/v2/library/postgres/manifests/17", http.StatusBadRequest},
+		// it speaks TLS alone
 		{http.MethodGet, "https://" + node + "/api/v1/namespaces/kube-system/secrets", http.StatusUnauthorized},
 		{http.MethodGet, "https://" + kubelet + "/pods", http.StatusUnauthorized},
 	} {
@@ -76,7 +80,8 @@ func registryAccess(t *testing.T) []remote.Option {
 	var login struct{ Auths map[string]authn.AuthConfig }
 	require.NoError(t, json.Unmarshal([]byte(read(lab, "registry-login.json")), &login))
 	return []remote.Option{
-		remote.WithTransport(&http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}}),
+		remote.WithTransport(&http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted,
+			MinVersion: tls.VersionTLS12}}),
 		remote.WithAuth(authn.FromConfig(login.Auths[os.Getenv("STATEFUL_K3S_REGISTRY")])),
 	}
 }

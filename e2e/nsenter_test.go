@@ -12,7 +12,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/nsenter"
 )
 
-// TestThisProcessStaysInItsNamespace has many threads visit the node's, so that one of them would be the process's first.
+// TestThisProcessStaysInItsNamespace has many threads visit the node's, so that one of them would be the
+// process's first.
 func TestThisProcessStaysInItsNamespace(t *testing.T) {
 	newCluster(t)
 	before, err := os.Readlink("/proc/self/ns/net")

@@ -19,7 +19,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/nsenter"
 )
 
-// outsider is another machine, whose part a network namespace plays, on a network of its own with this machine.
+// outsider is another machine, whose part a network namespace plays, on a network of its own with this
+// machine.
 const (
 	outsider        = "sk3s-outsider"
 	outsiderAddress = "10.232.0.2"
@@ -38,7 +39,10 @@ func connectOutsider(t *testing.T) {
 	ip(t, "netns", "add", outsider)
 	t.Cleanup(func() { ip(t, "netns", "delete", outsider) })
 	ip(t, "link", "add", outsider, "type", "veth", "peer", "name", "eth0", "netns", outsider)
-	t.Cleanup(func() { ip(t, "link", "delete", outsider) }) // with the namespace alone it would go a moment later
+	t.Cleanup(func() {
+		ip(t, "link", "delete",
+			outsider)
+	}) // with the namespace alone it would go a moment later
 	ip(t, "address", "add", outsiderGateway+"/30", "dev", outsider)
 	ip(t, "link", "set", outsider, "up")
 	ip(t, "-netns", outsider, "address", "add", outsiderAddress+"/30", "dev", "eth0")
@@ -50,7 +54,8 @@ func connectOutsider(t *testing.T) {
 func outboundProcess(t *testing.T) int {
 	t.Helper()
 	found := findProcesses(func(dir string) bool {
-		return strings.TrimSpace(read(dir, "comm")) == "slirp4netns" && strings.Contains(read(dir, "cgroup"), "sk3s-"+labName()+"/")
+		return strings.TrimSpace(read(dir, "comm")) == "slirp4netns" &&
+			strings.Contains(read(dir, "cgroup"), "sk3s-"+labName()+"/")
 	})
 	require.Len(t, found, 1)
 	return found[0]
@@ -58,8 +63,8 @@ func outboundProcess(t *testing.T) int {
 
 func outsiderNetwork() string { return filepath.Join("/run/netns", outsider) }
 
-// greet has a server in a network namespace send a text to whoever connects, and returns its address, host:port, of which it
-// chooses the port if that is 0.
+// greet has a server in a network namespace send a text to whoever connects, and returns its address,
+// host:port, of which it chooses the port if that is 0.
 func greet(t *testing.T, network, address, text string) string {
 	t.Helper()
 	var server net.Listener
@@ -81,8 +86,8 @@ func greet(t *testing.T, network, address, text string) string {
 	return server.Addr().String()
 }
 
-// nameOutsider makes the other machine the name server that the lab's way to the outside asks, where it answers for its
-// own name. The rest of this machine goes on asking its own.
+// nameOutsider makes the other machine the name server that the lab's way to the outside asks, where it
+// answers for its own name. The rest of this machine goes on asking its own.
 func nameOutsider(t *testing.T) {
 	t.Helper()
 	serveNames(t, net.JoinHostPort(outsiderAddress, "53"))
@@ -95,7 +100,8 @@ func nameOutsider(t *testing.T) {
 		return nsenter.Do(filepath.Join("/proc", strconv.Itoa(outboundProcess(t)), "ns", "mnt"), do)
 	}
 	require.NoError(t, inOutbound(func() error {
-		return unix.MoveMount(file, "", unix.AT_FDCWD, "/etc/resolv.conf", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_SYMLINKS)
+		return unix.MoveMount(file, "", unix.AT_FDCWD, "/etc/resolv.conf",
+			unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_SYMLINKS)
 	}))
 	t.Cleanup(func() {
 		require.NoError(t, inOutbound(func() error { return unix.Unmount("/etc/resolv.conf", 0) }))
@@ -148,9 +154,11 @@ func answerNames(packet []byte) ([]byte, error) {
 }
 
 var (
-	// elsewhere are addresses of another machine: in the internet, in private networks, and where clouds tell virtual machines secrets.
+	// elsewhere are addresses of another machine: in the internet, in private networks, and where clouds tell
+	// virtual machines secrets.
 	elsewhere = []netip.Addr{
-		netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("10.232.1.1"), netip.MustParseAddr("172.16.0.1"), netip.MustParseAddr("192.168.250.1"),
+		netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("10.232.1.1"), netip.MustParseAddr("172.16.0.1"),
+		netip.MustParseAddr("192.168.250.1"),
 		netip.MustParseAddr("100.64.0.1"), netip.MustParseAddr("169.254.169.254"),
 	}
 	outsiderPorts = []connections.Port{
@@ -159,8 +167,8 @@ var (
 	}
 )
 
-// plugOutsiderIn gives the other machine a cable to the node, which has a route to all of its addresses there, and it one to pods
-// and Services. So nothing but policies is in the way of either.
+// plugOutsiderIn gives the other machine a cable to the node, which has a route to all of its addresses
+// there, and it one to pods and Services. So nothing but policies is in the way of either.
 func (c *cluster) plugOutsiderIn() {
 	t := c.t
 	t.Helper()

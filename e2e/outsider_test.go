@@ -16,8 +16,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/load"
 )
 
-// TestOtherMachinesReachNothing looks at the lab from a network namespace that stands for another machine: it has a
-// route to the lab, and this machine forwards packets.
+// TestOtherMachinesReachNothing looks at the lab from a network namespace that stands for another machine: it
+// has a route to the lab, and this machine forwards packets.
 func TestOtherMachinesReachNothing(t *testing.T) {
 	c := newCluster(t)
 	connectOutsider(t)
@@ -70,12 +70,14 @@ func forward(t *testing.T) {
 	t.Cleanup(func() { assert.NoError(t, os.WriteFile(setting, []byte(before), 0)) })
 }
 
-// labListeners are the TCP addresses on which the lab's processes listen in this machine's own network namespace.
+// labListeners are the TCP addresses on which the lab's processes listen in this machine's own network
+// namespace.
 func labListeners(t *testing.T) []string {
 	t.Helper()
 	process := regexp.MustCompile(`pid=(\d+)`)
 	var found []string
-	for line := range strings.Lines(run(t, exec.Command("ss", "--no-header", "--tcp", "--listening", "--numeric", "--processes"))) {
+	for line := range strings.Lines(run(t,
+		exec.Command("ss", "--no-header", "--tcp", "--listening", "--numeric", "--processes"))) {
 		pid := process.FindStringSubmatch(line)
 		if pid != nil && strings.Contains(read(filepath.Join("/proc", pid[1]), "cgroup"), "sk3s-"+labName()+"/") {
 			found = append(found, strings.Fields(line)[3])

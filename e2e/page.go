@@ -140,7 +140,8 @@ func (p *page) get(id string) (found todo) {
 	return found
 }
 
-// has waits until the backend has these todos and no others: "x title" for a completed one, or else "- title".
+// has waits until the backend has these todos and no others: "x title" for a completed one, or else "-
+// title".
 func (p *page) has(want ...string) {
 	p.t.Helper()
 	becomes(p.t, append([]string{}, want...), func() []string {
@@ -226,7 +227,8 @@ func (p *page) press(keys string) {
 	p.do(chromedp.KeyEvent(keys))
 }
 
-// row is a selector for the todo with a title, once its addition is answered: until then the row has an id of its own.
+// row is a selector for the todo with a title, once its addition is answered: until then the row has an id of
+// its own.
 func (p *page) row(title string) string {
 	p.t.Helper()
 	var id string
@@ -251,7 +253,8 @@ func (p *page) media(settings ...string) {
 	for i := 0; i < len(settings); i += 2 {
 		features = append(features, &emulation.MediaFeature{Name: settings[i], Value: settings[i+1]})
 	}
-	_, err := browser.Call(p.Window, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features})
+	_, err := browser.Call(p.Window, emulation.SetEmulatedMedia,
+		emulation.SetEmulatedMediaParams{Features: features})
 	require.NoError(p.t, err)
 }
 
@@ -267,7 +270,8 @@ func (p *page) cut(off bool) {
 // script turns JavaScript on or off.
 func (p *page) script(on bool) {
 	p.t.Helper()
-	_, err := browser.Call(p.Window, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
+	_, err := browser.Call(p.Window, emulation.SetScriptExecutionDisabled,
+		emulation.SetScriptExecutionDisabledParams{Value: !on})
 	require.NoError(p.t, err)
 }
 
@@ -291,7 +295,8 @@ func (p *page) controls() (all []string) {
 	require.NoError(p.t, err)
 	for _, node := range tree.Nodes {
 		var role, name string
-		if node.Ignored || node.Role == nil || json.Unmarshal(node.Role.Value, &role) != nil || !slices.Contains(told, role) {
+		if node.Ignored || node.Role == nil || json.Unmarshal(node.Role.Value, &role) != nil ||
+			!slices.Contains(told, role) {
 			continue
 		}
 		_ = json.Unmarshal(node.Name.Value, &name)
@@ -300,7 +305,8 @@ func (p *page) controls() (all []string) {
 	return all
 }
 
-var told = []string{"alert", "button", "checkbox", "heading", "link", "list", "navigation", "status", "textbox"}
+var told = []string{"alert", "button", "checkbox", "heading", "link", "list", "navigation", "status",
+	"textbox"}
 
 // submit clicks what leads to another page, and waits for that.
 func (p *page) submit(selector string) {

@@ -152,7 +152,8 @@ func TestTitlesAreTextAndLinks(t *testing.T) {
 		for i, title := range titles {
 			li := fmt.Sprintf(`document.querySelectorAll("#todos > li")[%d]`, len(titles)-1-i)
 			p.becomes(title, li+`.querySelector(".title").textContent`)
-			p.becomes(append([]string{}, links[title]...), `[...`+li+`.querySelectorAll(".title *")].map((a) => a.href)`)
+			p.becomes(append([]string{}, links[title]...), `[...`+li+
+				`.querySelectorAll(".title *")].map((a) => a.href)`)
 		}
 		p.becomes([]string{}, `[...document.querySelectorAll(".title *")].filter((a) =>
 			a.tagName !== "A" || a.rel !== "noopener noreferrer" || !/^https?:$/.test(a.protocol)).map((a) => a.outerHTML)`)
@@ -224,7 +225,8 @@ func TestNamesAndRoles(t *testing.T) {
 	p.change("Buy milk", `{"completed": true}`)
 	p.shows("- Call Grandma", "x Buy milk")
 	assert.ElementsMatch(t, []string{
-		"heading Todos", "textbox What is to be done?", "button Add", "alert ", "status ", "navigation Show", "link All", "link Active", "link Completed",
+		"heading Todos", "textbox What is to be done?", "button Add", "alert ", "status ", "navigation Show",
+		"link All", "link Active", "link Completed",
 		"button Clear 1 completed", "list Todos",
 		"checkbox Call Grandma", "link Edit Call Grandma", "button Delete Call Grandma",
 		"checkbox Buy milk", "link Edit Buy milk", "button Delete Buy milk",
@@ -244,7 +246,8 @@ func TestRefusedTitlesAreKept(t *testing.T) {
 	for _, test := range []struct{ title, reason string }{
 		{"   ", "The title is empty."},
 		{long, "The title has 141 characters; 140 are allowed."},
-		{"a\u202Eb", "The title contains U+202E, which changes the direction of text."}, // which only the backend knows
+		{"a\u202Eb", "The title contains U+202E, which changes the direction of text."},
+		// which only the backend knows
 	} {
 		p.do(chromedp.SetValue(chromedp.CSS("#title"), test.title))
 		p.write(kb.Enter)
@@ -330,7 +333,8 @@ func TestTenThousandTodos(t *testing.T) {
 	first := `Number(document.querySelector("#todos > li").dataset.id)`
 	newest := p.todos()[0].ID
 	p.becomes(float64(newest-1000), first)
-	p.becomes(true, `[...document.querySelectorAll("#todos > li")].every((li, i) => Number(li.dataset.id) === `+first+` - i)`)
+	p.becomes(true, `[...document.querySelectorAll("#todos > li")].every((li, i) => Number(li.dataset.id) === `+
+		first+` - i)`)
 	p.click("#newest")
 	p.becomes(float64(newest), first)
 

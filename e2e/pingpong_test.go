@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// The course's exercise: the count is in a Postgres of its own pod, and survives when all pods are taken down.
+// The course's exercise: the count is in a Postgres of its own pod, and survives when all pods are taken
+// down.
 func TestPingpongCountsOnAfterAllPodsWereDeleted(t *testing.T) {
 	c := newLane(t, exercises)
 	before := c.pings()

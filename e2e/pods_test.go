@@ -17,7 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestProcessesOfPodsHaveNoPower looks at what runs. A pod's first process, which holds its namespaces, is Kubernetes' own.
+// TestProcessesOfPodsHaveNoPower looks at what runs. A pod's first process, which holds its namespaces, is
+// Kubernetes' own.
 func TestProcessesOfPodsHaveNoPower(t *testing.T) {
 	c := newCluster(t)
 	containers := map[string]bool{}
@@ -33,7 +34,8 @@ func TestProcessesOfPodsHaveNoPower(t *testing.T) {
 			}
 			name := pod.Namespace + "/" + pod.Name + " " + comm
 			containers[read(dir, "cgroup")] = true
-			for field, wanted := range map[string]string{"NoNewPrivs": "1", "Seccomp": "2", "CapEff": "0000000000000000", "CapBnd": "0000000000000000"} {
+			for field, wanted := range map[string]string{"NoNewPrivs": "1", "Seccomp": "2",
+				"CapEff": "0000000000000000", "CapBnd": "0000000000000000"} {
 				assert.Contains(t, status, "\n"+field+":\t"+wanted+"\n", name)
 			}
 			for _, ids := range []string{"Uid", "Gid"} {
@@ -41,7 +43,8 @@ func TestProcessesOfPodsHaveNoPower(t *testing.T) {
 				line, _, _ := strings.Cut(rest, "\n")
 				assert.NotContains(t, strings.Fields(line), "0", "%s: %s", name, ids)
 			}
-			assert.Regexp(t, `(?m)^\d+ \d+ \S+ \S+ / ro[, ]`, mounts, "%s: its root file system can be written to", name)
+			assert.Regexp(t, `(?m)^\d+ \d+ \S+ \S+ / ro[, ]`, mounts, "%s: its root file system can be written to",
+				name)
 			assert.NotContains(t, mounts, "kubernetes.io/serviceaccount", name)
 		}
 	}
@@ -59,18 +62,21 @@ func TestProcessesOfPodsHaveNoPower(t *testing.T) {
 	assert.Len(t, containers, count, "containers looked at")
 }
 
-// TestImagesHoldNothingButTheirApp leaves out those that run Postgres' own programs, which start others with a shell.
+// TestImagesHoldNothingButTheirApp leaves out those that run Postgres' own programs, which start others with
+// a shell.
 func TestImagesHoldNothingButTheirApp(t *testing.T) {
 	newCluster(t)
 	var images map[string]string
-	require.NoError(t, json.Unmarshal([]byte(pulumi(t, checkout, "stack", "output", "images", "--json")), &images))
+	require.NoError(t, json.Unmarshal([]byte(pulumi(t, checkout, "stack", "output", "images", "--json")),
+		&images))
 	for _, postgres := range []string{"backup", "postgres"} {
 		require.Contains(t, images, postgres)
 		delete(images, postgres)
 	}
 	require.NotEmpty(t, images)
 	for app, reference := range images {
-		assert.Equal(t, []string{strings.ReplaceAll(app, "postgres-exporter", "postgres_exporter")}, files(t, reference), app)
+		assert.Equal(t, []string{strings.ReplaceAll(app, "postgres-exporter", "postgres_exporter")},
+			files(t, reference), app)
 	}
 }
 

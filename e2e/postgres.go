@@ -13,11 +13,13 @@ const (
 	postgresPod = postgresSet + "-0"
 )
 
-// psql runs SQL as the README does it by hand, and returns bare values: a line for each row, | between columns.
+// psql runs SQL as the README does it by hand, and returns bare values: a line for each row, | between
+// columns.
 func (c *cluster) psql(sql string) string {
 	c.t.Helper()
-	return strings.TrimSpace(run(c.t, command(".", "kubectl", "-n", c.namespace, "exec", postgresPod, "-c", "postgres", "--",
-		"psql", "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1", "--command", sql)))
+	return strings.TrimSpace(run(c.t,
+		command(".", "kubectl", "-n", c.namespace, "exec", postgresPod, "-c", "postgres", "--",
+			"psql", "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1", "--command", sql)))
 }
 
 // table makes an empty table for the time of the test: its name, with its columns in parentheses.
@@ -29,19 +31,23 @@ func (c *cluster) table(definition string) {
 	c.t.Cleanup(func() { c.psql("DROP TABLE " + name) })
 }
 
-// postgresClient is a visitor that may connect to Postgres and has what owner or reader need: key is that of their URL.
-// Its script begins when the server can be reached.
+// postgresClient is a visitor that may connect to Postgres and has what owner or reader need: key is that of
+// their URL. Its script begins when the server can be reached.
 func (c *cluster) postgresClient(key, script string) *corev1.Pod {
 	c.t.Helper()
-	pod := visitor(map[string]string{"postgres-client": "true"}, `for try in $(seq 60); do pg_isready --quiet --host postgres-svc --timeout 2 && break; sleep 1; done
+	pod := visitor(map[string]string{"postgres-client": "true"},
+		`for try in $(seq 60); do pg_isready --quiet --host postgres-svc --timeout 2 && break; sleep 1; done
 owner=$(cat /run/secrets/postgres/URL 2>/dev/null)
 `+script)
 	container := &pod.Spec.Containers[0]
 	container.Image = "postgres:17"
-	container.VolumeMounts = []corev1.VolumeMount{{Name: "postgres", MountPath: "/run/secrets/postgres", ReadOnly: true}}
-	pod.Spec.Volumes = []corev1.Volume{{Name: "postgres", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
-		SecretName: "postgres", Items: []corev1.KeyToPath{{Key: key, Path: "URL"}, {Key: "ca.crt", Path: "ca.crt"}},
-	}}}}
+	container.VolumeMounts = []corev1.VolumeMount{{Name: "postgres", MountPath: "/run/secrets/postgres",
+		ReadOnly: true}}
+	pod.Spec.Volumes = []corev1.Volume{{Name: "postgres",
+		VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+			SecretName: "postgres", Items: []corev1.KeyToPath{{Key: key, Path: "URL"},
+				{Key: "ca.crt", Path: "ca.crt"}},
+		}}}}
 	return pod
 }
 
@@ -57,7 +63,8 @@ func (c *cluster) postgresSecret(key string) string {
 func (c *cluster) waitForPostgres() {
 	c.t.Helper()
 	eventually(c.t, func() error {
-		return command(".", "kubectl", "-n", c.namespace, "exec", postgresPod, "-c", "postgres", "--", "psql", "--command", "SELECT 1").Run()
+		return command(".", "kubectl", "-n", c.namespace, "exec", postgresPod, "-c", "postgres", "--", "psql",
+			"--command", "SELECT 1").Run()
 	})
 	c.waitUntilReady()
 }

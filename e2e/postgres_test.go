@@ -70,13 +70,15 @@ func TestPsqlForDebugging(t *testing.T) {
 	newLane(t, exercises)
 	readme, err := os.ReadFile(filepath.Join(checkout, "README.md"))
 	require.NoError(t, err)
-	_, start, found := strings.Cut(string(readme), "$ kubectl -n exercises run -it --rm --restart=Never --image postgres:17")
+	_, start, found := strings.Cut(string(readme),
+		"$ kubectl -n exercises run -it --rm --restart=Never --image postgres:17")
 	require.True(t, found)
 	pod, rest, found := strings.Cut(start, "\n$ ")
 	require.True(t, found)
 	psql, _, _ := strings.Cut(rest, "\n")
 	try := func(pod, script string) string {
-		debug := command(".", "sh", "-c", "kubectl -n exercises run -i --rm --restart=Never --image postgres:17"+pod)
+		debug := command(".", "sh", "-c", "kubectl -n exercises run -i --rm --restart=Never --image postgres:17"+
+			pod)
 		debug.Stdin = strings.NewReader(script + " 2>&1\n")
 		output, _ := debug.CombinedOutput() // the test looks at what it says
 		return string(output)
@@ -86,17 +88,23 @@ func TestPsqlForDebugging(t *testing.T) {
 	for _, shown := range []string{"List of relations", "public | counter ", "public | replica_epoch_seq "} {
 		assert.Contains(t, said, shown)
 	}
-	refused := strings.NewReplacer("postgres-client=true", "some-client=true", "psql-for-debugging", "psql-without-label").Replace(pod)
-	assert.Contains(t, try(refused, `for try in 1 2 3; do sleep 1; `+psql+` --command '\d'; done`), "Connection refused")
+	refused := strings.NewReplacer("postgres-client=true", "some-client=true", "psql-for-debugging",
+		"psql-without-label").Replace(pod)
+	assert.Contains(t, try(refused, `for try in 1 2 3; do sleep 1; `+psql+` --command '\d'; done`),
+		"Connection refused")
 }
 
 func TestPostgresIsSetUpAsPromised(t *testing.T) {
 	c := newLane(t, exercises)
-	assert.Equal(t, "on|on|on|scram-sha-256|on", c.psql(`SELECT current_setting('data_checksums'), current_setting('fsync'),
+	assert.Equal(t, "on|on|on|scram-sha-256|on",
+		c.psql(`SELECT current_setting('data_checksums'), current_setting('fsync'),
 		current_setting('synchronous_commit'), current_setting('password_encryption'), current_setting('ssl')`))
-	assert.Equal(t, "128MB|128|256MB", c.psql(`SELECT current_setting('shared_buffers'), current_setting('max_connections'), current_setting('max_wal_size')`))
-	assert.Equal(t, "b|C.UTF-8|UTF8", c.psql(`SELECT datlocprovider, datlocale, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()`))
-	assert.Equal(t, "exporter|f|f|f|f\npingpong|f|f|f|f\npostgres|t|t|t|t\nreader|f|f|f|t\nrestorer|t|f|f|f", c.psql(`SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls
+	assert.Equal(t, "128MB|128|256MB",
+		c.psql(`SELECT current_setting('shared_buffers'), current_setting('max_connections'), current_setting('max_wal_size')`))
+	assert.Equal(t, "b|C.UTF-8|UTF8",
+		c.psql(`SELECT datlocprovider, datlocale, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()`))
+	assert.Equal(t, "exporter|f|f|f|f\npingpong|f|f|f|f\npostgres|t|t|t|t\nreader|f|f|f|t\nrestorer|t|f|f|f",
+		c.psql(`SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls
 		FROM pg_roles WHERE rolname NOT LIKE 'pg_%' ORDER BY 1`))
 	assert.Equal(t, "", c.psql(`SELECT * FROM pg_hba_file_rules WHERE error IS NOT NULL`))
 }
@@ -104,9 +112,11 @@ func TestPostgresIsSetUpAsPromised(t *testing.T) {
 func TestMetricsOfPostgres(t *testing.T) {
 	c := newLane(t, exercises)
 	c.table("measured (n int)")
-	metrics, err := c.CoreV1().Pods(c.namespace).ProxyGet("http", postgresPod, "9187", "metrics", nil).DoRaw(t.Context())
+	metrics, err := c.CoreV1().Pods(c.namespace).ProxyGet("http", postgresPod, "9187", "metrics",
+		nil).DoRaw(t.Context())
 	require.NoError(t, err)
-	for _, line := range []string{"\npg_up 1\n", `pg_database_size_bytes{datname="pingpong"}`, `relname="measured"`, "pg_wal_size_bytes"} {
+	for _, line := range []string{"\npg_up 1\n", `pg_database_size_bytes{datname="pingpong"}`,
+		`relname="measured"`, "pg_wal_size_bytes"} {
 		assert.Contains(t, string(metrics), line)
 	}
 }
@@ -143,14 +153,17 @@ func (c *cluster) keepInPostgres() postgresBefore {
 	return postgresBefore{c.postgresSecret("URL"), c.postgresSecret("ca.crt")}
 }
 
-// postgresHasFollowed looks at the database of pingpong after a change of its parameters and a rotation of its secrets.
+// postgresHasFollowed looks at the database of pingpong after a change of its parameters and a rotation of
+// its secrets.
 func postgresHasFollowed(t *testing.T, c *cluster, before postgresBefore) {
 	c.waitUntilRolledOut(postgresSet)
-	assert.Equal(t, `3MB|it's 1\2`, c.psql("SELECT current_setting('work_mem'), current_setting('my.parameter')"))
+	assert.Equal(t, `3MB|it's 1\2`,
+		c.psql("SELECT current_setting('work_mem'), current_setting('my.parameter')"))
 	assert.Equal(t, "42", c.psql("SELECT n FROM followed"))
 	assert.NotEqual(t, before.url, c.postgresSecret("URL"))
 	assert.NotEqual(t, before.authority, c.postgresSecret("ca.crt"))
-	output, status := c.runPod(c.postgresClient("URL", `psql "$owner" -Atc "SELECT 'new'" && psql '`+before.url+`' -Atc "SELECT 'old'" 2>&1`))
+	output, status := c.runPod(c.postgresClient("URL", `psql "$owner" -Atc "SELECT 'new'" && psql '`+before.url+
+		`' -Atc "SELECT 'old'" 2>&1`))
 	assert.Equal(t, int32(2), status, output)
 	assert.Contains(t, output, "new\n")
 	assert.Contains(t, output, "password authentication failed")

@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// kill ends the first process of a pod's container with SIGKILL. From inside the pod that is not possible, for it would
-// ignore it; but a lab's nodes share the process table of this machine.
+// kill ends the first process of a pod's container with SIGKILL. From inside the pod that is not possible,
+// for it would ignore it; but a lab's nodes share the process table of this machine.
 func (c *cluster) kill(pod, program string) {
 	c.t.Helper()
 	require.NoError(c.t, syscall.Kill(c.process(pod, program), syscall.SIGKILL))
@@ -22,7 +22,8 @@ func (c *cluster) kill(pod, program string) {
 // process is the first process of the pod's container that runs the program.
 func (c *cluster) process(pod, program string) int {
 	c.t.Helper()
-	found := slices.DeleteFunc(c.processes(c.pod(pod).UID, program), func(process int) bool { return !isFirst(process) })
+	found := slices.DeleteFunc(c.processes(c.pod(pod).UID, program),
+		func(process int) bool { return !isFirst(process) })
 	require.Len(c.t, found, 1, "first processes called %s in pod %s; do the tests run on the lab's machine, as root?", program, pod)
 	return found[0]
 }
@@ -43,7 +44,8 @@ func isFirst(process int) bool {
 	return strings.HasSuffix(line, "\t1")
 }
 
-// killSession ends all processes of a session, also those with a process group of their own, as Pulumi's plugins have.
+// killSession ends all processes of a session, also those with a process group of their own, as Pulumi's
+// plugins have.
 func killSession(leader int) {
 	for {
 		processes := findProcesses(func(dir string) bool {
@@ -59,7 +61,8 @@ func killSession(leader int) {
 	}
 }
 
-// stat has the fields of a process after its name: state, parent, process group, session (man 5 proc_pid_stat).
+// stat has the fields of a process after its name: state, parent, process group, session (man 5
+// proc_pid_stat).
 func stat(dir string) []string {
 	text := read(dir, "stat")
 	return strings.Fields(text[strings.LastIndex(text, ")")+1:])
@@ -84,8 +87,8 @@ func read(dir, name string) string {
 	return string(content)
 }
 
-// killAndReplace kills a process of a pod with SIGKILL. Of a container that died before, Kubernetes delays the restart by
-// up to five minutes, so the pod is then replaced.
+// killAndReplace kills a process of a pod with SIGKILL. Of a container that died before, Kubernetes delays
+// the restart by up to five minutes, so the pod is then replaced.
 func (c *cluster) killAndReplace(pod, program string) {
 	c.t.Helper()
 	died := false

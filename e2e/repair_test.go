@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestNothingIsLostInDestroyAndUp kills a destroy and an up at random moments, each before the same command goes through.
-// UP_KILLS is the number of times, 1 by default; UP_SEED repeats a sequence.
+// TestNothingIsLostInDestroyAndUp kills a destroy and an up at random moments, each before the same command
+// goes through. UP_KILLS is the number of times, 1 by default; UP_SEED repeats a sequence.
 func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 	c := newCluster(t)
 	random := newRandom(t, "UP")
@@ -44,15 +44,18 @@ func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 	todos.end()
 }
 
-// TestChangesRollOut changes images and rotates some secrets at once, or with ROTATIONS=all each of them on its own, and each
-// password then to one that is configured. Before, ups with many changes are killed and repaired: UP_KILLS of them.
+// TestChangesRollOut changes images and rotates some secrets at once, or with ROTATIONS=all each of them on
+// its own, and each password then to one that is configured. Before, ups with many changes are killed and
+// repaired: UP_KILLS of them.
 func TestChangesRollOut(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings(t)
 	random := newRandom(t, "UP")
 	changed := copyCheckout(t)
-	edit(t, filepath.Join(changed, "app/redisfiller/filler.go"), `"the train goes on"`, `"the train goes on again"`)
-	edit(t, filepath.Join(changed, "app/backup/main.go"), `commands().ExecuteContext(ctx)`, `commands().ExecuteContext(context.WithoutCancel(ctx))`)
+	edit(t, filepath.Join(changed, "app/redisfiller/filler.go"), `"the train goes on"`,
+		`"the train goes on again"`)
+	edit(t, filepath.Join(changed, "app/backup/main.go"), `commands().ExecuteContext(ctx)`,
+		`commands().ExecuteContext(context.WithoutCancel(ctx))`)
 	ride, kept, image, fewest := c.board(), c.keepSomething(), imageRef(t, "redisfiller"), c.watchReady()
 
 	for range number(t, "UP_KILLS", 1) {
@@ -76,7 +79,8 @@ func TestChangesRollOut(t *testing.T) {
 	assert.Equal(t, 1, fewest(), "pods that were ready at any time")
 }
 
-// A restore that nobody asks for any more would go on by itself, and one from another source could not take its place.
+// A restore that nobody asks for any more would go on by itself, and one from another source could not take
+// its place.
 func TestMakeUpEndsTheRestoreOfAKilledUp(t *testing.T) {
 	c := newCluster(t)
 	before := c.keepSomething()
@@ -84,18 +88,21 @@ func TestMakeUpEndsTheRestoreOfAKilledUp(t *testing.T) {
 		_, err := c.BatchV1().Jobs(c.namespace).Get(t.Context(), "restore", metav1.GetOptions{})
 		return err
 	}
-	startAndKill(t, upWith("pingpongRestoreFrom=2001-01-01T00:00:00Z", "restoreOver=pingpong"), func() bool { return job() == nil })
+	startAndKill(t, upWith("pingpongRestoreFrom=2001-01-01T00:00:00Z", "restoreOver=pingpong"),
+		func() bool { return job() == nil })
 	makeUp(t)
 	assert.True(t, apierrors.IsNotFound(job()), "%v", job())
 	assert.Equal(t, before, c.kept())
 }
 
-// changedUp is an up in a changed checkout that also rotates passwords, changes parameters and restores the pings to what they are.
+// changedUp is an up in a changed checkout that also rotates passwords, changes parameters and restores the
+// pings to what they are.
 func changedUp(dir string) *exec.Cmd {
 	now := time.Now().UTC()
 	version := strconv.FormatInt(now.UnixNano(), 36)
 	return upOf(dir,
-		"redisPasswordVersion="+version, "postgresPasswordVersion="+version, "postgresTLSVersion="+version, "storageKeysVersion="+version,
+		"redisPasswordVersion="+version, "postgresPasswordVersion="+version, "postgresTLSVersion="+version,
+		"storageKeysVersion="+version,
 		"postgresParameters=work_mem="+strconv.Itoa(1024+now.Second())+"kB",
 		"pingpongRestoreFrom="+now.Format(time.RFC3339), "restoreOver=pingpong",
 	)

@@ -42,7 +42,8 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 
 	pulumiUpWith(t, "pingpongRestoreFrom=end", "restoreOver=pingpong")
 	restored := c.pings()
-	t.Logf("%d pings in all, %d of them in the archive before the volume was lost: %d restored", acknowledged, durable, restored)
+	t.Logf("%d pings in all, %d of them in the archive before the volume was lost: %d restored", acknowledged,
+		durable, restored)
 	assert.GreaterOrEqual(t, restored, durable)
 	assert.LessOrEqual(t, restored, acknowledged)
 	assert.Contains(t, c.outcome("restore").Said, "restored pingpong from ")
@@ -69,7 +70,8 @@ func (c *cluster) loseVolume() {
 	c.t.Helper()
 	const volume = "data-" + postgresPod
 	scale := func(replicas int) {
-		run(c.t, command(".", "kubectl", "-n", c.namespace, "scale", "statefulset", postgresSet, "--replicas", fmt.Sprint(replicas)))
+		run(c.t, command(".", "kubectl", "-n", c.namespace, "scale", "statefulset", postgresSet, "--replicas",
+			fmt.Sprint(replicas)))
 	}
 	scale(0)
 	c.forceDelete(postgresPod)

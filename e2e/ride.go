@@ -41,7 +41,8 @@ func (c *cluster) board() *ride {
 	return r
 }
 
-// goesOn waits until every train has taken some steps from now on, and checks all that it did since it was boarded.
+// goesOn waits until every train has taken some steps from now on, and checks all that it did since it was
+// boarded.
 func (r *ride) goesOn() {
 	r.t.Helper()
 	since := time.Now()

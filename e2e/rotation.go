@@ -61,7 +61,8 @@ func (c *cluster) generated() map[string]generated {
 		"redis-password": {
 			keys: []string{"exercises/redis password", "exercises/redis auth.conf"},
 			logIn: func(given, _ secretData) error {
-				return c.logInWith(statefulSet+"-0", "redis", `REDISCLI_AUTH=$(cat) redis-cli ping | grep PONG`, given["exercises/redis password"])
+				return c.logInWith(statefulSet+"-0", "redis", `REDISCLI_AUTH=$(cat) redis-cli ping | grep PONG`,
+					given["exercises/redis password"])
 			},
 		},
 		"storage-certificate": {
@@ -73,21 +74,29 @@ func (c *cluster) generated() map[string]generated {
 	}
 	for database, namespace := range map[string]string{"pingpong": exercises, "todo": project} {
 		c, secret := c.in(namespace), namespace+"/postgres "
-		for role, key := range map[string]string{"owner": "URL", "reader": "READER_URL", "restorer": "RESTORER_URL"} {
+		for role, key := range map[string]string{"owner": "URL", "reader": "READER_URL",
+			"restorer": "RESTORER_URL"} {
 			all[database+"-"+role] = generated{
-				keys:  []string{secret + key, secret + "verifiers.sql"},
-				logIn: func(given, now secretData) error { return c.logInToPostgres(given[secret+key], now[secret+"ca.crt"]) },
+				keys: []string{secret + key, secret + "verifiers.sql"},
+				logIn: func(given, now secretData) error {
+					return c.logInToPostgres(given[secret+key],
+						now[secret+"ca.crt"])
+				},
 			}
 		}
 		all[database+"-exporter"] = generated{
 			keys: []string{secret + "exporter-password", secret + "verifiers.sql"},
 			logIn: func(given, _ secretData) error {
-				return c.logInWith(postgresPod, "postgres", `PGPASSWORD=$(cat) psql --username exporter --command "SELECT 1"`, given[secret+"exporter-password"])
+				return c.logInWith(postgresPod, "postgres",
+					`PGPASSWORD=$(cat) psql --username exporter --command "SELECT 1"`, given[secret+"exporter-password"])
 			},
 		}
 		all[database+"-certificate"] = generated{
-			keys:  []string{secret + "ca.crt", secret + "tls.crt", secret + "tls.key"},
-			logIn: func(given, now secretData) error { return c.logInToPostgres(now[secret+"URL"], given[secret+"ca.crt"]) },
+			keys: []string{secret + "ca.crt", secret + "tls.crt", secret + "tls.key"},
+			logIn: func(given, now secretData) error {
+				return c.logInToPostgres(now[secret+"URL"],
+					given[secret+"ca.crt"])
+			},
 		}
 		backup, archive := namespace+"/backup ", namespace+"/postgres-archive "
 		all["storage-"+namespace+"-key"] = generated{
@@ -103,9 +112,11 @@ func (c *cluster) generated() map[string]generated {
 	return all
 }
 
-// logInWith runs a script in a container, which reads the password from standard input: arguments show in logs.
+// logInWith runs a script in a container, which reads the password from standard input: arguments show in
+// logs.
 func (c *cluster) logInWith(pod, container, script, password string) error {
-	cmd := command(".", "kubectl", "-n", c.namespace, "exec", "--stdin", pod, "-c", container, "--", "sh", "-c", script)
+	cmd := command(".", "kubectl", "-n", c.namespace, "exec", "--stdin", pod, "-c", container, "--", "sh", "-c",
+		script)
 	cmd.Stdin = strings.NewReader(password)
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, output)
@@ -138,7 +149,8 @@ func (c *cluster) logInToPostgres(address, authority string) error {
 
 // storeSays asks the storage server for what an account has.
 func (c *cluster) storeSays(account, secretKey, authority string) error {
-	for object := range c.storeOf(account, secretKey, authority).ListObjects(c.t.Context(), bucket, minio.ListObjectsOptions{Prefix: account + "/", MaxKeys: 1}) {
+	for object := range c.storeOf(account, secretKey, authority).ListObjects(c.t.Context(), bucket,
+		minio.ListObjectsOptions{Prefix: account + "/", MaxKeys: 1}) {
 		return object.Err
 	}
 	return errors.New("the storage server has nothing of " + account)

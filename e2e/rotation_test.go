@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// passwords are the settings that take the place of generated secrets, which have these names in the setting secretVersions.
+// passwords are the settings that take the place of generated secrets, which have these names in the setting
+// secretVersions.
 var passwords = map[string]string{
 	"redisPassword":                  "redis-password",
 	"pingpongPostgresPassword":       "pingpong-owner",
@@ -25,10 +26,12 @@ var passwords = map[string]string{
 // rotateAll rotates secrets with ups of a checkout.
 func (c *cluster) rotateAll(dir string) {
 	c.t.Helper()
-	rotations := [][]string{{"pingpong-owner", "pingpong-certificate", "todoPostgresPassword", "todo-reader", "storage-exercises-key"}}
+	rotations := [][]string{{"pingpong-owner", "pingpong-certificate", "todoPostgresPassword", "todo-reader",
+		"storage-exercises-key"}}
 	if os.Getenv("ROTATIONS") == "all" {
 		rotations = nil
-		for _, name := range append(slices.Sorted(maps.Keys(c.generated())), slices.Sorted(maps.Keys(passwords))...) {
+		for _, name := range append(slices.Sorted(maps.Keys(c.generated())),
+			slices.Sorted(maps.Keys(passwords))...) {
 			rotations = append(rotations, []string{name})
 		}
 	}
@@ -49,7 +52,8 @@ func (c *cluster) rotateAll(dir string) {
 	}
 }
 
-// rotate brings the stack of a checkout up with a setting that rotates these secrets, while clients ping and add todos.
+// rotate brings the stack of a checkout up with a setting that rotates these secrets, while clients ping and
+// add todos.
 func (c *cluster) rotate(dir string, names []string, setting string) {
 	c.t.Helper()
 	pings, todos := c.startPinging(), c.in(project).startAdding()
@@ -88,7 +92,8 @@ func (c *cluster) rotate(dir string, names []string, setting string) {
 		}
 	}
 	quietPings, quietTodos := noPing(), noTodo()
-	c.t.Logf("rotated %s in %s: no ping was answered for %s, no todo for %s", strings.Join(names, ", "), up.Round(time.Second),
+	c.t.Logf("rotated %s in %s: no ping was answered for %s, no todo for %s", strings.Join(names, ", "),
+		up.Round(time.Second),
 		quietPings.Round(100*time.Millisecond), quietTodos.Round(100*time.Millisecond))
 	pings.end()
 	todos.end()

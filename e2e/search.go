@@ -66,7 +66,8 @@ func (s *search) add(name, secret string) error {
 
 var scram = regexp.MustCompile(`SCRAM-SHA-256\$\d+:[^$]+\$([^:]+):([^']+)`)
 
-// secretParts are what is secret about a value: of URLs the password, of private keys each line, of verifiers the keys.
+// secretParts are what is secret about a value: of URLs the password, of private keys each line, of verifiers
+// the keys.
 func secretParts(value string) (parts []string) {
 	value = strings.TrimSpace(value)
 	if u, err := url.Parse(value); err == nil && u.User != nil {

@@ -50,7 +50,8 @@ func (c *cluster) stashed() map[string]string {
 	all := map[string]string{}
 	for _, r := range deployed(c.t) {
 		name := r.URN.Name()
-		// A salt is told to everybody who wants to log in, and which cluster the stack is on to everybody who works on it.
+		// A salt is told to everybody who wants to log in, and which cluster the stack is on to everybody who works
+		// on it.
 		if r.Type != "pulumi:index:Stash" || strings.HasSuffix(name, "-salt") || name == "cluster" {
 			continue
 		}
@@ -92,8 +93,8 @@ func (s *search) inObjects(c *cluster) {
 	}
 }
 
-// inProcesses searches arguments and environments of all processes of the lab, and returns what its pods have mounted below
-// /run/secrets, by kind of file system.
+// inProcesses searches arguments and environments of all processes of the lab, and returns what its pods have
+// mounted below /run/secrets, by kind of file system.
 func (s *search) inProcesses(c *cluster) (mounted map[string]int) {
 	c.t.Helper()
 	mounted = map[string]int{}
@@ -102,7 +103,8 @@ func (s *search) inProcesses(c *cluster) (mounted map[string]int) {
 	}) {
 		dir := fmt.Sprintf("/proc/%d", process)
 		for _, name := range []string{"cmdline", "environ"} {
-			require.NoError(c.t, s.in("process "+strings.TrimSpace(read(dir, "comm"))+" "+name, strings.NewReader(read(dir, name))))
+			require.NoError(c.t, s.in("process "+strings.TrimSpace(read(dir, "comm"))+" "+name,
+				strings.NewReader(read(dir, name))))
 		}
 		for line := range strings.Lines(read(dir, "mountinfo")) {
 			mount, fileSystem, _ := strings.Cut(line, " - ")
@@ -167,5 +169,6 @@ func (s *search) inOutput(c *cluster, name string, args ...string) {
 	c.t.Helper()
 	output, err := command(checkout, name, args...).CombinedOutput()
 	require.NoError(c.t, err, "%s", output)
-	require.NoError(c.t, s.in("output of "+strings.Join(append([]string{name}, args...), " "), strings.NewReader(string(output))))
+	require.NoError(c.t, s.in("output of "+strings.Join(append([]string{name}, args...), " "),
+		strings.NewReader(string(output))))
 }

@@ -30,8 +30,8 @@ func TestSecretsStandInSecretsAlone(t *testing.T) {
 		require.NoError(t, s.add("setting "+setting, value))
 	}
 	secrets := slices.Compact(slices.Sorted(maps.Values(s.names)))
-	// 8 passwords and 2 keys of databases, with 2 files of verifiers; of Redis 1 with its file; of the store 2 and a key; the
-	// passphrase; 13 settings; and the planted one.
+	// 8 passwords and 2 keys of databases, with 2 files of verifiers; of Redis 1 with its file; of the store 2
+	// and a key; the passphrase; 13 settings; and the planted one.
 	require.Len(t, secrets, 32, secrets)
 
 	s.inOutput(c, "pulumi", "preview", "--non-interactive", "--diff")
@@ -58,7 +58,8 @@ func TestSecretsStandInSecretsAlone(t *testing.T) {
 	t.Logf("searched for %d secrets in %d forms, in %d places of %d MB together: found %d where they do not belong",
 		len(secrets), len(s.names), s.places, s.bytes>>20, len(misplaced))
 	assert.Empty(t, misplaced)
-	assert.Equal(t, map[string]bool{"object": true, "process": true, "file": true, "output": true, "database": true}, kinds, "the search finds")
+	assert.Equal(t, map[string]bool{"object": true, "process": true, "file": true, "output": true,
+		"database": true}, kinds, "the search finds")
 	assert.Equal(t, []string{"tmpfs"}, slices.Collect(maps.Keys(mounted)), "where pods have secrets")
 }
 
@@ -69,7 +70,10 @@ func (c *cluster) plant(text string) {
 	pods := c.CoreV1().Pods(c.namespace)
 	pod, err := pods.Create(c.t.Context(), pod, metav1.CreateOptions{})
 	require.NoError(c.t, err)
-	c.t.Cleanup(func() { run(c.t, command(".", "kubectl", "-n", c.namespace, "delete", "pod", pod.Name, "--now")) })
+	c.t.Cleanup(func() {
+		run(c.t,
+			command(".", "kubectl", "-n", c.namespace, "delete", "pod", pod.Name, "--now"))
+	})
 	eventually(c.t, func() error {
 		log, err := pods.GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(c.t.Context())
 		if err == nil && !strings.Contains(string(log), text) {
@@ -79,19 +83,22 @@ func (c *cluster) plant(text string) {
 	})
 }
 
-// configureSecrets sets the secret settings of the stack, for previews alone, to values that it returns. A text stands in one
-// that is no secret.
+// configureSecrets sets the secret settings of the stack, for previews alone, to values that it returns. A
+// text stands in one that is no secret.
 func (c *cluster) configureSecrets(open string) map[string]string {
 	c.t.Helper()
 	identity, err := age.GenerateX25519Identity()
 	require.NoError(c.t, err)
 	secrets := map[string]string{"restoreIdentity": identity.String()}
 	for _, setting := range []string{
-		"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword", "pingpongPostgresPassword", "todoPostgresPassword",
-		"pingpongPostgresReaderPassword", "todoPostgresReaderPassword", "archivePassphrase", "s3AccessKey", "s3SecretKey",
+		"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword",
+		"pingpongPostgresPassword", "todoPostgresPassword",
+		"pingpongPostgresReaderPassword", "todoPostgresReaderPassword", "archivePassphrase", "s3AccessKey",
+		"s3SecretKey",
 	} {
 		secrets[setting] = rand.Text()
 	}
-	configure(c.t, secrets, "registryUsername=pusher", "pullUsername=puller", "s3Endpoint=https://s3.example.com", "restoreFrom=latest", "todoAllowedOrigins=https://"+open)
+	configure(c.t, secrets, "registryUsername=pusher", "pullUsername=puller",
+		"s3Endpoint=https://s3.example.com", "restoreFrom=latest", "todoAllowedOrigins=https://"+open)
 	return secrets
 }

@@ -19,7 +19,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/load"
 )
 
-// nodeNetwork is the network namespace of the lab's node, from which pods and Services can be reached as the kubelet does.
+// nodeNetwork is the network namespace of the lab's node, from which pods and Services can be reached as the
+// kubelet does.
 func nodeNetwork() string { return "/run/netns/sk3s-" + labName() + "-0" }
 
 // dialer connects to a Service's address, and looks it up again every second: a new Service has a new one.

@@ -20,7 +20,8 @@ func TestTheStackFollowsItsSettings(t *testing.T) {
 	})
 	pulumiUpWith(t, append(wiki.settings(),
 		"backupSchedule=* * * * *", "ingressHost="+name.host, "ingressTLSSecret="+name.secret,
-		"postgresPasswordVersion=2", "postgresTLSVersion=2", `postgresParameters=work_mem=3MB; my.parameter=it's 1\2`)...)
+		"postgresPasswordVersion=2", "postgresTLSVersion=2",
+		`postgresParameters=work_mem=3MB; my.parameter=it's 1\2`)...)
 	c.in(project).deleteDaily()
 
 	for setting, followed := range map[string]func(*testing.T, *cluster){

@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestALabFromReleasesAndPulledImages has a server on this machine in the place of the projects' releases and of Docker Hub.
+// TestALabFromReleasesAndPulledImages has a server on this machine in the place of the projects' releases and
+// of Docker Hub.
 func TestALabFromReleasesAndPulledImages(t *testing.T) {
 	const second = "second"
 	cache := t.TempDir()
@@ -31,7 +32,8 @@ func TestALabFromReleasesAndPulledImages(t *testing.T) {
 	for _, made := range []string{"compil", "assembl"} {
 		assert.NotContains(t, said.String(), "msg="+made)
 	}
-	kubectl := command(checkout, filepath.Join(".lab", second, "bin", "kubectl"), "--kubeconfig", filepath.Join(labs, second, "kubeconfig"),
+	kubectl := command(checkout, filepath.Join(".lab", second, "bin", "kubectl"), "--kubeconfig",
+		filepath.Join(labs, second, "kubeconfig"),
 		"--namespace", "kube-system", "get", "addons.k3s.cattle.io", "--output", "name")
 	assert.Equal(t, []string{"ccm", "coredns", "lab-storage", "lab-traefik", "rolebindings"},
 		strings.Fields(strings.ReplaceAll(run(t, kubectl), "addon.k3s.cattle.io/", "")), "what k3s deploys")

@@ -114,7 +114,8 @@ func plan(t *testing.T, env ...string) map[string]int {
 func imageRef(t *testing.T, app string) string {
 	t.Helper()
 	var images map[string]string
-	require.NoError(t, json.Unmarshal([]byte(pulumi(t, checkout, "stack", "output", "images", "--json")), &images))
+	require.NoError(t, json.Unmarshal([]byte(pulumi(t, checkout, "stack", "output", "images", "--json")),
+		&images))
 	return images[app]
 }
 
@@ -137,8 +138,8 @@ func startAndKill(t *testing.T, cmd *exec.Cmd, reached func() bool) {
 	require.Error(t, <-c.ended, "%s was done before it could be killed", cmd)
 }
 
-// startAndKillWithin starts a command and kills it with all that it started at a random moment of a time, unless it has succeeded
-// before.
+// startAndKillWithin starts a command and kills it with all that it started at a random moment of a time,
+// unless it has succeeded before.
 func startAndKillWithin(t *testing.T, random *rand.Rand, span time.Duration, cmd *exec.Cmd) {
 	t.Helper()
 	after := time.Duration(random.Int64N(int64(span)))
@@ -205,7 +206,8 @@ func deployed(t *testing.T) []apitype.ResourceV3 {
 	return resources
 }
 
-// run returns what a command wrote to standard output. If it fails, so does the test, and shows all of its output.
+// run returns what a command wrote to standard output. If it fails, so does the test, and shows all of its
+// output.
 func run(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer

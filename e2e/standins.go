@@ -15,13 +15,15 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/connections"
 )
 
-// standIns are pods for everybody in the tables of whom no pod runs, such as Jobs and clients, without labels in each of the stack's
-// namespaces, and in a namespace of nobody, there also with all labels that open something elsewhere. They go with the test.
+// standIns are pods for everybody in the tables of whom no pod runs, such as Jobs and clients, without labels
+// in each of the stack's namespaces, and in a namespace of nobody, there also with all labels that open
+// something elsewhere. They go with the test.
 func (c *cluster) standIns(tables map[string][]connections.Connection) {
 	c.t.Helper()
 	played := c.running()
 	stranger := map[string]string{}
-	wanted := []connections.Peer{{Namespace: metav1.NamespaceDefault}, {Namespace: metav1.NamespaceDefault, Labels: stranger}}
+	wanted := []connections.Peer{{Namespace: metav1.NamespaceDefault},
+		{Namespace: metav1.NamespaceDefault, Labels: stranger}}
 	for namespace := range podCount {
 		wanted = append(wanted, connections.Peer{Namespace: namespace})
 	}
@@ -37,7 +39,8 @@ func (c *cluster) standIns(tables map[string][]connections.Connection) {
 				continue
 			}
 			wanted = append(wanted, from)
-			played = append(played, corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: from.Namespace, Labels: from.Labels}})
+			played = append(played, corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: from.Namespace,
+				Labels: from.Labels}})
 		}
 	}
 	var starts errgroup.Group
@@ -57,7 +60,8 @@ func (c *cluster) startStandIn(namespace string, labels map[string]string) error
 	}
 	c.t.Cleanup(func() {
 		now := int64(0)
-		_ = pods.Delete(context.Background(), pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}) // it ends by itself
+		_ = pods.Delete(context.Background(), pod.Name,
+			metav1.DeleteOptions{GracePeriodSeconds: &now}) // it ends by itself
 	})
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(poll) {
 		if now, err := pods.Get(c.t.Context(), pod.Name, metav1.GetOptions{}); err == nil && isReady(now) {

@@ -22,7 +22,8 @@ func TestEachPodHasAClaimOfItsOwn(t *testing.T) {
 	for _, name := range volumes {
 		claims = append(claims, name)
 	}
-	assert.ElementsMatch(t, []string{"redis-data-storage-redis-stset-0", "redis-data-storage-redis-stset-1", "data-postgres-ss-0"}, claims)
+	assert.ElementsMatch(t, []string{"redis-data-storage-redis-stset-0", "redis-data-storage-redis-stset-1",
+		"data-postgres-ss-0"}, claims)
 
 	for _, name := range redisPods {
 		var used []string

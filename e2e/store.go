@@ -44,7 +44,8 @@ func startStore(t *testing.T, host string) *store {
 	for _, folder := range []string{s.data, accounts} {
 		require.NoError(t, os.Mkdir(folder, 0o700))
 	}
-	files := map[string][]byte{"tls.crt": certificate, "tls.key": key, filepath.Join("accounts", s.account): []byte(s.secretKey)}
+	files := map[string][]byte{"tls.crt": certificate, "tls.key": key,
+		filepath.Join("accounts", s.account): []byte(s.secretKey)}
 	for name, content := range files {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
 	}
@@ -73,7 +74,8 @@ func (s *store) settings() (settings, secrets map[string]string) {
 	host, _, err := net.SplitHostPort(s.address)
 	require.NoError(s.t, err)
 	return map[string]string{
-		"s3Endpoint": "https://" + s.address, "s3Prefix": s.account, "s3CA": s.authority, "s3Networks": host + "/32",
+		"s3Endpoint": "https://" + s.address, "s3Prefix": s.account, "s3CA": s.authority, "s3Networks": host +
+			"/32",
 	}, map[string]string{"s3AccessKey": s.account, "s3SecretKey": s.secretKey}
 }
 

@@ -28,7 +28,8 @@ func TestAnUpIsNotDisturbed(t *testing.T) {
 	})
 	require.NoError(t, syscall.Kill(process, syscall.SIGSTOP))
 	t.Cleanup(func() { _ = syscall.Kill(process, syscall.SIGCONT) })
-	working := fmt.Sprintf("another pulumi (process %d) works on the stack %s: wait until it ends", process, labName())
+	working := fmt.Sprintf("another pulumi (process %d) works on the stack %s: wait until it ends", process,
+		labName())
 	for _, test := range []struct {
 		cmd  *exec.Cmd
 		says string
@@ -52,7 +53,8 @@ func TestAnUpIsNotDisturbed(t *testing.T) {
 // lockHolder is the process that Pulumi's lock of the stack names.
 func lockHolder() (process int, err error) {
 	backend, _, _ := strings.Cut(strings.TrimPrefix(os.Getenv("PULUMI_BACKEND_URL"), "file://"), "?")
-	locks, err := filepath.Glob(filepath.Join(backend, ".pulumi", "locks", "organization", "stateful-k3s", os.Getenv("PULUMI_STACK"), "*.json"))
+	locks, err := filepath.Glob(filepath.Join(backend, ".pulumi", "locks", "organization", "stateful-k3s",
+		os.Getenv("PULUMI_STACK"), "*.json"))
 	if err != nil || len(locks) != 1 {
 		return 0, errors.Join(err, fmt.Errorf("the stack has %d locks", len(locks)))
 	}

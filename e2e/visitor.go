@@ -11,7 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// visitor is a pod as it may be in a namespace that enforces Pod Security "restricted". It runs a shell script once.
+// visitor is a pod as it may be in a namespace that enforces Pod Security "restricted". It runs a shell
+// script once.
 func visitor(labels map[string]string, script string) *corev1.Pod {
 	yes, no, user := true, false, int64(999)
 	return &corev1.Pod{
@@ -77,9 +78,9 @@ func (c *cluster) runPod(pod *corev1.Pod) (output string, status int32) {
 	return string(log), status
 }
 
-// reached tells which host:port a pod with the labels can connect to. Policies reach a new pod a moment after its start, those of the
-// others first: until then it can connect to what no policy guards on its own, and to nothing else. So the first address should be one
-// that is reached, and each has to be reached twice.
+// reached tells which host:port a pod with the labels can connect to. Policies reach a new pod a moment after
+// its start, those of the others first: until then it can connect to what no policy guards on its own, and to
+// nothing else. So the first address should be one that is reached, and each has to be reached twice.
 func (c *cluster) reached(labels map[string]string, addresses ...string) (reached []string) {
 	c.t.Helper()
 	script := `connect() { timeout 2 bash -c "</dev/tcp/$1/$2" 2>/dev/null; }

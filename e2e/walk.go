@@ -58,8 +58,8 @@ func (e event) progress() int {
 	return (lap - (e.position - 1)) % lap
 }
 
-// checkWalk returns an error unless the train, after its first place, went on step by step. Between two places with
-// anything else in the log it may have taken as many more steps as slack, and none back.
+// checkWalk returns an error unless the train, after its first place, went on step by step. Between two
+// places with anything else in the log it may have taken as many more steps as slack, and none back.
 func checkWalk(walk []event) error {
 	var last *event
 	interrupted := false
@@ -71,7 +71,8 @@ func checkWalk(walk []event) error {
 			continue
 		case last == nil:
 		case next.isNew:
-			return fmt.Errorf("a new train at %s; the last one was at %d (%s)", next.time, last.position, last.direction)
+			return fmt.Errorf("a new train at %s; the last one was at %d (%s)", next.time, last.position,
+				last.direction)
 		default:
 			// From -lap/2 to lap/2: 0 is a single step.
 			skipped := (next.progress()-last.progress()-1+lap+lap/2)%lap - lap/2

@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// changesNothingElsewhere runs each command of Pulumi on the stack while the user's kubeconfig leads to another lab, which the command
-// must refuse. In the end the stack's own cluster is named as lost, so that the stack forgets it.
+// changesNothingElsewhere runs each command of Pulumi on the stack while the user's kubeconfig leads to
+// another lab, which the command must refuse. In the end the stack's own cluster is named as lost, so that
+// the stack forgets it.
 func (h home) changesNothingElsewhere(other string) {
 	h.t.Helper()
 	names := append(h.names(h.lab), h.names(other)...)
@@ -30,7 +31,8 @@ func (h home) changesNothingElsewhere(other string) {
 		}
 		assert.Equal(h.t, state, h.state(), "%q", args)
 	}
-	said, err := h.elsewhere(other, "env", "PULUMI_K8S_DELETE_UNREACHABLE=true", "pulumi", "destroy", "--yes", "--skip-preview")
+	said, err := h.elsewhere(other, "env", "PULUMI_K8S_DELETE_UNREACHABLE=true", "pulumi", "destroy", "--yes",
+		"--skip-preview")
 	require.NoError(h.t, err, said)
 	assert.Empty(h.t, h.state(), "what a stack knows of a lost cluster")
 	assert.Equal(h.t, before, h.declared(h.lab))
@@ -39,7 +41,8 @@ func (h home) changesNothingElsewhere(other string) {
 
 // elsewhere runs a command with the kubeconfig of another lab, and returns all that it says.
 func (h home) elsewhere(other string, args ...string) (string, error) {
-	cmd := exec.Command("sh", append([]string{"-ec", `. .lab/"$1"/env; KUBECONFIG=$2; shift 2; exec "$@"`, "sh", h.lab, kubeconfigOf(other)}, args...)...)
+	cmd := exec.Command("sh", append([]string{"-ec", `. .lab/"$1"/env; KUBECONFIG=$2; shift 2; exec "$@"`, "sh",
+		h.lab, kubeconfigOf(other)}, args...)...)
 	cmd.Dir = h.dir
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -86,6 +89,7 @@ func (h home) names(lab string) []string {
 // declared are the objects in a lab that stacks declare, each with what changes when it does.
 func (h home) declared(lab string) string {
 	h.t.Helper()
-	return h.kubectl(lab, "get", "--all-namespaces", "statefulset,deployment,service,secret,configmap,networkpolicy,cronjob,poddisruptionbudget,ingress",
+	return h.kubectl(lab, "get", "--all-namespaces",
+		"statefulset,deployment,service,secret,configmap,networkpolicy,cronjob,poddisruptionbudget,ingress",
 		"--output", `jsonpath={range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name} {.metadata.uid} {.metadata.generation}{"\n"}{end}`)
 }

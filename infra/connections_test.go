@@ -34,9 +34,11 @@ func TestDocumentOfConnections(t *testing.T) {
 func documentConnections(t *testing.T) string {
 	byDefault := connectionsWith(t, nil)
 	besides := func(changes map[string]string) string {
-		return connections.Markdown(slices.DeleteFunc(connectionsWith(t, changes), func(c connections.Connection) bool {
-			return slices.ContainsFunc(byDefault, func(known connections.Connection) bool { return reflect.DeepEqual(known, c) })
-		}))
+		return connections.Markdown(slices.DeleteFunc(connectionsWith(t, changes),
+			func(c connections.Connection) bool {
+				return slices.ContainsFunc(byDefault,
+					func(known connections.Connection) bool { return reflect.DeepEqual(known, c) })
+			}))
 	}
 	page, err := template.ParseFiles("testdata/connections.md.tmpl")
 	require.NoError(t, err)

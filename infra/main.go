@@ -26,7 +26,8 @@ import (
 )
 
 // apps are the images, each a target of the Dockerfile.
-var apps = []string{"backup", "daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend", "todo-frontend"}
+var apps = []string{"backup", "daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend",
+	"todo-frontend"}
 
 // archivingPostgres is the image of the servers, if they archive.
 const archivingPostgres = "postgres"
@@ -34,7 +35,8 @@ const archivingPostgres = "postgres"
 // namespaces are the course's own names. Each has a database.
 var namespaces = []string{"exercises", "project"}
 
-// store is the image and the namespace of the storage server, which there only is if the backups do not go elsewhere.
+// store is the image and the namespace of the storage server, which there only is if the backups do not go
+// elsewhere.
 const store = "storage"
 
 func main() {
@@ -48,10 +50,11 @@ func main() {
 	pulumi.Run(stack(cluster.Needs.Attend, image.Lost))
 }
 
-type attendance func(cluster.Needs, *pulumi.Context, cluster.Access) (kubeconfig pulumi.StringInput, err error)
+type attendance func(cluster.Needs, *pulumi.Context, cluster.Access) (kubeconfig pulumi.StringInput,
+	err error)
 
-// stack is the program, which has attend look at the cluster before it declares anything, and say how Pulumi reaches it, and
-// lost look at the registry.
+// stack is the program, which has attend look at the cluster before it declares anything, and say how Pulumi
+// reaches it, and lost look at the registry.
 func stack(attend attendance, lost look) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		cfg, err := config.Load(ctx)
@@ -75,7 +78,8 @@ type look func(ctx context.Context, refs map[string]string, login authn.Authenti
 
 // needs are what the stack wants of its cluster.
 func needs(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs) cluster.Needs {
-	n := cluster.Needs{Owner: kube.Owner(ctx), LastOwner: last.Volumes.Owner, StorageClass: cfg.StorageClass, DNSServers: cfg.DNSServers, Ingress: cfg.Ingress}
+	n := cluster.Needs{Owner: kube.Owner(ctx), LastOwner: last.Volumes.Owner, StorageClass: cfg.StorageClass,
+		DNSServers: cfg.DNSServers, Ingress: cfg.Ingress}
 	for _, name := range places(cfg) {
 		n.Namespaces = append(n.Namespaces, cfg.NamePrefix+name)
 	}
@@ -90,7 +94,8 @@ func places(cfg *config.Config) []string {
 	return namespaces
 }
 
-func program(ctx *pulumi.Context, cfg *config.Config, kubeconfig pulumi.StringInput, last volumes.Outputs, lost look) error {
+func program(ctx *pulumi.Context, cfg *config.Config, kubeconfig pulumi.StringInput, last volumes.Outputs,
+	lost look) error {
 	apps := apps
 	if cfg.Archive.On {
 		apps = append(apps, archivingPostgres)
@@ -203,7 +208,8 @@ func program(ctx *pulumi.Context, cfg *config.Config, kubeconfig pulumi.StringIn
 		Owner:        kube.Owner(ctx),
 		StorageClass: cfg.StorageClass,
 		Sizes: map[string]string{
-			"redisStorageSize": cfg.Redis.StorageSize, "postgresStorageSize": cfg.Postgres.StorageSize, "storageSize": cfg.Storage.Size,
+			"redisStorageSize": cfg.Redis.StorageSize, "postgresStorageSize": cfg.Postgres.StorageSize,
+			"storageSize": cfg.Storage.Size,
 		},
 	})
 	if err != nil {
@@ -225,12 +231,14 @@ func program(ctx *pulumi.Context, cfg *config.Config, kubeconfig pulumi.StringIn
 	return nil
 }
 
-func newPostgres(ctx *pulumi.Context, database string, space *kube.Namespace, bucket storage.Bucket, images pulumi.StringMap, cfg *config.Config, opts ...pulumi.ResourceOption) (*postgres.Postgres, error) {
+func newPostgres(ctx *pulumi.Context, database string, space *kube.Namespace, bucket storage.Bucket,
+	images pulumi.StringMap, cfg *config.Config, opts ...pulumi.ResourceOption) (*postgres.Postgres, error) {
 	var serverImage pulumi.StringInput = pulumi.String(cfg.Postgres.Image)
 	var archive *postgres.Archive
 	if a := cfg.Archive; a.On {
 		serverImage = images[archivingPostgres]
-		archive = &postgres.Archive{Bucket: bucket, Timeout: a.Timeout, KeepDays: a.KeepDays, Passphrase: a.Passphrase}
+		archive = &postgres.Archive{Bucket: bucket, Timeout: a.Timeout, KeepDays: a.KeepDays,
+			Passphrase: a.Passphrase}
 	}
 	return postgres.New(ctx, database+"-postgres", postgres.Args{
 		Namespace:       space,
@@ -251,7 +259,8 @@ func newPostgres(ctx *pulumi.Context, database string, space *kube.Namespace, bu
 }
 
 // makeBuckets returns what each namespace with a database keeps its backups in.
-func makeBuckets(ctx *pulumi.Context, cfg *config.Config, images pulumi.StringMap, spaces map[string]*kube.Namespace, opts ...pulumi.ResourceOption) (map[string]storage.Bucket, error) {
+func makeBuckets(ctx *pulumi.Context, cfg *config.Config, images pulumi.StringMap,
+	spaces map[string]*kube.Namespace, opts ...pulumi.ResourceOption) (map[string]storage.Bucket, error) {
 	buckets := map[string]storage.Bucket{}
 	if cfg.S3 != nil {
 		for _, name := range namespaces {
@@ -290,18 +299,21 @@ func makeBuckets(ctx *pulumi.Context, cfg *config.Config, images pulumi.StringMa
 }
 
 // lostImages are those of apps that the last up has pushed, and the registry has lost since.
-func lostImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs, look look) (map[string]bool, error) {
+func lostImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs, look look) (map[string]bool,
+	error) {
 	pushed := maps.Clone(last.Images)
 	maps.DeleteFunc(pushed, func(_, ref string) bool { return !strings.HasPrefix(ref, cfg.Registry.Path+"/") })
 	lost := look(ctx.Context(), pushed, cfg.Registry.Look)
 	if len(lost) == 0 {
 		return nil, nil
 	}
-	return lost, ctx.Log.Info(fmt.Sprintf("The registry has lost images, which are built again, since no new pod could start without: %s.",
+	return lost, ctx.Log.Info(fmt.Sprintf(
+		"The registry has lost images, which are built again, since no new pod could start without: %s.",
 		strings.Join(slices.Sorted(maps.Keys(lost)), ", ")), nil)
 }
 
-func buildImages(ctx *pulumi.Context, cfg *config.Config, apps []string, again map[string]bool) (pulumi.StringMap, error) {
+func buildImages(ctx *pulumi.Context, cfg *config.Config, apps []string,
+	again map[string]bool) (pulumi.StringMap, error) {
 	ofServer := map[string]string{"POSTGRES_IMAGE": cfg.Postgres.Image}
 	buildArgs := map[string]map[string]string{"backup": ofServer, archivingPostgres: ofServer}
 	refs := pulumi.StringMap{}
@@ -323,12 +335,14 @@ func buildImages(ctx *pulumi.Context, cfg *config.Config, apps []string, again m
 	return refs, nil
 }
 
-func makeNamespaces(ctx *pulumi.Context, cfg *config.Config, names []string, opts ...pulumi.ResourceOption) (map[string]*kube.Namespace, error) {
+func makeNamespaces(ctx *pulumi.Context, cfg *config.Config, names []string,
+	opts ...pulumi.ResourceOption) (map[string]*kube.Namespace, error) {
 	spaces := map[string]*kube.Namespace{}
 	for _, name := range names {
 		args := kube.NamespaceArgs{Name: cfg.NamePrefix + name, DNSServers: cfg.DNSServers}
 		if pull := cfg.Registry.Pull; pull.Username != "" {
-			args.Login = &kube.RegistryLogin{Server: cfg.Registry.Host, Username: pull.Username, Password: pull.Password}
+			args.Login = &kube.RegistryLogin{Server: cfg.Registry.Host, Username: pull.Username,
+				Password: pull.Password}
 		}
 		space, err := kube.NewNamespace(ctx, name, args, opts...)
 		if err != nil {

@@ -53,8 +53,10 @@ func settings(t *testing.T, changes map[string]string) recorder.Option {
 	all["registry"] = "registry.example.com/team"
 	maps.Copy(all, changes)
 	return recorder.Config(all,
-		"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword", "archivePassphrase", "s3AccessKey", "s3SecretKey",
-		"pingpongPostgresPassword", "todoPostgresPassword", "pingpongPostgresReaderPassword", "todoPostgresReaderPassword")
+		"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword",
+		"archivePassphrase", "s3AccessKey", "s3SecretKey",
+		"pingpongPostgresPassword", "todoPostgresPassword", "pingpongPostgresReaderPassword",
+		"todoPostgresReaderPassword")
 }
 
 // everything is what the program declares besides the parts of each component, which have tests of their own.
@@ -96,14 +98,16 @@ func declared(recording *recorder.Recording) []string {
 }
 
 func TestProgram(t *testing.T) {
-	recording := recorder.Run(t, withoutCluster, settings(t, nil), recorder.Outputs("kubernetes:networking.k8s.io/v1:Ingress",
-		resource.NewPropertyMapFromMap(map[string]any{
-			"status": map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"ip": "10.231.1.2"}}}},
-		})))
+	recording := recorder.Run(t, withoutCluster, settings(t, nil),
+		recorder.Outputs("kubernetes:networking.k8s.io/v1:Ingress",
+			resource.NewPropertyMapFromMap(map[string]any{
+				"status": map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"ip": "10.231.1.2"}}}},
+			})))
 
 	require.Equal(t, everything, declared(recording))
 	images := map[string]any{}
-	for _, app := range []string{"backup", "daily-todo", "pingpong", "postgres", "postgres-exporter", "redisfiller", "storage", "todo-backend", "todo-frontend"} {
+	for _, app := range []string{"backup", "daily-todo", "pingpong", "postgres", "postgres-exporter",
+		"redisfiller", "storage", "todo-backend", "todo-frontend"} {
 		images[app] = built(app)
 	}
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
@@ -111,33 +115,45 @@ func TestProgram(t *testing.T) {
 		"volumes": map[string]any{
 			"owner":        "organization.dev",
 			"storageClass": "local-path",
-			"sizes":        map[string]any{"redisStorageSize": "100Mi", "postgresStorageSize": "1Gi", "storageSize": "5Gi"},
+			"sizes": map[string]any{"redisStorageSize": "100Mi", "postgresStorageSize": "1Gi",
+				"storageSize": "5Gi"},
 		},
 		"data":   "is in the claims of the namespaces exercises, project and storage. They stay after a destroy, and the next up takes them up again; only make purge deletes them",
 		"images": images,
 		"backups": map[string]any{
-			"pingpong": "https://storage-svc.storage.svc:9000/backups/exercises", "todo": "https://storage-svc.storage.svc:9000/backups/project",
+			"pingpong": "https://storage-svc.storage.svc:9000/backups/exercises",
+			"todo":     "https://storage-svc.storage.svc:9000/backups/project",
 		},
 		"pingpong":     "pingpong-svc.exercises.svc:80",
 		"todoBackend":  "todo-backend-svc.project.svc:80",
 		"todoFrontend": "todo-frontend-svc.project.svc:80",
 		"pingpongUrl":  "http://10.231.1.2/pingpong",
 		"todoUrl":      "http://10.231.1.2/",
-		"postgres":     map[string]any{"pingpong": "postgres-svc.exercises.svc:5432", "todo": "postgres-svc.project.svc:5432"},
-		"redis":        []any{"redis-stset-0.redis-svc.exercises.svc:6379", "redis-stset-1.redis-svc.exercises.svc:6379"},
+		"postgres": map[string]any{"pingpong": "postgres-svc.exercises.svc:5432",
+			"todo": "postgres-svc.project.svc:5432"},
+		"redis": []any{"redis-stset-0.redis-svc.exercises.svc:6379",
+			"redis-stset-1.redis-svc.exercises.svc:6379"},
 	}), recording.Outputs(""))
 	statefulSet := recorder.Object[*appsv1.StatefulSet](recording, "redis-statefulset")
 	require.Equal(t, built("redisfiller"), statefulSet.Spec.Template.Spec.Containers[0].Image)
-	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "redis-statefulset").DependsOn(), "redisfiller")
-	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "pingpong-postgres-statefulset").DependsOn(), "postgres-exporter")
-	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "pingpong-postgres-statefulset").DependsOn(), "postgres")
-	for name, app := range map[string]string{"pingpong-deployment": "pingpong", "todo-backend-deployment": "todo-backend", "todo-frontend-deployment": "todo-frontend"} {
+	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "redis-statefulset").DependsOn(),
+		"redisfiller")
+	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet",
+		"pingpong-postgres-statefulset").DependsOn(), "postgres-exporter")
+	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet",
+		"pingpong-postgres-statefulset").DependsOn(), "postgres")
+	for name, app := range map[string]string{"pingpong-deployment": "pingpong",
+		"todo-backend-deployment": "todo-backend", "todo-frontend-deployment": "todo-frontend"} {
 		require.Contains(t, recording.Get(t, "kubernetes:apps/v1:Deployment", name).DependsOn(), app)
 	}
-	require.Contains(t, recording.Get(t, "kubernetes:batch/v1:CronJob", "todo-daily-cronjob").DependsOn(), "daily-todo")
-	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "storage-statefulset").DependsOn(), "storage")
-	for name, database := range map[string]string{"pingpong-backup-job": "pingpong-postgres-statefulset", "todo-backup-job": "todo-postgres-statefulset"} {
-		require.Subset(t, recording.Get(t, "kubernetes:batch/v1:Job", name).DependsOn(), []string{"backup", database, "storage-statefulset"})
+	require.Contains(t, recording.Get(t, "kubernetes:batch/v1:CronJob", "todo-daily-cronjob").DependsOn(),
+		"daily-todo")
+	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:StatefulSet", "storage-statefulset").DependsOn(),
+		"storage")
+	for name, database := range map[string]string{"pingpong-backup-job": "pingpong-postgres-statefulset",
+		"todo-backup-job": "todo-postgres-statefulset"} {
+		require.Subset(t, recording.Get(t, "kubernetes:batch/v1:Job", name).DependsOn(),
+			[]string{"backup", database, "storage-statefulset"})
 	}
 }
 
@@ -150,12 +166,15 @@ func TestAppsStartAfterTheRestore(t *testing.T) {
 		later []string
 		env   map[string]string
 	}{
-		"pingpong": {[]string{"pingpong-deployment", "pingpong-backup-job"}, map[string]string{"RESTORE_FROM": "latest"}},
-		"todo":     {[]string{"todo-backend-deployment", "todo-backup-job"}, map[string]string{"RESTORE_FROM": "20261122T020000Z-1a2b3c", "RESTORE_OVER": "todo"}},
+		"pingpong": {[]string{"pingpong-deployment", "pingpong-backup-job"},
+			map[string]string{"RESTORE_FROM": "latest"}},
+		"todo": {[]string{"todo-backend-deployment", "todo-backup-job"},
+			map[string]string{"RESTORE_FROM": "20261122T020000Z-1a2b3c", "RESTORE_OVER": "todo"}},
 	} {
 		job := of + "-backup-restore-job"
 		env := map[string]string{}
-		for _, variable := range recorder.Object[*batchv1.Job](recording, job).Spec.Template.Spec.Containers[0].Env {
+		for _, variable := range recorder.Object[*batchv1.Job](recording,
+			job).Spec.Template.Spec.Containers[0].Env {
 			if strings.HasPrefix(variable.Name, "RESTORE_") && variable.Name != "RESTORE_REQUEST" {
 				env[variable.Name] = variable.Value
 			}
@@ -169,7 +188,8 @@ func TestAppsStartAfterTheRestore(t *testing.T) {
 	}
 }
 
-// Only the servers and the backups' own programs are of the databases' version: another one builds no other image anew.
+// Only the servers and the backups' own programs are of the databases' version: another one builds no other
+// image anew.
 func TestImagesThatHaveTheProgramsOfTheDatabases(t *testing.T) {
 	recording := recorder.Run(t, withoutCluster, settings(t, map[string]string{"postgresImage": "postgres:18"}))
 	for _, recorded := range recording.All() {
@@ -184,8 +204,10 @@ func TestImagesThatHaveTheProgramsOfTheDatabases(t *testing.T) {
 }
 
 func TestWithoutAnArchiveNothingOfItIsThere(t *testing.T) {
-	recording := recorder.Run(t, withoutCluster, settings(t, map[string]string{"archive": "false", "postgresImage": "postgres:18"}))
-	require.Equal(t, slices.DeleteFunc(slices.Clone(everything), func(name string) bool { return name == "postgres docker-build:index:Image" }), declared(recording))
+	recording := recorder.Run(t, withoutCluster,
+		settings(t, map[string]string{"archive": "false", "postgresImage": "postgres:18"}))
+	require.Equal(t, slices.DeleteFunc(slices.Clone(everything),
+		func(name string) bool { return name == "postgres docker-build:index:Image" }), declared(recording))
 	for _, name := range recording.Names() {
 		require.NotContains(t, name, "archive")
 	}
@@ -235,7 +257,8 @@ func TestWhatDestroyKeeps(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{
 		"exercises", "project", "storage",
-		"backup", "daily-todo", "pingpong", "postgres", "postgres-exporter", "redisfiller", "storage", "todo-backend", "todo-frontend",
+		"backup", "daily-todo", "pingpong", "postgres", "postgres-exporter", "redisfiller", "storage",
+		"todo-backend", "todo-frontend",
 	}, kept)
 }
 
@@ -364,7 +387,8 @@ func TestEverySettingArrives(t *testing.T) {
 		"articleURL":       "https://wiki.example.com:8443/random",
 		"authorities":      "",
 	}), recording.Get(t, "stateful-k3s:todo:Todo", "todo").Inputs)
-	require.Equal(t, []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.1.2.0/24", Except: []string{}}}},
+	require.Equal(t, []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.1.2.0/24",
+		Except: []string{}}}},
 		recorder.Object[*networkingv1.NetworkPolicy](recording, "todo-daily-article-egress").Spec.Egress[0].To)
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
 		"namespace":    "alice-storage",
@@ -396,7 +420,8 @@ func TestEverySettingArrives(t *testing.T) {
 		"timeout":     "1h30m0s",
 	}), recording.Get(t, "stateful-k3s:backup:Backup", "todo-backup").Inputs)
 	for name, path := range map[string]string{"pingpong": "pingpong", "todo": ""} {
-		require.Equal(t, "https://stateful.example.com/"+path, recording.Outputs("")[resource.PropertyKey(name+"Url")].StringValue())
+		require.Equal(t, "https://stateful.example.com/"+path,
+			recording.Outputs("")[resource.PropertyKey(name+"Url")].StringValue())
 	}
 	for _, name := range []string{"pingpong-ingress", "todo-frontend-ingress"} {
 		ingress := recorder.Object[*networkingv1.Ingress](recording, name)
@@ -408,7 +433,8 @@ func TestEverySettingArrives(t *testing.T) {
 	pings := recording.Get(t, "stateful-k3s:postgres:Postgres", "pingpong-postgres").Inputs.Copy()
 	pings["namespace"], pings["database"] = resource.NewProperty("alice-project"), resource.NewProperty("todo")
 	require.Equal(t, pings, todos)
-	for _, password := range []string{"push-it-there", "pull-it-here", "correct-horse", "battery-staple", "read-it-all", "close-it-tight"} {
+	for _, password := range []string{"push-it-there", "pull-it-here", "correct-horse", "battery-staple",
+		"read-it-all", "close-it-tight"} {
 		recording.RequireSecret(t, password)
 	}
 }
@@ -419,19 +445,25 @@ const ageKey = "age1r83uz8exdaypupep8gm530pvksak4eejvwsu8e9nek87jmxwty0qsngh3m"
 func TestProgramWithBackupsElsewhere(t *testing.T) {
 	recording := recorder.Run(t, withoutCluster, settings(t, map[string]string{
 		"s3Endpoint": "https://s3.example.com", "s3Region": "eu-north-1", "s3Bucket": "attic", "s3Prefix": "house",
-		"s3AccessKey": "the-access-key", "s3SecretKey": "the-secret-key", "s3PathStyle": "false", "s3Networks": "10.1.3.0/24",
+		"s3AccessKey": "the-access-key", "s3SecretKey": "the-secret-key", "s3PathStyle": "false",
+		"s3Networks": "10.1.3.0/24",
 	}))
-	require.Equal(t, slices.DeleteFunc(slices.Clone(everything), func(name string) bool { return strings.HasPrefix(name, "storage") }),
+	require.Equal(t, slices.DeleteFunc(slices.Clone(everything),
+		func(name string) bool { return strings.HasPrefix(name, "storage") }),
 		declared(recording))
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{
-		"pingpong": "https://s3.example.com/attic/house/exercises", "todo": "https://s3.example.com/attic/house/project",
+		"pingpong": "https://s3.example.com/attic/house/exercises",
+		"todo":     "https://s3.example.com/attic/house/project",
 	}), recording.Outputs("")["backups"].ObjectValue())
-	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"exercises": "exercises", "project": "project"}),
+	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"exercises": "exercises",
+		"project": "project"}),
 		recording.Outputs("")["namespaces"].ObjectValue())
-	require.Equal(t, []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.1.3.0/24", Except: []string{}}}},
+	require.Equal(t, []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.1.3.0/24",
+		Except: []string{}}}},
 		recorder.Object[*networkingv1.NetworkPolicy](recording, "todo-backup-bucket-egress").Spec.Egress[0].To)
 	for _, namespace := range []string{"pingpong", "todo"} {
-		require.Equal(t, map[string][]byte{"access-key": []byte("the-access-key"), "secret-key": []byte("the-secret-key")},
+		require.Equal(t, map[string][]byte{"access-key": []byte("the-access-key"),
+			"secret-key": []byte("the-secret-key")},
 			recorder.Object[*corev1.Secret](recording, namespace+"-backup-secret").Data)
 	}
 	recording.RequireSecret(t, "the-access-key")
@@ -457,8 +489,10 @@ func TestProgramSaysWhatAChangedSettingDidWithTheData(t *testing.T) {
 	}), last).Logs()
 	require.Len(t, said, 5)
 	for i, beginning := range []string{
-		"Namespaces that are not used any more: exercises, project and storage. ", "storageClass: new claims are of longhorn. ",
-		"postgresStorageSize: new claims are of 2Gi. ", "redisStorageSize: new claims are of 1Gi. ", "storageSize: new claims are of 50Gi. ",
+		"Namespaces that are not used any more: exercises, project and storage. ",
+		"storageClass: new claims are of longhorn. ",
+		"postgresStorageSize: new claims are of 2Gi. ", "redisStorageSize: new claims are of 1Gi. ",
+		"storageSize: new claims are of 50Gi. ",
 	} {
 		require.True(t, strings.HasPrefix(said[i], beginning), said[i])
 	}
@@ -467,8 +501,11 @@ func TestProgramSaysWhatAChangedSettingDidWithTheData(t *testing.T) {
 func TestProgramBuildsWhatTheRegistryHasLost(t *testing.T) {
 	last := recorder.Last(recorder.Run(t, withoutCluster, settings(t, nil)).Outputs(""))
 	builds := func(app string, options ...recorder.Option) bool {
-		recording := recorder.Run(t, whoseRegistryHasLost("backup", "pingpong"), append(options, settings(t, nil))...)
-		require.Equal(t, len(options) > 0, slices.Contains(recording.Logs(), "The registry has lost images, which are built again, since no new pod could start without: backup, pingpong."))
+		recording := recorder.Run(t, whoseRegistryHasLost("backup", "pingpong"),
+			append(options, settings(t, nil))...)
+		require.Equal(t, len(options) > 0,
+			slices.Contains(recording.Logs(),
+				"The registry has lost images, which are built again, since no new pod could start without: backup, pingpong."))
 		return len(recording.Get(t, "docker-build:index:Image", app).Request.GetIgnoreChanges()) == 0
 	}
 	require.True(t, builds("backup", last))
@@ -487,7 +524,8 @@ func TestProgramOfARenamedStack(t *testing.T) {
 // What somebody changed by hand is taken back: else the API server would refuse every update of it.
 func TestEveryObjectIsAppliedByForce(t *testing.T) {
 	objects := 0
-	for _, recorded := range recorder.Run(t, withoutCluster, settings(t, map[string]string{"restoreFrom": "latest"})).All() {
+	for _, recorded := range recorder.Run(t, withoutCluster,
+		settings(t, map[string]string{"restoreFrom": "latest"})).All() {
 		if object, is := recorded.Object.(metav1.Object); is {
 			objects++
 			require.Equal(t, "true", object.GetAnnotations()["pulumi.com/patchForce"], recorded.URN)
@@ -496,7 +534,8 @@ func TestEveryObjectIsAppliedByForce(t *testing.T) {
 	require.NotZero(t, objects)
 }
 
-// A setting that says where the data is replaces nothing that holds it: the claims are the StatefulSets', which leave them behind.
+// A setting that says where the data is replaces nothing that holds it: the claims are the StatefulSets',
+// which leave them behind.
 func TestNothingThatHoldsDataIsTheStacksToDelete(t *testing.T) {
 	recording := recorder.Run(t, withoutCluster, settings(t, nil))
 	sets := 0
@@ -504,7 +543,8 @@ func TestNothingThatHoldsDataIsTheStacksToDelete(t *testing.T) {
 		require.NotContains(t, string(recorded.URN.Type()), "PersistentVolume", recorded.URN)
 		if set, is := recorded.Object.(*appsv1.StatefulSet); is {
 			sets++
-			require.Equal(t, &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenDeleted: "Retain", WhenScaled: "Retain"},
+			require.Equal(t, &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenDeleted: "Retain",
+				WhenScaled: "Retain"},
 				set.Spec.PersistentVolumeClaimRetentionPolicy, recorded.URN)
 			require.Contains(t, recorded.DependsOn(), set.Namespace, "the namespace, which is kept")
 		}

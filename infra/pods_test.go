@@ -35,7 +35,8 @@ func podTemplate(object runtime.Object) *corev1.PodTemplateSpec {
 // Redis alone is not built here, and its setting may have no digest.
 func TestEveryImageIsNamedByDigest(t *testing.T) {
 	tagged := []string{}
-	for _, recorded := range recorder.Run(t, withoutCluster, settings(t, map[string]string{"restoreFrom": "latest"})).All() {
+	for _, recorded := range recorder.Run(t, withoutCluster,
+		settings(t, map[string]string{"restoreFrom": "latest"})).All() {
 		pod := podTemplate(recorded.Object)
 		if pod == nil {
 			continue
@@ -55,7 +56,8 @@ func TestEveryPodIsRestricted(t *testing.T) {
 	require.NoError(t, err)
 	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
 	checked := []string{}
-	for _, recorded := range recorder.Run(t, withoutCluster, settings(t, map[string]string{"restoreFrom": "latest"})).All() {
+	for _, recorded := range recorder.Run(t, withoutCluster,
+		settings(t, map[string]string{"restoreFrom": "latest"})).All() {
 		pod := podTemplate(recorded.Object)
 		if pod == nil {
 			continue
@@ -80,8 +82,11 @@ func TestEveryPodIsRestricted(t *testing.T) {
 		assert.Subset(t, recorded.DependsOn(), []string{namespace, namespace + "-default-deny"}, name)
 	}
 	require.ElementsMatch(t, []string{
-		"pingpong-backup-cronjob", "pingpong-backup-job", "pingpong-backup-metrics-deployment", "pingpong-backup-restore-job", "pingpong-deployment",
-		"pingpong-postgres-statefulset", "redis-statefulset", "storage-statefulset", "todo-backend-deployment", "todo-backup-cronjob", "todo-backup-job",
-		"todo-backup-metrics-deployment", "todo-backup-restore-job", "todo-daily-cronjob", "todo-frontend-deployment", "todo-postgres-statefulset",
+		"pingpong-backup-cronjob", "pingpong-backup-job", "pingpong-backup-metrics-deployment",
+		"pingpong-backup-restore-job", "pingpong-deployment",
+		"pingpong-postgres-statefulset", "redis-statefulset", "storage-statefulset", "todo-backend-deployment",
+		"todo-backup-cronjob", "todo-backup-job",
+		"todo-backup-metrics-deployment", "todo-backup-restore-job", "todo-daily-cronjob",
+		"todo-frontend-deployment", "todo-postgres-statefulset",
 	}, checked)
 }

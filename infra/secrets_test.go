@@ -15,9 +15,11 @@ import (
 
 const stashType = "pulumi:index:Stash"
 
-// kept has the state hold the same for every generated secret. It is a certificate, and will do for a password.
+// kept has the state hold the same for every generated secret. It is a certificate, and will do for a
+// password.
 var kept = recorder.Outputs(stashType, resource.PropertyMap{
-	"output": resource.NewProperty(`{"Authority": "the authority", "Server": "the certificate", "Key": "the key"}`),
+	"output": resource.NewProperty(
+		`{"Authority": "the authority", "Server": "the certificate", "Key": "the key"}`),
 })
 
 // versions are those of the generated secrets, by their names in the state.
@@ -82,7 +84,8 @@ func TestEachGeneratedSecretIsReplacedAlone(t *testing.T) {
 	for name, inState := range names {
 		after := run(name + "=2")
 		require.Equal(t, []string{inState}, changed(t, versions(before), versions(after)), name)
-		require.Empty(t, changed(t, objects(before), objects(after)), "%s: objects change only as their secrets do", name)
+		require.Empty(t, changed(t, objects(before), objects(after)),
+			"%s: objects change only as their secrets do", name)
 	}
 }
 
@@ -91,7 +94,9 @@ func TestGroupAndOwnVersionsReplaceASecret(t *testing.T) {
 	seen := map[string]bool{}
 	for _, group := range []string{"1", "2"} {
 		for _, own := range []string{"", "todo-owner=1", "todo-owner=2"} {
-			version := versions(recorder.Run(t, withoutCluster, settings(t, map[string]string{"postgresPasswordVersion": group, "secretVersions": own})))["todo-postgres-owner"]
+			version := versions(recorder.Run(t, withoutCluster,
+				settings(t, map[string]string{"postgresPasswordVersion": group,
+					"secretVersions": own})))["todo-postgres-owner"]
 			require.NotEmpty(t, version)
 			seen[version] = true
 		}
@@ -101,9 +106,11 @@ func TestGroupAndOwnVersionsReplaceASecret(t *testing.T) {
 
 func TestEachConfiguredSecretIsReplacedAlone(t *testing.T) {
 	given := map[string]string{
-		"registryUsername": "pusher", "registryPassword": "of-the-pusher", "pullUsername": "puller", "pullPassword": "of-the-puller",
-		"redisPassword": "of-redis", "postgresPassword": "of-the-owners", "postgresReaderPassword": "of-the-readers",
-		"archivePassphrase": "of-the-archives", "backupRecipient": ageKey,
+		"registryUsername": "pusher", "registryPassword": "of-the-pusher", "pullUsername": "puller",
+		"pullPassword":  "of-the-puller",
+		"redisPassword": "of-redis", "postgresPassword": "of-the-owners",
+		"postgresReaderPassword": "of-the-readers",
+		"archivePassphrase":      "of-the-archives", "backupRecipient": ageKey,
 	}
 	data := func(changes map[string]string) (map[string]string, *recorder.Recording) {
 		all := maps.Clone(given)
@@ -121,13 +128,16 @@ func TestEachConfiguredSecretIsReplacedAlone(t *testing.T) {
 	}
 	before, _ := data(nil)
 	for setting, replaced := range map[string][]string{
-		"registryPassword":               nil,
-		"pullPassword":                   {"exercises/registry .dockerconfigjson", "project/registry .dockerconfigjson", "storage/registry .dockerconfigjson"},
-		"redisPassword":                  {"exercises/redis password", "exercises/redis auth.conf"},
-		"postgresPassword":               {"exercises/postgres URL", "exercises/postgres verifiers.sql", "project/postgres URL", "project/postgres verifiers.sql"},
-		"pingpongPostgresPassword":       {"exercises/postgres URL", "exercises/postgres verifiers.sql"},
-		"todoPostgresPassword":           {"project/postgres URL", "project/postgres verifiers.sql"},
-		"postgresReaderPassword":         {"exercises/postgres READER_URL", "exercises/postgres verifiers.sql", "project/postgres READER_URL", "project/postgres verifiers.sql"},
+		"registryPassword": nil,
+		"pullPassword": {"exercises/registry .dockerconfigjson",
+			"project/registry .dockerconfigjson", "storage/registry .dockerconfigjson"},
+		"redisPassword": {"exercises/redis password", "exercises/redis auth.conf"},
+		"postgresPassword": {"exercises/postgres URL", "exercises/postgres verifiers.sql",
+			"project/postgres URL", "project/postgres verifiers.sql"},
+		"pingpongPostgresPassword": {"exercises/postgres URL", "exercises/postgres verifiers.sql"},
+		"todoPostgresPassword":     {"project/postgres URL", "project/postgres verifiers.sql"},
+		"postgresReaderPassword": {"exercises/postgres READER_URL", "exercises/postgres verifiers.sql",
+			"project/postgres READER_URL", "project/postgres verifiers.sql"},
 		"pingpongPostgresReaderPassword": {"exercises/postgres READER_URL", "exercises/postgres verifiers.sql"},
 		"todoPostgresReaderPassword":     {"project/postgres READER_URL", "project/postgres verifiers.sql"},
 		"archivePassphrase": {

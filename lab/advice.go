@@ -18,7 +18,8 @@ func advise(err error) error {
 			"the programs of this machine watch more files than it allows: stop a lab that is not needed with make lab-down LAB=…, or allow more with sysctl fs.inotify.max_user_instances=1024"},
 		{[]string{"certificate has expired or is not yet valid"},
 			"this machine's clock may be wrong: compare it with date, set it, for example with timedatectl set-ntp true, and run the command again"},
-		{[]string{"no such host", "Temporary failure resolving", "network is unreachable", "connection refused", "i/o timeout", "TLS handshake timeout", "Could not connect to"},
+		{[]string{"no such host", "Temporary failure resolving", "network is unreachable", "connection refused",
+			"i/o timeout", "TLS handshake timeout", "Could not connect to"},
 			"the network, or a server on it, is away: check the connection and, behind a proxy, HTTPS_PROXY and go env GOPROXY, and run the command again; it goes on where it stopped"},
 	} {
 		for _, sign := range known.signs {

@@ -122,7 +122,8 @@ func (p plan) String() string {
 	if p.offline {
 		return lacking + compiled
 	}
-	return lacking + span(start+fast+fastNet, start+slow+slowNet) + " if all can be downloaded, or else " + compiled
+	return lacking + span(start+fast+fastNet, start+slow+slowNet) + " if all can be downloaded, or else " +
+		compiled
 }
 
 // compiling turns minutes of a processor into those of the machine.
@@ -138,7 +139,8 @@ func announceCompiling(left []tools.Tool) {
 	}
 	p := plan{processors: runtime.NumCPU()}
 	fast, slow := p.compiling(minutes(left))
-	slog.Info(fmt.Sprintf("left to compile: %s, in %s on %s", count(len(left), "tool"), span(fast, slow), count(p.processors, "processor")))
+	slog.Info(fmt.Sprintf("left to compile: %s, in %s on %s", count(len(left), "tool"), span(fast, slow),
+		count(p.processors, "processor")))
 }
 
 // count is such as "2 tools".

@@ -14,7 +14,8 @@ import (
 )
 
 func TestAnUpSaysHowLongItTakes(t *testing.T) {
-	everything := plan{tools: 13, toolMinutes: 24, images: 8, imageMinutes: 2.4, buildMinutes: 6.2, processors: 2}
+	everything := plan{tools: 13, toolMinutes: 24, images: 8, imageMinutes: 2.4, buildMinutes: 6.2,
+		processors: 2}
 	const (
 		lacks    = "missing: 13 tools and 8 images. This takes "
 		download = " if all can be downloaded, or else "

@@ -31,8 +31,10 @@ import (
 )
 
 func main() {
-	slog.SetDefault(slog.New(slog.NewTextHandler(progress.Show(os.Stderr), &slog.HandlerOptions{ReplaceAttr: shorten})))
-	// Pods and builds read files that the lab and its daemons write; what others may not read lies in directories of its own.
+	slog.SetDefault(slog.New(slog.NewTextHandler(progress.Show(os.Stderr),
+		&slog.HandlerOptions{ReplaceAttr: shorten})))
+	// Pods and builds read files that the lab and its daemons write; what others may not read lies in
+	// directories of its own.
 	syscall.Umask(0o022)
 	if err := exemptLab(); err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
@@ -85,18 +87,21 @@ func command() *cobra.Command {
 	add("down", "Stop the lab; its volumes stay", false, alone(down))
 	add("status", "Say what runs", false, asRoot("status", status))
 	add("test-packages", "Get what the tests need", false, prepareTests)
-	add("sources", "Copy what go needs to load the tools' modules", true, func(ctx context.Context, lab layout.Lab) error {
-		return tools.CopySources(ctx, lab.Cache, modules(lab))
-	})
+	add("sources", "Copy what go needs to load the tools' modules", true,
+		func(ctx context.Context, lab layout.Lab) error {
+			return tools.CopySources(ctx, lab.Cache, modules(lab))
+		})
 	add("next", "Say what can be done with the stack that is up", false, next)
 	add("recover", "Clear what a pulumi that died left in the stack", false, withState(recoverStack))
-	add("keep", "Keep a copy of the stack's state", false, withState(func(_ context.Context, lab layout.Lab) error {
-		return stack.Keep(lab, time.Now())
-	}))
+	add("keep", "Keep a copy of the stack's state", false,
+		withState(func(_ context.Context, lab layout.Lab) error {
+			return stack.Keep(lab, time.Now())
+		}))
 
-	add("purge", "Destroy the stack and delete its namespaces with all volumes", false, func(ctx context.Context, lab layout.Lab) error {
-		return stack.Purge(ctx, lab, func(what string) bool { return confirm(os.Stdin, what, lab.Name) })
-	})
+	add("purge", "Destroy the stack and delete its namespaces with all volumes", false,
+		func(ctx context.Context, lab layout.Lab) error {
+			return stack.Purge(ctx, lab, func(what string) bool { return confirm(os.Stdin, what, lab.Name) })
+		})
 
 	var yes bool
 	bringUp := &cobra.Command{
@@ -106,7 +111,8 @@ func command() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return alone(func(ctx context.Context, lab layout.Lab) error { return up(ctx, lab, yes) })(cmd.Context(), lab)
+			return alone(func(ctx context.Context, lab layout.Lab) error { return up(ctx, lab, yes) })(cmd.Context(),
+				lab)
 		},
 	}
 	bringUp.Flags().BoolVar(&yes, "yes", false, "use the cluster of $KUBECONFIG, if it is set, without asking")
@@ -139,7 +145,8 @@ func command() *cobra.Command {
 
 	var dir string
 	serve := &cobra.Command{
-		Use: "mirror", Short: "Serve the cache as releases and a registry, to try those ways to get it", Hidden: true, Args: cobra.NoArgs,
+		Use: "mirror", Short: "Serve the cache as releases and a registry, to try those ways to get it",
+		Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			lab, err := find(name, cache, checkout)
 			if err != nil {
@@ -209,7 +216,8 @@ func down(ctx context.Context, lab layout.Lab) error {
 // alone runs a step when no other one of the lab does.
 func alone(step func(context.Context, layout.Lab) error) func(context.Context, layout.Lab) error {
 	return func(ctx context.Context, lab layout.Lab) error {
-		release, err := lock.Take(ctx, filepath.Join(lab.Cache, "locks", lab.ID()), "another command that starts or stops the lab "+lab.Name)
+		release, err := lock.Take(ctx, filepath.Join(lab.Cache, "locks", lab.ID()),
+			"another command that starts or stops the lab "+lab.Name)
 		if err != nil {
 			return err
 		}
@@ -222,7 +230,8 @@ func alone(step func(context.Context, layout.Lab) error) func(context.Context, l
 const proxies = "HTTP_PROXY,HTTPS_PROXY,NO_PROXY,http_proxy,https_proxy,no_proxy"
 
 // asRoot runs a step here if this is root, else the command of that name with sudo.
-func asRoot(command string, step func(context.Context, layout.Lab) error) func(context.Context, layout.Lab) error {
+func asRoot(command string, step func(context.Context, layout.Lab) error) func(context.Context,
+	layout.Lab) error {
 	if os.Geteuid() == 0 {
 		return step
 	}
@@ -231,7 +240,9 @@ func asRoot(command string, step func(context.Context, layout.Lab) error) func(c
 		if err != nil {
 			return err
 		}
-		cmd := exec.CommandContext(ctx, "sudo", "--preserve-env=PATH,HOME,GOPATH,GOCACHE,GOMODCACHE,GOPROXY,GOTOOLCHAIN,"+proxies, self, command, "--name", lab.Name, "--cache", lab.Cache, "--checkout", lab.Checkout)
+		cmd := exec.CommandContext(ctx, "sudo",
+			"--preserve-env=PATH,HOME,GOPATH,GOCACHE,GOMODCACHE,GOPROXY,GOTOOLCHAIN,"+proxies, self, command,
+			"--name", lab.Name, "--cache", lab.Cache, "--checkout", lab.Checkout)
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 		defer progress.Hold()() // sudo may ask for a password, and the command shows its own progress
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

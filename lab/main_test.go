@@ -17,7 +17,8 @@ func TestMakeAloneListsTheCommandsOfTheReadme(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
 	var documented, listed []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `make ([a-z-]+)` \\|").FindAllStringSubmatch(string(readme), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `make ([a-z-]+)` \\|").FindAllStringSubmatch(
+		string(readme), -1) {
 		documented = append(documented, row[1])
 	}
 	for line := range strings.Lines(string(said)) {
@@ -32,7 +33,8 @@ func TestMakeAloneListsTheCommandsOfTheReadme(t *testing.T) {
 func TestOnlyTheWordItselfConfirms(t *testing.T) {
 	for answer, confirmed := range map[string]bool{
 		"dev\n": true, " dev \r\n": true, "dev": true,
-		"": false, "\n": false, "y\n": false, "yes\n": false, "Dev\n": false, "dev2\n": false, "de\nv\n": false, "\ndev\n": false,
+		"": false, "\n": false, "y\n": false, "yes\n": false, "Dev\n": false, "dev2\n": false, "de\nv\n": false,
+		"\ndev\n": false,
 	} {
 		assert.Equal(t, confirmed, confirm(strings.NewReader(answer), "the lab dev", "dev"), "%q", answer)
 	}

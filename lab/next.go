@@ -40,7 +40,8 @@ func (o outputs) lines(lab string, ownCluster bool) []string {
 	lines := []string{"", "The stack " + lab + " is up:"}
 	add := func(what, how string) { lines = append(lines, fmt.Sprintf("  %-10s %s", what, how)) }
 	if o.TodoURL == "" { // the stack has no ingress
-		add("todos", "kubectl -n "+o.Namespaces["project"]+" port-forward service/todo-frontend-svc 8080:80, then http://localhost:8080/")
+		add("todos", "kubectl -n "+o.Namespaces["project"]+
+			" port-forward service/todo-frontend-svc 8080:80, then http://localhost:8080/")
 	} else {
 		add("todos", o.TodoURL)
 		add("pings", o.PingpongURL)

@@ -24,8 +24,8 @@ func ownCluster() string {
 	return kubeconfig
 }
 
-// agree says which cluster is the user's own, and returns an error unless that is to be used: yes says so, or else a person does at
-// a terminal.
+// agree says which cluster is the user's own, and returns an error unless that is to be used: yes says so, or
+// else a person does at a terminal.
 func agree(lab layout.Lab, kubeconfig string, yes bool, from *os.File) error {
 	cluster, err := describeOwn(lab, kubeconfig)
 	if err != nil {
@@ -37,7 +37,8 @@ func agree(lab layout.Lab, kubeconfig string, yes bool, from *os.File) error {
 	}
 	const without = "nothing was done. For a lab: unset KUBECONFIG"
 	if _, err := unix.IoctlGetTermios(int(from.Fd()), unix.TCGETS); err != nil {
-		return errors.New("nobody is there to say that this cluster is meant, and " + without + ". To go on there: YES=1")
+		return errors.New("nobody is there to say that this cluster is meant, and " + without +
+			". To go on there: YES=1")
 	}
 	if !meant(from) {
 		return errors.New(without)
@@ -64,8 +65,8 @@ type kubeFile struct {
 	}
 }
 
-// describeOwn names the context and the cluster that the stack's program takes from the files of a KUBECONFIG. Of what stands
-// in several the first counts.
+// describeOwn names the context and the cluster that the stack's program takes from the files of a
+// KUBECONFIG. Of what stands in several the first counts.
 func describeOwn(lab layout.Lab, kubeconfig string) (string, error) {
 	settings, err := readSettings(lab)
 	if err != nil {

@@ -45,7 +45,8 @@ func TestWhichClusterIsTheUsersOwn(t *testing.T) {
 	}
 	kubeconfig, lab := own(t, "config: {stateful-k3s:kubeContext: c}")
 	_, err := describeOwn(lab, kubeconfig)
-	require.EqualError(t, err, "your KUBECONFIG "+kubeconfig+" leads to no cluster: kubectl config get-contexts shows those there are; for a lab: unset KUBECONFIG")
+	require.EqualError(t, err, "your KUBECONFIG "+kubeconfig+
+		" leads to no cluster: kubectl config get-contexts shows those there are; for a lab: unset KUBECONFIG")
 }
 
 func TestTheUsersOwnClusterIsUsedOnlyIfTheySaySo(t *testing.T) {
@@ -56,7 +57,8 @@ func TestTheUsersOwnClusterIsUsedOnlyIfTheySaySo(t *testing.T) {
 	require.NoError(t, agree(lab, kubeconfig, true, nobody))
 	require.EqualError(t, agree(lab, kubeconfig, false, nobody),
 		"nobody is there to say that this cluster is meant, and nothing was done. For a lab: unset KUBECONFIG. To go on there: YES=1")
-	for answer, yes := range map[string]bool{"yes\n": true, "yes": true, "": false, "\n": false, "y\n": false, "no\n": false, "no\nyes\n": false} {
+	for answer, yes := range map[string]bool{"yes\n": true, "yes": true, "": false, "\n": false, "y\n": false,
+		"no\n": false, "no\nyes\n": false} {
 		assert.Equal(t, yes, meant(strings.NewReader(answer)), "%q", answer)
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/cluster"
 )
 
-// exemptLab has this process, and all that it starts, ask no proxy for what is the lab's. The user's own exceptions stay.
+// exemptLab has this process, and all that it starts, ask no proxy for what is the lab's. The user's own
+// exceptions stay.
 func exemptLab() error {
 	exceptions := cluster.Addresses()
 	for _, variable := range []string{"NO_PROXY", "no_proxy"} {

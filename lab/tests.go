@@ -16,7 +16,8 @@ import (
 // pgbackrest is what the Dockerfile adds to the image postgres:17.
 const pgbackrest = "pgbackrest"
 
-// prepareTests installs packages, and links the files of the image postgres:17, whose programs tests run, into the checkout.
+// prepareTests installs packages, and links the files of the image postgres:17, whose programs tests run,
+// into the checkout.
 func prepareTests(ctx context.Context, lab layout.Lab) error {
 	if err := install("packages-for-tests", preflight.ForTests)(ctx, lab); err != nil {
 		return err

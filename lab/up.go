@@ -54,7 +54,8 @@ func get(ctx context.Context, lab layout.Lab) error {
 }
 
 // getAndStart gets what is not cached, and starts the cluster when all is there that it needs.
-func getAndStart(ctx context.Context, lab layout.Lab, start func(context.Context, layout.Lab) error) (binaries tools.Binaries, err error) {
+func getAndStart(ctx context.Context, lab layout.Lab,
+	start func(context.Context, layout.Lab) error) (binaries tools.Binaries, err error) {
 	if err := ready(ctx, lab, false); err != nil {
 		return nil, err
 	}
@@ -70,7 +71,8 @@ func getAndStart(ctx context.Context, lab layout.Lab, start func(context.Context
 		return nil, err
 	}
 	slog.Info(plan.String())
-	if err := images.Pull(ctx, lab.Cache, system); err != nil { // before the tools, some of which are for these images alone
+	if err := images.Pull(ctx, lab.Cache,
+		system); err != nil { // before the tools, some of which are for these images alone
 		return nil, err
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -93,8 +95,10 @@ func getAndStart(ctx context.Context, lab layout.Lab, start func(context.Context
 	return binaries, err
 }
 
-// getTools finds, downloads or compiles tools. The cluster starts as soon as its own are there, while Pulumi's are compiled.
-func getTools(ctx context.Context, lab layout.Lab, want []tools.Tool, start func(context.Context) error) (tools.Binaries, error) {
+// getTools finds, downloads or compiles tools. The cluster starts as soon as its own are there, while
+// Pulumi's are compiled.
+func getTools(ctx context.Context, lab layout.Lab, want []tools.Tool,
+	start func(context.Context) error) (tools.Binaries, error) {
 	left, err := tools.Fetch(ctx, lab.Cache, modules(lab), want)
 	if err != nil {
 		return nil, err
@@ -115,7 +119,8 @@ func getTools(ctx context.Context, lab layout.Lab, want []tools.Tool, start func
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if _, err := tools.Build(groupCtx, lab.Cache, modules(lab), slices.DeleteFunc(slices.Clone(want), tools.Tool.IsPulumi)); err != nil {
+		if _, err := tools.Build(groupCtx, lab.Cache, modules(lab),
+			slices.DeleteFunc(slices.Clone(want), tools.Tool.IsPulumi)); err != nil {
 			return err
 		}
 		return start(groupCtx)
@@ -151,7 +156,8 @@ func getBase(ctx context.Context, lab layout.Lab, base []images.Image) error {
 
 // ready fails when the machine lacks something for a lab, or for compiling its tools as well.
 func ready(ctx context.Context, lab layout.Lab, compile bool) error {
-	if err := preflight.Check(ctx, preflight.SpaceFor(compile, lab.Cache, lab.Dir(), cluster.Made(lab))); err != nil {
+	if err := preflight.Check(ctx,
+		preflight.SpaceFor(compile, lab.Cache, lab.Dir(), cluster.Made(lab))); err != nil {
 		return fmt.Errorf("this machine is not ready for a lab:\n%w", err)
 	}
 	return nil
@@ -185,7 +191,8 @@ func useOwnCluster(ctx context.Context, lab layout.Lab, kubeconfig string) error
 	variables := []stack.Variable{{Name: "KUBECONFIG", Value: kubeconfig}}
 	if pulumi, err := exec.LookPath("pulumi"); err == nil {
 		slog.Info("using the pulumi on PATH, with its backend", "pulumi", pulumi)
-		if _, err := stack.WriteEnvironment(lab, append(variables, stack.Variable{Name: "PULUMI_STACK", Value: lab.Name}), ""); err != nil {
+		if _, err := stack.WriteEnvironment(lab,
+			append(variables, stack.Variable{Name: "PULUMI_STACK", Value: lab.Name}), ""); err != nil {
 			return err
 		}
 		create := exec.CommandContext(ctx, pulumi, "stack", "select", "--create", "--stack", lab.Name)
@@ -229,7 +236,8 @@ func recoverStack(ctx context.Context, lab layout.Lab) error {
 	return stack.Recover(ctx, lab)
 }
 
-// withState runs a step on the lab that has the stack's state, which for a cluster of the user's own is in the user's home.
+// withState runs a step on the lab that has the stack's state, which for a cluster of the user's own is in
+// the user's home.
 func withState(step func(context.Context, layout.Lab) error) func(context.Context, layout.Lab) error {
 	return func(ctx context.Context, lab layout.Lab) error {
 		if ownCluster() != "" {
@@ -248,7 +256,8 @@ func install(command string, packages []preflight.Package) func(context.Context,
 		if len(preflight.Lacking(packages)) == 0 {
 			return nil
 		}
-		release, err := lock.Take(ctx, filepath.Join(lab.Cache, "locks", "packages"), "another command that installs packages")
+		release, err := lock.Take(ctx, filepath.Join(lab.Cache, "locks", "packages"),
+			"another command that installs packages")
 		if err != nil {
 			return err
 		}
@@ -282,7 +291,8 @@ func start(ctx context.Context, lab layout.Lab) error {
 	if err != nil {
 		return err
 	}
-	binaries, missing, err := tools.Cached(lab.Cache, modules(lab), slices.DeleteFunc(needed(lab, system), tools.Tool.IsPulumi))
+	binaries, missing, err := tools.Cached(lab.Cache, modules(lab),
+		slices.DeleteFunc(needed(lab, system), tools.Tool.IsPulumi))
 	if err != nil {
 		return err
 	}

@@ -265,7 +265,8 @@ func kept(backups []pgbackrest.Backup, days int) (number int) {
 // due is why there has to be a base backup now; empty if there need be none. One that is dated in the future,
 // by a clock that was wrong, does not count.
 func due(spans []pgbackrest.Span, now time.Time) string {
-	spans = slices.DeleteFunc(spans, func(s pgbackrest.Span) bool { return s.From.After(now.Add(pgbackrest.ClockSkew)) })
+	spans = slices.DeleteFunc(spans,
+		func(s pgbackrest.Span) bool { return s.From.After(now.Add(pgbackrest.ClockSkew)) })
 	if len(spans) == 0 {
 		return "there is none"
 	}

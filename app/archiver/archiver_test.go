@@ -51,7 +51,8 @@ func start(t *testing.T, settings ...string) *system {
 // stored are the files of the archive that match a pattern.
 func (s *system) stored(pattern ...string) []string {
 	s.t.Helper()
-	files, err := filepath.Glob(filepath.Join(append([]string{s.store.DataDir(), storagetest.Bucket, account, "wal"}, pattern...)...))
+	files, err := filepath.Glob(filepath.Join(append([]string{s.store.DataDir(), storagetest.Bucket, account,
+		"wal"}, pattern...)...))
 	require.NoError(s.t, err)
 	return files
 }
@@ -64,7 +65,8 @@ func (s *system) segment() {
 	superuser.Exec("SELECT pg_switch_wal()")
 }
 
-// backUpAgain returns when there are two base backups: it takes a file of the log away, so that one more is due.
+// backUpAgain returns when there are two base backups: it takes a file of the log away, so that one more is
+// due.
 func (s *system) backUpAgain() {
 	s.t.Helper()
 	s.archiver.Switch()
@@ -75,7 +77,8 @@ func (s *system) backUpAgain() {
 
 // waiting is how many segments of the log are not archived yet.
 func (s *system) waiting() string {
-	return s.db.As("postgres").Ask(`SELECT count(*)::text FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'`)
+	return s.db.As("postgres").Ask(
+		`SELECT count(*)::text FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'`)
 }
 
 func TestLogWaitsWhileTheStoreIsAway(t *testing.T) {
@@ -86,7 +89,10 @@ func TestLogWaitsWhileTheStoreIsAway(t *testing.T) {
 		s.segment()
 	}
 	require.Eventually(t, func() bool { return s.waiting() == "3" }, patience, 10*time.Millisecond)
-	s.archiver.Eventually(func() bool { return strings.Contains(s.archiver.Logged(), "the archive is not as it should be") })
+	s.archiver.Eventually(func() bool {
+		return strings.Contains(s.archiver.Logged(),
+			"the archive is not as it should be")
+	})
 	s.store.SetSecretKey(account, "another-secret-key")
 	s.archiver.SetSecretKey("another-secret-key")
 	s.store.Restart()
@@ -196,7 +202,8 @@ func TestABaseBackupOfTheFutureGoes(t *testing.T) {
 	s := start(t)
 	future := s.addFutureBackup()
 	s.archiver.Eventually(func() bool {
-		return strings.Contains(s.archiver.Logged(), `msg="deleted a base backup that is dated in the future" backup=`+future)
+		return strings.Contains(s.archiver.Logged(),
+			`msg="deleted a base backup that is dated in the future" backup=`+future)
 	})
 	assert.Empty(t, s.stored("backup", "*", future))
 	for range 3 {
@@ -217,7 +224,8 @@ func (s *system) addFutureBackup() (label string) {
 	require.NoError(s.t, os.Mkdir(filepath.Join(history, year), 0o700))
 	remembered, err := filepath.Glob(filepath.Join(history, "*", filepath.Base(made)+"*"))
 	require.NoError(s.t, err)
-	require.NoError(s.t, os.Link(remembered[0], filepath.Join(history, year, year+filepath.Base(remembered[0])[len(year):])))
+	require.NoError(s.t, os.Link(remembered[0],
+		filepath.Join(history, year, year+filepath.Base(remembered[0])[len(year):])))
 
 	for _, path := range s.stored("backup", "*", "backup.info*") {
 		content, err := os.ReadFile(path)
@@ -225,7 +233,8 @@ func (s *system) addFutureBackup() (label string) {
 		info := string(content)
 		require.Contains(s.t, info, checksum(info))
 		entry := regexp.MustCompile(`(?m)^` + filepath.Base(made) + `=.*\n`).FindString(info)
-		ofFuture := regexp.MustCompile(`("backup-timestamp-st(art|op)":)\d+`).ReplaceAllString(entry, "${1}32500000000")
+		ofFuture := regexp.MustCompile(`("backup-timestamp-st(art|op)":)\d+`).ReplaceAllString(entry,
+			"${1}32500000000")
 		ofFuture = strings.ReplaceAll(ofFuture, filepath.Base(made), label)
 		other := strings.Replace(info, entry, entry+ofFuture, 1)
 		other = strings.ReplaceAll(other, checksum(info), checksum(other))
@@ -264,7 +273,8 @@ func checksum(info string) string {
 func TestBaseBackupsThatAreKept(t *testing.T) {
 	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	var backups []pgbackrest.Backup
-	for _, days := range []int{-9, -6, -5, -2, -1, -1, 0, 1500} { // of which the last is by a clock that was wrong
+	for _, days := range []int{-9, -6, -5, -2, -1, -1, 0,
+		1500} { // of which the last is by a clock that was wrong
 		backups = append(backups, pgbackrest.Backup{Ended: noon.AddDate(0, 0, days)})
 	}
 	for days, number := range map[int]int{1: 2, 2: 4, 3: 5, 10: 8} {
@@ -273,8 +283,8 @@ func TestBaseBackupsThatAreKept(t *testing.T) {
 	assert.Zero(t, kept(nil, 7))
 }
 
-// After its volume was set back to a snapshot, a server writes segments by names that it has archived already,
-// with another content.
+// After its volume was set back to a snapshot, a server writes segments by names that it has archived
+// already, with another content.
 func TestAServerThatWasSetBackBeginsAnotherArchive(t *testing.T) {
 	for name, segments := range map[string]int{"far": 4, "within a segment": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -350,9 +360,11 @@ func TestDue(t *testing.T) {
 		return pgbackrest.Span{From: now.Add(from), To: now.Add(to), Gap: gap}
 	}
 	for why, spans := range map[string][]pgbackrest.Span{
-		"there is none":             nil,
-		"":                          {span(-48*time.Hour, 0, "000000010000000000000007"), span(-23*time.Hour, 0, "")},
-		"the newest is 24h0m0s old": {span(-24*time.Hour, 0, ""), span(48*time.Hour, 48*time.Hour, "")}, // by a clock that was wrong
+		"there is none": nil,
+		"": {span(-48*time.Hour, 0, "000000010000000000000007"),
+			span(-23*time.Hour, 0, "")},
+		"the newest is 24h0m0s old": {span(-24*time.Hour, 0, ""), span(48*time.Hour, 48*time.Hour, "")},
+		// by a clock that was wrong
 		"no time from 2026-11-22T11:00:00Z until it is made can be restored, since segment 000000010000000000000007 of the log is missing": {
 			span(-time.Minute, -time.Hour, "000000010000000000000007"),
 		},

@@ -1,5 +1,6 @@
-// Archiver runs beside a Postgres server and keeps an archive of it, from which the server can be brought back to any second:
-// a base backup of every day, and all of the write-ahead log. They are in a bucket, in the format of pgBackRest.
+// Archiver runs beside a Postgres server and keeps an archive of it, from which the server can be brought
+// back to any second: a base backup of every day, and all of the write-ahead log. They are in a bucket, in
+// the format of pgBackRest.
 //
 //	archiver push PATH   stores a file of the log: it is the server's archive_command, in which pgBackRest looks for its name
 //	archiver run         makes base backups, and deletes what is older than the archive shall go back; of earlier
@@ -40,14 +41,17 @@ func main() {
 }
 
 func commands() *cobra.Command {
-	root := &cobra.Command{Use: "archiver", Short: "An archive of a Postgres server, for any second of it", SilenceUsage: true, SilenceErrors: true}
+	root := &cobra.Command{Use: "archiver", Short: "An archive of a Postgres server, for any second of it",
+		SilenceUsage: true, SilenceErrors: true}
 	root.AddCommand(
-		&cobra.Command{Use: "push PATH", Short: "Store a file of the log", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-			return push(cmd.Context(), args[0])
-		}},
-		&cobra.Command{Use: "run", Short: "Make base backups, and delete old ones", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-			return run(cmd.Context())
-		}},
+		&cobra.Command{Use: "push PATH", Short: "Store a file of the log", Args: cobra.ExactArgs(1),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return push(cmd.Context(), args[0])
+			}},
+		&cobra.Command{Use: "run", Short: "Make base backups, and delete old ones", Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return run(cmd.Context())
+			}},
 	)
 	return root
 }

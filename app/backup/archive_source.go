@@ -112,7 +112,8 @@ func (p past) spans(stanzas []pgbackrest.Stanza) (spans []pgbackrest.Span, err e
 	return spans[:1], nil
 }
 
-// dump brings a base backup to its time on a throwaway server, and dumps the database from there. Without tables there is no dump.
+// dump brings a base backup to its time on a throwaway server, and dumps the database from there. Without
+// tables there is no dump.
 func (p past) dump(
 	ctx context.Context, of *pgbackrest.Archive, span pgbackrest.Span, database, dir string,
 ) (m fetched, err error) {
@@ -126,7 +127,8 @@ func (p past) dump(
 			err = errors.Join(err, fmt.Errorf("remove the throwaway server: %w", closeErr))
 		}
 	}()
-	slog.Info("replayed the log", "base backup", span.Backup.Label, "in", time.Since(start).Round(time.Millisecond))
+	slog.Info("replayed the log", "base backup", span.Backup.Label, "in",
+		time.Since(start).Round(time.Millisecond))
 
 	if m, err = dumpOf(ctx, server, database, dir); err != nil {
 		return m, err
@@ -170,7 +172,8 @@ func (p past) name(span pgbackrest.Span) string {
 func endName(span pgbackrest.Span) string { return endOfOne + span.Backup.Stanza }
 
 // recovered is a throwaway server that has replayed a span up to a time, or to its end if that is zero.
-func recovered(ctx context.Context, of *pgbackrest.Archive, span pgbackrest.Span, until time.Time) (*postgres.Copy, error) {
+func recovered(ctx context.Context, of *pgbackrest.Archive, span pgbackrest.Span,
+	until time.Time) (*postgres.Copy, error) {
 	fetch := func(data string) error { return of.Restore(ctx, span.Backup, data, until) }
 	segment := func(ctx context.Context, data, name string) ([]byte, error) {
 		return of.Segment(ctx, span.Backup.Stanza, data, name)
@@ -193,7 +196,8 @@ func recovered(ctx context.Context, of *pgbackrest.Archive, span pgbackrest.Span
 	return server, nil
 }
 
-// verifyArchive checks the newest server's base backup with all of the log since, or everything. It returns what it has checked.
+// verifyArchive checks the newest server's base backup with all of the log since, or everything. It returns
+// what it has checked.
 func (v verification) verifyArchive(ctx context.Context) (verified []string, err error) {
 	of, err := openArchive()
 	if err != nil {
@@ -264,7 +268,8 @@ func openArchive() (*pgbackrest.Archive, error) {
 func coverage(stanzas []pgbackrest.Stanza) (covered []string) {
 	for _, s := range stanzas {
 		if s.Unreadable != nil {
-			covered = append(covered, fmt.Sprintf("what archive %s holds, which cannot be read: %v", s.Name, s.Unreadable))
+			covered = append(covered, fmt.Sprintf("what archive %s holds, which cannot be read: %v", s.Name,
+				s.Unreadable))
 		}
 		for _, span := range joined(s.Spans()) {
 			from, to := span.From.Format(time.RFC3339), span.To.Format(time.RFC3339)

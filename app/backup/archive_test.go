@@ -75,7 +75,8 @@ func times(t *testing.T) int {
 func (s *system) ids() map[int]bool {
 	s.t.Helper()
 	ids := map[int]bool{}
-	for text := range strings.SplitSeq(s.db.Ask(`SELECT coalesce(string_agg(id::text, ' '), '') FROM event`), " ") {
+	for text := range strings.SplitSeq(s.db.Ask(`SELECT coalesce(string_agg(id::text, ' '), '') FROM event`),
+		" ") {
 		id, err := strconv.Atoi(text)
 		require.NoError(s.t, err)
 		ids[id] = true
@@ -83,7 +84,8 @@ func (s *system) ids() map[int]bool {
 	return ids
 }
 
-// What was acknowledged before a time is there, and what was sent after it is not. What was under way then may be either.
+// What was acknowledged before a time is there, and what was sent after it is not. What was under way then
+// may be either.
 func TestADatabaseComesBackAsItWasAtAnyTime(t *testing.T) {
 	s := start(t)
 	archiver := s.archive()
@@ -98,9 +100,10 @@ func TestADatabaseComesBackAsItWasAtAnyTime(t *testing.T) {
 	first, last := writes[0].begun, writes[len(writes)-1].begun
 	s.lose()
 	for what, reason := range map[string]string{
-		first.Add(-time.Hour).Format(time.RFC3339):                "there is no base backup from before ",
-		last.Add(time.Hour).Format(time.RFC3339):                  "the archive does not hold the log up to ",
-		last.Add(500 * time.Millisecond).Format(time.RFC3339Nano): "the log ends before that time: its last transaction was at 20",
+		first.Add(-time.Hour).Format(time.RFC3339): "there is no base backup from before ",
+		last.Add(time.Hour).Format(time.RFC3339):   "the archive does not hold the log up to ",
+		last.Add(500 * time.Millisecond).Format(
+			time.RFC3339Nano): "the log ends before that time: its last transaction was at 20",
 	} {
 		s.failRestore(what, []string{reason})
 	}
@@ -202,7 +205,8 @@ func TestABrokenArchiveIsSetAside(t *testing.T) {
 			require.NoError(t, os.CopyFS(s.object("wal", kind, broken), os.DirFS(s.object("wal", kind, whole))))
 		}
 	}
-	gone := []string{"archive/" + none + "/*.info*", "backup/" + none + "/*.info*", "archive/" + noLog, "backup/" + onlyLog}
+	gone := []string{"archive/" + none + "/*.info*", "backup/" + none + "/*.info*", "archive/" + noLog,
+		"backup/" + onlyLog}
 	for _, gone := range gone {
 		paths, err := filepath.Glob(s.object("wal", gone))
 		require.NoError(t, err)
@@ -239,7 +243,8 @@ func TestABrokenArchiveIsSetAside(t *testing.T) {
 	}
 	s.forget()
 	unread := "and cannot be read: pgbackrest info: [FormatError]"
-	s.failRestore("end", []string{"archive " + damaged + " is newer than ", unread, `ask for "end-`}, "RESTORE_OVER=app")
+	s.failRestore("end", []string{"archive " + damaged + " is newer than ", unread, `ask for "end-`},
+		"RESTORE_OVER=app")
 	s.restore("end-"+whole, "RESTORE_OVER=app")
 	assert.Equal(t, map[int]bool{42: true}, s.ids())
 }
@@ -303,7 +308,8 @@ func TestVerifyCoversTheArchive(t *testing.T) {
 	s.fail("verify", []string{"not verified: ", "of the log is missing"})
 }
 
-// damaged is a segment whose first record is not what it was. Most of a segment is unused, and its damage does no harm.
+// damaged is a segment whose first record is not what it was. Most of a segment is unused, and its damage
+// does no harm.
 func damaged(t *testing.T, segment []byte) []byte {
 	t.Helper()
 	const header, within = 40, 30
@@ -327,8 +333,10 @@ func TestAnEncryptedArchiveIsOpenedWithItsPassphrase(t *testing.T) {
 	s.lose()
 	s.failRestore("end", []string{"the archive holds no base backup", "which cannot be read"})
 	own := "end-" + s.archives()[0]
-	s.failRestore("end", []string{"the archive holds no base backup of an earlier server", "by its name, " + own}, passphrase)
+	s.failRestore("end", []string{"the archive holds no base backup of an earlier server", "by its name, " +
+		own}, passphrase)
 	s.restore(own, passphrase)
 	assert.Equal(t, map[int]bool{42: true}, s.ids())
-	assert.Regexp(t, fmt.Sprintf("archive: what archive %s holds, which cannot be read", `\d+-[0-9a-f]{8}`), s.succeed("list"))
+	assert.Regexp(t, fmt.Sprintf("archive: what archive %s holds, which cannot be read", `\d+-[0-9a-f]{8}`),
+		s.succeed("list"))
 }

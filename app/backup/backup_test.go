@@ -72,9 +72,11 @@ func (s *system) settings() []string {
 	return []string{
 		"URL=" + s.db.As("reader").TLSURL(),
 		"S3_ENDPOINT=" + s.store.Endpoint(), "S3_PREFIX=" + prefix, "S3_BUCKET=" + storagetest.Bucket,
-		"S3_ACCESS_KEY_FILE=" + s.tree.File("access-key", prefix+"\n"), "S3_SECRET_KEY_FILE=" + s.tree.File("secret-key", s.store.SecretKey(prefix)),
+		"S3_ACCESS_KEY_FILE=" + s.tree.File("access-key", prefix+"\n"), "S3_SECRET_KEY_FILE=" +
+			s.tree.File("secret-key", s.store.SecretKey(prefix)),
 		"S3_CA_FILE=" + s.tree.File("ca.crt", string(certificate)),
-		"SCRATCH_DIR=" + s.scratch, "SERVER_DIR=" + s.serve(), "RETRY=0s", "TERMINATION_LOG=" + s.tree.Dir + "/termination-log",
+		"SCRATCH_DIR=" + s.scratch, "SERVER_DIR=" + s.serve(), "RETRY=0s", "TERMINATION_LOG=" + s.tree.Dir +
+			"/termination-log",
 	}
 }
 
@@ -212,8 +214,10 @@ func TestABackupIsWhatTheDatabaseWas(t *testing.T) {
 		rows[table.Schema+"."+table.Name] = table.Rows
 	}
 	assert.Equal(t, map[string]int64{
-		"public.account": 5, "public.entry": 5000, "public.shape": 2, "public.measured_2025": 30, "public.measured_2026": 30,
-		"public.parent": 1, "public.child": 1, "public.cache": 1, "public.empty": 1, "public.nothing": 0, `Odd "names".Select`: 3,
+		"public.account": 5, "public.entry": 5000, "public.shape": 2, "public.measured_2025": 30,
+		"public.measured_2026": 30,
+		"public.parent":        1, "public.child": 1, "public.cache": 1, "public.empty": 1, "public.nothing": 0,
+		`Odd "names".Select`: 3,
 	}, rows)
 	assert.Equal(t, []archive.Sequence{
 		{Schema: "public", Name: "account_id_seq", Value: 5, Called: true},
@@ -223,7 +227,8 @@ func TestABackupIsWhatTheDatabaseWas(t *testing.T) {
 	}, m.Content.Sequences)
 	assert.Equal(t, []string{"Auditor's", "app", "clerk", "reader"}, m.Content.Roles)
 
-	for _, step := range []string{"took a snapshot", "recorded", "dumped and stored", "restored", "recorded the copy", "pruned", "verified backup " + m.Name} {
+	for _, step := range []string{"took a snapshot", "recorded", "dumped and stored", "restored",
+		"recorded the copy", "pruned", "verified backup " + m.Name} {
 		assert.Regexp(t, `msg="?`+step, log)
 	}
 	end := s.outcome()
@@ -242,7 +247,8 @@ func TestADumpIsAnOrdinaryOne(t *testing.T) {
 	s := start(t)
 	name := s.backup("COMPRESSION_LEVEL=1")
 	dump := s.tree.File("dump", string(s.read(name, "dump")))
-	assert.Regexp(t, regexp.MustCompile(`Compression: zstd`), s.output(s.tree.Command("pg_restore", "--list", dump)))
+	assert.Regexp(t, regexp.MustCompile(`Compression: zstd`),
+		s.output(s.tree.Command("pg_restore", "--list", dump)))
 	rows := s.output(s.tree.Command("pg_restore", "--file=-", "--data-only", "--table=account", dump))
 	assert.Contains(t, rows, `tab\t newline\n back\\slash \\N`)
 }
@@ -267,7 +273,8 @@ func TestALargeTable(t *testing.T) {
 	require.NoError(t, err)
 
 	name := s.backup()
-	assert.Equal(t, []archive.Table{{Schema: "public", Name: "large", Rows: 20000, Hash: whole.String()}}, s.manifest(name).Content.Tables)
+	assert.Equal(t, []archive.Table{{Schema: "public", Name: "large", Rows: 20000, Hash: whole.String()}},
+		s.manifest(name).Content.Tables)
 	s.lose()
 	s.restore(name)
 }
@@ -306,7 +313,8 @@ func TestABackupIsOfOneMoment(t *testing.T) {
 		assert.Zero(t, m.Content.Tables[i].Rows%2, "half a transaction")
 		assert.Greater(t, m.Content.Tables[i].Rows, last, "the writers had to wait")
 		last = m.Content.Tables[i].Rows
-		j := slices.IndexFunc(m.Content.Sequences, func(sequence archive.Sequence) bool { return sequence.Name == "pair_id_seq" })
+		j := slices.IndexFunc(m.Content.Sequences,
+			func(sequence archive.Sequence) bool { return sequence.Name == "pair_id_seq" })
 		assert.GreaterOrEqual(t, m.Content.Sequences[j].Value, last, "an id would be used twice")
 	}
 	assert.Contains(t, s.succeed("verify --all"), "restored and compared")

@@ -75,7 +75,8 @@ func storeDump(ctx context.Context, record bool) error {
 	return store.WriteDump(ctx, m.Name, newDigest(dump))
 }
 
-// BenchmarkBackup measures each part of a backup beside its peer, in rounds. `go run ./bench backup` says what the figures should be.
+// BenchmarkBackup measures each part of a backup beside its peer, in rounds. `go run ./bench backup` says
+// what the figures should be.
 func BenchmarkBackup(b *testing.B) {
 	s := &benched{system: newSystem(b)}
 	s.live = &system{t: b, tree: s.tree, store: s.store, db: postgrestest.StartIn(b, s.tree), scratch: s.scratch}
@@ -149,7 +150,8 @@ func (s *benched) timePart(name string) time.Duration {
 
 func (s *benched) pgDump() time.Duration {
 	file := s.dump + ".peer"
-	took := s.timed("pg_dump", "--format=custom", fmt.Sprintf("--compress=zstd:%d", benchLevel), "--file="+file, "--dbname="+s.db.As("reader").TLSURL())
+	took := s.timed("pg_dump", "--format=custom", fmt.Sprintf("--compress=zstd:%d", benchLevel), "--file="+file,
+		"--dbname="+s.db.As("reader").TLSURL())
 	require.NoError(s.t, os.Remove(s.tree.Path(file)))
 	return took
 }
@@ -166,7 +168,8 @@ func (s *benched) pgRestore() time.Duration {
 		require.NoError(s.t, server.Process.Signal(syscall.SIGQUIT)) // at once
 		require.NoError(s.t, server.Wait())
 	}()
-	require.Eventually(s.t, func() bool { return s.tree.Command("pg_isready", host).Run() == nil }, time.Minute, 50*time.Millisecond)
+	require.Eventually(s.t, func() bool { return s.tree.Command("pg_isready", host).Run() == nil }, time.Minute,
+		50*time.Millisecond)
 	for _, role := range []string{"app", "reader"} {
 		s.timed("createuser", host, role)
 	}
@@ -184,7 +187,8 @@ func (s *benched) restoreLive() time.Duration {
 func (s *benched) pgRestoreLive() time.Duration {
 	s.live.lose()
 	s.live.db.As("postgres").Exec("CHECKPOINT")
-	return s.timed("pg_restore", fmt.Sprintf("--jobs=%d", min(runtime.GOMAXPROCS(0), 4)), "--dbname="+s.live.db.As("postgres").TLSURL(), "--exit-on-error", s.dump)
+	return s.timed("pg_restore", fmt.Sprintf("--jobs=%d", min(runtime.GOMAXPROCS(0), 4)), "--dbname="+
+		s.live.db.As("postgres").TLSURL(), "--exit-on-error", s.dump)
 }
 
 // timed runs a program of Postgres.

@@ -39,7 +39,8 @@ type specimen struct {
 	reworded, moved           bool
 }
 
-var headLine = regexp.MustCompile(`(?m)^-- (Database|Refused|By hand|Says|Reworded|Moved|Archive lacks):? ?(.*)$`)
+var headLine = regexp.MustCompile(
+	`(?m)^-- (Database|Refused|By hand|Says|Reworded|Moved|Archive lacks):? ?(.*)$`)
 
 // specimens are a third of the corpus, a different one by each seed, or with CORPUS what it names or all.
 func specimens(t *testing.T) (chosen []specimen) {
@@ -146,7 +147,8 @@ func TestCorpus(t *testing.T) {
 	for _, one := range all {
 		t.Run("archive/"+one.name, func(t *testing.T) { one.in(t).hasComeBack(t, p.Logged()) })
 	}
-	t.Logf("%d databases: %d are equal after all ways, or have said what is not", len(all), len(all)-refused-byHand)
+	t.Logf("%d databases: %d are equal after all ways, or have said what is not", len(all),
+		len(all)-refused-byHand)
 	t.Logf("%d are restored by hand, and %d were refused with a reason", byHand, refused)
 }
 
@@ -214,7 +216,8 @@ func (d *tested) backUpAndRestore(t *testing.T, settings []string) {
 
 // hasComeBack says so of the archive, by what was logged.
 func (d *tested) hasComeBack(t *testing.T, log string) {
-	failed := regexp.MustCompile(`level=ERROR msg="not restored" database=` + d.name + ` error=.*`).FindString(log)
+	failed := regexp.MustCompile(`level=ERROR msg="not restored" database=` + d.name +
+		` error=.*`).FindString(log)
 	if failed != "" {
 		reasons := append(slices.Clone(d.refused), d.byHand...)
 		require.NotEmpty(t, reasons, failed)
@@ -227,8 +230,8 @@ func (d *tested) hasComeBack(t *testing.T, log string) {
 	d.isEqual(t, d.lacks, `setval\(.*\)`) // the log says of a sequence what it has at most
 }
 
-// isEqual compares what pg_dump knows now with what it knew at first. The rows of the tables in lacking do not
-// count, nor does what matches the pattern in besides.
+// isEqual compares what pg_dump knows now with what it knew at first. The rows of the tables in lacking do
+// not count, nor does what matches the pattern in besides.
 func (d *tested) isEqual(t *testing.T, lacking, besides string) {
 	now, before := d.dumped(d.name), d.whole
 	if besides != "" {

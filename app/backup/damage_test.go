@@ -23,14 +23,24 @@ var damages = []struct{ name, sql, says string }{
 	{"additional table", `CREATE TABLE more ()`, "table public.more is one too many"},
 	{"missing row", `DELETE FROM entry WHERE id = 4711`, "table public.entry has 4999 rows instead of 5000"},
 	{"row twice", `INSERT INTO nothing SELECT 1`, "table public.nothing has 1 rows instead of 0"},
-	{"one duplicate for another", `UPDATE "Odd ""names"""."Select" SET "from" = 1, "WHERE" = 'x', "a""b" = '\x00ff' WHERE ctid = '(0,2)'`, `table Odd "names".Select has other values in its 3 rows`},
-	{"altered row", `UPDATE entry SET amount = amount + 0.01 WHERE id = 1`, "table public.entry has other values in its 5000 rows"},
-	{"values swapped between rows", `UPDATE entry SET amount = CASE id WHEN 1 THEN 0.02 ELSE 0.01 END WHERE id IN (1, 2)`, "table public.entry has other values"},
-	{"NULL for an empty text", `UPDATE shape SET x = NULL, v = NULL WHERE v = ''`, "table public.shape has other values"},
-	{"rounded number", `UPDATE shape SET f8 = 0.3 WHERE d < '0001-01-01'`, "table public.shape has other values"},
-	{"scale of a number in JSON", `UPDATE shape SET j = '{"b": 1, "a": 2}' WHERE j::text = '{"b": 1,  "a": 2}'`, "table public.shape has other values"},
-	{"sequence off by one", `SELECT setval('entry_id_seq', 5001)`, "sequence public.entry_id_seq is at 5001 instead of 5000"},
-	{"sequence not yet used", `SELECT setval('entry_id_seq', 5000, false)`, "sequence public.entry_id_seq is at 5000, not yet used, instead of 5000"},
+	{"one duplicate for another",
+		`UPDATE "Odd ""names"""."Select" SET "from" = 1, "WHERE" = 'x', "a""b" = '\x00ff' WHERE ctid = '(0,2)'`,
+		`table Odd "names".Select has other values in its 3 rows`},
+	{"altered row", `UPDATE entry SET amount = amount + 0.01 WHERE id = 1`,
+		"table public.entry has other values in its 5000 rows"},
+	{"values swapped between rows",
+		`UPDATE entry SET amount = CASE id WHEN 1 THEN 0.02 ELSE 0.01 END WHERE id IN (1, 2)`,
+		"table public.entry has other values"},
+	{"NULL for an empty text", `UPDATE shape SET x = NULL, v = NULL WHERE v = ''`,
+		"table public.shape has other values"},
+	{"rounded number", `UPDATE shape SET f8 = 0.3 WHERE d < '0001-01-01'`,
+		"table public.shape has other values"},
+	{"scale of a number in JSON", `UPDATE shape SET j = '{"b": 1, "a": 2}' WHERE j::text = '{"b": 1,  "a": 2}'`,
+		"table public.shape has other values"},
+	{"sequence off by one", `SELECT setval('entry_id_seq', 5001)`,
+		"sequence public.entry_id_seq is at 5001 instead of 5000"},
+	{"sequence not yet used", `SELECT setval('entry_id_seq', 5000, false)`,
+		"sequence public.entry_id_seq is at 5000, not yet used, instead of 5000"},
 	{"missing index", `DROP INDEX entry_by_account`, "schema"},
 	{"missing constraint", `ALTER TABLE account DROP CONSTRAINT account_balance_check`, "schema"},
 	{"missing foreign key", `ALTER TABLE entry DROP CONSTRAINT entry_account_fkey`, "schema"},
@@ -38,7 +48,9 @@ var damages = []struct{ name, sql, says string }{
 	{"missing grant on the database", `REVOKE CONNECT ON DATABASE app FROM reader`, "role reader is missing"},
 	{"another owner", `ALTER TABLE nothing OWNER TO app`, "schema"},
 	{"missing default", `ALTER TABLE account ALTER balance DROP DEFAULT`, "schema"},
-	{"another body of a function", `CREATE OR REPLACE FUNCTION log_entry() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'`, "schema"},
+	{"another body of a function",
+		`CREATE OR REPLACE FUNCTION log_entry() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'`,
+		"schema"},
 	{"trigger switched off", `ALTER TABLE entry DISABLE TRIGGER entry_is_logged`, "schema"},
 	{"missing policy", `DROP POLICY own ON account`, "schema"},
 	{"row-level security switched off", `ALTER TABLE account DISABLE ROW LEVEL SECURITY`, "schema"},
@@ -47,7 +59,8 @@ var damages = []struct{ name, sql, says string }{
 	{"missing setting of the database", `ALTER DATABASE app RESET work_mem`, "schema"},
 }
 
-// Each is a sound dump under a sound manifest, of which only a comparison with the database tells that it is another one's.
+// Each is a sound dump under a sound manifest, of which only a comparison with the database tells that it is
+// another one's.
 func TestSemanticDamageIsFound(t *testing.T) {
 	s := start(t)
 	name := s.backup()
@@ -119,16 +132,26 @@ func TestDamagedBackupsAreFound(t *testing.T) {
 		do     func()
 		reason string
 	}{
-		{"truncated dump", func() { s.overwrite(dump[:len(dump)-1], first, "dump") }, "the stored dump is damaged: it has"},
-		{"half a dump", func() { s.overwrite(dump[:len(dump)/2], first, "dump") }, "the stored dump is damaged: it has"},
+		{"truncated dump", func() { s.overwrite(dump[:len(dump)-1], first, "dump") },
+			"the stored dump is damaged: it has"},
+		{"half a dump", func() { s.overwrite(dump[:len(dump)/2], first, "dump") },
+			"the stored dump is damaged: it has"},
 		{"empty dump", func() { s.overwrite(nil, first, "dump") }, "the stored dump is damaged: it has 0 bytes"},
-		{"longer dump", func() { s.overwrite(append(bytes.Clone(dump), 0), first, "dump") }, "the stored dump is damaged: it has"},
-		{"no dump", func() { require.NoError(t, os.Remove(s.object(first, "dump"))) }, "The specified key does not exist"},
-		{"dump of another backup", func() { s.overwrite(s.read(second, "dump"), first, "dump") }, "the stored dump is damaged"},
-		{"manifest of another backup", func() { s.overwrite(s.read(second, "manifest.json"), first, "manifest.json") }, "it belongs to " + second},
-		{"no manifest", func() { require.NoError(t, os.Remove(s.object(first, "manifest.json"))) }, "there is no such backup"},
-		{"empty manifest", func() { s.overwrite(nil, first, "manifest.json") }, "the manifest of " + first + " is damaged"},
-		{"formatted manifest", func() { s.overwrite(append(bytes.Clone(manifest), '\n'), first, "manifest.json") }, "it was changed after it was written"},
+		{"longer dump", func() { s.overwrite(append(bytes.Clone(dump), 0), first, "dump") },
+			"the stored dump is damaged: it has"},
+		{"no dump", func() { require.NoError(t, os.Remove(s.object(first, "dump"))) },
+			"The specified key does not exist"},
+		{"dump of another backup", func() { s.overwrite(s.read(second, "dump"), first, "dump") },
+			"the stored dump is damaged"},
+		{"manifest of another backup",
+			func() { s.overwrite(s.read(second, "manifest.json"), first, "manifest.json") }, "it belongs to " +
+				second},
+		{"no manifest", func() { require.NoError(t, os.Remove(s.object(first, "manifest.json"))) },
+			"there is no such backup"},
+		{"empty manifest", func() { s.overwrite(nil, first, "manifest.json") }, "the manifest of " + first +
+			" is damaged"},
+		{"formatted manifest", func() { s.overwrite(append(bytes.Clone(manifest), '\n'), first, "manifest.json") },
+			"it was changed after it was written"},
 		{"edited number of rows", func() {
 			edited := m
 			edited.Content.Tables = append([]archive.Table{}, m.Content.Tables...)

@@ -119,11 +119,13 @@ func TestARunIsKilled(t *testing.T) {
 
 func TestAFullDisk(t *testing.T) {
 	s := start(t)
-	s.fail("run", []string{"no backup: start the throwaway server", "No space left on device"}, "SERVER_DIR="+s.serveIn(s.tree.Disk(10<<20)))
+	s.fail("run", []string{"no backup: start the throwaway server", "No space left on device"}, "SERVER_DIR="+
+		s.serveIn(s.tree.Disk(10<<20)))
 	for range 60 {
 		s.db.Exec(oneMegabyte)
 	}
-	s.fail("run", []string{"no backup: restore the dump", "No space left on device"}, "SERVER_DIR="+s.serveIn(s.tree.Disk(90<<20)))
+	s.fail("run", []string{"no backup: restore the dump", "No space left on device"}, "SERVER_DIR="+
+		s.serveIn(s.tree.Disk(90<<20)))
 	assert.Empty(t, s.backups())
 	s.backup("SERVER_DIR=" + s.serveIn(s.tree.Disk(400<<20)))
 }
@@ -143,6 +145,7 @@ func TestAFullStore(t *testing.T) {
 	for range 2 {
 		s.db.Exec(oneMegabyte)
 	}
-	s.fail("run", []string{"no backup: store the dump", "if the store is full", "KEEP_MONTHLY=1 backup prune"}, keep...)
+	s.fail("run", []string{"no backup: store the dump", "if the store is full", "KEEP_MONTHLY=1 backup prune"},
+		keep...)
 	assert.Len(t, s.backups(), 2, "what had expired is gone")
 }

@@ -31,7 +31,8 @@ var steps = []step{
 }
 
 func (s step) is(r *http.Request) bool {
-	return r.Method == s.method && strings.HasSuffix(r.URL.Path, s.path) && strings.Contains(r.URL.RawQuery, s.query)
+	return r.Method == s.method && strings.HasSuffix(r.URL.Path, s.path) &&
+		strings.Contains(r.URL.RawQuery, s.query)
 }
 
 // gate stands between a run and the store, and closes with the first request of a step.
@@ -46,7 +47,8 @@ type gate struct {
 }
 
 func (s *system) newGate(closesAt step) *gate {
-	g := &gate{step: closesAt, reached: make(chan struct{}), open: make(chan struct{}), ended: make(chan struct{})}
+	g := &gate{step: closesAt, reached: make(chan struct{}), open: make(chan struct{}),
+		ended: make(chan struct{})}
 	endpoint, err := url.Parse(s.store.Endpoint())
 	require.NoError(s.t, err)
 	proxy := &httputil.ReverseProxy{

@@ -60,7 +60,8 @@ func TestABackupSaysWhatItLacks(t *testing.T) {
 
 	su.Exec(`DROP SUBSCRIPTION news`)
 	s.lose()
-	s.failRestore(m.Name, []string{"only a superuser could make this", "leave it to an extension", "FUNCTION public.leak()"})
+	s.failRestore(m.Name, []string{"only a superuser could make this", "leave it to an extension",
+		"FUNCTION public.leak()"})
 	s.db.Exec(`CREATE TABLE t (a int)`)
 	m = s.manifest(s.backup())
 	s.lose()

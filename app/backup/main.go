@@ -1,5 +1,5 @@
-// Backup keeps copies of a Postgres database in a bucket of an S3 service. A copy counts as a backup when it was restored
-// and found equal to the database it came from.
+// Backup keeps copies of a Postgres database in a bucket of an S3 service. A copy counts as a backup when it
+// was restored and found equal to the database it came from.
 //
 //	backup run             makes a backup, and then does what prune does
 //	backup list            lists the backups
@@ -77,11 +77,14 @@ func main() {
 }
 
 func commands() *cobra.Command {
-	root := &cobra.Command{Use: "backup", Short: "Backups of a Postgres database, proven by restoring them", SilenceUsage: true, SilenceErrors: true}
-	add := func(use, short string, args cobra.PositionalArgs, do func(ctx context.Context, args []string) error) *cobra.Command {
-		command := &cobra.Command{Use: use, Short: short, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
-			return do(cmd.Context(), args)
-		}}
+	root := &cobra.Command{Use: "backup", Short: "Backups of a Postgres database, proven by restoring them",
+		SilenceUsage: true, SilenceErrors: true}
+	add := func(use, short string, args cobra.PositionalArgs,
+		do func(ctx context.Context, args []string) error) *cobra.Command {
+		command := &cobra.Command{Use: use, Short: short, Args: args,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return do(cmd.Context(), args)
+			}}
 		root.AddCommand(command)
 		return command
 	}
@@ -89,20 +92,26 @@ func commands() *cobra.Command {
 	add("list", "List the backups", cobra.NoArgs, within(list))
 	add("status", "Say what the newest backup is, and how the last run ended", cobra.NoArgs, status)
 	add("prune", "Delete the backups that are not kept, and what broken runs left", cobra.NoArgs, within(prune))
-	add("restore [WHAT]", "Restore the database from a backup or the archive", cobra.MaximumNArgs(1), reported(within(restore)))
-	add("metrics", "Serve metrics of the newest backup", cobra.NoArgs, func(ctx context.Context, _ []string) error {
-		return serveMetrics(ctx)
-	})
-	add("server", "Run the throwaway servers of the other commands", cobra.NoArgs, func(ctx context.Context, _ []string) error {
-		return postgres.Serve(ctx, serverDir())
-	})
-	add("segment SOCKET NAME FILE", "Get a throwaway server a file of its log", cobra.ExactArgs(3), func(ctx context.Context, args []string) error {
-		return postgres.GetSegment(ctx, args[0], args[1], args[2])
-	})
+	add("restore [WHAT]", "Restore the database from a backup or the archive", cobra.MaximumNArgs(1),
+		reported(within(restore)))
+	add("metrics", "Serve metrics of the newest backup", cobra.NoArgs,
+		func(ctx context.Context, _ []string) error {
+			return serveMetrics(ctx)
+		})
+	add("server", "Run the throwaway servers of the other commands", cobra.NoArgs,
+		func(ctx context.Context, _ []string) error {
+			return postgres.Serve(ctx, serverDir())
+		})
+	add("segment SOCKET NAME FILE", "Get a throwaway server a file of its log", cobra.ExactArgs(3),
+		func(ctx context.Context, args []string) error {
+			return postgres.GetSegment(ctx, args[0], args[1], args[2])
+		})
 	var v verification
-	verify := add("verify [NAME]", "Restore a backup, the newest by default, and compare it", cobra.MaximumNArgs(1), reported(within(v.verify)))
+	verify := add("verify [NAME]", "Restore a backup, the newest by default, and compare it",
+		cobra.MaximumNArgs(1), reported(within(v.verify)))
 	verify.Flags().BoolVar(&v.all, "all", false, "verify all backups")
-	verify.Flags().BoolVar(&v.checksums, "checksums", false, "do not restore, but only read what is stored and compare its checksums")
+	verify.Flags().BoolVar(&v.checksums, "checksums", false,
+		"do not restore, but only read what is stored and compare its checksums")
 	return root
 }
 
@@ -114,7 +123,8 @@ func within(command func(ctx context.Context, args []string) error) func(context
 		if err := e.Err(); err != nil {
 			return err
 		}
-		limited, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not done within %s (TIMEOUT)", timeout))
+		limited, cancel := context.WithTimeoutCause(ctx, timeout,
+			fmt.Errorf("not done within %s (TIMEOUT)", timeout))
 		defer cancel()
 		err := command(limited, args)
 		switch {

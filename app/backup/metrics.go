@@ -28,15 +28,19 @@ type gauges struct {
 
 func newGauges(prefix string) gauges {
 	gauge := func(name, help string) prometheus.Gauge {
-		return promauto.NewGauge(prometheus.GaugeOpts{Name: "backup_" + name, Help: help, ConstLabels: prometheus.Labels{"prefix": prefix}})
+		return promauto.NewGauge(prometheus.GaugeOpts{Name: "backup_" + name, Help: help,
+			ConstLabels: prometheus.Labels{"prefix": prefix}})
 	}
 	return gauges{
-		taken:      gauge("last_verified_timestamp_seconds", "When the snapshot of the newest verified backup was taken, in seconds since 1970; 0 if there is none."),
-		size:       gauge("last_verified_size_bytes", "Size of its dump."),
-		duration:   gauge("last_verified_duration_seconds", "How long it took until it was verified."),
-		lacks:      gauge("last_verified_lacks", "Number of things that the database and its server had and it lacks, which its manifest names."),
-		backups:    gauge("verified_backups", "Number of verified backups."),
-		runEnded:   gauge("last_run_timestamp_seconds", "When the last run ended, in seconds since 1970; 0 if there was none."),
+		taken: gauge("last_verified_timestamp_seconds",
+			"When the snapshot of the newest verified backup was taken, in seconds since 1970; 0 if there is none."),
+		size:     gauge("last_verified_size_bytes", "Size of its dump."),
+		duration: gauge("last_verified_duration_seconds", "How long it took until it was verified."),
+		lacks: gauge("last_verified_lacks",
+			"Number of things that the database and its server had and it lacks, which its manifest names."),
+		backups: gauge("verified_backups", "Number of verified backups."),
+		runEnded: gauge("last_run_timestamp_seconds",
+			"When the last run ended, in seconds since 1970; 0 if there was none."),
 		runSuccess: gauge("last_run_success", "Whether the last run made a backup, 1 or 0."),
 	}
 }

@@ -25,7 +25,8 @@ func metrics(t *testing.T, p *apptest.Process) map[string]float64 {
 	text, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 	found := map[string]float64{}
-	for _, line := range regexp.MustCompile(`(?m)^backup_(\w+)\{prefix="project"\} (\S+)$`).FindAllStringSubmatch(string(text), -1) {
+	for _, line := range regexp.MustCompile(
+		`(?m)^backup_(\w+)\{prefix="project"\} (\S+)$`).FindAllStringSubmatch(string(text), -1) {
 		value, err := strconv.ParseFloat(line[2], 64)
 		require.NoError(t, err)
 		found[line[1]] = value
@@ -66,7 +67,8 @@ func TestMetrics(t *testing.T) {
 	delete(shown, "last_run_timestamp_seconds")
 	assert.Equal(t, map[string]float64{
 		"last_verified_timestamp_seconds": float64(taken.Unix()), "last_verified_size_bytes": float64(m.Dump.Size),
-		"last_verified_duration_seconds": m.Duration().Seconds(), "last_verified_lacks": 2, "verified_backups": 2, "last_run_success": 1,
+		"last_verified_duration_seconds": m.Duration().Seconds(), "last_verified_lacks": 2, "verified_backups": 2,
+		"last_run_success": 1,
 	}, shown)
 
 	is := s.status()

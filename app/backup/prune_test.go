@@ -46,7 +46,8 @@ func TestPrune(t *testing.T) {
 	} {
 		manifest := s.read(newest, "manifest.json")
 		damage.do()
-		s.fail("prune", []string{"nothing is deleted, for the newest backup may be the only one", damage.reason}, keepOne...)
+		s.fail("prune", []string{"nothing is deleted, for the newest backup may be the only one", damage.reason},
+			keepOne...)
 		assert.Equal(t, []string{earlier, yesterday, newest}, s.backups())
 		s.overwrite(manifest, newest, "manifest.json")
 	}

@@ -24,7 +24,8 @@ import (
 var errDamaged = fmt.Errorf("the stored dump is %w", s3.ErrDamaged)
 
 // restoreCopy reads a stored dump, restores it into a throwaway server, and returns what is then in there.
-func restoreCopy(ctx context.Context, store *s3.Store, m archive.Manifest, identities []age.Identity) (content archive.Content, err error) {
+func restoreCopy(ctx context.Context, store *s3.Store, m archive.Manifest,
+	identities []age.Identity) (content archive.Content, err error) {
 	start := time.Now()
 	server, err := postgres.NewCopy(ctx, serverDir())
 	if err != nil {
@@ -57,7 +58,8 @@ func restoreCopy(ctx context.Context, store *s3.Store, m archive.Manifest, ident
 // opens fails if a dump is encrypted and there is nothing to open it with.
 func opens(m archive.Manifest, identities []age.Identity) error {
 	if m.Dump.Recipient != "" && identities == nil {
-		return fmt.Errorf("its dump is encrypted to %s: let AGE_IDENTITY_FILE name the file with its private key", m.Dump.Recipient)
+		return fmt.Errorf("its dump is encrypted to %s: let AGE_IDENTITY_FILE name the file with its private key",
+			m.Dump.Recipient)
 	}
 	return nil
 }
@@ -98,7 +100,8 @@ func readBack(ctx context.Context, store *s3.Store, m archive.Manifest, use func
 // readAhead is in bytes.
 const readAhead = 1 << 20
 
-// ahead reads on while what it has read is being worked on. Whoever begins to read has to read to the end, or to an error.
+// ahead reads on while what it has read is being worked on. Whoever begins to read has to read to the end, or
+// to an error.
 func ahead(from io.Reader) io.Reader {
 	read, write := io.Pipe()
 	go func() {
@@ -113,7 +116,8 @@ func ahead(from io.Reader) io.Reader {
 // columns.
 func compare(ctx context.Context, m *archive.Manifest, restored archive.Content) error {
 	onlySchema := len(m.Content.InWordsOf(restored).Differences(restored)) == 0
-	if definition := m.Content.Definition; definition != nil && onlySchema && m.Content.Schema != restored.Schema {
+	if definition := m.Content.Definition; definition != nil && onlySchema &&
+		m.Content.Schema != restored.Schema {
 		// A server may write an expression in other words when it has read it back: x IN ('a') of a varchar
 		// column gets its casts in another place. So both are compared in the words of a server that has read
 		// them once.

@@ -12,23 +12,31 @@ import (
 func TestWhatIsWrongIsSaidAtOnce(t *testing.T) {
 	s := start(t)
 	older := s.tree.TempDir()
-	require.NoError(t, os.WriteFile(s.tree.Path(older+"/pg_dump"), []byte("#!/bin/sh\necho 'pg_dump (PostgreSQL) 16.4'\n"), 0o755))
+	require.NoError(t, os.WriteFile(s.tree.Path(older+"/pg_dump"),
+		[]byte("#!/bin/sh\necho 'pg_dump (PostgreSQL) 16.4'\n"), 0o755))
 	url := s.db.As("reader").URL()
 	for _, c := range []struct {
 		command, setting string
 		reasons          []string
 	}{
-		{"run", "URL=", []string{"read the settings", "neither URL nor URL_FILE is set; for example: URL=postgres://"}},
+		{"run", "URL=", []string{"read the settings",
+			"neither URL nor URL_FILE is set; for example: URL=postgres://"}},
 		{"run", "URL=nonsense", []string{"take a snapshot of the database"}},
-		{"run", "URL=host=localhost dbname=app", []string{"take a snapshot of the database", "no URL such as postgres://user:password@host/database"}},
-		{"run", "URL=" + s.db.As("nobody").URL(), []string{"take a snapshot of the database", "authentication failed"}},
-		{"run", "URL=" + s.db.As("reader").In("nowhere").URL(), []string{"take a snapshot of the database", "nowhere"}},
-		{"run", "PATH=" + older, []string{"pg_dump of Postgres 16 cannot dump a server of 17.", "take an image of Postgres 17"}},
+		{"run", "URL=host=localhost dbname=app",
+			[]string{"take a snapshot of the database", "no URL such as postgres://user:password@host/database"}},
+		{"run", "URL=" + s.db.As("nobody").URL(),
+			[]string{"take a snapshot of the database", "authentication failed"}},
+		{"run", "URL=" + s.db.As("reader").In("nowhere").URL(),
+			[]string{"take a snapshot of the database", "nowhere"}},
+		{"run", "PATH=" + older, []string{"pg_dump of Postgres 16 cannot dump a server of 17.",
+			"take an image of Postgres 17"}},
 		{"run", "PATH=/nowhere", []string{"find pg_dump"}},
 		{"run", "S3_ENDPOINT=", []string{"S3_ENDPOINT: is not set; for example: S3_ENDPOINT=https://s3.example.com"}},
-		{"list", "S3_ENDPOINT=ftp://a", []string{`S3_ENDPOINT: "ftp://a" is not the address of an S3 service, such as https://s3.example.com`}},
+		{"list", "S3_ENDPOINT=ftp://a",
+			[]string{`S3_ENDPOINT: "ftp://a" is not the address of an S3 service, such as https://s3.example.com`}},
 		{"prune", "S3_PREFIX=", []string{"S3_PREFIX: is not set; for example: S3_PREFIX=project"}},
-		{"verify", "S3_ACCESS_KEY_FILE=/nowhere", []string{"S3_ACCESS_KEY_FILE: open /nowhere: no such file or directory"}},
+		{"verify", "S3_ACCESS_KEY_FILE=/nowhere",
+			[]string{"S3_ACCESS_KEY_FILE: open /nowhere: no such file or directory"}},
 		{"metrics", "S3_PATH_STYLE=maybe", []string{`S3_PATH_STYLE: "maybe" is neither true nor false`}},
 		{"run", "S3_CA_FILE=/etc/passwd", []string{"S3_CA_FILE: /etc/passwd holds no certificate in PEM format"}},
 		{"run", "COMPRESSION_LEVEL=20", []string{`COMPRESSION_LEVEL: "20" is not a number from 1 to 19`}},
@@ -58,7 +66,8 @@ func TestWhatIsWrongIsSaidAtOnce(t *testing.T) {
 	s.db.As("postgres").Exec(`GRANT pg_read_all_data TO reader; ALTER ROLE reader NOBYPASSRLS`)
 	s.fail("run", []string{"row-level security"}, "URL="+url)
 	s.db.As("postgres").Exec(`ALTER ROLE reader BYPASSRLS; SELECT lo_create(0)`)
-	s.fail("run", []string{"the database has large objects", "keep such data in columns of type bytea"}, "RETRY=1m")
+	s.fail("run", []string{"the database has large objects", "keep such data in columns of type bytea"},
+		"RETRY=1m")
 	assert.Empty(t, s.backups())
 }
 

@@ -120,8 +120,10 @@ func (r restoration) attempt(ctx context.Context) (said string, err error) {
 	if err != nil {
 		return "", err
 	}
-	said = fmt.Sprintf("restored %s from %s: %d tables, %s rows, %s in %s", target.Database, m.Name, len(m.Content.Tables),
-		humanize.Comma(m.Content.Rows()), humanize.Bytes(uint64(info.Size())), time.Since(start).Round(time.Millisecond))
+	said = fmt.Sprintf("restored %s from %s: %d tables, %s rows, %s in %s", target.Database, m.Name,
+		len(m.Content.Tables),
+		humanize.Comma(m.Content.Rows()), humanize.Bytes(uint64(info.Size())),
+		time.Since(start).Round(time.Millisecond))
 	if len(m.unlogged) > 0 {
 		said += "; without the rows of unlogged tables, which are in no log: " + strings.Join(m.unlogged, ", ")
 	}
@@ -147,7 +149,8 @@ func (r restoration) restored(ctx context.Context, target *postgres.Target) (sai
 	if !r.isNamed() {
 		return "", backoff.Permanent(fmt.Errorf(
 			"%s, and %q takes nothing of the server that it restores into, so that all since would be lost: "+
-				"ask for a time, or for a backup or an archive by its name, which backup list prints", earlier, r.asked.From))
+				"ask for a time, or for a backup or an archive by its name, which backup list prints", earlier,
+			r.asked.From))
 	}
 	return "", nil
 }
@@ -172,13 +175,15 @@ func (r restoration) source(target *postgres.Target) source {
 }
 
 // holds says what the database holds, and how many rows, and fails if that may not be replaced.
-func (r restoration) holds(ctx context.Context, target *postgres.Target) (holds string, rows int64, err error) {
+func (r restoration) holds(ctx context.Context, target *postgres.Target) (holds string, rows int64,
+	err error) {
 	if holds, rows, err = target.Holds(ctx); err != nil {
 		return "", 0, fmt.Errorf("look into the database: %w", err)
 	}
 	if holds != "" && r.over != target.Database {
-		return "", 0, backoff.Permanent(fmt.Errorf("%[1]s holds %[2]s, and nothing was changed: to have them backed up and replaced, set restoreOver to %[1]s (RESTORE_OVER)",
-			target.Database, holds))
+		return "", 0, backoff.Permanent(
+			fmt.Errorf("%[1]s holds %[2]s, and nothing was changed: to have them backed up and replaced, set restoreOver to %[1]s (RESTORE_OVER)",
+				target.Database, holds))
 	}
 	return holds, rows, nil
 }
@@ -186,21 +191,27 @@ func (r restoration) holds(ctx context.Context, target *postgres.Target) (holds 
 // fits fails if the server is not one for the database that a manifest describes.
 func fits(ctx context.Context, target *postgres.Target, m archive.Manifest) error {
 	if m.Database != target.Database {
-		return backoff.Permanent(fmt.Errorf("%s is of database %s, and this is %s: look for a backup of its own under its own prefix (S3_PREFIX)", m.Name, m.Database, target.Database))
+		return backoff.Permanent(fmt.Errorf(
+			"%s is of database %s, and this is %s: look for a backup of its own under its own prefix (S3_PREFIX)",
+			m.Name, m.Database, target.Database))
 	}
 	was, err := postgres.Major(m.Server)
 	if err != nil {
 		return backoff.Permanent(err)
 	}
 	if target.Major < was {
-		return backoff.Permanent(fmt.Errorf("%s is of Postgres %s, and the server of %s: take a server of Postgres %d or newer", m.Name, m.Server, target.Server, was))
+		return backoff.Permanent(fmt.Errorf(
+			"%s is of Postgres %s, and the server of %s: take a server of Postgres %d or newer", m.Name, m.Server,
+			target.Server, was))
 	}
 	missing, err := target.Missing(ctx, m.Content.Roles)
 	if err != nil {
 		return fmt.Errorf("look for roles: %w", err)
 	}
 	if len(missing) > 0 {
-		return backoff.Permanent(fmt.Errorf("the server lacks roles that %s names: create them, without a password if need be: %s", m.Name, strings.Join(missing, ", ")))
+		return backoff.Permanent(fmt.Errorf(
+			"the server lacks roles that %s names: create them, without a password if need be: %s", m.Name,
+			strings.Join(missing, ", ")))
 	}
 	return nil
 }

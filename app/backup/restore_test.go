@@ -40,7 +40,8 @@ func (s *system) restore(what string, settings ...string) string {
 	return p.Logged()
 }
 
-// failRestore has to fail at once, for reasons that are told in its last line, and to leave everything as it was.
+// failRestore has to fail at once, for reasons that are told in its last line, and to leave everything as it
+// was.
 func (s *system) failRestore(what string, reasons []string, settings ...string) {
 	s.t.Helper()
 	const oid = `SELECT oid::text FROM pg_database WHERE datname = 'app'`
@@ -52,13 +53,16 @@ func (s *system) failRestore(what string, reasons []string, settings ...string) 
 	s.isAlone()
 }
 
-// isAlone says that a restore has left nothing but the database, and in that nothing that belongs to its own role.
+// isAlone says that a restore has left nothing but the database, and in that nothing that belongs to its own
+// role.
 func (s *system) isAlone() {
 	s.t.Helper()
 	s.isClean()
 	system := s.db.As("postgres").In("postgres")
-	assert.Equal(s.t, "0", system.Ask(`SELECT count(*)::text FROM pg_database WHERE datname ~* '_(restoring|replaced)_'`))
-	assert.Equal(s.t, "0", system.Ask(`SELECT count(*)::text FROM pg_shdepend WHERE refobjid = 'restorer'::regrole`))
+	assert.Equal(s.t, "0", system.Ask(
+		`SELECT count(*)::text FROM pg_database WHERE datname ~* '_(restoring|replaced)_'`))
+	assert.Equal(s.t, "0", system.Ask(
+		`SELECT count(*)::text FROM pg_shdepend WHERE refobjid = 'restorer'::regrole`))
 }
 
 // lose makes the database one that was just made, on another server.
@@ -108,7 +112,9 @@ func TestARestoreBringsEverythingBack(t *testing.T) {
 	assert.Regexp(t, `^restored app from `+name+`: 12 tables, 5,075 rows, \d+ kB in \S+s$`, end.Said)
 	assert.True(t, end.OK)
 	assert.Contains(t, log, `msg="`+end.Said+`"`)
-	assert.Equal(t, "latest "+name, s.db.As("postgres").In("postgres").Ask(`SELECT restore_from || ' ' || restored FROM restores JOIN pg_database d ON d.oid = database WHERE datname = 'app'`))
+	assert.Equal(t, "latest "+name,
+		s.db.As("postgres").In("postgres").Ask(
+			`SELECT restore_from || ' ' || restored FROM restores JOIN pg_database d ON d.oid = database WHERE datname = 'app'`))
 
 	s.db.Exec(`INSERT INTO account (name) VALUES ('new')`)
 	assert.Equal(t, "6", s.db.Ask(`SELECT max(id)::text FROM account`), "the sequence goes on")
@@ -118,14 +124,16 @@ func TestARestoreBringsEverythingBack(t *testing.T) {
 	// Another request in the same words wants something else than what is there, and what that is, these words
 	// do not say.
 	for _, other := range []string{"", "2"} {
-		reasons := []string{"app was restored from " + name + " at 20", `"latest" takes nothing of the server`, "backup list"}
+		reasons := []string{"app was restored from " + name + " at 20", `"latest" takes nothing of the server`,
+			"backup list"}
 		s.failRestore("latest", reasons, "RESTORE_OVER=app", "RESTORE_REQUEST="+other)
 	}
 	s.failRestore("end", []string{"app was restored from " + name}, "RESTORE_OVER=app", request)
 	assert.Equal(t, whole, s.dumped("app"), "what was written since is still there")
 
 	for _, over := range []string{"", "other"} {
-		s.failRestore(name, []string{"app holds 12 tables with 5,076 rows", "nothing was changed", "set restoreOver to app"}, "RESTORE_OVER="+over)
+		s.failRestore(name, []string{"app holds 12 tables with 5,076 rows", "nothing was changed",
+			"set restoreOver to app"}, "RESTORE_OVER="+over)
 	}
 	// Another version of pg_dump wrote other statements.
 	m := s.manifest(name)
@@ -215,7 +223,8 @@ func TestWhatIsNotRestored(t *testing.T) {
 	s.db.Exec(`CREATE TABLE todo AS SELECT 'buy milk' AS title`)
 	name := s.backup()
 	s.forget()
-	for kind, statement := range map[string]string{"TABLE": "()", "SEQUENCE": "", "VIEW": "AS SELECT 1", "FUNCTION": "() RETURNS int RETURN 1"} {
+	for kind, statement := range map[string]string{"TABLE": "()", "SEQUENCE": "", "VIEW": "AS SELECT 1",
+		"FUNCTION": "() RETURNS int RETURN 1"} {
 		s.db.Exec(`DROP TABLE IF EXISTS todo; CREATE ` + kind + ` a ` + statement)
 		s.failRestore("latest", []string{"app holds 1 ", strings.ToLower(kind), "set restoreOver to app"})
 		s.db.Exec(`DROP ` + kind + ` a`)
@@ -235,12 +244,16 @@ func TestWhatIsNotRestored(t *testing.T) {
 		reason string
 	}{
 		{func() { s.overwrite(dump[:len(dump)-1], name, "dump") }, "the stored dump is damaged"},
-		{func() { s.overwrite(append([]byte{dump[0] ^ 1}, dump[1:]...), name, "dump") }, "the stored dump is damaged"},
+		{func() { s.overwrite(append([]byte{dump[0] ^ 1}, dump[1:]...), name, "dump") },
+			"the stored dump is damaged"},
 		{func() { s.overwrite([]byte("{}"), name, "manifest.json") }, "the manifest of " + name + " is damaged"},
-		{edit(func(m *archive.Manifest) { m.Content.Roles = append(m.Content.Roles, "clerk", "chief") }), "the server lacks roles that " + name + " names: create them, without a password if need be: chief"},
-		{edit(func(m *archive.Manifest) { m.Server = "18.1" }), name + " is of Postgres 18.1, and the server of 17."},
+		{edit(func(m *archive.Manifest) { m.Content.Roles = append(m.Content.Roles, "clerk", "chief") }),
+			"the server lacks roles that " + name + " names: create them, without a password if need be: chief"},
+		{edit(func(m *archive.Manifest) { m.Server = "18.1" }), name +
+			" is of Postgres 18.1, and the server of 17."},
 		{edit(func(m *archive.Manifest) { m.Database = "todo" }), name + " is of database todo, and this is app"},
-		{edit(func(m *archive.Manifest) { m.Content.Tables[0].Rows++ }), "compare: the restored copy differs from the database: table public.todo has 1 rows instead of 2"},
+		{edit(func(m *archive.Manifest) { m.Content.Tables[0].Rows++ }),
+			"compare: the restored copy differs from the database: table public.todo has 1 rows instead of 2"},
 	} {
 		damage.do()
 		s.failRestore("latest", []string{damage.reason})
@@ -260,7 +273,8 @@ func TestWhatIsNotRestored(t *testing.T) {
 	for role, reason := range map[string]string{"app": "permission denied", "nobody": "authentication failed"} {
 		s.failRestore("latest", []string{"open the database: ", reason}, "URL="+s.db.As(role).TLSURL())
 	}
-	s.failRestore("latest", []string{"the server has no database nowhere"}, "URL="+s.db.As("restorer").In("nowhere").TLSURL())
+	s.failRestore("latest", []string{"the server has no database nowhere"}, "URL="+
+		s.db.As("restorer").In("nowhere").TLSURL())
 	s.failRestore("latest", []string{"Access Denied"}, "S3_PREFIX=other")
 	// An app that was early has written something.
 	gate := s.newGate(readingBack)
@@ -293,7 +307,8 @@ func TestAnEncryptedBackupIsRestored(t *testing.T) {
 
 	s.restore(name, identity, recipient, "RESTORE_OVER=app")
 	require.Len(t, s.backups(), 2)
-	assert.Equal(t, mine.Recipient().String(), s.manifest(s.backups()[1]).Dump.Recipient, "what is replaced is as secret")
+	assert.Equal(t, mine.Recipient().String(), s.manifest(s.backups()[1]).Dump.Recipient,
+		"what is replaced is as secret")
 }
 
 // Names that have to be quoted are, wherever they stand.
@@ -303,13 +318,15 @@ func TestADatabaseOfAnOddName(t *testing.T) {
 	for _, name := range []string{`Odd "app" 'DATABASE app;`, `user`, strings.Repeat("long", 12)} {
 		quoted := pgx.Identifier{name}.Sanitize()
 		system.Exec("CREATE DATABASE " + quoted + " OWNER app")
-		system.Exec("GRANT CONNECT ON DATABASE " + quoted + " TO reader; COMMENT ON DATABASE " + quoted + " IS 'odd'; ALTER DATABASE " + quoted + " SET work_mem = '5MB'")
+		system.Exec("GRANT CONNECT ON DATABASE " + quoted + " TO reader; COMMENT ON DATABASE " + quoted +
+			" IS 'odd'; ALTER DATABASE " + quoted + " SET work_mem = '5MB'")
 		s.db.In(name).Exec("CREATE TABLE a AS SELECT 1 AS b")
 		whole := s.dumped(name)
 		made := s.backup("URL=" + s.db.As("reader").In(name).TLSURL())
 		s.db.In(name).Exec("DROP TABLE a")
 		if strings.HasPrefix(name, "long") {
-			s.failRestore(made, []string{"the name of database longlong", "is too long", "by 8 bytes"}, "URL="+s.db.As("restorer").In(name).TLSURL())
+			s.failRestore(made, []string{"the name of database longlong", "is too long", "by 8 bytes"}, "URL="+
+				s.db.As("restorer").In(name).TLSURL())
 			continue
 		}
 		assert.Contains(t, s.restore(made, "URL="+s.db.As("restorer").In(name).TLSURL()), "from "+made)
@@ -347,7 +364,8 @@ func TestARestoreBeginsAnew(t *testing.T) {
 	s.hasFailed(p, "not restored: fetch the dump")
 	s.isAlone()
 
-	for _, fault := range []struct{ end, restart func() }{{s.store.Kill, s.store.Restart}, {s.db.Kill, s.db.Restart}} {
+	for _, fault := range []struct{ end, restart func() }{{s.store.Kill, s.store.Restart},
+		{s.db.Kill, s.db.Restart}} {
 		gate := s.newGate(readingBack)
 		p := s.beginRestore("latest", gate.endpoint(), "RETRY=1m")
 		<-gate.reached
@@ -363,7 +381,8 @@ func TestARestoreBeginsAnew(t *testing.T) {
 
 	// The database is gone while the new one is filled, and then for a while.
 	dir, waiting := s.tree.TempDir(), s.tree.Dir+"/waiting"
-	slow := "#!/bin/sh\ncase \"$*\" in *--jobs*) echo >" + waiting + "; sleep 1 ;; esac\nexec /usr/lib/postgresql/17/bin/pg_restore \"$@\"\n"
+	slow := "#!/bin/sh\ncase \"$*\" in *--jobs*) echo >" + waiting +
+		"; sleep 1 ;; esac\nexec /usr/lib/postgresql/17/bin/pg_restore \"$@\"\n"
 	require.NoError(t, os.WriteFile(s.tree.Path(dir+"/pg_restore"), []byte(slow), 0o755))
 	p = s.beginRestore("latest", "RETRY=1m", "PATH="+dir+":/bin:/usr/bin:/usr/lib/postgresql/17/bin")
 	p.Eventually(func() bool { _, err := os.Stat(s.tree.Path(waiting)); return err == nil })
@@ -376,8 +395,8 @@ func TestARestoreBeginsAnew(t *testing.T) {
 	s.isAlone()
 }
 
-// Restores are killed $RESTORE_KILLS times at random points, and run again. All the while clients look at the database, and see
-// all of the one content or all of the other.
+// Restores are killed $RESTORE_KILLS times at random points, and run again. All the while clients look at the
+// database, and see all of the one content or all of the other.
 func TestAKilledRestore(t *testing.T) {
 	const fewest = "2"
 	kills, err := strconv.Atoi(cmp.Or(os.Getenv("RESTORE_KILLS"), fewest))
@@ -422,7 +441,8 @@ func TestAKilledRestore(t *testing.T) {
 	clients.Wait()
 	assert.Zero(t, wrong.Load())
 	assert.Greater(t, looks.Load(), int64(10*kills))
-	t.Logf("wrong content in %d of %d looks during %d kills, of which %d came after the new content was there", wrong.Load(), looks.Load(), kills, finished)
+	t.Logf("wrong content in %d of %d looks during %d kills, of which %d came after the new content was there",
+		wrong.Load(), looks.Load(), kills, finished)
 }
 
 // content is what a database holds, as its clients see it, and the backup of that.
@@ -431,7 +451,8 @@ type content struct{ backup, sum string }
 const sumOfContent = `SELECT (SELECT sum(hashtextextended(e::text, 0)) FROM entry e) || ' ' || (SELECT sum(hashtextextended(a::text, 0)) FROM account a) || ' ' ||
 	(SELECT count(*) FROM cache)`
 
-// look tells what a client sees until ctx ends, with one connection as long as that lasts or another one each time.
+// look tells what a client sees until ctx ends, with one connection as long as that lasts or another one each
+// time.
 func look(ctx context.Context, url string, lasting bool, saw func(sum string)) {
 	const pause = 10 * time.Millisecond
 	for ; ctx.Err() == nil; sleep(ctx, pause) {

@@ -28,9 +28,10 @@ func retry[T any](ctx context.Context, limit time.Duration, attempt func() (T, e
 			return result, backoff.Permanent(failure)
 		}
 		return result, failure
-	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(limit), backoff.WithNotify(func(err error, pause time.Duration) {
-		slog.Warn("beginning anew", "in", pause.Round(time.Millisecond), "error", err)
-	}))
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(limit),
+		backoff.WithNotify(func(err error, pause time.Duration) {
+			slog.Warn("beginning anew", "in", pause.Round(time.Millisecond), "error", err)
+		}))
 	if err != nil {
 		return result, failure
 	}
@@ -52,5 +53,6 @@ func failsAgain(err error) bool {
 
 func isFinal(err error) bool {
 	var identity *age.NoIdentityMatchError
-	return errors.Is(err, postgres.ErrRefused) || errors.Is(err, errDiffers) || errors.As(err, &identity) || s3.IsRefusal(err)
+	return errors.Is(err, postgres.ErrRefused) || errors.Is(err, errDiffers) || errors.As(err, &identity) ||
+		s3.IsRefusal(err)
 }

@@ -11,20 +11,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// spying leaves what it can find out in a file: what of its container's processes and of the files that a container can have of
-// its own matches an expression.
+// spying leaves what it can find out in a file: what of its container's processes and of the files that a
+// container can have of its own matches an expression.
 const spying = `#!/bin/sh
 cat >/dev/null
 [ ! -e %[2]s/$1 ] || exit 0
 grep -rlsaE --exclude='*.test' '%[1]s' /tmp /run /var /home /root /etc /proc/[0-9]*/environ /proc/[0-9]*/cmdline >%[2]s/$1 2>/dev/null
 `
 
-// makeHostile fills the database with code that runs a program wherever it can, and returns where its traces are.
+// makeHostile fills the database with code that runs a program wherever it can, and returns where its traces
+// are.
 func (s *system) makeHostile() (dir string) {
 	s.t.Helper()
 	dir = s.tree.TempDir()
 	s.visible = append(s.visible, dir)
-	require.NoError(s.t, os.WriteFile(s.tree.Path(dir+"/look"), fmt.Appendf(nil, spying, s.secrets(), dir), 0o755))
+	require.NoError(s.t, os.WriteFile(s.tree.Path(dir+"/look"), fmt.Appendf(nil, spying, s.secrets(), dir),
+		0o755))
 	hostile, err := os.ReadFile("testdata/hostile.sql")
 	require.NoError(s.t, err)
 	s.db.As("postgres").Exec(strings.ReplaceAll(string(hostile), ":dir", dir))

@@ -38,7 +38,8 @@ func run(ctx context.Context, _ []string) error {
 	if err != nil {
 		return fmt.Errorf("no backup: %w", err)
 	}
-	conclude(fmt.Sprintf("verified backup %s: %d tables, %d rows, %s in %s", m.Name, len(m.Content.Tables), m.Content.Rows(),
+	conclude(fmt.Sprintf("verified backup %s: %d tables, %d rows, %s in %s", m.Name, len(m.Content.Tables),
+		m.Content.Rows(),
 		humanize.Bytes(uint64(m.Dump.Size)), m.Duration().Round(time.Millisecond)), m.Name)
 	return nil
 }
@@ -118,9 +119,11 @@ func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, 
 		return m, fmt.Errorf("take a snapshot of the database: %w", err)
 	}
 	defer snapshot.Close()
-	m.Name, m.Database, m.Server, m.Client = archive.NewName(snapshot.Taken), snapshot.Database, snapshot.Server, client
+	m.Name, m.Database, m.Server, m.Client = archive.NewName(snapshot.Taken), snapshot.Database,
+		snapshot.Server, client
 	m.System = snapshot.System
-	slog.Info("took a snapshot", "database", m.Database, "server", m.Server, "pg_dump", m.Client, "backup", m.Name)
+	slog.Info("took a snapshot", "database", m.Database, "server", m.Server, "pg_dump", m.Client, "backup",
+		m.Name)
 
 	if m.Lacks, err = snapshot.Lacks(ctx); err != nil {
 		return m, fmt.Errorf("look for what no backup holds: %w", err)
@@ -162,8 +165,10 @@ func warnOfLacks(m archive.Manifest) {
 	}
 }
 
-// dump stores a dump of the snapshot, and records at the same time what is in it. It returns the identities that open the dump.
-func (j job) dump(ctx context.Context, snapshot *postgres.Snapshot, m *archive.Manifest) ([]age.Identity, error) {
+// dump stores a dump of the snapshot, and records at the same time what is in it. It returns the identities
+// that open the dump.
+func (j job) dump(ctx context.Context, snapshot *postgres.Snapshot, m *archive.Manifest) ([]age.Identity,
+	error) {
 	start := time.Now()
 	var identities []age.Identity
 	group, ctx := errgroup.WithContext(ctx)
@@ -171,7 +176,8 @@ func (j job) dump(ctx context.Context, snapshot *postgres.Snapshot, m *archive.M
 		if m.Content, err = snapshot.Content(ctx); err != nil {
 			return fmt.Errorf("record the database: %w", err)
 		}
-		slog.Info("recorded", "tables", len(m.Content.Tables), "rows", m.Content.Rows(), "in", time.Since(start).Round(time.Millisecond))
+		slog.Info("recorded", "tables", len(m.Content.Tables), "rows", m.Content.Rows(), "in",
+			time.Since(start).Round(time.Millisecond))
 		return nil
 	})
 	group.Go(func() (err error) {
@@ -195,15 +201,17 @@ func (j job) dump(ctx context.Context, snapshot *postgres.Snapshot, m *archive.M
 			return fmt.Errorf("store the dump: %w", err)
 		}
 		m.Dump.Size, m.Dump.SHA256 = stored.size, stored.String()
-		slog.Info("dumped and stored", "size", humanize.Bytes(uint64(m.Dump.Size)), "sha256", m.Dump.SHA256, "in", time.Since(start).Round(time.Millisecond))
+		slog.Info("dumped and stored", "size", humanize.Bytes(uint64(m.Dump.Size)), "sha256", m.Dump.SHA256, "in",
+			time.Since(start).Round(time.Millisecond))
 		return nil
 	})
 	err := group.Wait()
 	return identities, err
 }
 
-// encrypt returns a dump encrypted to the recipient, and to a key that is made for this and forgotten afterwards: with it
-// the run reads back what it has stored, for which it would else need the recipient's own.
+// encrypt returns a dump encrypted to the recipient, and to a key that is made for this and forgotten
+// afterwards: with it the run reads back what it has stored, for which it would else need the recipient's
+// own.
 func encrypt(dump io.Reader, recipient *age.X25519Recipient) (io.Reader, []age.Identity, error) {
 	once, err := age.GenerateX25519Identity()
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 )
 
-// container is what hides from the throwaway servers all files of the test but those in folders that it is told, as a container
-// of their own does.
+// container is what hides from the throwaway servers all files of the test but those in folders that it is
+// told, as a container of their own does.
 const container = `set -e
 program=$1
 shift
@@ -40,7 +40,8 @@ mount -t proc proc /proc
 exec setpriv --reuid=999 --regid=999 --clear-groups --no-new-privs --pdeathsig=KILL "$program" server
 `
 
-// serve starts a container that runs throwaway servers, as a pod has one, and returns the folder that it shares.
+// serve starts a container that runs throwaway servers, as a pod has one, and returns the folder that it
+// shares.
 func (s *system) serve() string { return s.serveIn(s.tree.TempDir()) }
 
 func (s *system) serveIn(shared string) string {
@@ -86,7 +87,8 @@ func (s *system) areServersClean() {
 func (s *system) areServersIdle() {
 	s.t.Helper()
 	for _, server := range s.servers {
-		require.Eventually(s.t, func() bool { return len(s.tree.Running(server.shared)) == 0 }, time.Minute, 10*time.Millisecond)
+		require.Eventually(s.t, func() bool { return len(s.tree.Running(server.shared)) == 0 }, time.Minute,
+			10*time.Millisecond)
 		server.Stop(syscall.SIGKILL)
 	}
 	s.servers = nil

@@ -62,7 +62,8 @@ type newestBackup struct {
 }
 
 func status(ctx context.Context, _ []string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, lookAtMost, fmt.Errorf("the store has not answered within %s", lookAtMost))
+	ctx, cancel := context.WithTimeoutCause(ctx, lookAtMost,
+		fmt.Errorf("the store has not answered within %s", lookAtMost))
 	defer cancel()
 	var e environment
 	store, err := openStore(&e)
@@ -75,7 +76,8 @@ func status(ctx context.Context, _ []string) error {
 	}
 	said := storeStatus{Backups: is.backups}
 	if m := is.newest; m.Name != "" {
-		said.Newest = &newestBackup{Name: m.Name, Taken: is.taken, Verified: m.Verified, Size: humanize.Bytes(uint64(m.Dump.Size))}
+		said.Newest = &newestBackup{Name: m.Name, Taken: is.taken, Verified: m.Verified,
+			Size: humanize.Bytes(uint64(m.Dump.Size))}
 	}
 	if !is.run.Ended.IsZero() {
 		said.LastRun = &is.run

@@ -19,7 +19,8 @@ import (
 // verification is what verify shall do.
 type verification struct{ all, checksums bool }
 
-func (v verification) check(ctx context.Context, store *s3.Store, name string, identities []age.Identity) error {
+func (v verification) check(ctx context.Context, store *s3.Store, name string,
+	identities []age.Identity) error {
 	m, err := store.ReadManifest(ctx, name)
 	if err != nil {
 		return err

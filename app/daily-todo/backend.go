@@ -33,30 +33,33 @@ type backend struct {
 	job    string
 }
 
-// add returns the new todo's address. However often it is called, also by other pods of the Job, it adds one todo.
+// add returns the new todo's address. However often it is called, also by other pods of the Job, it adds one
+// todo.
 func (b backend) add(ctx context.Context, title string) (todo string, err error) {
 	body, err := json.Marshal(map[string]string{"title": title})
 	if err != nil {
 		return "", err
 	}
 	header := http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {b.job}}
-	err = b.client.send(ctx, call{http.MethodPost, b.url.JoinPath("todos"), header, body, func(response *http.Response) error {
-		if response.StatusCode == http.StatusCreated {
-			todo = response.Header.Get("Location")
-			return nil
-		}
-		problem, err := readProblem(response)
-		switch {
-		case err != nil:
-			return err
-		case response.StatusCode == http.StatusUnprocessableEntity && problem.Type == keyReused:
-			return backoff.Permanent(errAddedBefore)
-		case response.StatusCode == http.StatusUnprocessableEntity:
-			return backoff.Permanent(&refusal{problem.Detail})
-		default:
-			return backoff.Permanent(fmt.Errorf("%s: %.200s; BACKEND_URL must be the address of todo-backend", response.Status, problem.Detail))
-		}
-	}})
+	err = b.client.send(ctx, call{http.MethodPost, b.url.JoinPath("todos"), header, body,
+		func(response *http.Response) error {
+			if response.StatusCode == http.StatusCreated {
+				todo = response.Header.Get("Location")
+				return nil
+			}
+			problem, err := readProblem(response)
+			switch {
+			case err != nil:
+				return err
+			case response.StatusCode == http.StatusUnprocessableEntity && problem.Type == keyReused:
+				return backoff.Permanent(errAddedBefore)
+			case response.StatusCode == http.StatusUnprocessableEntity:
+				return backoff.Permanent(&refusal{problem.Detail})
+			default:
+				return backoff.Permanent(fmt.Errorf("%s: %.200s; BACKEND_URL must be the address of todo-backend",
+					response.Status, problem.Detail))
+			}
+		}})
 	return todo, err
 }
 

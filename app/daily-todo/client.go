@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	// userAgent is what https://foundation.wikimedia.org/wiki/Policy:User-Agent_policy asks for: name, version and contact.
+	// userAgent is what https://foundation.wikimedia.org/wiki/Policy:User-Agent_policy asks for: name, version
+	// and contact.
 	userAgent = "stateful-k3s-daily-todo-bot/1.0 (https://github.com/stateful-k3s/stateful-k3s)"
 
 	maxHeader = 64 << 10 // bytes
@@ -42,7 +43,8 @@ func newTransport(authorities *x509.CertPool) *http.Transport {
 	return t
 }
 
-// call is a request, and what reads its answer: that is final unless read returns an error which is not backoff.Permanent.
+// call is a request, and what reads its answer: that is final unless read returns an error which is not
+// backoff.Permanent.
 type call struct {
 	method string
 	url    *url.URL
@@ -51,8 +53,8 @@ type call struct {
 	read   func(*http.Response) error
 }
 
-// send repeats a call, later and later or when the server says, while it is answered with 429, 5xx or not at all and ctx
-// has time for more. It follows no redirect.
+// send repeats a call, later and later or when the server says, while it is answered with 429, 5xx or not at
+// all and ctx has time for more. It follows no redirect.
 func (c client) send(ctx context.Context, call call) error {
 	var failure error
 	attempt := func() (struct{}, error) {
@@ -65,7 +67,8 @@ func (c client) send(ctx context.Context, call call) error {
 	pauses.InitialInterval, pauses.MaxInterval, pauses.Multiplier = firstPause, longestPause, 2
 	start := time.Now()
 	deadline, _ := ctx.Deadline()
-	_, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(deadline.Sub(start)),
+	_, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(pauses),
+		backoff.WithMaxElapsedTime(deadline.Sub(start)),
 		backoff.WithNotify(func(err error, pause time.Duration) {
 			slog.Warn("trying again", "in", pause.Round(time.Millisecond), "error", err)
 		}))
@@ -96,7 +99,8 @@ func (c client) try(ctx context.Context, call call) error {
 		return fmt.Errorf("%w (is it up, and may this pod reach it?)", err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode == http.StatusTooManyRequests || response.StatusCode >= http.StatusInternalServerError {
+	if response.StatusCode == http.StatusTooManyRequests ||
+		response.StatusCode >= http.StatusInternalServerError {
 		if pause, ok := retryAfter(response.Header.Get("Retry-After")); ok {
 			return fmt.Errorf("%s, %w", response.Status, &backoff.RetryAfterError{Duration: pause})
 		}

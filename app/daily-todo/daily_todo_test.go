@@ -29,7 +29,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/wikitest"
 )
 
-// These tests run daily-todo as a process of its own between a server that stands in for Wikipedia and one for todo-backend.
+// These tests run daily-todo as a process of its own between a server that stands in for Wikipedia and one
+// for todo-backend.
 
 func TestMain(m *testing.M) { apptest.Main(m, main) }
 
@@ -42,13 +43,15 @@ func TestAddsATodo(t *testing.T) {
 	t.Parallel()
 	wiki, backend := wikitest.Start(t, localhost), startBackend(t)
 	ended := filepath.Join(t.TempDir(), "termination-log")
-	d := start(t, wiki.Page(page, wikitest.Article("/wiki/Caf%C3%A9_(drink)")), backend, "CA_FILE="+wiki.CAFile(), "TERMINATION_LOG="+ended)
+	d := start(t, wiki.Page(page, wikitest.Article("/wiki/Caf%C3%A9_(drink)")), backend, "CA_FILE="+
+		wiki.CAFile(), "TERMINATION_LOG="+ended)
 	require.Equal(t, 0, d.Wait().ExitCode(), d.Logged())
 
 	require.Len(t, wiki.Asked(page), 1)
 	asked := wiki.Asked(page)[0]
 	assert.Equal(t, http.MethodGet, asked.Method)
-	assert.Equal(t, "stateful-k3s-daily-todo-bot/1.0 (https://github.com/stateful-k3s/stateful-k3s)", asked.UserAgent())
+	assert.Equal(t, "stateful-k3s-daily-todo-bot/1.0 (https://github.com/stateful-k3s/stateful-k3s)",
+		asked.UserAgent())
 	title := "Read " + wiki.URL + "/wiki/Caf%C3%A9_(drink)"
 	assert.Equal(t, []post{{title: title, key: "job-1", contentType: "application/json"}}, backend.posts())
 	assert.Contains(t, d.Logged(), fmt.Sprintf("level=INFO msg=added title=%q todo=/todos/17\n", title))
@@ -70,8 +73,11 @@ func outcomeIn(t *testing.T, file string) (said string, ok bool) {
 
 func TestPassesOverArticlesThatMakeNoTodo(t *testing.T) {
 	t.Parallel()
-	wiki, backend := wikitest.Start(t, localhost), startBackend(t, problem422(`{"type": "urn:example:title", "status": 422, "detail": "no such titles"}`), created)
-	d := start(t, wiki.Page(page, wiki.Title(141), wikitest.Article("/wiki/Refused"), wiki.Title(140)), backend, "CA_FILE="+wiki.CAFile())
+	wiki, backend := wikitest.Start(t, localhost),
+		startBackend(t, problem422(`{"type": "urn:example:title", "status": 422, "detail": "no such titles"}`),
+			created)
+	d := start(t, wiki.Page(page, wiki.Title(141), wikitest.Article("/wiki/Refused"), wiki.Title(140)), backend,
+		"CA_FILE="+wiki.CAFile())
 	require.Equal(t, 0, d.Wait().ExitCode(), d.Logged())
 	titles := backend.titles()
 	require.Len(t, titles, 2)
@@ -87,17 +93,27 @@ func TestSaysWhatWikipediaDoesWrong(t *testing.T) {
 		answer http.HandlerFunc
 		says   string
 	}{
-		"another host": {wikitest.Article("https://evil.example/wiki/Train"), `redirects to \"https://evil.example/wiki/Train\", which is another host; ARTICLE_URL must name`},
-		"http":         {wikitest.Article("http://127.0.0.1/wiki/Train"), `redirects to \"http://127.0.0.1/wiki/Train\", which is not https; ARTICLE_URL must name`},
-		"loop":         {wikitest.Article(page), `redirects to \"/wiki/Special:Random\", which is that page itself; ARTICLE_URL must name`},
-		"no URL":       {wikitest.Article("https://[/"), `redirects to \"https://[/\", which is no URL`},
-		"no Location":  {wikitest.Article(""), "302 Found, and no redirect; ARTICLE_URL must name a page that redirects"},
-		"no redirect":  {wikitest.Status(http.StatusOK, ""), "200 OK, and no redirect; ARTICLE_URL must name a page that redirects"},
-		"not modified": {notModified, "304 Not Modified, and no redirect; ARTICLE_URL must name a page that redirects"},
-		"forbidden":    {wikitest.Status(http.StatusForbidden, ""), "403 Forbidden, and no redirect; ARTICLE_URL must name a page that redirects"},
-		"much later":   {wikitest.Status(http.StatusTooManyRequests, "3600"), "429 Too Many Requests, retry after 1h0m0s; given up after"},
-		"never":        {wikitest.Status(http.StatusServiceUnavailable, strings.Repeat("9", 50)), "503 Service Unavailable, retry after 596523h14m7s; given up after"},
-		"far date":     {wikitest.Status(http.StatusServiceUnavailable, "Fri, 31 Dec 2100 23:59:59 GMT"), "503 Service Unavailable, retry after "},
+		"another host": {wikitest.Article("https://evil.example/wiki/Train"),
+			`redirects to \"https://evil.example/wiki/Train\", which is another host; ARTICLE_URL must name`},
+		"http": {wikitest.Article("http://127.0.0.1/wiki/Train"),
+			`redirects to \"http://127.0.0.1/wiki/Train\", which is not https; ARTICLE_URL must name`},
+		"loop": {wikitest.Article(page),
+			`redirects to \"/wiki/Special:Random\", which is that page itself; ARTICLE_URL must name`},
+		"no URL": {wikitest.Article("https://[/"), `redirects to \"https://[/\", which is no URL`},
+		"no Location": {wikitest.Article(""),
+			"302 Found, and no redirect; ARTICLE_URL must name a page that redirects"},
+		"no redirect": {wikitest.Status(http.StatusOK, ""),
+			"200 OK, and no redirect; ARTICLE_URL must name a page that redirects"},
+		"not modified": {notModified,
+			"304 Not Modified, and no redirect; ARTICLE_URL must name a page that redirects"},
+		"forbidden": {wikitest.Status(http.StatusForbidden, ""),
+			"403 Forbidden, and no redirect; ARTICLE_URL must name a page that redirects"},
+		"much later": {wikitest.Status(http.StatusTooManyRequests, "3600"),
+			"429 Too Many Requests, retry after 1h0m0s; given up after"},
+		"never": {wikitest.Status(http.StatusServiceUnavailable, strings.Repeat("9", 50)),
+			"503 Service Unavailable, retry after 596523h14m7s; given up after"},
+		"far date": {wikitest.Status(http.StatusServiceUnavailable, "Fri, 31 Dec 2100 23:59:59 GMT"),
+			"503 Service Unavailable, retry after "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -105,7 +121,8 @@ func TestSaysWhatWikipediaDoesWrong(t *testing.T) {
 			d := start(t, wiki.Page(page, test.answer), backend, "CA_FILE="+wiki.CAFile())
 			require.Equal(t, 1, d.Wait().ExitCode(), d.Logged())
 			assert.Empty(t, backend.posts())
-			assert.Contains(t, lastLine(d), "level=ERROR msg=stopped error=\"find a random article: GET "+wiki.URL+page)
+			assert.Contains(t, lastLine(d), "level=ERROR msg=stopped error=\"find a random article: GET "+wiki.URL+
+				page)
 			assert.Contains(t, lastLine(d), test.says)
 			assert.Len(t, wiki.Asked(page), 1)
 		})
@@ -127,7 +144,8 @@ func TestGivesUpOnTitlesThatAreTooLong(t *testing.T) {
 	said, ok := outcomeIn(t, ended)
 	assert.Contains(t, said, "20 articles in a row make no todo")
 	assert.False(t, ok)
-	assert.Contains(t, lastLine(d), "20 articles in a row make no todo: set ARTICLE_URL to a page with other articles than "+wiki.URL+page)
+	assert.Contains(t, lastLine(d),
+		"20 articles in a row make no todo: set ARTICLE_URL to a page with other articles than "+wiki.URL+page)
 	assert.Len(t, wiki.Asked(page), 20)
 }
 
@@ -168,7 +186,8 @@ func TestTriesAgain(t *testing.T) {
 	t.Parallel()
 	good := wikitest.Article("/wiki/Train")
 	for name, answers := range map[string][]http.HandlerFunc{
-		"after errors":          {wikitest.Status(http.StatusInternalServerError, ""), wikitest.Status(http.StatusBadGateway, "soon"), good},
+		"after errors": {wikitest.Status(http.StatusInternalServerError, ""),
+			wikitest.Status(http.StatusBadGateway, "soon"), good},
 		"after cut connections": {wikitest.Cut, wikitest.Cut, good},
 		"after hanging":         {wikitest.Hang, good},
 		"with an endless body":  {wikitest.EndlessBody},
@@ -206,7 +225,8 @@ func TestWaitsAsLongAsRetryAfterSays(t *testing.T) {
 			d := start(t, wiki.Page(page, later, wikitest.Article("/wiki/Train")), backend, "CA_FILE="+wiki.CAFile())
 			require.Equal(t, 0, d.Wait().ExitCode(), d.Logged())
 			require.Len(t, wiki.Asked(page), 2)
-			assert.False(t, wiki.Asked(page)[1].At.Before(earliest), "asked again at %s, before %s", wiki.Asked(page)[1].At, earliest)
+			assert.False(t, wiki.Asked(page)[1].At.Before(earliest), "asked again at %s, before %s",
+				wiki.Asked(page)[1].At, earliest)
 		})
 	}
 }
@@ -235,7 +255,8 @@ func TestAddsOneTodoWhateverTheBackendDoes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			wiki, backend := wikitest.Start(t, localhost), startBackend(t, answers...)
-			d := start(t, wiki.Page(page, wikitest.Article("/wiki/Train"), wikitest.Article("/wiki/Other")), backend, "CA_FILE="+wiki.CAFile())
+			d := start(t, wiki.Page(page, wikitest.Article("/wiki/Train"), wikitest.Article("/wiki/Other")), backend,
+				"CA_FILE="+wiki.CAFile())
 			require.Equal(t, 0, d.Wait().ExitCode(), d.Logged())
 			same := post{title: "Read " + wiki.URL + "/wiki/Train", key: "job-1", contentType: "application/json"}
 			assert.Equal(t, []post{same, same}, backend.posts())
@@ -260,10 +281,12 @@ func TestSaysWhatTheBackendDoesWrong(t *testing.T) {
 		answer http.HandlerFunc
 		says   string
 	}{
-		"refuses":           {answerProblem(http.StatusBadRequest, `{"status": 400, "detail": "no good"}`), "400 Bad Request: no good; BACKEND_URL must be the address of todo-backend"},
-		"is something else": {answerProblem(http.StatusNotFound, "404 page not found\n"), "404 Not Found: 404 page not found; BACKEND_URL must be"},
-		"redirects":         {wikitest.Article("http://localhost/"), "302 Found: ; BACKEND_URL must be"},
-		"does not create":   {endless, "200 OK: " + strings.Repeat("x", 200) + "; BACKEND_URL must be"},
+		"refuses": {answerProblem(http.StatusBadRequest, `{"status": 400, "detail": "no good"}`),
+			"400 Bad Request: no good; BACKEND_URL must be the address of todo-backend"},
+		"is something else": {answerProblem(http.StatusNotFound, "404 page not found\n"),
+			"404 Not Found: 404 page not found; BACKEND_URL must be"},
+		"redirects":       {wikitest.Article("http://localhost/"), "302 Found: ; BACKEND_URL must be"},
+		"does not create": {endless, "200 OK: " + strings.Repeat("x", 200) + "; BACKEND_URL must be"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -280,10 +303,12 @@ func TestGivesUpWhileTheBackendIsAway(t *testing.T) {
 	t.Parallel()
 	wiki := wikitest.Start(t, localhost)
 	port := freeport.Find(t)
-	d := apptest.Start(t, "ARTICLE_URL="+wiki.Page(page, wikitest.Article("/wiki/Train")), "BACKEND_URL=http://localhost:"+port,
+	d := apptest.Start(t, "ARTICLE_URL="+wiki.Page(page, wikitest.Article("/wiki/Train")),
+		"BACKEND_URL=http://localhost:"+port,
 		"JOB_NAME=job-1", "CA_FILE="+wiki.CAFile(), "TIMEOUT=2s")
 	require.Equal(t, 1, d.Wait().ExitCode(), d.Logged())
-	assert.Contains(t, lastLine(d), `add the todo \"Read `+wiki.URL+`/wiki/Train\": POST http://localhost:`+port+`/todos: dial tcp`)
+	assert.Contains(t, lastLine(d), `add the todo \"Read `+wiki.URL+`/wiki/Train\": POST http://localhost:`+
+		port+`/todos: dial tcp`)
 	assert.Contains(t, lastLine(d), "connection refused (is it up, and may this pod reach it?); given up after")
 }
 
@@ -363,7 +388,8 @@ func TestSaysWhichSettingIsWrong(t *testing.T) {
 		"CA_FILE=" + text:                      "CA_FILE: " + text + " holds no certificate in PEM format",
 		"CA_FILE=/none":                        "CA_FILE: open /none: no such file or directory",
 	} {
-		d := apptest.Start(t, "BACKEND_URL=http://localhost", "ARTICLE_URL=https://localhost", "JOB_NAME=job", "TIMEOUT=1s", setting)
+		d := apptest.Start(t, "BACKEND_URL=http://localhost", "ARTICLE_URL=https://localhost", "JOB_NAME=job",
+			"TIMEOUT=1s", setting)
 		require.Equal(t, 1, d.Wait().ExitCode(), d.Logged())
 		assert.Contains(t, lastLine(d), says)
 	}
@@ -372,7 +398,8 @@ func TestSaysWhichSettingIsWrong(t *testing.T) {
 // start starts daily-todo as a pod of the Job job-1.
 func start(t *testing.T, article string, backend *backendServer, settings ...string) *apptest.Process {
 	t.Helper()
-	return apptest.Start(t, append([]string{"ARTICLE_URL=" + article, "BACKEND_URL=" + backend.URL, "JOB_NAME=job-1", "TIMEOUT=20s"}, settings...)...)
+	return apptest.Start(t, append([]string{"ARTICLE_URL=" + article, "BACKEND_URL=" + backend.URL,
+		"JOB_NAME=job-1", "TIMEOUT=20s"}, settings...)...)
 }
 
 func lastLine(d *apptest.Process) string {

@@ -97,8 +97,10 @@ func parse(t testing.TB, address string) *url.URL {
 // FuzzLocation looks at what is posted, whatever Wikipedia answers.
 func FuzzLocation(f *testing.F) {
 	for _, location := range []string{
-		"https://en.wikipedia.org/wiki/Train", "/wiki/Caf%C3%A9_(x)?a=b#c", "//en.wikipedia.org:443/é %", "https://en.wikipedia.org:/", "http://en.wikipedia.org/wiki/Train",
-		"https://me@en.wikipedia.org/", "https://[::1]/", "https:opaque", "/wiki/" + strings.Repeat("%C3%A9", 30), source, "", "\x00\n\xff", "..//../a;b",
+		"https://en.wikipedia.org/wiki/Train", "/wiki/Caf%C3%A9_(x)?a=b#c", "//en.wikipedia.org:443/é %",
+		"https://en.wikipedia.org:/", "http://en.wikipedia.org/wiki/Train",
+		"https://me@en.wikipedia.org/", "https://[::1]/", "https:opaque", "/wiki/" + strings.Repeat("%C3%A9", 30),
+		source, "", "\x00\n\xff", "..//../a;b",
 	} {
 		f.Add(location)
 	}

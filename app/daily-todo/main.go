@@ -47,7 +47,8 @@ func run(ctx context.Context) (said string, err error) {
 	if err != nil {
 		return "", err
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("no answer within what was left of %s", s.timeout))
+	limited, cancel := context.WithTimeoutCause(ctx, s.timeout,
+		fmt.Errorf("no answer within what was left of %s", s.timeout))
 	defer cancel()
 	c := client{transport: newTransport(s.authorities), timeout: s.timeout / 10}
 	said, err = addTodo(limited, wiki{c, s.article}, backend{c, s.backend, s.job})
@@ -65,7 +66,8 @@ func addTodo(ctx context.Context, wiki wiki, backend backend) (said string, err 
 		}
 		title := "Read " + article
 		if n := utf8.RuneCountInString(title); n > maxTitle {
-			slog.Info("passed over", "article", article, "because", fmt.Sprintf("its title would have %d characters, more than %d", n, maxTitle))
+			slog.Info("passed over", "article", article, "because",
+				fmt.Sprintf("its title would have %d characters, more than %d", n, maxTitle))
 			continue
 		}
 		todo, err := backend.add(ctx, title)

@@ -24,11 +24,13 @@ import (
 func todoBackend(t *testing.T) (http.HandlerFunc, *postgrestest.Server) {
 	t.Helper()
 	server := postgrestest.Start(t)
-	db, err := database.Open(t.Context(), func() (string, error) { return server.URL(), nil }, postgres.Connections, postgres.Migrations)
+	db, err := database.Open(t.Context(), func() (string, error) { return server.URL(), nil },
+		postgres.Connections, postgres.Migrations)
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
 	store := postgres.NewStore(db)
-	require.Eventually(t, func() bool { return store.Ready(t.Context()) == nil }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return store.Ready(t.Context()) == nil }, time.Minute,
+		10*time.Millisecond)
 	mux := http.NewServeMux()
 	todobackend.Handle(mux, store)
 	return mux.ServeHTTP, server
@@ -40,7 +42,8 @@ func TestPodsOfAJobAddOneTodo(t *testing.T) {
 	t.Parallel()
 	todos, server := todoBackend(t)
 	wiki, backend := wikitest.Start(t, localhost), startBackend(t, todos)
-	article := wiki.Page(page, wikitest.Article("/wiki/One"), wikitest.Article("/wiki/Two"), wikitest.Article("/wiki/Three"))
+	article := wiki.Page(page, wikitest.Article("/wiki/One"), wikitest.Article("/wiki/Two"),
+		wikitest.Article("/wiki/Three"))
 	for _, says := range []string{"msg=added title=", `msg="already added" job=job-1`} {
 		pod := start(t, article, backend, "CA_FILE="+wiki.CAFile())
 		require.Equal(t, 0, pod.Wait().ExitCode(), pod.Logged())
@@ -57,7 +60,8 @@ func TestPodsOfAJobAddOneTodoAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	todos, server := todoBackend(t)
 	wiki, backend := wikitest.Start(t, localhost), startBackend(t, todos)
-	article := wiki.Page(page, wikitest.Article("/wiki/One"), wikitest.Article("/wiki/Two"), wikitest.Article("/wiki/Three"))
+	article := wiki.Page(page, wikitest.Article("/wiki/One"), wikitest.Article("/wiki/Two"),
+		wikitest.Article("/wiki/Three"))
 	var pods []*apptest.Process
 	for range 3 {
 		pods = append(pods, start(t, article, backend, "CA_FILE="+wiki.CAFile()))
@@ -76,7 +80,8 @@ func TestTodoWhoseAnswerWasLostIsAddedOnce(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	}
 	wiki, backend := wikitest.Start(t, localhost), startBackend(t, lost, lost, todos)
-	pod := start(t, wiki.Page(page, wikitest.Article("/wiki/One"), wikitest.Article("/wiki/Two")), backend, "CA_FILE="+wiki.CAFile())
+	pod := start(t, wiki.Page(page, wikitest.Article("/wiki/One"), wikitest.Article("/wiki/Two")), backend,
+		"CA_FILE="+wiki.CAFile())
 	require.Equal(t, 0, pod.Wait().ExitCode(), pod.Logged())
 	assert.Contains(t, pod.Logged(), "msg=added")
 	assert.Equal(t, "Read "+wiki.URL+"/wiki/One", server.Ask(titles))

@@ -26,7 +26,8 @@ func environment() (s settings, err error) {
 	if s.backend, err = address("BACKEND_URL", os.Getenv("BACKEND_URL")); err != nil {
 		return s, err
 	}
-	s.article, err = address("ARTICLE_URL", cmp.Or(os.Getenv("ARTICLE_URL"), "https://en.wikipedia.org/wiki/Special:Random"))
+	s.article, err = address("ARTICLE_URL",
+		cmp.Or(os.Getenv("ARTICLE_URL"), "https://en.wikipedia.org/wiki/Special:Random"))
 	if err != nil {
 		return s, err
 	}

@@ -22,11 +22,14 @@ func (w wiki) random(ctx context.Context) (article string, err error) {
 	err = w.client.send(ctx, call{method: http.MethodGet, url: w.url, read: func(response *http.Response) error {
 		location := response.Header.Get("Location")
 		if !redirects(response.StatusCode) || location == "" {
-			return backoff.Permanent(fmt.Errorf("%s, and no redirect; ARTICLE_URL must name a page that redirects to an article", response.Status))
+			return backoff.Permanent(fmt.Errorf(
+				"%s, and no redirect; ARTICLE_URL must name a page that redirects to an article", response.Status))
 		}
 		article, err = resolve(w.url, location)
 		if err != nil {
-			return backoff.Permanent(fmt.Errorf("redirects to %.200q, %w; ARTICLE_URL must name a page that redirects to an article of the same site", location, err))
+			return backoff.Permanent(fmt.Errorf(
+				"redirects to %.200q, %w; ARTICLE_URL must name a page that redirects to an article of the same site",
+				location, err))
 		}
 		return nil
 	}})
@@ -35,14 +38,16 @@ func (w wiki) random(ctx context.Context) (article string, err error) {
 
 func redirects(status int) bool {
 	switch status {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect,
+		http.StatusPermanentRedirect:
 		return true
 	}
 	return false
 }
 
-// resolve is the address that a Location header names (RFC 9110, section 10.2.2), as it was sent but for characters that
-// no URL has. It is on the same host as the page that sent it, and as safe, but not that page itself.
+// resolve is the address that a Location header names (RFC 9110, section 10.2.2), as it was sent but for
+// characters that no URL has. It is on the same host as the page that sent it, and as safe, but not that page
+// itself.
 func resolve(page *url.URL, location string) (string, error) {
 	reference, err := url.Parse(encode(location))
 	if err != nil {

@@ -15,6 +15,7 @@ func TestWithstandsAbuse(t *testing.T) {
 	p := apptest.Start(t, "URL="+postgrestest.Start(t).URL(), apptest.Limit(memory))
 	p.WaitUntilReady(http.StatusOK)
 	p.Withstands(t, memory, p.Metrics(), abuse.Target{
-		Name: "pingpong", PerSecond: 100, Dial: p.Dial, Get: "/pingpong", Large: "/pings", Post: "/pingpong", Check: apptest.Answers(`^pong \d+$`),
+		Name: "pingpong", PerSecond: 100, Dial: p.Dial, Get: "/pingpong", Large: "/pings", Post: "/pingpong",
+		Check: apptest.Answers(`^pong \d+$`),
 	})
 }

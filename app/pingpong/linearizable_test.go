@@ -55,7 +55,8 @@ func (h *history) record(client int, in input, call time.Duration, out int64) {
 		h.unanswered++
 		returned = math.MaxInt64 // it may take effect at any time, also never
 	}
-	h.operations = append(h.operations, porcupine.Operation{ClientId: client, Input: in, Call: int64(call), Output: out, Return: returned})
+	h.operations = append(h.operations,
+		porcupine.Operation{ClientId: client, Input: in, Call: int64(call), Output: out, Return: returned})
 }
 
 // ask sends requests until ctx ends.
@@ -148,7 +149,8 @@ func TestCountIsLinearizableWhateverBreaks(t *testing.T) {
 	stop()
 	clients.Wait()
 
-	assert.True(t, porcupine.CheckOperations(counterModel, h.operations), "%d operations, of which %d had no answer", len(h.operations), h.unanswered)
+	assert.True(t, porcupine.CheckOperations(counterModel, h.operations),
+		"%d operations, of which %d had no answer", len(h.operations), h.unanswered)
 
 	acknowledged, highest := 0, int64(-1)
 	for _, operation := range h.operations {

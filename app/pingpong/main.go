@@ -1,5 +1,6 @@
-// Pingpong answers GET /pingpong with "pong N", where N counts the requests of all replicas from 0, and GET /pings with
-// the count so far. Postgres keeps it: a number is handed out once it is durable, and never twice.
+// Pingpong answers GET /pingpong with "pong N", where N counts the requests of all replicas from 0, and GET
+// /pings with the count so far. Postgres keeps it: a number is handed out once it is durable, and never
+// twice.
 //
 // Settings, all in the environment:
 //

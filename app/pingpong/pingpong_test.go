@@ -32,7 +32,8 @@ func TestAnswers(t *testing.T) {
 		{"HEAD", "/pingpong", 200, "text/plain; charset=utf-8", ""},
 		{"GET", "/pingpong", 200, "text/plain; charset=utf-8", "pong 1"},
 		{"GET", "/pings", 200, "application/json", `{"pings": 2}`},
-		{"POST", "/pingpong", 405, "application/problem+json", `{"title":"Method Not Allowed","status":405}` + "\n"},
+		{"POST", "/pingpong", 405, "application/problem+json", `{"title":"Method Not Allowed","status":405}` +
+			"\n"},
 		{"GET", "/", 404, "application/problem+json", `{"title":"Not Found","status":404}` + "\n"},
 		{"GET", "/metrics", 404, "application/problem+json", `{"title":"Not Found","status":404}` + "\n"},
 		{"GET", "/pings", 200, "application/json", `{"pings": 2}`},
@@ -83,7 +84,8 @@ func TestDatabaseComesAndGoes(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, http.StatusServiceUnavailable, response.StatusCode, path)
 		assert.Equal(t, "1", response.Header.Get("Retry-After"), path)
-		assert.Equal(t, `{"title":"Service Unavailable","status":503,"detail":"the database is away"}`+"\n", string(body), path)
+		assert.Equal(t, `{"title":"Service Unavailable","status":503,"detail":"the database is away"}`+"\n",
+			string(body), path)
 	}
 	server.Restart()
 	p.WaitUntilReady(http.StatusOK)
@@ -182,7 +184,8 @@ func TestStopUnderLoadLosesNoRequest(t *testing.T) {
 	assert.Equal(t, total, second.pings())
 }
 
-// While it stops, every answer asks the client for another connection, so that none is cut in the middle of a request.
+// While it stops, every answer asks the client for another connection, so that none is cut in the middle of a
+// request.
 func TestStopClosesConnectionsAfterAnAnswer(t *testing.T) {
 	server := postgrestest.Start(t)
 	p := startProcess(t, "URL="+server.URL())

@@ -12,8 +12,8 @@ import (
 // stepInterval is the time from one step to the next.
 const stepInterval = 200 * time.Millisecond
 
-// drive moves the train until ctx ends, and logs each position. While Redis cannot be used the train stands still;
-// why it does so is logged when it begins or changes, not with each attempt.
+// drive moves the train until ctx ends, and logs each position. While Redis cannot be used the train stands
+// still; why it does so is logged when it begins or changes, not with each attempt.
 func drive(ctx context.Context, s store) {
 	ticker := time.NewTicker(stepInterval)
 	defer ticker.Stop()
@@ -39,12 +39,14 @@ func drive(ctx context.Context, s store) {
 			slog.Info("the train goes on")
 			trouble = ""
 		}
-		slog.Info(message, "rail", t.rail(), "position", t.position, "direction", t.direction) //nolint:gosec // slog quotes what Redis says
+		slog.Info(message, "rail", t.rail(), "position", t.position, "direction",
+			t.direction) //nolint:gosec // slog quotes what Redis says
 	}
 }
 
-// move takes the train one step further, and says whether it is a "train" or a "new train". Redis alone knows where
-// the train is: a step that was not kept did not happen, and a train is new only if Redis answers that there is none.
+// move takes the train one step further, and says whether it is a "train" or a "new train". Redis alone knows
+// where the train is: a step that was not kept did not happen, and a train is new only if Redis answers that
+// there is none.
 func move(ctx context.Context, s store) (message string, t train, err error) {
 	t, found, err := s.load(ctx)
 	if err != nil {
@@ -58,8 +60,8 @@ func move(ctx context.Context, s store) (message string, t train, err error) {
 	return message, t, s.save(ctx, t)
 }
 
-// explain says why the train waits and what ends that. It is the same for every repetition of one trouble, which the
-// text of an error is not: it may hold port numbers.
+// explain says why the train waits and what ends that. It is the same for every repetition of one trouble,
+// which the text of an error is not: it may hold port numbers.
 func explain(err error) string {
 	var redisError redis.Error
 	switch {

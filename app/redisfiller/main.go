@@ -1,5 +1,5 @@
-// Redisfiller moves a small train to and fro on a rail, a step every 200 ms, and keeps where it is in Redis. Whatever
-// is restarted, the train goes on where it stopped.
+// Redisfiller moves a small train to and fro on a rail, a step every 200 ms, and keeps where it is in Redis.
+// Whatever is restarted, the train goes on where it stopped.
 //
 // Settings, all in the environment:
 //

@@ -16,7 +16,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/freeport"
 )
 
-// redisServer is a redis-server process with a password and an append-only file that is on the disk before it answers, as in the cluster.
+// redisServer is a redis-server process with a password and an append-only file that is on the disk before it
+// answers, as in the cluster.
 type redisServer struct {
 	t            *testing.T
 	dir          string
@@ -39,7 +40,8 @@ func (r *redisServer) start(arguments ...string) {
 	r.t.Helper()
 	r.process = exec.Command(serverBinary(r.t))
 	r.process.Args = append([]string{
-		"redis-server", "--port", r.port, "--dir", r.dir, "--requirepass", password, "--appendonly", "yes", "--appendfsync", "always",
+		"redis-server", "--port", r.port, "--dir", r.dir, "--requirepass", password, "--appendonly", "yes",
+		"--appendfsync", "always",
 	}, arguments...)
 	require.NoError(r.t, r.process.Start())
 	r.t.Cleanup(r.kill)
@@ -84,7 +86,8 @@ type fillerProcess struct {
 
 func startFiller(t *testing.T, server *redisServer, settings ...string) *fillerProcess {
 	t.Helper()
-	settings = append([]string{"REDIS_ADDR=localhost:" + server.port, "REDIS_PASSWORD_FILE=" + server.passwordFile}, settings...)
+	settings = append([]string{"REDIS_ADDR=localhost:" + server.port, "REDIS_PASSWORD_FILE=" +
+		server.passwordFile}, settings...)
 	return &fillerProcess{apptest.Start(t, settings...), t}
 }
 

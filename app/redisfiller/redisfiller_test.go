@@ -135,7 +135,8 @@ func TestKeepsWhatIsNoTrainUntilItIsCorrected(t *testing.T) {
 	require.NoError(t, server.client.HSet(ctx, key, "position", 99, "direction", "left").Err())
 	f = startFiller(t, server)
 	f.waitFor("the train waits.*no usable train.*99.* is not a whole number from 1 to 31")
-	assert.Equal(t, map[string]string{"position": "99", "direction": "left"}, server.client.HGetAll(ctx, key).Val())
+	assert.Equal(t, map[string]string{"position": "99", "direction": "left"},
+		server.client.HGetAll(ctx, key).Val())
 
 	server.set(train{30, right})
 	f.waitForTrains(2)
@@ -150,8 +151,8 @@ func TestSaysThatThePortIsTaken(t *testing.T) {
 	assert.Equal(t, 1, f.Stop(syscall.SIGKILL).ExitCode())
 }
 
-// assertGoesOn checks that each train is one step from the one before it, or that at most one step between them went
-// unlogged: a kill may come between a write and its log line.
+// assertGoesOn checks that each train is one step from the one before it, or that at most one step between
+// them went unlogged: a kill may come between a write and its log line.
 func assertGoesOn(t *testing.T, trains []train) {
 	t.Helper()
 	for i := 1; i < len(trains); i++ {

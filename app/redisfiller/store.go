@@ -29,8 +29,8 @@ type store struct {
 	client *redis.Client
 }
 
-// newStore reads the password at each new connection, so that a changed one is taken up without a restart. It does
-// not connect yet.
+// newStore reads the password at each new connection, so that a changed one is taken up without a restart. It
+// does not connect yet.
 func newStore(addr, passwordFile string) store {
 	options := &redis.Options{
 		Addr:                  addr,

@@ -42,7 +42,8 @@ func newTrain() train {
 func parseTrain(position, dir string) (train, error) {
 	p, err := strconv.Atoi(position)
 	if err != nil || p < firstPlace || p > lastPlace {
-		return train{}, fmt.Errorf("position %q is not a whole number from %d to %d", position, firstPlace, lastPlace)
+		return train{}, fmt.Errorf("position %q is not a whole number from %d to %d", position, firstPlace,
+			lastPlace)
 	}
 	switch dir {
 	case "left":

@@ -36,7 +36,8 @@ func TestWithstandsAbuse(t *testing.T) {
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", server.Addr())
 		},
-		Get: signedURL(t, server, "project/a"), Large: "/backups", Post: "/backups/project/b", Check: apptest.Answers(`^treasure$`),
+		Get: signedURL(t, server, "project/a"), Large: "/backups", Post: "/backups/project/b",
+		Check: apptest.Answers(`^treasure$`),
 	})
 }
 
@@ -44,7 +45,8 @@ func TestWithstandsAbuse(t *testing.T) {
 func signedURL(t *testing.T, server *storagetest.Server, key string) string {
 	t.Helper()
 	client, err := minio.New("localhost", &minio.Options{
-		Creds: credentials.NewStaticV4("project", server.SecretKey("project"), ""), Secure: true, Region: storagetest.Region, BucketLookup: minio.BucketLookupPath,
+		Creds: credentials.NewStaticV4("project", server.SecretKey("project"), ""), Secure: true,
+		Region: storagetest.Region, BucketLookup: minio.BucketLookupPath,
 	})
 	require.NoError(t, err)
 	signed, err := client.PresignedGetObject(t.Context(), bucket, key, time.Hour, url.Values{})

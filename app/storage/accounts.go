@@ -74,8 +74,8 @@ func (a *accounts) secret(name string) (string, error) {
 	return secret, nil
 }
 
-// bucketPolicy returns the policy that gives each account its own prefix of the bucket. What it does not allow is denied.
-// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html
+// bucketPolicy returns the policy that gives each account its own prefix of the bucket. What it does not
+// allow is denied. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html
 func bucketPolicy(bucket string, accounts []string) ([]byte, error) {
 	type statement struct {
 		Effect, Principal string

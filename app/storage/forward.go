@@ -17,8 +17,8 @@ import (
 
 const bufferSize = 32 << 10 // bytes
 
-// forward sends requests as they are to the S3 server on a Unix socket, for they are signed. Who sends a body slowly is
-// no burden to that server before a buffer of it has come.
+// forward sends requests as they are to the S3 server on a Unix socket, for they are signed. Who sends a body
+// slowly is no burden to that server before a buffer of it has come.
 func forward(socket string) http.Handler {
 	forwarding := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -61,7 +61,8 @@ func forward(socket string) http.Handler {
 	})
 }
 
-// isForm reports whether a body is a form, which the S3 server would read whole before it looks at who sent it.
+// isForm reports whether a body is a form, which the S3 server would read whole before it looks at who sent
+// it.
 func isForm(contentType string) bool {
 	return strings.HasPrefix(strings.ToLower(contentType), "multipart/form-data")
 }

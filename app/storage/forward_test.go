@@ -45,7 +45,8 @@ func TestABodyThatBreaksOffIsNotForwarded(t *testing.T) {
 	assert.Equal(t, http.StatusBadRequest, answer.Code)
 }
 
-// The S3 server answers some requests before it has read their bodies, and goes on to read requests where it stopped.
+// The S3 server answers some requests before it has read their bodies, and goes on to read requests where it
+// stopped.
 func TestNoRequestFollowsAnotherOnAConnection(t *testing.T) {
 	socket := "@storage-" + rand.Text()
 	connections := startEcho(t, socket)

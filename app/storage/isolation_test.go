@@ -25,10 +25,10 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/storagetest"
 )
 
-// Two accounts take turns at sending requests of every kind to the server, with any names, ids and encodings, each
-// signed with the account's own key. Nothing of the other account changes by them, neither on the disk nor as that
-// account sees it, and no answer has anything of the other's in it. STORAGE_OPERATIONS is the number of requests,
-// STORAGE_SEED repeats a sequence.
+// Two accounts take turns at sending requests of every kind to the server, with any names, ids and encodings,
+// each signed with the account's own key. Nothing of the other account changes by them, neither on the disk
+// nor as that account sees it, and no answer has anything of the other's in it. STORAGE_OPERATIONS is the
+// number of requests, STORAGE_SEED repeats a sequence.
 func TestAccountsHaveNoEffectOnEachOther(t *testing.T) {
 	number, seed := setting(t, "STORAGE_OPERATIONS", 3000), setting(t, "STORAGE_SEED", 1)
 	t.Logf("STORAGE_SEED=%d", seed)
@@ -68,7 +68,8 @@ func TestAccountsHaveNoEffectOnEachOther(t *testing.T) {
 	}
 	for _, name := range []string{
 		"GetObject", "HeadObject", "PutObject", "CopyObject", "DeleteObject", "DeleteObjects", "ListObjects",
-		"ListObjectsV2", "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "ListParts", "ListMultipartUploads",
+		"ListObjectsV2", "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "ListParts",
+		"ListMultipartUploads",
 		"CompleteMultipartUpload", "AbortMultipartUpload",
 	} {
 		assert.NotZero(t, s.accepted[name], name)
@@ -146,7 +147,8 @@ func (s *strangers) seenBy(p *party) string {
 		content, err := io.ReadAll(reader)
 		require.NoError(s.t, err, object.Key)
 		require.NoError(s.t, reader.Close())
-		fmt.Fprintf(&seen, "%s %s %s %s %v\n", object.Key, object.LastModified, object.ETag, content, info.UserMetadata)
+		fmt.Fprintf(&seen, "%s %s %s %s %v\n", object.Key, object.LastModified, object.ETag, content,
+			info.UserMetadata)
 	}
 	uploads, err := p.ListMultipartUploads(s.t.Context(), bucket, p.name+"/", "", "", "", 1000)
 	require.NoError(s.t, err)

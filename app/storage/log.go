@@ -20,7 +20,8 @@ func logRequest(ctx fiber.Ctx) error {
 		return err
 	}
 	account, _ := utils.ContextKeyAccount.Get(ctx).(auth.Account)
-	slog.Info("request", "account", account.Access, "method", ctx.Method(), "url", ctx.OriginalURL(), "status", status,
+	slog.Info("request", "account", account.Access, "method", ctx.Method(), "url", ctx.OriginalURL(), "status",
+		status,
 		"duration", time.Since(start).Round(time.Millisecond))
 	return err
 }

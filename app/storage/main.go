@@ -1,6 +1,7 @@
-// Storage is an S3 server with one bucket. An account may list, read, write and delete what stands below its own prefix of the
-// bucket, which is the account's name and a slash, and nothing else. A key is a path without empty elements, "." and "..". What is written may be lost if the machine fails, since the
-// server does not wait until it is on the disk; it is not lost if the server is killed.
+// Storage is an S3 server with one bucket. An account may list, read, write and delete what stands below its
+// own prefix of the bucket, which is the account's name and a slash, and nothing else. A key is a path
+// without empty elements, "." and "..". What is written may be lost if the machine fails, since the server
+// does not wait until it is on the disk; it is not lost if the server is killed.
 //
 // Settings, all in the environment:
 //
@@ -35,7 +36,8 @@ import (
 )
 
 const (
-	// owner is an account that owns the bucket and may do everything. No file can have its name, and nobody knows its secret key.
+	// owner is an account that owns the bucket and may do everything. No file can have its name, and nobody
+	// knows its secret key.
 	owner = "OWNER"
 
 	// Each request has a buffer of 1 MiB.
@@ -73,8 +75,10 @@ func run(ctx context.Context) error {
 	return serve(ctx, store, bucket, accounts, certificate)
 }
 
-// serve lets strangers reach the S3 server only by requests that have arrived: by itself it keeps any connection for good.
-func serve(ctx context.Context, store *posix.Posix, bucket string, accounts *accounts, certificate tls.Certificate) error {
+// serve lets strangers reach the S3 server only by requests that have arrived: by itself it keeps any
+// connection for good.
+func serve(ctx context.Context, store *posix.Posix, bucket string, accounts *accounts,
+	certificate tls.Certificate) error {
 	socket := "@storage-" + rand.Text() // which is no file
 	listening := make(chan struct{})
 	// The S3 server outlives the one in front of it, whose last requests wait for it.
@@ -116,7 +120,8 @@ func serve(ctx context.Context, store *posix.Posix, bucket string, accounts *acc
 	return group.Wait()
 }
 
-// readPaths returns settings that are paths. They are made absolute, since the backend changes the working directory.
+// readPaths returns settings that are paths. They are made absolute, since the backend changes the working
+// directory.
 func readPaths(names ...string) (map[string]string, error) {
 	paths := map[string]string{}
 	for _, name := range names {
@@ -142,12 +147,14 @@ func openBucket(ctx context.Context, dir, bucket string, accounts []string) (*po
 		return nil, fmt.Errorf("DATA_DIR %s: %w; choose a folder on ext4, xfs or btrfs", dir, err)
 	}
 	// The usual ETag is an MD5, which costs more than all else that a part of an upload needs.
-	store, err := posix.New(dir, meta.XattrMeta{}, posix.PosixOpts{CopyObjectThreshold: maxCopy, DataIntegrityEtag: true})
+	store, err := posix.New(dir, meta.XattrMeta{},
+		posix.PosixOpts{CopyObjectThreshold: maxCopy, DataIntegrityEtag: true})
 	if err != nil {
 		return nil, fmt.Errorf("open DATA_DIR: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, bucket), 0o750); err != nil {
-		return nil, fmt.Errorf("make the bucket: %w; DATA_DIR has to be a folder that user %d can write", err, os.Getuid())
+		return nil, fmt.Errorf("make the bucket: %w; DATA_DIR has to be a folder that user %d can write", err,
+			os.Getuid())
 	}
 	acl, err := json.Marshal(auth.ACL{Owner: owner})
 	if err != nil {

@@ -23,9 +23,11 @@ func TestUploadsBeyondTheLimitWaitForTheirTurn(t *testing.T) {
 	var begun sync.WaitGroup
 	for number := range maxRequests + 10 {
 		begun.Add(1)
-		body := io.MultiReader(strings.NewReader(half), interlude(func() { begun.Done(); <-sent }), strings.NewReader(half))
+		body := io.MultiReader(strings.NewReader(half), interlude(func() { begun.Done(); <-sent }),
+			strings.NewReader(half))
 		group.Go(func() error {
-			_, err := clients.PutObject(ctx, bucket, fmt.Sprintf("project/%d", number), body, int64(2*len(half)), "", "", minio.PutObjectOptions{})
+			_, err := clients.PutObject(ctx, bucket, fmt.Sprintf("project/%d", number), body, int64(2*len(half)), "",
+				"", minio.PutObjectOptions{})
 			return err
 		})
 	}

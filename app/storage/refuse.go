@@ -14,9 +14,10 @@ import (
 // uploadID is the form of the ids that the server gives to uploads.
 var uploadID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// refuse answers requests that the S3 server must not get, since it joins names and ids to paths without looking at
-// them. Two more become paths in places that do look: os.DirFS takes no prefix of a list that leads elsewhere, and
-// each key in the body of a DeleteObjects is held against the bucket's policy as the path that it leads to.
+// refuse answers requests that the S3 server must not get, since it joins names and ids to paths without
+// looking at them. Two more become paths in places that do look: os.DirFS takes no prefix of a list that
+// leads elsewhere, and each key in the body of a DeleteObjects is held against the bucket's policy as the
+// path that it leads to.
 func refuse(bucket string) fiber.Handler {
 	return controllers.WrapMiddleware(func(ctx fiber.Ctx) error {
 		request := ctx.Request()

@@ -16,7 +16,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/storagetest"
 )
 
-// Each of these took an id for a path, and so deleted, showed, overwrote or moved the other account's objects.
+// Each of these took an id for a path, and so deleted, showed, overwrote or moved the other account's
+// objects.
 func TestNoUploadIDLeadsElsewhere(t *testing.T) {
 	operations := map[string]func(t *testing.T, core minio.Core, id string) error{
 		"AbortMultipartUpload": func(t *testing.T, core minio.Core, id string) error {
@@ -37,14 +38,16 @@ func TestNoUploadIDLeadsElsewhere(t *testing.T) {
 		},
 		"CompleteMultipartUpload": func(t *testing.T, core minio.Core, id string) error {
 			parts := []minio.CompletePart{{PartNumber: 1, ETag: "CRC64NVME-AAAAAAAAAAA="}}
-			_, err := core.CompleteMultipartUpload(t.Context(), bucket, "project/x", id, parts, minio.PutObjectOptions{})
+			_, err := core.CompleteMultipartUpload(t.Context(), bucket, "project/x", id, parts,
+				minio.PutObjectOptions{})
 			return err
 		},
 	}
 	for name, operation := range operations {
 		t.Run(name, func(t *testing.T) {
 			server := storagetest.Start(t, "exercises", "project")
-			victim, thief := minio.Core{Client: server.Client("exercises")}, minio.Core{Client: server.Client("project")}
+			victim, thief := minio.Core{Client: server.Client("exercises")},
+				minio.Core{Client: server.Client("project")}
 			put(t, victim.Client, "exercises/1", "secret") // also the name of a part
 			put(t, thief.Client, "project/mine", "mine")
 			upload, err := thief.NewMultipartUpload(t.Context(), bucket, "project/x", minio.PutObjectOptions{})

@@ -63,7 +63,8 @@ var operations = []operation{
 	{"DeleteObjectTagging", "DELETE /{bucket}/{key}?tagging&versionId={version}", "", nil},
 	{"RestoreObject", "POST /{bucket}/{key}?restore", "", document("RestoreRequest", "Days")},
 	{"SelectObjectContent",
-		"POST /{bucket}/{key}?select&select-type=2", "", document("SelectRequest", "RequestProgress", "Expression")},
+		"POST /{bucket}/{key}?select&select-type=2", "",
+		document("SelectRequest", "RequestProgress", "Expression")},
 	{"CreateMultipartUpload", "POST /{bucket}/{key}?uploads", "", nil},
 	{"UploadPart", "PUT /{bucket}/{key}?partNumber={number}&uploadId={id}", "", content},
 	{"UploadPartCopy", "PUT /{bucket}/{key}?partNumber={number}&uploadId={id}", copySource, nil},
@@ -74,7 +75,8 @@ var operations = []operation{
 	{"Preflight", "OPTIONS /{bucket}/{key}", "Origin: https://example.com", nil},
 
 	{"ListObjectsV2",
-		"GET /{bucket}?prefix={prefix}&delimiter={delimiter}&list-type=2&start-after={key}&fetch-owner=true", "", nil},
+		"GET /{bucket}?prefix={prefix}&delimiter={delimiter}&list-type=2&start-after={key}&fetch-owner=true", "",
+		nil},
 	{"ListObjectsV2",
 		"GET /{bucket}?prefix={prefix}&list-type=2&continuation-token={key}&max-keys={number}", "", nil},
 	{"ListObjects",
@@ -83,7 +85,8 @@ var operations = []operation{
 		"GET /{bucket}?prefix={prefix}&versions&key-marker={key}&version-id-marker={version}", "", nil},
 	{"ListMultipartUploads", "GET /{bucket}?prefix={prefix}&delimiter={delimiter}&uploads", "", nil},
 	{"ListMultipartUploads",
-		"GET /{bucket}?prefix={prefix}&delimiter={delimiter}&uploads&key-marker={key}&upload-id-marker={id}", "", nil},
+		"GET /{bucket}?prefix={prefix}&delimiter={delimiter}&uploads&key-marker={key}&upload-id-marker={id}", "",
+		nil},
 	{"DeleteObjects", "POST /{bucket}?delete", "", deletions},
 	{"PostObject", "POST /{bucket}", "", form},
 	{"HeadBucket", "HEAD /{bucket}", "", nil},
@@ -115,8 +118,8 @@ var leading = slices.DeleteFunc(slices.Clone(operations), func(o operation) bool
 
 var place = regexp.MustCompile(`{\w+}`)
 
-// request makes one of an operation. Some are what an honest client would send, if in other encodings, others have
-// little of it.
+// request makes one of an operation. Some are what an honest client would send, if in other encodings, others
+// have little of it.
 func (s *strangers) request(o operation) *http.Request {
 	s.t.Helper()
 	s.honesty = pick(s, 100, 75, 40) // percent
@@ -190,7 +193,8 @@ func (s *strangers) value(place string) string {
 	case place == "{id}":
 		up := strings.Repeat("../", pick(s, 3, 3, 3, 0, 1, 2, 4, 5)) // three lead to the bucket
 		return pick(s, up+one.name, up+other.name, up+s.key(), one.upload+"/../"+up+s.key(), other.upload,
-			"../"+uploadsOf(other.name+"/a")+"/"+other.upload, strings.ToUpper(one.upload), one.upload+"\x00", "null", "",
+			"../"+uploadsOf(other.name+"/a")+"/"+other.upload, strings.ToUpper(one.upload), one.upload+"\x00", "null",
+			"",
 			"0193a1b2-c3d4-4e5f-8a9b-0c1d2e3f4a5b")
 	case place == "{version}" && honest:
 		return ""
@@ -222,8 +226,10 @@ func (s *strangers) detour() string {
 	segments := make([]string, 1+s.random.IntN(6))
 	for i := range segments {
 		segments[i] = pick(s, s.thief.name, s.thief.name, s.victim.name, s.victim.name, "..", "..", "..", ".", "",
-			"1", "a", "d", "b", ".sgwtmp", "multipart", uploadsOf(s.victim.name+"/a"), s.victim.upload, "backups", "accounts",
-			"*", "?", "+", " ", "é", "#", "%2e%2e", "..%2f", "%252e%252e", "..\x00", "\x00", "..\\", "．．", "..;", "\x7f\x01",
+			"1", "a", "d", "b", ".sgwtmp", "multipart", uploadsOf(s.victim.name+"/a"), s.victim.upload, "backups",
+			"accounts",
+			"*", "?", "+", " ", "é", "#", "%2e%2e", "..%2f", "%252e%252e", "..\x00", "\x00", "..\\", "．．", "..;",
+			"\x7f\x01",
 			"&prefix=", "?versionId=null", strings.Repeat("x", 300))
 	}
 	return strings.Join(segments, "/")

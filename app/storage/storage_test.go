@@ -22,7 +22,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/storagetest"
 )
 
-// These tests run the server as a process of its own, and speak to it as its users do, by HTTPS and with an S3 client.
+// These tests run the server as a process of its own, and speak to it as its users do, by HTTPS and with an
+// S3 client.
 
 const (
 	bucket = storagetest.Bucket
@@ -32,7 +33,8 @@ const (
 
 func put(t *testing.T, client *minio.Client, key, content string) {
 	t.Helper()
-	_, err := client.PutObject(t.Context(), bucket, key, strings.NewReader(content), int64(len(content)), minio.PutObjectOptions{})
+	_, err := client.PutObject(t.Context(), bucket, key, strings.NewReader(content), int64(len(content)),
+		minio.PutObjectOptions{})
 	require.NoError(t, err)
 }
 
@@ -55,7 +57,8 @@ func requireContent(t *testing.T, client *minio.Client, key, content string) {
 
 // list returns the keys below a prefix.
 func list(ctx context.Context, client *minio.Client, prefix string) (keys []string, err error) {
-	for object := range client.ListObjects(ctx, bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
+	for object := range client.ListObjects(ctx, bucket,
+		minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
 		if object.Err != nil {
 			return nil, object.Err
 		}
@@ -84,7 +87,8 @@ func TestAccountUsesItsPrefix(t *testing.T) {
 		assert.Contains(t, keys, "project/a/dump")
 	}
 
-	_, err = client.CopyObject(t.Context(), minio.CopyDestOptions{Bucket: bucket, Object: "project/b"}, minio.CopySrcOptions{Bucket: bucket, Object: "project/a/dump"})
+	_, err = client.CopyObject(t.Context(), minio.CopyDestOptions{Bucket: bucket, Object: "project/b"},
+		minio.CopySrcOptions{Bucket: bucket, Object: "project/a/dump"})
 	require.NoError(t, err)
 	requireContent(t, client, "project/b", "second")
 	require.NoError(t, client.RemoveObject(t.Context(), bucket, "project/b", minio.RemoveObjectOptions{}))
@@ -103,14 +107,16 @@ func TestUploadInParts(t *testing.T) {
 	client := storagetest.Start(t, "project").Client("project")
 	content := make([]byte, 2*partSize+1)
 	_, _ = rand.Read(content)
-	_, err := client.PutObject(t.Context(), bucket, "project/dump", bytes.NewReader(content), -1, minio.PutObjectOptions{PartSize: partSize})
+	_, err := client.PutObject(t.Context(), bucket, "project/dump", bytes.NewReader(content), -1,
+		minio.PutObjectOptions{PartSize: partSize})
 	require.NoError(t, err)
 	requireContent(t, client, "project/dump", string(content))
 
 	core := minio.Core{Client: client}
 	upload, err := core.NewMultipartUpload(t.Context(), bucket, "project/left", minio.PutObjectOptions{})
 	require.NoError(t, err)
-	_, err = core.PutObjectPart(t.Context(), bucket, "project/left", upload, 1, strings.NewReader("part"), 4, minio.PutObjectPartOptions{})
+	_, err = core.PutObjectPart(t.Context(), bucket, "project/left", upload, 1, strings.NewReader("part"), 4,
+		minio.PutObjectPartOptions{})
 	require.NoError(t, err)
 	parts, err := core.ListObjectParts(t.Context(), bucket, "project/left", upload, 0, 10)
 	require.NoError(t, err)
@@ -137,7 +143,8 @@ func TestAccountReachesNothingElse(t *testing.T) {
 			put(t, victim.Client, key, "secret")
 			upload, err := victim.NewMultipartUpload(t.Context(), bucket, key, minio.PutObjectOptions{})
 			require.NoError(t, err)
-			_, err = victim.PutObjectPart(t.Context(), bucket, key, upload, 1, strings.NewReader("secret"), 6, minio.PutObjectPartOptions{})
+			_, err = victim.PutObjectPart(t.Context(), bucket, key, upload, 1, strings.NewReader("secret"), 6,
+				minio.PutObjectPartOptions{})
 			require.NoError(t, err)
 
 			for name, attempt := range attempts(t.Context(), thief, own, key, upload) {
@@ -159,8 +166,8 @@ func TestAccountReachesNothingElse(t *testing.T) {
 	}
 }
 
-// attempts are requests that an account has no right to, by what they try: its own object is own, key another account's
-// object, of which there is also an unfinished upload.
+// attempts are requests that an account has no right to, by what they try: its own object is own, key another
+// account's object, of which there is also an unfinished upload.
 func attempts(ctx context.Context, core minio.Core, own, key, upload string) map[string]func() error {
 	account, _, _ := strings.Cut(own, "/")
 	other, _, _ := strings.Cut(key, "/")
@@ -170,11 +177,13 @@ func attempts(ctx context.Context, core minio.Core, own, key, upload string) map
 			return err
 		},
 		"put at the top": func() error {
-			_, err := core.Client.PutObject(ctx, bucket, account, strings.NewReader("mine"), 4, minio.PutObjectOptions{})
+			_, err := core.Client.PutObject(ctx, bucket, account, strings.NewReader("mine"), 4,
+				minio.PutObjectOptions{})
 			return err
 		},
 		"put with a longer name": func() error {
-			_, err := core.Client.PutObject(ctx, bucket, account+"s/mine", strings.NewReader("mine"), 4, minio.PutObjectOptions{})
+			_, err := core.Client.PutObject(ctx, bucket, account+"s/mine", strings.NewReader("mine"), 4,
+				minio.PutObjectOptions{})
 			return err
 		},
 		"get": func() error {
@@ -193,11 +202,13 @@ func attempts(ctx context.Context, core minio.Core, own, key, upload string) map
 			return (<-core.RemoveObjects(ctx, bucket, objects, minio.RemoveObjectsOptions{})).Err
 		},
 		"copy": func() error {
-			_, err := core.Client.CopyObject(ctx, minio.CopyDestOptions{Bucket: bucket, Object: own}, minio.CopySrcOptions{Bucket: bucket, Object: key})
+			_, err := core.Client.CopyObject(ctx, minio.CopyDestOptions{Bucket: bucket, Object: own},
+				minio.CopySrcOptions{Bucket: bucket, Object: key})
 			return err
 		},
 		"copy into": func() error {
-			_, err := core.Client.CopyObject(ctx, minio.CopyDestOptions{Bucket: bucket, Object: key}, minio.CopySrcOptions{Bucket: bucket, Object: own})
+			_, err := core.Client.CopyObject(ctx, minio.CopyDestOptions{Bucket: bucket, Object: key},
+				minio.CopySrcOptions{Bucket: bucket, Object: own})
 			return err
 		},
 		"copy as a part": func() error {
@@ -214,7 +225,8 @@ func attempts(ctx context.Context, core minio.Core, own, key, upload string) map
 			return err
 		},
 		"upload a part": func() error {
-			_, err := core.PutObjectPart(ctx, bucket, key, upload, 1, strings.NewReader("mine"), 4, minio.PutObjectPartOptions{})
+			_, err := core.PutObjectPart(ctx, bucket, key, upload, 1, strings.NewReader("mine"), 4,
+				minio.PutObjectPartOptions{})
 			return err
 		},
 		"list parts": func() error {
@@ -222,7 +234,8 @@ func attempts(ctx context.Context, core minio.Core, own, key, upload string) map
 			return err
 		},
 		"complete an upload": func() error {
-			_, err := core.CompleteMultipartUpload(ctx, bucket, key, upload, []minio.CompletePart{{PartNumber: 1}}, minio.PutObjectOptions{})
+			_, err := core.CompleteMultipartUpload(ctx, bucket, key, upload, []minio.CompletePart{{PartNumber: 1}},
+				minio.PutObjectOptions{})
 			return err
 		},
 		"abort an upload":   func() error { return core.AbortMultipartUpload(ctx, bucket, key, upload) },
@@ -317,7 +330,8 @@ func TestNoDetourLeadsElsewhere(t *testing.T) {
 func TestAdminAPIIsForNobody(t *testing.T) {
 	server := storagetest.Start(t, "project")
 	for _, path := range []string{
-		"/create-user", "/delete-user?access=project", "/update-user?access=project", "/list-users", "/list-buckets",
+		"/create-user", "/delete-user?access=project", "/update-user?access=project", "/list-users",
+		"/list-buckets",
 		"/change-bucket-owner?bucket=backups&owner=project", "/another/create",
 	} {
 		status, body := signed(t, server, "project", http.MethodPatch, path)
@@ -328,7 +342,8 @@ func TestAdminAPIIsForNobody(t *testing.T) {
 func TestAnonymousRequestsAreRefused(t *testing.T) {
 	server := storagetest.Start(t, "project")
 	put(t, server.Client("project"), "project/secret", "treasure")
-	for _, path := range []string{"/", "/backups", "/backups?list-type=2&prefix=project/", "/backups/project/secret"} {
+	for _, path := range []string{"/", "/backups", "/backups?list-type=2&prefix=project/",
+		"/backups/project/secret"} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.Endpoint()+path, http.NoBody)
 		require.NoError(t, err)
 		status, body := send(t, server, request)
@@ -361,7 +376,8 @@ func TestConnectionsAreReused(t *testing.T) {
 
 func TestFormsAreRefusedUnread(t *testing.T) {
 	server := storagetest.Start(t, "project")
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.Endpoint()+"/backups", strings.NewReader("--x"))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.Endpoint()+"/backups",
+		strings.NewReader("--x"))
 	require.NoError(t, err)
 	request.Header.Set("Content-Type", "multipart/form-data; boundary=x")
 	status, answer := send(t, server, request)
@@ -370,10 +386,12 @@ func TestFormsAreRefusedUnread(t *testing.T) {
 
 func TestUnknownAccountsAreRefused(t *testing.T) {
 	server := storagetest.Start(t, "project")
-	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(server.AccountsDir()), "outside"), []byte("secret-key"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(server.AccountsDir()), "outside"),
+		[]byte("secret-key"), 0o600))
 	server.SetSecretKey("later", "secret-key")
 	for account, want := range map[string]string{
-		"later": "InvalidAccessKeyId", ".": "InvalidAccessKeyId", "../outside": "AuthorizationHeaderMalformed", owner: "SignatureDoesNotMatch", "": "AccessDenied",
+		"later": "InvalidAccessKeyId", ".": "InvalidAccessKeyId", "../outside": "AuthorizationHeaderMalformed",
+		owner: "SignatureDoesNotMatch", "": "AccessDenied",
 	} {
 		_, err := list(t.Context(), server.ClientWith(account, "secret-key"), "project/")
 		assert.Equal(t, want, code(err), account)
@@ -384,12 +402,14 @@ func TestKillKeepsObjects(t *testing.T) {
 	server := storagetest.Start(t, "exercises", "project")
 	client := server.Client("project")
 	put(t, client, "project/a", "kept")
-	upload, err := minio.Core{Client: client}.NewMultipartUpload(t.Context(), bucket, "project/b", minio.PutObjectOptions{})
+	upload, err := minio.Core{Client: client}.NewMultipartUpload(t.Context(), bucket, "project/b",
+		minio.PutObjectOptions{})
 	require.NoError(t, err)
 	server.Kill()
 	server.Restart()
 	requireContent(t, client, "project/a", "kept")
-	uploads, err := minio.Core{Client: client}.ListMultipartUploads(t.Context(), bucket, "project/", "", "", "", 10)
+	uploads, err := minio.Core{Client: client}.ListMultipartUploads(t.Context(), bucket, "project/", "", "", "",
+		10)
 	require.NoError(t, err)
 	require.Len(t, uploads.Uploads, 1)
 	assert.Equal(t, upload, uploads.Uploads[0].UploadID)

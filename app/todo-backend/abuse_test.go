@@ -17,6 +17,7 @@ func TestWithstandsAbuse(t *testing.T) {
 	server.Exec(`INSERT INTO todo (title, completed) SELECT repeat('🐈', 140), false FROM generate_series(1, 1000)`)
 	p.Withstands(t, memory, p.Metrics(), abuse.Target{
 		Name: "todo-backend", PerSecond: 100, Dial: p.Dial,
-		Get: strings.TrimPrefix(todo.URL, p.URL("")), Large: "/todos?limit=1000", Post: "/todos", Check: apptest.Answers(`"Feed the cat"`),
+		Get: strings.TrimPrefix(todo.URL, p.URL("")), Large: "/todos?limit=1000", Post: "/todos",
+		Check: apptest.Answers(`"Feed the cat"`),
 	})
 }

@@ -7,8 +7,9 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// The public contract, in the sections of its own test suite (https://github.com/TodoBackend/todo-backend-js-spec), which sends
-// all its requests as a script of a foreign page does.
+// The public contract, in the sections of its own test suite
+// (https://github.com/TodoBackend/todo-backend-js-spec), which sends all its requests as a script of a
+// foreign page does.
 func TestPublicContract(t *testing.T) {
 	p, _ := start(t)
 	const origin = "Origin: https://todobackend.com"
@@ -22,7 +23,8 @@ func TestPublicContract(t *testing.T) {
 		assert.Equal(t, http.StatusOK, get.status)
 		assert.Equal(t, "*", get.header.Get("Access-Control-Allow-Origin"))
 		for _, method := range []string{"POST", "PATCH", "DELETE"} {
-			preflight := p.send("OPTIONS", "/todos", "", origin, "Access-Control-Request-Method: "+method, "Access-Control-Request-Headers: content-type")
+			preflight := p.send("OPTIONS", "/todos", "", origin, "Access-Control-Request-Method: "+method,
+				"Access-Control-Request-Headers: content-type")
 			assert.Equal(t, http.StatusNoContent, preflight.status)
 			assert.Equal(t, "*", preflight.header.Get("Access-Control-Allow-Origin"))
 			assert.Equal(t, method, preflight.header.Get("Access-Control-Allow-Methods"))

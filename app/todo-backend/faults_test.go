@@ -40,8 +40,10 @@ func TestDatabaseComesAndGoes(t *testing.T) {
 		t.Helper()
 		p.WaitUntilReady(http.StatusServiceUnavailable)
 		for _, request := range []struct{ method, path, body string }{
-			{"GET", "/todos", ""}, {"GET", "/todos/1", ""}, {"GET", "/todos/counts", ""}, {"POST", "/todos", `{"title":"a"}`},
-			{"PUT", "/todos/1", `{"title":"a"}`}, {"PATCH", "/todos/1", `{"title":"a"}`}, {"DELETE", "/todos/1", ""}, {"DELETE", "/todos", ""},
+			{"GET", "/todos", ""}, {"GET", "/todos/1", ""}, {"GET", "/todos/counts", ""},
+			{"POST", "/todos", `{"title":"a"}`},
+			{"PUT", "/todos/1", `{"title":"a"}`}, {"PATCH", "/todos/1", `{"title":"a"}`}, {"DELETE", "/todos/1", ""},
+			{"DELETE", "/todos", ""},
 		} {
 			a := p.send(request.method, request.path, request.body)
 			assert.Equal(t, problem(503, away), a.body, request)
@@ -151,7 +153,8 @@ func TestIdempotencyKeys(t *testing.T) {
 		}
 	}
 	replayed()
-	for _, other := range []string{`{"title":"b","order":2}`, `{"title":"a"}`, `{"title":"a","order":3}`, `{"title":"a","order":2,"completed":true}`} {
+	for _, other := range []string{`{"title":"b","order":2}`, `{"title":"a"}`, `{"title":"a","order":3}`,
+		`{"title":"a","order":2,"completed":true}`} {
 		a := p.send("POST", "/todos", other, key)
 		assert.Equal(t, `{"type":"urn:stateful-k3s:idempotency-key-reused","title":"Unprocessable Entity","status":422,`+
 			`"detail":"the idempotency key was used for another todo"}`+"\n", a.body)
@@ -175,13 +178,15 @@ func TestIdempotencyKeys(t *testing.T) {
 	assert.Equal(t, "3, 4, 5, A key, a key", server.Ask(`SELECT string_agg(key, ', ' ORDER BY key) FROM answer`))
 }
 
-// Whatever happens to the connection, and however many send the same at once: there is one todo, and all are told of it.
+// Whatever happens to the connection, and however many send the same at once: there is one todo, and all are
+// told of it.
 func TestRepetitionsAddOneTodo(t *testing.T) {
 	p, server, proxy := startBehindProxy(t)
 	count := func(title string) string {
 		return server.Ask(`SELECT count(*)::text FROM todo WHERE title = '` + title + `'`)
 	}
-	for what, lose := range map[string]func(string) *postgrestest.Fault{"request lost": proxy.LoseRequest, "answer lost": proxy.LoseAnswer} {
+	for what, lose := range map[string]func(string) *postgrestest.Fault{"request lost": proxy.LoseRequest,
+		"answer lost": proxy.LoseAnswer} {
 		lost := lose(what)
 		made := p.add(`{"title":"`+what+`"}`, "Idempotency-Key: "+what)
 		<-lost.Struck

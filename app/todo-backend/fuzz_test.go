@@ -31,7 +31,8 @@ import (
 func open(f *testing.F) *database.Database {
 	f.Helper()
 	server := postgrestest.Start(f)
-	db, err := database.Open(f.Context(), func() (string, error) { return server.URL(), nil }, postgres.Connections, postgres.Migrations)
+	db, err := database.Open(f.Context(), func() (string, error) { return server.URL(), nil },
+		postgres.Connections, postgres.Migrations)
 	require.NoError(f, err)
 	f.Cleanup(db.Close)
 	require.Eventually(f, func() bool {
@@ -48,7 +49,8 @@ func open(f *testing.F) *database.Database {
 func FuzzTitle(f *testing.F) {
 	db := open(f)
 	for _, title := range []string{
-		"", "a", " a", "a\u3000", "a\nb", "a\u0085b", "\u2066", "a\u202e", "\u200b \u200d", "🙂", "👩\u200d🚀", "שלום\u200f", "a\ufffdb",
+		"", "a", " a", "a\u3000", "a\nb", "a\u0085b", "\u2066", "a\u202e", "\u200b \u200d", "🙂",
+		"👩\u200d🚀", "שלום\u200f", "a\ufffdb",
 		strings.Repeat("é", 140), strings.Repeat("é", 141), "\x7f", "\u00a0", "\u2007x", "\u205fx\u1680",
 	} {
 		f.Add(title)
@@ -72,7 +74,8 @@ func FuzzTitle(f *testing.F) {
 	})
 }
 
-// Every single character is accepted or refused by both, wherever it stands. Those beyond are ideographs, or have no meaning.
+// Every single character is accepted or refused by both, wherever it stands. Those beyond are ideographs, or
+// have no meaning.
 func TestTableHasTheRulesOfTitles(t *testing.T) {
 	server := postgrestest.Start(t)
 	p := startProcess(t, "URL="+server.URL())
@@ -90,7 +93,8 @@ func TestTableHasTheRulesOfTitles(t *testing.T) {
 		}
 		var byTable []int
 		decode(t, server.Ask(`SELECT json_agg(code ORDER BY code)::text FROM (
-			SELECT code, '`+around[0]+`' || chr(code) || '`+around[1]+`' AS title FROM generate_series(1, `+strconv.Itoa(last)+`) code
+			SELECT code, '`+around[0]+`' || chr(code) || '`+around[1]+`' AS title FROM generate_series(1, `+
+			strconv.Itoa(last)+`) code
 			WHERE code NOT BETWEEN 55296 AND 57343) titles WHERE NOT (`+rules+`)`), &byTable)
 		assert.Equal(t, refused, byTable)
 	}
@@ -103,13 +107,15 @@ type records struct {
 
 func (r *records) Write(record []byte) (int, error) {
 	r.lines++
-	if bytes.Count(record, []byte("\n")) != 1 || !bytes.HasSuffix(record, []byte("\n")) || !bytes.HasPrefix(record, []byte("time=")) {
+	if bytes.Count(record, []byte("\n")) != 1 || !bytes.HasSuffix(record, []byte("\n")) ||
+		!bytes.HasPrefix(record, []byte("time=")) {
 		r.forged++
 	}
 	return len(record), nil
 }
 
-// Whatever is sent, the answer is JSON or a problem of the client, and the log has a line for each todo that was sent.
+// Whatever is sent, the answer is JSON or a problem of the client, and the log has a line for each todo that
+// was sent.
 func FuzzRequest(f *testing.F) {
 	store := postgres.NewStore(open(f))
 	mux := http.NewServeMux()
@@ -117,23 +123,29 @@ func FuzzRequest(f *testing.F) {
 	handler := web.Handler(todohttp.Origins{"*"}.Allow(mux))
 
 	for _, body := range []string{
-		`{"title":"walk the dog"}`, `{"title":"a","completed":true,"order":-1}`, `{"title":"\ud800"}`, `{"title":"\u0000\u202e"}`, `{"order":null}`,
-		`{"order":1e400}`, `{"order":-0}`, `{"completed":"yes"}`, `[]`, `null`, ``, `{"title":"a"}{}`, "{\"title\":\"\xff\"}", `{"title":"\"\\"}`,
+		`{"title":"walk the dog"}`, `{"title":"a","completed":true,"order":-1}`, `{"title":"\ud800"}`,
+		`{"title":"\u0000\u202e"}`, `{"order":null}`,
+		`{"order":1e400}`, `{"order":-0}`, `{"completed":"yes"}`, `[]`, `null`, ``, `{"title":"a"}{}`,
+		"{\"title\":\"\xff\"}", `{"title":"\"\\"}`,
 	} {
 		f.Add(byte(0), "", "", "application/json", "", "", "", "", "", []byte(body))
-		f.Add(byte(1), "1", "", "application/json; charset=utf-8", "key", "", "http://a", "id", "a.example, b", []byte(body))
+		f.Add(byte(1), "1", "", "application/json; charset=utf-8", "key", "", "http://a", "id", "a.example, b",
+			[]byte(body))
 	}
-	for _, query := range []string{"limit=5", "after=9223372036854775807&completed=false", "limit=-1", "limit=%zz", "completed=", "x=1"} {
+	for _, query := range []string{"limit=5", "after=9223372036854775807&completed=false", "limit=-1",
+		"limit=%zz", "completed=", "x=1"} {
 		f.Add(byte(2), "", query, "", "", `W/"a", *`, "null", "\x00", "[::1]:80", []byte(nil))
 		f.Add(byte(3), "", query, "", "", "", "", "", "", []byte(nil))
 	}
-	for _, id := range []string{"1", "0", "-1", "01", "+1", "9223372036854775808", "counts", "1/2", "..", "%2f", "\u0661"} {
+	for _, id := range []string{"1", "0", "-1", "01", "+1", "9223372036854775808", "counts", "1/2", "..", "%2f",
+		"\u0661"} {
 		f.Add(byte(4), id, "", "text/plain", "\x80", "*", "", "", "", []byte(nil))
 	}
 	f.Add(byte(1), "./1", "", "application/json", "", "", "", "", "", []byte(`{"title":"a"}`))
 	methods := []string{"POST", "PUT", "GET", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE"}
 
-	f.Fuzz(func(t *testing.T, method byte, id, query, contentType, key, ifNoneMatch, origin, requestID, forwardedHost string, body []byte) {
+	f.Fuzz(func(t *testing.T, method byte, id, query, contentType, key, ifNoneMatch, origin, requestID,
+		forwardedHost string, body []byte) {
 		log := &records{}
 		slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
 		path := "/todos"
@@ -150,7 +162,8 @@ func FuzzRequest(f *testing.F) {
 			Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
 		}
 		for name, value := range map[string]string{
-			"Content-Type": contentType, "Idempotency-Key": key, "If-None-Match": ifNoneMatch, "Origin": origin, "X-Request-Id": requestID,
+			"Content-Type": contentType, "Idempotency-Key": key, "If-None-Match": ifNoneMatch, "Origin": origin,
+			"X-Request-Id":     requestID,
 			"X-Forwarded-Host": forwardedHost, "Access-Control-Request-Method": key,
 		} {
 			if value != "" {
@@ -166,7 +179,8 @@ func FuzzRequest(f *testing.F) {
 			assert.False(t, strings.ContainsFunc(strings.Join(values, ""), unicode.IsControl), "%s: %q", name, values)
 		}
 		redirected := answer.StatusCode == http.StatusTemporaryRedirect // to the path without dots, before any handler
-		sends := !redirected && slices.Contains([]string{"POST /todos", "PUT /todos/{id}", "PATCH /todos/{id}"}, request.Pattern)
+		sends := !redirected && slices.Contains([]string{"POST /todos", "PUT /todos/{id}", "PATCH /todos/{id}"},
+			request.Pattern)
 		if sends {
 			assert.Equal(t, 1, log.lines)
 		}
@@ -184,7 +198,8 @@ func FuzzRequest(f *testing.F) {
 				title, err := todo.ParseTitle(i.Title)
 				require.NoError(t, err)
 				assert.Equal(t, string(title), i.Title)
-				if request.Pattern != "POST /todos" || key == "" { // a repeated POST tells of its todo as it was, which may be gone since
+				if request.Pattern != "POST /todos" ||
+					key == "" { // a repeated POST tells of its todo as it was, which may be gone since
 					kept, err := store.Get(i.ID)
 					require.NoError(t, err)
 					assert.Equal(t, todo.Title(i.Title), kept.Title)

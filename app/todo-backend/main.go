@@ -1,6 +1,6 @@
 // Todo-backend keeps todos in Postgres and offers them at /todos, as the public Todo-Backend contract asks
-// (https://todobackend.com), with pages, counts, conditional requests and safe repetitions beside it. What it has
-// acknowledged is durable.
+// (https://todobackend.com), with pages, counts, conditional requests and safe repetitions beside it. What it
+// has acknowledged is durable.
 //
 // Settings, all in the environment:
 //
@@ -30,8 +30,9 @@ func main() {
 	service.Main(run)
 }
 
-// garbage is how much of it there may be, in percent of what is in use, before it is collected. Very little is in use, so that
-// rare collections cost a few megabytes, and leave a tenth more of the processor to requests.
+// garbage is how much of it there may be, in percent of what is in use, before it is collected. Very little
+// is in use, so that rare collections cost a few megabytes, and leave a tenth more of the processor to
+// requests.
 const garbage = 400
 
 func run(ctx context.Context) error {

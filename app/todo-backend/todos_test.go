@@ -20,7 +20,8 @@ import (
 
 func TestAnswersInFull(t *testing.T) {
 	p, _ := start(t)
-	a := p.send("POST", "/todos", `{"title":" say \"hé\" \\ 🙂  ","order":-7,"url":"ignored","id":99}`, "X-Request-Id: mine.1")
+	a := p.send("POST", "/todos", `{"title":" say \"hé\" \\ 🙂  ","order":-7,"url":"ignored","id":99}`,
+		"X-Request-Id: mine.1")
 	assert.Equal(t, http.StatusCreated, a.status)
 	url := p.URL("/todos/1")
 	assert.Equal(t, url, a.header.Get("Location"))
@@ -74,14 +75,19 @@ func TestRefusals(t *testing.T) {
 		{"POST /todos", `{"title":"a","order":"1"}`, 400, "order is neither a number nor null"},
 		{"POST /todos", `{"title":"a","order":[]}`, 400, "order is neither a number nor null"},
 		{"POST /todos", `{"title":"a","order":1.5}`, 422, "order is no integer from -2147483648 to 2147483647"},
-		{"POST /todos", `{"title":"a","order":2147483648}`, 422, "order is no integer from -2147483648 to 2147483647"},
+		{"POST /todos", `{"title":"a","order":2147483648}`, 422,
+			"order is no integer from -2147483648 to 2147483647"},
 		{"POST /todos", `{"completed":true}`, 422, "the title is missing"},
 		{"POST /todos", `{"title":" \t\u00a0\u3000"}`, 422, "the title is empty"},
 		{"POST /todos", `{"title":"` + long + `"}`, 422, "the title has 141 characters; 140 are allowed"},
-		{"POST /todos", `{"title":"a\u0000b"}`, 422, "the title contains the control character U+0000; it has to be one line of text"},
-		{"POST /todos", `{"title":"a\nb"}`, 422, "the title contains the control character U+000A; it has to be one line of text"},
-		{"POST /todos", `{"title":"a\ud800b"}`, 422, "the title contains U+FFFD, which stands for characters that were damaged on their way"},
-		{"POST /todos", `{"title":"a\u202eb"}`, 422, "the title contains U+202E, which changes the direction of text"},
+		{"POST /todos", `{"title":"a\u0000b"}`, 422,
+			"the title contains the control character U+0000; it has to be one line of text"},
+		{"POST /todos", `{"title":"a\nb"}`, 422,
+			"the title contains the control character U+000A; it has to be one line of text"},
+		{"POST /todos", `{"title":"a\ud800b"}`, 422,
+			"the title contains U+FFFD, which stands for characters that were damaged on their way"},
+		{"POST /todos", `{"title":"a\u202eb"}`, 422,
+			"the title contains U+202E, which changes the direction of text"},
 		{"PUT /todos/1", `{"completed":true}`, 422, "the title is missing"},
 		{"PUT /todos/2", `{"title":"a"}`, 404, "there is no such todo"},
 		{"PATCH /todos/1", `{"title":""}`, 422, "the title is empty"},
@@ -118,18 +124,21 @@ func TestRefusals(t *testing.T) {
 		assert.Equal(t, test.detail, told.Detail, what)
 		assert.Equal(t, test.status, told.Status, what)
 	}
-	for path, allow := range map[string]string{"/todos": "DELETE, GET, HEAD, POST", "/todos/1": "DELETE, GET, HEAD, PATCH, PUT"} {
+	for path, allow := range map[string]string{"/todos": "DELETE, GET, HEAD, POST",
+		"/todos/1": "DELETE, GET, HEAD, PATCH, PUT"} {
 		a := p.send("TRACE", path, "")
 		assert.Equal(t, http.StatusMethodNotAllowed, a.status)
 		assert.Equal(t, allow, a.header.Get("Allow"))
 	}
-	for _, contentType := range []string{"", "text/plain", "application/json; charset=latin1", "application/x-www-form-urlencoded", "application/json, text/plain"} {
+	for _, contentType := range []string{"", "text/plain", "application/json; charset=latin1",
+		"application/x-www-form-urlencoded", "application/json, text/plain"} {
 		a := p.send("POST", "/todos", `{"title":"a"}`, "Content-Type: "+contentType)
 		assert.Equal(t, problem(415, "the Content-Type is not application/json in UTF-8"), a.body, contentType)
 	}
 	for _, key := range []string{"", strings.Repeat("k", 256), "ключ"} {
 		a := p.send("POST", "/todos", `{"title":"a"}`, "Idempotency-Key: "+key)
-		assert.Equal(t, problem(400, "Idempotency-Key is not one key of 1 to 255 printable ASCII characters"), a.body, key)
+		assert.Equal(t, problem(400, "Idempotency-Key is not one key of 1 to 255 printable ASCII characters"),
+			a.body, key)
 	}
 	assert.Equal(t, []item{made}, p.list("/todos"))
 
@@ -148,7 +157,8 @@ func TestLargeBodiesAreNotRead(t *testing.T) {
 		conn, err := net.Dial("tcp", "localhost:"+p.Port)
 		require.NoError(t, err)
 		defer conn.Close()
-		_, err = io.WriteString(conn, "POST /todos HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+request)
+		_, err = io.WriteString(conn,
+			"POST /todos HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+request)
 		require.NoError(t, err)
 		// Less than the minute after which the server gives up waiting for a body.
 		require.NoError(t, conn.SetReadDeadline(time.Now().Add(40*time.Second)))
@@ -173,7 +183,8 @@ func (p *process) pages(path string) [][]string {
 		decode(p.t, a.body, &list)
 		pages = append(pages, titles(list))
 		path = ""
-		if link := regexp.MustCompile(`^<(.*)>; rel="next"$`).FindStringSubmatch(a.header.Get("Link")); link != nil {
+		if link := regexp.MustCompile(`^<(.*)>; rel="next"$`).FindStringSubmatch(
+			a.header.Get("Link")); link != nil {
 			path = link[1]
 		}
 	}
@@ -247,7 +258,8 @@ func TestAddressesAreThoseThatTheClientSees(t *testing.T) {
 		{"http://[::1]:8/todos/1", "[::1]:8", "", "ftp"},
 		{"http://x/todos/1", "x", `"><script>`, "javascript"},
 	} {
-		a := p.send("GET", "/todos/1", "", "Host: "+test.host, "X-Forwarded-Host: "+test.forwardedHost, "X-Forwarded-Proto: "+test.proto)
+		a := p.send("GET", "/todos/1", "", "Host: "+test.host, "X-Forwarded-Host: "+test.forwardedHost,
+			"X-Forwarded-Proto: "+test.proto)
 		assert.Equal(t, test.url, p.item(http.StatusOK, a).URL)
 	}
 	a := p.send("GET", "/todos/1", "", "Host: $(x)")
@@ -274,7 +286,8 @@ func TestOrigins(t *testing.T) {
 			assert.Contains(t, a.header.Get("Vary"), "Origin")
 		}
 	}
-	exposed := p.send("GET", "/todos", "", "Origin: https://a.example").header.Get("Access-Control-Expose-Headers")
+	exposed := p.send("GET", "/todos", "",
+		"Origin: https://a.example").header.Get("Access-Control-Expose-Headers")
 	assert.Equal(t, "Link, Location, Etag, Retry-After", exposed)
 }
 

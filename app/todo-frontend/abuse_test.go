@@ -15,6 +15,7 @@ func TestWithstandsAbuse(t *testing.T) {
 		s.add("Feed the cat")
 	}
 	s.Withstands(t, memory, s.Metrics(), abuse.Target{
-		Name: "todo-frontend", PerSecond: 100, Dial: s.Dial, Get: "/", Large: "/", Post: "/todos", Check: apptest.Answers("Feed the cat"),
+		Name: "todo-frontend", PerSecond: 100, Dial: s.Dial, Get: "/", Large: "/", Post: "/todos",
+		Check: apptest.Answers("Feed the cat"),
 	})
 }

@@ -35,7 +35,8 @@ func TestForgedRequestsAreRefused(t *testing.T) {
 			{"Sec-Fetch-Site", "same-site"},
 			{"Sec-Fetch-Site", "cross-site", "Origin", origin},
 		} {
-			a := send(t, change.method, s.URL(change.path), change.body, append(foreign, "Content-Type", change.contentType)...)
+			a := send(t, change.method, s.URL(change.path), change.body,
+				append(foreign, "Content-Type", change.contentType)...)
 			what := fmt.Sprint(change, foreign)
 			assert.Equal(t, http.StatusForbidden, a.status, what)
 			assert.Contains(t, a.body, `{"title":"Forbidden","status":403,"detail":"a page of another site asked for this: `, what)
@@ -61,7 +62,8 @@ func TestForgedRequestsAreRefused(t *testing.T) {
 func TestBehindAProxyThatChangesHost(t *testing.T) {
 	const origin = "http://todo.example.com:8081"
 	form := func(s site) answer {
-		return send(t, http.MethodPost, s.URL("/form/add"), "title=x", "Content-Type", "application/x-www-form-urlencoded", "Origin", origin)
+		return send(t, http.MethodPost, s.URL("/form/add"), "title=x", "Content-Type",
+			"application/x-www-form-urlencoded", "Origin", origin)
 	}
 	assert.Equal(t, http.StatusForbidden, form(startSite(t)).status)
 	s := startSite(t, "OWN_ORIGINS="+origin)
@@ -119,5 +121,6 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	}
 	assert.Equal(t, http.StatusNotFound, send(t, http.MethodGet, s.URL("/static/script.js"), "").status)
 	assert.Equal(t, http.StatusMethodNotAllowed, send(t, http.MethodGet, s.URL("/form/clear"), "").status)
-	assert.Equal(t, "text/javascript; charset=utf-8", send(t, http.MethodGet, s.URL(script), "").header.Get("Content-Type"))
+	assert.Equal(t, "text/javascript; charset=utf-8",
+		send(t, http.MethodGet, s.URL(script), "").header.Get("Content-Type"))
 }

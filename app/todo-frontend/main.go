@@ -1,6 +1,7 @@
-// Todo-frontend is the page of the todos, at GET /. It keeps nothing itself: todos are the backend's, to which it also
-// forwards /todos, so that one address serves both. It answers to IP addresses, localhost and the names that it is told, and to no
-// other: a page elsewhere whose name is made to lead here could else change todos.
+// Todo-frontend is the page of the todos, at GET /. It keeps nothing itself: todos are the backend's, to
+// which it also forwards /todos, so that one address serves both. It answers to IP addresses, localhost and
+// the names that it is told, and to no other: a page elsewhere whose name is made to lead here could else
+// change todos.
 //
 // Settings, all in the environment:
 //
@@ -37,8 +38,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("OWN_ORIGINS: %w", err)
 	}
-	// It is ready whatever the backend does: its page says that the todos are away, which is better than the 503 of an
-	// ingress that has nowhere to send people to.
+	// It is ready whatever the backend does: its page says that the todos are away, which is better than the 503
+	// of an ingress that has nowhere to send people to.
 	mux := service.Probes(func(context.Context) error { return nil })
 	http.Handle(mux, todos, guard)
 	return web.Serve(ctx, mux)

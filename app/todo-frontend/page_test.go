@@ -74,9 +74,11 @@ func TestPages(t *testing.T) {
 func TestPageKnowsTheTagOfItsTodos(t *testing.T) {
 	s := startSite(t)
 	s.add("Buy milk")
-	for page, list := range map[string]string{"/": "/todos?limit=100", "/?show=active": "/todos?limit=100&completed=false"} {
+	for page, list := range map[string]string{"/": "/todos?limit=100",
+		"/?show=active": "/todos?limit=100&completed=false"} {
 		tag := attribute(s.page(page).find("todos"), "data-etag")
-		assert.Equal(t, http.StatusNotModified, send(t, http.MethodGet, s.URL(list), "", "If-None-Match", tag).status)
+		assert.Equal(t, http.StatusNotModified,
+			send(t, http.MethodGet, s.URL(list), "", "If-None-Match", tag).status)
 	}
 }
 
@@ -88,12 +90,15 @@ func TestFormsWorkWithoutScript(t *testing.T) {
 		rows               []string
 	}{
 		{"/form/add", "title", "Buy milk", "/", []string{"- Buy milk"}},
-		{"/form/add?show=active&after=7", "title", " Call Grandma ", "/?show=active", []string{"- Call Grandma", "- Buy milk"}},
+		{"/form/add?show=active&after=7", "title", " Call Grandma ", "/?show=active",
+			[]string{"- Call Grandma", "- Buy milk"}},
 		{"/form/add?show=completed", "title", "Sleep", "/", []string{"- Sleep", "- Call Grandma", "- Buy milk"}},
-		{"/form/complete/2?show=active", "completed", "true", "/?show=active#todo-2", []string{"- Sleep", "x Call Grandma", "- Buy milk"}},
+		{"/form/complete/2?show=active", "completed", "true", "/?show=active#todo-2",
+			[]string{"- Sleep", "x Call Grandma", "- Buy milk"}},
 		{"/form/complete/1", "completed", "true", "/#todo-1", []string{"- Sleep", "x Call Grandma", "x Buy milk"}},
 		{"/form/complete/1", "", "", "/#todo-1", []string{"- Sleep", "x Call Grandma", "- Buy milk"}},
-		{"/form/edit/2?after=9&edit=2", "title", "Call Mum", "/?after=9&edit=2#todo-2", []string{"- Sleep", "x Call Mum", "- Buy milk"}},
+		{"/form/edit/2?after=9&edit=2", "title", "Call Mum", "/?after=9&edit=2#todo-2",
+			[]string{"- Sleep", "x Call Mum", "- Buy milk"}},
 		{"/form/delete/1", "", "", "/", []string{"- Sleep", "x Call Mum"}},
 		{"/form/delete/1", "", "", "/", []string{"- Sleep", "x Call Mum"}},
 		{"/form/clear?show=completed", "", "", "/?show=completed", []string{"- Sleep"}},
@@ -115,7 +120,8 @@ func TestAFormAddsOnce(t *testing.T) {
 	another := attribute(s.page("/").find("key"), "value")
 	assert.NotEqual(t, key, another)
 	for _, key := range []string{another, ""} {
-		assert.Equal(t, http.StatusSeeOther, s.form("/form/add", url.Values{"title": {"Buy milk"}, "key": {key}}).status)
+		assert.Equal(t, http.StatusSeeOther,
+			s.form("/form/add", url.Values{"title": {"Buy milk"}, "key": {key}}).status)
 	}
 	assert.Equal(t, []string{"- Buy milk", "- Buy milk", "- Buy bread", "- Buy milk"}, s.page("/").rows())
 }
@@ -151,15 +157,18 @@ func TestRefusedFormsKeepWhatWasTyped(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, gone.status)
 	assert.Equal(t, "That todo is gone: somebody deleted it.", gone.text("notice"))
 
-	for path, status := range map[string]int{"/form/edit/x": 404, "/form/delete/0": 404, "/form/complete/-1": 404} {
+	for path, status := range map[string]int{"/form/edit/x": 404, "/form/delete/0": 404,
+		"/form/complete/-1": 404} {
 		assert.Equal(t, status, s.form(path, url.Values{"title": {"x"}}).status, path)
 	}
-	assert.Equal(t, http.StatusRequestEntityTooLarge, s.form("/form/add", url.Values{"title": {strings.Repeat("x", 17<<10)}}).status)
+	assert.Equal(t, http.StatusRequestEntityTooLarge,
+		s.form("/form/add", url.Values{"title": {strings.Repeat("x", 17<<10)}}).status)
 	for _, contentType := range []string{"application/json", "multipart/form-data; boundary=x", "x/", ""} {
 		other := send(t, http.MethodPost, s.URL("/form/add"), "title=x", "Content-Type", contentType)
 		assert.Equal(t, http.StatusUnsupportedMediaType, other.status, contentType)
 	}
-	malformed := send(t, http.MethodPost, s.URL("/form/add"), "title=%zz", "Content-Type", "application/x-www-form-urlencoded")
+	malformed := send(t, http.MethodPost, s.URL("/form/add"), "title=%zz", "Content-Type",
+		"application/x-www-form-urlencoded")
 	assert.Equal(t, http.StatusBadRequest, malformed.status)
 	assert.Equal(t, []string{"- Buy milk"}, s.page("/").rows())
 }
@@ -200,10 +209,12 @@ func TestBackendIsAway(t *testing.T) {
 	assert.Equal(t, http.StatusServiceUnavailable, forwarded.status)
 	assert.Equal(t, "1", forwarded.header.Get("Retry-After"))
 	assert.Equal(t, "application/problem+json", forwarded.header.Get("Content-Type"))
-	assert.Equal(t, `{"title":"Service Unavailable","status":503,"detail":"the todos are away"}`+"\n", forwarded.body)
+	assert.Equal(t, `{"title":"Service Unavailable","status":503,"detail":"the todos are away"}`+"\n",
+		forwarded.body)
 
 	s.backend.comeBack()
-	assert.Equal(t, http.StatusSeeOther, s.form("/form/add", url.Values{"title": {"Buy bread"}, "key": {"1234"}}).status)
+	assert.Equal(t, http.StatusSeeOther,
+		s.form("/form/add", url.Values{"title": {"Buy bread"}, "key": {"1234"}}).status)
 	assert.Equal(t, []string{"- Buy bread", "- Buy milk"}, s.page("/").rows())
 }
 
@@ -211,11 +222,12 @@ func TestTitlesAreText(t *testing.T) {
 	s := startSite(t)
 	const title = `<script>alert(1)</script> https://example.com/"onclick='x' & http://a.example/<b>`
 	require.Equal(t, http.StatusSeeOther, s.form("/form/add", url.Values{"title": {title}}).status)
-	assert.Contains(t, send(t, http.MethodGet, s.URL("/"), "").body, `<span class="title" id="title-1" dir="auto">`+
-		`&lt;script&gt;alert(1)&lt;/script&gt; `+
-		`<a href="https://example.com/" target="_blank" rel="noopener noreferrer">https://example.com/</a>`+
-		`&#34;onclick=&#39;x&#39; &amp; `+
-		`<a href="http://a.example/" target="_blank" rel="noopener noreferrer">http://a.example/</a>&lt;b&gt;</span>`)
+	assert.Contains(t, send(t, http.MethodGet, s.URL("/"), "").body,
+		`<span class="title" id="title-1" dir="auto">`+
+			`&lt;script&gt;alert(1)&lt;/script&gt; `+
+			`<a href="https://example.com/" target="_blank" rel="noopener noreferrer">https://example.com/</a>`+
+			`&#34;onclick=&#39;x&#39; &amp; `+
+			`<a href="http://a.example/" target="_blank" rel="noopener noreferrer">http://a.example/</a>&lt;b&gt;</span>`)
 	assert.Equal(t, []string{"e " + title}, s.page("/?edit=1").rows())
 	refused := parse(t, s.form("/form/add", url.Values{"title": {`"><script>` + strings.Repeat("x", 140)}}))
 	assert.Equal(t, `"><script>`+strings.Repeat("x", 140), attribute(refused.find("title"), "value"))
@@ -227,7 +239,8 @@ var referred = regexp.MustCompile(`(?:href|src)="(/static/[^"]+)"`)
 func TestPageWeighsLittle(t *testing.T) {
 	s := startSite(t)
 	for i := range 110 {
-		s.add(fmt.Sprintf("Read https://en.wikipedia.org/wiki/Special:Random/%d and tell the others about it", i*7919))
+		s.add(fmt.Sprintf("Read https://en.wikipedia.org/wiki/Special:Random/%d and tell the others about it",
+			i*7919))
 	}
 	weight := 0
 	load := func(path string) string {

@@ -34,11 +34,13 @@ type todos struct {
 func startTodos(t *testing.T) *todos {
 	t.Helper()
 	server := postgrestest.Start(t)
-	db, err := database.Open(t.Context(), func() (string, error) { return server.URL(), nil }, 4, postgres.Migrations)
+	db, err := database.Open(t.Context(), func() (string, error) { return server.URL(), nil }, 4,
+		postgres.Migrations)
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
 	store := postgres.NewStore(db)
-	require.Eventually(t, func() bool { return store.Ready(t.Context()) == nil }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return store.Ready(t.Context()) == nil }, time.Minute,
+		10*time.Millisecond)
 	mux := http.NewServeMux()
 	todohttp.Handle(mux, store)
 	backend := &todos{t: t, handler: mux, address: "localhost:0"}
@@ -109,14 +111,16 @@ func send(t *testing.T, method, address, body string, headers ...string) answer 
 // form sends a form as a browser without a script does.
 func (s site) form(path string, fields url.Values) answer {
 	s.t.Helper()
-	return send(s.t, http.MethodPost, s.URL(path), fields.Encode(), "Content-Type", "application/x-www-form-urlencoded", "Origin", s.URL(""))
+	return send(s.t, http.MethodPost, s.URL(path), fields.Encode(), "Content-Type",
+		"application/x-www-form-urlencoded", "Origin", s.URL(""))
 }
 
 // add adds todos, the first of which gets the ID 1 on a new database.
 func (s site) add(titles ...string) {
 	s.t.Helper()
 	for _, title := range titles {
-		a := send(s.t, http.MethodPost, s.URL("/todos"), `{"title": "`+title+`"}`, "Content-Type", "application/json")
+		a := send(s.t, http.MethodPost, s.URL("/todos"), `{"title": "`+title+`"}`, "Content-Type",
+			"application/json")
 		require.Equal(s.t, http.StatusCreated, a.status, a.body)
 	}
 }

@@ -18,31 +18,39 @@ import (
 func TestForwardsTodos(t *testing.T) {
 	s := startSite(t)
 	json := []string{"Content-Type", "application/json"}
-	added := send(t, http.MethodPost, s.URL("/todos"), `{"title": "Buy milk"}`, append(json, "Idempotency-Key", "1")...)
+	added := send(t, http.MethodPost, s.URL("/todos"), `{"title": "Buy milk"}`,
+		append(json, "Idempotency-Key", "1")...)
 	require.Equal(t, http.StatusCreated, added.status)
 	assert.Equal(t, s.URL("/todos/1"), added.header.Get("Location"))
 	s.add("Sleep")
-	again := send(t, http.MethodPost, s.URL("/todos"), `{"title": "Buy milk"}`, append(json, "Idempotency-Key", "1")...)
+	again := send(t, http.MethodPost, s.URL("/todos"), `{"title": "Buy milk"}`,
+		append(json, "Idempotency-Key", "1")...)
 	assert.Equal(t, added.body, again.body)
 
 	list := send(t, http.MethodGet, s.URL("/todos?limit=1"), "", "Origin", "http://elsewhere.example")
-	assert.Equal(t, `[{"id": 2, "title": "Sleep", "completed": false, "order": null, "url": "`+s.URL("/todos/2")+`"}]`, list.body)
+	assert.Equal(t, `[{"id": 2, "title": "Sleep", "completed": false, "order": null, "url": "`+
+		s.URL("/todos/2")+`"}]`, list.body)
 	assert.Equal(t, "<"+s.URL("/todos?after=2&limit=1")+`>; rel="next"`, list.header.Get("Link"))
 	assert.Len(t, list.header.Values("X-Request-Id"), 1)
-	assert.Equal(t, http.StatusNotModified, send(t, http.MethodGet, s.URL("/todos?limit=1"), "", "If-None-Match", list.header.Get("ETag")).status)
+	assert.Equal(t, http.StatusNotModified,
+		send(t, http.MethodGet, s.URL("/todos?limit=1"), "", "If-None-Match", list.header.Get("ETag")).status)
 	for name := range list.header {
 		assert.False(t, strings.HasPrefix(name, "Access-Control-"), name)
 	}
 
-	assert.Equal(t, http.StatusOK, send(t, http.MethodPatch, s.URL("/todos/1"), `{"completed": true}`, json...).status)
-	assert.Equal(t, http.StatusOK, send(t, http.MethodPut, s.URL("/todos/1"), `{"title": "Buy oat milk", "completed": true}`, json...).status)
+	assert.Equal(t, http.StatusOK,
+		send(t, http.MethodPatch, s.URL("/todos/1"), `{"completed": true}`, json...).status)
+	assert.Equal(t, http.StatusOK,
+		send(t, http.MethodPut, s.URL("/todos/1"), `{"title": "Buy oat milk", "completed": true}`, json...).status)
 	assert.Equal(t, []string{"- Sleep", "x Buy oat milk"}, s.page("/").rows())
 	assert.Equal(t, http.StatusNoContent, send(t, http.MethodDelete, s.URL("/todos/1"), "").status)
 	assert.Equal(t, http.StatusNotFound, send(t, http.MethodGet, s.URL("/todos/1"), "").status)
-	assert.Equal(t, http.StatusMethodNotAllowed, send(t, http.MethodPost, s.URL("/todos/2"), `{}`, json...).status)
+	assert.Equal(t, http.StatusMethodNotAllowed,
+		send(t, http.MethodPost, s.URL("/todos/2"), `{}`, json...).status)
 	refused := send(t, http.MethodPost, s.URL("/todos"), `{"title": ""}`, json...)
 	assert.Equal(t, http.StatusUnprocessableEntity, refused.status)
-	assert.Equal(t, `{"title":"Unprocessable Entity","status":422,"detail":"the title is empty"}`+"\n", refused.body)
+	assert.Equal(t, `{"title":"Unprocessable Entity","status":422,"detail":"the title is empty"}`+"\n",
+		refused.body)
 }
 
 // start starts the frontend before a backend that only answers as it is told.
@@ -62,7 +70,8 @@ func TestTellsTheBackendHowTheVisitorCame(t *testing.T) {
 	}{
 		{[]string{"Host", "localhost:8080", "X-Request-Id", "7"}, "localhost:8080", "http", "7", "127.0.0.1"},
 		{
-			[]string{"X-Forwarded-Host", "todo.example:8443", "X-Forwarded-Proto", "https", "X-Forwarded-For", "192.0.2.7", "X-Request-Id", "8"},
+			[]string{"X-Forwarded-Host", "todo.example:8443", "X-Forwarded-Proto", "https", "X-Forwarded-For",
+				"192.0.2.7", "X-Request-Id", "8"},
 			"todo.example:8443", "https", "8", "192.0.2.7, 127.0.0.1",
 		},
 	} {
@@ -76,7 +85,8 @@ func TestTellsTheBackendHowTheVisitorCame(t *testing.T) {
 
 func TestOtherOriginsAreNotAllowedIn(t *testing.T) {
 	p := start(t, func(w http.ResponseWriter, _ *http.Request) {
-		for _, name := range []string{"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Access-Control-Max-Age"} {
+		for _, name := range []string{"Access-Control-Allow-Origin", "Access-Control-Expose-Headers",
+			"Access-Control-Max-Age"} {
 			w.Header().Set(name, "*")
 		}
 	})
@@ -109,7 +119,8 @@ func TestLargeBodiesAreRefused(t *testing.T) {
 		response.Body.Close()
 		require.NoError(t, err)
 		assert.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
-		assert.Equal(t, `{"title":"Request Entity Too Large","status":413,"detail":"a body has at most 16 KiB"}`+"\n", string(content))
+		assert.Equal(t, `{"title":"Request Entity Too Large","status":413,"detail":"a body has at most 16 KiB"}`+
+			"\n", string(content))
 	}
 	assert.Equal(t, []int{16 << 10}, received)
 }
@@ -119,7 +130,8 @@ func TestBodiesThatBreakOffAreRefused(t *testing.T) {
 	conn, err := p.Dial(t.Context())
 	require.NoError(t, err)
 	defer conn.Close()
-	_, err = io.WriteString(conn, "POST /todos HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n")
+	_, err = io.WriteString(conn,
+		"POST /todos HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n")
 	require.NoError(t, err)
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(t, err)
@@ -151,7 +163,8 @@ func TestBackendTalksNonsense(t *testing.T) {
 			_, _ = io.WriteString(w, "<html>nonsense")
 		})
 		assert.Equal(t, http.StatusServiceUnavailable, send(t, http.MethodGet, p.URL("/"), "").status, status)
-		added := send(t, http.MethodPost, p.URL("/form/complete/1"), "", "Content-Type", "application/x-www-form-urlencoded")
+		added := send(t, http.MethodPost, p.URL("/form/complete/1"), "", "Content-Type",
+			"application/x-www-form-urlencoded")
 		assert.NotEqual(t, http.StatusOK, added.status)
 	}
 }

@@ -1,5 +1,6 @@
-// Naive is the peer of pingpong: one UPDATE for each request, as most people would write it, and nothing else. It also
-// answers without the database, at /empty, for what a server on the same machine can answer at most.
+// Naive is the peer of pingpong: one UPDATE for each request, as most people would write it, and nothing
+// else. It also answers without the database, at /empty, for what a server on the same machine can answer at
+// most.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// Package backup makes backups of a database: one when the stack comes up, others by a schedule. Each is proven by restoring it.
+// Package backup makes backups of a database: one when the stack comes up, others by a schedule. Each is
+// proven by restoring it.
 package backup
 
 import (
@@ -31,7 +32,8 @@ const (
 	startingDeadline = 12 * time.Hour
 	// programMemory is for all but the throwaway server.
 	programMemory = "256Mi"
-	// pauses is more than what Kubernetes waits between the tries of a Job, and what it takes to start their pods.
+	// pauses is more than what Kubernetes waits between the tries of a Job, and what it takes to start their
+	// pods.
 	pauses = 10 * time.Minute
 )
 
@@ -41,7 +43,8 @@ type Settings struct {
 	Schedule, TimeZone string
 	// KeepDaily, KeepWeekly and KeepMonthly are how many backups of different days, weeks and months are kept.
 	KeepDaily, KeepWeekly, KeepMonthly int
-	// ScratchSize is the size of the volume on which a backup is restored, and of that of dumps, a Kubernetes quantity.
+	// ScratchSize is the size of the volume on which a backup is restored, and of that of dumps, a Kubernetes
+	// quantity.
 	ScratchSize string
 	// Memory is the limit of the server that a backup is restored into, a Kubernetes quantity.
 	Memory string
@@ -53,7 +56,8 @@ type Settings struct {
 	Timeout time.Duration
 }
 
-// Args describes the backups of a database. All but Restore and Recipient is required, but none of a day, week or month may be kept.
+// Args describes the backups of a database. All but Restore and Recipient is required, but none of a day,
+// week or month may be kept.
 type Args struct {
 	// Namespace is that of the database too.
 	Namespace *kube.Namespace
@@ -61,7 +65,8 @@ type Args struct {
 	Database  *postgres.Postgres
 	// Bucket keeps the backups, in a folder of the namespace's name.
 	Bucket storage.Bucket
-	// ArchivePassphrase opens the archive of the database, which is in the same folder; nil if it is not encrypted.
+	// ArchivePassphrase opens the archive of the database, which is in the same folder; nil if it is not
+	// encrypted.
 	ArchivePassphrase pulumi.StringInput
 	// Restore is what the database is restored from before anybody else uses it; nil for nothing.
 	Restore *Restore
@@ -76,16 +81,17 @@ type Backup struct {
 	Location pulumi.StringOutput `pulumi:"location"`
 }
 
-// New declares a Job, which is there once it has made a verified backup, a CronJob, and a pod that serves metrics of
-// what the bucket holds. The Job makes another backup, in place of the one before, when the image or a setting in its
-// pods' template changes, and if it failed. If there is something to restore, another Job does that first, which the
-// database's Ready waits for from then on.
+// New declares a Job, which is there once it has made a verified backup, a CronJob, and a pod that serves
+// metrics of what the bucket holds. The Job makes another backup, in place of the one before, when the image
+// or a setting in its pods' template changes, and if it failed. If there is something to restore, another Job
+// does that first, which the database's Ready waits for from then on.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Backup, error) {
 	if err := args.check(); err != nil {
 		return nil, fmt.Errorf("backup %s: %w", name, err)
 	}
 	b := &Backup{}
-	if err := ctx.RegisterComponentResourceV2("stateful-k3s:backup:Backup", name, args.inputs(), b, opts...); err != nil {
+	if err := ctx.RegisterComponentResourceV2("stateful-k3s:backup:Backup", name, args.inputs(), b,
+		opts...); err != nil {
 		return nil, fmt.Errorf("declaring backup %s: %w", name, err)
 	}
 	if err := b.declare(ctx, name, args); err != nil {
@@ -113,21 +119,25 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 	measuring := metricsApp(args, bucket)
-	if err := args.Bucket.Allow(ctx, name+"-metrics-bucket", measuring.Pods(), "measures what backups there are", parent); err != nil {
+	if err := args.Bucket.Allow(ctx, name+"-metrics-bucket", measuring.Pods(),
+		"measures what backups there are", parent); err != nil {
 		return err
 	}
 
-	if _, err := job.Declare(ctx, name+"-job", parent, bucket.Ready(), args.Database.Ready(), args.Bucket.Ready()); err != nil {
+	if _, err := job.Declare(ctx, name+"-job", parent, bucket.Ready(), args.Database.Ready(),
+		args.Bucket.Ready()); err != nil {
 		return err
 	}
 	schedule := kube.Schedule{Cron: args.Schedule, TimeZone: args.TimeZone, StartingDeadline: startingDeadline}
 	if err := job.DeclareCron(ctx, name+"-cronjob", schedule, parent, bucket.Ready()); err != nil {
 		return err
 	}
-	if _, err := measuring.Declare(ctx, name+"-metrics", parent, bucket.Ready(), args.Bucket.Ready()); err != nil {
+	if _, err := measuring.Declare(ctx, name+"-metrics", parent, bucket.Ready(),
+		args.Bucket.Ready()); err != nil {
 		return err
 	}
-	b.Location = pulumi.Sprintf("%s/%s/%s", args.Bucket.Endpoint, args.Bucket.Name, args.Bucket.Folder(args.Namespace))
+	b.Location = pulumi.Sprintf("%s/%s/%s", args.Bucket.Endpoint, args.Bucket.Name,
+		args.Bucket.Folder(args.Namespace))
 	return ctx.RegisterResourceOutputs(b, pulumi.Map{"location": b.Location})
 }
 
@@ -143,7 +153,8 @@ func newJob(args Args, name string, spec corev1.PodSpecArgs) kube.Job {
 }
 
 // allow lets the pods of a job connect to the database and to the bucket, and says why.
-func allow(ctx *pulumi.Context, name string, args Args, job kube.Job, why string, parent pulumi.ResourceOption) error {
+func allow(ctx *pulumi.Context, name string, args Args, job kube.Job, why string,
+	parent pulumi.ResourceOption) error {
 	err := kube.Allow(ctx, name+"-database", kube.Connection{
 		From: job.Pods(), To: args.Database.Pods, Port: postgres.Port, Why: why,
 	}, parent)
@@ -163,8 +174,9 @@ type work struct {
 	mounts   corev1.VolumeMountArray
 }
 
-// podSpec has a container for the program, with all keys, and one for the servers that it restores into. Code in a database can do
-// there what it likes: it sees nothing but the servers' own files, and no process of the program.
+// podSpec has a container for the program, with all keys, and one for the servers that it restores into. Code
+// in a database can do there what it likes: it sees nothing but the servers' own files, and no process of the
+// program.
 func podSpec(args Args, work work) corev1.PodSpecArgs {
 	env := append(slices.Clone(work.bucket.Env),
 		work.database.Env,
@@ -189,11 +201,13 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 		work.database.Mount,
 	}
 	volume := func(name string) corev1.VolumeArgs {
-		return corev1.VolumeArgs{Name: pulumi.String(name), EmptyDir: corev1.EmptyDirVolumeSourceArgs{SizeLimit: pulumi.String(args.ScratchSize)}}
+		return corev1.VolumeArgs{Name: pulumi.String(name),
+			EmptyDir: corev1.EmptyDirVolumeSourceArgs{SizeLimit: pulumi.String(args.ScratchSize)}}
 	}
 	return corev1.PodSpecArgs{
 		InitContainers: corev1.ContainerArray{
-			kube.Container(user, kube.Resources{CPU: "50m", CPULimit: "2", Memory: args.Memory, Disk: args.ScratchSize}, corev1.ContainerArgs{
+			kube.Container(user, kube.Resources{CPU: "50m", CPULimit: "2", Memory: args.Memory,
+				Disk: args.ScratchSize}, corev1.ContainerArgs{
 				Name:          pulumi.String(server),
 				Image:         args.Image,
 				Args:          pulumi.ToStringArray([]string{server}),
@@ -205,7 +219,8 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 			}),
 		},
 		Containers: corev1.ContainerArray{
-			kube.Container(user, kube.Resources{CPU: "50m", CPULimit: "2", Memory: programMemory, Disk: args.ScratchSize}, corev1.ContainerArgs{
+			kube.Container(user, kube.Resources{CPU: "50m", CPULimit: "2", Memory: programMemory,
+				Disk: args.ScratchSize}, corev1.ContainerArgs{
 				Name:                     pulumi.String(app),
 				Image:                    args.Image,
 				Args:                     pulumi.ToStringArray([]string{work.command}),
@@ -215,7 +230,8 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 				TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 			}),
 		},
-		Volumes: append(corev1.VolumeArray{volume("scratch"), volume(server), work.bucket.Volume, work.database.Volume}, work.volumes...),
+		Volumes: append(corev1.VolumeArray{volume("scratch"), volume(server), work.bucket.Volume,
+			work.database.Volume}, work.volumes...),
 	}
 }
 
@@ -236,8 +252,10 @@ func metricsApp(args Args, bucket *storage.Client) kube.WebApp {
 func (a *Args) check() error {
 	required := map[string]bool{
 		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Database": a.Database != nil,
-		"Schedule": a.Schedule != "", "TimeZone": a.TimeZone != "", "ScratchSize": a.ScratchSize != "", "Memory": a.Memory != "",
-		"Compression": a.Compression != 0, "Timeout": a.Timeout != 0, "Restore.From": a.Restore == nil || a.Restore.From != "",
+		"Schedule": a.Schedule != "", "TimeZone": a.TimeZone != "", "ScratchSize": a.ScratchSize != "",
+		"Memory":      a.Memory != "",
+		"Compression": a.Compression != 0, "Timeout": a.Timeout != 0, "Restore.From": a.Restore == nil ||
+			a.Restore.From != "",
 	}
 	maps.Copy(required, a.Bucket.Required())
 	return kube.Missing(required)

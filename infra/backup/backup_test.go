@@ -29,7 +29,8 @@ const (
 	image         = "registry.example.com/backup:dev@" + recorder.Digest
 )
 
-// program declares a storage server, a namespace with a Postgres, and its backups, whose arguments can be changed before.
+// program declares a storage server, a namespace with a Postgres, and its backups, whose arguments can be
+// changed before.
 func program(changes ...func(*backup.Args)) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		store, err := kubetest.NewStorage(ctx, "alice-project")
@@ -107,10 +108,13 @@ func TestBackupPartsFollowTheHouseRules(t *testing.T) {
 		object         metav1.Object
 		inCluster, app string
 	}{
-		"todos-secret":             {recorder.Object[*corev1.Secret](recording, "todos-secret"), "backup", "backup"},
-		"todos-job":                {recorder.Object[*batchv1.Job](recording, "todos-job"), "backup", "backup"},
-		"todos-cronjob":            {recorder.Object[*batchv1.CronJob](recording, "todos-cronjob"), "backup", "backup"},
-		"todos-metrics-deployment": {recorder.Object[*appsv1.Deployment](recording, "todos-metrics-deployment"), "backup-metrics", "backup-metrics"},
+		"todos-secret": {recorder.Object[*corev1.Secret](recording, "todos-secret"), "backup",
+			"backup"},
+		"todos-job": {recorder.Object[*batchv1.Job](recording, "todos-job"), "backup", "backup"},
+		"todos-cronjob": {recorder.Object[*batchv1.CronJob](recording, "todos-cronjob"), "backup",
+			"backup"},
+		"todos-metrics-deployment": {recorder.Object[*appsv1.Deployment](recording, "todos-metrics-deployment"),
+			"backup-metrics", "backup-metrics"},
 	} {
 		require.Equal(t, "alice-project", part.object.GetNamespace(), name)
 		require.Equal(t, part.inCluster, part.object.GetName(), name)
@@ -124,7 +128,8 @@ func TestBackupPartsFollowTheHouseRules(t *testing.T) {
 	for _, recorded := range recording.All() {
 		if recorded.Parent() == "todos" {
 			require.False(t, recorded.Request.GetRetainOnDelete(), recorded.URN)
-			require.True(t, slices.Contains(recorded.DependsOn(), "project-default-deny") || slices.Contains(recorded.DependsOn(), "storage-default-deny"), recorded.URN)
+			require.True(t, slices.Contains(recorded.DependsOn(), "project-default-deny") ||
+				slices.Contains(recorded.DependsOn(), "storage-default-deny"), recorded.URN)
 		}
 	}
 }
@@ -175,7 +180,8 @@ var (
 func TestPodOfTheJob(t *testing.T) {
 	recording := recorder.Run(t, program())
 	job := recorder.Object[*batchv1.Job](recording, "todos-job").Spec
-	require.Equal(t, job, recorder.Object[*batchv1.CronJob](recording, "todos-cronjob").Spec.JobTemplate.Spec, "by hand, by schedule and at first, all is the same")
+	require.Equal(t, job, recorder.Object[*batchv1.CronJob](recording, "todos-cronjob").Spec.JobTemplate.Spec,
+		"by hand, by schedule and at first, all is the same")
 	require.Equal(t, "backup", job.Template.Labels["app"])
 	pod := job.Template.Spec
 	require.Equal(t, ptr.To[int64](999), pod.SecurityContext.FSGroup)
@@ -218,7 +224,8 @@ func TestPodOfTheJob(t *testing.T) {
 	}}, pod.Containers)
 }
 
-// Code in a database can do there what it likes: there is no Secret, nor what the program writes, nor its processes.
+// Code in a database can do there what it likes: there is no Secret, nor what the program writes, nor its
+// processes.
 func TestContainerOfTheThrowawayServers(t *testing.T) {
 	recording := recorder.Run(t, program(replaced))
 	for _, job := range []string{"todos-job", "todos-restore-job"} {
@@ -247,7 +254,8 @@ func withScratch(resources corev1.ResourceRequirements, size string) corev1.Reso
 // The app itself ends a try in time, and says so; Kubernetes' deadline would take its log away.
 func TestDeadlineLeavesTimeForEveryTry(t *testing.T) {
 	for _, timeout := range []time.Duration{time.Minute, time.Hour} {
-		job := recorder.Object[*batchv1.Job](recorder.Run(t, program(func(args *backup.Args) { args.Timeout = timeout })), "todos-job").Spec
+		job := recorder.Object[*batchv1.Job](recorder.Run(t,
+			program(func(args *backup.Args) { args.Timeout = timeout })), "todos-job").Spec
 		require.Greater(t, *job.ActiveDeadlineSeconds, int64(timeout.Seconds())*int64(*job.BackoffLimit+1))
 		require.Nil(t, job.TTLSecondsAfterFinished)
 		require.Equal(t, ptr.To("backup"), job.PodFailurePolicy.Rules[0].OnExitCodes.ContainerName)
@@ -271,14 +279,16 @@ func TestSettings(t *testing.T) {
 	require.Equal(t, withScratch(kubetest.Resources("50m", "2", "1Gi"), "1Gi"), pod.InitContainers[0].Resources)
 	require.Equal(t, withScratch(kubetest.Resources("50m", "2", "256Mi"), "1Gi"), pod.Containers[0].Resources)
 	for name, value := range map[string]string{
-		"COMPRESSION_LEVEL": "19", "KEEP_DAILY": "1", "KEEP_WEEKLY": "2", "KEEP_MONTHLY": "3", "TIMEOUT": "1h30m0s", "AGE_RECIPIENT": "age1recipient",
+		"COMPRESSION_LEVEL": "19", "KEEP_DAILY": "1", "KEEP_WEEKLY": "2", "KEEP_MONTHLY": "3",
+		"TIMEOUT": "1h30m0s", "AGE_RECIPIENT": "age1recipient",
 	} {
 		require.Contains(t, pod.Containers[0].Env, corev1.EnvVar{Name: name, Value: value})
 	}
 }
 
 func TestMetrics(t *testing.T) {
-	deployment := recorder.Object[*appsv1.Deployment](recorder.Run(t, program()), "todos-metrics-deployment").Spec
+	deployment := recorder.Object[*appsv1.Deployment](recorder.Run(t, program()),
+		"todos-metrics-deployment").Spec
 	require.Equal(t, ptr.To[int32](1), deployment.Replicas)
 	require.Equal(t, "backup-metrics", deployment.Template.Labels["app"])
 	pod := deployment.Template.Spec
@@ -287,7 +297,8 @@ func TestMetrics(t *testing.T) {
 	container := pod.Containers[0]
 	require.Equal(t, image, container.Image)
 	require.Equal(t, []string{"metrics"}, container.Args)
-	require.Equal(t, append(slices.Clone(bucketEnv), corev1.EnvVar{Name: "PORT", Value: "8080"}, corev1.EnvVar{Name: "METRICS_PORT", Value: "9090"}), container.Env)
+	require.Equal(t, append(slices.Clone(bucketEnv), corev1.EnvVar{Name: "PORT", Value: "8080"},
+		corev1.EnvVar{Name: "METRICS_PORT", Value: "9090"}), container.Env)
 	require.Equal(t, []corev1.VolumeMount{bucketMount}, container.VolumeMounts)
 	require.Equal(t, kubetest.Hardened(65532), container.SecurityContext)
 }
@@ -305,10 +316,14 @@ func TestSecret(t *testing.T) {
 
 func TestConnections(t *testing.T) {
 	recording := recorder.Run(t, program())
-	job, metrics, store := kubetest.Label("app", "backup"), kubetest.Label("app", "backup-metrics"), kubetest.Label("app", "storage")
-	kubetest.RequireConnection(t, recording, "todos-database", "alice-project", job, kubetest.Label("app", "postgres"), 5432)
-	kubetest.RequireConnectionInto(t, recording, "todos-bucket", "alice-project", "alice-storage", job, store, 9000)
-	kubetest.RequireConnectionInto(t, recording, "todos-metrics-bucket", "alice-project", "alice-storage", metrics, store, 9000)
+	job, metrics, store := kubetest.Label("app", "backup"), kubetest.Label("app", "backup-metrics"),
+		kubetest.Label("app", "storage")
+	kubetest.RequireConnection(t, recording, "todos-database", "alice-project", job,
+		kubetest.Label("app", "postgres"), 5432)
+	kubetest.RequireConnectionInto(t, recording, "todos-bucket", "alice-project", "alice-storage", job, store,
+		9000)
+	kubetest.RequireConnectionInto(t, recording, "todos-metrics-bucket", "alice-project", "alice-storage",
+		metrics, store, 9000)
 }
 
 func TestBucketElsewhere(t *testing.T) {
@@ -321,7 +336,8 @@ func TestBucketElsewhere(t *testing.T) {
 		require.Len(t, rule.To, len(kube.Internet), name)
 		require.Equal(t, ptr.To(intstr.FromInt32(443)), rule.Ports[0].Port, name)
 	}
-	require.Equal(t, map[string][]byte{"access-key": []byte("the-access-key"), "secret-key": []byte("the-secret-key")},
+	require.Equal(t, map[string][]byte{"access-key": []byte("the-access-key"),
+		"secret-key": []byte("the-secret-key")},
 		recorder.Object[*corev1.Secret](recording, "todos-secret").Data)
 	recording.RequireSecret(t, "the-access-key")
 	recording.RequireSecret(t, "the-secret-key")
@@ -337,7 +353,8 @@ func TestBucketElsewhere(t *testing.T) {
 	for _, variable := range pod.Containers[0].Env {
 		require.NotEqual(t, "S3_CA_FILE", variable.Name)
 	}
-	require.Equal(t, "https://s3.example.com/attic/house/north/alice-project", recording.Outputs("todos")["location"].StringValue())
+	require.Equal(t, "https://s3.example.com/attic/house/north/alice-project",
+		recording.Outputs("todos")["location"].StringValue())
 }
 
 // Only what follows from the built image is unknown in a preview.
@@ -376,7 +393,8 @@ func TestComponent(t *testing.T) {
 		"recipient":   "",
 		"timeout":     "1h0m0s",
 	}), recording.Get(t, componentType, "todos").Inputs)
-	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"location": "https://storage-svc.alice-storage.svc:9000/backups/alice-project"}),
+	require.Equal(t, resource.NewPropertyMapFromMap(
+		map[string]any{"location": "https://storage-svc.alice-storage.svc:9000/backups/alice-project"}),
 		recording.Outputs("todos"))
 }
 
@@ -415,8 +433,10 @@ func TestPodsOpenAnEncryptedArchive(t *testing.T) {
 	recording := recorder.Run(t, program(func(args *backup.Args) {
 		args.ArchivePassphrase = pulumi.ToSecret(pulumi.String("close-it-tight")).(pulumi.StringOutput)
 	}))
-	require.Equal(t, "close-it-tight", string(recorder.Object[*corev1.Secret](recording, "todos-secret").Data["archive-passphrase"]))
+	require.Equal(t, "close-it-tight",
+		string(recorder.Object[*corev1.Secret](recording, "todos-secret").Data["archive-passphrase"]))
 	recording.RequireSecret(t, "close-it-tight")
 	pod := recorder.Object[*batchv1.Job](recording, "todos-job").Spec.Template.Spec
-	require.Contains(t, pod.Containers[0].Env, corev1.EnvVar{Name: "ARCHIVE_PASSPHRASE_FILE", Value: "/run/secrets/bucket/archive-passphrase"})
+	require.Contains(t, pod.Containers[0].Env,
+		corev1.EnvVar{Name: "ARCHIVE_PASSPHRASE_FILE", Value: "/run/secrets/bucket/archive-passphrase"})
 }

@@ -28,7 +28,8 @@ type Restore struct {
 // declareRestore declares the Job that restores the database, which does nothing if it has done so. It knows
 // by a mark that what it is asked for is the same still, and was not given up and asked for again, with data
 // in between.
-func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage.Client, parent pulumi.ResourceOption) error {
+func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage.Client,
+	parent pulumi.ResourceOption) error {
 	mark, err := kube.NewMark(ctx, name+"-request", args.Restore.From, parent)
 	if err != nil {
 		return err
@@ -58,7 +59,8 @@ func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage
 		}
 		after = append(after, pulumi.DependsOn([]pulumi.Resource{key}))
 		work.env = append(work.env, kube.Env("AGE_IDENTITY_FILE", identityDir+"/"+identity))
-		work.volumes = corev1.VolumeArray{kube.SecretVolume(identity, restore, 0o444, map[string]string{identity: identity})}
+		work.volumes = corev1.VolumeArray{kube.SecretVolume(identity, restore, 0o444,
+			map[string]string{identity: identity})}
 		work.mounts = corev1.VolumeMountArray{kube.ReadOnly(identity, identityDir)}
 	}
 	job := newJob(args, restore, podSpec(args, work))

@@ -19,7 +19,8 @@ func latest(args *backup.Args) { args.Restore = &backup.Restore{From: "latest"} 
 
 // replaced restores an encrypted backup over what there is.
 func replaced(args *backup.Args) {
-	args.Restore = &backup.Restore{From: "20261122T020000Z-1a2b3c", Over: true, Identity: pulumi.String("the-identity")}
+	args.Restore = &backup.Restore{From: "20261122T020000Z-1a2b3c", Over: true,
+		Identity: pulumi.String("the-identity")}
 }
 
 func TestRestoreHasTheseParts(t *testing.T) {
@@ -32,7 +33,8 @@ func TestRestoreHasTheseParts(t *testing.T) {
 		"todos-restore-request pulumi:index:Stash",
 	}
 	require.ElementsMatch(t, append(slices.Clone(parts), further...), declared(recorder.Run(t, program(latest))))
-	require.ElementsMatch(t, append(slices.Clone(parts), append(further, "todos-restore-secret kubernetes:core/v1:Secret")...),
+	require.ElementsMatch(t, append(slices.Clone(parts),
+		append(further, "todos-restore-secret kubernetes:core/v1:Secret")...),
 		declared(recorder.Run(t, program(replaced))))
 }
 
@@ -48,10 +50,13 @@ func TestPodOfTheRestore(t *testing.T) {
 	require.Equal(t, ptr.To[int32](0), job.Spec.BackoffLimit)
 
 	pod := want.Template.Spec
-	pod.Volumes[3].Secret.Items = []corev1.KeyToPath{{Key: "RESTORER_URL", Path: "URL"}, {Key: "ca.crt", Path: "ca.crt"}}
-	pod.Volumes = append(pod.Volumes, corev1.Volume{Name: "identity", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
-		SecretName: "restore", DefaultMode: ptr.To[int32](0o444), Items: []corev1.KeyToPath{{Key: "identity", Path: "identity"}},
-	}}})
+	pod.Volumes[3].Secret.Items = []corev1.KeyToPath{{Key: "RESTORER_URL", Path: "URL"},
+		{Key: "ca.crt", Path: "ca.crt"}}
+	pod.Volumes = append(pod.Volumes,
+		corev1.Volume{Name: "identity", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+			SecretName: "restore", DefaultMode: ptr.To[int32](0o444),
+			Items: []corev1.KeyToPath{{Key: "identity", Path: "identity"}},
+		}}})
 	pod.Containers[0].Args = []string{"restore"}
 	pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts,
 		corev1.VolumeMount{Name: "identity", MountPath: "/run/secrets/restore", ReadOnly: true})
@@ -62,10 +67,12 @@ func TestPodOfTheRestore(t *testing.T) {
 		corev1.EnvVar{Name: "AGE_IDENTITY_FILE", Value: "/run/secrets/restore/identity"},
 	)
 	require.Equal(t, pod, job.Spec.Template.Spec)
-	require.Equal(t, map[string][]byte{"identity": []byte("the-identity")}, recorder.Object[*corev1.Secret](recording, "todos-restore-secret").Data)
+	require.Equal(t, map[string][]byte{"identity": []byte("the-identity")},
+		recorder.Object[*corev1.Secret](recording, "todos-restore-secret").Data)
 	recording.RequireSecret(t, "the-identity")
 
-	for _, variable := range recorder.Object[*batchv1.Job](recorder.Run(t, program(latest)), "todos-restore-job").Spec.Template.Spec.Containers[0].Env {
+	for _, variable := range recorder.Object[*batchv1.Job](recorder.Run(t, program(latest)),
+		"todos-restore-job").Spec.Template.Spec.Containers[0].Env {
 		require.NotContains(t, []string{"RESTORE_OVER", "AGE_IDENTITY_FILE"}, variable.Name)
 	}
 }
@@ -91,16 +98,22 @@ func mark(t *testing.T, recording *recorder.Recording) string {
 
 func TestRestoreComesBeforeAllThatUseTheDatabase(t *testing.T) {
 	recording := recorder.Run(t, program(replaced))
-	dependencies := func(name string) []string { return recording.Get(t, "kubernetes:batch/v1:Job", name).DependsOn() }
-	require.Subset(t, dependencies("todos-restore-job"), []string{"db-statefulset", "store-statefulset", "todos-secret", "todos-restore-secret"})
+	dependencies := func(name string) []string {
+		return recording.Get(t, "kubernetes:batch/v1:Job",
+			name).DependsOn()
+	}
+	require.Subset(t, dependencies("todos-restore-job"),
+		[]string{"db-statefulset", "store-statefulset", "todos-secret", "todos-restore-secret"})
 	require.Contains(t, dependencies("todos-job"), "todos-restore-job")
 }
 
 func TestConnectionsOfTheRestore(t *testing.T) {
 	recording := recorder.Run(t, program(latest))
 	job := kubetest.Label("app", "restore")
-	kubetest.RequireConnection(t, recording, "todos-restore-database", "alice-project", job, kubetest.Label("app", "postgres"), 5432)
-	kubetest.RequireConnectionInto(t, recording, "todos-restore-bucket", "alice-project", "alice-storage", job, kubetest.Label("app", "storage"), 9000)
+	kubetest.RequireConnection(t, recording, "todos-restore-database", "alice-project", job,
+		kubetest.Label("app", "postgres"), 5432)
+	kubetest.RequireConnectionInto(t, recording, "todos-restore-bucket", "alice-project", "alice-storage", job,
+		kubetest.Label("app", "storage"), 9000)
 }
 
 func TestErrorsOfTheRestore(t *testing.T) {

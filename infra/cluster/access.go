@@ -21,7 +21,8 @@ import (
 // patience is how long the cluster may take for one answer.
 const patience = 10 * time.Second
 
-// Access is how the settings lead to the cluster. With none it is where $KUBECONFIG, or else ~/.kube/config, leads.
+// Access is how the settings lead to the cluster. With none it is where $KUBECONFIG, or else ~/.kube/config,
+// leads.
 type Access struct {
 	// Kubeconfig is the text of one; "" for the files.
 	Kubeconfig string
@@ -97,7 +98,8 @@ func (p place) is(other place) bool {
 	return p.fingerprint == other.fingerprint
 }
 
-// connect asks the cluster who it is. It fails where there is none, or where it does not answer within patience.
+// connect asks the cluster who it is. It fails where there is none, or where it does not answer within
+// patience.
 func (a Access) connect(ctx context.Context) (*cluster, error) {
 	config, err := a.config()
 	if err != nil {
@@ -112,16 +114,19 @@ func (a Access) connect(ctx context.Context) (*cluster, error) {
 	}
 	system, err := client.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
 	if err != nil && !apierrors.IsForbidden(err) && !apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("asking the cluster %s for its namespace %s: %w; %s", config.Host, metav1.NamespaceSystem, err, selection)
+		return nil, fmt.Errorf("asking the cluster %s for its namespace %s: %w; %s", config.Host,
+			metav1.NamespaceSystem, err, selection)
 	}
 	sum := sha256.Sum256(append([]byte(config.Host+"\n"), config.CAData...))
-	return &cluster{client, config, place{string(system.UID), "sha256:" + hex.EncodeToString(sum[:16]), config.Host}}, nil
+	return &cluster{client, config,
+		place{string(system.UID), "sha256:" + hex.EncodeToString(sum[:16]), config.Host}}, nil
 }
 
 const selection = "kubectl config get-contexts shows the clusters there are, kubectl config use-context selects one, and KUBECONFIG names the file; " +
 	"pulumi config set kubeContext my-cluster selects one for this stack"
 
-// config reads how to reach the cluster. It reads the files that the kubeconfig names, except tokens, which change.
+// config reads how to reach the cluster. It reads the files that the kubeconfig names, except tokens, which
+// change.
 func (a Access) config() (*rest.Config, error) {
 	client, where, err := a.load()
 	if err != nil {
@@ -143,7 +148,8 @@ func (a Access) load() (config clientcmd.ClientConfig, where string, err error) 
 	overrides := &clientcmd.ConfigOverrides{CurrentContext: a.Context}
 	if a.Kubeconfig == "" {
 		files := clientcmd.NewDefaultClientConfigLoadingRules()
-		return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(files, overrides), strings.Join(files.GetLoadingPrecedence(), " or "), nil
+		return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(files, overrides),
+			strings.Join(files.GetLoadingPrecedence(), " or "), nil
 	}
 	where = "the setting kubeconfig"
 	if a.From != "" {
@@ -163,7 +169,8 @@ func (c *cluster) refuse(meant place) error {
 	}
 	who := "is " + c.uid
 	if c.uid == "" {
-		who = "does not let you read its namespace " + metav1.NamespaceSystem + ", by whose uid clusters are told apart"
+		who = "does not let you read its namespace " + metav1.NamespaceSystem +
+			", by whose uid clusters are told apart"
 	}
 	return fmt.Errorf("this stack is on the cluster %s, which was at %s, and another one answers: that at %s %s. Nothing was changed. "+
 		"To select the stack's own: kubectl config use-context, KUBECONFIG, or pulumi config set kubeContext my-cluster. "+

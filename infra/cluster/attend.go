@@ -7,9 +7,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
 )
 
-// Attend checks the cluster before anything is declared in it, guards what belongs to others, and watches the pods for as
-// long as the program runs, which is until Pulumi is done. It refuses another cluster than that of the last update. It
-// returns the kubeconfig of the provider. A preview does without the cluster if it has to: then it returns nil.
+// Attend checks the cluster before anything is declared in it, guards what belongs to others, and watches the
+// pods for as long as the program runs, which is until Pulumi is done. It refuses another cluster than that
+// of the last update. It returns the kubeconfig of the provider. A preview does without the cluster if it has
+// to: then it returns nil.
 func (n Needs) Attend(ctx *pulumi.Context, access Access) (pulumi.StringInput, error) {
 	access, err := access.resolve(ctx)
 	if err != nil {
@@ -53,12 +54,13 @@ func (n Needs) Attend(ctx *pulumi.Context, access Access) (pulumi.StringInput, e
 	return kubeconfig, nil
 }
 
-// keep returns where the state says that the stack is, which is here if it does not say so yet. It keeps that from the first
-// moment on, so that also an update which fails half-way has done so.
+// keep returns where the state says that the stack is, which is here if it does not say so yet. It keeps that
+// from the first moment on, so that also an update which fails half-way has done so.
 func keep(ctx *pulumi.Context, here place) (meant place, stashed pulumi.Output, err error) {
 	const name = "cluster"
 	stash, err := pulumi.NewStash(ctx, name, &pulumi.StashArgs{Input: pulumi.StringMap{
-		"uid": pulumi.String(here.uid), "fingerprint": pulumi.String(here.fingerprint), "server": pulumi.String(here.server),
+		"uid": pulumi.String(here.uid), "fingerprint": pulumi.String(here.fingerprint),
+		"server": pulumi.String(here.server),
 	}}, pulumi.IgnoreChanges([]string{"input"}))
 	if err != nil {
 		return place{}, nil, fmt.Errorf("declaring %s: %w", name, err)

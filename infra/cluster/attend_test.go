@@ -29,8 +29,10 @@ func useFile(t *testing.T, kubeconfig string) {
 	t.Setenv("KUBECONFIG", path)
 }
 
-// attendance is a program that does nothing else, and declares the provider with the kubeconfig that it gets, if made is not nil.
-func attendance(access Access, made func(ctx *pulumi.Context, kubeconfig pulumi.StringInput) error) pulumi.RunFunc {
+// attendance is a program that does nothing else, and declares the provider with the kubeconfig that it gets,
+// if made is not nil.
+func attendance(access Access,
+	made func(ctx *pulumi.Context, kubeconfig pulumi.StringInput) error) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		kubeconfig, err := needs.Attend(ctx, access)
 		if err != nil || made == nil {
@@ -49,7 +51,8 @@ func TestNoCluster(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	err := attend(t, "")
-	require.ErrorContains(t, err, "there is no cluster in "+os.Getenv("KUBECONFIG")+": invalid configuration: no configuration has been provided")
+	require.ErrorContains(t, err, "there is no cluster in "+os.Getenv("KUBECONFIG")+
+		": invalid configuration: no configuration has been provided")
 	require.ErrorContains(t, err, "; "+selection)
 	err = attend(t, `{"apiVersion": "v1", "kind": "Config", "current-context": "other"}`)
 	require.ErrorContains(t, err, `context was not found for specified context: other`)
@@ -70,7 +73,10 @@ func TestAClusterThatIsAway(t *testing.T) {
 }
 
 func TestAClusterThatHangsIsGivenUp(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter,
+		r *http.Request) {
+		<-r.Context().Done()
+	}))
 	defer server.Close()
 	err := attend(t, leadingTo(server.URL))
 	require.ErrorContains(t, err, "the cluster "+server.URL+" does not answer: ")

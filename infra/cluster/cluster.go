@@ -1,5 +1,5 @@
-// Package cluster asks the cluster whether it can take the stack, before anything is declared in it, and says why pods do
-// not start, while Pulumi waits for them.
+// Package cluster asks the cluster whether it can take the stack, before anything is declared in it, and says
+// why pods do not start, while Pulumi waits for them.
 package cluster
 
 import (
@@ -24,7 +24,8 @@ const (
 
 // Needs are what the stack wants of the cluster.
 type Needs struct {
-	// Owner is the value of kube.StackLabel on the stack's namespaces, LastOwner what it was in the last up, if there was one.
+	// Owner is the value of kube.StackLabel on the stack's namespaces, LastOwner what it was in the last up, if
+	// there was one.
 	Owner, LastOwner string
 	Namespaces       []string
 	StorageClass     string
@@ -33,7 +34,8 @@ type Needs struct {
 	Ingress *kube.Ingress
 }
 
-// Check returns an error that names each thing that the cluster lacks, or has too much of, and what to do about it.
+// Check returns an error that names each thing that the cluster lacks, or has too much of, and what to do
+// about it.
 func (n Needs) Check(ctx context.Context, client kubernetes.Interface) error {
 	return errors.Join(
 		newEnough(client),
@@ -87,7 +89,8 @@ func (n Needs) owns(namespace metav1.Object) error {
 			"or, if nobody needs what is in it, give it to this stack with %s", name, kube.TakeOver(name, n.Owner))
 	case owner != n.Owner && owner != n.LastOwner:
 		return fmt.Errorf("the namespace %s belongs to the stack %s, and this is %s: give this one namespaces of its own with pulumi config set namePrefix alice-; "+
-			"if that stack is gone, or has become this one, take it over with %s", name, owner, n.Owner, kube.TakeOver(name, n.Owner))
+			"if that stack is gone, or has become this one, take it over with %s", name, owner, n.Owner,
+			kube.TakeOver(name, n.Owner))
 	}
 	return nil
 }
@@ -134,5 +137,6 @@ func oneOf(names []string, what, key, name string) error {
 	case len(names) == 0:
 		return fmt.Errorf("the cluster has no %s at all, and so not %s: install one", what, name)
 	}
-	return fmt.Errorf("the cluster has no %s %s: choose one of %s; for example: pulumi config set %s %s", what, name, strings.Join(names, ", "), key, names[0])
+	return fmt.Errorf("the cluster has no %s %s: choose one of %s; for example: pulumi config set %s %s", what,
+		name, strings.Join(names, ", "), key, names[0])
 }

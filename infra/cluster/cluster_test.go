@@ -23,8 +23,9 @@ import (
 )
 
 var needs = Needs{
-	Owner: "alice.dev", Namespaces: []string{"exercises", "project"}, StorageClass: "local-path", DNSServers: kube.ClusterDNS,
-	Ingress: &kube.Ingress{Class: "traefik", Namespace: "kube-system"},
+	Owner: "alice.dev", Namespaces: []string{"exercises", "project"}, StorageClass: "local-path",
+	DNSServers: kube.ClusterDNS,
+	Ingress:    &kube.Ingress{Class: "traefik", Namespace: "kube-system"},
 }
 
 func namespace(name string, labels map[string]string) *corev1.Namespace {
@@ -49,27 +50,31 @@ func systemPod(name, key, value string, onHost bool) *corev1.Pod {
 }
 
 // newCluster is a new enough cluster with objects and DNS, where all is allowed but for what refused says.
-func newCluster(refused func(authorizationv1.ResourceAttributes) bool, objects ...runtime.Object) *fake.Clientset {
+func newCluster(refused func(authorizationv1.ResourceAttributes) bool,
+	objects ...runtime.Object) *fake.Clientset {
 	client := fake.NewClientset(append(objects, systemPod("coredns", "k8s-app", "kube-dns", false))...)
 	client.Discovery().(*discovery.FakeDiscovery).FakedServerVersion = &version.Info{GitVersion: "v1.29.0+k3s1"}
-	client.PrependReactor("create", "selfsubjectaccessreviews", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		review := action.(clienttesting.CreateAction).GetObject().(*authorizationv1.SelfSubjectAccessReview)
-		review.Status.Allowed = refused == nil || !refused(*review.Spec.ResourceAttributes)
-		return true, review, nil
-	})
+	client.PrependReactor("create", "selfsubjectaccessreviews",
+		func(action clienttesting.Action) (bool, runtime.Object, error) {
+			review := action.(clienttesting.CreateAction).GetObject().(*authorizationv1.SelfSubjectAccessReview)
+			review.Status.Allowed = refused == nil || !refused(*review.Spec.ResourceAttributes)
+			return true, review, nil
+		})
 	return client
 }
 
 func TestAClusterThatCanTakeTheStack(t *testing.T) {
 	ours := namespace("exercises", map[string]string{"stateful-k3s/stack": "alice.dev"})
-	require.NoError(t, needs.Check(t.Context(), newCluster(nil, ours, storageClass("local-path"), ingressClass("traefik"))))
+	require.NoError(t, needs.Check(t.Context(),
+		newCluster(nil, ours, storageClass("local-path"), ingressClass("traefik"))))
 }
 
 func TestARenamedStackKeepsItsNamespaces(t *testing.T) {
 	renamed := needs
 	renamed.Owner, renamed.LastOwner = "alice.prod", "alice.dev"
 	theirs := namespace("exercises", map[string]string{"stateful-k3s/stack": "alice.dev"})
-	require.NoError(t, renamed.Check(t.Context(), newCluster(nil, theirs, storageClass("local-path"), ingressClass("traefik"))))
+	require.NoError(t, renamed.Check(t.Context(),
+		newCluster(nil, theirs, storageClass("local-path"), ingressClass("traefik"))))
 }
 
 func TestFaultsOfTheCluster(t *testing.T) {
@@ -78,13 +83,15 @@ func TestFaultsOfTheCluster(t *testing.T) {
 		objects []runtime.Object
 		message string
 	}{
-		"a namespace of another stack": {append(full, namespace("project", map[string]string{"stateful-k3s/stack": "bob.dev"})),
+		"a namespace of another stack": {append(full,
+			namespace("project", map[string]string{"stateful-k3s/stack": "bob.dev"})),
 			"the namespace project belongs to the stack bob.dev, and this is alice.dev: give this one namespaces of its own with pulumi config set namePrefix alice-; " +
 				"if that stack is gone, or has become this one, take it over with kubectl label --overwrite namespace project stateful-k3s/stack=alice.dev"},
 		"a namespace of nobody": {append(full, namespace("project", nil)),
 			"the namespace project is there, and no stack owns it: have others with pulumi config set namePrefix alice-; " +
 				"or, if nobody needs what is in it, give it to this stack with kubectl label --overwrite namespace project stateful-k3s/stack=alice.dev"},
-		"another storage class": {[]runtime.Object{storageClass("standard"), storageClass("fast"), ingressClass("traefik")},
+		"another storage class": {[]runtime.Object{storageClass("standard"), storageClass("fast"),
+			ingressClass("traefik")},
 			"the cluster has no storage class local-path: choose one of fast, standard; for example: pulumi config set storageClass fast"},
 		"no storage class": {[]runtime.Object{ingressClass("traefik")},
 			"the cluster has no storage class at all, and so not local-path: install one"},
@@ -118,19 +125,23 @@ func TestAStackWithoutAnIngressNeedsNoClass(t *testing.T) {
 
 func TestFewRights(t *testing.T) {
 	client := newCluster(func(asked authorizationv1.ResourceAttributes) bool {
-		return asked.Resource == "namespaces" && asked.Verb != "get" || asked.Resource == "secrets" && asked.Namespace == "project" || asked.Resource == "cronjobs" && asked.Verb == "delete"
+		return asked.Resource == "namespaces" && asked.Verb != "get" || asked.Resource == "secrets" &&
+			asked.Namespace == "project" || asked.Resource == "cronjobs" && asked.Verb == "delete"
 	}, storageClass("local-path"), ingressClass("traefik"))
-	require.EqualError(t, needs.Check(t.Context(), client), "you lack rights in the namespaces exercises, project: "+
-		"to create, delete, get, patch, watch: secrets; to create, patch: namespaces; to delete: cronjobs.batch; "+
-		"ask the cluster's administrator for them (kubectl auth whoami says who you are), or select another context with kubectl config use-context")
+	require.EqualError(t, needs.Check(t.Context(), client),
+		"you lack rights in the namespaces exercises, project: "+
+			"to create, delete, get, patch, watch: secrets; to create, patch: namespaces; to delete: cronjobs.batch; "+
+			"ask the cluster's administrator for them (kubectl auth whoami says who you are), or select another context with kubectl config use-context")
 }
 
 // Those who may not look at what belongs to all of the cluster can deploy, if they may do that.
 func TestWhatMayNotBeLookedAtIsNoFault(t *testing.T) {
 	client := newCluster(nil)
 	client.PrependReactor("*", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		global := slices.Contains([]string{"namespaces", "storageclasses", "ingressclasses", "pods"}, action.GetResource().Resource)
-		return global, nil, apierrors.NewForbidden(schema.GroupResource{Resource: action.GetResource().Resource}, "", nil)
+		global := slices.Contains([]string{"namespaces", "storageclasses", "ingressclasses", "pods"},
+			action.GetResource().Resource)
+		return global, nil, apierrors.NewForbidden(schema.GroupResource{Resource: action.GetResource().Resource},
+			"", nil)
 	})
 	require.NoError(t, needs.Check(t.Context(), client))
 }

@@ -22,22 +22,25 @@ const (
 	CredentialCommand = "credential"
 	credentialVersion = "client.authentication.k8s.io/v1"
 	answerKind        = "ExecCredential"
-	// loginScript runs in the folder of the program, where Pulumi starts its plugins. In a new clone the program is not
-	// compiled yet when the first command is a refresh or a destroy.
+	// loginScript runs in the folder of the program, where Pulumi starts its plugins. In a new clone the program
+	// is not compiled yet when the first command is a refresh or a destroy.
 	loginScript = `test -x ../bin/infra || go build -o ../bin/infra . >&2 || exit; exec ../bin/infra "$@"`
 )
 
-// Credential writes the login of the kubeconfig's user, as client-go wants it of its exec plugins. If the kubeconfig leads to another
-// cluster than the one that is meant, it writes none, and to faults why. The arguments are those of CredentialCommand: uid,
-// fingerprint and address of that one, and the context of the kubeconfig, "" for the current one.
+// Credential writes the login of the kubeconfig's user, as client-go wants it of its exec plugins. If the
+// kubeconfig leads to another cluster than the one that is meant, it writes none, and to faults why. The
+// arguments are those of CredentialCommand: uid, fingerprint and address of that one, and the context of the
+// kubeconfig, "" for the current one.
 func Credential(ctx context.Context, out, faults io.Writer, arguments []string) error {
-	credential := clientauthentication.ExecCredential{TypeMeta: metav1.TypeMeta{APIVersion: credentialVersion, Kind: answerKind}}
+	credential := clientauthentication.ExecCredential{TypeMeta: metav1.TypeMeta{APIVersion: credentialVersion,
+		Kind: answerKind}}
 	status, err := loginTo(ctx, arguments)
 	if err != nil {
 		if _, err := fmt.Fprintln(faults, err); err != nil {
 			return err
 		}
-		// Of a plugin that fails client-go shows only the name, but of one that writes something else the kind of that.
+		// Of a plugin that fails client-go shows only the name, but of one that writes something else the kind of
+		// that.
 		credential.Kind = brief(err)
 	}
 	credential.Status = status
@@ -55,12 +58,14 @@ func brief(err error) string {
 
 func loginTo(ctx context.Context, arguments []string) (*clientauthentication.ExecCredentialStatus, error) {
 	if len(arguments) != 4 {
-		return nil, fmt.Errorf("%s takes uid, fingerprint and address of a cluster, and a context", CredentialCommand)
+		return nil, fmt.Errorf("%s takes uid, fingerprint and address of a cluster, and a context",
+			CredentialCommand)
 	}
 	meant, access := place{arguments[0], arguments[1], arguments[2]}, Access{Context: arguments[3]}
 	cluster, err := access.connect(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("this stack is on the cluster %s, which was at %s: %w", meant.id(), meant.server, err)
+		return nil, fmt.Errorf("this stack is on the cluster %s, which was at %s: %w", meant.id(), meant.server,
+			err)
 	}
 	if err := cluster.refuse(meant); err != nil {
 		return nil, err
@@ -77,7 +82,8 @@ func login(ctx context.Context, config *rest.Config) (*clientauthentication.Exec
 		return runPlugin(ctx, config)
 	}
 	status := &clientauthentication.ExecCredentialStatus{
-		Token: config.BearerToken, ClientCertificateData: string(config.CertData), ClientKeyData: string(config.KeyData),
+		Token: config.BearerToken, ClientCertificateData: string(config.CertData),
+		ClientKeyData: string(config.KeyData),
 	}
 	if config.BearerTokenFile != "" {
 		token, err := os.ReadFile(config.BearerTokenFile)
@@ -92,10 +98,12 @@ func login(ctx context.Context, config *rest.Config) (*clientauthentication.Exec
 // runPlugin runs the user's own plugin as client-go does. Its versions differ in nothing that is read here.
 func runPlugin(ctx context.Context, config *rest.Config) (*clientauthentication.ExecCredentialStatus, error) {
 	plugin := config.ExecProvider
-	info := clientauthentication.ExecCredential{TypeMeta: metav1.TypeMeta{APIVersion: plugin.APIVersion, Kind: answerKind}}
+	info := clientauthentication.ExecCredential{TypeMeta: metav1.TypeMeta{APIVersion: plugin.APIVersion,
+		Kind: answerKind}}
 	if plugin.ProvideClusterInfo {
 		info.Spec.Cluster = &clientauthentication.Cluster{
-			Server: config.Host, TLSServerName: config.ServerName, InsecureSkipTLSVerify: config.Insecure, CertificateAuthorityData: config.CAData,
+			Server: config.Host, TLSServerName: config.ServerName, InsecureSkipTLSVerify: config.Insecure,
+			CertificateAuthorityData: config.CAData,
 		}
 		if plugin.Config != nil {
 			extension, err := json.Marshal(plugin.Config)

@@ -21,8 +21,9 @@ import (
 // metadataOnly has the API server leave out all of an object but its metadata, so that no Secret is read.
 const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
-// Guard has Pulumi look, before it creates an object, whether the cluster has one of that name that is not the stack's,
-// and fail then. Objects are applied by force, to take back what somebody changed by hand, so the API server refuses none.
+// Guard has Pulumi look, before it creates an object, whether the cluster has one of that name that is not
+// the stack's, and fail then. Objects are applied by force, to take back what somebody changed by hand, so
+// the API server refuses none.
 func (n Needs) Guard(ctx *pulumi.Context, client kubernetes.Interface) error {
 	hook, err := ctx.RegisterResourceHook("take nothing of others", func(args *pulumi.ResourceHookArgs) error {
 		return n.mayCreate(ctx.Context(), client, args.NewInputs)
@@ -30,17 +31,20 @@ func (n Needs) Guard(ctx *pulumi.Context, client kubernetes.Interface) error {
 	if err != nil {
 		return fmt.Errorf("guarding the objects of others: %w", err)
 	}
-	return ctx.RegisterStackTransformation(func(args *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
-		if !strings.HasPrefix(args.Type, "kubernetes:") {
-			return nil
-		}
-		guarded := pulumi.ResourceHooks(&pulumi.ResourceHookBinding{BeforeCreate: []*pulumi.ResourceHook{hook}})
-		return &pulumi.ResourceTransformationResult{Props: args.Props, Opts: append(slices.Clip(args.Opts), guarded)}
-	})
+	return ctx.RegisterStackTransformation(
+		func(args *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
+			if !strings.HasPrefix(args.Type, "kubernetes:") {
+				return nil
+			}
+			guarded := pulumi.ResourceHooks(&pulumi.ResourceHookBinding{BeforeCreate: []*pulumi.ResourceHook{hook}})
+			return &pulumi.ResourceTransformationResult{Props: args.Props,
+				Opts: append(slices.Clip(args.Opts), guarded)}
+		})
 }
 
 // mayCreate fails if the object that the inputs describe is there and belongs to others.
-func (n Needs) mayCreate(ctx context.Context, client kubernetes.Interface, inputs resource.PropertyMap) error {
+func (n Needs) mayCreate(ctx context.Context, client kubernetes.Interface,
+	inputs resource.PropertyMap) error {
 	kind := schema.FromAPIVersionAndKind(text(inputs, "apiVersion"), text(inputs, "kind"))
 	namespace, name := text(inputs, "metadata", "namespace"), text(inputs, "metadata", "name")
 	path := "/apis/" + kind.GroupVersion().String()

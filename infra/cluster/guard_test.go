@@ -17,7 +17,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 )
 
-// declareGuarded declares a namespace, a Secret and a Deployment in a cluster with objects, which are metadata by paths of the API.
+// declareGuarded declares a namespace, a Secret and a Deployment in a cluster with objects, which are
+// metadata by paths of the API.
 func declareGuarded(t *testing.T, objects map[string]map[string]any, options ...recorder.Option) error {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -36,7 +37,8 @@ func declareGuarded(t *testing.T, objects map[string]map[string]any, options ...
 		if err := needs.Guard(ctx, client); err != nil {
 			return err
 		}
-		if _, err := corev1.NewNamespace(ctx, "project", &corev1.NamespaceArgs{Metadata: &metav1.ObjectMetaArgs{Name: pulumi.String("project")}}); err != nil {
+		if _, err := corev1.NewNamespace(ctx, "project",
+			&corev1.NamespaceArgs{Metadata: &metav1.ObjectMetaArgs{Name: pulumi.String("project")}}); err != nil {
 			return err
 		}
 		meta := &metav1.ObjectMetaArgs{Namespace: pulumi.String("project"), Name: pulumi.String("todo")}
@@ -51,7 +53,8 @@ func declareGuarded(t *testing.T, objects map[string]map[string]any, options ...
 }
 
 func TestNothingOfOthersIsTaken(t *testing.T) {
-	const namespace, secret, deployment = "/api/v1/namespaces/project", "/api/v1/namespaces/project/secrets/todo", "/apis/apps/v1/namespaces/project/deployments/todo"
+	const namespace, secret, deployment = "/api/v1/namespaces/project",
+		"/api/v1/namespaces/project/secrets/todo", "/apis/apps/v1/namespaces/project/deployments/todo"
 	managedBy := func(managers ...string) map[string]any {
 		fields := []any{}
 		for _, manager := range managers {
@@ -68,14 +71,19 @@ func TestNothingOfOthersIsTaken(t *testing.T) {
 	}{
 		"an empty cluster": {nil, ""},
 		"what the stack left": {map[string]map[string]any{
-			namespace: ofStack("alice.dev"), secret: managedBy("stateful-k3s"), deployment: managedBy("kubectl", "stateful-k3s", "k3s"),
+			namespace: ofStack("alice.dev"), secret: managedBy("stateful-k3s"),
+			deployment: managedBy("kubectl", "stateful-k3s", "k3s"),
 		}, ""},
-		"another stack's namespace": {map[string]map[string]any{namespace: ofStack("bob.dev")}, "the namespace project belongs to the stack bob.dev, and this is alice.dev: "},
-		"nobody's namespace":        {map[string]map[string]any{namespace: {"name": "project"}}, "the namespace project is there, and no stack owns it: "},
-		"somebody's deployment": {map[string]map[string]any{namespace: ofStack("alice.dev"), deployment: managedBy("kubectl-create", "k3s")},
+		"another stack's namespace": {map[string]map[string]any{namespace: ofStack("bob.dev")},
+			"the namespace project belongs to the stack bob.dev, and this is alice.dev: "},
+		"nobody's namespace": {map[string]map[string]any{namespace: {"name": "project"}},
+			"the namespace project is there, and no stack owns it: "},
+		"somebody's deployment": {map[string]map[string]any{namespace: ofStack("alice.dev"),
+			deployment: managedBy("kubectl-create", "k3s")},
 			"deployments.apps todo is in the namespace project already, and this stack did not make it: if nobody needs it, kubectl -n project delete deployments.apps todo; " +
 				"or else give the stack other namespaces with pulumi config set namePrefix alice-"},
-		"somebody's secret": {map[string]map[string]any{secret: managedBy("kubectl-client-side-apply")}, "secrets todo is in the namespace project already, and this stack did not make it: "},
+		"somebody's secret": {map[string]map[string]any{secret: managedBy("kubectl-client-side-apply")},
+			"secrets todo is in the namespace project already, and this stack did not make it: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, options := range [][]recorder.Option{nil, {recorder.Preview()}} {

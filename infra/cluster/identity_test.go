@@ -71,7 +71,8 @@ func file(t *testing.T, server, other string, change func(*api.AuthInfo)) string
 			"other": {Server: other, CertificateAuthorityData: authority},
 		},
 		AuthInfos: map[string]*api.AuthInfo{"alice": user},
-		Contexts:  map[string]*api.Context{"lab": {Cluster: "lab", AuthInfo: "alice"}, "other": {Cluster: "other", AuthInfo: "alice"}},
+		Contexts: map[string]*api.Context{"lab": {Cluster: "lab", AuthInfo: "alice"},
+			"other": {Cluster: "other", AuthInfo: "alice"}},
 
 		CurrentContext: "lab",
 	})
@@ -94,15 +95,18 @@ func on(uid, fingerprint string) recorder.Option {
 	})))
 }
 
-// provider runs the program and returns the kubeconfig that the provider's state has, and whether it is encrypted there.
+// provider runs the program and returns the kubeconfig that the provider's state has, and whether it is
+// encrypted there.
 func provider(t *testing.T, access Access, options ...recorder.Option) (kubeconfig *api.Config, secret bool) {
 	t.Helper()
-	recording := recorder.Run(t, attendance(access, func(ctx *pulumi.Context, kubeconfig pulumi.StringInput) error {
-		_, err := kube.NewProvider(ctx, "k3s", kubeconfig)
-		return err
-	}), options...)
+	recording := recorder.Run(t, attendance(access,
+		func(ctx *pulumi.Context, kubeconfig pulumi.StringInput) error {
+			_, err := kube.NewProvider(ctx, "k3s", kubeconfig)
+			return err
+		}), options...)
 	recorded := recording.Get(t, "pulumi:providers:kubernetes", "k3s")
-	require.Equal(t, []string{"cluster"}, recorded.DependsOn(), "or a destroy that cannot reach the cluster forgets first which one it was")
+	require.Equal(t, []string{"cluster"}, recorded.DependsOn(),
+		"or a destroy that cannot reach the cluster forgets first which one it was")
 	value := recorded.Inputs["kubeconfig"]
 	if value.IsSecret() {
 		value, secret = value.SecretValue().Element, true
@@ -121,9 +125,10 @@ func TestTheStateKeepsTheClusterAndNoLogin(t *testing.T) {
 		options []recorder.Option
 		id      []string
 	}{
-		"first up":                        {nil, []string{ours, known}},
-		"later":                           {[]recorder.Option{on(ours, known)}, []string{ours, known}},
-		"later preview":                   {[]recorder.Option{on(ours, known), recorder.Preview()}, []string{ours, known}},
+		"first up": {nil, []string{ours, known}},
+		"later":    {[]recorder.Option{on(ours, known)}, []string{ours, known}},
+		"later preview": {[]recorder.Option{on(ours, known), recorder.Preview()},
+			[]string{ours, known}},
 		"at another address":              {[]recorder.Option{on(ours, "sha256:0")}, []string{ours, "sha256:0"}},
 		"where kube-system was not to be": {[]recorder.Option{on("", known)}, []string{"", known}},
 	} {
@@ -140,25 +145,29 @@ func TestTheStateKeepsTheClusterAndNoLogin(t *testing.T) {
 		})
 	}
 	recording := recorder.Run(t, attendance(Access{}, nil))
-	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"uid": ours, "fingerprint": known, "server": server.URL}),
+	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"uid": ours, "fingerprint": known,
+		"server": server.URL}),
 		recording.Get(t, "pulumi:index:Stash", "cluster").Inputs["input"].ObjectValue())
 }
 
 func TestAnotherClusterIsRefused(t *testing.T) {
 	server, restricted := newAPI(t, theirs), newAPI(t, "")
 	const (
-		meant  = "this stack is on the cluster " + ours + ", which was at https://where-it-was:6443, and another one answers: that at "
+		meant = "this stack is on the cluster " + ours +
+			", which was at https://where-it-was:6443, and another one answers: that at "
 		advice = "Nothing was changed. " +
 			"To select the stack's own: kubectl config use-context, KUBECONFIG, or pulumi config set kubeContext my-cluster. " +
 			"To move the stack: pulumi destroy while its own is selected, which leaves the data there, and then pulumi up on the other one. " +
 			"If its own is lost: PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy, which forgets it, and then pulumi up, as in docs/bad-day.md"
 	)
 	for message, server := range map[string]string{
-		meant + server.URL + " is " + theirs + ". " + advice:                                                                         server.URL,
+		meant + server.URL + " is " + theirs + ". " +
+			advice: server.URL,
 		meant + restricted.URL + " does not let you read its namespace kube-system, by whose uid clusters are told apart. " + advice: restricted.URL,
 	} {
 		useFile(t, file(t, server, "", unchanged))
-		for _, options := range [][]recorder.Option{{on(ours, "sha256:0")}, {on(ours, "sha256:0"), recorder.Preview()}} {
+		for _, options := range [][]recorder.Option{{on(ours, "sha256:0")},
+			{on(ours, "sha256:0"), recorder.Preview()}} {
 			recording, err := recorder.Try(t, attendance(Access{}, nil), options...)
 			require.ErrorContains(t, err, message)
 			require.Equal(t, []string{"cluster pulumi:index:Stash"}, recording.Names())
@@ -174,7 +183,8 @@ func TestAnotherClusterIsRefused(t *testing.T) {
 func TestOneWhoMayNotReadKubeSystem(t *testing.T) {
 	text := file(t, newAPI(t, "").URL, "", unchanged)
 	useFile(t, text)
-	for _, options := range [][]recorder.Option{nil, {on("", fingerprint(t, text))}, {on(ours, fingerprint(t, text))}} {
+	for _, options := range [][]recorder.Option{nil, {on("", fingerprint(t, text))},
+		{on(ours, fingerprint(t, text))}} {
 		_, err := recorder.Try(t, attendance(Access{}, nil), options...)
 		require.NoError(t, err)
 	}
@@ -182,11 +192,13 @@ func TestOneWhoMayNotReadKubeSystem(t *testing.T) {
 
 func TestAPreviewWithoutTheClusterKeepsItsProvider(t *testing.T) {
 	useFile(t, file(t, "https://127.0.0.1:1", "", unchanged))
-	recording, err := recorder.Try(t, attendance(Access{}, func(_ *pulumi.Context, kubeconfig pulumi.StringInput) error {
-		require.Nil(t, kubeconfig)
-		return nil
-	}), on(ours, "sha256:0"), recorder.Preview())
-	require.ErrorContains(t, err, "This preview does not know what the cluster would say: ") // Try takes warnings for errors
+	recording, err := recorder.Try(t,
+		attendance(Access{}, func(_ *pulumi.Context, kubeconfig pulumi.StringInput) error {
+			require.Nil(t, kubeconfig)
+			return nil
+		}), on(ours, "sha256:0"), recorder.Preview())
+	require.ErrorContains(t, err,
+		"This preview does not know what the cluster would say: ") // Try takes warnings for errors
 	require.Equal(t, []string{"cluster pulumi:index:Stash"}, recording.Names())
 }
 
@@ -209,10 +221,13 @@ func TestAKubeconfigOfTheSettingsIsKeptWhole(t *testing.T) {
 		access Access
 		output resource.PropertyValue
 	}{
-		"setting":       {Access{Kubeconfig: text, Context: "other"}, resource.NewProperty("")},
-		"output":        {Access{From: "alice/cluster/prod/kubeconfig", Context: "other"}, resource.NewProperty(text)},
-		"object":        {Access{From: "alice/cluster/prod/kubeconfig", Context: "other"}, resource.NewProperty(resource.NewPropertyMapFromMap(object))},
-		"secret output": {Access{From: "alice/cluster/prod/kubeconfig", Context: "other"}, resource.MakeSecret(resource.NewProperty(text))},
+		"setting": {Access{Kubeconfig: text, Context: "other"}, resource.NewProperty("")},
+		"output": {Access{From: "alice/cluster/prod/kubeconfig", Context: "other"},
+			resource.NewProperty(text)},
+		"object": {Access{From: "alice/cluster/prod/kubeconfig", Context: "other"},
+			resource.NewProperty(resource.NewPropertyMapFromMap(object))},
+		"secret output": {Access{From: "alice/cluster/prod/kubeconfig", Context: "other"},
+			resource.MakeSecret(resource.NewProperty(text))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stack := recorder.OtherStack("alice/cluster/prod", resource.PropertyMap{"kubeconfig": test.output})
@@ -225,7 +240,8 @@ func TestAKubeconfigOfTheSettingsIsKeptWhole(t *testing.T) {
 			test.access.From = strings.Replace(test.access.From, "/kubeconfig", "/typo", 1)
 			if test.access.From != "" {
 				_, err := recorder.Try(t, attendance(test.access, nil), stack)
-				require.ErrorContains(t, err, "kubeconfigFrom: the stack alice/cluster/prod has no output typo; pulumi stack output --stack alice/cluster/prod shows those it has")
+				require.ErrorContains(t, err,
+					"kubeconfigFrom: the stack alice/cluster/prod has no output typo; pulumi stack output --stack alice/cluster/prod shows those it has")
 			}
 		})
 	}
@@ -252,7 +268,8 @@ func TestLogins(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			useFile(t, file(t, server.URL, "", test.user))
 			var said, faults bytes.Buffer
-			require.NoError(t, Credential(t.Context(), &said, &faults, []string{ours, "sha256:0", "https://elsewhere", "lab"}))
+			require.NoError(t, Credential(t.Context(), &said, &faults,
+				[]string{ours, "sha256:0", "https://elsewhere", "lab"}))
 			var credential clientauthentication.ExecCredential
 			require.NoError(t, json.Unmarshal(said.Bytes(), &credential))
 			require.Equal(t, "client.authentication.k8s.io/v1", credential.APIVersion)
@@ -264,16 +281,19 @@ func TestLogins(t *testing.T) {
 }
 
 func TestALoginThatCannotBePassedOn(t *testing.T) {
-	useFile(t, file(t, newAPI(t, ours).URL, "", func(user *api.AuthInfo) { *user = api.AuthInfo{Username: "alice", Password: token} }))
+	useFile(t, file(t, newAPI(t, ours).URL, "",
+		func(user *api.AuthInfo) { *user = api.AuthInfo{Username: "alice", Password: token} }))
 	_, err := recorder.Try(t, attendance(Access{}, nil))
-	require.ErrorContains(t, err, "the user of your kubeconfig has a password or an auth-provider for the cluster https://127.0.0.1:")
+	require.ErrorContains(t, err,
+		"the user of your kubeconfig has a password or an auth-provider for the cluster https://127.0.0.1:")
 	require.NotContains(t, err.Error(), token)
 }
 
 func TestALostClusterIsNamedWithItsAddress(t *testing.T) {
 	useFile(t, file(t, "https://127.0.0.1:1", "", unchanged))
 	said, fault := refusedLogin(t)
-	const want = "this stack is on the cluster " + ours + ", which was at https://where-it-was:6443: the cluster https://127.0.0.1:1 does not answer: "
+	const want = "this stack is on the cluster " + ours +
+		", which was at https://where-it-was:6443: the cluster https://127.0.0.1:1 does not answer: "
 	require.Contains(t, fault, want)
 	require.Contains(t, fault, selection)
 	require.Contains(t, said, want)
@@ -284,7 +304,8 @@ func TestALostClusterIsNamedWithItsAddress(t *testing.T) {
 func refusedLogin(t *testing.T) (shown, fault string) {
 	t.Helper()
 	var out, faults bytes.Buffer
-	require.NoError(t, Credential(t.Context(), &out, &faults, []string{ours, "sha256:0", "https://where-it-was:6443", ""}))
+	require.NoError(t, Credential(t.Context(), &out, &faults,
+		[]string{ours, "sha256:0", "https://where-it-was:6443", ""}))
 	var credential clientauthentication.ExecCredential
 	require.NoError(t, json.Unmarshal(out.Bytes(), &credential))
 	require.Nil(t, credential.Status)

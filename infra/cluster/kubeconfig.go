@@ -8,9 +8,10 @@ import (
 	"k8s.io/client-go/tools/clientcmd/api"
 )
 
-// kubeconfig is what Pulumi's provider has in the state, so that refresh and destroy, which run no program, find the cluster that
-// the stack is on and no other one. It names the cluster by its id. Whoever uses the stack's files brings a login of his own: the
-// state holds none. A kubeconfig of the settings keeps its login, and is then secret.
+// kubeconfig is what Pulumi's provider has in the state, so that refresh and destroy, which run no program,
+// find the cluster that the stack is on and no other one. It names the cluster by its id. Whoever uses the
+// stack's files brings a login of his own: the state holds none. A kubeconfig of the settings keeps its
+// login, and is then secret.
 func (a Access) kubeconfig(config *rest.Config, meant place) (text string, secret bool, err error) {
 	cluster := api.NewCluster()
 	cluster.Server = config.Host
@@ -69,13 +70,15 @@ func (a Access) user(config *rest.Config, meant place) (*api.AuthInfo, error) {
 	}
 	user.Impersonate, user.ImpersonateUID = config.Impersonate.UserName, config.Impersonate.UID
 	user.ImpersonateGroups, user.ImpersonateUserExtra = config.Impersonate.Groups, config.Impersonate.Extra
-	if config.BearerToken == "" && config.BearerTokenFile == "" && len(config.CertData) == 0 && config.ExecProvider == nil {
+	if config.BearerToken == "" && config.BearerTokenFile == "" && len(config.CertData) == 0 &&
+		config.ExecProvider == nil {
 		return user, nil
 	}
 	user.Exec = &api.ExecConfig{
-		APIVersion:      credentialVersion,
-		Command:         "sh",
-		Args:            []string{"-c", loginScript, "sh", CredentialCommand, meant.uid, meant.fingerprint, config.Host, a.Context},
+		APIVersion: credentialVersion,
+		Command:    "sh",
+		Args: []string{"-c", loginScript, "sh", CredentialCommand, meant.uid, meant.fingerprint,
+			config.Host, a.Context},
 		InteractiveMode: api.NeverExecInteractiveMode,
 	}
 	return user, nil

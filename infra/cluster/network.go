@@ -17,8 +17,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-// nodeCache selects the pods of NodeLocal DNSCache, and nodeCacheAddress is where they answer unless they are told otherwise.
-// Source: https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns
+// nodeCache selects the pods of NodeLocal DNSCache, and nodeCacheAddress is where they answer unless they are
+// told otherwise. Source: https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns
 const (
 	nodeCache        = "k8s-app in (node-local-dns, nodelocaldns)"
 	nodeCacheAddress = "169.254.20.10/32"
@@ -47,7 +47,8 @@ func (n Needs) findsDNS(ctx context.Context, client kubernetes.Interface) error 
 	return n.findsDNSCache(ctx, client)
 }
 
-// findsDNSCache fails if each node has a cache that answers in place of the DNS servers, and which is none of them.
+// findsDNSCache fails if each node has a cache that answers in place of the DNS servers, and which is none of
+// them.
 func (n Needs) findsDNSCache(ctx context.Context, client kubernetes.Interface) error {
 	caches, _, err := podsIn(ctx, client, metav1.NamespaceSystem, nodeCache)
 	if err != nil || len(caches) == 0 {
@@ -57,7 +58,8 @@ func (n Needs) findsDNSCache(ctx context.Context, client kubernetes.Interface) e
 	var servers []string
 	for _, server := range n.DNSServers {
 		ofServer := labels.SelectorFromSet(server.Labels)
-		if server.Namespace == cache.Namespace && ofServer.Matches(labels.Set(cache.Labels)) && !cache.Spec.HostNetwork {
+		if server.Namespace == cache.Namespace && ofServer.Matches(labels.Set(cache.Labels)) &&
+			!cache.Spec.HostNetwork {
 			return nil
 		}
 		servers = append(servers, server.String())
@@ -65,18 +67,20 @@ func (n Needs) findsDNSCache(ctx context.Context, client kubernetes.Interface) e
 	if cache.Spec.HostNetwork {
 		servers = append(servers, nodeCacheAddress)
 		// It answers at the Service's address too, for pods that were told that one.
-		if service, err := client.CoreV1().Services(cache.Namespace).Get(ctx, "kube-dns", metav1.GetOptions{}); err == nil {
+		if service, err := client.CoreV1().Services(cache.Namespace).Get(ctx, "kube-dns",
+			metav1.GetOptions{}); err == nil {
 			servers = append(servers, single(service.Spec.ClusterIP)...)
 		}
 	} else {
 		servers = append(servers, cache.Namespace+"/k8s-app="+cache.Labels["k8s-app"])
 	}
 	return fmt.Errorf("pods look up names in a cache on their node (%s in %s), which no network policy would let the "+
-		"stack's pods ask; for example: pulumi config set dnsServers %q", cache.Name, cache.Namespace, strings.Join(servers, " "))
+		"stack's pods ask; for example: pulumi config set dnsServers %q", cache.Name, cache.Namespace,
+		strings.Join(servers, " "))
 }
 
-// letsIngressIn fails if the ingress controller connects from addresses of nodes that the stack was not told: network policies
-// that name its pods do not match those.
+// letsIngressIn fails if the ingress controller connects from addresses of nodes that the stack was not told:
+// network policies that name its pods do not match those.
 func (n Needs) letsIngressIn(ctx context.Context, client kubernetes.Interface) error {
 	if n.Ingress == nil || n.Ingress.Networks != nil {
 		return nil
@@ -97,8 +101,9 @@ func (n Needs) letsIngressIn(ctx context.Context, client kubernetes.Interface) e
 		pods[onHost].Name, n.Ingress.Namespace, strings.Join(nodeAddresses(ctx, client, pods[onHost]), " "))
 }
 
-// nodeAddresses are those that programs on the nodes' network connect to pods from: the nodes' own, and the first two of each
-// node's range for pods, which most network plugins give to the node itself. Who may not see nodes gets that of the pod's.
+// nodeAddresses are those that programs on the nodes' network connect to pods from: the nodes' own, and the
+// first two of each node's range for pods, which most network plugins give to the node itself. Who may not
+// see nodes gets that of the pod's.
 func nodeAddresses(ctx context.Context, client kubernetes.Interface, pod corev1.Pod) (networks []string) {
 	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -129,7 +134,8 @@ func single(address string) []string {
 }
 
 // podsIn returns the namespace's pods, and whether it may look at them.
-func podsIn(ctx context.Context, client kubernetes.Interface, namespace, selector string) ([]corev1.Pod, bool, error) {
+func podsIn(ctx context.Context, client kubernetes.Interface, namespace, selector string) ([]corev1.Pod,
+	bool, error) {
 	pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
 		return nil, false, unlessForbidden(err, "pods in "+namespace)

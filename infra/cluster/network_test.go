@@ -24,7 +24,8 @@ var (
 func checked(t *testing.T, needs Needs, objects ...runtime.Object) error {
 	t.Helper()
 	client := newCluster(nil, classes...)
-	require.NoError(t, client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), "kube-system", "coredns"))
+	require.NoError(t, client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), "kube-system",
+		"coredns"))
 	for _, object := range objects {
 		require.NoError(t, client.Tracker().Add(object))
 	}
@@ -41,7 +42,8 @@ func TestDNSThatNoPolicyAllows(t *testing.T) {
 			`would let the stack's pods ask; for example: pulumi config set dnsServers `
 	)
 	service := &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: "kube-dns", Namespace: "kube-system"}, Spec: corev1.ServiceSpec{ClusterIP: "10.43.0.10"},
+		ObjectMeta: metav1.ObjectMeta{Name: "kube-dns", Namespace: "kube-system"},
+		Spec:       corev1.ServiceSpec{ClusterIP: "10.43.0.10"},
 	}
 	onHost := systemPod("node-local-dns-1", "k8s-app", "node-local-dns", true)
 	apart := systemPod("node-local-dns-1", "k8s-app", "node-local-dns", false)
@@ -67,7 +69,8 @@ func TestDNSThatNoPolicyAllows(t *testing.T) {
 		"a cache with its address": {servers{usual, address}, objects{dnsPod, onHost}, ""},
 		"a cache in pods": {servers{usual}, objects{dnsPod, apart},
 			cached + `"kube-system/k8s-app=kube-dns kube-system/k8s-app=node-local-dns"`},
-		"a cache in pods that are named": {servers{usual, pods("kube-system", "k8s-app", "node-local-dns")}, objects{dnsPod, apart}, ""},
+		"a cache in pods that are named": {servers{usual, pods("kube-system", "k8s-app", "node-local-dns")},
+			objects{dnsPod, apart}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			needs := needs
@@ -94,16 +97,20 @@ func TestAnIngressControllerThatNoPolicyAllows(t *testing.T) {
 			}},
 		}
 	}
-	nodes := []runtime.Object{dnsPod, controller, node("a", "10.0.0.4", "10.42.0.0/24"), node("b", "fd00::5", "fd42::/64")}
-	require.EqualError(t, checked(t, needs, nodes...), refused+`"10.0.0.4/32 10.42.0.0/31 fd00::5/128 fd42::/127"`)
+	nodes := []runtime.Object{dnsPod, controller, node("a", "10.0.0.4", "10.42.0.0/24"),
+		node("b", "fd00::5", "fd42::/64")}
+	require.EqualError(t, checked(t, needs, nodes...), refused+
+		`"10.0.0.4/32 10.42.0.0/31 fd00::5/128 fd42::/127"`)
 
 	named := needs
 	named.Ingress = &kube.Ingress{
 		Class: "traefik", Namespace: "kube-system", Networks: []kube.Network{{CIDR: "10.0.0.0/16"}},
 	}
 	require.NoError(t, checked(t, named, nodes...))
-	require.NoError(t, checked(t, needs, dnsPod, systemPod("traefik-1", "app.kubernetes.io/name", "traefik", false)), "a pod like others")
-	require.NoError(t, checked(t, needs, dnsPod, systemPod("kube-proxy-1", "k8s-app", "kube-proxy", true)), "no controller")
+	require.NoError(t, checked(t, needs, dnsPod,
+		systemPod("traefik-1", "app.kubernetes.io/name", "traefik", false)), "a pod like others")
+	require.NoError(t, checked(t, needs, dnsPod, systemPod("kube-proxy-1", "k8s-app", "kube-proxy", true)),
+		"no controller")
 
 	client := fake.NewClientset(controller)
 	client.PrependReactor("list", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {

@@ -20,11 +20,13 @@ var Declared = []schema.GroupResource{
 	{Resource: "configmaps"}, {Resource: "secrets"}, {Resource: "services"},
 	{Group: "apps", Resource: "deployments"}, {Group: "apps", Resource: "statefulsets"},
 	{Group: "batch", Resource: "cronjobs"}, {Group: "batch", Resource: "jobs"},
-	{Group: "networking.k8s.io", Resource: "ingresses"}, {Group: "networking.k8s.io", Resource: "networkpolicies"},
+	{Group: "networking.k8s.io", Resource: "ingresses"},
+	{Group: "networking.k8s.io", Resource: "networkpolicies"},
 	{Group: "policy", Resource: "poddisruptionbudgets"},
 }
 
-// mayDeclare asks for the rights that an update uses: Pulumi applies objects, and watches pods until they are ready.
+// mayDeclare asks for the rights that an update uses: Pulumi applies objects, and watches pods until they are
+// ready.
 func (n Needs) mayDeclare(ctx context.Context, client kubernetes.Interface) error {
 	asked := []authorizationv1.ResourceAttributes{}
 	for _, verb := range []string{"get", "create", "patch"} {
@@ -33,11 +35,13 @@ func (n Needs) mayDeclare(ctx context.Context, client kubernetes.Interface) erro
 	for _, namespace := range n.Namespaces {
 		for _, kind := range Declared {
 			for _, verb := range []string{"get", "watch", "create", "patch", "delete"} {
-				asked = append(asked, authorizationv1.ResourceAttributes{Namespace: namespace, Group: kind.Group, Resource: kind.Resource, Verb: verb})
+				asked = append(asked, authorizationv1.ResourceAttributes{Namespace: namespace, Group: kind.Group,
+					Resource: kind.Resource, Verb: verb})
 			}
 		}
 		for _, verb := range []string{"list", "watch"} {
-			asked = append(asked, authorizationv1.ResourceAttributes{Namespace: namespace, Resource: "pods", Verb: verb})
+			asked = append(asked, authorizationv1.ResourceAttributes{Namespace: namespace, Resource: "pods",
+				Verb: verb})
 		}
 	}
 	var lock sync.Mutex
@@ -46,9 +50,10 @@ func (n Needs) mayDeclare(ctx context.Context, client kubernetes.Interface) erro
 	group.SetLimit(20)
 	for _, attributes := range asked {
 		group.Go(func() error {
-			review, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
-				Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &attributes},
-			}, metav1.CreateOptions{})
+			review, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx,
+				&authorizationv1.SelfSubjectAccessReview{
+					Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &attributes},
+				}, metav1.CreateOptions{})
 			if err != nil {
 				return fmt.Errorf("asking the cluster what you may do: %w; kubectl auth whoami says who you are", err)
 			}

@@ -31,7 +31,8 @@ var starting = []string{"ContainerCreating", "PodInitializing"}
 
 // Watch says of pods in the namespaces why they are not ready, each reason once, until the context ends.
 func (n Needs) Watch(ctx context.Context, client kubernetes.Interface, warn func(string)) {
-	w := &watcher{client: client, warn: warn, since: time.Now(), refusals: map[string]int32{}, said: map[string]bool{}}
+	w := &watcher{client: client, warn: warn, since: time.Now(), refusals: map[string]int32{},
+		said: map[string]bool{}}
 	wait.UntilWithContext(ctx, func(ctx context.Context) { w.look(ctx, n.Namespaces) }, interval)
 }
 
@@ -39,7 +40,8 @@ type watcher struct {
 	client kubernetes.Interface
 	warn   func(string)
 	since  time.Time
-	// before are the reasons of the last look, by pod and container; refusals how often pods were refused, by event.
+	// before are the reasons of the last look, by pod and container; refusals how often pods were refused, by
+	// event.
 	before   map[string]string
 	refusals map[string]int32
 	said     map[string]bool
@@ -60,7 +62,8 @@ func (w *watcher) look(ctx context.Context, namespaces []string) {
 			}
 			now[string(pod.UID)] = reason
 			if w.before[string(pod.UID)] == reason {
-				w.say(namespace+"/"+pod.Labels["app"]+reason, fmt.Sprintf("pod %s in %s is not ready: %s%s", pod.Name, namespace, reason, w.log(ctx, &pod, where)))
+				w.say(namespace+"/"+pod.Labels["app"]+reason,
+					fmt.Sprintf("pod %s in %s is not ready: %s%s", pod.Name, namespace, reason, w.log(ctx, &pod, where)))
 			}
 		}
 		w.lookForRefusals(ctx, namespace, first)
@@ -70,7 +73,8 @@ func (w *watcher) look(ctx context.Context, namespaces []string) {
 
 // reason returns why a pod is not ready, and the container at fault, if it is one and has run.
 func (w *watcher) reason(pod *corev1.Pod) (container, reason string) {
-	if job := pod.Labels["batch.kubernetes.io/job-name"]; pod.DeletionTimestamp != nil || job != "" && job != pod.Labels["app"] {
+	if job := pod.Labels["batch.kubernetes.io/job-name"]; pod.DeletionTimestamp != nil || job != "" &&
+		job != pod.Labels["app"] {
 		return "", "" // the Jobs of a CronJob are none of the update's
 	}
 	for _, condition := range pod.Status.Conditions {
@@ -91,7 +95,8 @@ func (w *watcher) reason(pod *corev1.Pod) (container, reason string) {
 			return "", fmt.Sprintf("container %s waits: %s: %s", status.Name, waiting.Reason, waiting.Message)
 		case ended != nil && ended.ExitCode != 0 && ended.FinishedAt.After(w.since):
 			return status.Name, exit(status.Name, ended)
-		case running != nil && !status.Ready && time.Since(running.StartedAt.Time) > slowStart && pod.Status.Phase == corev1.PodRunning:
+		case running != nil && !status.Ready && time.Since(running.StartedAt.Time) > slowStart &&
+			pod.Status.Phase == corev1.PodRunning:
 			return status.Name, fmt.Sprintf("container %s runs, and its probe fails", status.Name)
 		}
 	}
@@ -107,9 +112,10 @@ func (w *watcher) log(ctx context.Context, pod *corev1.Pod, container string) st
 	if container == "" {
 		return ""
 	}
-	waits := slices.ContainsFunc(slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses), func(s corev1.ContainerStatus) bool {
-		return s.Name == container && s.State.Waiting != nil
-	})
+	waits := slices.ContainsFunc(slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses),
+		func(s corev1.ContainerStatus) bool {
+			return s.Name == container && s.State.Waiting != nil
+		})
 	log, err := w.client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{
 		Container: container, Previous: waits, Timestamps: true,
 		TailLines: ptr.To[int64](logLines), LimitBytes: ptr.To[int64](4096),
@@ -120,8 +126,8 @@ func (w *watcher) log(ctx context.Context, pod *corev1.Pod, container string) st
 	return lastWords(string(log), time.Now())
 }
 
-// lastWords are the lines of a log, each of which begins with its time, and how old they are: a container that
-// runs may have written them long before it failed.
+// lastWords are the lines of a log, each of which begins with its time, and how old they are: a container
+// that runs may have written them long before it failed.
 func lastWords(log string, now time.Time) string {
 	var lines []string
 	var written time.Time
@@ -142,7 +148,8 @@ func lastWords(log string, now time.Time) string {
 
 // lookForRefusals finds pods that the cluster did not let be made, such as beyond a quota: only events tell.
 func (w *watcher) lookForRefusals(ctx context.Context, namespace string, first bool) {
-	events, err := w.client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=FailedCreate"})
+	events, err := w.client.CoreV1().Events(namespace).List(ctx,
+		metav1.ListOptions{FieldSelector: "reason=FailedCreate"})
 	if err != nil {
 		return
 	}
@@ -151,7 +158,8 @@ func (w *watcher) lookForRefusals(ctx context.Context, namespace string, first b
 		w.refusals[event.Name] = event.Count
 		if again && !first {
 			of := event.InvolvedObject
-			w.say(namespace+"/"+of.Name+event.Message, fmt.Sprintf("%s %s in %s gets no pod: %s", strings.ToLower(of.Kind), of.Name, namespace, event.Message))
+			w.say(namespace+"/"+of.Name+event.Message,
+				fmt.Sprintf("%s %s in %s gets no pod: %s", strings.ToLower(of.Kind), of.Name, namespace, event.Message))
 		}
 	}
 }

@@ -16,8 +16,9 @@ var began = time.Now()
 
 func pod(app string, status corev1.PodStatus) *corev1.Pod {
 	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: app + "-0", Namespace: "project", UID: types.UID(app), Labels: map[string]string{"app": app}},
-		Status:     status,
+		ObjectMeta: metav1.ObjectMeta{Name: app + "-0", Namespace: "project", UID: types.UID(app),
+			Labels: map[string]string{"app": app}},
+		Status: status,
 	}
 }
 
@@ -32,7 +33,8 @@ func waiting(reason string) corev1.ContainerState {
 }
 
 func ended(at time.Time, code int32) corev1.ContainerState {
-	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error", FinishedAt: metav1.NewTime(at)}}
+	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error",
+		FinishedAt: metav1.NewTime(at)}}
 }
 
 func running(since time.Time) corev1.ContainerState {
@@ -44,7 +46,8 @@ func looks(t *testing.T, client *fake.Clientset, number int) [][]string {
 	t.Helper()
 	said := make([][]string, number)
 	current := 0
-	w := &watcher{client: client, since: began, refusals: map[string]int32{}, said: map[string]bool{}, warn: func(reason string) { said[current] = append(said[current], reason) }}
+	w := &watcher{client: client, since: began, refusals: map[string]int32{}, said: map[string]bool{},
+		warn: func(reason string) { said[current] = append(said[current], reason) }}
 	for current = range number {
 		w.look(t.Context(), []string{"exercises", "project"})
 	}
@@ -58,18 +61,26 @@ func TestWhyPodsAreNotReady(t *testing.T) {
 		reason string
 	}{
 		"unschedulable": {corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{
-			{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/1 nodes are available: 1 Insufficient memory."},
+			{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable",
+				Message: "0/1 nodes are available: 1 Insufficient memory."},
 		}}, "Unschedulable: 0/1 nodes are available: 1 Insufficient memory."},
-		"no image":            {container(waiting("ImagePullBackOff"), corev1.ContainerState{}), "container server has no image: redis:99 cannot be pulled"},
-		"no Secret":           {container(waiting("CreateContainerConfigError"), corev1.ContainerState{}), "container server waits: CreateContainerConfigError: as it is"},
-		"crash loop":          {container(waiting("CrashLoopBackOff"), ended(began, 3)), "container server has ended with exit code 3 (Error)" + log},
-		"crash loop of setup": {corev1.PodStatus{InitContainerStatuses: container(waiting("CrashLoopBackOff"), ended(began, 3)).ContainerStatuses}, "container server has ended with exit code 3 (Error)" + log},
-		"failed":              {container(ended(began.Add(time.Second), 1), corev1.ContainerState{}), "container server has ended with exit code 1 (Error)" + log},
-		"probe":               {container(running(began.Add(-slowStart-time.Second)), corev1.ContainerState{}), "container server runs, and its probe fails" + log},
+		"no image": {container(waiting("ImagePullBackOff"), corev1.ContainerState{}),
+			"container server has no image: redis:99 cannot be pulled"},
+		"no Secret": {container(waiting("CreateContainerConfigError"), corev1.ContainerState{}),
+			"container server waits: CreateContainerConfigError: as it is"},
+		"crash loop": {container(waiting("CrashLoopBackOff"), ended(began, 3)),
+			"container server has ended with exit code 3 (Error)" + log},
+		"crash loop of setup": {corev1.PodStatus{InitContainerStatuses: container(waiting("CrashLoopBackOff"),
+			ended(began, 3)).ContainerStatuses}, "container server has ended with exit code 3 (Error)" + log},
+		"failed": {container(ended(began.Add(time.Second), 1), corev1.ContainerState{}),
+			"container server has ended with exit code 1 (Error)" + log},
+		"probe": {container(running(began.Add(-slowStart-time.Second)), corev1.ContainerState{}),
+			"container server runs, and its probe fails" + log},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := fake.NewClientset(pod("server", test.status))
-			require.Equal(t, [][]string{nil, {"pod server-0 in project is not ready: " + test.reason}, nil}, looks(t, client, 3))
+			require.Equal(t, [][]string{nil, {"pod server-0 in project is not ready: " + test.reason}, nil},
+				looks(t, client, 3))
 		})
 	}
 }
@@ -78,10 +89,13 @@ func TestLastWordsHaveAnAge(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	const before = "2026-11-22T08:00:00.123456789Z level=INFO msg=ready\n"
 	for name, test := range map[string]struct{ log, says string }{
-		"just now":  {before + "2026-11-22T09:59:30.5Z level=ERROR msg=stopped\n", "; its last words:\nlevel=INFO msg=ready\nlevel=ERROR msg=stopped"},
-		"long ago":  {"2026-11-22T09:19:59Z level=INFO msg=ready\n", "; its last words, 40m ago:\nlevel=INFO msg=ready"},
-		"elsewhere": {"2026-11-22T10:20:00.5+01:00 a b\n2026-11-22T10:20:00.5+01:00 \n", "; its last words, 39m ago:\na b\n"},
-		"no time":   {"a line\n", "; its last words:\na line"},
+		"just now": {before + "2026-11-22T09:59:30.5Z level=ERROR msg=stopped\n",
+			"; its last words:\nlevel=INFO msg=ready\nlevel=ERROR msg=stopped"},
+		"long ago": {"2026-11-22T09:19:59Z level=INFO msg=ready\n",
+			"; its last words, 40m ago:\nlevel=INFO msg=ready"},
+		"elsewhere": {"2026-11-22T10:20:00.5+01:00 a b\n2026-11-22T10:20:00.5+01:00 \n",
+			"; its last words, 39m ago:\na b\n"},
+		"no time": {"a line\n", "; its last words:\na line"},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, test.says, lastWords(test.log, now)) })
 	}
@@ -111,23 +125,29 @@ func TestAJobOfTheUpdateThatFails(t *testing.T) {
 func TestAFaultIsSaidOnce(t *testing.T) {
 	other := pod("server", container(waiting("ErrImagePull"), corev1.ContainerState{}))
 	other.Name, other.UID = "server-1", "another"
-	client := fake.NewClientset(other, pod("server", container(waiting("ImagePullBackOff"), corev1.ContainerState{})))
-	require.Equal(t, [][]string{nil, {"pod server-0 in project is not ready: container server has no image: redis:99 cannot be pulled"}}, looks(t, client, 2))
+	client := fake.NewClientset(other,
+		pod("server", container(waiting("ImagePullBackOff"), corev1.ContainerState{})))
+	require.Equal(t, [][]string{nil,
+		{"pod server-0 in project is not ready: container server has no image: redis:99 cannot be pulled"}},
+		looks(t, client, 2))
 }
 
 func TestPodsThatAreNotLetBeMade(t *testing.T) {
 	refusal := func(name string, count int32) *corev1.Event {
 		return &corev1.Event{
 			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "project"}, Reason: "FailedCreate", Count: count,
-			InvolvedObject: corev1.ObjectReference{Kind: "StatefulSet", Name: "postgres-ss"}, Message: "exceeded quota: " + name,
+			InvolvedObject: corev1.ObjectReference{Kind: "StatefulSet", Name: "postgres-ss"},
+			Message:        "exceeded quota: " + name,
 		}
 	}
 	client := fake.NewClientset(refusal("before", 1), refusal("still", 1))
 	said := []string{}
-	w := &watcher{client: client, refusals: map[string]int32{}, said: map[string]bool{}, warn: func(reason string) { said = append(said, reason) }}
+	w := &watcher{client: client, refusals: map[string]int32{}, said: map[string]bool{},
+		warn: func(reason string) { said = append(said, reason) }}
 	w.look(t.Context(), []string{"project"})
 	require.Empty(t, said)
-	require.NoError(t, client.Tracker().Update(corev1.SchemeGroupVersion.WithResource("events"), refusal("still", 2), "project"))
+	require.NoError(t, client.Tracker().Update(corev1.SchemeGroupVersion.WithResource("events"),
+		refusal("still", 2), "project"))
 	require.NoError(t, client.Tracker().Add(refusal("new", 1)))
 	w.look(t.Context(), []string{"project"})
 	w.look(t.Context(), []string{"project"})

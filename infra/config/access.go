@@ -18,7 +18,8 @@ func (r *reader) access() cluster.Access {
 		access.Kubeconfig = r.read(kubeconfigKey)
 	}
 	if access.Kubeconfig != "" && access.From != "" && !r.faulty(kubeconfigFromKey) {
-		r.fault(kubeconfigFromKey, "set, though %s is; for example: pulumi config rm %s", kubeconfigKey, kubeconfigFromKey)
+		r.fault(kubeconfigFromKey, "set, though %s is; for example: pulumi config rm %s", kubeconfigKey,
+			kubeconfigFromKey)
 	}
 	return access
 }

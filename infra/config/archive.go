@@ -1,6 +1,7 @@
 package config
 
-// archive reads the settings of the archive. Where backups are encrypted, it has to be too: all that is in them is in it.
+// archive reads the settings of the archive. Where backups are encrypted, it has to be too: all that is in
+// them is in it.
 func (r *reader) archive() Archive {
 	const archiveKey, passphraseKey, recipientKey = "archive", "archivePassphrase", "backupRecipient"
 	archive := Archive{

@@ -10,7 +10,8 @@ import (
 
 // bucket is nil without an endpoint, which the settings that say how to reach it then must not be either.
 func (r *reader) bucket() *storage.Bucket {
-	const endpointKey, prefixKey, accessKey, secretKey, caKey, networksKey = "s3Endpoint", "s3Prefix", "s3AccessKey", "s3SecretKey", "s3CA", "s3Networks"
+	const endpointKey, prefixKey, accessKey, secretKey, caKey, networksKey = "s3Endpoint", "s3Prefix",
+		"s3AccessKey", "s3SecretKey", "s3CA", "s3Networks"
 	bucket := &storage.Bucket{
 		Endpoint:  strings.TrimSuffix(r.text(endpointKey, optional(s3Endpoint), "https://s3.example.com"), "/"),
 		Region:    r.text("s3Region", region, "us-east-1"),
@@ -30,7 +31,8 @@ func (r *reader) bucket() *storage.Bucket {
 	if bucket.Endpoint == "" {
 		for _, key := range []string{prefixKey, accessKey, secretKey, caKey, networksKey} {
 			if !r.faulty(key) && r.read(key) != "" {
-				r.fault(endpointKey, "not set, though %s is; for example: pulumi config set %s https://s3.example.com", key, endpointKey)
+				r.fault(endpointKey, "not set, though %s is; for example: pulumi config set %s https://s3.example.com",
+					key, endpointKey)
 				break
 			}
 		}

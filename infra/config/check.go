@@ -46,8 +46,9 @@ func matches(pattern, what string) check {
 }
 
 var (
-	notEmpty     = matches(`\S`, "a value")
-	namePrefix   = matches(`^[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?-$`, "a prefix of at most 32 small letters, digits and hyphens with a hyphen at its end")
+	notEmpty   = matches(`\S`, "a value")
+	namePrefix = matches(`^[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?-$`,
+		"a prefix of at most 32 small letters, digits and hyphens with a hyphen at its end")
 	builderName  = matches(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`, "the name of a buildx builder")
 	count        = matches(`^[0-9]{1,3}$`, "a number from 0 to 999")
 	compression  = matches(`^([1-9]|1[0-9])$`, "a number from 1 to 19")
@@ -56,7 +57,8 @@ var (
 	days         = matches(`^[1-9][0-9]{0,2}$`, "a number from 1 to 999")
 	replicas     = matches(`^([1-9]|1[0-9]|20)$`, "a number from 1 to 20")
 	output       = matches(`^[^/\s]+(/[^/\s]+){3}$`, "organization/project/stack/output")
-	bucketPrefix = matches(`^[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,3}$`, "a folder of letters, digits, hyphens and underscores, or up to four with slashes between them")
+	bucketPrefix = matches(`^[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,3}$`,
+		"a folder of letters, digits, hyphens and underscores, or up to four with slashes between them")
 	// A backup that takes no more than a day has ended when the next one begins.
 	withinADay   = duration(time.Minute, 24*time.Hour, "a time from 1m to 24h, in whole seconds")
 	withinAnHour = duration(time.Second, time.Hour, "a time from 1s to 1h, in whole seconds")
@@ -182,11 +184,12 @@ func isOrigin(value string) bool {
 	return u.Scheme == "http" && u.Port() != "80" || u.Scheme == "https" && u.Port() != "443"
 }
 
-// schedule takes what Kubernetes takes, which parses it with the same library and has a field of its own for the time zone.
-// It takes no @every, whose times shift whenever the cluster's controller restarts.
+// schedule takes what Kubernetes takes, which parses it with the same library and has a field of its own for
+// the time zone. It takes no @every, whose times shift whenever the cluster's controller restarts.
 func schedule(value string) string {
 	times, err := cron.ParseStandard(value)
-	if err != nil || strings.Contains(value, "TZ=") || strings.HasPrefix(value, "@every") || value != strings.TrimSpace(value) {
+	if err != nil || strings.Contains(value, "TZ=") || strings.HasPrefix(value, "@every") ||
+		value != strings.TrimSpace(value) {
 		return "a cron schedule of five fields"
 	}
 	if times.Next(time.Now()).IsZero() {
@@ -204,7 +207,8 @@ func timeZone(value string) string {
 
 func articleURL(value string) string {
 	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "https" || !isHost(u.Hostname()) || !validPort(u.Host) || u.User != nil || strings.Contains(value, " ") {
+	if err != nil || u.Scheme != "https" || !isHost(u.Hostname()) || !validPort(u.Host) || u.User != nil ||
+		strings.Contains(value, " ") {
 		return "an https address"
 	}
 	return ""
@@ -264,7 +268,8 @@ func isHost(value string) bool {
 
 func cidrs(value string) string {
 	for _, cidr := range strings.Fields(value) {
-		if network, err := netip.ParsePrefix(cidr); err != nil || network != network.Masked() || network.Addr().Is4In6() {
+		if network, err := netip.ParsePrefix(cidr); err != nil || network != network.Masked() ||
+			network.Addr().Is4In6() {
 			return "a list of networks with spaces between them"
 		}
 	}
@@ -284,7 +289,8 @@ func dnsServers(value string) string {
 	return ""
 }
 
-// parseDNSServer reads a network, or pods. Keys of labels may have a slash, but neither they nor values have a colon.
+// parseDNSServer reads a network, or pods. Keys of labels may have a slash, but neither they nor values have
+// a colon.
 func parseDNSServer(text string) (server kube.DNSServer, valid bool) {
 	server.Port = 53
 	if cidrs(text) == "" {

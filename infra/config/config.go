@@ -47,7 +47,8 @@ type Config struct {
 
 // Registry is where images are kept.
 type Registry struct {
-	// Path is the host with the path below which images are; Host is the host alone, with its port if it has one.
+	// Path is the host with the path below which images are; Host is the host alone, with its port if it has
+	// one.
 	Path, Host string
 	// Push and Pull are the logins of program and cluster.
 	Push, Pull Login
@@ -119,7 +120,8 @@ const (
 	builderVariable  = "BUILDX_BUILDER"
 )
 
-// Load reads the settings of the stack. Its error names every fault of every setting, and settings that do not exist.
+// Load reads the settings of the stack. Its error names every fault of every setting, and settings that do
+// not exist.
 func Load(ctx *pulumi.Context) (*Config, error) {
 	r := &reader{ctx: ctx, known: map[string]bool{}}
 	cfg := &Config{

@@ -28,8 +28,10 @@ import (
 )
 
 var secrets = []string{
-	"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword", "archivePassphrase", "s3AccessKey", "s3SecretKey",
-	"restoreIdentity", "kubeconfig", "pingpongPostgresPassword", "todoPostgresPassword", "pingpongPostgresReaderPassword", "todoPostgresReaderPassword",
+	"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword",
+	"archivePassphrase", "s3AccessKey", "s3SecretKey",
+	"restoreIdentity", "kubeconfig", "pingpongPostgresPassword", "todoPostgresPassword",
+	"pingpongPostgresReaderPassword", "todoPostgresReaderPassword",
 }
 
 // load reads the defaults of Pulumi.yaml, with changes.
@@ -55,8 +57,8 @@ func noEnvironment(t *testing.T) {
 	t.Setenv("STATEFUL_K3S_INGRESS_ADDRESS", "")
 }
 
-// Every key of Pulumi.yaml is read here, or it would be refused as unknown; every key that is read here is in Pulumi.yaml,
-// or it would be reported as undeclared.
+// Every key of Pulumi.yaml is read here, or it would be refused as unknown; every key that is read here is in
+// Pulumi.yaml, or it would be reported as undeclared.
 func TestDefaultsOfPulumiYAML(t *testing.T) {
 	noEnvironment(t)
 	cfg, err := load(t, map[string]string{"registry": "registry.example.com/team"})
@@ -255,7 +257,8 @@ func TestEverySetting(t *testing.T) {
 	look, err := cfg.Registry.Look.Authorization()
 	require.NoError(t, err)
 	require.Equal(t, &authn.AuthConfig{Username: "pusher", Password: "push it"}, look)
-	cfg.Registry.Push.Password, cfg.Registry.Pull.Password, cfg.Registry.Look, cfg.Redis.Password = nil, nil, nil, nil
+	cfg.Registry.Push.Password, cfg.Registry.Pull.Password, cfg.Registry.Look, cfg.Redis.Password = nil, nil,
+		nil, nil
 	cfg.Postgres.Passwords, cfg.Postgres.ReaderPasswords = nil, nil
 	require.Equal(t, &config.Config{
 		NamePrefix: "alice-",
@@ -329,7 +332,8 @@ func TestEverySetting(t *testing.T) {
 			Networks: []kube.Network{{CIDR: "10.0.0.0/16"}, {CIDR: "10.42.0.0/31"}},
 		},
 		DNSServers: []kube.DNSServer{
-			{Namespace: "openshift-dns", Labels: map[string]string{"dns.operator.openshift.io/daemonset-dns": "default"}, Port: 5353},
+			{Namespace: "openshift-dns",
+				Labels: map[string]string{"dns.operator.openshift.io/daemonset-dns": "default"}, Port: 5353},
 			{Network: "169.254.20.10/32", Port: 53},
 		},
 	}, cfg)
@@ -368,7 +372,8 @@ func TestEnvironmentStandsIn(t *testing.T) {
 	t.Setenv("BUILDX_BUILDER", "from-the-environment")
 	cfg, err := load(t, nil)
 	require.NoError(t, err)
-	require.Equal(t, config.Registry{Path: "environment.example.com/team", Host: "environment.example.com"}, cfg.Registry)
+	require.Equal(t, config.Registry{Path: "environment.example.com/team", Host: "environment.example.com"},
+		cfg.Registry)
 	require.Equal(t, "from-the-environment", cfg.Builder)
 }
 
@@ -385,7 +390,8 @@ func TestClusterPullsAsTheUserThatPushes(t *testing.T) {
 // One setting too few is one fault, however many settings it makes useless.
 func TestKeysWithoutAnEndpoint(t *testing.T) {
 	noEnvironment(t)
-	_, err := load(t, map[string]string{"registry": "registry.example.com", "s3AccessKey": "key", "s3SecretKey": "key"}, secrets...)
+	_, err := load(t, map[string]string{"registry": "registry.example.com", "s3AccessKey": "key",
+		"s3SecretKey": "key"}, secrets...)
 	require.EqualError(t, err, "stateful-k3s:s3Endpoint: not set, though s3AccessKey is; for example: pulumi config set s3Endpoint https://s3.example.com")
 }
 
@@ -398,7 +404,8 @@ func TestFaultOfTheEnvironment(t *testing.T) {
 
 func TestAllFaultsAtOnce(t *testing.T) {
 	noEnvironment(t)
-	_, err := load(t, map[string]string{"namePrefix": "Alice", "redisMemory": "lots", "redisMemry": "1Gi", "storageclass": "fast"})
+	_, err := load(t, map[string]string{"namePrefix": "Alice", "redisMemory": "lots", "redisMemry": "1Gi",
+		"storageclass": "fast"})
 	require.EqualError(t, err, strings.Join([]string{
 		`stateful-k3s:namePrefix: "Alice" is not a prefix of at most 32 small letters, digits and hyphens with a hyphen at its end; for example: pulumi config set namePrefix alice-`,
 		`stateful-k3s:redisMemory: "lots" is not a Kubernetes quantity; for example: pulumi config set redisMemory 64Mi`,
@@ -438,8 +445,10 @@ func TestWaysToTheCluster(t *testing.T) {
 		want     cluster.Access
 	}{
 		"context of the files": {map[string]string{"kubeContext": "prod"}, cluster.Access{Context: "prod"}},
-		"kubeconfig":           {map[string]string{"kubeconfig": kubeconfig, "kubeContext": "prod"}, cluster.Access{Kubeconfig: kubeconfig, Context: "prod"}},
-		"another stack":        {map[string]string{"kubeconfigFrom": "alice/cluster/prod/kubeconfig"}, cluster.Access{From: "alice/cluster/prod/kubeconfig"}},
+		"kubeconfig": {map[string]string{"kubeconfig": kubeconfig, "kubeContext": "prod"},
+			cluster.Access{Kubeconfig: kubeconfig, Context: "prod"}},
+		"another stack": {map[string]string{"kubeconfigFrom": "alice/cluster/prod/kubeconfig"},
+			cluster.Access{From: "alice/cluster/prod/kubeconfig"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.settings["registry"] = "registry.example.com"

@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	// addressVariable is where the lab's ingress controller can be reached. A public DNS service answers each name that
-	// ends in an address and labDomain with that address, so that several stacks can have names of their own there.
+	// addressVariable is where the lab's ingress controller can be reached. A public DNS service answers each
+	// name that ends in an address and labDomain with that address, so that several stacks can have names of
+	// their own there.
 	addressVariable = "STATEFUL_K3S_INGRESS_ADDRESS"
 	labDomain       = "sslip.io"
 
@@ -43,7 +44,8 @@ func (r *reader) ingress(namePrefix string) *kube.Ingress {
 	case namePrefix != "" && !r.faulty("namePrefix"):
 		r.fault(hostKey, "not set, though namePrefix is: stacks that share a cluster need names of their own; for example: pulumi config set %s alice.example.com", hostKey)
 	case ingress.TLSSecret != "" && !r.faulty(tlsKey):
-		r.fault(hostKey, "not set, though %s is; for example: pulumi config set %s todo.example.com", tlsKey, hostKey)
+		r.fault(hostKey, "not set, though %s is; for example: pulumi config set %s todo.example.com", tlsKey,
+			hostKey)
 	}
 	return ingress
 }

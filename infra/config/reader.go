@@ -121,23 +121,28 @@ func (r *reader) read(key string) string {
 	return value
 }
 
-// refuseUnknown finds the faults of settings that were never read. The SDK has no list of all settings but in its environment.
+// refuseUnknown finds the faults of settings that were never read. The SDK has no list of all settings but in
+// its environment.
 func (r *reader) refuseUnknown() {
 	var all map[string]string
 	if err := json.Unmarshal([]byte(os.Getenv(pulumi.EnvConfig)), &all); err != nil {
-		r.faults = append(r.faults, fmt.Errorf("reading $%s, which Pulumi sets: %w; run the program with pulumi up", pulumi.EnvConfig, err))
+		r.faults = append(r.faults, fmt.Errorf(
+			"reading $%s, which Pulumi sets: %w; run the program with pulumi up", pulumi.EnvConfig, err))
 		return
 	}
 	known := slices.Sorted(maps.Keys(r.known))
 	for _, fullKey := range slices.Sorted(maps.Keys(all)) {
 		key, ours := strings.CutPrefix(fullKey, r.fullKey(""))
 		if ours && !slices.Contains(known, key) {
-			r.fault(key, "no such setting; did you mean %s? To remove it: pulumi config rm %s", strings.Join(nearest(key, known), " or "), key)
+			r.fault(key, "no such setting; did you mean %s? To remove it: pulumi config rm %s",
+				strings.Join(nearest(key, known), " or "), key)
 		}
 		// They are those of a provider that the SDK makes for programs without one of their own.
 		if strings.HasPrefix(fullKey, "kubernetes:") {
-			r.faults = append(r.faults, fmt.Errorf("%s: has no effect on this stack, whose cluster is chosen with %s, %s or %s; for example: pulumi config set %s my-cluster. "+
-				"To remove it: pulumi config rm %s", fullKey, contextKey, kubeconfigKey, kubeconfigFromKey, contextKey, fullKey))
+			r.faults = append(r.faults,
+				fmt.Errorf("%s: has no effect on this stack, whose cluster is chosen with %s, %s or %s; for example: pulumi config set %s my-cluster. "+
+					"To remove it: pulumi config rm %s", fullKey, contextKey, kubeconfigKey, kubeconfigFromKey, contextKey,
+					fullKey))
 		}
 	}
 }

@@ -13,9 +13,11 @@ func (r *reader) registry() Registry {
 	if path == "" && !r.faulty(key) {
 		path = os.Getenv(registryVariable)
 		if path == "" {
-			r.fault(key, "not set, and $%s is not either; for example: pulumi config set %s %s", registryVariable, key, example)
+			r.fault(key, "not set, and $%s is not either; for example: pulumi config set %s %s", registryVariable,
+				key, example)
 		} else if what := registryPath(path); what != "" {
-			r.fault(key, "not set, and $%s, %q, is not %s; for example: pulumi config set %s %s", registryVariable, path, what, key, example)
+			r.fault(key, "not set, and $%s, %q, is not %s; for example: pulumi config set %s %s", registryVariable,
+				path, what, key, example)
 		}
 	}
 	registry := Registry{
@@ -24,7 +26,8 @@ func (r *reader) registry() Registry {
 		Pull: r.login("pullUsername", "pullPassword"),
 	}
 	if registry.Push.Username != "" {
-		registry.Look = authn.FromConfig(authn.AuthConfig{Username: registry.Push.Username, Password: r.read("registryPassword")})
+		registry.Look = authn.FromConfig(authn.AuthConfig{Username: registry.Push.Username,
+			Password: r.read("registryPassword")})
 	}
 	if named, err := reference.ParseNamed(path + "/app"); err == nil {
 		registry.Host = reference.Domain(named)
@@ -45,9 +48,11 @@ func (r *reader) login(usernameKey, passwordKey string) Login {
 	}
 	switch {
 	case login.Username != "" && login.Password == nil:
-		r.fault(passwordKey, "not set, though %s is; set it with: pulumi config set --secret %s", usernameKey, passwordKey)
+		r.fault(passwordKey, "not set, though %s is; set it with: pulumi config set --secret %s", usernameKey,
+			passwordKey)
 	case login.Username == "" && login.Password != nil:
-		r.fault(usernameKey, "not set, though %s is; for example: pulumi config set %s alice", passwordKey, usernameKey)
+		r.fault(usernameKey, "not set, though %s is; for example: pulumi config set %s alice", passwordKey,
+			usernameKey)
 	}
 	return login
 }

@@ -15,7 +15,8 @@ import (
 const (
 	// connectionsOfPod is how many connections each pod of an app takes.
 	connectionsOfPod = 5
-	// otherConnections are those that Postgres keeps for superusers, of the exporter, of the archiver and of a backup that is made.
+	// otherConnections are those that Postgres keeps for superusers, of the exporter, of the archiver and of a
+	// backup that is made.
 	otherConnections = 12
 )
 
@@ -27,7 +28,8 @@ func (r *reader) relate(cfg *Config) {
 	r.versionsMatter(cfg)
 }
 
-// redisFits wants room for what the memory holds at most, which is half of it, for its log, and for a copy while that is written anew.
+// redisFits wants room for what the memory holds at most, which is half of it, for its log, and for a copy
+// while that is written anew.
 func (r *reader) redisFits(redis Redis) {
 	const memoryKey, sizeKey = "redisMemory", "redisStorageSize"
 	if r.faulty(memoryKey) || r.faulty(sizeKey) {
@@ -40,7 +42,8 @@ func (r *reader) redisFits(redis Redis) {
 	}
 }
 
-// postgresFits wants parameters that the server starts with, and connections for all pods, also while an update has one more.
+// postgresFits wants parameters that the server starts with, and connections for all pods, also while an
+// update has one more.
 func (r *reader) postgresFits(cfg *Config) {
 	const memoryKey, parametersKey = "postgresMemory", "postgresParameters"
 	if r.faulty(memoryKey) || r.faulty(parametersKey) {

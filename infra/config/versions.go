@@ -57,7 +57,8 @@ func parseVersions(text string) (map[string]kube.Versions, error) {
 		}
 	}
 	for _, unknown := range slices.Sorted(maps.Keys(given)) {
-		return nil, fmt.Errorf("%q is no secret; there are %s", unknown, strings.Join(slices.Sorted(slices.Values(names)), ", "))
+		return nil, fmt.Errorf("%q is no secret; there are %s", unknown,
+			strings.Join(slices.Sorted(slices.Values(names)), ", "))
 	}
 	return versions, nil
 }

@@ -16,7 +16,8 @@ func TestVersionsOfSecrets(t *testing.T) {
 	}, secrets...)
 	require.NoError(t, err)
 	require.Equal(t, map[string]kube.Versions{
-		"pingpong": {"owner": "2", "reader": "3"}, "todo": {"certificate": "4"}, "redis": {"password": "5"}, "storage": {"project-key": "6"},
+		"pingpong": {"owner": "2", "reader": "3"}, "todo": {"certificate": "4"}, "redis": {"password": "5"},
+		"storage": {"project-key": "6"},
 	}, cfg.SecretVersions)
 }
 
@@ -30,7 +31,8 @@ func TestVersionsOfSecretsThatAreRefused(t *testing.T) {
 			`redis-password, storage-certificate, storage-exercises-key, storage-project-key, todo-certificate, todo-exporter, todo-owner, todo-reader, todo-restorer`,
 	} {
 		_, err := load(t, map[string]string{"registry": "registry.example.com", "secretVersions": value})
-		require.ErrorContains(t, err, "stateful-k3s:secretVersions: \""+value+"\" is not a list of name=version with semicolons between them: "+fault+
+		require.ErrorContains(t, err, "stateful-k3s:secretVersions: \""+value+
+			"\" is not a list of name=version with semicolons between them: "+fault+
 			"; for example: pulumi config set secretVersions \"pingpong-owner=2; todo-certificate=2\"")
 	}
 }

@@ -30,7 +30,8 @@ type Args struct {
 	BuildArgs map[string]string
 	// Tag is the tag that each build moves. Pods name images by digest.
 	Tag string
-	// Username and Password log in to the registry. Without a Username, the credentials of Docker's own configuration are used.
+	// Username and Password log in to the registry. Without a Username, the credentials of Docker's own
+	// configuration are used.
 	Username string
 	Password pulumi.StringInput
 	// Builder is the name of a buildx builder; empty leaves the choice to the docker-build plugin.
@@ -39,12 +40,14 @@ type Args struct {
 	Again bool
 }
 
-// again is an argument that no Dockerfile has. The image is built when its value changes, which it keeps otherwise.
+// again is an argument that no Dockerfile has. The image is built when its value changes, which it keeps
+// otherwise.
 const again = "STATEFUL_K3S_AGAIN"
 
-// New declares the image of an app, which is the Dockerfile's target of that name, and returns its repository:tag@digest.
-// Deleting it from the stack leaves it in the registry.
-func New(ctx *pulumi.Context, app string, args Args, opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
+// New declares the image of an app, which is the Dockerfile's target of that name, and returns its
+// repository:tag@digest. Deleting it from the stack leaves it in the registry.
+func New(ctx *pulumi.Context, app string, args Args, opts ...pulumi.ResourceOption) (pulumi.StringOutput,
+	error) {
 	name, err := reference.ParseNamed(fmt.Sprintf("%s/%s:%s", args.Registry, app, args.Tag))
 	if err != nil {
 		return pulumi.StringOutput{}, fmt.Errorf("naming image %s: %w", app, err)

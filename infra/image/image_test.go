@@ -58,7 +58,8 @@ func TestImageWithLoginAndBuilder(t *testing.T) {
 	}, &ref))
 
 	inputs := recording.Get(t, imageType, "redisfiller").Inputs
-	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"name": "lab"}), inputs["builder"].ObjectValue())
+	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"name": "lab"}),
+		inputs["builder"].ObjectValue())
 	require.Equal(t, resource.PropertyMap{
 		"address":  resource.NewProperty("registry.example.com:5000"),
 		"username": resource.NewProperty("alice"),
@@ -71,7 +72,8 @@ func TestImageWithArguments(t *testing.T) {
 	recording := recorder.Run(t, build(image.Args{
 		Registry: "registry.example.com", Tag: "dev", BuildArgs: map[string]string{"POSTGRES_IMAGE": "postgres:18"},
 	}, &ref))
-	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"SOURCE_DATE_EPOCH": "0", "POSTGRES_IMAGE": "postgres:18"}),
+	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"SOURCE_DATE_EPOCH": "0",
+		"POSTGRES_IMAGE": "postgres:18"}),
 		recording.Get(t, imageType, "redisfiller").Inputs["buildArgs"].ObjectValue())
 }
 
@@ -81,19 +83,22 @@ func TestImageThatTheRegistryHasLostIsBuiltAgain(t *testing.T) {
 	var ref string
 	values := map[string]bool{}
 	for range 2 {
-		recorded := recorder.Run(t, build(image.Args{Registry: "registry.example.com", Tag: "dev", Again: true}, &ref)).Get(t, imageType, "redisfiller")
+		recorded := recorder.Run(t, build(image.Args{Registry: "registry.example.com", Tag: "dev", Again: true},
+			&ref)).Get(t, imageType, "redisfiller")
 		require.Empty(t, recorded.Request.GetIgnoreChanges())
 		values[recorded.Inputs["buildArgs"].ObjectValue()[argument].StringValue()] = true
 	}
 	require.Len(t, values, 2)
-	recorded := recorder.Run(t, build(image.Args{Registry: "registry.example.com", Tag: "dev"}, &ref)).Get(t, imageType, "redisfiller")
+	recorded := recorder.Run(t, build(image.Args{Registry: "registry.example.com", Tag: "dev"}, &ref)).Get(t,
+		imageType, "redisfiller")
 	require.Equal(t, []string{"buildArgs." + argument}, recorded.Request.GetIgnoreChanges())
 	require.NotContains(t, recorded.Inputs["buildArgs"].ObjectValue(), resource.PropertyKey(argument))
 }
 
 func TestImageErrors(t *testing.T) {
 	var ref string
-	_, err := recorder.Try(t, build(image.Args{Registry: "registry.example.com", Tag: "dev"}, &ref), recorder.Failing("redisfiller"))
+	_, err := recorder.Try(t, build(image.Args{Registry: "registry.example.com", Tag: "dev"}, &ref),
+		recorder.Failing("redisfiller"))
 	require.ErrorContains(t, err, "declaring image redisfiller: ")
 
 	_, err = recorder.Try(t, build(image.Args{Registry: "team", Tag: "dev"}, &ref))

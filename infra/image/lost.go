@@ -16,8 +16,9 @@ import (
 // patience is how long the registry may take to answer.
 const patience = 10 * time.Second
 
-// Lost returns the keys of those references, repository:tag@digest, that the registry says it does not have. What a registry has
-// that is away, or refuses, nobody knows, and so it is not lost. A nil login is the one of Docker's own configuration.
+// Lost returns the keys of those references, repository:tag@digest, that the registry says it does not have.
+// What a registry has that is away, or refuses, nobody knows, and so it is not lost. A nil login is the one
+// of Docker's own configuration.
 func Lost(ctx context.Context, refs map[string]string, login authn.Authenticator) map[string]bool {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -34,7 +35,8 @@ func Lost(ctx context.Context, refs map[string]string, login authn.Authenticator
 			if err != nil {
 				return
 			}
-			_, err = remote.Head(digest, remote.WithContext(ctx), auth, remote.WithTransport(secretive{remote.DefaultTransport}))
+			_, err = remote.Head(digest, remote.WithContext(ctx), auth,
+				remote.WithTransport(secretive{remote.DefaultTransport}))
 			var answer *transport.Error
 			if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
 				lock.Lock()

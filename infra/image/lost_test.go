@@ -28,22 +28,30 @@ func TestImagesThatTheRegistryHasLost(t *testing.T) {
 	tag, err := name.NewTag(host + "/kept:dev")
 	require.NoError(t, err)
 	require.NoError(t, remote.Write(tag, kept))
-	require.Equal(t, map[string]bool{"deleted": true, "unheard-of": true}, image.Lost(t.Context(), map[string]string{
-		"kept":       tag.String() + "@" + digest.String(),
-		"deleted":    host + "/kept:dev@" + recorder.Digest,
-		"unheard-of": host + "/unheard-of:dev@" + recorder.Digest,
-		"no image":   "kept",
-	}, nil))
+	require.Equal(t, map[string]bool{"deleted": true, "unheard-of": true},
+		image.Lost(t.Context(), map[string]string{
+			"kept":       tag.String() + "@" + digest.String(),
+			"deleted":    host + "/kept:dev@" + recorder.Digest,
+			"unheard-of": host + "/unheard-of:dev@" + recorder.Digest,
+			"no image":   "kept",
+		}, nil))
 }
 
 // Nothing is lost of which nobody knows.
 func TestARegistryThatDoesNotSayWhatItHas(t *testing.T) {
-	for name, status := range map[string]int{"refuses": http.StatusForbidden, "wants a login": http.StatusUnauthorized, "is overloaded": http.StatusServiceUnavailable} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+	for name, status := range map[string]int{"refuses": http.StatusForbidden,
+		"wants a login": http.StatusUnauthorized, "is overloaded": http.StatusServiceUnavailable} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+			_ *http.Request) {
+			w.WriteHeader(status)
+		}))
 		defer server.Close()
-		require.Empty(t, image.Lost(t.Context(), map[string]string{"app": strings.TrimPrefix(server.URL, "http://") + "/app:dev@" + recorder.Digest}, nil), name)
+		require.Empty(t, image.Lost(t.Context(),
+			map[string]string{"app": strings.TrimPrefix(server.URL, "http://") + "/app:dev@" + recorder.Digest}, nil),
+			name)
 	}
-	require.Empty(t, image.Lost(t.Context(), map[string]string{"app": "127.0.0.1:1/app:dev@" + recorder.Digest}, nil), "is away")
+	require.Empty(t, image.Lost(t.Context(), map[string]string{"app": "127.0.0.1:1/app:dev@" + recorder.Digest},
+		nil), "is away")
 }
 
 func TestTheRegistryIsAskedWithALogin(t *testing.T) {
@@ -57,7 +65,8 @@ func TestTheRegistryIsAskedWithALogin(t *testing.T) {
 	alice := authn.FromConfig(authn.AuthConfig{Username: "alice", Password: "push-it"})
 	ask := func(server *httptest.Server) {
 		defer server.Close()
-		require.Empty(t, image.Lost(t.Context(), map[string]string{"app": server.Listener.Addr().String() + "/app:dev@" + recorder.Digest}, alice))
+		require.Empty(t, image.Lost(t.Context(),
+			map[string]string{"app": server.Listener.Addr().String() + "/app:dev@" + recorder.Digest}, alice))
 	}
 	ask(httptest.NewServer(handler))
 	require.Equal(t, map[string]bool{"": true}, logins, "told to whoever listens, without TLS")

@@ -15,7 +15,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// certificateYears is how long authorities and certificates are valid. No clock renews them; a new version does.
+// certificateYears is how long authorities and certificates are valid. No clock renews them; a new version
+// does.
 const certificateYears = 10
 
 // CertificateArgs describes a server's certificate.
@@ -28,16 +29,19 @@ type CertificateArgs struct {
 
 // Certificate is a server's certificate, all of it secret and in PEM.
 type Certificate struct {
-	// Authority is the certificate that clients trust, Server the one that it signed, Key the server's private key.
+	// Authority is the certificate that clients trust, Server the one that it signed, Key the server's private
+	// key.
 	Authority, Server, Key pulumi.StringOutput
 }
 
 // keptCertificate is how the state holds a certificate.
 type keptCertificate struct{ Authority, Server, Key string }
 
-// NewCertificate returns a certificate of an authority of its own, valid for ten years, which the stack's state keeps
-// until Names or Version change or the stack is destroyed. The authority's key signs this one certificate and is then forgotten.
-func NewCertificate(ctx *pulumi.Context, name string, args CertificateArgs, opts ...pulumi.ResourceOption) (Certificate, error) {
+// NewCertificate returns a certificate of an authority of its own, valid for ten years, which the stack's
+// state keeps until Names or Version change or the stack is destroyed. The authority's key signs this one
+// certificate and is then forgotten.
+func NewCertificate(ctx *pulumi.Context, name string, args CertificateArgs,
+	opts ...pulumi.ResourceOption) (Certificate, error) {
 	if len(args.Names) == 0 {
 		return Certificate{}, fmt.Errorf("certificate %s: Names are required", name)
 	}
@@ -96,7 +100,8 @@ func makeCertificate(names []string, now time.Time) (c keptCertificate, err erro
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	signed, err := x509.CreateCertificate(rand.Reader, authority, authority, &authorityKey.PublicKey, authorityKey)
+	signed, err := x509.CreateCertificate(rand.Reader, authority, authority, &authorityKey.PublicKey,
+		authorityKey)
 	if err != nil {
 		return c, err
 	}

@@ -19,7 +19,8 @@ import (
 // certify hands the certificate's parts to resources that do not make their inputs secret by themselves.
 func certify(version string, names ...string) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
-		certificate, err := kube.NewCertificate(ctx, "certificate", kube.CertificateArgs{Names: names, Version: version})
+		certificate, err := kube.NewCertificate(ctx, "certificate",
+			kube.CertificateArgs{Names: names, Version: version})
 		if err != nil {
 			return err
 		}
@@ -64,7 +65,8 @@ func TestCertificate(t *testing.T) {
 	}
 	_, err := server.Verify(x509.VerifyOptions{DNSName: "other", Roots: roots})
 	require.ErrorContains(t, err, "not other")
-	_, err = server.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	_, err = server.Verify(x509.VerifyOptions{Roots: roots,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	require.Error(t, err, "it is a server's")
 
 	require.True(t, authority.IsCA)
@@ -98,7 +100,8 @@ func TestCertificateIsKeptUntilVersionOrNamesChange(t *testing.T) {
 // The engine answers with the value that it kept, not with the new one of this run.
 func TestCertificateIsTheOneInTheState(t *testing.T) {
 	recording := recorder.Run(t, certify("1", "db"), recorder.Outputs(stashType, resource.PropertyMap{
-		"output": resource.NewProperty(`{"Authority": "kept authority", "Server": "kept certificate", "Key": "kept key"}`),
+		"output": resource.NewProperty(
+			`{"Authority": "kept authority", "Server": "kept certificate", "Key": "kept key"}`),
 	}))
 	require.Equal(t, "kept authority", stashed(t, recording, "authority"))
 	require.Equal(t, "kept certificate", stashed(t, recording, "server"))
@@ -110,7 +113,8 @@ func TestCertificateErrors(t *testing.T) {
 	require.ErrorContains(t, err, "certificate certificate: Names are required")
 	_, err = recorder.Try(t, certify("1", "db"), recorder.Failing("certificate"))
 	require.ErrorContains(t, err, "declaring certificate certificate: ")
-	_, err = recorder.Try(t, certify("1", "db"), recorder.Outputs(stashType, resource.PropertyMap{"output": resource.NewProperty("?")}))
+	_, err = recorder.Try(t, certify("1", "db"),
+		recorder.Outputs(stashType, resource.PropertyMap{"output": resource.NewProperty("?")}))
 	require.ErrorContains(t, err, "reading the state of certificate certificate: ")
 	require.ErrorContains(t, err, "take a new certificate version to replace it")
 }

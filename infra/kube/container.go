@@ -41,7 +41,8 @@ func SecretVolume(name, secret string, mode int, files map[string]string) corev1
 	}}
 }
 
-// EnvFromConfigMap sets an environment variable from a key of a ConfigMap. It is read when the container starts.
+// EnvFromConfigMap sets an environment variable from a key of a ConfigMap. It is read when the container
+// starts.
 func EnvFromConfigMap(name, configMap, key string) corev1.EnvVarArgs {
 	return corev1.EnvVarArgs{Name: pulumi.String(name), ValueFrom: corev1.EnvVarSourceArgs{
 		ConfigMapKeyRef: corev1.ConfigMapKeySelectorArgs{Name: pulumi.String(configMap), Key: pulumi.String(key)},

@@ -7,7 +7,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// HeadlessService describes a Service that gives pods names of their own, without an address that stands for all of them.
+// HeadlessService describes a Service that gives pods names of their own, without an address that stands for
+// all of them.
 type HeadlessService struct {
 	// App is the app that it belongs to. Labels are its own besides those of the house.
 	App, Name string
@@ -16,16 +17,19 @@ type HeadlessService struct {
 	// Port is the one that the pods listen on, and PortName its name.
 	Port     int
 	PortName string
-	// NotReady is for pods that their clients shall find as soon as they listen, so that no resolver has cached that they are away.
+	// NotReady is for pods that their clients shall find as soon as they listen, so that no resolver has cached
+	// that they are away.
 	NotReady bool
 }
 
 // Declare declares the Service.
-func (h HeadlessService) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*corev1.Service, error) {
+func (h HeadlessService) Declare(ctx *pulumi.Context, name string,
+	opts ...pulumi.ResourceOption) (*corev1.Service, error) {
 	spec := corev1.ServiceSpecArgs{
 		ClusterIP: pulumi.String("None"),
 		Selector:  pulumi.ToStringMap(h.Pods.Labels),
-		Ports:     corev1.ServicePortArray{corev1.ServicePortArgs{Name: pulumi.String(h.PortName), Port: pulumi.Int(h.Port)}},
+		Ports: corev1.ServicePortArray{corev1.ServicePortArgs{Name: pulumi.String(h.PortName),
+			Port: pulumi.Int(h.Port)}},
 	}
 	if h.NotReady {
 		spec.PublishNotReadyAddresses = pulumi.Bool(true)

@@ -12,12 +12,13 @@ import (
 type Ingress struct {
 	// Class is the ingress class of the controller, and Namespace where its pods are.
 	Class, Namespace string
-	// Networks are where the controller connects from, if its pods are on their nodes' network and so no pods to a
-	// network policy; nil if they are not.
+	// Networks are where the controller connects from, if its pods are on their nodes' network and so no pods to
+	// a network policy; nil if they are not.
 	Networks []Network
 	// Host is the name under which people reach the apps; empty for any name and address of the controller.
 	Host string
-	// TLSSecret is the Secret with the certificate of Host in each namespace that shows an app; empty for plain HTTP.
+	// TLSSecret is the Secret with the certificate of Host in each namespace that shows an app; empty for plain
+	// HTTP.
 	TLSSecret string
 }
 
@@ -29,16 +30,18 @@ type Site struct {
 	Paths []string
 }
 
-// Publish declares the app's Ingress, which is there once the controller serves it, and lets the controller connect to
-// the app. It returns the URL of the first path, which is empty for a nil Ingress.
-func (i *Ingress) Publish(ctx *pulumi.Context, name string, site Site, opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
+// Publish declares the app's Ingress, which is there once the controller serves it, and lets the controller
+// connect to the app. It returns the URL of the first path, which is empty for a nil Ingress.
+func (i *Ingress) Publish(ctx *pulumi.Context, name string, site Site,
+	opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
 	if i == nil {
 		return pulumi.String("").ToStringOutput(), nil
 	}
 	// Its labels are the controller's own affair.
 	controller := Pods{Namespace: &Namespace{Name: i.Namespace}}
 	from := append(networkingv1.NetworkPolicyPeerArray{controller.peer()}, peersIn(i.Networks)...)
-	if err := allowFrom(ctx, name+"-controller", from, site.App.Pods(), HTTPPort, "shows the app to people", opts...); err != nil {
+	if err := allowFrom(ctx, name+"-controller", from, site.App.Pods(), HTTPPort, "shows the app to people",
+		opts...); err != nil {
 		return pulumi.StringOutput{}, err
 	}
 	ingress, err := networkingv1.NewIngress(ctx, name+"-ingress", &networkingv1.IngressArgs{
@@ -77,7 +80,8 @@ func (i *Ingress) paths(site Site) networkingv1.HTTPIngressPathArray {
 			Path:     pulumi.String(path),
 			PathType: pulumi.String(kind),
 			Backend: networkingv1.IngressBackendArgs{Service: networkingv1.IngressServiceBackendArgs{
-				Name: pulumi.String(site.App.Service), Port: networkingv1.ServiceBackendPortArgs{Name: pulumi.String("http")},
+				Name: pulumi.String(site.App.Service),
+				Port: networkingv1.ServiceBackendPortArgs{Name: pulumi.String("http")},
 			}},
 		})
 	}

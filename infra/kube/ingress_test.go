@@ -21,12 +21,14 @@ func publish(ingress *kube.Ingress) pulumi.RunFunc {
 		if err != nil {
 			return err
 		}
-		app := kube.WebApp{Namespace: namespace, Name: "shop", Service: "shop-svc", Image: pulumi.String("shop"), Replicas: 1, Memory: "48Mi"}
+		app := kube.WebApp{Namespace: namespace, Name: "shop", Service: "shop-svc", Image: pulumi.String("shop"),
+			Replicas: 1, Memory: "48Mi"}
 		service, err := app.Declare(ctx, "shop")
 		if err != nil {
 			return err
 		}
-		url, err := ingress.Publish(ctx, "shop", kube.Site{App: app, Service: service, Paths: []string{"/", "/static"}})
+		url, err := ingress.Publish(ctx, "shop",
+			kube.Site{App: app, Service: service, Paths: []string{"/", "/static"}})
 		if err != nil {
 			return err
 		}
@@ -41,7 +43,8 @@ func TestIngress(t *testing.T) {
 	}))
 	path := func(path string, kind networkingv1.PathType) networkingv1.HTTPIngressPath {
 		return networkingv1.HTTPIngressPath{Path: path, PathType: &kind, Backend: networkingv1.IngressBackend{
-			Service: &networkingv1.IngressServiceBackend{Name: "shop-svc", Port: networkingv1.ServiceBackendPort{Name: "http"}},
+			Service: &networkingv1.IngressServiceBackend{Name: "shop-svc",
+				Port: networkingv1.ServiceBackendPort{Name: "http"}},
 		}}
 	}
 	ingress := recorder.Object[*networkingv1.Ingress](recording, "shop-ingress")
@@ -62,13 +65,15 @@ func TestIngress(t *testing.T) {
 		[]string{"project", "shop-service"})
 
 	policy := recorder.Object[*networkingv1.NetworkPolicy](recording, "shop-controller-ingress")
-	require.Equal(t, metav1.LabelSelector{MatchLabels: map[string]string{"app": "shop"}}, policy.Spec.PodSelector)
+	require.Equal(t, metav1.LabelSelector{MatchLabels: map[string]string{"app": "shop"}},
+		policy.Spec.PodSelector)
 	require.Equal(t, []networkingv1.NetworkPolicyPeer{{
 		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "kube-system"}},
 		PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{}},
 	}}, policy.Spec.Ingress[0].From)
 	require.Equal(t, int32(8080), policy.Spec.Ingress[0].Ports[0].Port.IntVal)
-	require.NotContains(t, recording.Names(), "shop-controller-egress kubernetes:networking.k8s.io/v1:NetworkPolicy")
+	require.NotContains(t, recording.Names(),
+		"shop-controller-egress kubernetes:networking.k8s.io/v1:NetworkPolicy")
 }
 
 func TestIngressForAnyHost(t *testing.T) {
@@ -84,9 +89,10 @@ func TestIngressForAnyHost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			options := []recorder.Option{}
 			if test.status != nil {
-				options = append(options, recorder.Outputs("kubernetes:networking.k8s.io/v1:Ingress", resource.NewPropertyMapFromMap(map[string]any{
-					"status": map[string]any{"loadBalancer": map[string]any{"ingress": []any{test.status}}},
-				})))
+				options = append(options, recorder.Outputs("kubernetes:networking.k8s.io/v1:Ingress",
+					resource.NewPropertyMapFromMap(map[string]any{
+						"status": map[string]any{"loadBalancer": map[string]any{"ingress": []any{test.status}}},
+					})))
 			}
 			recording := recorder.Run(t, anyHost, options...)
 			require.Equal(t, test.url, recording.Outputs("")["url"].StringValue())
@@ -99,13 +105,16 @@ func TestIngressForAnyHost(t *testing.T) {
 
 func TestIngressControllerOnItsNodesNetwork(t *testing.T) {
 	recording := recorder.Run(t, publish(&kube.Ingress{
-		Class: "nginx", Namespace: "ingress-nginx", Networks: []kube.Network{{CIDR: "10.0.0.0/16"}, {CIDR: "fd00::/64"}},
+		Class: "nginx", Namespace: "ingress-nginx",
+		Networks: []kube.Network{{CIDR: "10.0.0.0/16"}, {CIDR: "fd00::/64"}},
 	}))
-	from := recorder.Object[*networkingv1.NetworkPolicy](recording, "shop-controller-ingress").Spec.Ingress[0].From
+	from := recorder.Object[*networkingv1.NetworkPolicy](recording,
+		"shop-controller-ingress").Spec.Ingress[0].From
 	require.Len(t, from, 3)
 	require.Equal(t, "ingress-nginx", from[0].NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"])
 	require.Equal(t, []networkingv1.NetworkPolicyPeer{
-		{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/16", Except: []string{}}}, {IPBlock: &networkingv1.IPBlock{CIDR: "fd00::/64", Except: []string{}}},
+		{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/16", Except: []string{}}},
+		{IPBlock: &networkingv1.IPBlock{CIDR: "fd00::/64", Except: []string{}}},
 	}, from[1:])
 }
 
@@ -113,12 +122,14 @@ func TestNoIngress(t *testing.T) {
 	recording := recorder.Run(t, publish(nil))
 	require.Equal(t, "", recording.Outputs("")["url"].StringValue())
 	require.NotContains(t, recording.Names(), "shop-ingress kubernetes:networking.k8s.io/v1:Ingress")
-	require.NotContains(t, recording.Names(), "shop-controller-ingress kubernetes:networking.k8s.io/v1:NetworkPolicy")
+	require.NotContains(t, recording.Names(),
+		"shop-controller-ingress kubernetes:networking.k8s.io/v1:NetworkPolicy")
 }
 
 func TestIngressErrors(t *testing.T) {
-	recorder.RequireErrors(t, publish(&kube.Ingress{Class: "traefik", Namespace: "kube-system"}), map[string]string{
-		"shop-controller-ingress": "declaring network policy shop-controller-ingress: ",
-		"shop-ingress":            "declaring ingress shop: ",
-	})
+	recorder.RequireErrors(t, publish(&kube.Ingress{Class: "traefik", Namespace: "kube-system"}),
+		map[string]string{
+			"shop-controller-ingress": "declaring network policy shop-controller-ingress: ",
+			"shop-ingress":            "declaring ingress shop: ",
+		})
 }

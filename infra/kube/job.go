@@ -42,7 +42,8 @@ type Job struct {
 type Schedule struct {
 	// Cron is a cron expression, in TimeZone, which is a name of the time zone database such as Etc/UTC.
 	Cron, TimeZone string
-	// StartingDeadline is how late a Job may still start, after the cluster was down or while the Job before it took its time.
+	// StartingDeadline is how late a Job may still start, after the cluster was down or while the Job before it
+	// took its time.
 	StartingDeadline time.Duration
 }
 
@@ -51,8 +52,8 @@ func (j Job) Pods() Pods {
 	return Pods{Namespace: j.Namespace, Labels: map[string]string{"app": j.Name}}
 }
 
-// Declare declares the Job, which is there once it has succeeded. It runs again, in place of the one before, when its pods'
-// template changes, such as by a new image, or if it has failed.
+// Declare declares the Job, which is there once it has succeeded. It runs again, in place of the one before,
+// when its pods' template changes, such as by a new image, or if it has failed.
 func (j Job) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*batchv1.Job, error) {
 	meta := j.Namespace.Meta(j.Name, j.Name, nil)
 	annotate(meta, "pulumi.com/replaceUnready", "true")
@@ -61,7 +62,8 @@ func (j Job) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOp
 	job, err := batchv1.NewJob(ctx, name, &batchv1.JobArgs{
 		Metadata: meta,
 		Spec:     j.spec(),
-	}, append(opts, j.Namespace.Ready(), pulumi.Timeouts(&pulumi.CustomTimeouts{Create: timeout, Update: timeout}))...)
+	}, append(opts, j.Namespace.Ready(),
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: timeout, Update: timeout}))...)
 	if err != nil {
 		return nil, fmt.Errorf("declaring job %s: %w", j.Name, err)
 	}
@@ -69,7 +71,8 @@ func (j Job) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOp
 }
 
 // DeclareCron declares a CronJob of such Jobs, of which no two run at once.
-func (j Job) DeclareCron(ctx *pulumi.Context, name string, schedule Schedule, opts ...pulumi.ResourceOption) error {
+func (j Job) DeclareCron(ctx *pulumi.Context, name string, schedule Schedule,
+	opts ...pulumi.ResourceOption) error {
 	_, err := batchv1.NewCronJob(ctx, name, &batchv1.CronJobArgs{
 		Metadata: j.Namespace.Meta(j.Name, j.Name, nil),
 		Spec: batchv1.CronJobSpecArgs{
@@ -98,7 +101,8 @@ func (j Job) spec() batchv1.JobSpecArgs {
 	spec := batchv1.JobSpecArgs{
 		BackoffLimit:          pulumi.Int(cmp.Or(j.Tries, JobTries) - 1),
 		ActiveDeadlineSeconds: seconds(j.Deadline),
-		Template:              Pod{App: j.Name, Labels: j.Pods().Labels, VolumeGroup: j.VolumeGroup, Spec: pod}.Template(j.Namespace),
+		Template: Pod{App: j.Name, Labels: j.Pods().Labels, VolumeGroup: j.VolumeGroup,
+			Spec: pod}.Template(j.Namespace),
 	}
 	if j.Lasting != "" {
 		rule := batchv1.PodFailurePolicyRuleArgs{

@@ -31,7 +31,8 @@ func declareJobs(ctx *pulumi.Context) error {
 	if _, err := job.Declare(ctx, "sweep-job"); err != nil {
 		return err
 	}
-	return job.DeclareCron(ctx, "sweep-cronjob", kube.Schedule{Cron: "0 2 * * *", TimeZone: "Europe/Helsinki", StartingDeadline: 6 * time.Hour})
+	return job.DeclareCron(ctx, "sweep-cronjob",
+		kube.Schedule{Cron: "0 2 * * *", TimeZone: "Europe/Helsinki", StartingDeadline: 6 * time.Hour})
 }
 
 func TestJobAndCronJob(t *testing.T) {
@@ -65,18 +66,22 @@ func TestJobAndCronJob(t *testing.T) {
 		StartingDeadlineSeconds:    ptr.To[int64](6 * 3600),
 		SuccessfulJobsHistoryLimit: ptr.To[int32](3),
 		FailedJobsHistoryLimit:     ptr.To[int32](3),
-		JobTemplate:                batchv1.JobTemplateSpec{ObjectMeta: cron.Spec.JobTemplate.ObjectMeta, Spec: job.Spec},
+		JobTemplate: batchv1.JobTemplateSpec{ObjectMeta: cron.Spec.JobTemplate.ObjectMeta,
+			Spec: job.Spec},
 	}, cron.Spec)
 	require.Equal(t, map[string]string{"app": "sweep"}, cron.Spec.JobTemplate.Labels)
 
-	for token, name := range map[string]string{"kubernetes:batch/v1:Job": "sweep-job", "kubernetes:batch/v1:CronJob": "sweep-cronjob"} {
-		require.Equal(t, []string{"project", "project-default-deny", "project-dns"}, recording.Get(t, token, name).DependsOn())
+	for token, name := range map[string]string{"kubernetes:batch/v1:Job": "sweep-job",
+		"kubernetes:batch/v1:CronJob": "sweep-cronjob"} {
+		require.Equal(t, []string{"project", "project-default-deny", "project-dns"},
+			recording.Get(t, token, name).DependsOn())
 	}
 }
 
 // Pulumi gives up a Job after ten minutes by itself.
 func TestPulumiWaitsForAJobUntilItsDeadline(t *testing.T) {
-	timeouts := recorder.Run(t, declareJobs).Get(t, "kubernetes:batch/v1:Job", "sweep-job").Request.GetCustomTimeouts()
+	timeouts := recorder.Run(t, declareJobs).Get(t, "kubernetes:batch/v1:Job",
+		"sweep-job").Request.GetCustomTimeouts()
 	for _, timeout := range []string{timeouts.GetCreate(), timeouts.GetUpdate()} {
 		duration, err := time.ParseDuration(timeout)
 		require.NoError(t, err)

@@ -14,8 +14,8 @@ import (
 const (
 	project = "stateful-k3s"
 
-	// StackLabel stands on a namespace and names the stack that owns it by its Owner. The annotation of the same name has the
-	// stack's own name, however long.
+	// StackLabel stands on a namespace and names the stack that owns it by its Owner. The annotation of the same
+	// name has the stack's own name, however long.
 	StackLabel = project + "/stack"
 
 	// FieldManager is who the API server takes for the owner of what the program sets in objects.
@@ -26,7 +26,8 @@ const (
 	skipAwaitAnnotation    = "pulumi.com/skipAwait"
 )
 
-// Meta returns the metadata of the object called name, which belongs to app. The labels are added to those of the house.
+// Meta returns the metadata of the object called name, which belongs to app. The labels are added to those of
+// the house.
 func (n *Namespace) Meta(app, name string, labels map[string]string) *metav1.ObjectMetaArgs {
 	meta := objectMeta(name, app, FieldManager, labels)
 	meta.Namespace = pulumi.String(n.Name)
@@ -34,7 +35,8 @@ func (n *Namespace) Meta(app, name string, labels map[string]string) *metav1.Obj
 }
 
 // objectMeta fixes the field manager. A random one, which is Pulumi's default, is lost when an update is
-// killed, and the next update then conflicts with it. By force it takes back what others have set, such as kubectl scale.
+// killed, and the next update then conflicts with it. By force it takes back what others have set, such as
+// kubectl scale.
 func objectMeta(name, app, fieldManager string, labels map[string]string) *metav1.ObjectMetaArgs {
 	return &metav1.ObjectMetaArgs{
 		Name:   pulumi.String(name),
@@ -66,7 +68,8 @@ func stackName(ctx *pulumi.Context) string {
 	return ctx.Organization() + "." + ctx.Stack()
 }
 
-// Owner identifies the stack by a string that fits into a label. A name that does not fit is cut, and made unique by a digest.
+// Owner identifies the stack by a string that fits into a label. A name that does not fit is cut, and made
+// unique by a digest.
 func Owner(ctx *pulumi.Context) string {
 	name := stackName(ctx)
 	if len(validation.IsValidLabelValue(name)) == 0 {

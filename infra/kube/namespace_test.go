@@ -42,7 +42,8 @@ func meta(app, name string) metav1.ObjectMeta {
 			"app.kubernetes.io/part-of":    "stateful-k3s",
 			"app.kubernetes.io/managed-by": "pulumi",
 		},
-		Annotations: map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s", "pulumi.com/patchForce": "true"},
+		Annotations: map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s",
+			"pulumi.com/patchForce": "true"},
 	}
 }
 
@@ -94,7 +95,8 @@ func TestNamespaceIsClosedButForDNS(t *testing.T) {
 	recording := recorder.Run(t, exercises)
 
 	deny := recorder.Object[*networkingv1.NetworkPolicy](recording, "exercises-default-deny")
-	require.Equal(t, policyMeta("exercises-default-deny", "refuses what no other policy allows"), deny.ObjectMeta)
+	require.Equal(t, policyMeta("exercises-default-deny", "refuses what no other policy allows"),
+		deny.ObjectMeta)
 	require.Equal(t, networkingv1.NetworkPolicySpec{
 		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{}}, // every pod
 		PolicyTypes: []networkingv1.PolicyType{"Ingress", "Egress"},
@@ -120,9 +122,11 @@ func TestNamespaceIsClosedButForDNS(t *testing.T) {
 
 func TestNamespaceWithOtherDNS(t *testing.T) {
 	recording := recorder.Run(t, func(ctx *pulumi.Context) error {
-		_, err := kube.NewNamespace(ctx, "exercises", kube.NamespaceArgs{Name: "exercises", DNSServers: []kube.DNSServer{
-			{Namespace: "openshift-dns", Labels: map[string]string{"dns": "default"}, Port: 5353}, {Network: "169.254.20.10/32", Port: 53},
-		}})
+		_, err := kube.NewNamespace(ctx, "exercises",
+			kube.NamespaceArgs{Name: "exercises", DNSServers: []kube.DNSServer{
+				{Namespace: "openshift-dns", Labels: map[string]string{"dns": "default"}, Port: 5353},
+				{Network: "169.254.20.10/32", Port: 53},
+			}})
 		return err
 	})
 	ports := func(number int32) []networkingv1.NetworkPolicyPort {
@@ -136,7 +140,8 @@ func TestNamespaceWithOtherDNS(t *testing.T) {
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "openshift-dns"}},
 			PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{"dns": "default"}},
 		}}, Ports: ports(5353)},
-		{To: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "169.254.20.10/32", Except: []string{}}}}, Ports: ports(53)},
+		{To: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "169.254.20.10/32",
+			Except: []string{}}}}, Ports: ports(53)},
 	}, recorder.Object[*networkingv1.NetworkPolicy](recording, "exercises-dns").Spec.Egress)
 }
 
@@ -176,7 +181,8 @@ func TestNamespaceOfAStackWhoseNameIsNoLabel(t *testing.T) {
 	recording := recorder.Run(t, exercises, recorder.RunInfo(long))
 	namespace := recorder.Object[*corev1.Namespace](recording, "exercises")
 	require.Equal(t, strings.Repeat("o", 50)+"-d2ffa57a", namespace.Labels[kube.StackLabel])
-	require.Equal(t, strings.Repeat("o", 70)+".dev", namespace.Annotations[kube.StackLabel], "by which make purge finds it")
+	require.Equal(t, strings.Repeat("o", 70)+".dev", namespace.Annotations[kube.StackLabel],
+		"by which make purge finds it")
 }
 
 func TestNamespaceErrors(t *testing.T) {

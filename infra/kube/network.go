@@ -37,12 +37,14 @@ func Allow(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.Resour
 	return AllowFrom(ctx, name, c, opts...)
 }
 
-// AllowFrom declares the half of a connection where it ends. The other one is not ours, if it starts in a namespace of others.
+// AllowFrom declares the half of a connection where it ends. The other one is not ours, if it starts in a
+// namespace of others.
 func AllowFrom(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.ResourceOption) error {
 	return allowFrom(ctx, name, networkingv1.NetworkPolicyPeerArray{c.From.peer()}, c.To, c.Port, c.Why, opts...)
 }
 
-func allowFrom(ctx *pulumi.Context, name string, from networkingv1.NetworkPolicyPeerArray, to Pods, number int, why string, opts ...pulumi.ResourceOption) error {
+func allowFrom(ctx *pulumi.Context, name string, from networkingv1.NetworkPolicyPeerArray, to Pods,
+	number int, why string, opts ...pulumi.ResourceOption) error {
 	_, err := newPolicy(ctx, name+"-ingress", to, why, networkingv1.NetworkPolicySpecArgs{
 		PolicyTypes: pulumi.ToStringArray([]string{"Ingress"}),
 		Ingress: networkingv1.NetworkPolicyIngressRuleArray{networkingv1.NetworkPolicyIngressRuleArgs{
@@ -62,12 +64,13 @@ type Network struct {
 // Internet is all addresses but those that are private, shared, local to a link or to a machine.
 // Source: https://www.iana.org/assignments/iana-ipv4-special-registry and its counterpart for IPv6
 var Internet = []Network{
-	{"0.0.0.0/0", []string{"10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"}},
+	{"0.0.0.0/0", []string{"10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+		"192.168.0.0/16"}},
 	{"::/0", []string{"::1/128", "fc00::/7", "fe80::/10"}},
 }
 
-// Outbound says that the pods From may open TCP connections to the port of an http or https URL, at addresses in Networks, which
-// are no pods, and why.
+// Outbound says that the pods From may open TCP connections to the port of an http or https URL, at addresses
+// in Networks, which are no pods, and why.
 type Outbound struct {
 	From     Pods
 	Networks []Network
@@ -94,7 +97,8 @@ func peersIn(networks []Network) networkingv1.NetworkPolicyPeerArray {
 	return peers
 }
 
-func allowTo(ctx *pulumi.Context, name string, from Pods, to networkingv1.NetworkPolicyPeerArray, number int, why string, opts ...pulumi.ResourceOption) error {
+func allowTo(ctx *pulumi.Context, name string, from Pods, to networkingv1.NetworkPolicyPeerArray, number int,
+	why string, opts ...pulumi.ResourceOption) error {
 	_, err := newPolicy(ctx, name+"-egress", from, why, networkingv1.NetworkPolicySpecArgs{
 		PolicyTypes: pulumi.ToStringArray([]string{"Egress"}),
 		Egress: networkingv1.NetworkPolicyEgressRuleArray{networkingv1.NetworkPolicyEgressRuleArgs{
@@ -105,7 +109,8 @@ func allowTo(ctx *pulumi.Context, name string, from Pods, to networkingv1.Networ
 	return err
 }
 
-// DNSServer is where pods look up names: pods with all of the labels in a namespace of the cluster, or else a network.
+// DNSServer is where pods look up names: pods with all of the labels in a namespace of the cluster, or else a
+// network.
 type DNSServer struct {
 	Namespace string
 	Labels    map[string]string
@@ -114,7 +119,8 @@ type DNSServer struct {
 }
 
 // ClusterDNS is where the pods of most clusters look up names.
-var ClusterDNS = []DNSServer{{Namespace: "kube-system", Labels: map[string]string{"k8s-app": "kube-dns"}, Port: 53}}
+var ClusterDNS = []DNSServer{{Namespace: "kube-system", Labels: map[string]string{"k8s-app": "kube-dns"},
+	Port: 53}}
 
 // String has pods as NAMESPACE/LABEL=VALUE, with :PORT unless it is 53, and a network as it is.
 func (d DNSServer) String() string {
@@ -131,7 +137,8 @@ func (d DNSServer) String() string {
 func (d DNSServer) rule() networkingv1.NetworkPolicyEgressRuleArgs {
 	peers := peersIn([]Network{{CIDR: d.Network}})
 	if d.Network == "" {
-		peers = networkingv1.NetworkPolicyPeerArray{Pods{Namespace: &Namespace{Name: d.Namespace}, Labels: d.Labels}.peer()}
+		peers = networkingv1.NetworkPolicyPeerArray{Pods{Namespace: &Namespace{Name: d.Namespace},
+			Labels: d.Labels}.peer()}
 	}
 	return networkingv1.NetworkPolicyEgressRuleArgs{
 		To:    peers,
@@ -140,11 +147,13 @@ func (d DNSServer) rule() networkingv1.NetworkPolicyEgressRuleArgs {
 }
 
 // basePolicies close a namespace for every connection but those to the DNS servers.
-func basePolicies(ctx *pulumi.Context, name string, n *Namespace, servers []DNSServer, opts ...pulumi.ResourceOption) ([]pulumi.Resource, error) {
+func basePolicies(ctx *pulumi.Context, name string, n *Namespace, servers []DNSServer,
+	opts ...pulumi.ResourceOption) ([]pulumi.Resource, error) {
 	everyPod := Pods{Namespace: n}
-	deny, err := newPolicy(ctx, name+"-default-deny", everyPod, "refuses what no other policy allows", networkingv1.NetworkPolicySpecArgs{
-		PolicyTypes: pulumi.ToStringArray([]string{"Ingress", "Egress"}),
-	}, opts...)
+	deny, err := newPolicy(ctx, name+"-default-deny", everyPod, "refuses what no other policy allows",
+		networkingv1.NetworkPolicySpecArgs{
+			PolicyTypes: pulumi.ToStringArray([]string{"Ingress", "Egress"}),
+		}, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +171,9 @@ func basePolicies(ctx *pulumi.Context, name string, n *Namespace, servers []DNSS
 	return []pulumi.Resource{deny, dns}, nil
 }
 
-func newPolicy(ctx *pulumi.Context, name string, pods Pods, why string, spec networkingv1.NetworkPolicySpecArgs, opts ...pulumi.ResourceOption) (*networkingv1.NetworkPolicy, error) {
+func newPolicy(ctx *pulumi.Context, name string, pods Pods, why string,
+	spec networkingv1.NetworkPolicySpecArgs, opts ...pulumi.ResourceOption) (*networkingv1.NetworkPolicy,
+	error) {
 	spec.PodSelector = pods.selector()
 	meta := pods.Namespace.Meta("network", name, nil)
 	annotate(meta, descriptionAnnotation, why)

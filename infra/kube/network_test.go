@@ -36,7 +36,8 @@ func connect(ctx *pulumi.Context) error {
 
 func TestConnectionAcrossNamespaces(t *testing.T) {
 	recording := recorder.Run(t, connect)
-	ports := []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To(intstr.FromInt32(5432))}}
+	ports := []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP),
+		Port: ptr.To(intstr.FromInt32(5432))}}
 	peer := func(namespace, app string) []networkingv1.NetworkPolicyPeer {
 		return []networkingv1.NetworkPolicyPeer{{
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": namespace}},
@@ -63,8 +64,10 @@ func TestConnectionAcrossNamespaces(t *testing.T) {
 		Ingress:     []networkingv1.NetworkPolicyIngressRule{{From: peer("here", "a"), Ports: ports}},
 	}, ingress.Spec)
 
-	require.Contains(t, recording.Get(t, "kubernetes:networking.k8s.io/v1:NetworkPolicy", "a-to-b-egress").DependsOn(), "here")
-	require.Contains(t, recording.Get(t, "kubernetes:networking.k8s.io/v1:NetworkPolicy", "a-to-b-ingress").DependsOn(), "there")
+	require.Contains(t, recording.Get(t, "kubernetes:networking.k8s.io/v1:NetworkPolicy",
+		"a-to-b-egress").DependsOn(), "here")
+	require.Contains(t, recording.Get(t, "kubernetes:networking.k8s.io/v1:NetworkPolicy",
+		"a-to-b-ingress").DependsOn(), "there")
 }
 
 func TestConnectionErrors(t *testing.T) {
@@ -83,9 +86,11 @@ func TestConnectionToNetworks(t *testing.T) {
 		pods := kube.Pods{Namespace: here, Labels: map[string]string{"app": "a"}}
 		networks := []kube.Network{{CIDR: "0.0.0.0/0", Except: []string{"10.0.0.0/8"}}, {CIDR: "fd00::/8"}}
 		for name, address := range map[string]string{
-			"a-outside": "https://outside.example.com/a?b", "a-plain": "http://outside.example.com", "a-own": "https://outside.example.com:8443",
+			"a-outside": "https://outside.example.com/a?b", "a-plain": "http://outside.example.com",
+			"a-own": "https://outside.example.com:8443",
 		} {
-			if err := kube.AllowOutbound(ctx, name, kube.Outbound{From: pods, Networks: networks, URL: address, Why: "goes out"}); err != nil {
+			if err := kube.AllowOutbound(ctx, name,
+				kube.Outbound{From: pods, Networks: networks, URL: address, Why: "goes out"}); err != nil {
 				return err
 			}
 		}
@@ -105,7 +110,8 @@ func TestConnectionToNetworks(t *testing.T) {
 				{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0", Except: []string{"10.0.0.0/8"}}},
 				{IPBlock: &networkingv1.IPBlock{CIDR: "fd00::/8", Except: []string{}}},
 			},
-			Ports: []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To(intstr.FromInt32(443))}},
+			Ports: []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP),
+				Port: ptr.To(intstr.FromInt32(443))}},
 		}},
 	}, policy.Spec)
 }
@@ -113,9 +119,11 @@ func TestConnectionToNetworks(t *testing.T) {
 // What daily-todo may reach holds no address of a pod, a node or a machine next to it.
 func TestInternetHasNoPrivateAddresses(t *testing.T) {
 	for address, inside := range map[string]bool{
-		"198.35.26.96": true, "9.255.255.255": true, "11.0.0.0": true, "172.32.0.0": true, "192.167.255.255": true, "2620:0:861:ed1a::1": true,
-		"10.43.0.1": false, "10.231.1.2": false, "172.16.0.1": false, "192.168.1.1": false, "169.254.169.254": false,
-		"100.64.0.1": false, "127.0.0.1": false, "::1": false, "fd00::1": false, "fe80::1": false,
+		"198.35.26.96": true, "9.255.255.255": true, "11.0.0.0": true, "172.32.0.0": true, "192.167.255.255": true,
+		"2620:0:861:ed1a::1": true,
+		"10.43.0.1":          false, "10.231.1.2": false, "172.16.0.1": false, "192.168.1.1": false,
+		"169.254.169.254": false,
+		"100.64.0.1":      false, "127.0.0.1": false, "::1": false, "fd00::1": false, "fe80::1": false,
 	} {
 		found := false
 		for _, network := range kube.Internet {

@@ -20,7 +20,8 @@ type PasswordArgs struct {
 
 // NewPassword returns a secret password: the given one, or else 32 random bytes in URL-safe base64, which the
 // stack's state keeps until Version changes or the stack is destroyed.
-func NewPassword(ctx *pulumi.Context, name string, args PasswordArgs, opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
+func NewPassword(ctx *pulumi.Context, name string, args PasswordArgs,
+	opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
 	if args.Override != nil {
 		return secret(args.Override), nil
 	}
@@ -29,8 +30,8 @@ func NewPassword(ctx *pulumi.Context, name string, args PasswordArgs, opts ...pu
 	return keep(ctx, "password", name, base64.RawURLEncoding.EncodeToString(random), args.Version, opts...)
 }
 
-// Digest returns 8 hexadecimal digits that change with the password, so that its pods can restart. They are no
-// secret: guessing costs 100,000 rounds of PBKDF2 for each try, and one in 2³² of all passwords matches.
+// Digest returns 8 hexadecimal digits that change with the password, so that its pods can restart. They are
+// no secret: guessing costs 100,000 rounds of PBKDF2 for each try, and one in 2³² of all passwords matches.
 // Equal passwords of different names have different digests.
 func Digest(name string, password pulumi.StringInput) pulumi.StringOutput {
 	digest := password.ToStringOutput().ApplyT(func(p string) (string, error) {

@@ -58,7 +58,8 @@ func TestPasswordErrors(t *testing.T) {
 
 	_, err = recorder.Try(t, show(kube.PasswordArgs{Version: "1"}),
 		recorder.Outputs(stashType, resource.PropertyMap{"output": resource.NewProperty(1.0)}))
-	require.ErrorContains(t, err, "the state of password password holds a float64, not a string; take a new password version to replace it")
+	require.ErrorContains(t, err,
+		"the state of password password holds a float64, not a string; take a new password version to replace it")
 }
 
 // Another digest of the same password would restart all pods.

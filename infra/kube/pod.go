@@ -27,7 +27,8 @@ func (p Pod) Template(n *Namespace) corev1.PodTemplateSpecArgs {
 	}
 	if p.VolumeGroup != 0 {
 		security.FsGroup = pulumi.Int(p.VolumeGroup)
-		// Else every start changes the modes of all files, and Postgres refuses a data directory that its group may write.
+		// Else every start changes the modes of all files, and Postgres refuses a data directory that its group may
+		// write.
 		security.FsGroupChangePolicy = pulumi.String("OnRootMismatch")
 	}
 	spec := p.Spec
@@ -45,13 +46,14 @@ func (p Pod) Template(n *Namespace) corev1.PodTemplateSpecArgs {
 	}
 }
 
-// Resources are Kubernetes quantities. Memory is requested in full, so that no pod is evicted for what another one uses.
+// Resources are Kubernetes quantities. Memory is requested in full, so that no pod is evicted for what
+// another one uses.
 type Resources struct {
 	// CPU is requested, CPULimit the most that is given.
 	CPU, CPULimit string
 	Memory        string
-	// Disk is the most that the container may write into volumes that end with the pod, and into its log; logLimit where it
-	// is empty. A pod that writes more is evicted.
+	// Disk is the most that the container may write into volumes that end with the pod, and into its log;
+	// logLimit where it is empty. A pod that writes more is evicted.
 	Disk string
 }
 
@@ -72,14 +74,17 @@ func Container(id int, r Resources, c corev1.ContainerArgs) corev1.ContainerArgs
 		Capabilities:             corev1.CapabilitiesArgs{Drop: pulumi.ToStringArray([]string{"ALL"})},
 	}
 	c.Resources = corev1.ResourceRequirementsArgs{
-		Requests: pulumi.ToStringMap(map[string]string{"cpu": r.CPU, "memory": r.Memory, "ephemeral-storage": logRequest}),
-		Limits:   pulumi.ToStringMap(map[string]string{"cpu": r.CPULimit, "memory": r.Memory, "ephemeral-storage": cmp.Or(r.Disk, logLimit)}),
+		Requests: pulumi.ToStringMap(map[string]string{"cpu": r.CPU, "memory": r.Memory,
+			"ephemeral-storage": logRequest}),
+		Limits: pulumi.ToStringMap(map[string]string{"cpu": r.CPULimit, "memory": r.Memory,
+			"ephemeral-storage": cmp.Or(r.Disk, logLimit)}),
 	}
 	return c
 }
 
-// Claim returns the claim template of a StatefulSet, for a volume that one node mounts; size is a Kubernetes quantity.
-// Any change of it replaces the StatefulSet, so it carries no labels that might change. The claims themselves stay.
+// Claim returns the claim template of a StatefulSet, for a volume that one node mounts; size is a Kubernetes
+// quantity. Any change of it replaces the StatefulSet, so it carries no labels that might change. The claims
+// themselves stay.
 func Claim(app, name, storageClass, size string) corev1.PersistentVolumeClaimTypeArgs {
 	return corev1.PersistentVolumeClaimTypeArgs{
 		Metadata: metav1.ObjectMetaArgs{

@@ -20,7 +20,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-// statefulSet runs the pod in a namespace with or without a registry login, and returns what the API server gets.
+// statefulSet runs the pod in a namespace with or without a registry login, and returns what the API server
+// gets.
 func statefulSet(t *testing.T, pod kube.Pod, login *kube.RegistryLogin) appsv1.StatefulSetSpec {
 	t.Helper()
 	recording := recorder.Run(t, func(ctx *pulumi.Context) error {
@@ -30,9 +31,10 @@ func statefulSet(t *testing.T, pod kube.Pod, login *kube.RegistryLogin) appsv1.S
 		}
 		_, err = sdkappsv1.NewStatefulSet(ctx, "pods", &sdkappsv1.StatefulSetArgs{
 			Spec: sdkappsv1.StatefulSetSpecArgs{
-				Selector:             sdkmetav1.LabelSelectorArgs{},
-				Template:             pod.Template(namespace),
-				VolumeClaimTemplates: sdkcorev1.PersistentVolumeClaimTypeArray{kube.Claim("test", "data", "local-path", "100Mi")},
+				Selector: sdkmetav1.LabelSelectorArgs{},
+				Template: pod.Template(namespace),
+				VolumeClaimTemplates: sdkcorev1.PersistentVolumeClaimTypeArray{kube.Claim("test", "data", "local-path",
+					"100Mi")},
 			},
 		})
 		return err
@@ -46,9 +48,10 @@ func TestPodIsHardened(t *testing.T) {
 		Labels:    map[string]string{"app": "test"},
 		RestartOn: pulumi.StringMap{"digest": pulumi.String("1234")},
 		Spec: sdkcorev1.PodSpecArgs{Containers: sdkcorev1.ContainerArray{
-			kube.Container(65532, kube.Resources{CPU: "10m", CPULimit: "100m", Memory: "16Mi"}, sdkcorev1.ContainerArgs{
-				Name: pulumi.String("main"),
-			}),
+			kube.Container(65532, kube.Resources{CPU: "10m", CPULimit: "100m", Memory: "16Mi"},
+				sdkcorev1.ContainerArgs{
+					Name: pulumi.String("main"),
+				}),
 		}},
 	}
 	template := statefulSet(t, pod, nil).Template
@@ -80,8 +83,10 @@ func TestPodIsHardened(t *testing.T) {
 				Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 			},
 			Resources: corev1.ResourceRequirements{
-				Requests: corev1.ResourceList{"cpu": resource.MustParse("10m"), "memory": resource.MustParse("16Mi"), "ephemeral-storage": resource.MustParse("64Mi")},
-				Limits:   corev1.ResourceList{"cpu": resource.MustParse("100m"), "memory": resource.MustParse("16Mi"), "ephemeral-storage": resource.MustParse("512Mi")},
+				Requests: corev1.ResourceList{"cpu": resource.MustParse("10m"), "memory": resource.MustParse("16Mi"),
+					"ephemeral-storage": resource.MustParse("64Mi")},
+				Limits: corev1.ResourceList{"cpu": resource.MustParse("100m"), "memory": resource.MustParse("16Mi"),
+					"ephemeral-storage": resource.MustParse("512Mi")},
 			},
 		}},
 	}, template.Spec)
@@ -107,8 +112,10 @@ func TestPodWithVolume(t *testing.T) {
 }
 
 func TestPodLogsInToTheRegistry(t *testing.T) {
-	login := &kube.RegistryLogin{Server: "registry.example.com", Username: "alice", Password: pulumi.String("password")}
-	require.Equal(t, []corev1.LocalObjectReference{{Name: "registry"}}, statefulSet(t, kube.Pod{}, login).Template.Spec.ImagePullSecrets)
+	login := &kube.RegistryLogin{Server: "registry.example.com", Username: "alice",
+		Password: pulumi.String("password")}
+	require.Equal(t, []corev1.LocalObjectReference{{Name: "registry"}},
+		statefulSet(t, kube.Pod{}, login).Template.Spec.ImagePullSecrets)
 }
 
 func TestProbes(t *testing.T) {
@@ -123,7 +130,8 @@ func TestProbes(t *testing.T) {
 
 	container := template.Spec.Containers[0]
 	require.Equal(t, &corev1.Probe{
-		ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/livez", Port: intstr.FromInt32(8080)}},
+		ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/livez",
+			Port: intstr.FromInt32(8080)}},
 		PeriodSeconds: 2, TimeoutSeconds: 5, FailureThreshold: 30,
 	}, container.StartupProbe)
 	require.Equal(t, &corev1.Probe{

@@ -33,7 +33,8 @@ func TestAProviderKeepsTheKubeconfigOfTheState(t *testing.T) {
 		_, err := kube.NewProvider(ctx, "k3s", nil)
 		return err
 	})
-	require.Equal(t, []string{"kubeconfig"}, recording.Get(t, "pulumi:providers:kubernetes", "k3s").Request.GetIgnoreChanges())
+	require.Equal(t, []string{"kubeconfig"},
+		recording.Get(t, "pulumi:providers:kubernetes", "k3s").Request.GetIgnoreChanges())
 }
 
 func TestProviderError(t *testing.T) {

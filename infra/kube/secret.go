@@ -25,7 +25,8 @@ type SecretArgs struct {
 }
 
 // NewSecret declares a Secret. It changes in place, so what uses it refers to it by its fixed name.
-func NewSecret(ctx *pulumi.Context, name string, args SecretArgs, opts ...pulumi.ResourceOption) (*corev1.Secret, error) {
+func NewSecret(ctx *pulumi.Context, name string, args SecretArgs,
+	opts ...pulumi.ResourceOption) (*corev1.Secret, error) {
 	if args.Type == "" {
 		args.Type = "Opaque"
 	}
@@ -54,7 +55,8 @@ type RegistryLogin struct {
 	Password pulumi.StringInput
 }
 
-func newLoginSecret(ctx *pulumi.Context, name string, n *Namespace, login *RegistryLogin, opts ...pulumi.ResourceOption) (*corev1.Secret, error) {
+func newLoginSecret(ctx *pulumi.Context, name string, n *Namespace, login *RegistryLogin,
+	opts ...pulumi.ResourceOption) (*corev1.Secret, error) {
 	config := login.Password.ToStringOutput().ApplyT(func(password string) (string, error) {
 		file, err := json.Marshal(map[string]any{"auths": map[string]any{login.Server: map[string]string{
 			"username": login.Username,

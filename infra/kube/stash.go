@@ -7,9 +7,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// keep returns a secret text that the stack's state holds, and nothing else does: the given one when the stack has none yet
-// or version changed, or else the one it has.
-func keep(ctx *pulumi.Context, kind, name, text, version string, opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
+// keep returns a secret text that the stack's state holds, and nothing else does: the given one when the
+// stack has none yet or version changed, or else the one it has.
+func keep(ctx *pulumi.Context, kind, name, text, version string,
+	opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
 	stash, err := pulumi.NewStash(ctx, name, &pulumi.StashArgs{Input: secret(pulumi.String(text))},
 		append(opts, pulumi.IgnoreChanges([]string{"input"}), pulumi.ReplacementTrigger(pulumi.String(version)))...)
 	if err != nil {
@@ -18,7 +19,8 @@ func keep(ctx *pulumi.Context, kind, name, text, version string, opts ...pulumi.
 	return secret(stash.Output.ApplyT(func(kept any) (string, error) {
 		text, ok := kept.(string)
 		if !ok {
-			return "", fmt.Errorf("the state of %s %s holds a %T, not a string; take a new %s version to replace it", kind, name, kept, kind)
+			return "", fmt.Errorf("the state of %s %s holds a %T, not a string; take a new %s version to replace it",
+				kind, name, kept, kind)
 		}
 		return text, nil
 	}).(pulumi.StringOutput)), nil
@@ -26,7 +28,8 @@ func keep(ctx *pulumi.Context, kind, name, text, version string, opts ...pulumi.
 
 // NewMark returns a short text that no other has, and which stays what it is until version changes or the
 // resource goes.
-func NewMark(ctx *pulumi.Context, name, version string, opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
+func NewMark(ctx *pulumi.Context, name, version string, opts ...pulumi.ResourceOption) (pulumi.StringOutput,
+	error) {
 	mark, err := keep(ctx, "mark", name, rand.Text()[:8], version, opts...)
 	if err != nil {
 		return mark, err

@@ -20,8 +20,10 @@ type StatefulSet struct {
 	Claim corev1.PersistentVolumeClaimTypeArgs
 }
 
-// Declare declares the pods. Their claims stay when the StatefulSet goes, and the next one of its name takes them up.
-func (s StatefulSet) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*appsv1.StatefulSet, error) {
+// Declare declares the pods. Their claims stay when the StatefulSet goes, and the next one of its name takes
+// them up.
+func (s StatefulSet) Declare(ctx *pulumi.Context, name string,
+	opts ...pulumi.ResourceOption) (*appsv1.StatefulSet, error) {
 	pods := Pods{Namespace: s.Namespace, Labels: s.Pod.Labels}
 	if err := declareBudget(ctx, name+"-budget", s.Pod.App, s.Name, pods, opts...); err != nil {
 		return nil, err
@@ -49,8 +51,8 @@ func (s StatefulSet) Declare(ctx *pulumi.Context, name string, opts ...pulumi.Re
 	return declared, nil
 }
 
-// updates replaces one pod after the other. From Kubernetes 1.35 a pod that is not ready counts as the one that may be away, and would
-// never be replaced by its own correction: so a single pod may be away twice.
+// updates replaces one pod after the other. From Kubernetes 1.35 a pod that is not ready counts as the one
+// that may be away, and would never be replaced by its own correction: so a single pod may be away twice.
 func (s StatefulSet) updates() appsv1.StatefulSetUpdateStrategyArgs {
 	strategy := appsv1.StatefulSetUpdateStrategyArgs{Type: pulumi.String("RollingUpdate")}
 	if s.Replicas == 1 {

@@ -43,7 +43,8 @@ func TestStatefulSet(t *testing.T) {
 	require.Equal(t, "shelf-svc", spec.ServiceName)
 	require.Equal(t, ptr.To[int32](3), spec.Replicas)
 	require.Equal(t, appsv1.ParallelPodManagement, spec.PodManagementPolicy)
-	require.Equal(t, appsv1.StatefulSetUpdateStrategy{Type: appsv1.RollingUpdateStatefulSetStrategyType}, spec.UpdateStrategy)
+	require.Equal(t, appsv1.StatefulSetUpdateStrategy{Type: appsv1.RollingUpdateStatefulSetStrategyType},
+		spec.UpdateStrategy)
 	require.Equal(t, &metav1.LabelSelector{MatchLabels: map[string]string{"app": "books"}}, spec.Selector)
 	require.Equal(t, "books", spec.Template.Labels["app"])
 	require.Equal(t, ptr.To[int64](999), spec.Template.Spec.SecurityContext.FSGroup)
@@ -58,7 +59,8 @@ func TestStatefulSet(t *testing.T) {
 	budget := recorder.Object[*policyv1.PodDisruptionBudget](recording, "shelf-statefulset-budget")
 	require.Equal(t, "alice-project", budget.Namespace)
 	require.Equal(t, "shelf-ss", budget.Name)
-	require.Equal(t, policyv1.PodDisruptionBudgetSpec{MaxUnavailable: ptr.To(intstr.FromInt32(1)), Selector: spec.Selector}, budget.Spec)
+	require.Equal(t, policyv1.PodDisruptionBudgetSpec{MaxUnavailable: ptr.To(intstr.FromInt32(1)),
+		Selector: spec.Selector}, budget.Spec)
 }
 
 func TestASinglePodIsReplacedEvenIfItIsNotReady(t *testing.T) {

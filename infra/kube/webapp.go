@@ -19,15 +19,17 @@ const (
 	servicePort = 80
 	metricsPort = 9090
 
-	// stopSeconds has room for the 5 s in which a stopping app goes on, and the 10 s that its last requests may take.
+	// stopSeconds has room for the 5 s in which a stopping app goes on, and the 10 s that its last requests may
+	// take.
 	stopSeconds = 30
 )
 
-// WebApp describes equal pods that serve HTTP and can replace each other, as a Deployment, with their Service. They are
-// told their ports by $PORT and $METRICS_PORT, and are asked for /livez and /readyz.
+// WebApp describes equal pods that serve HTTP and can replace each other, as a Deployment, with their
+// Service. They are told their ports by $PORT and $METRICS_PORT, and are asked for /livez and /readyz.
 type WebApp struct {
 	Namespace *Namespace
-	// Name is that of the Deployment, and the pods' label app. Service is that of the Service; without one there is none.
+	// Name is that of the Deployment, and the pods' label app. Service is that of the Service; without one there
+	// is none.
 	Name, Service string
 	Image         pulumi.StringInput
 	// Args are those of the image's program.
@@ -60,7 +62,8 @@ func (w WebApp) Names() []string {
 }
 
 // Declare declares the app; its Service, which it returns if there is one, is there once the pods are ready.
-func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*corev1.Service, error) {
+func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*corev1.Service,
+	error) {
 	ready := w.Namespace.Ready()
 	if err := declareBudget(ctx, name+"-budget", w.Name, w.Name, w.Pods(), opts...); err != nil {
 		return nil, err
@@ -74,7 +77,8 @@ func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.Resourc
 				Type:          pulumi.String("RollingUpdate"),
 				RollingUpdate: appsv1.RollingUpdateDeploymentArgs{MaxUnavailable: pulumi.Int(0), MaxSurge: pulumi.Int(1)},
 			},
-			Template: Pod{App: w.Name, Labels: w.Pods().Labels, RestartOn: w.RestartOn, Spec: w.podSpec()}.Template(w.Namespace),
+			Template: Pod{App: w.Name, Labels: w.Pods().Labels, RestartOn: w.RestartOn,
+				Spec: w.podSpec()}.Template(w.Namespace),
 		},
 	}, append(opts, ready)...)
 	if err != nil {

@@ -31,7 +31,8 @@ func declareWebApp(ctx *pulumi.Context) error {
 		Replicas:  3,
 		Memory:    "48Mi",
 		Env:       sdkcorev1.EnvVarArray{kube.Env("COLOUR", "red")},
-		Volumes:   sdkcorev1.VolumeArray{sdkcorev1.VolumeArgs{Name: pulumi.String("data"), EmptyDir: sdkcorev1.EmptyDirVolumeSourceArgs{}}},
+		Volumes: sdkcorev1.VolumeArray{sdkcorev1.VolumeArgs{Name: pulumi.String("data"),
+			EmptyDir: sdkcorev1.EmptyDirVolumeSourceArgs{}}},
 		Mounts:    sdkcorev1.VolumeMountArray{kube.Mount("data", "/data")},
 		RestartOn: pulumi.StringMap{"digest": pulumi.String("1234")},
 	}
@@ -44,7 +45,8 @@ func TestWebApp(t *testing.T) {
 	labels := map[string]string{"app": "shop"}
 	selector := metav1.LabelSelector{MatchLabels: labels}
 	budget := recorder.Object[*policyv1.PodDisruptionBudget](recording, "shop-budget")
-	require.Equal(t, policyv1.PodDisruptionBudgetSpec{MaxUnavailable: ptr.To(intstr.FromInt32(1)), Selector: &selector}, budget.Spec)
+	require.Equal(t, policyv1.PodDisruptionBudgetSpec{MaxUnavailable: ptr.To(intstr.FromInt32(1)),
+		Selector: &selector}, budget.Spec)
 	service := recorder.Object[*corev1.Service](recording, "shop-service")
 	require.Equal(t, "true", service.Annotations["pulumi.com/skipAwait"])
 	require.Equal(t, corev1.ServiceSpec{
@@ -70,18 +72,22 @@ func TestWebApp(t *testing.T) {
 	require.Equal(t, "shop", deployment.Name)
 	for _, recorded := range recording.All() {
 		if recorded.Object != nil && recorded.URN.Name()[:4] == "shop" {
-			require.Subset(t, recorded.DependsOn(), []string{"project", "project-default-deny", "project-dns"}, recorded.URN)
+			require.Subset(t, recorded.DependsOn(), []string{"project", "project-default-deny", "project-dns"},
+				recorded.URN)
 		}
 	}
 	// The other way round, each would wait for the other.
-	require.Contains(t, recording.Get(t, "kubernetes:core/v1:Service", "shop-service").DependsOn(), "shop-deployment")
+	require.Contains(t, recording.Get(t, "kubernetes:core/v1:Service", "shop-service").DependsOn(),
+		"shop-deployment")
 }
 
 func TestPodOfAWebApp(t *testing.T) {
-	pod := recorder.Object[*appsv1.Deployment](recorder.Run(t, declareWebApp), "shop-deployment").Spec.Template.Spec
+	pod := recorder.Object[*appsv1.Deployment](recorder.Run(t, declareWebApp),
+		"shop-deployment").Spec.Template.Spec
 	http := func(path string, period, failures int32) *corev1.Probe {
 		return &corev1.Probe{
-			ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(8080)}},
+			ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path,
+				Port: intstr.FromInt32(8080)}},
 			PeriodSeconds: period, TimeoutSeconds: 5, FailureThreshold: failures,
 		}
 	}
@@ -91,7 +97,8 @@ func TestPodOfAWebApp(t *testing.T) {
 		TopologyKey: "kubernetes.io/hostname", MaxSkew: 1, WhenUnsatisfiable: corev1.ScheduleAnyway,
 		LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "shop"}},
 	}}, pod.TopologySpreadConstraints)
-	require.Equal(t, []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}, pod.Volumes)
+	require.Equal(t, []corev1.Volume{{Name: "data",
+		VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}, pod.Volumes)
 	require.Equal(t, []corev1.Container{{
 		Name:  "shop",
 		Image: "registry.example.com/shop",
@@ -100,7 +107,8 @@ func TestPodOfAWebApp(t *testing.T) {
 			{Name: "PORT", Value: "8080"},
 			{Name: "METRICS_PORT", Value: "9090"},
 		},
-		Ports:           []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}, {Name: "metrics", ContainerPort: 9090}},
+		Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080},
+			{Name: "metrics", ContainerPort: 9090}},
 		Resources:       kubetest.Resources("50m", "2", "48Mi"),
 		StartupProbe:    http("/livez", 2, 30),
 		LivenessProbe:   http("/livez", 5, 3),
@@ -125,8 +133,9 @@ func TestWebAppWithArgumentsAndWithoutService(t *testing.T) {
 			return err
 		}
 		app := kube.WebApp{
-			Namespace: namespace, Name: "shop", Image: pulumi.String("registry.example.com/shop"), Replicas: 1, Memory: "48Mi",
-			Args: pulumi.StringArray{pulumi.String("sell")},
+			Namespace: namespace, Name: "shop", Image: pulumi.String("registry.example.com/shop"), Replicas: 1,
+			Memory: "48Mi",
+			Args:   pulumi.StringArray{pulumi.String("sell")},
 		}
 		service, err := app.Declare(ctx, "shop")
 		require.Nil(t, service)

@@ -83,7 +83,8 @@ func (p *Pingpong) declare(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 	p.Address = pulumi.String(app.Address()).ToStringOutput()
-	p.URL, err = args.Ingress.Publish(ctx, name, kube.Site{App: app, Service: service, Paths: []string{"/pingpong", "/pings"}}, parent)
+	p.URL, err = args.Ingress.Publish(ctx, name,
+		kube.Site{App: app, Service: service, Paths: []string{"/pingpong", "/pings"}}, parent)
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,8 @@ func (a *Args) check() error {
 	if a.Replicas == 0 {
 		a.Replicas = 2
 	}
-	return kube.Missing(map[string]bool{"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Database": a.Database != nil})
+	return kube.Missing(map[string]bool{"Namespace": a.Namespace != nil, "Image": a.Image != nil,
+		"Database": a.Database != nil})
 }
 
 func (a *Args) inputs() pulumi.Map {

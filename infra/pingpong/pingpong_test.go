@@ -72,9 +72,14 @@ func TestPingpongPartsFollowTheHouseRules(t *testing.T) {
 		inCluster   string
 		annotations map[string]string
 	}{
-		"counter-service":    {recorder.Object[*corev1.Service](recording, "counter-service"), "pingpong-svc", map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s", "pulumi.com/patchForce": "true", "pulumi.com/skipAwait": "true"}},
-		"counter-budget":     {recorder.Object[*policyv1.PodDisruptionBudget](recording, "counter-budget"), "pingpong", map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s", "pulumi.com/patchForce": "true"}},
-		"counter-deployment": {recorder.Object[*appsv1.Deployment](recording, "counter-deployment"), "pingpong", map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s", "pulumi.com/patchForce": "true"}},
+		"counter-service": {recorder.Object[*corev1.Service](recording, "counter-service"), "pingpong-svc",
+			map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s", "pulumi.com/patchForce": "true",
+				"pulumi.com/skipAwait": "true"}},
+		"counter-budget": {recorder.Object[*policyv1.PodDisruptionBudget](recording, "counter-budget"),
+			"pingpong", map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s",
+				"pulumi.com/patchForce": "true"}},
+		"counter-deployment": {recorder.Object[*appsv1.Deployment](recording, "counter-deployment"), "pingpong",
+			map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s", "pulumi.com/patchForce": "true"}},
 	} {
 		require.Equal(t, "alice-exercises", part.object.GetNamespace(), name)
 		require.Equal(t, part.inCluster, part.object.GetName(), name)
@@ -92,9 +97,11 @@ func TestPingpongPartsFollowTheHouseRules(t *testing.T) {
 			require.False(t, recorded.Request.GetRetainOnDelete(), recorded.URN)
 		}
 	}
-	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:Deployment", "counter-deployment").DependsOn(), "db-statefulset")
+	require.Contains(t, recording.Get(t, "kubernetes:apps/v1:Deployment", "counter-deployment").DependsOn(),
+		"db-statefulset")
 	// It is there once the pods are ready.
-	require.Contains(t, recording.Get(t, "kubernetes:core/v1:Service", "counter-service").DependsOn(), "counter-deployment")
+	require.Contains(t, recording.Get(t, "kubernetes:core/v1:Service", "counter-service").DependsOn(),
+		"counter-deployment")
 }
 
 func TestDeployment(t *testing.T) {
@@ -136,9 +143,13 @@ func TestPeopleReachItThroughTheIngress(t *testing.T) {
 func TestPodsRestartWithANewPassword(t *testing.T) {
 	digest := func(password string) string {
 		recording := recorder.Run(t, func(ctx *pulumi.Context) error {
-			return program(func(args *pingpong.Args) { args.Database.Owner.Digest = pulumi.String(password).ToStringOutput() })(ctx)
+			return program(func(args *pingpong.Args) {
+				args.Database.Owner.Digest = pulumi.String(
+					password).ToStringOutput()
+			})(ctx)
 		})
-		annotations := recorder.Object[*appsv1.Deployment](recording, "counter-deployment").Spec.Template.Annotations
+		annotations := recorder.Object[*appsv1.Deployment](recording,
+			"counter-deployment").Spec.Template.Annotations
 		require.Len(t, annotations, 1)
 		return annotations["stateful-k3s/postgres-client"]
 	}
@@ -149,8 +160,10 @@ func TestPodsRestartWithANewPassword(t *testing.T) {
 func TestConnections(t *testing.T) {
 	recording := recorder.Run(t, program())
 	pods := kubetest.Label("app", "pingpong")
-	kubetest.RequireConnection(t, recording, "counter-client", "alice-exercises", kubetest.Label("pingpong-client", "true"), pods, 8080)
-	kubetest.RequireConnection(t, recording, "counter-database", "alice-exercises", pods, kubetest.Label("app", "postgres"), 5432)
+	kubetest.RequireConnection(t, recording, "counter-client", "alice-exercises",
+		kubetest.Label("pingpong-client", "true"), pods, 8080)
+	kubetest.RequireConnection(t, recording, "counter-database", "alice-exercises", pods,
+		kubetest.Label("app", "postgres"), 5432)
 }
 
 // Only what follows from the built image and the password is unknown in a preview.
@@ -172,9 +185,11 @@ func TestComponent(t *testing.T) {
 		"replicas":  resource.NewProperty(3.0),
 		"database":  resource.NewProperty("postgres-svc.alice-exercises.svc:5432"),
 	}, recording.Get(t, componentType, "counter").Inputs)
-	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"address": "pingpong-svc.alice-exercises.svc:80", "url": ""}),
+	require.Equal(t, resource.NewPropertyMapFromMap(
+		map[string]any{"address": "pingpong-svc.alice-exercises.svc:80", "url": ""}),
 		recording.Outputs("counter"))
-	require.Equal(t, ptr.To[int32](3), recorder.Object[*appsv1.Deployment](recording, "counter-deployment").Spec.Replicas)
+	require.Equal(t, ptr.To[int32](3),
+		recorder.Object[*appsv1.Deployment](recording, "counter-deployment").Spec.Replicas)
 }
 
 func TestDeclarationErrors(t *testing.T) {
@@ -190,5 +205,6 @@ func TestDeclarationErrors(t *testing.T) {
 
 func TestArgumentErrors(t *testing.T) {
 	_, err := recorder.Try(t, program(func(args *pingpong.Args) { *args = pingpong.Args{} }))
-	require.ErrorContains(t, err, "pingpong counter: Database is required\nImage is required\nNamespace is required")
+	require.ErrorContains(t, err,
+		"pingpong counter: Database is required\nImage is required\nNamespace is required")
 }

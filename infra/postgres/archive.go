@@ -19,8 +19,9 @@ const (
 	archiverTemp = "/tmp"
 )
 
-// Archive is where a server archives its write-ahead log and base backups, so that it can be brought back to any second. The
-// server does not wait for it. Its Image then has to have the archiver. All but Passphrase is required.
+// Archive is where a server archives its write-ahead log and base backups, so that it can be brought back to
+// any second. The server does not wait for it. Its Image then has to have the archiver. All but Passphrase is
+// required.
 type Archive struct {
 	// Bucket keeps the archive, in a folder of the namespace's name.
 	Bucket storage.Bucket
@@ -32,9 +33,11 @@ type Archive struct {
 	Passphrase pulumi.StringInput
 }
 
-// parameters has what archives the log. No setting of the stack can change it, whether there is an archive or not.
+// parameters has what archives the log. No setting of the stack can change it, whether there is an archive or
+// not.
 func (a *Archive) parameters() Parameters {
-	parameters := Parameters{"archive_mode": "off", "archive_command": "", "archive_library": "", "archive_timeout": "0", "wal_level": "replica"}
+	parameters := Parameters{"archive_mode": "off", "archive_command": "", "archive_library": "",
+		"archive_timeout": "0", "wal_level": "replica"}
 	if a != nil {
 		parameters["archive_mode"] = "on"
 		parameters["archive_command"] = "archiver push %p # pgbackrest looks for its name here"
@@ -44,7 +47,8 @@ func (a *Archive) parameters() Parameters {
 }
 
 // declare declares what the server's pod needs to archive, and lets it.
-func (a *Archive) declare(ctx *pulumi.Context, name string, pods kube.Pods, parent pulumi.ResourceOption) (*storage.Client, error) {
+func (a *Archive) declare(ctx *pulumi.Context, name string, pods kube.Pods,
+	parent pulumi.ResourceOption) (*storage.Client, error) {
 	if err := a.Bucket.Allow(ctx, name+"-bucket", pods, "archives its log", parent); err != nil {
 		return nil, err
 	}
@@ -53,7 +57,8 @@ func (a *Archive) declare(ctx *pulumi.Context, name string, pods kube.Pods, pare
 	}, parent)
 }
 
-// queue is how much of the log may wait for the bucket, beside that which the server needs itself: an eighth of the volume.
+// queue is how much of the log may wait for the bucket, beside that which the server needs itself: an eighth
+// of the volume.
 func queue(args Args) corev1.EnvVarArgs {
 	storage, _ := bytes("StorageSize", args.StorageSize) // it was checked
 	return kube.Env("ARCHIVE_QUEUE", fmt.Sprintf("%dMiB", clamp(storage/8, 32*megabyte, 16*gigabyte)/megabyte))

@@ -90,7 +90,8 @@ func TestServerThatArchives(t *testing.T) {
 			SecretName: "postgres-archive", DefaultMode: ptr.To[int32](0o444),
 			Items: []corev1.KeyToPath{key("access-key"), key("archive-passphrase"), key("ca.crt"), key("secret-key")},
 		}}},
-		corev1.Volume{Name: "archiver", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+		corev1.Volume{Name: "archiver",
+			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 	), pod.Volumes)
 }
 
@@ -107,15 +108,18 @@ func TestLogMayWaitOnAnEighthOfTheVolume(t *testing.T) {
 func TestSecretOfTheArchive(t *testing.T) {
 	recording := recorder.Run(t, program(encrypted))
 	require.Equal(t, map[string][]byte{
-		"access-key": []byte("the access key"), "secret-key": []byte("the secret key"), "ca.crt": []byte("the authority"),
+		"access-key": []byte("the access key"), "secret-key": []byte("the secret key"),
+		"ca.crt":             []byte("the authority"),
 		"archive-passphrase": []byte("the passphrase"),
 	}, recorder.Object[*corev1.Secret](recording, "pings-archive").Data)
 	recording.RequireSecret(t, "the secret key")
 	recording.RequireSecret(t, "the passphrase")
 
 	recording = recorder.Run(t, program(archived))
-	require.NotContains(t, recorder.Object[*corev1.Secret](recording, "pings-archive").Data, "archive-passphrase")
-	server := recorder.Object[*appsv1.StatefulSet](recording, "pings-statefulset").Spec.Template.Spec.Containers[0]
+	require.NotContains(t, recorder.Object[*corev1.Secret](recording, "pings-archive").Data,
+		"archive-passphrase")
+	server := recorder.Object[*appsv1.StatefulSet](recording,
+		"pings-statefulset").Spec.Template.Spec.Containers[0]
 	for _, variable := range server.Env {
 		require.NotEqual(t, "ARCHIVE_PASSPHRASE_FILE", variable.Name)
 	}
@@ -143,21 +147,25 @@ func TestWhatTheServerWaitsFor(t *testing.T) {
 }
 
 func TestServerReachesABucketElsewhere(t *testing.T) {
-	policy := recorder.Object[*networkingv1.NetworkPolicy](recorder.Run(t, program(archived)), "pings-bucket-egress")
+	policy := recorder.Object[*networkingv1.NetworkPolicy](recorder.Run(t, program(archived)),
+		"pings-bucket-egress")
 	require.Equal(t, kubetest.Label("app", "postgres"), policy.Spec.PodSelector)
 }
 
 func TestParametersOfTheArchive(t *testing.T) {
 	parameters := func(change func(*postgres.Args)) string {
-		return recorder.Object[*corev1.ConfigMap](recorder.Run(t, program(change)), "pings-config").Data["postgresql.conf"]
+		return recorder.Object[*corev1.ConfigMap](recorder.Run(t, program(change)),
+			"pings-config").Data["postgresql.conf"]
 	}
 	for _, line := range []string{
-		"archive_mode = 'on'\n", "archive_command = 'archiver push %p # pgbackrest looks for its name here'\n", "archive_timeout = '90s'\n", "wal_level = 'replica'\n",
+		"archive_mode = 'on'\n", "archive_command = 'archiver push %p # pgbackrest looks for its name here'\n",
+		"archive_timeout = '90s'\n", "wal_level = 'replica'\n",
 	} {
 		require.Contains(t, parameters(archived), line)
 	}
 	require.Contains(t, parameters(nil), "archive_mode = 'off'\n")
-	for _, name := range []string{"archive_mode", "archive_command", "archive_library", "archive_timeout", "wal_level"} {
+	for _, name := range []string{"archive_mode", "archive_command", "archive_library", "archive_timeout",
+		"wal_level"} {
 		for _, archive := range []func(*postgres.Args){archived, func(*postgres.Args) {}} {
 			_, err := recorder.Try(t, program(func(args *postgres.Args) {
 				archive(args)

@@ -17,9 +17,10 @@ const (
 	caFile    = "ca.crt"
 )
 
-// Client is what a pod in the server's namespace needs to log in as one role. The pod takes Volume, each container that
-// logs in Mount and Env: $URL_FILE is then the path of a file with the URL, which names the role's password and where
-// the authority's certificate is (ca.crt, in the same folder). Both files change when password or certificate do.
+// Client is what a pod in the server's namespace needs to log in as one role. The pod takes Volume, each
+// container that logs in Mount and Env: $URL_FILE is then the path of a file with the URL, which names the
+// role's password and where the authority's certificate is (ca.crt, in the same folder). Both files change
+// when password or certificate do.
 type Client struct {
 	Volume corev1.VolumeArgs
 	Mount  corev1.VolumeMountArgs
@@ -31,7 +32,8 @@ type Client struct {
 // newClient describes the client whose URL stands under key in the Secret.
 func newClient(key string, ns *kube.Namespace, url, authority pulumi.StringInput) Client {
 	return Client{
-		Volume: kube.SecretVolume("postgres-client", secret, 0o444, map[string]string{key: urlFile, authorityKey: caFile}),
+		Volume: kube.SecretVolume("postgres-client", secret, 0o444,
+			map[string]string{key: urlFile, authorityKey: caFile}),
 		Mount:  kube.ReadOnly("postgres-client", clientDir),
 		Env:    kube.Env("URL_FILE", clientDir+"/"+urlFile),
 		Digest: kube.Digest(ns.Name+"/"+secret+"/"+key, pulumi.Sprintf("%s\n%s", url, authority)),

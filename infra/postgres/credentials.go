@@ -37,13 +37,15 @@ type credentials struct {
 	digest pulumi.StringOutput
 }
 
-func newCredentials(ctx *pulumi.Context, name string, args Args, parent pulumi.ResourceOption) (*credentials, error) {
+func newCredentials(ctx *pulumi.Context, name string, args Args, parent pulumi.ResourceOption) (*credentials,
+	error) {
 	ns := args.Namespace
 	passwords := map[string]pulumi.StringOutput{}
 	for _, of := range []struct {
 		name     string
 		override pulumi.StringInput
-	}{{ownerSecret, args.Password}, {readerRole, args.ReaderPassword}, {restorerRole, nil}, {exporterRole, nil}, {"salt", nil}} {
+	}{{ownerSecret, args.Password}, {readerRole, args.ReaderPassword}, {restorerRole, nil}, {exporterRole, nil},
+		{"salt", nil}} {
 		password, err := kube.NewPassword(ctx, name+"-"+of.name, kube.PasswordArgs{
 			Override: of.override,
 			Version:  args.SecretVersions.Of(of.name, args.PasswordVersion),
@@ -64,7 +66,8 @@ func newCredentials(ctx *pulumi.Context, name string, args Args, parent pulumi.R
 	ownerURL := clientURL(args.Database, args.Database, passwords[ownerSecret])
 	readerURL := clientURL(readerRole, args.Database, passwords[readerRole])
 	restorerURL := clientURL(restorerRole, args.Database, passwords[restorerRole])
-	verifiers := pulumi.Sprintf("%s%s%s%s", setVerifier(ownerSecret, passwords), setVerifier(readerRole, passwords),
+	verifiers := pulumi.Sprintf("%s%s%s%s", setVerifier(ownerSecret, passwords),
+		setVerifier(readerRole, passwords),
 		setVerifier(restorerRole, passwords), setVerifier(exporterRole, passwords))
 	made, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
 		Namespace: ns,

@@ -42,7 +42,8 @@ func TestSecret(t *testing.T) {
 	require.Len(t, lines, 4)
 	seen := map[string]bool{}
 	for i, role := range []string{"owner", "reader", "restorer", "exporter"} {
-		require.Regexp(t, `^\\set `+role+`_verifier 'SCRAM-SHA-256\$4096:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}='$`, lines[i])
+		require.Regexp(t, `^\\set `+role+
+			`_verifier 'SCRAM-SHA-256\$4096:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}='$`, lines[i])
 		seen[strings.Split(lines[i], "$")[1]] = true
 	}
 	require.Len(t, seen, 4, "each role has a salt of its own")
@@ -58,8 +59,10 @@ func TestCertificateIsForAllNamesOfTheServer(t *testing.T) {
 	server, err := x509.ParseCertificate(block.Bytes)
 	require.NoError(t, err)
 	for _, name := range []string{
-		"postgres-svc", "postgres-svc.alice-exercises", "postgres-svc.alice-exercises.svc", "postgres-svc.alice-exercises.svc.cluster.local",
-		"postgres-ss-0.postgres-svc", "postgres-ss-0.postgres-svc.alice-exercises", "postgres-ss-0.postgres-svc.alice-exercises.svc",
+		"postgres-svc", "postgres-svc.alice-exercises", "postgres-svc.alice-exercises.svc",
+		"postgres-svc.alice-exercises.svc.cluster.local",
+		"postgres-ss-0.postgres-svc", "postgres-ss-0.postgres-svc.alice-exercises",
+		"postgres-ss-0.postgres-svc.alice-exercises.svc",
 		"postgres-ss-0.postgres-svc.alice-exercises.svc.cluster.local",
 	} {
 		_, err := server.Verify(x509.VerifyOptions{DNSName: name, Roots: authorities})
@@ -71,7 +74,8 @@ func TestCertificateIsForAllNamesOfTheServer(t *testing.T) {
 
 func TestNewVersionsReplaceWhatTheStateKeeps(t *testing.T) {
 	trigger := func(name string, change func(*postgres.Args)) string {
-		return recorder.Run(t, program(change)).Get(t, stashType, name).Request.GetReplacementTrigger().GetStringValue()
+		return recorder.Run(t, program(change)).Get(t, stashType,
+			name).Request.GetReplacementTrigger().GetStringValue()
 	}
 	for name, change := range map[string]func(*postgres.Args){
 		"pings-owner":       func(args *postgres.Args) { args.PasswordVersion = "2" },
@@ -93,13 +97,16 @@ func TestPasswordsAreNowhereInPlainText(t *testing.T) {
 		recording.RequireSecret(t, text)
 	}
 	recording = recorder.Run(t, program(nil))
-	for _, name := range []string{"pings-owner", "pings-reader", "pings-restorer", "pings-exporter", "pings-salt"} {
-		recording.RequireSecret(t, recording.Get(t, stashType, name).Inputs["input"].SecretValue().Element.StringValue())
+	for _, name := range []string{"pings-owner", "pings-reader", "pings-restorer", "pings-exporter",
+		"pings-salt"} {
+		recording.RequireSecret(t, recording.Get(t, stashType,
+			name).Inputs["input"].SecretValue().Element.StringValue())
 	}
 }
 
 // client is a pod that logs in as owner or reader.
-func client(t *testing.T, change func(*postgres.Args), of func(*postgres.Postgres) postgres.Client) *corev1.Pod {
+func client(t *testing.T, change func(*postgres.Args),
+	of func(*postgres.Postgres) postgres.Client) *corev1.Pod {
 	t.Helper()
 	return recorder.Object[*corev1.Pod](recorder.Run(t, func(ctx *pulumi.Context) error {
 		p, err := declare(ctx, change)
@@ -127,16 +134,20 @@ func reader(p *postgres.Postgres) postgres.Client   { return p.Reader }
 func restorer(p *postgres.Postgres) postgres.Client { return p.Restorer }
 
 func TestClientsSeeTheirOwnURLAlone(t *testing.T) {
-	for key, of := range map[string]func(*postgres.Postgres) postgres.Client{"URL": owner, "READER_URL": reader, "RESTORER_URL": restorer} {
+	for key, of := range map[string]func(*postgres.Postgres) postgres.Client{"URL": owner, "READER_URL": reader,
+		"RESTORER_URL": restorer} {
 		spec := client(t, nil, of).Spec
-		require.Equal(t, []corev1.Volume{{Name: "postgres-client", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
-			SecretName:  "postgres",
-			DefaultMode: ptr.To[int32](0o444),
-			Items:       []corev1.KeyToPath{{Key: key, Path: "URL"}, {Key: "ca.crt", Path: "ca.crt"}},
-		}}}}, spec.Volumes)
-		require.Equal(t, []corev1.VolumeMount{{Name: "postgres-client", MountPath: "/run/secrets/postgres", ReadOnly: true}},
+		require.Equal(t, []corev1.Volume{{Name: "postgres-client",
+			VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+				SecretName:  "postgres",
+				DefaultMode: ptr.To[int32](0o444),
+				Items:       []corev1.KeyToPath{{Key: key, Path: "URL"}, {Key: "ca.crt", Path: "ca.crt"}},
+			}}}}, spec.Volumes)
+		require.Equal(t, []corev1.VolumeMount{{Name: "postgres-client", MountPath: "/run/secrets/postgres",
+			ReadOnly: true}},
 			spec.Containers[0].VolumeMounts)
-		require.Equal(t, []corev1.EnvVar{{Name: "URL_FILE", Value: "/run/secrets/postgres/URL"}}, spec.Containers[0].Env)
+		require.Equal(t, []corev1.EnvVar{{Name: "URL_FILE", Value: "/run/secrets/postgres/URL"}},
+			spec.Containers[0].Env)
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/pairs"
 )
 
-// The parameters in postgresql.conf, and those of the archive, are the component's own. What follows them are defaults, which Parameters can replace.
+// The parameters in postgresql.conf, and those of the archive, are the component's own. What follows them are
+// defaults, which Parameters can replace.
 //
 //go:embed postgresql.conf
 var ownParameters string
@@ -29,7 +30,8 @@ var (
 	forbidden = []string{"config_file", "include", "include_dir", "include_if_exists"}
 )
 
-// ParseParameters reads name=value pairs with semicolons between them. Spaces around names and values do not count.
+// ParseParameters reads name=value pairs with semicolons between them. Spaces around names and values do not
+// count.
 func ParseParameters(text string) (Parameters, error) {
 	parameters, err := pairs.Parse(text)
 	if err != nil {
@@ -39,7 +41,8 @@ func ParseParameters(text string) (Parameters, error) {
 }
 
 func (p Parameters) check() error {
-	own := slices.Concat(regexp.MustCompile(`(?m)^\w+`).FindAllString(ownParameters, -1), slices.Collect(maps.Keys((*Archive)(nil).parameters())))
+	own := slices.Concat(regexp.MustCompile(`(?m)^\w+`).FindAllString(ownParameters, -1),
+		slices.Collect(maps.Keys((*Archive)(nil).parameters())))
 	for _, name := range slices.Sorted(maps.Keys(p)) {
 		switch {
 		case !parameterName.MatchString(name):
@@ -59,8 +62,8 @@ var size = regexp.MustCompile(`^(\d+(?:\.\d+)?) ?(B|kB|MB|GB|TB)?$`)
 // page is the unit of shared_buffers without one.
 const page = 8 * kilobyte
 
-// Connections returns how many the server takes in a memory limit, which is a Kubernetes quantity. It fails where the server
-// would not start, as far as the parameters tell that are derived from its memory.
+// Connections returns how many the server takes in a memory limit, which is a Kubernetes quantity. It fails
+// where the server would not start, as far as the parameters tell that are derived from its memory.
 func (p Parameters) Connections(memory string) (int, error) {
 	limit, err := bytes("Memory", memory)
 	if err != nil {
@@ -75,7 +78,8 @@ func (p Parameters) Connections(memory string) (int, error) {
 	}
 	maps.Copy(all, p)
 	if parts := size.FindStringSubmatch(all["shared_buffers"]); inBytes(parts[1], parts[2]) >= float64(limit) {
-		return 0, fmt.Errorf("shared_buffers: %s does not fit into postgresMemory, %s", all["shared_buffers"], memory)
+		return 0, fmt.Errorf("shared_buffers: %s does not fit into postgresMemory, %s", all["shared_buffers"],
+			memory)
 	}
 	connections, err := strconv.Atoi(all["max_connections"])
 	if err != nil {
@@ -86,7 +90,8 @@ func (p Parameters) Connections(memory string) (int, error) {
 
 func inBytes(number, unit string) float64 {
 	n, _ := strconv.ParseFloat(number, 64)
-	return n * map[string]float64{"": page, "B": 1, "kB": kilobyte, "MB": megabyte, "GB": gigabyte, "TB": 1 << 40}[unit]
+	return n * map[string]float64{"": page, "B": 1, "kB": kilobyte, "MB": megabyte, "GB": gigabyte,
+		"TB": 1 << 40}[unit]
 }
 
 // lines are what they are in the configuration file.
@@ -104,9 +109,10 @@ const (
 	gigabyte = 1 << 30
 )
 
-// derive returns the parameters that follow from the memory limit and the size of the volume, both in bytes. A quarter of the
-// memory is shared buffers, a quarter can be used by sorts and hashes of all connections at once, and the rest is for
-// connections themselves, maintenance and the page cache. The write-ahead log takes a quarter of the volume at most.
+// derive returns the parameters that follow from the memory limit and the size of the volume, both in bytes.
+// A quarter of the memory is shared buffers, a quarter can be used by sorts and hashes of all connections at
+// once, and the rest is for connections themselves, maintenance and the page cache. The write-ahead log takes
+// a quarter of the volume at most.
 func derive(memory, storage int64) Parameters {
 	connections := clamp(memory/(4*megabyte), 20, 500)
 	wal := clamp(min(2*memory, storage/4), 64*megabyte, 16*gigabyte)
@@ -146,7 +152,8 @@ func (a *Args) serverConfig() (string, error) {
 	if err := a.Parameters.check(); err != nil {
 		return "", fmt.Errorf("parameters: %w", err)
 	}
-	config := ownParameters + "\n# What archives the log\n" + a.Archive.parameters().lines() + "\n# From memory and storage\n" + derive(memory, storage).lines()
+	config := ownParameters + "\n# What archives the log\n" + a.Archive.parameters().lines() +
+		"\n# From memory and storage\n" + derive(memory, storage).lines()
 	if len(a.Parameters) > 0 {
 		config += "\n# Settings of the stack\n" + a.Parameters.lines()
 	}

@@ -12,7 +12,8 @@ func TestParametersFollowFromMemoryAndStorage(t *testing.T) {
 	for _, test := range []struct {
 		memory, storage string
 		// In the order of their names.
-		effectiveCacheSize, maintenanceWorkMem, maxConnections, maxWALSize, minWALSize, sharedBuffers, workMem string
+		effectiveCacheSize, maintenanceWorkMem, maxConnections, maxWALSize, minWALSize, sharedBuffers,
+		workMem string
 	}{
 		{"64Mi", "256Mi", "49152kB", "4096kB", "20", "65536kB", "32768kB", "16384kB", "819kB"},
 		{"128Mi", "256Mi", "98304kB", "8192kB", "32", "65536kB", "32768kB", "32768kB", "1024kB"},

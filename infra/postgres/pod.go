@@ -17,7 +17,8 @@ const (
 	user         = 999
 	exporterPort = 9187
 
-	// No folder that the image declares as a volume, and below it one for the data: the same for every major version.
+	// No folder that the image declares as a volume, and below it one for the data: the same for every major
+	// version.
 	dataDir   = "/data"
 	pgdata    = dataDir + "/pgdata"
 	configDir = "/etc/postgresql"
@@ -45,7 +46,8 @@ func podSpec(args Args, archive *storage.Client) corev1.PodSpecArgs {
 		Image:   args.Image,
 		Command: pulumi.ToStringArray([]string{"sh", configDir + "/setup.sh"}),
 		Env: corev1.EnvVarArray{
-			kube.Env("VOLUME", dataDir), kube.Env("PGDATA", pgdata), kube.Env("CONFIG", configDir), kube.Env("DATABASE", args.Database),
+			kube.Env("VOLUME", dataDir), kube.Env("PGDATA", pgdata), kube.Env("CONFIG", configDir),
+			kube.Env("DATABASE", args.Database),
 		},
 		VolumeMounts: append(slices.Clone(mounts), kube.ReadOnly("setup", setupDir)),
 		// Why the data was refused then stands in the pod's status.
@@ -62,43 +64,50 @@ func podSpec(args Args, archive *storage.Client) corev1.PodSpecArgs {
 		Env:   corev1.EnvVarArray{kube.Env("PGDATA", pgdata), kube.Env("PGDATABASE", args.Database)},
 		Ports: corev1.ContainerPortArray{kube.ContainerPort("postgres", Port)},
 		// The port is open while the server still recovers, so that nothing kills it meanwhile.
-		StartupProbe:   kube.Within(10*time.Minute, kube.TCPProbe(Port)),
-		LivenessProbe:  kube.TCPProbe(Port),
-		ReadinessProbe: kube.ExecProbe("pg_isready", "--quiet", "--host", "127.0.0.1", "--username", readerRole, "--dbname", args.Database),
-		VolumeMounts:   mounts,
+		StartupProbe:  kube.Within(10*time.Minute, kube.TCPProbe(Port)),
+		LivenessProbe: kube.TCPProbe(Port),
+		ReadinessProbe: kube.ExecProbe("pg_isready", "--quiet", "--host", "127.0.0.1", "--username", readerRole,
+			"--dbname", args.Database),
+		VolumeMounts: mounts,
 
 		TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 	})
-	exporter := kube.Container(kube.AppUser, kube.Resources{CPU: "10m", CPULimit: "250m", Memory: "64Mi"}, corev1.ContainerArgs{
-		Name:  pulumi.String("exporter"),
-		Image: args.ExporterImage,
-		Env: corev1.EnvVarArray{
-			kube.Env("DATA_SOURCE_URI", fmt.Sprintf(":%d/%s?host=%s&sslmode=disable", Port, args.Database, socketDir)),
-			kube.Env("DATA_SOURCE_USER", exporterRole),
-			kube.Env("DATA_SOURCE_PASS_FILE", exportDir+"/password"),
-		},
-		Ports:         corev1.ContainerPortArray{kube.ContainerPort("metrics", exporterPort)},
-		StartupProbe:  kube.Within(time.Minute, kube.TCPProbe(exporterPort)),
-		LivenessProbe: kube.TCPProbe(exporterPort),
-		VolumeMounts:  corev1.VolumeMountArray{kube.ReadOnly("exporter", exportDir), kube.ReadOnly("socket", socketDir)},
-	})
+	exporter := kube.Container(kube.AppUser, kube.Resources{CPU: "10m", CPULimit: "250m", Memory: "64Mi"},
+		corev1.ContainerArgs{
+			Name:  pulumi.String("exporter"),
+			Image: args.ExporterImage,
+			Env: corev1.EnvVarArray{
+				kube.Env("DATA_SOURCE_URI",
+					fmt.Sprintf(":%d/%s?host=%s&sslmode=disable", Port, args.Database, socketDir)),
+				kube.Env("DATA_SOURCE_USER", exporterRole),
+				kube.Env("DATA_SOURCE_PASS_FILE", exportDir+"/password"),
+			},
+			Ports:         corev1.ContainerPortArray{kube.ContainerPort("metrics", exporterPort)},
+			StartupProbe:  kube.Within(time.Minute, kube.TCPProbe(exporterPort)),
+			LivenessProbe: kube.TCPProbe(exporterPort),
+			VolumeMounts: corev1.VolumeMountArray{kube.ReadOnly("exporter", exportDir),
+				kube.ReadOnly("socket", socketDir)},
+		})
 	containers := corev1.ContainerArray{server, exporter}
 	volumes := corev1.VolumeArray{
-		corev1.VolumeArgs{Name: pulumi.String("config"), ConfigMap: corev1.ConfigMapVolumeSourceArgs{Name: pulumi.String(config)}},
+		corev1.VolumeArgs{Name: pulumi.String("config"),
+			ConfigMap: corev1.ConfigMapVolumeSourceArgs{Name: pulumi.String(config)}},
 		corev1.VolumeArgs{Name: pulumi.String("socket"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{}},
 		// What parallel queries share; it counts as memory of the container, whose limit is its size too.
 		corev1.VolumeArgs{Name: pulumi.String("shm"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{
 			Medium: pulumi.String("Memory"), SizeLimit: pulumi.String(args.Memory),
 		}},
 		kube.SecretVolume("setup", secret, 0o440, map[string]string{verifiersKey: verifiersKey}),
-		kube.SecretVolume("server", secret, 0o440, map[string]string{certificateKey: certificateKey, privateKey: privateKey}),
+		kube.SecretVolume("server", secret, 0o440,
+			map[string]string{certificateKey: certificateKey, privateKey: privateKey}),
 		kube.SecretVolume("exporter", secret, 0o440, map[string]string{exporterPassKey: "password"}),
 	}
 	if archive != nil {
 		server.Env = slices.Concat(server.Env.(corev1.EnvVarArray), archive.Env, corev1.EnvVarArray{queue(args)})
 		server.VolumeMounts = append(slices.Clone(mounts), archive.Mount)
 		containers = corev1.ContainerArray{server, exporter, archiverContainer(args, archive)}
-		volumes = append(volumes, archive.Volume, corev1.VolumeArgs{Name: pulumi.String(archiver), EmptyDir: corev1.EmptyDirVolumeSourceArgs{}})
+		volumes = append(volumes, archive.Volume,
+			corev1.VolumeArgs{Name: pulumi.String(archiver), EmptyDir: corev1.EmptyDirVolumeSourceArgs{}})
 	}
 	return corev1.PodSpecArgs{
 		InitContainers:                corev1.ContainerArray{prepare},

@@ -44,15 +44,17 @@ var (
 	roles string
 )
 
-// Args describes the server. All but Password, ReaderPassword, SecretVersions, Archive and Parameters is required.
+// Args describes the server. All but Password, ReaderPassword, SecretVersions, Archive and Parameters is
+// required.
 type Args struct {
 	Namespace *kube.Namespace
-	// Image is the server's: Debian's variant of the official image postgres, 17 or newer. ExporterImage is that of postgres_exporter.
+	// Image is the server's: Debian's variant of the official image postgres, 17 or newer. ExporterImage is that
+	// of postgres_exporter.
 	Image, ExporterImage pulumi.StringInput
 	// Database is the name of the database, and of the role that owns it.
 	Database string
-	// Password is that of the owner, ReaderPassword that of the role that reads everything; nil has one generated.
-	// Both are of printable ASCII characters.
+	// Password is that of the owner, ReaderPassword that of the role that reads everything; nil has one
+	// generated. Both are of printable ASCII characters.
 	Password, ReaderPassword pulumi.StringInput
 	// PasswordVersion is any text. A new one makes new generated passwords.
 	PasswordVersion string
@@ -81,7 +83,8 @@ type Postgres struct {
 	Address pulumi.StringOutput `pulumi:"address"`
 	// Pods are those to which Connections on Port can be allowed; without that, none are.
 	Pods kube.Pods
-	// Owner logs in as the role that owns the database, Reader as the one that can read all of it, Restorer as a superuser.
+	// Owner logs in as the role that owns the database, Reader as the one that can read all of it, Restorer as a
+	// superuser.
 	Owner, Reader, Restorer Client
 }
 
@@ -91,7 +94,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	if err != nil {
 		return nil, fmt.Errorf("postgres %s: %w", name, err)
 	}
-	p := &Postgres{Name: args.Database, Pods: kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"app": "postgres"}}}
+	p := &Postgres{Name: args.Database,
+		Pods: kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"app": "postgres"}}}
 	err = ctx.RegisterComponentResourceV2("stateful-k3s:postgres:Postgres", name, args.inputs(), p, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("declaring postgres %s: %w", name, err)
@@ -102,13 +106,14 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	return p, nil
 }
 
-// Ready makes a resource wait until the server answers, and for what Hold was told. To depend on the component itself is not enough: Pulumi then
-// leaves out those parts of it that are still being registered.
+// Ready makes a resource wait until the server answers, and for what Hold was told. To depend on the
+// component itself is not enough: Pulumi then leaves out those parts of it that are still being registered.
 func (p *Postgres) Ready() pulumi.ResourceOption {
 	return pulumi.DependsOn(p.ready)
 }
 
-// Hold makes those that ask for Ready from now on wait for a resource too, such as the Job that restores the database.
+// Hold makes those that ask for Ready from now on wait for a resource too, such as the Job that restores the
+// database.
 func (p *Postgres) Hold(until pulumi.Resource) { p.ready = append(p.ready, until) }
 
 func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf string) error {
@@ -188,7 +193,8 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 // check finds what is wrong with the arguments, and returns the server's configuration.
 func (a *Args) check() (string, error) {
 	required := map[string]bool{
-		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "ExporterImage": a.ExporterImage != nil, "Database": a.Database != "",
+		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "ExporterImage": a.ExporterImage != nil,
+		"Database":        a.Database != "",
 		"PasswordVersion": a.PasswordVersion != "", "TLSVersion": a.TLSVersion != "",
 		"StorageClass": a.StorageClass != "", "StorageSize": a.StorageSize != "", "Memory": a.Memory != "",
 	}

@@ -63,9 +63,11 @@ func kept(text string) recorder.Option {
 
 const certificate = `{"Authority": "the authority", "Server": "the certificate", "Key": "the key"}`
 
-func statefulSet(t *testing.T, change func(*postgres.Args), options ...recorder.Option) appsv1.StatefulSetSpec {
+func statefulSet(t *testing.T, change func(*postgres.Args),
+	options ...recorder.Option) appsv1.StatefulSetSpec {
 	t.Helper()
-	return recorder.Object[*appsv1.StatefulSet](recorder.Run(t, program(change), options...), "pings-statefulset").Spec
+	return recorder.Object[*appsv1.StatefulSet](recorder.Run(t, program(change), options...),
+		"pings-statefulset").Spec
 }
 
 func TestPostgresHasTheseParts(t *testing.T) {
@@ -97,7 +99,8 @@ func TestPostgresHasTheseParts(t *testing.T) {
 func TestPostgresPartsFollowTheHouseRules(t *testing.T) {
 	recording := recorder.Run(t, program(nil))
 	namespace := []string{"exercises", "exercises-default-deny", "exercises-dns"}
-	stashes := []string{"pings-certificate", "pings-exporter", "pings-owner", "pings-reader", "pings-restorer", "pings-salt"}
+	stashes := []string{"pings-certificate", "pings-exporter", "pings-owner", "pings-reader", "pings-restorer",
+		"pings-salt"}
 	for name, part := range map[string]struct {
 		object    metav1.Object
 		inCluster string
@@ -124,7 +127,8 @@ func TestPostgresPartsFollowTheHouseRules(t *testing.T) {
 			"app.kubernetes.io/part-of":    "stateful-k3s",
 			"app.kubernetes.io/managed-by": "pulumi",
 		}, part.object.GetLabels(), name)
-		require.Equal(t, map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s", "pulumi.com/patchForce": "true"}, part.object.GetAnnotations(), name)
+		require.Equal(t, map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s",
+			"pulumi.com/patchForce": "true"}, part.object.GetAnnotations(), name)
 		var dependsOn []string
 		for _, names := range part.dependsOn {
 			dependsOn = append(dependsOn, names...)
@@ -177,19 +181,24 @@ func TestPodRestartsOnChanges(t *testing.T) {
 	}
 	before := annotations(nil)
 	require.Equal(t, before, annotations(nil))
-	require.ElementsMatch(t, []string{"stateful-k3s/postgres-config", "stateful-k3s/postgres-secret"}, keys(before))
+	require.ElementsMatch(t, []string{"stateful-k3s/postgres-config", "stateful-k3s/postgres-secret"},
+		keys(before))
 	for name, change := range map[string]struct {
 		annotation string
 		change     func(*postgres.Args)
 	}{
-		"password":        {"secret", func(args *postgres.Args) { args.Password = pulumi.String("another-password") }},
-		"reader password": {"secret", func(args *postgres.Args) { args.ReaderPassword = pulumi.String("another-password") }},
-		"memory":          {"config", func(args *postgres.Args) { args.Memory = "1Gi" }},
-		"parameters":      {"config", func(args *postgres.Args) { args.Parameters = postgres.Parameters{"jit": "off"} }},
+		"password": {"secret",
+			func(args *postgres.Args) { args.Password = pulumi.String("another-password") }},
+		"reader password": {"secret",
+			func(args *postgres.Args) { args.ReaderPassword = pulumi.String("another-password") }},
+		"memory": {"config", func(args *postgres.Args) { args.Memory = "1Gi" }},
+		"parameters": {"config",
+			func(args *postgres.Args) { args.Parameters = postgres.Parameters{"jit": "off"} }},
 	} {
 		after := annotations(change.change)
 		for key := range before {
-			require.Equal(t, key == "stateful-k3s/postgres-"+change.annotation, before[key] != after[key], "%s, %s", name, key)
+			require.Equal(t, key == "stateful-k3s/postgres-"+change.annotation, before[key] != after[key], "%s, %s",
+				name, key)
 		}
 	}
 
@@ -204,7 +213,8 @@ func keys(of map[string]string) (all []string) {
 	return all
 }
 
-// Only what follows from secrets and the built image is unknown in a preview: no fixed name is taken from an output.
+// Only what follows from secrets and the built image is unknown in a preview: no fixed name is taken from an
+// output.
 func TestPreview(t *testing.T) {
 	recording := recorder.Run(t, program(func(args *postgres.Args) {
 		args.ExporterImage = pulumi.UnsafeUnknownOutput(nil).ApplyT(func(any) string { return "" }).(pulumi.StringOutput)
@@ -237,7 +247,8 @@ func TestComponent(t *testing.T) {
 		"memory":          resource.NewProperty("512Mi"),
 		"parameters":      resource.NewProperty(resource.PropertyMap{"work_mem": resource.NewProperty("8MB")}),
 	}, recording.Get(t, componentType, "pings").Inputs)
-	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"address": "postgres-svc.alice-exercises.svc:5432"}),
+	require.Equal(t, resource.NewPropertyMapFromMap(
+		map[string]any{"address": "postgres-svc.alice-exercises.svc:5432"}),
 		recording.Outputs("pings"))
 }
 
@@ -270,14 +281,35 @@ StorageSize is required
 TLSVersion is required`)
 
 	for message, change := range map[string]func(*postgres.Args){
-		`reading Memory "64 MB": `:                             func(args *postgres.Args) { args.Memory = "64 MB" },
-		`reading StorageSize "much": `:                         func(args *postgres.Args) { args.StorageSize = "much" },
-		`parameters: port is not yours to set`:                 func(args *postgres.Args) { args.Parameters = postgres.Parameters{"port": "1"} },
-		`database "Ping" is not 1 to 63 small letters, digits`: func(args *postgres.Args) { args.Database = "Ping" },
-		`database "reader" is a name that has a meaning`:       func(args *postgres.Args) { args.Database = "reader" },
-		`database "restorer" is a name that has a meaning`:     func(args *postgres.Args) { args.Database = "restorer" },
-		`database "pg_ping" is a name that has a meaning`:      func(args *postgres.Args) { args.Database = "pg_ping" },
-		`something else than printable ASCII characters`:       func(args *postgres.Args) { args.Password = pulumi.String("pässword") },
+		`reading Memory "64 MB": `: func(args *postgres.Args) { args.Memory = "64 MB" },
+		`reading StorageSize "much": `: func(
+			args *postgres.Args) {
+			args.StorageSize = "much"
+		},
+		`parameters: port is not yours to set`: func(
+			args *postgres.Args) {
+			args.Parameters = postgres.Parameters{"port": "1"}
+		},
+		`database "Ping" is not 1 to 63 small letters, digits`: func(
+			args *postgres.Args) {
+			args.Database = "Ping"
+		},
+		`database "reader" is a name that has a meaning`: func(
+			args *postgres.Args) {
+			args.Database = "reader"
+		},
+		`database "restorer" is a name that has a meaning`: func(
+			args *postgres.Args) {
+			args.Database = "restorer"
+		},
+		`database "pg_ping" is a name that has a meaning`: func(
+			args *postgres.Args) {
+			args.Database = "pg_ping"
+		},
+		`something else than printable ASCII characters`: func(
+			args *postgres.Args) {
+			args.Password = pulumi.String("pässword")
+		},
 	} {
 		_, err := recorder.Try(t, program(change))
 		require.ErrorContains(t, err, message)

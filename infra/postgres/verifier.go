@@ -9,9 +9,9 @@ import (
 	"fmt"
 )
 
-// verifier returns what Postgres stores of a password, so that the password itself never reaches the server. Passwords are
-// ASCII, for which the SASLprep of RFC 5802 changes nothing.
-// Source: https://www.postgresql.org/docs/17/catalog-pg-authid.html and RFC 5802, section 3.
+// verifier returns what Postgres stores of a password, so that the password itself never reaches the server.
+// Passwords are ASCII, for which the SASLprep of RFC 5802 changes nothing. Source:
+// https://www.postgresql.org/docs/17/catalog-pg-authid.html and RFC 5802, section 3.
 func verifier(password, salt string) (string, error) {
 	for _, c := range []byte(password) {
 		if c < ' ' || c > '~' {
@@ -25,7 +25,8 @@ func verifier(password, salt string) (string, error) {
 	}
 	stored := sha256.Sum256(mac(salted, "Client Key"))
 	encode := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", iterations, encode([]byte(salt)), encode(stored[:]), encode(mac(salted, "Server Key"))), nil
+	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", iterations, encode([]byte(salt)), encode(stored[:]),
+		encode(mac(salted, "Server Key"))), nil
 }
 
 func mac(key []byte, text string) []byte {

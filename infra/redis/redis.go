@@ -131,7 +131,8 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 		return err
 	}
 	svc, err := kube.HeadlessService{
-		App: app, Name: service, Labels: map[string]string{"app": "redis"}, Pods: servers, Port: port, PortName: "redis",
+		App: app, Name: service, Labels: map[string]string{"app": "redis"}, Pods: servers, Port: port,
+		PortName: "redis",
 	}.Declare(ctx, name+"-service", parent)
 	if err != nil {
 		return err
@@ -170,41 +171,44 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 func podSpec(args Args) corev1.PodSpecArgs {
 	ping := kube.ExecProbe("sh", "-c", `[ "$(REDISCLI_AUTH=$(cat `+passwordFile+`) redis-cli ping)" = PONG ]`)
 	credentials := kube.ReadOnly("secret", secretDir)
-	filler := kube.Container(kube.AppUser, kube.Resources{CPU: "10m", CPULimit: "250m", Memory: "32Mi"}, corev1.ContainerArgs{
-		Name:  pulumi.String("redisfiller"),
-		Image: args.FillerImage,
-		Env: corev1.EnvVarArray{
-			kube.Env("REDIS_ADDR", fmt.Sprintf("localhost:%d", port)),
-			kube.Env("REDIS_PASSWORD_FILE", passwordFile),
-			kube.Env("PORT", fmt.Sprint(fillerPort)),
-		},
-		Ports:          corev1.ContainerPortArray{kube.ContainerPort("http", fillerPort)},
-		StartupProbe:   kube.Within(time.Minute, kube.HTTPProbe("/livez", fillerPort)),
-		LivenessProbe:  kube.HTTPProbe("/livez", fillerPort),
-		ReadinessProbe: kube.HTTPProbe("/readyz", fillerPort),
-		VolumeMounts:   corev1.VolumeMountArray{credentials},
-	})
-	server := kube.Container(redisUser, kube.Resources{CPU: "50m", CPULimit: "500m", Memory: args.Memory}, corev1.ContainerArgs{
-		Name:  pulumi.String("redis"),
-		Image: pulumi.String(args.Image),
-		Command: pulumi.ToStringArray([]string{
-			"sh", configDir + "/start.sh", dataDir + "/appendonlydir", "redis-server", configDir + "/redis.conf",
-		}),
-		Ports: corev1.ContainerPortArray{kube.ContainerPort("redis", port)},
-		// Until a large append-only file is read, every command is answered with an error.
-		StartupProbe:   kube.Within(10*time.Minute, ping),
-		ReadinessProbe: ping,
-		LivenessProbe:  kube.TCPProbe(port),
-		VolumeMounts: corev1.VolumeMountArray{
-			kube.Mount(claim, dataDir),
-			kube.ReadOnly("config", configDir),
-			credentials,
-		},
-	})
+	filler := kube.Container(kube.AppUser, kube.Resources{CPU: "10m", CPULimit: "250m", Memory: "32Mi"},
+		corev1.ContainerArgs{
+			Name:  pulumi.String("redisfiller"),
+			Image: args.FillerImage,
+			Env: corev1.EnvVarArray{
+				kube.Env("REDIS_ADDR", fmt.Sprintf("localhost:%d", port)),
+				kube.Env("REDIS_PASSWORD_FILE", passwordFile),
+				kube.Env("PORT", fmt.Sprint(fillerPort)),
+			},
+			Ports:          corev1.ContainerPortArray{kube.ContainerPort("http", fillerPort)},
+			StartupProbe:   kube.Within(time.Minute, kube.HTTPProbe("/livez", fillerPort)),
+			LivenessProbe:  kube.HTTPProbe("/livez", fillerPort),
+			ReadinessProbe: kube.HTTPProbe("/readyz", fillerPort),
+			VolumeMounts:   corev1.VolumeMountArray{credentials},
+		})
+	server := kube.Container(redisUser, kube.Resources{CPU: "50m", CPULimit: "500m", Memory: args.Memory},
+		corev1.ContainerArgs{
+			Name:  pulumi.String("redis"),
+			Image: pulumi.String(args.Image),
+			Command: pulumi.ToStringArray([]string{
+				"sh", configDir + "/start.sh", dataDir + "/appendonlydir", "redis-server", configDir + "/redis.conf",
+			}),
+			Ports: corev1.ContainerPortArray{kube.ContainerPort("redis", port)},
+			// Until a large append-only file is read, every command is answered with an error.
+			StartupProbe:   kube.Within(10*time.Minute, ping),
+			ReadinessProbe: ping,
+			LivenessProbe:  kube.TCPProbe(port),
+			VolumeMounts: corev1.VolumeMountArray{
+				kube.Mount(claim, dataDir),
+				kube.ReadOnly("config", configDir),
+				credentials,
+			},
+		})
 	return corev1.PodSpecArgs{
 		Containers: corev1.ContainerArray{filler, server},
 		Volumes: corev1.VolumeArray{
-			corev1.VolumeArgs{Name: pulumi.String("config"), ConfigMap: corev1.ConfigMapVolumeSourceArgs{Name: pulumi.String(config)}},
+			corev1.VolumeArgs{Name: pulumi.String("config"),
+				ConfigMap: corev1.ConfigMapVolumeSourceArgs{Name: pulumi.String(config)}},
 			corev1.VolumeArgs{Name: pulumi.String("secret"), Secret: corev1.SecretVolumeSourceArgs{
 				SecretName: pulumi.String(secret), DefaultMode: pulumi.Int(0o440),
 			}},
@@ -215,8 +219,9 @@ func podSpec(args Args) corev1.PodSpecArgs {
 // check sets defaults and returns the server's configuration.
 func (a *Args) check() (string, error) {
 	err := kube.Missing(map[string]bool{
-		"Namespace": a.Namespace != nil, "Image": a.Image != "", "FillerImage": a.FillerImage != nil, "PasswordVersion": a.PasswordVersion != "",
-		"StorageClass": a.StorageClass != "", "StorageSize": a.StorageSize != "", "Memory": a.Memory != "",
+		"Namespace": a.Namespace != nil, "Image": a.Image != "", "FillerImage": a.FillerImage != nil,
+		"PasswordVersion": a.PasswordVersion != "",
+		"StorageClass":    a.StorageClass != "", "StorageSize": a.StorageSize != "", "Memory": a.Memory != "",
 	})
 	if err != nil {
 		return "", err
@@ -251,7 +256,8 @@ func (a *Args) inputs() pulumi.Map {
 	return inputs
 }
 
-// requirepass returns the line that sets the password. Redis unquotes \xHH inside double quotes, so that every byte can be written.
+// requirepass returns the line that sets the password. Redis unquotes \xHH inside double quotes, so that
+// every byte can be written.
 func requirepass(password string) string {
 	var line strings.Builder
 	line.WriteString(`requirepass "`)

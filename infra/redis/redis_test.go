@@ -114,7 +114,8 @@ func TestRedisPartsFollowTheHouseRules(t *testing.T) {
 		require.Equal(t, "alice-exercises", part.object.GetNamespace(), name)
 		require.Equal(t, part.inCluster, part.object.GetName(), name)
 		require.Equal(t, labels, part.object.GetLabels(), name)
-		require.Equal(t, map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s", "pulumi.com/patchForce": "true"}, part.object.GetAnnotations(), name)
+		require.Equal(t, map[string]string{"pulumi.com/patchFieldManager": "stateful-k3s",
+			"pulumi.com/patchForce": "true"}, part.object.GetAnnotations(), name)
 		for _, recorded := range recording.All() {
 			if recorded.URN.Name() == name {
 				require.Equal(t, part.dependsOn, recorded.DependsOn(), name)
@@ -149,12 +150,14 @@ func TestStatefulSet(t *testing.T) {
 	require.Len(t, spec.VolumeClaimTemplates, 1)
 	require.Equal(t, "redis-data-storage", spec.VolumeClaimTemplates[0].Name)
 	require.Equal(t, ptr.To("local-path"), spec.VolumeClaimTemplates[0].Spec.StorageClassName)
-	require.Equal(t, quantity.MustParse("100Mi"), spec.VolumeClaimTemplates[0].Spec.Resources.Requests["storage"])
+	require.Equal(t, quantity.MustParse("100Mi"),
+		spec.VolumeClaimTemplates[0].Spec.Resources.Requests["storage"])
 }
 
 // The hardening itself is tested in kube.
 func TestPod(t *testing.T) {
-	pod := recorder.Object[*appsv1.StatefulSet](recorder.Run(t, program(nil)), "train-statefulset").Spec.Template.Spec
+	pod := recorder.Object[*appsv1.StatefulSet](recorder.Run(t, program(nil)),
+		"train-statefulset").Spec.Template.Spec
 
 	require.Equal(t, ptr.To[int64](999), pod.SecurityContext.FSGroup)
 	require.Equal(t, []corev1.Volume{
@@ -169,7 +172,8 @@ func TestPod(t *testing.T) {
 	require.Len(t, pod.Containers, 2)
 	http := func(path string, period, failures int32) *corev1.Probe {
 		return &corev1.Probe{
-			ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(8080)}},
+			ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path,
+				Port: intstr.FromInt32(8080)}},
 			PeriodSeconds: period, TimeoutSeconds: 5, FailureThreshold: failures,
 		}
 	}
@@ -199,9 +203,10 @@ func TestPod(t *testing.T) {
 		}
 	}
 	require.Equal(t, corev1.Container{
-		Name:           "redis",
-		Image:          "redis:8",
-		Command:        []string{"sh", "/etc/redis/start.sh", "/data/appendonlydir", "redis-server", "/etc/redis/redis.conf"},
+		Name:  "redis",
+		Image: "redis:8",
+		Command: []string{"sh", "/etc/redis/start.sh", "/data/appendonlydir", "redis-server",
+			"/etc/redis/redis.conf"},
 		Ports:          []corev1.ContainerPort{{Name: "redis", ContainerPort: 6379}},
 		Resources:      kubetest.Resources("50m", "500m", "64Mi"),
 		StartupProbe:   ping(2, 300),
@@ -250,7 +255,8 @@ func TestZerosAreCutOffTheAppendOnlyFile(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		snapshot := "REDIS" + zeros(8) // ends in a checksum
-		after := map[string]string{"appendonly.aof.1.incr.aof": test.after, "appendonly.aof.2.incr.aof": test.after, "appendonly.aof.1.base.rdb": snapshot}
+		after := map[string]string{"appendonly.aof.1.incr.aof": test.after,
+			"appendonly.aof.2.incr.aof": test.after, "appendonly.aof.1.base.rdb": snapshot}
 		for file := range after {
 			content := test.before
 			if strings.HasSuffix(file, ".rdb") {
@@ -259,12 +265,14 @@ func TestZerosAreCutOffTheAppendOnlyFile(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600))
 		}
 		said := start(dir)
-		require.Equal(t, test.before != test.after, strings.Contains(said, " zeros off the end of "), "%s: %s", name, said)
+		require.Equal(t, test.before != test.after, strings.Contains(said, " zeros off the end of "), "%s: %s",
+			name, said)
 		require.True(t, strings.HasSuffix(said, "started\n"), "%s: %s", name, said)
 		for file, wanted := range after {
 			content, err := os.ReadFile(filepath.Join(dir, file))
 			require.NoError(t, err)
-			require.True(t, wanted == string(content), "%s: %s has %d bytes instead of %d", name, file, len(content), len(wanted))
+			require.True(t, wanted == string(content), "%s: %s has %d bytes instead of %d", name, file, len(content),
+				len(wanted))
 		}
 	}
 	require.Equal(t, "started\n", start(filepath.Join(t.TempDir(), "none")), "on a new volume")
@@ -282,7 +290,8 @@ func TestPasswordIsNowhereInPlainText(t *testing.T) {
 	recording.RequireSecret(t, `\x67\x69\x76\x65\x6e\x2d\x70\x61\x73\x73\x77\x6f\x72\x64`)
 
 	recording = recorder.Run(t, program(nil))
-	recording.RequireSecret(t, recording.Get(t, stashType, "train-password").Inputs["input"].SecretValue().Element.StringValue())
+	recording.RequireSecret(t, recording.Get(t, stashType,
+		"train-password").Inputs["input"].SecretValue().Element.StringValue())
 }
 
 func TestSecret(t *testing.T) {
@@ -297,7 +306,8 @@ func TestSecret(t *testing.T) {
 
 func TestPodsRestartOnChanges(t *testing.T) {
 	annotations := func(change func(*redis.Args)) map[string]string {
-		return recorder.Object[*appsv1.StatefulSet](recorder.Run(t, program(change)), "train-statefulset").Spec.Template.Annotations
+		return recorder.Object[*appsv1.StatefulSet](recorder.Run(t, program(change)),
+			"train-statefulset").Spec.Template.Annotations
 	}
 	before := annotations(func(args *redis.Args) { args.Password = pulumi.String("first-password") })
 	require.Equal(t, map[string]string{
@@ -311,7 +321,8 @@ func TestPodsRestartOnChanges(t *testing.T) {
 	require.NotEqual(t, before["stateful-k3s/redis-config"], config["stateful-k3s/redis-config"])
 }
 
-// Only what follows from the password and the built image is unknown in a preview: no fixed name is taken from an output.
+// Only what follows from the password and the built image is unknown in a preview: no fixed name is taken
+// from an output.
 func TestPreview(t *testing.T) {
 	recording := recorder.Run(t, program(func(args *redis.Args) {
 		args.FillerImage = pulumi.UnsafeUnknownOutput(nil).ApplyT(func(any) string { return "" }).(pulumi.StringOutput)
@@ -326,7 +337,8 @@ func TestPreview(t *testing.T) {
 }
 
 func TestComponent(t *testing.T) {
-	recording := recorder.Run(t, program(func(args *redis.Args) { args.Password = pulumi.String("given-password") }))
+	recording := recorder.Run(t, program(
+		func(args *redis.Args) { args.Password = pulumi.String("given-password") }))
 	require.Equal(t, resource.PropertyMap{
 		"namespace":       resource.NewProperty("alice-exercises"),
 		"image":           resource.NewProperty("redis:8"),

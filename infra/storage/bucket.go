@@ -27,11 +27,13 @@ type Bucket struct {
 }
 
 // Allow lets pods connect to the service, and says why.
-func (b Bucket) Allow(ctx *pulumi.Context, name string, from kube.Pods, why string, opts ...pulumi.ResourceOption) error {
+func (b Bucket) Allow(ctx *pulumi.Context, name string, from kube.Pods, why string,
+	opts ...pulumi.ResourceOption) error {
 	if b.server != nil {
 		return kube.Allow(ctx, name, kube.Connection{From: from, To: b.server.pods, Port: port, Why: why}, opts...)
 	}
-	return kube.AllowOutbound(ctx, name, kube.Outbound{From: from, Networks: b.Networks, URL: b.Endpoint, Why: why}, opts...)
+	return kube.AllowOutbound(ctx, name,
+		kube.Outbound{From: from, Networks: b.Networks, URL: b.Endpoint, Why: why}, opts...)
 }
 
 // Ready makes a resource wait until the server answers, if it is part of the program.

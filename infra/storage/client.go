@@ -18,8 +18,8 @@ const (
 	passphraseKey = "archive-passphrase"
 )
 
-// Client is what a pod needs to use a bucket: the pod takes Volume, each container that uses the bucket Mount and Env. The
-// files change when keys do.
+// Client is what a pod needs to use a bucket: the pod takes Volume, each container that uses the bucket Mount
+// and Env. The files change when keys do.
 type Client struct {
 	Volume corev1.VolumeArgs
 	Mount  corev1.VolumeMountArgs
@@ -40,7 +40,8 @@ type ClientArgs struct {
 }
 
 // NewClient declares a Secret with what the client needs.
-func (b Bucket) NewClient(ctx *pulumi.Context, name string, args ClientArgs, opts ...pulumi.ResourceOption) (*Client, error) {
+func (b Bucket) NewClient(ctx *pulumi.Context, name string, args ClientArgs,
+	opts ...pulumi.ResourceOption) (*Client, error) {
 	data := map[string]pulumi.StringInput{accessKey: b.AccessKey, secretKey: b.SecretKey}
 	env := corev1.EnvVarArray{
 		kube.Env("S3_ENDPOINT", b.Endpoint),
@@ -59,7 +60,8 @@ func (b Bucket) NewClient(ctx *pulumi.Context, name string, args ClientArgs, opt
 		data[passphraseKey] = args.Passphrase
 		env = append(env, kube.Env("ARCHIVE_PASSPHRASE_FILE", clientDir+"/"+passphraseKey))
 	}
-	secret, err := kube.NewSecret(ctx, name, kube.SecretArgs{Namespace: args.Namespace, App: args.App, Name: args.Secret, Data: data}, opts...)
+	secret, err := kube.NewSecret(ctx, name,
+		kube.SecretArgs{Namespace: args.Namespace, App: args.App, Name: args.Secret, Data: data}, opts...)
 	if err != nil {
 		return nil, err
 	}

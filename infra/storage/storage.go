@@ -1,4 +1,5 @@
-// Package storage runs a pod with an S3 server, and gives other pods what they need to use its bucket, or one elsewhere.
+// Package storage runs a pod with an S3 server, and gives other pods what they need to use its bucket, or one
+// elsewhere.
 package storage
 
 import (
@@ -36,7 +37,8 @@ const (
 type Args struct {
 	Namespace *kube.Namespace
 	Image     pulumi.StringInput
-	// Accounts are names of 1 to 63 small letters, digits and hyphens. Each may use what stands below its name in the bucket.
+	// Accounts are names of 1 to 63 small letters, digits and hyphens. Each may use what stands below its name
+	// in the bucket.
 	Accounts []string
 	// KeysVersion is any text. A new one makes new secret keys.
 	KeysVersion string
@@ -71,7 +73,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		pods: kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"app": app}},
 		keys: map[string]pulumi.StringOutput{},
 	}
-	if err := ctx.RegisterComponentResourceV2("stateful-k3s:storage:Storage", name, args.inputs(), s, opts...); err != nil {
+	if err := ctx.RegisterComponentResourceV2("stateful-k3s:storage:Storage", name, args.inputs(), s,
+		opts...); err != nil {
 		return nil, fmt.Errorf("declaring storage %s: %w", name, err)
 	}
 	if err := s.declare(ctx, name, args); err != nil {
@@ -113,13 +116,15 @@ func (s *Storage) declare(ctx *pulumi.Context, name string, args Args) error {
 	data := map[string]pulumi.StringInput{certificateKey: certificate.Server, privateKey: certificate.Key}
 	for _, account := range args.Accounts {
 		key := account + "-key"
-		s.keys[account], err = kube.NewPassword(ctx, name+"-"+key, kube.PasswordArgs{Version: args.SecretVersions.Of(key, args.KeysVersion)}, parent)
+		s.keys[account], err = kube.NewPassword(ctx, name+"-"+key,
+			kube.PasswordArgs{Version: args.SecretVersions.Of(key, args.KeysVersion)}, parent)
 		if err != nil {
 			return err
 		}
 		data[account] = s.keys[account]
 	}
-	credentials, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{Namespace: ns, App: app, Name: secret, Data: data}, parent)
+	credentials, err := kube.NewSecret(ctx, name+"-secret",
+		kube.SecretArgs{Namespace: ns, App: app, Name: secret, Data: data}, parent)
 	if err != nil {
 		return err
 	}
@@ -139,8 +144,9 @@ func (s *Storage) declare(ctx *pulumi.Context, name string, args Args) error {
 			Labels:      s.pods.Labels,
 			VolumeGroup: kube.AppUser,
 			// Secret keys it reads again by itself.
-			RestartOn: pulumi.StringMap{"stateful-k3s/storage-certificate": kube.Digest(ns.Name+"/"+secret, certificate.Key)},
-			Spec:      podSpec(args),
+			RestartOn: pulumi.StringMap{"stateful-k3s/storage-certificate": kube.Digest(ns.Name+"/"+secret,
+				certificate.Key)},
+			Spec: podSpec(args),
 		},
 		Claim: kube.Claim(app, claim, args.StorageClass, args.StorageSize),
 	}.Declare(ctx, name+"-statefulset", parent, pulumi.DependsOn([]pulumi.Resource{svc, credentials}))
@@ -158,32 +164,34 @@ func podSpec(args Args) corev1.PodSpecArgs {
 	}
 	return corev1.PodSpecArgs{
 		Containers: corev1.ContainerArray{
-			kube.Container(kube.AppUser, kube.Resources{CPU: "50m", CPULimit: "2", Memory: args.Memory}, corev1.ContainerArgs{
-				Name:  pulumi.String(app),
-				Image: args.Image,
-				Env: corev1.EnvVarArray{
-					kube.Env("PORT", fmt.Sprint(port)),
-					kube.Env("DATA_DIR", dataDir),
-					kube.Env("BUCKET", bucket),
-					kube.Env("ACCOUNTS_DIR", accountsDir),
-					kube.Env("CERT_FILE", serverDir+"/"+certificateKey),
-					kube.Env("KEY_FILE", serverDir+"/"+privateKey),
-				},
-				Ports:          corev1.ContainerPortArray{kube.ContainerPort("https", port)},
-				StartupProbe:   kube.Within(time.Minute, kube.HTTPSProbe("/livez", port)),
-				LivenessProbe:  kube.HTTPSProbe("/livez", port),
-				ReadinessProbe: kube.HTTPSProbe("/livez", port),
-				VolumeMounts: corev1.VolumeMountArray{
-					kube.Mount(claim, dataDir),
-					kube.ReadOnly("accounts", accountsDir),
-					kube.ReadOnly("server", serverDir),
-				},
-				TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
-			}),
+			kube.Container(kube.AppUser, kube.Resources{CPU: "50m", CPULimit: "2", Memory: args.Memory},
+				corev1.ContainerArgs{
+					Name:  pulumi.String(app),
+					Image: args.Image,
+					Env: corev1.EnvVarArray{
+						kube.Env("PORT", fmt.Sprint(port)),
+						kube.Env("DATA_DIR", dataDir),
+						kube.Env("BUCKET", bucket),
+						kube.Env("ACCOUNTS_DIR", accountsDir),
+						kube.Env("CERT_FILE", serverDir+"/"+certificateKey),
+						kube.Env("KEY_FILE", serverDir+"/"+privateKey),
+					},
+					Ports:          corev1.ContainerPortArray{kube.ContainerPort("https", port)},
+					StartupProbe:   kube.Within(time.Minute, kube.HTTPSProbe("/livez", port)),
+					LivenessProbe:  kube.HTTPSProbe("/livez", port),
+					ReadinessProbe: kube.HTTPSProbe("/livez", port),
+					VolumeMounts: corev1.VolumeMountArray{
+						kube.Mount(claim, dataDir),
+						kube.ReadOnly("accounts", accountsDir),
+						kube.ReadOnly("server", serverDir),
+					},
+					TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
+				}),
 		},
 		Volumes: corev1.VolumeArray{
 			kube.SecretVolume("accounts", secret, 0o440, accounts),
-			kube.SecretVolume("server", secret, 0o440, map[string]string{certificateKey: certificateKey, privateKey: privateKey}),
+			kube.SecretVolume("server", secret, 0o440,
+				map[string]string{certificateKey: certificateKey, privateKey: privateKey}),
 		},
 	}
 }

@@ -95,7 +95,8 @@ func TestStoragePartsFollowTheHouseRules(t *testing.T) {
 		inCluster string
 		dependsOn []string
 	}{
-		"store-secret":  {recorder.Object[*corev1.Secret](recording, "store-secret"), "storage", append(namespace, stashes...)},
+		"store-secret": {recorder.Object[*corev1.Secret](recording, "store-secret"), "storage",
+			append(namespace, stashes...)},
 		"store-service": {recorder.Object[*corev1.Service](recording, "store-service"), "storage-svc", namespace},
 		"store-statefulset": {
 			recorder.Object[*appsv1.StatefulSet](recording, "store-statefulset"), "storage-ss",
@@ -128,7 +129,8 @@ func TestStatefulSet(t *testing.T) {
 	require.Equal(t, "data", spec.VolumeClaimTemplates[0].Name)
 	require.Equal(t, ptr.To("local-path"), spec.VolumeClaimTemplates[0].Spec.StorageClassName)
 	require.Equal(t, quantity.MustParse("5Gi"), spec.VolumeClaimTemplates[0].Spec.Resources.Requests["storage"])
-	require.Equal(t, appsv1.RetainPersistentVolumeClaimRetentionPolicyType, spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted)
+	require.Equal(t, appsv1.RetainPersistentVolumeClaimRetentionPolicyType,
+		spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted)
 	require.Equal(t, corev1.ServiceSpec{
 		ClusterIP:                corev1.ClusterIPNone,
 		Selector:                 map[string]string{"app": "storage"},
@@ -139,7 +141,8 @@ func TestStatefulSet(t *testing.T) {
 
 // The hardening itself is tested in kube.
 func TestPod(t *testing.T) {
-	pod := recorder.Object[*appsv1.StatefulSet](recorder.Run(t, program()), "store-statefulset").Spec.Template.Spec
+	pod := recorder.Object[*appsv1.StatefulSet](recorder.Run(t, program()),
+		"store-statefulset").Spec.Template.Spec
 	require.Equal(t, ptr.To[int64](65532), pod.SecurityContext.FSGroup)
 	secret := func(name string, items ...corev1.KeyToPath) corev1.Volume {
 		return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
@@ -147,12 +150,15 @@ func TestPod(t *testing.T) {
 		}}}
 	}
 	require.Equal(t, []corev1.Volume{
-		secret("accounts", corev1.KeyToPath{Key: "alice-exercises", Path: "alice-exercises"}, corev1.KeyToPath{Key: "alice-project", Path: "alice-project"}),
-		secret("server", corev1.KeyToPath{Key: "tls.crt", Path: "tls.crt"}, corev1.KeyToPath{Key: "tls.key", Path: "tls.key"}),
+		secret("accounts", corev1.KeyToPath{Key: "alice-exercises", Path: "alice-exercises"},
+			corev1.KeyToPath{Key: "alice-project", Path: "alice-project"}),
+		secret("server", corev1.KeyToPath{Key: "tls.crt", Path: "tls.crt"},
+			corev1.KeyToPath{Key: "tls.key", Path: "tls.key"}),
 	}, pod.Volumes)
 	probe := func(period, failures int32) *corev1.Probe {
 		return &corev1.Probe{
-			ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/livez", Port: intstr.FromInt32(9000), Scheme: corev1.URISchemeHTTPS}},
+			ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/livez",
+				Port: intstr.FromInt32(9000), Scheme: corev1.URISchemeHTTPS}},
 			PeriodSeconds: period, TimeoutSeconds: 5, FailureThreshold: failures,
 		}
 	}
@@ -210,7 +216,8 @@ func TestCertificateIsForAllNamesOfTheServer(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		store.Bucket("alice-project").Authorities.ToStringOutput().ApplyT(func(pem string) string { authority = pem; return pem })
+		store.Bucket("alice-project").Authorities.ToStringOutput().ApplyT(
+			func(pem string) string { authority = pem; return pem })
 		return nil
 	})
 	secret := recorder.Object[*corev1.Secret](recording, "store-secret")
@@ -221,7 +228,8 @@ func TestCertificateIsForAllNamesOfTheServer(t *testing.T) {
 	block, _ := pem.Decode(secret.Data["tls.crt"])
 	server, err := x509.ParseCertificate(block.Bytes)
 	require.NoError(t, err)
-	for _, name := range []string{"storage-svc", "storage-svc.alice-storage", "storage-svc.alice-storage.svc", "storage-svc.alice-storage.svc.cluster.local"} {
+	for _, name := range []string{"storage-svc", "storage-svc.alice-storage", "storage-svc.alice-storage.svc",
+		"storage-svc.alice-storage.svc.cluster.local"} {
 		_, err := server.Verify(x509.VerifyOptions{DNSName: name, Roots: authorities})
 		require.NoError(t, err, name)
 	}
@@ -229,7 +237,8 @@ func TestCertificateIsForAllNamesOfTheServer(t *testing.T) {
 
 func TestNewVersionsReplaceWhatTheStateKeeps(t *testing.T) {
 	trigger := func(name string, changes ...func(*storage.Args)) string {
-		return recorder.Run(t, program(changes...)).Get(t, stashType, name).Request.GetReplacementTrigger().GetStringValue()
+		return recorder.Run(t, program(changes...)).Get(t, stashType,
+			name).Request.GetReplacementTrigger().GetStringValue()
 	}
 	for name, change := range map[string]func(*storage.Args){
 		"store-alice-exercises-key": func(args *storage.Args) { args.KeysVersion = "2" },
@@ -243,16 +252,19 @@ func TestNewVersionsReplaceWhatTheStateKeeps(t *testing.T) {
 // The server reads keys again by itself.
 func TestPodRestartsWithItsCertificate(t *testing.T) {
 	annotations := func(options ...recorder.Option) map[string]string {
-		return recorder.Object[*appsv1.StatefulSet](recorder.Run(t, program(), options...), "store-statefulset").Spec.Template.Annotations
+		return recorder.Object[*appsv1.StatefulSet](recorder.Run(t, program(), options...),
+			"store-statefulset").Spec.Template.Annotations
 	}
 	before := annotations(kept(certificate))
 	require.Len(t, before, 1)
 	const annotation = "stateful-k3s/storage-certificate"
 	require.Equal(t, before[annotation], annotations(kept(certificate))[annotation])
-	require.NotEqual(t, before[annotation], annotations(kept(`{"Authority": "a", "Server": "b", "Key": "c"}`))[annotation])
+	require.NotEqual(t, before[annotation],
+		annotations(kept(`{"Authority": "a", "Server": "b", "Key": "c"}`))[annotation])
 }
 
-// Only what follows from secrets and the built image is unknown in a preview: no fixed name is taken from an output.
+// Only what follows from secrets and the built image is unknown in a preview: no fixed name is taken from an
+// output.
 func TestPreview(t *testing.T) {
 	recording := recorder.Run(t, program(func(args *storage.Args) {
 		args.Image = pulumi.UnsafeUnknownOutput(nil).ApplyT(func(any) string { return "" }).(pulumi.StringOutput)
@@ -275,7 +287,8 @@ func TestComponent(t *testing.T) {
 		"storageSize":  "5Gi",
 		"memory":       "128Mi",
 	}), recording.Get(t, componentType, "store").Inputs)
-	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"endpoint": "https://storage-svc.alice-storage.svc:9000"}),
+	require.Equal(t, resource.NewPropertyMapFromMap(
+		map[string]any{"endpoint": "https://storage-svc.alice-storage.svc:9000"}),
 		recording.Outputs("store"))
 }
 
@@ -295,9 +308,10 @@ func client(bucketOf func(*storage.Storage) storage.Bucket) pulumi.RunFunc {
 		if err := bucket.Allow(ctx, "client-bucket", pods, "stores things"); err != nil {
 			return err
 		}
-		_, err = kube.NewSecret(ctx, "client-secret", kube.SecretArgs{Namespace: namespace, App: "client", Name: "client", Data: map[string]pulumi.StringInput{
-			"access-key": bucket.AccessKey, "secret-key": bucket.SecretKey,
-		}}, bucket.Ready())
+		_, err = kube.NewSecret(ctx, "client-secret",
+			kube.SecretArgs{Namespace: namespace, App: "client", Name: "client", Data: map[string]pulumi.StringInput{
+				"access-key": bucket.AccessKey, "secret-key": bucket.SecretKey,
+			}}, bucket.Ready())
 		return err
 	}
 }
@@ -314,8 +328,10 @@ func TestBucketOfTheServer(t *testing.T) {
 	require.Equal(t, "us-east-1", bucket.Region)
 	require.Equal(t, "backups", bucket.Name)
 	require.True(t, bucket.PathStyle)
-	require.Contains(t, recording.Get(t, "kubernetes:core/v1:Secret", "client-secret").DependsOn(), "store-statefulset")
-	secret, server := recorder.Object[*corev1.Secret](recording, "client-secret"), recorder.Object[*corev1.Secret](recording, "store-secret")
+	require.Contains(t, recording.Get(t, "kubernetes:core/v1:Secret", "client-secret").DependsOn(),
+		"store-statefulset")
+	secret, server := recorder.Object[*corev1.Secret](recording, "client-secret"),
+		recorder.Object[*corev1.Secret](recording, "store-secret")
 	require.Equal(t, "alice-project", string(secret.Data["access-key"]))
 	require.Equal(t, server.Data["alice-project"], secret.Data["secret-key"])
 }
@@ -332,10 +348,13 @@ func TestBucketElsewhere(t *testing.T) {
 	require.Equal(t, "alice-project", policy.Namespace)
 	require.Equal(t, kubetest.Label("app", "client"), policy.Spec.PodSelector)
 	require.Equal(t, []networkingv1.NetworkPolicyEgressRule{{
-		To:    []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.1.2.0/24", Except: []string{}}}},
-		Ports: []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To(intstr.FromInt32(8443))}},
+		To: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.1.2.0/24",
+			Except: []string{}}}},
+		Ports: []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP),
+			Port: ptr.To(intstr.FromInt32(8443))}},
 	}}, policy.Spec.Egress)
-	require.NotContains(t, recording.Get(t, "kubernetes:core/v1:Secret", "client-secret").DependsOn(), "store-statefulset")
+	require.NotContains(t, recording.Get(t, "kubernetes:core/v1:Secret", "client-secret").DependsOn(),
+		"store-statefulset")
 }
 
 func TestDeclarationErrors(t *testing.T) {

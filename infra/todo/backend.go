@@ -30,7 +30,8 @@ func backendApp(args Args) kube.WebApp {
 	}
 }
 
-func declareBackend(ctx *pulumi.Context, name string, app kube.WebApp, database *postgres.Postgres, parent, after pulumi.ResourceOption) (*corev1.Service, error) {
+func declareBackend(ctx *pulumi.Context, name string, app kube.WebApp, database *postgres.Postgres, parent,
+	after pulumi.ResourceOption) (*corev1.Service, error) {
 	err := kube.Allow(ctx, name+"-database", kube.Connection{
 		From: app.Pods(), To: database.Pods, Port: postgres.Port, Why: "keeps the todos",
 	}, parent)
@@ -38,7 +39,8 @@ func declareBackend(ctx *pulumi.Context, name string, app kube.WebApp, database 
 		return nil, err
 	}
 	err = kube.Allow(ctx, name+"-client", kube.Connection{
-		From: clients(app.Namespace), To: app.Pods(), Port: kube.HTTPPort, Why: "may use the todos, as its label says",
+		From: clients(app.Namespace), To: app.Pods(), Port: kube.HTTPPort,
+		Why: "may use the todos, as its label says",
 	}, parent)
 	if err != nil {
 		return nil, err

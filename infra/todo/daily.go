@@ -31,7 +31,8 @@ type Daily struct {
 	Networks []kube.Network
 }
 
-func declareDaily(ctx *pulumi.Context, name string, args Args, backend kube.WebApp, parent, after pulumi.ResourceOption) error {
+func declareDaily(ctx *pulumi.Context, name string, args Args, backend kube.WebApp, parent,
+	after pulumi.ResourceOption) error {
 	daily := args.Daily
 	job := kube.Job{Namespace: args.Namespace, Name: dailyName, Spec: dailyPodSpec(args), Deadline: deadline}
 	err := kube.Allow(ctx, name+"-backend", kube.Connection{
@@ -65,7 +66,8 @@ func dailyPodSpec(args Args) corev1.PodSpecArgs {
 	}
 	spec := corev1.PodSpecArgs{}
 	if args.Daily.Authorities != "" {
-		container.Env = append(container.Env.(corev1.EnvVarArray), kube.Env("CA_FILE", authoritiesDir+"/"+authorities))
+		container.Env = append(container.Env.(corev1.EnvVarArray),
+			kube.Env("CA_FILE", authoritiesDir+"/"+authorities))
 		container.VolumeMounts = corev1.VolumeMountArray{kube.ReadOnly("config", authoritiesDir)}
 		spec.Volumes = corev1.VolumeArray{corev1.VolumeArgs{
 			Name: pulumi.String("config"),

@@ -63,20 +63,27 @@ func TestPodOfTheCronJob(t *testing.T) {
 }
 
 func TestScheduleOfChoice(t *testing.T) {
-	spec := cronJob(t, func(args *todo.Args) { args.Daily.Schedule, args.Daily.TimeZone = "30 7 * * *", "Europe/Helsinki" }).Spec
+	spec := cronJob(t, func(args *todo.Args) {
+		args.Daily.Schedule, args.Daily.TimeZone = "30 7 * * *",
+			"Europe/Helsinki"
+	}).Spec
 	require.Equal(t, "30 7 * * *", spec.Schedule)
 	require.Equal(t, ptr.To("Europe/Helsinki"), spec.TimeZone)
 }
 
 func TestFurtherAuthorities(t *testing.T) {
-	recording := recorder.Run(t, program(func(args *todo.Args) { args.Daily.Authorities = "-----BEGIN CERTIFICATE-----" }))
-	require.Equal(t, "-----BEGIN CERTIFICATE-----", recorder.Object[*corev1.ConfigMap](recording, "list-config").Data["authorities.pem"])
+	recording := recorder.Run(t, program(
+		func(args *todo.Args) { args.Daily.Authorities = "-----BEGIN CERTIFICATE-----" }))
+	require.Equal(t, "-----BEGIN CERTIFICATE-----",
+		recorder.Object[*corev1.ConfigMap](recording, "list-config").Data["authorities.pem"])
 	pod := recorder.Object[*batchv1.CronJob](recording, "list-daily-cronjob").Spec.JobTemplate.Spec.Template.Spec
-	require.Equal(t, []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
-		LocalObjectReference: corev1.LocalObjectReference{Name: "todo-config"},
-		Items:                []corev1.KeyToPath{{Key: "authorities.pem", Path: "authorities.pem"}},
-	}}}}, pod.Volumes)
+	require.Equal(t, []corev1.Volume{{Name: "config",
+		VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+			LocalObjectReference: corev1.LocalObjectReference{Name: "todo-config"},
+			Items:                []corev1.KeyToPath{{Key: "authorities.pem", Path: "authorities.pem"}},
+		}}}}, pod.Volumes)
 	container := pod.Containers[0]
-	require.Equal(t, []corev1.VolumeMount{{Name: "config", MountPath: "/etc/daily-todo", ReadOnly: true}}, container.VolumeMounts)
+	require.Equal(t, []corev1.VolumeMount{{Name: "config", MountPath: "/etc/daily-todo", ReadOnly: true}},
+		container.VolumeMounts)
 	require.Contains(t, container.Env, corev1.EnvVar{Name: "CA_FILE", Value: "/etc/daily-todo/authorities.pem"})
 }

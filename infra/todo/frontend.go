@@ -29,11 +29,13 @@ func frontendApp(args Args) kube.WebApp {
 	if args.Ingress != nil && args.Ingress.Host != "" {
 		hosts = append(hosts, args.Ingress.Host)
 	}
-	app.Env = corev1.EnvVarArray{setting(backendURL), setting(ownOrigins), kube.Env("OWN_HOSTS", strings.Join(hosts, " "))}
+	app.Env = corev1.EnvVarArray{setting(backendURL), setting(ownOrigins),
+		kube.Env("OWN_HOSTS", strings.Join(hosts, " "))}
 	return app
 }
 
-func declareFrontend(ctx *pulumi.Context, name string, args Args, app, backend kube.WebApp, parent, after pulumi.ResourceOption) (pulumi.StringOutput, error) {
+func declareFrontend(ctx *pulumi.Context, name string, args Args, app, backend kube.WebApp, parent,
+	after pulumi.ResourceOption) (pulumi.StringOutput, error) {
 	err := kube.Allow(ctx, name+"-backend", kube.Connection{
 		From: app.Pods(), To: backend.Pods(), Port: kube.HTTPPort, Why: "shows and changes the todos",
 	}, parent)
@@ -41,7 +43,8 @@ func declareFrontend(ctx *pulumi.Context, name string, args Args, app, backend k
 		return pulumi.StringOutput{}, err
 	}
 	err = kube.Allow(ctx, name+"-client", kube.Connection{
-		From: clients(app.Namespace), To: app.Pods(), Port: kube.HTTPPort, Why: "may see the page, as its label says",
+		From: clients(app.Namespace), To: app.Pods(), Port: kube.HTTPPort,
+		Why: "may see the page, as its label says",
 	}, parent)
 	if err != nil {
 		return pulumi.StringOutput{}, err
@@ -60,7 +63,8 @@ func declareFrontend(ctx *pulumi.Context, name string, args Args, app, backend k
 	}).(pulumi.StringOutput), nil
 }
 
-// warnOfName says so if the ingress controller has a name of its own, as those of clouds do, which the page does not answer to.
+// warnOfName says so if the ingress controller has a name of its own, as those of clouds do, which the page
+// does not answer to.
 func warnOfName(ctx *pulumi.Context, address string, args Args) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || net.ParseIP(u.Hostname()) != nil || args.Ingress.Host != "" {

@@ -21,7 +21,8 @@ const (
 	authorities = "authorities.pem"
 )
 
-func newSettings(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*corev1.ConfigMap, error) {
+func newSettings(ctx *pulumi.Context, name string, args Args,
+	opts ...pulumi.ResourceOption) (*corev1.ConfigMap, error) {
 	data := map[string]string{
 		allowedOrigins: args.AllowedOrigins,
 		ownOrigins:     args.OwnOrigins,

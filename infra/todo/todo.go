@@ -1,5 +1,5 @@
-// Package todo runs the todo project: a backend that keeps todos in a Postgres, the page for people, and the CronJob that adds
-// an article to read.
+// Package todo runs the todo project: a backend that keeps todos in a Postgres, the page for people, and the
+// CronJob that adds an article to read.
 package todo
 
 import (
@@ -11,7 +11,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
-// Args describes the pods. Namespace, the images, Database and all of Daily but Authorities and Networks are required.
+// Args describes the pods. Namespace, the images, Database and all of Daily but Authorities and Networks are
+// required.
 type Args struct {
 	Namespace                               *kube.Namespace
 	BackendImage, FrontendImage, DailyImage pulumi.StringInput
@@ -19,12 +20,12 @@ type Args struct {
 	BackendReplicas, FrontendReplicas int
 	// Database keeps the todos. It is in the same namespace.
 	Database *postgres.Postgres
-	// AllowedOrigins are the web pages that may use the backend from elsewhere: origins with spaces between them, or *,
-	// which is the default.
+	// AllowedOrigins are the web pages that may use the backend from elsewhere: origins with spaces between
+	// them, or *, which is the default.
 	AllowedOrigins string
-	// OwnOrigins are the addresses at which people see the page through a proxy in front of it: origins with spaces between
-	// them, none by default. The page answers to their names, as to IP addresses, to those of its Service and to the Ingress's, and
-	// to no other.
+	// OwnOrigins are the addresses at which people see the page through a proxy in front of it: origins with
+	// spaces between them, none by default. The page answers to their names, as to IP addresses, to those of its
+	// Service and to the Ingress's, and to no other.
 	OwnOrigins string
 	Daily      Daily
 	// Ingress shows the page to people; nil if nobody is to reach it.
@@ -48,7 +49,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		return nil, fmt.Errorf("todo %s: %w", name, err)
 	}
 	t := &Todo{}
-	if err := ctx.RegisterComponentResourceV2("stateful-k3s:todo:Todo", name, args.inputs(), t, opts...); err != nil {
+	if err := ctx.RegisterComponentResourceV2("stateful-k3s:todo:Todo", name, args.inputs(), t,
+		opts...); err != nil {
 		return nil, fmt.Errorf("declaring todo %s: %w", name, err)
 	}
 	if err := t.declare(ctx, name, args); err != nil {
@@ -70,7 +72,8 @@ func (t *Todo) declare(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 	frontend := frontendApp(args)
-	t.URL, err = declareFrontend(ctx, name+"-frontend", args, frontend, backend, parent, after(settings, service))
+	t.URL, err = declareFrontend(ctx, name+"-frontend", args, frontend, backend, parent,
+		after(settings, service))
 	if err != nil {
 		return err
 	}

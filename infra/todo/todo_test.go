@@ -27,7 +27,8 @@ const (
 	dailyImage    = "registry.example.com/daily-todo:dev@" + recorder.Digest
 )
 
-// program declares a namespace with a Postgres and the todo project in it, whose arguments can be changed before.
+// program declares a namespace with a Postgres and the todo project in it, whose arguments can be changed
+// before.
 func program(changes ...func(*todo.Args)) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		namespace, database, err := kubetest.NewDatabase(ctx, "project", "todo")
@@ -98,7 +99,8 @@ func TestTodoPartsFollowTheHouseRules(t *testing.T) {
 		object := recorded.Object.(metav1.Object)
 		require.Equal(t, "alice-project", object.GetNamespace(), recorded.URN)
 		require.Equal(t, "stateful-k3s", object.GetAnnotations()["pulumi.com/patchFieldManager"], recorded.URN)
-		require.Subset(t, recorded.DependsOn(), []string{"project", "project-default-deny", "project-dns"}, recorded.URN)
+		require.Subset(t, recorded.DependsOn(), []string{"project", "project-default-deny", "project-dns"},
+			recorded.URN)
 		require.False(t, recorded.Request.GetRetainOnDelete(), recorded.URN)
 	}
 }
@@ -112,7 +114,8 @@ func TestOrder(t *testing.T) {
 	} {
 		require.Subset(t, recording.Get(t, "kubernetes:apps/v1:Deployment", name).DependsOn(), needs, name)
 	}
-	require.Subset(t, recording.Get(t, "kubernetes:batch/v1:CronJob", "list-daily-cronjob").DependsOn(), []string{"list-backend-service", "list-config"})
+	require.Subset(t, recording.Get(t, "kubernetes:batch/v1:CronJob", "list-daily-cronjob").DependsOn(),
+		[]string{"list-backend-service", "list-config"})
 }
 
 func TestConfigMap(t *testing.T) {
@@ -128,13 +131,17 @@ func TestConfigMap(t *testing.T) {
 
 // fromConfigMap is an environment variable that has its value, under its own name, from the ConfigMap.
 func fromConfigMap(name string) corev1.EnvVar {
-	return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{
-		LocalObjectReference: corev1.LocalObjectReference{Name: "todo-config"}, Key: name,
-	}}}
+	return corev1.EnvVar{Name: name,
+		ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{
+			LocalObjectReference: corev1.LocalObjectReference{Name: "todo-config"}, Key: name,
+		}}}
 }
 
 func TestWebApps(t *testing.T) {
-	recording := recorder.Run(t, program(func(args *todo.Args) { args.BackendReplicas, args.FrontendReplicas = 3, 4 }))
+	recording := recorder.Run(t, program(func(args *todo.Args) {
+		args.BackendReplicas,
+			args.FrontendReplicas = 3, 4
+	}))
 	const serviceNames = "todo-frontend-svc todo-frontend-svc.alice-project todo-frontend-svc.alice-project.svc " +
 		"todo-frontend-svc.alice-project.svc.cluster.local"
 	ports := []corev1.EnvVar{{Name: "PORT", Value: "8080"}, {Name: "METRICS_PORT", Value: "9090"}}
@@ -146,7 +153,8 @@ func TestWebApps(t *testing.T) {
 		"list-backend": {"todo-backend", "todo-backend-svc", backendImage, 3,
 			[]corev1.EnvVar{{Name: "URL_FILE", Value: "/run/secrets/postgres/URL"}, fromConfigMap("ALLOWED_ORIGINS")}},
 		"list-frontend": {"todo-frontend", "todo-frontend-svc", frontendImage, 4,
-			[]corev1.EnvVar{fromConfigMap("BACKEND_URL"), fromConfigMap("OWN_ORIGINS"), {Name: "OWN_HOSTS", Value: serviceNames}}},
+			[]corev1.EnvVar{fromConfigMap("BACKEND_URL"), fromConfigMap("OWN_ORIGINS"),
+				{Name: "OWN_HOSTS", Value: serviceNames}}},
 	} {
 		deployment := recorder.Object[*appsv1.Deployment](recording, name+"-deployment")
 		require.Equal(t, test.inCluster, deployment.Name)
@@ -159,9 +167,11 @@ func TestWebApps(t *testing.T) {
 	}
 	backend := recorder.Object[*appsv1.Deployment](recording, "list-backend-deployment").Spec.Template.Spec
 	require.Len(t, backend.Volumes, 1)
-	require.Equal(t, []corev1.VolumeMount{{Name: backend.Volumes[0].Name, MountPath: "/run/secrets/postgres", ReadOnly: true}},
+	require.Equal(t, []corev1.VolumeMount{{Name: backend.Volumes[0].Name, MountPath: "/run/secrets/postgres",
+		ReadOnly: true}},
 		backend.Containers[0].VolumeMounts)
-	require.Empty(t, recorder.Object[*appsv1.Deployment](recording, "list-frontend-deployment").Spec.Template.Spec.Volumes)
+	require.Empty(t, recorder.Object[*appsv1.Deployment](recording,
+		"list-frontend-deployment").Spec.Template.Spec.Volumes)
 }
 
 func TestBackendRestartsWithItsSettings(t *testing.T) {
@@ -173,7 +183,8 @@ func TestBackendRestartsWithItsSettings(t *testing.T) {
 		"stateful-k3s/postgres-client": "1234",
 		"stateful-k3s/allowed-origins": "https://todo.example.com",
 	}, recorder.Object[*appsv1.Deployment](recording, "list-backend-deployment").Spec.Template.Annotations)
-	require.Equal(t, "https://todo.example.com", recorder.Object[*corev1.ConfigMap](recording, "list-config").Data["ALLOWED_ORIGINS"])
+	require.Equal(t, "https://todo.example.com",
+		recorder.Object[*corev1.ConfigMap](recording, "list-config").Data["ALLOWED_ORIGINS"])
 }
 
 func TestFrontendKnowsItsAddresses(t *testing.T) {
@@ -183,7 +194,8 @@ func TestFrontendKnowsItsAddresses(t *testing.T) {
 	}))
 	pod := recorder.Object[*appsv1.Deployment](recording, "list-frontend-deployment").Spec.Template
 	require.Equal(t, map[string]string{"stateful-k3s/own-origins": "https://todo.example.com"}, pod.Annotations)
-	require.Equal(t, "https://todo.example.com", recorder.Object[*corev1.ConfigMap](recording, "list-config").Data["OWN_ORIGINS"])
+	require.Equal(t, "https://todo.example.com",
+		recorder.Object[*corev1.ConfigMap](recording, "list-config").Data["OWN_ORIGINS"])
 	hosts := pod.Spec.Containers[0].Env[2].Value
 	require.True(t, strings.HasSuffix(hosts, ".svc.cluster.local alice.example.com"), hosts)
 }
@@ -191,7 +203,8 @@ func TestFrontendKnowsItsAddresses(t *testing.T) {
 func TestConnections(t *testing.T) {
 	recording := recorder.Run(t, program())
 	clients, database := kubetest.Label("todo-client", "true"), kubetest.Label("app", "postgres")
-	backend, frontend, daily := kubetest.Label("app", "todo-backend"), kubetest.Label("app", "todo-frontend"), kubetest.Label("app", "daily-todo")
+	backend, frontend, daily := kubetest.Label("app", "todo-backend"), kubetest.Label("app", "todo-frontend"),
+		kubetest.Label("app", "daily-todo")
 	for name, connection := range map[string]struct {
 		from, to metav1.LabelSelector
 		port     int32
@@ -202,7 +215,8 @@ func TestConnections(t *testing.T) {
 		"list-frontend-backend": {frontend, backend, 8080},
 		"list-daily-backend":    {daily, backend, 8080},
 	} {
-		kubetest.RequireConnection(t, recording, name, "alice-project", connection.from, connection.to, connection.port)
+		kubetest.RequireConnection(t, recording, name, "alice-project", connection.from, connection.to,
+			connection.port)
 	}
 }
 
@@ -211,14 +225,16 @@ func TestPeopleReachThePageThroughTheIngress(t *testing.T) {
 		args.Ingress = &kube.Ingress{Class: "traefik", Namespace: "kube-system", Host: "alice.example.com"}
 	}))
 	paths := []string{}
-	for _, path := range recorder.Object[*networkingv1.Ingress](recording, "list-frontend-ingress").Spec.Rules[0].HTTP.Paths {
+	for _, path := range recorder.Object[*networkingv1.Ingress](recording,
+		"list-frontend-ingress").Spec.Rules[0].HTTP.Paths {
 		paths = append(paths, string(*path.PathType)+" "+path.Path)
 		require.Equal(t, "todo-frontend-svc", path.Backend.Service.Name)
 	}
 	require.Equal(t, []string{"Exact /", "Prefix /form", "Prefix /static", "Prefix /todos"}, paths)
 	require.Equal(t, "http://alice.example.com/", recording.Outputs("list")["url"].StringValue())
 	require.Equal(t, metav1.LabelSelector{MatchLabels: map[string]string{"app": "todo-frontend"}},
-		recorder.Object[*networkingv1.NetworkPolicy](recording, "list-frontend-controller-ingress").Spec.PodSelector)
+		recorder.Object[*networkingv1.NetworkPolicy](recording,
+			"list-frontend-controller-ingress").Spec.PodSelector)
 }
 
 // Only what follows from the built images and the password is unknown in a preview.
@@ -263,7 +279,10 @@ func TestComponent(t *testing.T) {
 }
 
 func TestDeclarationErrors(t *testing.T) {
-	withIngress := program(func(args *todo.Args) { args.Ingress = &kube.Ingress{Class: "traefik", Namespace: "kube-system"} })
+	withIngress := program(func(args *todo.Args) {
+		args.Ingress = &kube.Ingress{Class: "traefik",
+			Namespace: "kube-system"}
+	})
 	recorder.RequireErrors(t, withIngress, map[string]string{
 		"list":                         "declaring todo list: ",
 		"list-config":                  "todo list: declaring config map todo-config: ",
@@ -283,17 +302,20 @@ func TestDeclarationErrors(t *testing.T) {
 func TestArgumentErrors(t *testing.T) {
 	_, err := recorder.Try(t, program(func(args *todo.Args) { *args = todo.Args{} }))
 	require.ErrorContains(t, err, "todo list: "+strings.Join([]string{
-		"BackendImage is required", "Daily.ArticleURL is required", "Daily.Schedule is required", "Daily.TimeZone is required",
+		"BackendImage is required", "Daily.ArticleURL is required", "Daily.Schedule is required",
+		"Daily.TimeZone is required",
 		"DailyImage is required", "Database is required", "FrontendImage is required", "Namespace is required",
 	}, "\n"))
-	_, err = recorder.Try(t, program(func(args *todo.Args) { args.Daily.ArticleURL = "https://wiki.example.com:port/" }))
+	_, err = recorder.Try(t, program(
+		func(args *todo.Args) { args.Daily.ArticleURL = "https://wiki.example.com:port/" }))
 	require.ErrorContains(t, err, `todo list: reading the port of "https://wiki.example.com:port/": `)
 }
 
 // articleEgress is where daily-todo may connect to besides the backend.
 func articleEgress(t *testing.T, change func(*todo.Args)) networkingv1.NetworkPolicySpec {
 	t.Helper()
-	return recorder.Object[*networkingv1.NetworkPolicy](recorder.Run(t, program(change)), "list-daily-article-egress").Spec
+	return recorder.Object[*networkingv1.NetworkPolicy](recorder.Run(t, program(change)),
+		"list-daily-article-egress").Spec
 }
 
 func TestArticlesComeFromTheInternet(t *testing.T) {
@@ -303,7 +325,8 @@ func TestArticlesComeFromTheInternet(t *testing.T) {
 	require.Equal(t, ptr.To(intstr.FromInt32(443)), spec.Egress[0].Ports[0].Port)
 	require.Len(t, spec.Egress[0].To, len(kube.Internet))
 	for i, network := range kube.Internet {
-		require.Equal(t, &networkingv1.IPBlock{CIDR: network.CIDR, Except: network.Except}, spec.Egress[0].To[i].IPBlock)
+		require.Equal(t, &networkingv1.IPBlock{CIDR: network.CIDR, Except: network.Except},
+			spec.Egress[0].To[i].IPBlock)
 	}
 }
 
@@ -313,7 +336,9 @@ func TestArticlesComeFromNetworksOfChoice(t *testing.T) {
 		args.Daily.Networks = []kube.Network{{CIDR: "10.231.1.1/32"}}
 	})
 	require.Equal(t, []networkingv1.NetworkPolicyEgressRule{{
-		To:    []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.231.1.1/32", Except: []string{}}}},
-		Ports: []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To(intstr.FromInt32(8443))}},
+		To: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.231.1.1/32",
+			Except: []string{}}}},
+		Ports: []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP),
+			Port: ptr.To(intstr.FromInt32(8443))}},
 	}}, spec.Egress)
 }

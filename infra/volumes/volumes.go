@@ -21,7 +21,8 @@ type Settings struct {
 	Sizes map[string]string
 }
 
-// Outputs are those of the stack that say what the settings were in the last up, and which images it made; empty before the first one.
+// Outputs are those of the stack that say what the settings were in the last up, and which images it made;
+// empty before the first one.
 type Outputs struct {
 	// Images are repository:tag@digest by the names of apps.
 	Images     map[string]string `pulumi:"images"`
@@ -48,7 +49,8 @@ func Last(ctx *pulumi.Context) (Outputs, error) {
 	return stack.Outputs, nil
 }
 
-// Export makes the settings outputs of the stack, with where the data is. It tells what has become of the data since the last up.
+// Export makes the settings outputs of the stack, with where the data is. It tells what has become of the
+// data since the last up.
 func Export(ctx *pulumi.Context, last Outputs, now Settings) error {
 	for _, notice := range now.since(last) {
 		if err := ctx.Log.Info(notice, nil); err != nil {
@@ -62,7 +64,8 @@ func Export(ctx *pulumi.Context, last Outputs, now Settings) error {
 		"sizes":        pulumi.ToStringMap(now.Sizes),
 	})
 	// Destroying runs no program that could say so.
-	ctx.Export("data", pulumi.String("is in the claims of the namespaces "+list(slices.Sorted(maps.Values(now.Namespaces)))+
+	ctx.Export("data", pulumi.String("is in the claims of the namespaces "+
+		list(slices.Sorted(maps.Values(now.Namespaces)))+
 		". They stay after a destroy, and the next up takes them up again; only make purge deletes them"))
 	return nil
 }

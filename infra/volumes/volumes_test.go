@@ -55,7 +55,8 @@ func TestWhatAChangeDidWithTheDataIsSaid(t *testing.T) {
 			`kubectl -n NAMESPACE patch pvc NAME --patch '{"spec": {"resources": {"requests": {"storage": "2Gi"}}}}'`
 	)
 	prefix := func(s *volumes.Settings) {
-		s.Namespaces = map[string]string{"exercises": "alice-exercises", "project": "alice-project", "storage": "alice-storage"}
+		s.Namespaces = map[string]string{"exercises": "alice-exercises", "project": "alice-project",
+			"storage": "alice-storage"}
 	}
 	for name, test := range map[string]struct {
 		change func(*volumes.Settings)

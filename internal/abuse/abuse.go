@@ -1,4 +1,5 @@
-// Package abuse does to a server what strangers may do: with many connections at once, slowly, too much, and against the rules.
+// Package abuse does to a server what strangers may do: with many connections at once, slowly, too much, and
+// against the rules.
 package abuse
 
 import (
@@ -108,8 +109,8 @@ type stranger struct {
 }
 
 const (
-	// perSecond is how many strangers come at most, doors how many of them at the same time, and againPerSecond how many come
-	// again: it is not how fast they come that is tried here.
+	// perSecond is how many strangers come at most, doors how many of them at the same time, and againPerSecond
+	// how many come again: it is not how fast they come that is tried here.
 	perSecond, doors, againPerSecond = 2000, 16, 200
 	// patience is how long a stranger waits for the server to go on.
 	patience = time.Second
@@ -163,7 +164,8 @@ func (s *stranger) say(text string) bool {
 	return err == nil
 }
 
-// ask makes a connection, sends a request and reads what the server says, until it says no more for a while or closes.
+// ask makes a connection, sends a request and reads what the server says, until it says no more for a while
+// or closes.
 func (s *stranger) ask(request string) {
 	if s.connect() && s.say(request) {
 		s.listen()

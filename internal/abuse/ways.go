@@ -26,14 +26,16 @@ const postPath = "POST-PATH"
 func get(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n" }
 
 func post(header string) string {
-	return "POST " + postPath + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + header + "\r\n"
+	return "POST " + postPath + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + header +
+		"\r\n"
 }
 
 func (s *stranger) post(request string) string {
 	return strings.Replace(request, postPath, s.target.Post, 1)
 }
 
-// large is about the most that the servers take of a header, so that they have to keep it while they wait for the rest.
+// large is about the most that the servers take of a header, so that they have to keep it while they wait for
+// the rest.
 var large = strings.Repeat("x", 10<<10)
 
 func slowHeader(s *stranger) {
@@ -73,7 +75,8 @@ var (
 )
 
 func hugeHeader(s *stranger) {
-	s.ask("GET " + s.target.Get + " HTTP/1.1\r\nHost: localhost\r\n" + hugeHeaders[s.turn%len(hugeHeaders)] + "\r\n\r\n")
+	s.ask("GET " + s.target.Get + " HTTP/1.1\r\nHost: localhost\r\n" + hugeHeaders[s.turn%len(hugeHeaders)] +
+		"\r\n\r\n")
 }
 
 var hugeBodies = []struct{ header, part, end string }{
@@ -136,11 +139,16 @@ func idleness(s *stranger) {
 }
 
 var oddPaths = []string{
-	"//", "//etc/passwd", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/..%2f..%2fetc%2fpasswd", "/static/../../etc/passwd",
-	"/static/%2e%2e%2f%2e%2e%2fetc%2fpasswd", `/..\..\etc\passwd`, "/%00", "/todos/%00", "/todos/1%00", "/%", "/%zz", "/\x00", "/\xff\xfe",
-	"/todos/..", "/todos//", "/todos/-1", "/todos/9223372036854775808", "/todos?limit=-1", "/todos?%zz=1", "/todos?a=1;b=2", "?", "#", "*", "", "todos",
-	"http://elsewhere.example/pingpong", "http://[::1", "gopher://app/", "//app:80:80/", "/" + strings.Repeat("a", 8<<10), "/" + strings.Repeat("../", 4000),
-	"/" + strings.Repeat("/", 8<<10), "/todos?" + strings.Repeat("a=1&", 3000), "/livez/..;/metrics", "/debug/pprof/", "/metrics", "/form/add", "/backups/../data",
+	"//", "//etc/passwd", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/..%2f..%2fetc%2fpasswd",
+	"/static/../../etc/passwd",
+	"/static/%2e%2e%2f%2e%2e%2fetc%2fpasswd", `/..\..\etc\passwd`, "/%00", "/todos/%00", "/todos/1%00", "/%",
+	"/%zz", "/\x00", "/\xff\xfe",
+	"/todos/..", "/todos//", "/todos/-1", "/todos/9223372036854775808", "/todos?limit=-1", "/todos?%zz=1",
+	"/todos?a=1;b=2", "?", "#", "*", "", "todos",
+	"http://elsewhere.example/pingpong", "http://[::1", "gopher://app/", "//app:80:80/", "/" +
+		strings.Repeat("a", 8<<10), "/" + strings.Repeat("../", 4000),
+	"/" + strings.Repeat("/", 8<<10), "/todos?" + strings.Repeat("a=1&", 3000), "/livez/..;/metrics",
+	"/debug/pprof/", "/metrics", "/form/add", "/backups/../data",
 }
 
 func oddPath(s *stranger) {
@@ -148,31 +156,45 @@ func oddPath(s *stranger) {
 }
 
 var oddHosts = []string{
-	"", "elsewhere.example", "127.0.0.1", "app:99999", "app\x00", "a b", "[::1", strings.Repeat("h", 12<<10), "app\r\nHost: elsewhere.example",
+	"", "elsewhere.example", "127.0.0.1", "app:99999", "app\x00", "a b", "[::1", strings.Repeat("h", 12<<10),
+	"app\r\nHost: elsewhere.example",
 }
 
 func oddHost(s *stranger) {
 	host := oddHosts[s.turn%len(oddHosts)]
-	s.ask("GET " + s.target.Large + " HTTP/1.1\r\nHost: " + host + "\r\nX-Forwarded-Host: " + host + "\r\nConnection: close\r\n\r\n")
+	s.ask("GET " + s.target.Large + " HTTP/1.1\r\nHost: " + host + "\r\nX-Forwarded-Host: " + host +
+		"\r\nConnection: close\r\n\r\n")
 }
 
 var malformed = []string{
-	"GET /", "GET /\r\n\r\n", "GET / HTTP/0.9\r\n\r\n", "GET / HTTP/9.9\r\nHost: localhost\r\n\r\n", "get / http/1.1\r\nhost: localhost\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
-	"GET / HTTP/1.1\nHost: localhost\n\n", "GET / HTTP/1.1\rHost: localhost\r\r", "GET  /  HTTP/1.1\r\nHost: localhost\r\n\r\n", "\r\n\r\n\r\n\r\n", "\n", "\x00\x00\x00\x00",
-	"GET / HTTP/1.1\r\nHost: localhost\r\n folded: yes\r\n\r\n", "GET / HTTP/1.1\r\nHost : localhost\r\n\r\n", "GET / HTTP/1.1\r\nHost: localhost\r\nNo colon\r\n\r\n",
-	"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\x00b\r\n\r\n", "GET / HTTP/1.1\r\nHost: localhost\r\nX: a\rb\r\n\r\n", "GET /%0d%0aX-Injected:%20yes HTTP/1.1\r\nHost: localhost\r\n\r\n",
-	"GET / HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: a\tb\"'<>{}\xff\r\n\r\n", "CONNECT app:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", "TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-	strings.Repeat("A", 10_000) + " / HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+	"GET /", "GET /\r\n\r\n", "GET / HTTP/0.9\r\n\r\n", "GET / HTTP/9.9\r\nHost: localhost\r\n\r\n",
+	"get / http/1.1\r\nhost: localhost\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+	"GET / HTTP/1.1\nHost: localhost\n\n", "GET / HTTP/1.1\rHost: localhost\r\r",
+	"GET  /  HTTP/1.1\r\nHost: localhost\r\n\r\n", "\r\n\r\n\r\n\r\n", "\n", "\x00\x00\x00\x00",
+	"GET / HTTP/1.1\r\nHost: localhost\r\n folded: yes\r\n\r\n", "GET / HTTP/1.1\r\nHost : localhost\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: localhost\r\nNo colon\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\x00b\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\rb\r\n\r\n",
+	"GET /%0d%0aX-Injected:%20yes HTTP/1.1\r\nHost: localhost\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: a\tb\"'<>{}\xff\r\n\r\n",
+	"CONNECT app:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", "TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+	strings.Repeat("A", 10_000) + " / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
 	"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",
 	"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
 	"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" + strings.Repeat("\x00", 160),
 	post("Content-Length: 6\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\nG" + get("/"),
 	post("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n") + "8\r\nSMUGGLED\r\n0\r\n\r\n",
-	post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n") + "0\r\n\r\n", post("Transfer-Encoding: xchunked\r\n") + "0\r\n\r\n",
-	post("Transfer-Encoding : chunked\r\n") + "0\r\n\r\n", post("Transfer-Encoding: chunked\r\n") + "zz\r\n{}\r\n0\r\n\r\n",
-	post("Transfer-Encoding: chunked\r\n") + "-1\r\n{}\r\n0\r\n\r\n", post("Transfer-Encoding: chunked\r\n") + "ffffffffffffffffff\r\n{}\r\n",
-	post("Transfer-Encoding: chunked\r\n") + "2\n{}\n0\n\n", post("Transfer-Encoding: chunked\r\n") + "2\r\n{}0\r\n\r\n", post("Expect: 100-continue\r\nContent-Length: 10\r\n"),
-	post("Expect: nonsense\r\nContent-Length: 2\r\n") + "{}", post("Content-Encoding: gzip\r\nContent-Length: 4\r\n") + "\x1f\x8b\x08\x00",
+	post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n") + "0\r\n\r\n",
+	post("Transfer-Encoding: xchunked\r\n") + "0\r\n\r\n",
+	post("Transfer-Encoding : chunked\r\n") + "0\r\n\r\n", post("Transfer-Encoding: chunked\r\n") +
+		"zz\r\n{}\r\n0\r\n\r\n",
+	post("Transfer-Encoding: chunked\r\n") + "-1\r\n{}\r\n0\r\n\r\n", post("Transfer-Encoding: chunked\r\n") +
+		"ffffffffffffffffff\r\n{}\r\n",
+	post("Transfer-Encoding: chunked\r\n") + "2\n{}\n0\n\n", post("Transfer-Encoding: chunked\r\n") +
+		"2\r\n{}0\r\n\r\n", post("Expect: 100-continue\r\nContent-Length: 10\r\n"),
+	post("Expect: nonsense\r\nContent-Length: 2\r\n") + "{}",
+	post("Content-Encoding: gzip\r\nContent-Length: 4\r\n") + "\x1f\x8b\x08\x00",
 }
 
 // malformedRequest is sent where TLS is expected, too.

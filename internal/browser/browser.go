@@ -69,7 +69,8 @@ func (b *Browser) Open() (*Window, error) {
 // Close closes the window.
 func (w *Window) Close() { w.close() }
 
-// hear collects what goes wrong in a page. Answers with an error status do not count: pages know what to do with them.
+// hear collects what goes wrong in a page. Answers with an error status do not count: pages know what to do
+// with them.
 func (w *Window) hear(message chromedp.ConsoleMessage) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

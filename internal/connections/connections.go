@@ -1,4 +1,5 @@
-// Package connections has the table of who may connect where: made from network policies, written as Markdown, and read again.
+// Package connections has the table of who may connect where: made from network policies, written as
+// Markdown, and read again.
 package connections
 
 import (
@@ -55,7 +56,8 @@ func (p Peer) HasPod(namespace string, of map[string]string) bool {
 // HasAddress tells whether an address is in the networks.
 func (p Peer) HasAddress(address netip.Addr) bool {
 	return slices.ContainsFunc(p.Networks, func(n Network) bool {
-		return n.CIDR.Contains(address) && !slices.ContainsFunc(n.Except, func(e netip.Prefix) bool { return e.Contains(address) })
+		return n.CIDR.Contains(address) &&
+			!slices.ContainsFunc(n.Except, func(e netip.Prefix) bool { return e.Contains(address) })
 	})
 }
 
@@ -65,14 +67,16 @@ type half struct {
 	policy string
 }
 
-// Of returns what the policies allow, sorted. It refuses policies that the table cannot show as they are: of other shapes, without a
-// reason, or such that only one end of a connection between their namespaces allows it.
+// Of returns what the policies allow, sorted. It refuses policies that the table cannot show as they are: of
+// other shapes, without a reason, or such that only one end of a connection between their namespaces allows
+// it.
 func Of(policies []*networkingv1.NetworkPolicy) ([]Connection, error) {
 	out, in := map[string]half{}, map[string]half{}
 	closed := map[string]bool{}
 	for _, policy := range policies {
 		if policy.Annotations[reason] == "" {
-			return nil, fmt.Errorf("network policy %s has no annotation %s, which says why it is there", policy.Name, reason)
+			return nil, fmt.Errorf("network policy %s has no annotation %s, which says why it is there", policy.Name,
+				reason)
 		}
 		if len(policy.Spec.PodSelector.MatchLabels) == 0 && len(policy.Spec.PolicyTypes) == 2 {
 			closed[policy.Namespace] = true
@@ -102,7 +106,8 @@ func addHalves(policy *networkingv1.NetworkPolicy, out, in map[string]half) erro
 	if err != nil {
 		return err
 	}
-	add := func(to map[string]half, peers []networkingv1.NetworkPolicyPeer, ports []networkingv1.NetworkPolicyPort, connect func(Peer) Connection) error {
+	add := func(to map[string]half, peers []networkingv1.NetworkPolicyPeer,
+		ports []networkingv1.NetworkPolicyPort, connect func(Peer) Connection) error {
 		numbers, err := portsOf(ports)
 		if err != nil {
 			return err
@@ -119,12 +124,14 @@ func addHalves(policy *networkingv1.NetworkPolicy, out, in map[string]half) erro
 		return nil
 	}
 	for _, rule := range policy.Spec.Egress {
-		if err := add(out, rule.To, rule.Ports, func(to Peer) Connection { return Connection{From: own, To: to} }); err != nil {
+		if err := add(out, rule.To, rule.Ports,
+			func(to Peer) Connection { return Connection{From: own, To: to} }); err != nil {
 			return err
 		}
 	}
 	for _, rule := range policy.Spec.Ingress {
-		if err := add(in, rule.From, rule.Ports, func(from Peer) Connection { return Connection{From: from, To: own} }); err != nil {
+		if err := add(in, rule.From, rule.Ports,
+			func(from Peer) Connection { return Connection{From: from, To: own} }); err != nil {
 			return err
 		}
 	}
@@ -146,7 +153,8 @@ func peersOf(peers []networkingv1.NetworkPolicyPeer) ([]Peer, error) {
 				return nil, err
 			}
 			networks = append(networks, network)
-		case peer.PodSelector != nil && peer.NamespaceSelector != nil && len(peer.NamespaceSelector.MatchLabels) == 1 && len(peer.NamespaceSelector.MatchExpressions) == 0:
+		case peer.PodSelector != nil && peer.NamespaceSelector != nil &&
+			len(peer.NamespaceSelector.MatchLabels) == 1 && len(peer.NamespaceSelector.MatchExpressions) == 0:
 			pods, err := podsOf(peer.NamespaceSelector.MatchLabels[namespaceName], peer.PodSelector)
 			if err != nil {
 				return nil, err
@@ -206,7 +214,8 @@ func sorted(all map[string]Connection) []Connection {
 	}
 	// What every pod may do comes last.
 	slices.SortFunc(connections, func(a, b Connection) int {
-		return cmp.Or(cmp.Compare(a.From.Namespace, b.From.Namespace), cmp.Compare(len(b.From.Labels), len(a.From.Labels)), strings.Compare(a.key(), b.key()))
+		return cmp.Or(cmp.Compare(a.From.Namespace, b.From.Namespace),
+			cmp.Compare(len(b.From.Labels), len(a.From.Labels)), strings.Compare(a.key(), b.key()))
 	})
 	return connections
 }

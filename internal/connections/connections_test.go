@@ -30,9 +30,11 @@ func labelled(labels ...string) *metav1.LabelSelector {
 	return selector
 }
 
-func policy(namespace, name, why string, pods *metav1.LabelSelector, spec networkingv1.NetworkPolicySpec) *networkingv1.NetworkPolicy {
+func policy(namespace, name, why string, pods *metav1.LabelSelector,
+	spec networkingv1.NetworkPolicySpec) *networkingv1.NetworkPolicy {
 	spec.PodSelector = *pods
-	meta := metav1.ObjectMeta{Namespace: namespace, Name: name, Annotations: map[string]string{"kubernetes.io/description": why}}
+	meta := metav1.ObjectMeta{Namespace: namespace, Name: name,
+		Annotations: map[string]string{"kubernetes.io/description": why}}
 	return &networkingv1.NetworkPolicy{ObjectMeta: meta, Spec: spec}
 }
 
@@ -42,21 +44,26 @@ func ports(numbers ...int32) (all []networkingv1.NetworkPolicyPort) {
 		if number == 53 {
 			protocol = corev1.ProtocolUDP
 		}
-		all = append(all, networkingv1.NetworkPolicyPort{Protocol: &protocol, Port: ptr.To(intstr.FromInt32(number))})
+		all = append(all, networkingv1.NetworkPolicyPort{Protocol: &protocol,
+			Port: ptr.To(intstr.FromInt32(number))})
 	}
 	return all
 }
 
-func egress(ports []networkingv1.NetworkPolicyPort, to ...networkingv1.NetworkPolicyPeer) networkingv1.NetworkPolicySpec {
+func egress(ports []networkingv1.NetworkPolicyPort,
+	to ...networkingv1.NetworkPolicyPeer) networkingv1.NetworkPolicySpec {
 	return networkingv1.NetworkPolicySpec{Egress: []networkingv1.NetworkPolicyEgressRule{{To: to, Ports: ports}}}
 }
 
-func ingress(ports []networkingv1.NetworkPolicyPort, from ...networkingv1.NetworkPolicyPeer) networkingv1.NetworkPolicySpec {
-	return networkingv1.NetworkPolicySpec{Ingress: []networkingv1.NetworkPolicyIngressRule{{From: from, Ports: ports}}}
+func ingress(ports []networkingv1.NetworkPolicyPort,
+	from ...networkingv1.NetworkPolicyPeer) networkingv1.NetworkPolicySpec {
+	return networkingv1.NetworkPolicySpec{Ingress: []networkingv1.NetworkPolicyIngressRule{{From: from,
+		Ports: ports}}}
 }
 
 func in(namespace string, labels ...string) networkingv1.NetworkPolicyPeer {
-	return networkingv1.NetworkPolicyPeer{NamespaceSelector: labelled("kubernetes.io/metadata.name=" + namespace), PodSelector: labelled(labels...)}
+	return networkingv1.NetworkPolicyPeer{NamespaceSelector: labelled("kubernetes.io/metadata.name=" +
+		namespace), PodSelector: labelled(labels...)}
 }
 
 func network(cidr string, except ...string) networkingv1.NetworkPolicyPeer {
@@ -72,7 +79,8 @@ func policies() []*networkingv1.NetworkPolicy {
 		policy("here", "out", "asks", labelled("app=a"), egress(ports(80, 53), in("there", "app=b"))),
 		policy("there", "in", "asks", labelled("app=b"), ingress(ports(80, 53), in("here", "app=a"))),
 		policy("here", "shown", "shows it", labelled("app=a"), ingress(ports(80), in("others"))),
-		policy("here", "far", "goes out", labelled("app=a", "part=x"), egress(ports(443), network("0.0.0.0/0", "10.0.0.0/8", "127.0.0.0/8"), network("fd00::/8"))),
+		policy("here", "far", "goes out", labelled("app=a", "part=x"),
+			egress(ports(443), network("0.0.0.0/0", "10.0.0.0/8", "127.0.0.0/8"), network("fd00::/8"))),
 	}
 }
 
@@ -83,39 +91,49 @@ func TestTableOfPolicies(t *testing.T) {
 }
 
 func TestPoliciesThatTheTableCannotShow(t *testing.T) {
-	for message, change := range map[string]func(all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy{
-		"network policy out has no counterpart where the connection ends": func(all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+	for message, change := range map[string]func(
+		all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy{
+		"network policy out has no counterpart where the connection ends": func(
+			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
 			return append(all[:3], all[4:]...)
 		},
-		"network policy in has no counterpart where the connection starts": func(all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+		"network policy in has no counterpart where the connection starts": func(
+			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
 			return append(all[:2], all[3:]...)
 		},
 		"for the same reason": func(all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
 			all[3].Annotations["kubernetes.io/description"] = "answers"
 			return all
 		},
-		"network policy far has no annotation": func(all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+		"network policy far has no annotation": func(
+			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
 			all[5].Annotations = nil
 			return all
 		},
-		"network policy far: a rule is for everybody": func(all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+		"network policy far: a rule is for everybody": func(
+			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
 			all[5].Spec.Egress[0].To = nil
 			return all
 		},
-		"network policy far: a rule is for every port": func(all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+		"network policy far: a rule is for every port": func(
+			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
 			all[5].Spec.Egress[0].Ports = nil
 			return all
 		},
-		"network policy far: a port is not a number": func(all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+		"network policy far: a port is not a number": func(
+			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
 			all[5].Spec.Egress[0].Ports[0].EndPort = ptr.To[int32](500)
 			return all
 		},
-		"network policy shown: a peer is neither pods of one namespace nor networks": func(all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+		"network policy shown: a peer is neither pods of one namespace nor networks": func(
+			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
 			all[4].Spec.Ingress[0].From[0].NamespaceSelector = &metav1.LabelSelector{}
 			return all
 		},
-		"network policy shown: pods are not chosen by": func(all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
-			all[4].Spec.PodSelector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "app", Operator: "Exists"}}
+		"network policy shown: pods are not chosen by": func(
+			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+			all[4].Spec.PodSelector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "app",
+				Operator: "Exists"}}
 			return all
 		},
 	} {
@@ -131,7 +149,8 @@ func TestTableIsReadAsItWasWritten(t *testing.T) {
 	assert.Equal(t, table, connections.Markdown(tables["First"]))
 
 	out, peers := tables["First"][0], tables["First"][1]
-	for address, inside := range map[string]bool{"9.9.9.9": true, "10.1.2.3": false, "127.0.0.1": false, "fd00::1": true, "fe80::1": false} {
+	for address, inside := range map[string]bool{"9.9.9.9": true, "10.1.2.3": false, "127.0.0.1": false,
+		"fd00::1": true, "fe80::1": false} {
 		assert.Equal(t, inside, out.To.HasAddress(netip.MustParseAddr(address)), address)
 	}
 	assert.True(t, peers.From.HasPod("here", map[string]string{"app": "a", "more": "x"}))

@@ -21,8 +21,8 @@ const Timeout = time.Minute
 // Dial connects to the app.
 type Dial func(ctx context.Context) (net.Conn, error)
 
-// Client is an HTTP client with one connection, which it keeps. Unlike Go's own it never repeats a request by itself, and it
-// costs little beside the app that it measures. It is used by one goroutine.
+// Client is an HTTP client with one connection, which it keeps. Unlike Go's own it never repeats a request by
+// itself, and it costs little beside the app that it measures. It is used by one goroutine.
 type Client struct {
 	Dial Dial
 

@@ -22,8 +22,10 @@ type clients struct {
 	running sync.WaitGroup
 }
 
-// start starts clients, each with a number of its own. Together they send at most perSecond requests a second; 0 sets no limit.
-func start(n, perSecond int, dial Dial, work func(ctx context.Context, c *Client, p *pace, number int)) *clients {
+// start starts clients, each with a number of its own. Together they send at most perSecond requests a
+// second; 0 sets no limit.
+func start(n, perSecond int, dial Dial,
+	work func(ctx context.Context, c *Client, p *pace, number int)) *clients {
 	ctx, stop := context.WithCancel(context.Background())
 	all := &clients{stop: stop}
 	var every time.Duration

@@ -27,7 +27,8 @@ type Pings struct {
 	account PingAccount
 }
 
-// StartPings starts clients, which go on until Stop. Together they send at most perSecond requests a second; 0 sets no limit.
+// StartPings starts clients, which go on until Stop. Together they send at most perSecond requests a second;
+// 0 sets no limit.
 func StartPings(clients, perSecond int, dial Dial) *Pings {
 	p := &Pings{}
 	p.clients = start(clients, perSecond, dial, p.send)
@@ -74,8 +75,8 @@ func (p *Pings) record(status int, body []byte, err error) (acknowledged bool) {
 	return true
 }
 
-// Check returns what is wrong if the count was before when the clients started, and is after now that they have stopped.
-// Nobody else may have pinged meanwhile.
+// Check returns what is wrong if the count was before when the clients started, and is after now that they
+// have stopped. Nobody else may have pinged meanwhile.
 func (a PingAccount) Check(before, after int64) error {
 	faults := a.faults()
 	slices.Sort(a.Numbers)
@@ -85,14 +86,16 @@ func (a PingAccount) Check(before, after int64) error {
 		}
 	}
 	if n := len(a.Numbers); n > 0 && (a.Numbers[0] < before || a.Numbers[n-1] >= after) {
-		faults = append(faults, fmt.Errorf("numbers from %d to %d, though the count went from %d to %d", a.Numbers[0], a.Numbers[n-1], before, after))
+		faults = append(faults, fmt.Errorf("numbers from %d to %d, though the count went from %d to %d",
+			a.Numbers[0], a.Numbers[n-1], before, after))
 	}
 	lost := after - before - int64(len(a.Numbers))
 	if lost < 0 {
 		faults = append(faults, fmt.Errorf("%d numbers were handed out that are not counted", -lost))
 	}
 	if lost > int64(a.Unanswered) {
-		faults = append(faults, fmt.Errorf("%d pings were counted without an answer, and only %d requests had none", lost, a.Unanswered))
+		faults = append(faults, fmt.Errorf(
+			"%d pings were counted without an answer, and only %d requests had none", lost, a.Unanswered))
 	}
 	return errors.Join(faults...)
 }

@@ -23,7 +23,8 @@ type SteadyAccount struct {
 	Faults []string
 }
 
-// Steady is an honest client that sends GET requests at fixed times, whether those before have been answered or not.
+// Steady is an honest client that sends GET requests at fixed times, whether those before have been answered
+// or not.
 type Steady struct {
 	url          string
 	kept, single *http.Client
@@ -36,7 +37,8 @@ type Steady struct {
 }
 
 // StartSteady starts a client, which goes on until Stop. Check returns what is wrong with an answer.
-func StartSteady(perSecond int, transport *http.Transport, url string, check func(status int, body string) error) *Steady {
+func StartSteady(perSecond int, transport *http.Transport, url string,
+	check func(status int, body string) error) *Steady {
 	// A request on a kept connection that the server has closed is sent again by Go's client, as by every one.
 	fresh := transport.Clone()
 	fresh.DisableKeepAlives = true

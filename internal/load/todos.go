@@ -21,7 +21,8 @@ type TodoAccount struct {
 	Outcomes
 }
 
-// Todos is clients that add todos and read each again. What was not acknowledged is repeated with the same Idempotency-Key.
+// Todos is clients that add todos and read each again. What was not acknowledged is repeated with the same
+// Idempotency-Key.
 type Todos struct {
 	clients *clients
 	prefix  string
@@ -30,8 +31,8 @@ type Todos struct {
 	account TodoAccount
 }
 
-// StartTodos starts clients, which go on until Stop. Together they send at most perSecond requests a second; 0 sets no limit.
-// All titles begin with the prefix, which consists of letters and digits.
+// StartTodos starts clients, which go on until Stop. Together they send at most perSecond requests a second;
+// 0 sets no limit. All titles begin with the prefix, which consists of letters and digits.
 func StartTodos(clients, perSecond int, prefix string, dial Dial) *Todos {
 	t := &Todos{prefix: prefix, account: TodoAccount{Added: map[int64]string{}}}
 	t.clients = start(clients, perSecond, dial, t.work)
@@ -74,14 +75,16 @@ type todo struct {
 // add returns the ID of a new todo, or 0 if ctx ended before one was acknowledged.
 func (t *Todos) add(ctx context.Context, c *Client, title string) (id int64) {
 	request := Request{
-		Method: http.MethodPost, Path: "/todos", Header: "Content-Type: application/json\r\nIdempotency-Key: " + title + "\r\n",
+		Method: http.MethodPost, Path: "/todos", Header: "Content-Type: application/json\r\nIdempotency-Key: " +
+			title + "\r\n",
 		Body: []byte(`{"title": "` + title + `"}`),
 	}
 	uncertain := false
 	for ctx.Err() == nil {
 		var added todo
 		status, body, err := c.Do(context.WithoutCancel(ctx), request)
-		if err == nil && status == http.StatusCreated && json.Unmarshal(body, &added) == nil && added.Title == title && added.ID > 0 {
+		if err == nil && status == http.StatusCreated && json.Unmarshal(body, &added) == nil &&
+			added.Title == title && added.ID > 0 {
 			t.record(func(a *TodoAccount) { a.Added[added.ID] = title })
 			return added.ID
 		}
@@ -99,7 +102,8 @@ func (t *Todos) add(ctx context.Context, c *Client, title string) (id int64) {
 func (t *Todos) read(ctx context.Context, c *Client, id int64, title string) {
 	var found todo
 	status, body, err := c.Get(context.WithoutCancel(ctx), fmt.Sprintf("/todos/%d", id))
-	if err == nil && status == http.StatusOK && json.Unmarshal(body, &found) == nil && found == (todo{id, title}) {
+	if err == nil && status == http.StatusOK && json.Unmarshal(body, &found) == nil &&
+		found == (todo{id, title}) {
 		t.record(func(a *TodoAccount) { a.Read++ })
 		return
 	}
@@ -141,5 +145,6 @@ func (a TodoAccount) Check(stored map[int64]string) error {
 
 // String sums it up.
 func (a TodoAccount) String() string {
-	return fmt.Sprintf("%d added, %d read, %d uncertain, %s", len(a.Added), a.Read, len(a.Uncertain), &a.Outcomes)
+	return fmt.Sprintf("%d added, %d read, %d uncertain, %s", len(a.Added), a.Read, len(a.Uncertain),
+		&a.Outcomes)
 }

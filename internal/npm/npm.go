@@ -32,9 +32,9 @@ type Package struct {
 	Integrity string
 }
 
-// File returns a file of the package, such as "lib/index.js". The package is kept in the directory cache, and only
-// downloaded where that lacks it: from the registry that npm's variable npm_config_registry names, or else npm itself. A
-// package of another integrity is an error and never kept.
+// File returns a file of the package, such as "lib/index.js". The package is kept in the directory cache, and
+// only downloaded where that lacks it: from the registry that npm's variable npm_config_registry names, or
+// else npm itself. A package of another integrity is an error and never kept.
 func (p Package) File(ctx context.Context, cache, name string) ([]byte, error) {
 	archive, err := p.get(ctx, cache)
 	if err != nil {
@@ -104,7 +104,8 @@ func download(ctx context.Context, address string) ([]byte, error) {
 func (p Package) check(archive []byte) error {
 	sum := sha512.Sum512(archive)
 	if got := "sha512-" + base64.StdEncoding.EncodeToString(sum[:]); got != p.Integrity {
-		return fmt.Errorf("its integrity is %s instead of %s: it was changed or damaged on its way", got, p.Integrity)
+		return fmt.Errorf("its integrity is %s instead of %s: it was changed or damaged on its way", got,
+			p.Integrity)
 	}
 	return nil
 }

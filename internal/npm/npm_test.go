@@ -57,7 +57,8 @@ func TestAFileIsDownloadedOnce(t *testing.T) {
 	for _, variable := range []string{"npm_config_registry", "NPM_CONFIG_REGISTRY"} {
 		archive, integrity := pack(t, "let axe")
 		downloads := serve(t, variable, "/@deque/axe/-/axe-1.2.3.tgz", archive)
-		p, cache := Package{Name: "@deque/axe", Version: "1.2.3", Integrity: integrity}, filepath.Join(t.TempDir(), "cache")
+		p, cache := Package{Name: "@deque/axe", Version: "1.2.3", Integrity: integrity},
+			filepath.Join(t.TempDir(), "cache")
 		for range 2 {
 			content, err := p.File(t.Context(), cache, "lib/index.js")
 			require.NoError(t, err)
@@ -91,7 +92,8 @@ func TestADamagedPackageIsRefusedAndNotKept(t *testing.T) {
 	serve(t, "npm_config_registry", "/axe/-/axe-1.2.3.tgz", damaged)
 	p, cache := Package{Name: "axe", Version: "1.2.3", Integrity: integrity}, t.TempDir()
 	_, err := p.File(t.Context(), cache, "lib/index.js")
-	require.ErrorContains(t, err, "/axe/-/axe-1.2.3.tgz: its integrity is "+got+" instead of "+integrity+": it was changed or damaged on its way")
+	require.ErrorContains(t, err, "/axe/-/axe-1.2.3.tgz: its integrity is "+got+" instead of "+integrity+
+		": it was changed or damaged on its way")
 	assert.Empty(t, list(t, cache))
 
 	require.NoError(t, os.WriteFile(filepath.Join(cache, "axe-1.2.3.tgz"), whole[:len(whole)-1], 0o644))
@@ -105,11 +107,14 @@ func TestADamagedPackageIsRefusedAndNotKept(t *testing.T) {
 func TestWhatIsNotToBeHadIsSaid(t *testing.T) {
 	archive, integrity := pack(t, "let axe")
 	serve(t, "npm_config_registry", "/axe/-/axe-1.2.3.tgz", archive)
-	_, err := Package{Name: "axe", Version: "1.2.4", Integrity: integrity}.File(t.Context(), t.TempDir(), "lib/index.js")
+	_, err := Package{Name: "axe", Version: "1.2.4", Integrity: integrity}.File(t.Context(), t.TempDir(),
+		"lib/index.js")
 	require.ErrorContains(t, err, "get axe 1.2.4 of npm: ")
-	require.ErrorContains(t, err, "/axe/-/axe-1.2.4.tgz answers 404 Not Found: is the registry out of reach? npm_config_registry can name another")
+	require.ErrorContains(t, err,
+		"/axe/-/axe-1.2.4.tgz answers 404 Not Found: is the registry out of reach? npm_config_registry can name another")
 
-	_, err = Package{Name: "axe", Version: "1.2.3", Integrity: integrity}.File(t.Context(), t.TempDir(), "lib/main.js")
+	_, err = Package{Name: "axe", Version: "1.2.3", Integrity: integrity}.File(t.Context(), t.TempDir(),
+		"lib/main.js")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.ErrorContains(t, err, "unpack lib/main.js of npm's axe 1.2.3: ")
 }

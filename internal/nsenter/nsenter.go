@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A process keeps its first thread, with whatever namespace that is in, even when a goroutine that is locked to it ends. So
-// the main goroutine has it for good, and no other gets it.
+// A process keeps its first thread, with whatever namespace that is in, even when a goroutine that is locked
+// to it ends. So the main goroutine has it for good, and no other gets it.
 func init() { runtime.LockOSThread() }
 
-// Do calls do inside the namespace that the path names, such as /run/netns/NAME or /proc/PID/ns/mnt. Sockets that do
-// opens stay there. It returns the error of do, or why the namespace cannot be entered.
+// Do calls do inside the namespace that the path names, such as /run/netns/NAME or /proc/PID/ns/mnt. Sockets
+// that do opens stay there. It returns the error of do, or why the namespace cannot be entered.
 func Do(path string, do func() error) error {
 	done := make(chan error, 1)
 	go func() {

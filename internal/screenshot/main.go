@@ -1,5 +1,5 @@
-// Screenshot takes the picture of the todos' page that the README shows: screenshot ADDRESS FILE. It adds the todos that
-// are to be seen, and so refuses a page that has others.
+// Screenshot takes the picture of the todos' page that the README shows: screenshot ADDRESS FILE. It adds the
+// todos that are to be seen, and so refuses a page that has others.
 package main
 
 import (
@@ -55,7 +55,8 @@ func run(ctx context.Context, address, file string) error {
 		return err
 	}
 	defer window.Close()
-	err = window.Do(chromedp.EmulateViewport(860, 680), chromedp.Navigate(address), chromedp.WaitVisible(chromedp.CSS("#todos li")))
+	err = window.Do(chromedp.EmulateViewport(860, 680), chromedp.Navigate(address),
+		chromedp.WaitVisible(chromedp.CSS("#todos li")))
 	if err != nil {
 		return fmt.Errorf("show the page: %w", err)
 	}
@@ -83,7 +84,8 @@ func fill(ctx context.Context, address string) error {
 		if err := ask(ctx, http.MethodPost, address+"/todos", map[string]any{"title": title}, &added); err != nil {
 			return err
 		}
-		err := ask(ctx, http.MethodPatch, fmt.Sprintf("%s/todos/%d", address, added.ID), map[string]any{"completed": completed}, &struct{}{})
+		err := ask(ctx, http.MethodPatch, fmt.Sprintf("%s/todos/%d", address, added.ID),
+			map[string]any{"completed": completed}, &struct{}{})
 		if err != nil {
 			return err
 		}

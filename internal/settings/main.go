@@ -1,4 +1,5 @@
-// Settings writes the table of settings in README.md from their declarations in Pulumi.yaml: go generate ./internal/settings
+// Settings writes the table of settings in README.md from their declarations in Pulumi.yaml: go generate
+// ./internal/settings
 package main
 
 //go:generate go run . ../..

@@ -66,7 +66,8 @@ func plain(value any) (_ any, err error) {
 	return value, nil
 }
 
-// Objects are the Kubernetes objects among resources, as the program declares them, in the order in which they were made.
+// Objects are the Kubernetes objects among resources, as the program declares them, in the order in which
+// they were made.
 func Objects(resources []apitype.ResourceV3) []unstructured.Unstructured {
 	var objects []unstructured.Unstructured
 	for _, r := range resources {

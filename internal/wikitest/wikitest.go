@@ -1,4 +1,5 @@
-// Package wikitest is an HTTPS server that stands in for Wikipedia, and answers well or badly as a test wants it.
+// Package wikitest is an HTTPS server that stands in for Wikipedia, and answers well or badly as a test wants
+// it.
 package wikitest
 
 import (
@@ -88,7 +89,8 @@ func (w *Wiki) CAFile() string {
 	return file
 }
 
-// Page makes a page and returns its address. The first request gets the first answer and so on; the last one stays.
+// Page makes a page and returns its address. The first request gets the first answer and so on; the last one
+// stays.
 func (w *Wiki) Page(path string, answers ...http.HandlerFunc) (address string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -118,7 +120,8 @@ func (w *Wiki) answer(request *http.Request) http.HandlerFunc {
 	return p.answers[min(len(p.asked), len(p.answers))-1]
 }
 
-// Article redirects as Wikipedia does to a random article. The location is sent as it is; an empty one is not sent.
+// Article redirects as Wikipedia does to a random article. The location is sent as it is; an empty one is not
+// sent.
 func Article(location string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if location != "" {

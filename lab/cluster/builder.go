@@ -31,7 +31,8 @@ func keepBuilder(lab layout.Lab) error {
 		return err
 	}
 	err := os.Rename(lab.Builder(), lab.BuilderCache())
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTEMPTY) { // another lab was deleted at the same time
+	if errors.Is(err, fs.ErrNotExist) ||
+		errors.Is(err, unix.ENOTEMPTY) { // another lab was deleted at the same time
 		return nil
 	}
 	return err

@@ -59,7 +59,8 @@ func cgroupMountPoint(mountinfo, controllers string) string {
 			continue
 		}
 		options := strings.Split(types[2], ",")
-		if types[0] == "cgroup" && !slices.ContainsFunc(strings.Split(controllers, ","), func(c string) bool { return !slices.Contains(options, c) }) {
+		if types[0] == "cgroup" && !slices.ContainsFunc(strings.Split(controllers, ","),
+			func(c string) bool { return !slices.Contains(options, c) }) {
 			return fields[4]
 		}
 	}
@@ -101,7 +102,8 @@ func delegate(dir string) error {
 		return err
 	}
 	for _, controller := range strings.Fields(string(controllers)) {
-		if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller),
+			0); err != nil {
 			return fmt.Errorf("delegating %s below %s: %w", controller, dir, err)
 		}
 	}
@@ -141,7 +143,8 @@ func remountCgroups(hierarchies []hierarchy) error {
 		}
 		return delegate(cgroupRoot)
 	}
-	if err := mountAll([]mount{{source: "tmpfs", target: cgroupRoot, kind: "tmpfs", data: "mode=755"}}); err != nil {
+	if err := mountAll([]mount{{source: "tmpfs", target: cgroupRoot, kind: "tmpfs",
+		data: "mode=755"}}); err != nil {
 		return err
 	}
 	for _, h := range hierarchies {
@@ -165,12 +168,13 @@ func remountCgroups(hierarchies []hierarchy) error {
 // cgroupDirs lists a group and those below it, the deepest ones first.
 func cgroupDirs(h hierarchy, group string) ([]string, error) {
 	var dirs []string
-	err := filepath.WalkDir(filepath.Join(h.mountPoint, group), func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() {
-			dirs = append(dirs, path)
-		}
-		return err
-	})
+	err := filepath.WalkDir(filepath.Join(h.mountPoint, group),
+		func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.IsDir() {
+				dirs = append(dirs, path)
+			}
+			return err
+		})
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}

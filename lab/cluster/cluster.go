@@ -45,8 +45,8 @@ type Config struct {
 // Up starts what does not run and waits until all of it is ready. It may be
 // interrupted and run again at any point.
 func Up(ctx context.Context, c Config) error {
-	// All that the lab keeps is for its owner and root alone: kubeconfig, passwords, sockets, logs and the data of volumes.
-	// What runs in the cluster sees its parts where they are mounted, and does not come this way.
+	// All that the lab keeps is for its owner and root alone: kubeconfig, passwords, sockets, logs and the data
+	// of volumes. What runs in the cluster sees its parts where they are mounted, and does not come this way.
 	if err := os.MkdirAll(c.Lab.Dir(), 0o700); err != nil {
 		return err
 	}
@@ -113,7 +113,8 @@ func Up(ctx context.Context, c Config) error {
 func Made(lab layout.Lab) bool { return exists(lab.Kubeconfig()) }
 
 func (c Config) server(access access) server {
-	return server{lab: c.Lab, access: access, node: c.Lab.Nodes()[0], binaries: c.Binaries, manifests: c.Manifests}
+	return server{lab: c.Lab, access: access, node: c.Lab.Nodes()[0], binaries: c.Binaries,
+		manifests: c.Manifests}
 }
 
 // Down stops everything and removes what it left in the kernel. What is on disk stays.
@@ -137,15 +138,16 @@ func Down(ctx context.Context, lab layout.Lab) error {
 		return err
 	}
 	// Groups stay busy for a moment after their last process.
-	err := poll(ctx, "for the lab's last processes", 10*time.Second, func() error { return removeCgroups(lab.ID()) })
+	err := poll(ctx, "for the lab's last processes", 10*time.Second,
+		func() error { return removeCgroups(lab.ID()) })
 	if err != nil {
 		return fmt.Errorf("removing the lab's cgroups: %w", err)
 	}
 	return nil
 }
 
-// Delete stops a lab and deletes all it has. Only the builder's cache is kept, for the next new lab: compiling all apps
-// without it takes minutes.
+// Delete stops a lab and deletes all it has. Only the builder's cache is kept, for the next new lab:
+// compiling all apps without it takes minutes.
 func Delete(ctx context.Context, lab layout.Lab) error {
 	if err := Down(ctx, lab); err != nil {
 		return err

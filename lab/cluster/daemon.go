@@ -27,8 +27,8 @@ const (
 	daemonVariable = "STATEFUL_K3S_DAEMON"
 )
 
-// systemPath has the machine's programs. Daemons do not get the PATH of the shell that starts them: the same command in another
-// shell would replace them.
+// systemPath has the machine's programs. Daemons do not get the PATH of the shell that starts them: the same
+// command in another shell would replace them.
 const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // daemon is a program that outlives the command that starts it. It has process
@@ -48,8 +48,8 @@ type daemon struct {
 	// NodeDir makes the daemon a node: it sees this directory's parts as its own
 	// /etc, /var/lib and /var/log, and its cgroup as the root of all cgroups.
 	NodeDir string `json:"nodeDir,omitempty"`
-	// RunDir takes what any other daemon writes below /run, where it sees the machine's files besides. Without one it
-	// sees the machine's /run as it is.
+	// RunDir takes what any other daemon writes below /run, where it sees the machine's files besides. Without
+	// one it sees the machine's /run as it is.
 	RunDir string `json:"runDir,omitempty"`
 	// Grace is how long processes get to stop.
 	Grace time.Duration `json:"grace"`
@@ -108,8 +108,9 @@ func (d daemon) running() bool {
 	return pid != 0 && spec == d.spec()
 }
 
-// stop asks the daemon to end, and after its grace ends it. One that was just killed gets the time to be gone. Its cgroups
-// go too: a node that starts again would look for 3 seconds for each container that it once had.
+// stop asks the daemon to end, and after its grace ends it. One that was just killed gets the time to be
+// gone. Its cgroups go too: a node that starts again would look for 3 seconds for each container that it once
+// had.
 func (d daemon) stop(ctx context.Context) error {
 	if pid, _ := find(d.Lab, d.Name); pid != 0 {
 		_ = unix.Kill(pid, unix.SIGTERM) // it may have ended
@@ -121,7 +122,8 @@ func (d daemon) stop(ctx context.Context) error {
 		return fmt.Errorf("stopping %s: %w", d.Name, err)
 	}
 	// Groups stay busy for a moment after their last process.
-	err := poll(ctx, "for the last processes of "+d.Name, 10*time.Second, func() error { return removeCgroups(d.Cgroup) })
+	err := poll(ctx, "for the last processes of "+d.Name, 10*time.Second,
+		func() error { return removeCgroups(d.Cgroup) })
 	if err != nil {
 		return fmt.Errorf("removing the cgroups of %s: %w", d.Name, err)
 	}
@@ -174,7 +176,8 @@ func find(lab, name string) (pid int, spec string) {
 		proc := filepath.Join("/proc", entry.Name())
 		environ, err := os.ReadFile(filepath.Join(proc, "environ"))
 		variables := strings.Split(string(environ), "\x00")
-		if err != nil || !slices.Contains(variables, labVariable+"="+lab) || !slices.Contains(variables, daemonVariable+"="+name) || !isInit(proc) {
+		if err != nil || !slices.Contains(variables, labVariable+"="+lab) ||
+			!slices.Contains(variables, daemonVariable+"="+name) || !isInit(proc) {
 			continue
 		}
 		cmdline, _ := os.ReadFile(filepath.Join(proc, "cmdline"))

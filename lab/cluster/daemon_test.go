@@ -40,7 +40,8 @@ func sleeper(t *testing.T, script string) daemon {
 	}
 	t.Cleanup(func() {
 		require.NoError(t, d.stop(context.Background()))
-		require.NoError(t, poll(context.Background(), "", 10*time.Second, func() error { return removeCgroups("sk3s-" + lab) }))
+		require.NoError(t, poll(context.Background(), "", 10*time.Second,
+			func() error { return removeCgroups("sk3s-" + lab) }))
 	})
 	return d
 }

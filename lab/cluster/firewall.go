@@ -18,8 +18,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// firewallUp keeps other machines out. The lab's addresses are private, but Linux answers for each of its addresses on
-// every interface, and a machine that routes would pass packets on to the nodes.
+// firewallUp keeps other machines out. The lab's addresses are private, but Linux answers for each of its
+// addresses on every interface, and a machine that routes would pass packets on to the nodes.
 func firewallUp(ctx context.Context, lab layout.Lab) error {
 	// The first line makes the table exist, so that the second can delete it; all of it takes effect at once.
 	rules := fmt.Sprintf(`table inet %[1]s
@@ -52,8 +52,8 @@ func firewallDown(ctx context.Context, lab layout.Lab) error {
 	return err
 }
 
-// meet fails when this machine and the node do not reach each other, and says which command lets them. A firewall of the
-// machine's own would be noticed minutes later, by images that cannot be pulled.
+// meet fails when this machine and the node do not reach each other, and says which command lets them. A
+// firewall of the machine's own would be noticed minutes later, by images that cannot be pulled.
 func meet(ctx context.Context, lab layout.Lab, node layout.Node) error {
 	err := inNetwork(node, func() error { return dial(ctx, lab.Registry()) })
 	if err == nil {
@@ -116,10 +116,12 @@ func letIn(ctx context.Context, lab layout.Lab) []string {
 		return []string{"ufw allow in on " + bridge, "ufw allow out on " + bridge}
 	}
 	if _, err := run(ctx, "firewall-cmd", "--state"); err == nil {
-		return []string{"firewall-cmd --permanent --zone=trusted --add-interface=" + bridge, "firewall-cmd --reload"}
+		return []string{"firewall-cmd --permanent --zone=trusted --add-interface=" + bridge,
+			"firewall-cmd --reload"}
 	}
 	var commands []string
-	if tables, err := os.ReadFile("/proc/net/ip_tables_names"); err == nil && strings.Contains(string(tables), "filter") {
+	if tables, err := os.ReadFile("/proc/net/ip_tables_names"); err == nil &&
+		strings.Contains(string(tables), "filter") {
 		commands = append(commands,
 			"iptables-legacy --insert INPUT --in-interface "+bridge+" --jump ACCEPT",
 			"iptables-legacy --insert OUTPUT --out-interface "+bridge+" --jump ACCEPT")
@@ -131,8 +133,8 @@ func letIn(ctx context.Context, lab layout.Lab) []string {
 	return append(commands, acceptIn([]byte(chains), bridge)...)
 }
 
-// acceptIn are commands that have all chains accept what comes in or goes out on the bridge, but those of labs. Chains are as nft
-// lists them.
+// acceptIn are commands that have all chains accept what comes in or goes out on the bridge, but those of
+// labs. Chains are as nft lists them.
 func acceptIn(chains []byte, bridge string) []string {
 	var listed struct {
 		Nftables []struct {
@@ -146,10 +148,12 @@ func acceptIn(chains []byte, bridge string) []string {
 	for _, entry := range listed.Nftables {
 		c := entry.Chain
 		side := map[string]string{"input": "iifname", "output": "oifname"}[c.Hook]
-		if c.Type != "filter" || side == "" || c.Family != "ip" && c.Family != "inet" || strings.HasPrefix(c.Table, layout.Prefix) {
+		if c.Type != "filter" || side == "" || c.Family != "ip" && c.Family != "inet" ||
+			strings.HasPrefix(c.Table, layout.Prefix) {
 			continue
 		}
-		commands = append(commands, fmt.Sprintf("nft insert rule %s %s %s %s %s accept", c.Family, c.Table, c.Name, side, bridge))
+		commands = append(commands, fmt.Sprintf("nft insert rule %s %s %s %s %s accept", c.Family, c.Table, c.Name,
+			side, bridge))
 	}
 	return commands
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// TestAFirewallInTheWayIsToldWithTheCommand has tables of somebody else drop what comes in or goes out on the lab's bridge, as ufw does,
-// and then types what it says.
+// TestAFirewallInTheWayIsToldWithTheCommand has tables of somebody else drop what comes in or goes out on the
+// lab's bridge, as ufw does, and then types what it says.
 func TestAFirewallInTheWayIsToldWithTheCommand(t *testing.T) {
 	lab, err := layout.New("walled", t.TempDir(), t.TempDir())
 	require.NoError(t, err)
@@ -41,7 +41,8 @@ func TestAFirewallInTheWayIsToldWithTheCommand(t *testing.T) {
 		t.Cleanup(func() { nft(t, "delete table inet "+table) })
 		command := "nft insert rule inet " + table + " " + hook + " " + side + " " + lab.ID() + " accept"
 		err := meet(t.Context(), lab, node)
-		require.ErrorContains(t, err, "a firewall drops connections on the bridge sk3s-walled. Let them in, as root, and run the command again:\n")
+		require.ErrorContains(t, err,
+			"a firewall drops connections on the bridge sk3s-walled. Let them in, as root, and run the command again:\n")
 		assert.Contains(t, strings.Split(err.Error(), "\n"), command)
 		nft(t, strings.TrimPrefix(command, "nft "))
 		require.NoError(t, meet(t.Context(), lab, node))
@@ -57,7 +58,8 @@ func nft(t *testing.T, script string) {
 }
 
 func TestChainsOfLabsAndOthersThatDropNothingAreLeftOut(t *testing.T) {
-	assert.Equal(t, []string{"nft insert rule ip filter INPUT iifname sk3s-dev accept", "nft insert rule inet fw out oifname sk3s-dev accept"}, acceptIn([]byte(`{"nftables": [
+	assert.Equal(t, []string{"nft insert rule ip filter INPUT iifname sk3s-dev accept",
+		"nft insert rule inet fw out oifname sk3s-dev accept"}, acceptIn([]byte(`{"nftables": [
 		{"metainfo": {"version": "1.0.6"}},
 		{"chain": {"family": "inet", "table": "sk3s-dev", "name": "input", "type": "filter", "hook": "input", "prio": -10, "policy": "accept"}},
 		{"chain": {"family": "ip", "table": "filter", "name": "INPUT", "type": "filter", "hook": "input", "prio": 0, "policy": "drop"}},

@@ -44,7 +44,8 @@ func Init(spec string) error {
 	if err != nil {
 		return err
 	}
-	child, err := syscall.ForkExec(path, d.Args, &syscall.ProcAttr{Dir: "/", Env: os.Environ(), Files: []uintptr{0, 1, 2}})
+	child, err := syscall.ForkExec(path, d.Args,
+		&syscall.ProcAttr{Dir: "/", Env: os.Environ(), Files: []uintptr{0, 1, 2}})
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", path, err)
 	}
@@ -158,7 +159,8 @@ type mount struct {
 
 // overlay shows a directory as it is and takes what is written there elsewhere.
 func overlay(dir, upper, work string) mount {
-	return mount{source: "overlay", target: dir, kind: "overlay", data: fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", dir, upper, work)}
+	return mount{source: "overlay", target: dir, kind: "overlay",
+		data: fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", dir, upper, work)}
 }
 
 // nodeMounts give a node its own writable places of the machine's file system.

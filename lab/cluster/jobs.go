@@ -72,7 +72,8 @@ func (p pod) outcome() (o outcome) {
 		}
 		if json.Unmarshal([]byte(end.Message), &o) != nil || o.Ended.IsZero() {
 			message := strings.TrimSpace(end.Message)
-			o = outcome{Ended: end.FinishedAt, OK: end.ExitCode == 0, Said: cmp.Or(message[strings.LastIndex(message, "\n")+1:], end.Reason)}
+			o = outcome{Ended: end.FinishedAt, OK: end.ExitCode == 0,
+				Said: cmp.Or(message[strings.LastIndex(message, "\n")+1:], end.Reason)}
 		}
 	}
 	return o
@@ -118,7 +119,8 @@ func (s server) stores(ctx context.Context, pods podList) map[string]store {
 func (s server) store(ctx context.Context, pod pod) (is store) {
 	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
 	defer cancel()
-	out, err := s.kubectl(ctx, "exec", "--namespace", pod.Metadata.Namespace, pod.Metadata.Name, "--", "backup", "status")
+	out, err := s.kubectl(ctx, "exec", "--namespace", pod.Metadata.Namespace, pod.Metadata.Name, "--", "backup",
+		"status")
 	if err != nil {
 		return store{err: err}
 	}
@@ -139,7 +141,8 @@ type place struct{ namespace, app string }
 // addJobs tells of the newest backup of each namespace, of the newest Job of each other CronJob, and which
 // Job has failed that nothing makes up for. A pod that failed is no fault: its Job tries again. Nor is a Job
 // of a CronJob, which makes another one; but that there is no new backup is.
-func (s *Status) addJobs(cronJobs cronJobList, jobs jobList, pods podList, stores map[string]store, now time.Time) {
+func (s *Status) addJobs(cronJobs cronJobList, jobs jobList, pods podList, stores map[string]store,
+	now time.Time) {
 	slices.SortFunc(jobs.Items, func(a, b job) int { return older(a.Metadata, b.Metadata) })
 	slices.SortFunc(pods.Items, func(a, b pod) int { return older(a.Metadata, b.Metadata) })
 	said := map[string]string{} // by namespace and Job
@@ -167,7 +170,8 @@ func (s *Status) addJobs(cronJobs cronJobList, jobs jobList, pods podList, store
 			return ""
 		}
 		name := where.namespace + "/" + newest[where].Metadata.Name
-		return fmt.Sprintf("%s failed %s ago: %s", name, age(now, end.LastTransitionTime), cmp.Or(said[name], end.Message))
+		return fmt.Sprintf("%s failed %s ago: %s", name, age(now, end.LastTransitionTime),
+			cmp.Or(said[name], end.Message))
 	}
 	for _, namespace := range slices.Sorted(maps.Keys(stores)) {
 		is, where := stores[namespace], place{namespace, backupApp}
@@ -213,7 +217,8 @@ func (s store) describe(now time.Time) string {
 	case s.Backups == 0:
 		return "none"
 	default:
-		return fmt.Sprintf("%s, verified, %s old, %s; %d in all", s.Newest.Name, age(now, s.Newest.Taken), s.Newest.Size, s.Backups)
+		return fmt.Sprintf("%s, verified, %s old, %s; %d in all", s.Newest.Name, age(now, s.Newest.Taken),
+			s.Newest.Size, s.Backups)
 	}
 }
 

@@ -15,7 +15,8 @@ func TestStatusTellsOfBackups(t *testing.T) {
 		j.Metadata = metadata{Namespace: "project", Name: name, CreationTimestamp: at(hour)}
 		j.Spec.Template.Metadata.Labels = map[string]string{"app": app}
 		j.Status.Conditions = []condition{
-			{Type: "SuccessCriteriaMet", Status: "False"}, {Type: end, Status: "True", Message: "said of the Job", LastTransitionTime: at(hour)},
+			{Type: "SuccessCriteriaMet", Status: "False"},
+			{Type: end, Status: "True", Message: "said of the Job", LastTransitionTime: at(hour)},
 		}
 		return j
 	}
@@ -25,7 +26,8 @@ func TestStatusTellsOfBackups(t *testing.T) {
 	}
 	podOf := func(job string, hour int, end terminated) (p pod) {
 		p.Metadata = metadata{
-			Namespace: "project", CreationTimestamp: at(hour), Labels: map[string]string{"batch.kubernetes.io/job-name": job},
+			Namespace: "project", CreationTimestamp: at(hour),
+			Labels: map[string]string{"batch.kubernetes.io/job-name": job},
 		}
 		p.Status.ContainerStatuses = make([]containerStatus, 1)
 		p.Status.ContainerStatuses[0].State.Terminated = &end
@@ -45,8 +47,10 @@ func TestStatusTellsOfBackups(t *testing.T) {
 	var empty, made, failedSince store
 	require.NoError(t, json.Unmarshal([]byte(`{"backups": 0}`), &empty))
 	const newest = `"backups": 2, "newest": {"name": "a", "taken": "2026-11-22T01:00:00Z", "verified": "2026-11-22T02:00:00Z", "size": "1.2 kB"}`
-	require.NoError(t, json.Unmarshal([]byte(`{`+newest+`, "lastRun": {"ended": "2026-11-22T02:00:00Z", "backup": "a"}}`), &made))
-	require.NoError(t, json.Unmarshal([]byte(`{`+newest+`, "lastRun": {"ended": "2026-11-22T04:00:00Z", "error": "no such host"}}`), &failedSince))
+	require.NoError(t, json.Unmarshal([]byte(`{`+newest+
+		`, "lastRun": {"ended": "2026-11-22T02:00:00Z", "backup": "a"}}`), &made))
+	require.NoError(t, json.Unmarshal([]byte(`{`+newest+
+		`, "lastRun": {"ended": "2026-11-22T04:00:00Z", "error": "no such host"}}`), &failedSince))
 	const (
 		isMade      = "project: a, verified, 4h old, 1.2 kB; 2 in all"
 		succeeded   = "project: succeeded 90m ago"
@@ -61,47 +65,57 @@ func TestStatusTellsOfBackups(t *testing.T) {
 		lines    [][2]string
 		faults   []string
 	}{
-		"no backup yet":         {jobs: []job{jobOf("backup", "backup", 3, "")}, store: &empty, lines: [][2]string{{"backup", "project: none"}}},
+		"no backup yet": {jobs: []job{jobOf("backup", "backup", 3, "")}, store: &empty,
+			lines: [][2]string{{"backup", "project: none"}}},
 		"one whose Job is gone": {store: &made, lines: [][2]string{{"backup", isMade}}},
 		"one that was made after a failure": {
 			jobs: []job{jobOf("backup", "backup", 1, "Failed")}, store: &made, lines: [][2]string{{"backup", isMade}},
 		},
 		"failed": {
-			jobs:  []job{ofCronJob(jobOf("backup", "nightly", 4, "Failed")), jobOf("backup", "backup", 1, "Complete")},
-			pods:  []pod{podOf("nightly", 4, says(`{"ended": "2026-11-22T04:00:00Z", "ok": false, "said": "no backup: store the dump: no such host"}`))},
+			jobs: []job{ofCronJob(jobOf("backup", "nightly", 4, "Failed")), jobOf("backup", "backup", 1, "Complete")},
+			pods: []pod{podOf("nightly", 4,
+				says(`{"ended": "2026-11-22T04:00:00Z", "ok": false, "said": "no backup: store the dump: no such host"}`))},
 			store: &failedSince, lines: [][2]string{{"backup", isMade}},
 			faults: []string{"project/nightly failed 60m ago: no backup: store the dump: no such host"},
 		},
 		"failed, and the Job is gone": {
-			store: &failedSince, lines: [][2]string{{"backup", isMade}}, faults: []string{"project: the last backup failed 60m ago: no such host"},
+			store: &failedSince, lines: [][2]string{{"backup", isMade}},
+			faults: []string{"project: the last backup failed 60m ago: no such host"},
 		},
-		"trying again": {jobs: []job{jobOf("backup", "backup", 4, "")}, store: &failedSince, lines: [][2]string{{"backup", isMade}}},
+		"trying again": {jobs: []job{jobOf("backup", "backup", 4, "")}, store: &failedSince,
+			lines: [][2]string{{"backup", isMade}}},
 		"succeeded since": {
-			jobs: []job{jobOf("backup", "after", 2, "Complete"), jobOf("backup", "before", 1, "Failed")}, store: &made, lines: [][2]string{{"backup", isMade}},
+			jobs:  []job{jobOf("backup", "after", 2, "Complete"), jobOf("backup", "before", 1, "Failed")},
+			store: &made, lines: [][2]string{{"backup", isMade}},
 		},
 		"killed": {
 			jobs:  []job{jobOf("backup", "backup", 4, "Failed")},
 			pods:  []pod{podOf("backup", 4, terminated{ExitCode: 137, Reason: "OOMKilled", FinishedAt: at(4)})},
-			store: &made, lines: [][2]string{{"backup", isMade}}, faults: []string{"project/backup failed 60m ago: OOMKilled"},
+			store: &made, lines: [][2]string{{"backup", isMade}},
+			faults: []string{"project/backup failed 60m ago: OOMKilled"},
 		},
 		"ended by Kubernetes": {
 			jobs: []job{jobOf("backup", "backup", 4, "Failed")}, store: &made, lines: [][2]string{{"backup", isMade}},
 			faults: []string{"project/backup failed 60m ago: said of the Job"},
 		},
 		"a store that does not answer": {
-			store: &store{err: errors.New("exit status 1: no such host")}, lines: [][2]string{{"backup", "project: not known: exit status 1: no such host"}},
+			store:  &store{err: errors.New("exit status 1: no such host")},
+			lines:  [][2]string{{"backup", "project: not known: exit status 1: no such host"}},
 			faults: []string{"project: the backups are not known: exit status 1: no such host"},
 		},
 		"a pod that is not ready is told elsewhere": {
-			store: &store{err: errNotReady}, lines: [][2]string{{"backup", "project: not known: pod backup-metrics is not ready"}},
+			store: &store{err: errNotReady},
+			lines: [][2]string{{"backup", "project: not known: pod backup-metrics is not ready"}},
 		},
 		"a pod that is not there": {
-			jobs: []job{jobOf("backup", "backup", 4, "Complete")}, lines: [][2]string{{"backup", "project: not known: there is no pod of backup-metrics"}},
+			jobs:   []job{jobOf("backup", "backup", 4, "Complete")},
+			lines:  [][2]string{{"backup", "project: not known: there is no pod of backup-metrics"}},
 			faults: []string{"project: the backups are not known: there is no pod of backup-metrics"},
 		},
 
-		"a daily todo":            {cronJobs: daily, lines: [][2]string{{"daily-todo", succeeded}}},
-		"a daily todo that comes": {cronJobs: fresh, lines: [][2]string{{"daily-todo", "project: has not succeeded yet"}}},
+		"a daily todo": {cronJobs: daily, lines: [][2]string{{"daily-todo", succeeded}}},
+		"a daily todo that comes": {cronJobs: fresh,
+			lines: [][2]string{{"daily-todo", "project: has not succeeded yet"}}},
 		"a daily todo that failed": {
 			cronJobs: daily, jobs: []job{ofCronJob(jobOf("daily-todo", "daily", 4, "Failed"))},
 			pods: []pod{podOf("daily", 4, refused)}, lines: [][2]string{{"daily-todo", failedDaily}},
@@ -132,7 +146,8 @@ func at(hour int) time.Time { return time.Date(2026, 11, 22, hour, 0, 0, 0, time
 
 func TestAges(t *testing.T) {
 	for is, want := range map[time.Duration]string{
-		-time.Second: "-1s", 0: "0s", 119 * time.Second: "119s", 2 * time.Minute: "2m", 119 * time.Minute: "119m", 2 * time.Hour: "2h", 47 * time.Hour: "47h", 50 * time.Hour: "2d",
+		-time.Second: "-1s", 0: "0s", 119 * time.Second: "119s", 2 * time.Minute: "2m", 119 * time.Minute: "119m",
+		2 * time.Hour: "2h", 47 * time.Hour: "47h", 50 * time.Hour: "2d",
 	} {
 		assert.Equal(t, want, age(at(5), at(5).Add(-is)))
 	}

@@ -59,7 +59,8 @@ func (s server) daemon() daemon {
 			"--node-ip", address, "--advertise-address", address, "--tls-san", address,
 			"--cluster-cidr", podNetwork, "--cluster-dns", clusterDNS, "--cluster-domain", clusterDomain,
 			"--flannel-backend", "none", "--egress-selector-mode", "disabled", "--disable-helm-controller",
-			"--disable", "servicelb", "--disable", "traefik", "--disable", "metrics-server", "--disable", "runtimes", "--disable", "local-storage",
+			"--disable", "servicelb", "--disable", "traefik", "--disable", "metrics-server", "--disable", "runtimes",
+			"--disable", "local-storage",
 			"--pause-image", "docker.io/" + images.Pause,
 			"--private-registry", nodeConf + "/registries.yaml",
 			"--resolv-conf", "/etc/resolv.conf",
@@ -145,7 +146,8 @@ func (s server) files() (map[string]string, error) {
 }
 
 func (s server) writeFiles(files map[string]string) error {
-	for _, dir := range []string{s.node.Dir("etc"), s.node.Dir("etc.work"), s.node.Dir("log"), s.inNode("kubelet"), s.inNode(nodeBin)} {
+	for _, dir := range []string{s.node.Dir("etc"), s.node.Dir("etc.work"), s.node.Dir("log"),
+		s.inNode("kubelet"), s.inNode(nodeBin)} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -196,7 +198,8 @@ var manifests = map[string]string{
 	"local-storage.yaml": "lab-storage.yaml",
 }
 
-// manifestVariables fill in k3s's manifests as k3s does, but for the images of local storage, which are those that the lab has.
+// manifestVariables fill in k3s's manifests as k3s does, but for the images of local storage, which are those
+// that the lab has.
 var manifestVariables = strings.NewReplacer(
 	"%{SYSTEM_DEFAULT_REGISTRY}%", "",
 	"%{CLUSTER_DOMAIN}%", clusterDomain,
@@ -215,7 +218,8 @@ const cni = `{
   "plugins": [
     {
       "type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
-      "ipam": {"type": "host-local", "ranges": [[{"subnet": "` + firstPods + `"}]], "routes": [{"dst": "0.0.0.0/0"}]}
+      "ipam": {"type": "host-local", "ranges": [[{"subnet": "` + firstPods +
+	`"}]], "routes": [{"dst": "0.0.0.0/0"}]}
     },
     {"type": "portmap", "capabilities": {"portMappings": true}}
   ]
@@ -259,8 +263,8 @@ state = "/run/k3s/containerd"
   config_path = "` + dataDir + `/agent/etc/containerd/certs.d"
 `
 
-// The kubelet would take a twentieth of the disk for too little room, which is a lot on a large one, and see only after five
-// minutes that there is more again.
+// The kubelet would take a twentieth of the disk for too little room, which is a lot on a large one, and see
+// only after five minutes that there is more again.
 const kubelet = `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 failCgroupV1: false

@@ -20,7 +20,9 @@ func TestNoVariableOfAManifestIsLeft(t *testing.T) {
 	require.NoError(t, err)
 	k3s, err := tools.ModuleDir(t.Context(), filepath.Join("..", "tools", "kubernetes"), "github.com/k3s-io/k3s")
 	require.NoError(t, err)
-	s := server{lab: lab, node: lab.Nodes()[0], binaries: tools.Binaries{"k3s": "/k3s", "runc": "/runc", "containerd-shim-runc-v2": "/shim"}, manifests: filepath.Join(k3s, "manifests")}
+	s := server{lab: lab, node: lab.Nodes()[0],
+		binaries:  tools.Binaries{"k3s": "/k3s", "runc": "/runc", "containerd-shim-runc-v2": "/shim"},
+		manifests: filepath.Join(k3s, "manifests")}
 	files, err := s.files()
 	require.NoError(t, err)
 	require.NoError(t, s.writeFiles(files))
@@ -46,7 +48,8 @@ func TestNoVariableOfAManifestIsLeft(t *testing.T) {
 func TestAnotherProgramOrManifestMakesAnotherNode(t *testing.T) {
 	lab, err := layout.New("dev", t.TempDir(), t.TempDir())
 	require.NoError(t, err)
-	s := server{lab: lab, node: lab.Nodes()[0], binaries: tools.Binaries{"runc": "/runc"}, manifests: t.TempDir()}
+	s := server{lab: lab, node: lab.Nodes()[0], binaries: tools.Binaries{"runc": "/runc"},
+		manifests: t.TempDir()}
 	write := func(content string) {
 		for name := range manifests {
 			require.NoError(t, os.WriteFile(filepath.Join(s.manifests, name), []byte(content), 0o644))
@@ -78,7 +81,8 @@ func TestTheKubeconfigNamesTheNodesOwnAddress(t *testing.T) {
 
 	from := s.inNode(nodeConf, "kubeconfig")
 	require.NoError(t, os.MkdirAll(filepath.Dir(from), 0o755))
-	require.NoError(t, os.WriteFile(from, []byte("server: https://127.0.0.1:6443\ncurrent-context: default\n"), 0o600))
+	require.NoError(t, os.WriteFile(from, []byte("server: https://127.0.0.1:6443\ncurrent-context: default\n"),
+		0o600))
 	require.NoError(t, s.writeKubeconfig())
 	written, err := os.ReadFile(lab.Kubeconfig())
 	require.NoError(t, err)

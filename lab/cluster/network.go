@@ -22,13 +22,14 @@ func bridgeUp(ctx context.Context, lab layout.Lab) error {
 		}
 	}
 	return runAll(ctx,
-		[]string{"ip", "address", "replace", fmt.Sprintf("%s/%d", lab.HostAddress(), lab.Subnet().Bits()), "dev", lab.ID()},
+		[]string{"ip", "address", "replace", fmt.Sprintf("%s/%d", lab.HostAddress(), lab.Subnet().Bits()), "dev",
+			lab.ID()},
 		[]string{"ip", "link", "set", lab.ID(), "up"},
 	)
 }
 
-// nodeUp makes the node's network namespace anew and plugs it into the bridge. Other labs stay out of its reach, which the
-// machine itself could lead to.
+// nodeUp makes the node's network namespace anew and plugs it into the bridge. Other labs stay out of its
+// reach, which the machine itself could lead to.
 func nodeUp(ctx context.Context, lab layout.Lab, node layout.Node) error {
 	if err := nodeDown(ctx, node); err != nil {
 		return err

@@ -10,8 +10,9 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// The node's network to the outside has addresses that RFC 2544 keeps for benchmarks, so that no network the machine
-// reaches is hidden behind it. The one at network address + 3 passes questions on to the machine's name server (slirp4netns(1)).
+// The node's network to the outside has addresses that RFC 2544 keeps for benchmarks, so that no network the
+// machine reaches is hidden behind it. The one at network address + 3 passes questions on to the machine's
+// name server (slirp4netns(1)).
 const (
 	outboundName    = "slirp4netns"
 	outboundNetwork = "198.18.0.0/24"
@@ -19,9 +20,9 @@ const (
 	tap             = "tap0"
 )
 
-// outbound is the node's way to the outside: slirp4netns passes on what tap0 takes through sockets of its own, so the
-// machine neither routes nor translates addresses for the node, and lets nobody in. From there the machine's loopback
-// addresses are not to be reached.
+// outbound is the node's way to the outside: slirp4netns passes on what tap0 takes through sockets of its
+// own, so the machine neither routes nor translates addresses for the node, and lets nobody in. From there
+// the machine's loopback addresses are not to be reached.
 func outbound(lab layout.Lab, node layout.Node) daemon {
 	d := service(lab, outboundName, "slirp4netns", "--configure", "--mtu", "1500", "--cidr", outboundNetwork,
 		"--disable-host-loopback", "--enable-sandbox", "--enable-seccomp",

@@ -37,7 +37,8 @@ func (s server) ready(ctx context.Context, since time.Time) error {
 	})
 }
 
-// because adds to an error of pods what their node lacks. That there is less free disk than least, in bytes, no waiting mends.
+// because adds to an error of pods what their node lacks. That there is less free disk than least, in bytes,
+// no waiting mends.
 func (s server) because(err error, nodes nodeList, least uint64) error {
 	if full := diskFull(s.lab.Dir(), least); full != nil {
 		return fatal{full}
@@ -62,7 +63,8 @@ func diskFull(dir string, least uint64) error {
 		return nil
 	}
 	return fmt.Errorf("the disk of %s has %.1f GB free, and with less than %.0f GB Kubernetes starts no pods (DiskPressure): free some "+
-		"(make lab-delete LAB=… deletes a lab that is not needed), and run the command again", dir, float64(free)/(1<<30), float64(least)/(1<<30))
+		"(make lab-delete LAB=… deletes a lab that is not needed), and run the command again", dir,
+		float64(free)/(1<<30), float64(least)/(1<<30))
 }
 
 // writeKubeconfig copies the administrator's access, which names the address that only the node has.
@@ -72,7 +74,8 @@ func (s server) writeKubeconfig() error {
 		return fmt.Errorf("the cluster's certificates are not there yet: %w", err)
 	}
 	named := strings.NewReplacer(
-		"https://127.0.0.1:", "https://"+s.node.Address().String()+":", "https://0.0.0.0:", "https://"+s.node.Address().String()+":",
+		"https://127.0.0.1:", "https://"+s.node.Address().String()+":", "https://0.0.0.0:", "https://"+
+			s.node.Address().String()+":",
 		": default", ": "+s.lab.ID(),
 	).Replace(string(config))
 	if have, err := os.ReadFile(s.lab.Kubeconfig()); err == nil && string(have) == named {
@@ -82,7 +85,8 @@ func (s server) writeKubeconfig() error {
 }
 
 func (s server) get(ctx context.Context, into any, args ...string) error {
-	out, err := s.kubectl(ctx, append([]string{"--request-timeout", "5s", "get", "--output", "json"}, args...)...)
+	out, err := s.kubectl(ctx, append([]string{"--request-timeout", "5s", "get", "--output", "json"},
+		args...)...)
 	if err != nil {
 		return fmt.Errorf("asking the cluster for its %s: %w", args[0], err)
 	}

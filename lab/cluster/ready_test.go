@@ -18,17 +18,20 @@ func TestANodeIsReadyWhenItSaidSoSinceItWasStarted(t *testing.T) {
 		{`{"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-22T12:00:00Z"}`, ""},
 		{`{"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-22T11:59:59Z", "message": "kubelet is posting"}`, "node dev-0 is not ready: kubelet is posting"},
 		{`{"type": "Ready", "status": "False", "lastHeartbeatTime": "2026-11-22T12:00:09Z", "message": "no network"}`, "node dev-0 is not ready: no network"},
-		{`{"type": "MemoryPressure", "status": "True", "lastHeartbeatTime": "2026-11-22T12:00:09Z"}`, "node dev-0 has not joined"},
+		{`{"type": "MemoryPressure", "status": "True", "lastHeartbeatTime": "2026-11-22T12:00:09Z"}`,
+			"node dev-0 has not joined"},
 	} {
 		var nodes nodeList
-		require.NoError(t, json.Unmarshal([]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [`+c.node+`]}}]}`), &nodes))
+		require.NoError(t, json.Unmarshal(
+			[]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [`+c.node+`]}}]}`), &nodes))
 		checkError(t, c.want, nodes.readySince("dev-0", since))
 	}
 }
 
 func TestANodeThatRunsOutOfSomethingIsTold(t *testing.T) {
 	var nodes nodeList
-	require.NoError(t, json.Unmarshal([]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [
+	require.NoError(t, json.Unmarshal(
+		[]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [
 		{"type": "MemoryPressure", "status": "False"}, {"type": "DiskPressure", "status": "True", "message": "kubelet has disk pressure"}]}}]}`), &nodes))
 	assert.Equal(t, []string{"DiskPressure: kubelet has disk pressure"}, nodes.pressures("dev-0"))
 }
@@ -40,9 +43,11 @@ func TestAWaitNamesTheDiskThatIsFull(t *testing.T) {
 	waits := errors.New("traefik in kube-system is not ready: no pod yet")
 	var nodes nodeList
 	checkError(t, waits.Error(), s.because(waits, nodes, 0))
-	require.NoError(t, json.Unmarshal([]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [
+	require.NoError(t, json.Unmarshal(
+		[]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [
 		{"type": "DiskPressure", "status": "True", "message": "kubelet has disk pressure"}]}}]}`), &nodes))
-	checkError(t, "node dev-0 has DiskPressure: kubelet has disk pressure: "+waits.Error(), s.because(waits, nodes, 0))
+	checkError(t, "node dev-0 has DiskPressure: kubelet has disk pressure: "+waits.Error(),
+		s.because(waits, nodes, 0))
 
 	err := s.because(waits, nodes, 1<<60)
 	require.ErrorAs(t, err, &fatal{}, "no waiting mends that")
@@ -53,11 +58,15 @@ func TestAWaitNamesTheDiskThatIsFull(t *testing.T) {
 func TestAnAddOnIsReadyWhenAPodOfItRunsSinceThen(t *testing.T) {
 	for _, c := range []struct{ container, want string }{
 		{`{"ready": true, "state": {"running": {"startedAt": "2026-11-22T12:00:00Z"}}}`, ""},
-		{`{"ready": true, "state": {"running": {"startedAt": "2026-11-22T11:00:00Z"}}}`, "coredns in kube-system is not ready: not started"},
-		{`{"ready": false, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}}`, "coredns in kube-system is not ready: ImagePullBackOff not found"},
+		{`{"ready": true, "state": {"running": {"startedAt": "2026-11-22T11:00:00Z"}}}`,
+			"coredns in kube-system is not ready: not started"},
+		{`{"ready": false, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}}`,
+			"coredns in kube-system is not ready: ImagePullBackOff not found"},
 	} {
 		var pods podList
-		require.NoError(t, json.Unmarshal([]byte(`{"items": [{"metadata": {"name": "coredns-1"}, "status": {"containerStatuses": [`+c.container+`]}}]}`), &pods))
+		require.NoError(t, json.Unmarshal(
+			[]byte(`{"items": [{"metadata": {"name": "coredns-1"}, "status": {"containerStatuses": [`+c.container+
+				`]}}]}`), &pods))
 		checkError(t, c.want, pods.readySince(since, "coredns"))
 	}
 	checkError(t, "coredns in kube-system is not ready: no pod yet", podList{}.readySince(since, "coredns"))

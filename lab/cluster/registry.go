@@ -32,8 +32,8 @@ import (
 // registryUser is who logs in to the registry, for the node, the builder, Pulumi and the lab itself.
 const registryUser = "lab"
 
-// access is what it takes to use the lab's registry. Every user of this machine reaches its address, and what is in there runs
-// in the cluster and in builds: so neither reading nor writing goes without a login.
+// access is what it takes to use the lab's registry. Every user of this machine reaches its address, and what
+// is in there runs in the cluster and in builds: so neither reading nor writing goes without a login.
 type access struct {
 	lab layout.Lab
 	// certificate is the registry's own, in PEM. It signs no others, and is trusted for this one address.
@@ -68,7 +68,8 @@ func makeLogin(lab layout.Lab, owner Owner) (password string, err error) {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		password = rand.Text()
-		content, err = json.Marshal(login{map[string]basic{lab.Registry(): {[]byte(registryUser + ":" + password)}}})
+		content, err = json.Marshal(login{map[string]basic{lab.Registry(): {[]byte(registryUser + ":" +
+			password)}}})
 		if err != nil {
 			return "", err
 		}
@@ -91,7 +92,8 @@ func makeLogin(lab layout.Lab, owner Owner) (password string, err error) {
 
 func passwords(lab layout.Lab) string { return lab.Dir("registry.htpasswd") }
 
-// writePasswords gives the registry the hash of the password. That is random, and takes no effort to tell right from wrong.
+// writePasswords gives the registry the hash of the password. That is random, and takes no effort to tell
+// right from wrong.
 func writePasswords(lab layout.Lab, password string) error {
 	have, err := os.ReadFile(passwords(lab))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -140,7 +142,8 @@ func makeCertificate(lab layout.Lab) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writeWhole(registryKey(lab), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600); err != nil {
+	if err := writeWhole(registryKey(lab), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+		0o600); err != nil {
 		return nil, err
 	}
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
@@ -222,8 +225,8 @@ func (a access) answers() error {
 	return nil
 }
 
-// registries has the node take images of Docker Hub, and those of the stack, from the lab's registry. It logs in as
-// containerd's own settings say.
+// registries has the node take images of Docker Hub, and those of the stack, from the lab's registry. It logs
+// in as containerd's own settings say.
 func (a access) registries() string {
 	return fmt.Sprintf(`mirrors:
   docker.io: {endpoint: ["https://%[1]s"]}

@@ -97,7 +97,8 @@ func TestTheRegistrysCertificateIsTrustedByItself(t *testing.T) {
 	t.Cleanup(server.Close)
 
 	get := func(trusted *x509.CertPool) error {
-		connection, err := tls.Dial("tcp", server.Listener.Addr().String(), &tls.Config{RootCAs: trusted, ServerName: lab.HostAddress().String(), MinVersion: tls.VersionTLS12})
+		connection, err := tls.Dial("tcp", server.Listener.Addr().String(),
+			&tls.Config{RootCAs: trusted, ServerName: lab.HostAddress().String(), MinVersion: tls.VersionTLS12})
 		if err == nil {
 			connection.Close()
 		}

@@ -59,7 +59,8 @@ func buildkitUp(ctx context.Context, a access, binaries tools.Binaries, owner Ow
   mirrors = [%q]
 [registry.%q]
   ca = [%q]
-`, lab.Builder(), lab.BuildkitSocket(), owner.UID, owner.GID, binaries["runc"], lab.ID(), lab.Registry(), lab.Registry(), lab.RegistryCertificate())
+`, lab.Builder(), lab.BuildkitSocket(), owner.UID, owner.GID, binaries["runc"], lab.ID(), lab.Registry(),
+		lab.Registry(), lab.RegistryCertificate())
 	path := lab.Dir("buildkitd.toml")
 	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		return err

@@ -13,7 +13,8 @@ func TestAPortOfAnotherProgramIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	_, port, err := net.SplitHostPort(other.Addr().String())
 	require.NoError(t, err)
-	assert.ErrorContains(t, portFree("127.0.0.1:"+port), "another program listens on port "+port+" of all addresses: stop it")
+	assert.ErrorContains(t, portFree("127.0.0.1:"+port), "another program listens on port "+port+
+		" of all addresses: stop it")
 	require.NoError(t, other.Close())
 	assert.NoError(t, portFree("127.0.0.1:"+port))
 }

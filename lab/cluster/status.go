@@ -105,8 +105,8 @@ func (s server) look(ctx context.Context, status *Status) error {
 	return nil
 }
 
-// addNamespaces counts pods and volumes. Pods that have done their work do not count, nor do those of Jobs once they run: how
-// that ends the Job tells.
+// addNamespaces counts pods and volumes. Pods that have done their work do not count, nor do those of Jobs
+// once they run: how that ends the Job tells.
 func (s *Status) addNamespaces(pods podList, claims claimList) {
 	ready, all, volumes := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, claim := range claims.Items {

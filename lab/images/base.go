@@ -96,12 +96,13 @@ func redis() Image {
 	}, v1.Config{
 		Env: []string{path}, WorkingDir: "/data", Cmd: []string{"redis-server"},
 		Volumes: map[string]struct{}{"/data": {}}, ExposedPorts: map[string]struct{}{"6379/tcp": {}},
-	}, "echo redis:x:999: >> $1/etc/group", "echo redis:x:999:999::/nonexistent:/usr/sbin/nologin >> $1/etc/passwd")
+	}, "echo redis:x:999: >> $1/etc/group",
+		"echo redis:x:999:999::/nonexistent:/usr/sbin/nologin >> $1/etc/passwd")
 }
 
-// Postgres has the server's programs on PATH, runs as uid 999 and stops with SIGINT. It has no entrypoint script, and no
-// compiler for queries (160 MB), without which Postgres interprets them.
-// Contract: https://hub.docker.com/_/postgres
+// Postgres has the server's programs on PATH, runs as uid 999 and stops with SIGINT. It has no entrypoint
+// script, and no compiler for queries (160 MB), without which Postgres interprets them. Contract:
+// https://hub.docker.com/_/postgres
 func Postgres() Image {
 	return debian("postgres:17", []string{"postgresql-17"}, []string{
 		"rm -rf $1/etc/postgresql $1/var/lib/postgresql/17 $1/usr/lib/*/libLLVM* $1/usr/lib/*/libz3* $1/usr/lib/postgresql/17/lib/bitcode $1/usr/lib/postgresql/17/lib/llvmjit*",
@@ -113,8 +114,10 @@ func Postgres() Image {
 			"PG_MAJOR=17", "PGDATA=/var/lib/postgresql/data", "LANG=C.UTF-8",
 		},
 		Cmd: []string{"postgres"}, StopSignal: "SIGINT",
-		Volumes: map[string]struct{}{"/var/lib/postgresql/data": {}}, ExposedPorts: map[string]struct{}{"5432/tcp": {}},
-	}, "echo postgres:x:999: >> $1/etc/group", "echo postgres:x:999:999::/var/lib/postgresql:/bin/bash >> $1/etc/passwd")
+		Volumes:      map[string]struct{}{"/var/lib/postgresql/data": {}},
+		ExposedPorts: map[string]struct{}{"5432/tcp": {}},
+	}, "echo postgres:x:999: >> $1/etc/group",
+		"echo postgres:x:999:999::/var/lib/postgresql:/bin/bash >> $1/etc/passwd")
 }
 
 // debian is Debian 13 with packages. The hooks are shell commands that find the

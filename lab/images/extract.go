@@ -18,19 +18,21 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
-// Tree is the directory of the cache where Extract puts the image's files. It fails when the cache lacks the image.
+// Tree is the directory of the cache where Extract puts the image's files. It fails when the cache lacks the
+// image.
 func (i Image) Tree(cache string, packages ...string) (dir string, err error) {
 	_, digest, err := i.open(cache)
 	return i.tree(cache, digest, packages), err
 }
 
 func (i Image) tree(cache string, digest v1.Hash, packages []string) string {
-	return filepath.Join(cache, "trees", strings.Join(append([]string{filepath.Base(i.Name) + "-" + digest.Hex}, packages...), "+"))
+	return filepath.Join(cache, "trees",
+		strings.Join(append([]string{filepath.Base(i.Name) + "-" + digest.Hex}, packages...), "+"))
 }
 
-// Extract puts the files of an image that the cache has into its Tree, unless they are there, and adds packages of its
-// distribution, as its Dockerfile would. A process that makes it its root directory finds what a container runtime
-// adds: the common devices and the name localhost. It needs root.
+// Extract puts the files of an image that the cache has into its Tree, unless they are there, and adds
+// packages of its distribution, as its Dockerfile would. A process that makes it its root directory finds
+// what a container runtime adds: the common devices and the name localhost. It needs root.
 func (i Image) Extract(ctx context.Context, cache string, packages ...string) error {
 	if err := i.extract(ctx, cache, packages); err != nil {
 		return fmt.Errorf("extracting the image %s: %w", i.Name, err)
@@ -87,7 +89,8 @@ func add(ctx context.Context, tree string, packages []string) error {
 		return err
 	}
 	defer root.Close()
-	if err := errors.Join(root.RemoveAll("etc/resolv.conf"), root.WriteFile("etc/resolv.conf", resolver, 0o644)); err != nil {
+	if err := errors.Join(root.RemoveAll("etc/resolv.conf"),
+		root.WriteFile("etc/resolv.conf", resolver, 0o644)); err != nil {
 		return err
 	}
 	const install = "apt-get update && apt-get install --yes --no-install-recommends \"$@\" && rm -rf /var/lib/apt/lists/* /var/cache/*"
@@ -115,7 +118,8 @@ func furnish(tree string) error {
 	}
 	// Source: https://www.kernel.org/doc/Documentation/admin-guide/devices.txt
 	for name, minor := range map[string]uint32{"null": 3, "zero": 5, "random": 8, "urandom": 9} {
-		if err := unix.Mknod(filepath.Join(tree, "dev", name), unix.S_IFCHR, int(unix.Mkdev(1, minor))); err != nil {
+		if err := unix.Mknod(filepath.Join(tree, "dev", name), unix.S_IFCHR,
+			int(unix.Mkdev(1, minor))); err != nil {
 			return fmt.Errorf("making the device %s: %w", name, err)
 		}
 	}
@@ -128,7 +132,8 @@ func furnish(tree string) error {
 		return err
 	}
 	for path, mode := range map[string]os.FileMode{ // whatever the umask
-		".": 0o755, "dev": 0o755, "etc": 0o755, "etc/hosts": 0o644, "dev/shm": 0o777 | os.ModeSticky, "tmp": 0o777 | os.ModeSticky,
+		".": 0o755, "dev": 0o755, "etc": 0o755, "etc/hosts": 0o644, "dev/shm": 0o777 | os.ModeSticky,
+		"tmp":      0o777 | os.ModeSticky,
 		"dev/null": 0o666, "dev/zero": 0o666, "dev/random": 0o666, "dev/urandom": 0o666,
 	} {
 		if err := root.Chmod(path, mode); err != nil {

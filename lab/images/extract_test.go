@@ -31,8 +31,10 @@ func TestAnExtractedImageIsARootDirectory(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(hosts), "127.0.0.1 localhost\n")
 	for path, mode := range map[string]os.FileMode{
-		".": os.ModeDir | 0o755, "hello": 0o755, "etc/hosts": 0o644, "tmp": os.ModeDir | os.ModeSticky | 0o777, "dev/shm": os.ModeDir | os.ModeSticky | 0o777,
-		"dev/null": os.ModeDevice | os.ModeCharDevice | 0o666, "dev/urandom": os.ModeDevice | os.ModeCharDevice | 0o666,
+		".": os.ModeDir | 0o755, "hello": 0o755, "etc/hosts": 0o644, "tmp": os.ModeDir | os.ModeSticky | 0o777,
+		"dev/shm":     os.ModeDir | os.ModeSticky | 0o777,
+		"dev/null":    os.ModeDevice | os.ModeCharDevice | 0o666,
+		"dev/urandom": os.ModeDevice | os.ModeCharDevice | 0o666,
 	} {
 		info, err := os.Stat(filepath.Join(tree, path))
 		require.NoError(t, err)
@@ -72,7 +74,8 @@ func TestAnExtractionThatFailsLeavesNothing(t *testing.T) {
 
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorContains(t, image.Extract(stopped, cache), "extracting the image hello:1: tar: context canceled")
+	require.ErrorContains(t, image.Extract(stopped, cache),
+		"extracting the image hello:1: tar: context canceled")
 
 	blobs, err := filepath.Glob(filepath.Join(image.dir(cache), "blobs", "sha256", "*"))
 	require.NoError(t, err)
@@ -93,7 +96,8 @@ func TestPackagesThatCannotBeAddedLeaveNothing(t *testing.T) {
 	cache := t.TempDir()
 	image := program(t, "hello") // which has no shell
 	require.NoError(t, Assemble(t.Context(), cache, []Image{image}))
-	require.ErrorContains(t, image.Extract(t.Context(), cache, "pgbackrest"), "extracting the image hello:1: adding pgbackrest: ")
+	require.ErrorContains(t, image.Extract(t.Context(), cache, "pgbackrest"),
+		"extracting the image hello:1: adding pgbackrest: ")
 	left, err := os.ReadDir(filepath.Join(cache, "trees"))
 	require.NoError(t, err)
 	assert.Empty(t, left)
@@ -112,7 +116,8 @@ func TestExtractedFilesKeepTheirOwners(t *testing.T) {
 	image := program(t, "hello")
 	image.write = func(_ context.Context, to io.Writer) error {
 		archive := tar.NewWriter(to)
-		if err := archive.WriteHeader(&tar.Header{Name: "data/", Typeflag: tar.TypeDir, Mode: 0o700, Uid: 999, Gid: 998, Uname: "root", Gname: "root"}); err != nil {
+		if err := archive.WriteHeader(&tar.Header{Name: "data/", Typeflag: tar.TypeDir, Mode: 0o700, Uid: 999,
+			Gid: 998, Uname: "root", Gname: "root"}); err != nil {
 			return err
 		}
 		return archive.Close()

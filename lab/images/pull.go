@@ -142,7 +142,8 @@ func bytesIn(dir string) (bytes int64) {
 
 // look asks for the image of this platform and its settings, without its layers.
 func look(ctx context.Context, ref name.Reference) (v1.Image, *v1.ConfigFile, error) {
-	image, err := remote.Image(ref, remote.WithContext(ctx), remote.WithTransport(transport), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
+	image, err := remote.Image(ref, remote.WithContext(ctx), remote.WithTransport(transport),
+		remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
 		remote.WithPlatform(v1.Platform{OS: "linux", Architecture: tools.Architecture}))
 	if err != nil {
 		return nil, nil, err

@@ -26,7 +26,8 @@ import (
 )
 
 // docker is a registry that has hello:1 for two platforms; tamper may spoil its answers.
-func docker(t *testing.T, env []string, tamper func(w http.ResponseWriter, r *http.Request) bool) (ours v1.Image) {
+func docker(t *testing.T, env []string,
+	tamper func(w http.ResponseWriter, r *http.Request) bool) (ours v1.Image) {
 	t.Helper()
 	index := mutate.IndexMediaType(empty.Index, "application/vnd.oci.image.index.v1+json")
 	for _, architecture := range []string{"s390x", tools.Architecture} {
@@ -177,12 +178,14 @@ func TestAToolchainThatIsTooOldIsNotPulled(t *testing.T) {
 		require.NoError(t, Pull(t.Context(), cache, []Image{image}))
 		assert.Len(t, Missing(cache, []Image{image}), missing, version)
 	}
-	require.EqualError(t, fitsModule(v1.Config{Env: []string{"GOLANG_VERSION=1.26.7"}}, "go1.26.8"), "it has Go 1.26.7, and go.mod wants go1.26.8")
+	require.EqualError(t, fitsModule(v1.Config{Env: []string{"GOLANG_VERSION=1.26.7"}}, "go1.26.8"),
+		"it has Go 1.26.7, and go.mod wants go1.26.8")
 	require.Error(t, fitsModule(v1.Config{}, "go1.26.8"))
 }
 
 func TestASettingThatIsNoRegistryIsAnError(t *testing.T) {
 	t.Setenv(Setting, "https://mirror.example.com")
 	err := Pull(t.Context(), t.TempDir(), []Image{program(t, "assembled")})
-	require.ErrorContains(t, err, `STATEFUL_K3S_IMAGES: "https://mirror.example.com" is neither a registry's host nor "off"`)
+	require.ErrorContains(t, err,
+		`STATEFUL_K3S_IMAGES: "https://mirror.example.com" is neither a registry's host nor "off"`)
 }

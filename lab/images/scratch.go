@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// scratchDir makes a directory to work in and returns how to remove it. Those that killed processes have left behind
-// are removed first: nobody holds their locks.
+// scratchDir makes a directory to work in and returns how to remove it. Those that killed processes have left
+// behind are removed first: nobody holds their locks.
 func scratchDir(parent, prefix string) (dir string, remove func(), err error) {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return "", nil, err

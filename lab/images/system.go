@@ -28,7 +28,8 @@ func System(ctx context.Context, binaries tools.Binaries) ([]Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing busybox's applets: %w", err)
 	}
-	files := []file{{path: "bin/", mode: 0o755}, {path: "tmp/", mode: 0o1777}, {path: "bin/busybox", mode: 0o755, from: busybox}}
+	files := []file{{path: "bin/", mode: 0o755}, {path: "tmp/", mode: 0o1777},
+		{path: "bin/busybox", mode: 0o755, from: busybox}}
 	for _, applet := range strings.Fields(string(out)) {
 		if applet != "busybox" {
 			files = append(files, file{path: "bin/" + applet, mode: 0o777, link: "busybox"})
@@ -51,7 +52,8 @@ func single(name, tool string, binaries tools.Binaries, path string) Image {
 	binary := binaries[tool]
 	return Image{
 		Name: name, Tool: tool, inputs: []string{binary},
-		write:  scratch(file{path: strings.TrimPrefix(path, "/"), mode: 0o755, from: binary}, file{path: "tmp/", mode: 0o1777}),
+		write: scratch(file{path: strings.TrimPrefix(path, "/"), mode: 0o755, from: binary},
+			file{path: "tmp/", mode: 0o1777}),
 		config: v1.Config{Entrypoint: []string{path}, Env: []string{"PATH=/usr/bin"}},
 	}
 }

@@ -39,7 +39,8 @@ func New(name, cache, checkout string) (Lab, error) {
 	return Lab{Name: name, Cache: cache, Checkout: checkout, root: Root}, nil
 }
 
-// InHome is the lab without a cluster: what belongs to a cluster of the user's own is kept in the user's home.
+// InHome is the lab without a cluster: what belongs to a cluster of the user's own is kept in the user's
+// home.
 func (l Lab) InHome() (Lab, error) {
 	state := os.Getenv("XDG_STATE_HOME")
 	if state == "" {
@@ -102,8 +103,8 @@ func (l Lab) HostAddress() netip.Addr { return l.address(1) }
 // Registry is the address of the lab's registry, the same for the machine and its nodes.
 func (l Lab) Registry() string { return l.HostAddress().String() + ":5000" }
 
-// RegistryCertificate is what the registry proves its address with. Nothing else is in its directory, so that programs can be
-// told to trust all in there.
+// RegistryCertificate is what the registry proves its address with. Nothing else is in its directory, so that
+// programs can be told to trust all in there.
 func (l Lab) RegistryCertificate() string { return l.Dir("trust", "registry.crt") }
 
 // RegistryLogin is the login for the registry, in the form of Docker's own configuration.

@@ -101,7 +101,8 @@ func writeArchive(to io.Writer, p tools.Publication, binaries tools.Binaries) er
 		if err != nil {
 			return err
 		}
-		if err := archive.WriteHeader(&tar.Header{Name: m.Path, Mode: 0o755, Size: info.Size(), Typeflag: tar.TypeReg}); err != nil {
+		if err := archive.WriteHeader(&tar.Header{Name: m.Path, Mode: 0o755, Size: info.Size(),
+			Typeflag: tar.TypeReg}); err != nil {
 			return err
 		}
 		if err := copyFile(archive, binaries[m.Tool]); err != nil {

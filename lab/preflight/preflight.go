@@ -20,11 +20,12 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
-// Package is one of Debian's or Ubuntu's packages, with patterns of files, separated by spaces, any of which does.
+// Package is one of Debian's or Ubuntu's packages, with patterns of files, separated by spaces, any of which
+// does.
 type Package struct{ name, files string }
 
-// ForTests are what the tests need; redis-tools has the server too, without starting it on the machine. Ubuntu has
-// Chromium as a snap alone, but takes Google's package.
+// ForTests are what the tests need; redis-tools has the server too, without starting it on the machine.
+// Ubuntu has Chromium as a snap alone, but takes Google's package.
 var ForTests = []Package{
 	{"chromium", "/usr/bin/chromium /usr/bin/google-chrome"},
 	{"npm", "/usr/bin/npm /usr/local/bin/npm"}, // knows where the npm registry is
@@ -32,8 +33,8 @@ var ForTests = []Package{
 	{"postgresql", "/usr/lib/postgresql/*/bin/initdb"},
 }
 
-// clusterDefaults, when it says so before it is installed, keeps postgresql from making a database of its own and
-// starting a server on the machine. Contract: pg_createcluster(1)
+// clusterDefaults, when it says so before it is installed, keeps postgresql from making a database of its own
+// and starting a server on the machine. Contract: pg_createcluster(1)
 const clusterDefaults = "/etc/postgresql-common/createcluster.conf"
 
 // ForLab are what a lab needs.
@@ -90,7 +91,8 @@ func Check(ctx context.Context, need Space) error {
 		}
 		if file.module == "" {
 			add("the kernel has no cgroup namespaces (%s): use one from 4.6 on", file.path)
-		} else if exec.CommandContext(ctx, "modprobe", file.module).Run() != nil || !hasFeature(file.path, file.word) {
+		} else if exec.CommandContext(ctx, "modprobe", file.module).Run() != nil ||
+			!hasFeature(file.path, file.word) {
 			add("the kernel lacks %[1]s: modprobe %[1]s", file.module)
 		}
 	}
@@ -120,7 +122,8 @@ func exists(pattern string) bool {
 }
 
 func withoutApt(lacking []string) error {
-	return fmt.Errorf("packages are missing (Debian's names): install what they are called here: %s", strings.Join(lacking, " "))
+	return fmt.Errorf("packages are missing (Debian's names): install what they are called here: %s",
+		strings.Join(lacking, " "))
 }
 
 // Install installs what is lacking on Debian and Ubuntu; it needs root.
@@ -146,7 +149,8 @@ func Install(ctx context.Context, packages []Package) error {
 	for _, args := range [][]string{
 		{"dpkg", "--configure", "-a"}, // goes on with what was interrupted
 		{"apt-get", "update", "--quiet=2"},
-		append([]string{"apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", "--option=Dpkg::Options::=--force-confold"}, names...),
+		append([]string{"apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends",
+			"--option=Dpkg::Options::=--force-confold"}, names...),
 	} {
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
@@ -158,12 +162,14 @@ func Install(ctx context.Context, packages []Package) error {
 		}
 	}
 	if still := Lacking(packages); len(still) > 0 {
-		return fmt.Errorf("apt-get installed %s, and their files are still not where Debian puts them", strings.Join(still, " "))
+		return fmt.Errorf("apt-get installed %s, and their files are still not where Debian puts them",
+			strings.Join(still, " "))
 	}
 	return nil
 }
 
-// aptLocks are held while packages are installed. A machine that has just started often installs its own updates.
+// aptLocks are held while packages are installed. A machine that has just started often installs its own
+// updates.
 var aptLocks = []string{"/var/lib/apt/lists/lock", "/var/lib/dpkg/lock-frontend"}
 
 // awaitLock returns when nobody holds a lock.
@@ -228,7 +234,8 @@ func hasController(name string) bool {
 	}
 	groups, _ := os.ReadFile("/proc/self/cgroup")
 	for _, line := range strings.Split(string(groups), "\n") {
-		if parts := strings.SplitN(line, ":", 3); len(parts) == 3 && slices.Contains(strings.Split(parts[1], ","), name) {
+		if parts := strings.SplitN(line, ":", 3); len(parts) == 3 &&
+			slices.Contains(strings.Split(parts[1], ","), name) {
 			return true
 		}
 	}

@@ -18,13 +18,15 @@ func TestAllThatIsMissingIsSaidAtOnce(t *testing.T) {
 	dir := t.TempDir()
 
 	err := Check(t.Context(), Space{dir: 1 << 30})
-	require.ErrorContains(t, err, "packages are missing (Debian's names): install what they are called here: ipset conntrack")
+	require.ErrorContains(t, err,
+		"packages are missing (Debian's names): install what they are called here: ipset conntrack")
 	require.ErrorContains(t, err, " GB free for "+dir+", and 1073741824 GB are needed: free 10737")
 }
 
 func TestPackagesOfTheTestsAreNamedWhereTheyCannotBeInstalled(t *testing.T) {
 	t.Setenv("PATH", t.TempDir()) // no apt-get
-	err := Install(t.Context(), []Package{{"chromium", "/no/such/chromium /no/such/chrome"}, {"shell", "/no/such/sh /bin/sh"}})
+	err := Install(t.Context(), []Package{{"chromium", "/no/such/chromium /no/such/chrome"},
+		{"shell", "/no/such/sh /bin/sh"}})
 	require.EqualError(t, err, "packages are missing (Debian's names): install what they are called here: chromium")
 }
 
@@ -36,7 +38,8 @@ func TestLackingLooksForTheFilesOfPackages(t *testing.T) {
 	there := filepath.Join(t.TempDir(), "there")
 	require.NoError(t, os.WriteFile(there, nil, 0o644))
 	assert.Equal(t, []string{"b"}, Lacking([]Package{{"a", there}, {"b", there + "-not"}}))
-	assert.Equal(t, []string{"d"}, Lacking([]Package{{"c", filepath.Dir(there) + "/t*"}, {"d", filepath.Dir(there) + "/x*"}}))
+	assert.Equal(t, []string{"d"},
+		Lacking([]Package{{"c", filepath.Dir(there) + "/t*"}, {"d", filepath.Dir(there) + "/x*"}}))
 }
 
 func TestPackagesAreInstalledWhenNobodyElseDoes(t *testing.T) {

@@ -13,8 +13,9 @@ import (
 // Space is the free disk that directories must have, in gigabytes. They may not exist yet.
 type Space map[string]uint64
 
-// SpaceFor is what a lab needs: its own files, of which one that was made before has most, and where tools have to be
-// compiled, the caches of the compiler, which go afterwards. With less than 1 GB Kubernetes starts no pods.
+// SpaceFor is what a lab needs: its own files, of which one that was made before has most, and where tools
+// have to be compiled, the caches of the compiler, which go afterwards. With less than 1 GB Kubernetes starts
+// no pods.
 func SpaceFor(compile bool, cache, state string, made bool) Space {
 	space := Space{state: 5}
 	if made {
@@ -47,7 +48,8 @@ func (s Space) lacking() []error {
 	for _, device := range slices.Sorted(maps.Keys(all)) {
 		if f := all[device]; f.free < f.need*gigabyte {
 			free := float64(f.free) / gigabyte
-			errs = append(errs, fmt.Errorf("there are %.1f GB free for %s, and %d GB are needed: free %.1f GB, or put it on another disk",
+			errs = append(errs, fmt.Errorf(
+				"there are %.1f GB free for %s, and %d GB are needed: free %.1f GB, or put it on another disk",
 				free, strings.Join(f.dirs, " and "), f.need, float64(f.need)-free))
 		}
 	}

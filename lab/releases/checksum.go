@@ -17,7 +17,8 @@ import (
 	"strings"
 )
 
-// maxChecksums is the largest file of checksums that is read, in bytes; statements of provenance are the large ones.
+// maxChecksums is the largest file of checksums that is read, in bytes; statements of provenance are the
+// large ones.
 const maxChecksums = 16 << 20
 
 var hexSHA256 = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
@@ -72,7 +73,8 @@ func find(content []byte, checksums, file string) string {
 		switch {
 		case len(fields) == 1 && checksums == file+".sha256" && hexSHA256.MatchString(fields[0]):
 			return strings.ToLower(fields[0])
-		case len(fields) == 2 && path.Base(strings.TrimPrefix(fields[1], "*")) == file && hexSHA256.MatchString(fields[0]):
+		case len(fields) == 2 && path.Base(strings.TrimPrefix(fields[1], "*")) == file &&
+			hexSHA256.MatchString(fields[0]):
 			return strings.ToLower(fields[0])
 		}
 	}

@@ -84,7 +84,8 @@ func (h Host) download(ctx context.Context, address, partial string) (resumed bo
 
 // transfer appends to the file what it lacks, or writes it anew if the server does not go on from there. It
 // learns how many bytes the whole has, if the server tells.
-func (h Host) transfer(ctx context.Context, address string, file *os.File, have int64, whole *atomic.Int64) error {
+func (h Host) transfer(ctx context.Context, address string, file *os.File, have int64,
+	whole *atomic.Int64) error {
 	response, err := h.get(ctx, address, have)
 	if err != nil {
 		return err

@@ -72,7 +72,8 @@ func TestWhatAnInterruptedRunLeftIsTakenUp(t *testing.T) {
 }
 
 func TestAServerThatCannotGoOnSendsItAnew(t *testing.T) {
-	for name, leftover := range map[string][]byte{"shorter": binary[:1<<20], "longer": append(slices.Clone(binary), "and more"...)} {
+	for name, leftover := range map[string][]byte{"shorter": binary[:1<<20],
+		"longer": append(slices.Clone(binary), "and more"...)} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "hello-amd64.partial"), leftover, 0o644))
@@ -121,7 +122,8 @@ func TestATruncatedFileIsAnErrorThatSaysWhatToDo(t *testing.T) {
 	})
 	dir := t.TempDir()
 	_, err := host.Get(t.Context(), hello, program, dir)
-	require.ErrorContains(t, err, "hello-amd64 stopped after 1048576 bytes: unexpected EOF: try again, which goes on from there, or compile instead with STATEFUL_K3S_RELEASES=off")
+	require.ErrorContains(t, err,
+		"hello-amd64 stopped after 1048576 bytes: unexpected EOF: try again, which goes on from there, or compile instead with STATEFUL_K3S_RELEASES=off")
 	require.NotErrorIs(t, err, ErrUnavailable)
 	assert.NoFileExists(t, filepath.Join(dir, "hello-amd64"))
 }

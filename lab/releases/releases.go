@@ -57,14 +57,18 @@ func FromEnvironment() (host Host, ok bool, err error) {
 	if mirror == Off {
 		return Host{}, false, nil
 	}
-	if u, err := url.Parse(mirror); mirror != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return Host{}, false, fmt.Errorf("%s: %q is neither a URL nor %q: set it to a mirror's, for example https://mirror.example.com", Setting, mirror, Off)
+	if u, err := url.Parse(mirror); mirror != "" &&
+		(err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return Host{}, false, fmt.Errorf(
+			"%s: %q is neither a URL nor %q: set it to a mirror's, for example https://mirror.example.com", Setting,
+			mirror, Off)
 	}
 	return newHost(mirror), true, nil
 }
 
 func newHost(mirror string) Host {
-	return Host{mirror: mirror, pause: 2 * time.Second, client: &http.Client{Transport: patience.Transport(20 * time.Second)}}
+	return Host{mirror: mirror, pause: 2 * time.Second,
+		client: &http.Client{Transport: patience.Transport(20 * time.Second)}}
 }
 
 // URL is where a file of a release lies.
@@ -110,7 +114,8 @@ func (h Host) Get(ctx context.Context, release Release, file File, dir string) (
 			return h.Get(ctx, release, file, dir)
 		}
 		return "", fmt.Errorf("%s has the SHA-256 checksum %s, and %s says %s: it was changed or damaged on its way, and is deleted. "+
-			"Try again; if it stays so, ask who runs the server, or compile instead with %s=%s", address, got, from, want, Setting, Off)
+			"Try again; if it stays so, ask who runs the server, or compile instead with %s=%s", address, got, from,
+			want, Setting, Off)
 	}
 	return complete, os.Rename(partial, complete)
 }

@@ -39,9 +39,10 @@ func checksums(content []byte) string {
 func server(t *testing.T, sums string, handler http.HandlerFunc) Host {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.HandleFunc("/greetings/hello/releases/download/v1.0.0+b1/sha256sum-amd64.txt", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, sums)
-	})
+	mux.HandleFunc("/greetings/hello/releases/download/v1.0.0+b1/sha256sum-amd64.txt",
+		func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, sums)
+		})
 	if handler != nil {
 		mux.HandleFunc(programPath, handler)
 	}
@@ -99,9 +100,13 @@ func TestAFileOfAReleaseIsWhereGitHubHasIt(t *testing.T) {
 
 func TestAWrongChecksumIsAnErrorThatSaysWhatToDo(t *testing.T) {
 	dir := t.TempDir()
-	_, err := server(t, checksums([]byte("what was published")), serve(binary)).Get(t.Context(), hello, program, dir)
-	require.ErrorContains(t, err, fmt.Sprintf("hello-amd64 has the SHA-256 checksum %x, and", sha256.Sum256(binary)))
-	require.ErrorContains(t, err, fmt.Sprintf("sha256sum-amd64.txt says %x: it was changed or damaged on its way, and is deleted", sha256.Sum256([]byte("what was published"))))
+	_, err := server(t, checksums([]byte("what was published")), serve(binary)).Get(t.Context(), hello, program,
+		dir)
+	require.ErrorContains(t, err,
+		fmt.Sprintf("hello-amd64 has the SHA-256 checksum %x, and", sha256.Sum256(binary)))
+	require.ErrorContains(t, err,
+		fmt.Sprintf("sha256sum-amd64.txt says %x: it was changed or damaged on its way, and is deleted",
+			sha256.Sum256([]byte("what was published"))))
 	require.NotErrorIs(t, err, ErrUnavailable)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -109,8 +114,10 @@ func TestAWrongChecksumIsAnErrorThatSaysWhatToDo(t *testing.T) {
 }
 
 func TestChecksumsThatLackTheFileAreAnError(t *testing.T) {
-	_, err := server(t, "<html>Please log in</html>\n", serve(binary)).Get(t.Context(), hello, program, t.TempDir())
-	require.ErrorContains(t, err, "sha256sum-amd64.txt has no checksum of hello-amd64, so that the file cannot be trusted")
+	_, err := server(t, "<html>Please log in</html>\n", serve(binary)).Get(t.Context(), hello, program,
+		t.TempDir())
+	require.ErrorContains(t, err,
+		"sha256sum-amd64.txt has no checksum of hello-amd64, so that the file cannot be trusted")
 	require.NotErrorIs(t, err, ErrUnavailable)
 }
 
@@ -123,13 +130,15 @@ func TestWhatIsNotToBeHadIsUnavailable(t *testing.T) {
 	t.Cleanup(func() { silent.Close() })
 
 	for name, host := range map[string]Host{
-		"refused":         quick("http://" + refused.Addr().String()),
-		"silent":          quick("http://" + silent.Addr().String()),
-		"unknown":         quick("http://nowhere.invalid"),
-		"no file":         server(t, checksums(binary), nil),
-		"no release":      quick(server(t, "", nil).mirror + "/elsewhere"),
-		"failing server":  server(t, checksums(binary), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }),
-		"asked too often": server(t, checksums(binary), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }),
+		"refused":    quick("http://" + refused.Addr().String()),
+		"silent":     quick("http://" + silent.Addr().String()),
+		"unknown":    quick("http://nowhere.invalid"),
+		"no file":    server(t, checksums(binary), nil),
+		"no release": quick(server(t, "", nil).mirror + "/elsewhere"),
+		"failing server": server(t, checksums(binary),
+			func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }),
+		"asked too often": server(t, checksums(binary),
+			func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := host.Get(t.Context(), hello, program, t.TempDir())
@@ -156,5 +165,6 @@ func TestTheSettingNamesAMirrorOrIsOff(t *testing.T) {
 
 	t.Setenv(Setting, "mirror.example.com")
 	_, _, err = FromEnvironment()
-	require.ErrorContains(t, err, `STATEFUL_K3S_RELEASES: "mirror.example.com" is neither a URL nor "off": set it to a mirror's, for example https://mirror.example.com`)
+	require.ErrorContains(t, err,
+		`STATEFUL_K3S_RELEASES: "mirror.example.com" is neither a URL nor "off": set it to a mirror's, for example https://mirror.example.com`)
 }

@@ -18,7 +18,8 @@ import (
 
 // cluster is that of the selected stack, as its state says.
 type cluster struct {
-	// kubeconfig is a file with that of the stack's provider; "" before the first update, when it is still the environment's.
+	// kubeconfig is a file with that of the stack's provider; "" before the first update, when it is still the
+	// environment's.
 	kubeconfig string
 	// dir is where the commands in the kubeconfig run, as Pulumi has its plugins run them.
 	dir string
@@ -58,7 +59,8 @@ func (c cluster) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// CheckCluster fails if the selected stack is on another cluster than the one that the environment leads to. Its error names both.
+// CheckCluster fails if the selected stack is on another cluster than the one that the environment leads to.
+// Its error names both.
 func CheckCluster(ctx context.Context, lab layout.Lab) error {
 	text, err := kubeconfig(ctx)
 	if err != nil {
@@ -95,7 +97,8 @@ func CheckCluster(ctx context.Context, lab layout.Lab) error {
 	return nil
 }
 
-// kubeconfig is that of the provider in the state of the selected stack; "" if it has none, or if that is a secret and is not to be shown.
+// kubeconfig is that of the provider in the state of the selected stack; "" if it has none, or if that is a
+// secret and is not to be shown.
 func kubeconfig(ctx context.Context, flags ...string) (string, error) {
 	export := exec.CommandContext(ctx, "pulumi", append([]string{"stack", "export"}, flags...)...)
 	export.Stdin = os.Stdin // it may ask for the passphrase

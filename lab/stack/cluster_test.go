@@ -13,7 +13,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// withState puts a pulumi on PATH whose state has a provider with that kubeconfig, and a kubectl that says how it is called.
+// withState puts a pulumi on PATH whose state has a provider with that kubeconfig, and a kubectl that says
+// how it is called.
 func withState(t *testing.T, kubeconfig any) layout.Lab {
 	t.Helper()
 	dir := t.TempDir()
@@ -24,7 +25,8 @@ func withState(t *testing.T, kubeconfig any) layout.Lab {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "state"), state, 0o600))
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "infra"), 0o700))
-	for name, script := range map[string]string{"pulumi": "cat " + dir + "/state", "kubectl": `echo "$@"; pwd; cat "$2"`} {
+	for name, script := range map[string]string{"pulumi": "cat " + dir + "/state",
+		"kubectl": `echo "$@"; pwd; cat "$2"`} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755))
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
@@ -42,11 +44,13 @@ func TestAStackOnAnotherClusterIsLeftAlone(t *testing.T) {
 	require.NoError(t, CheckCluster(t.Context(), lab))
 	where, err := os.ReadFile(filepath.Join(lab.Checkout, "infra", "where"))
 	require.NoError(t, err)
-	assert.Equal(t, filepath.Join(lab.Checkout, "infra")+"\n", string(where), "the folder where Pulumi's plugins run")
+	assert.Equal(t, filepath.Join(lab.Checkout, "infra")+"\n", string(where),
+		"the folder where Pulumi's plugins run")
 
 	for _, ends := range []string{`exit 1`, `echo '{\"kind\": \"another cluster\"}'`} {
 		lab = withState(t, login(`"echo this stack is on another cluster >&2; `+ends+`"`))
-		require.EqualError(t, CheckCluster(t.Context(), lab), "the stack dev cannot be reached: this stack is on another cluster")
+		require.EqualError(t, CheckCluster(t.Context(), lab),
+			"the stack dev cannot be reached: this stack is on another cluster")
 	}
 	for name, kubeconfig := range map[string]any{
 		"before the first update":   nil,
@@ -66,11 +70,13 @@ func TestKubectlGoesToTheClusterOfTheState(t *testing.T) {
 		said, err := output(kubectl.command(t.Context(), "get", "namespaces"))
 		require.NoError(t, err)
 		lines := strings.Split(said, "\n")
-		assert.Equal(t, []string{"--kubeconfig " + kubectl.kubeconfig + " get namespaces", filepath.Join(lab.Checkout, "infra"), "apiVersion: v1"}, lines)
+		assert.Equal(t, []string{"--kubeconfig " + kubectl.kubeconfig + " get namespaces",
+			filepath.Join(lab.Checkout, "infra"), "apiVersion: v1"}, lines)
 		kubectl.close()
 		assert.NoFileExists(t, kubectl.kubeconfig)
 	}
 	kubectl, err := reach(t.Context(), withState(t, ""))
 	require.NoError(t, err)
-	assert.Equal(t, []string{"kubectl", "get", "namespaces"}, kubectl.command(t.Context(), "get", "namespaces").Args)
+	assert.Equal(t, []string{"kubectl", "get", "namespaces"},
+		kubectl.command(t.Context(), "get", "namespaces").Args)
 }

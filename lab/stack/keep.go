@@ -15,8 +15,9 @@ import (
 // copies is how many copies of the state are kept.
 const copies = 5
 
-// Keep copies the state of the lab's stack, with the passphrase that opens it, into a directory that is named by the time and laid out
-// as the lab's own. It keeps the last few, and makes none when the state is as the last one has it.
+// Keep copies the state of the lab's stack, with the passphrase that opens it, into a directory that is named
+// by the time and laid out as the lab's own. It keeps the last few, and makes none when the state is as the
+// last one has it.
 func Keep(lab layout.Lab, now time.Time) error {
 	state := filepath.Join("pulumi", ".pulumi", "stacks", project, lab.Name+".json")
 	content, err := os.ReadFile(lab.Dir(state))
@@ -31,7 +32,8 @@ func Keep(lab layout.Lab, now time.Time) error {
 		return err
 	}
 	if len(have) > 0 {
-		if last, err := os.ReadFile(filepath.Join(have[len(have)-1], state)); err == nil && bytes.Equal(last, content) {
+		if last, err := os.ReadFile(filepath.Join(have[len(have)-1], state)); err == nil &&
+			bytes.Equal(last, content) {
 			return nil
 		}
 	}
@@ -40,7 +42,8 @@ func Keep(lab layout.Lab, now time.Time) error {
 	if err := os.RemoveAll(partial); err != nil {
 		return err
 	}
-	for _, name := range []string{state, "passphrase", filepath.Join("pulumi", ".pulumi", "meta.yaml"), filepath.Join("pulumi", "Pulumi."+lab.Name+".yaml")} {
+	for _, name := range []string{state, "passphrase", filepath.Join("pulumi", ".pulumi", "meta.yaml"),
+		filepath.Join("pulumi", "Pulumi."+lab.Name+".yaml")} {
 		content, err := os.ReadFile(lab.Dir(name))
 		if err != nil {
 			return err

@@ -14,15 +14,16 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// programFlags are Go's flags for the Pulumi program. It has no debug information, and Pulumi's packages in it are not
-// optimised: they take most of the time that it compiles, and it runs for seconds. The Makefile sets the same flags, so that
-// tests share compiled packages with it.
+// programFlags are Go's flags for the Pulumi program. It has no debug information, and Pulumi's packages in
+// it are not optimised: they take most of the time that it compiles, and it runs for seconds. The Makefile
+// sets the same flags, so that tests share compiled packages with it.
 const programFlags = "-gcflags=all=-dwarf=false '-gcflags=github.com/pulumi/...=-N -l -dwarf=false'"
 
 // program is where Pulumi.yaml has the compiled program, in the checkout.
 const program = "bin/infra"
 
-// HasProgram says whether the Pulumi program has been compiled. Pulumi compiles it anew when it has changed since.
+// HasProgram says whether the Pulumi program has been compiled. Pulumi compiles it anew when it has changed
+// since.
 func HasProgram(lab layout.Lab) bool {
 	_, err := os.Stat(filepath.Join(lab.Checkout, program))
 	return err == nil
@@ -42,8 +43,9 @@ func CompileProgram(ctx context.Context, lab layout.Lab) error {
 	}
 	start := time.Now()
 	err = gobuild.Build{
-		Name: program, Dir: lab.Checkout, Output: filepath.Join(lab.Checkout, program), Package: "./infra", Niceness: 10,
-		Env: append(os.Environ(), "GOFLAGS="+flags, "GOTMPDIR="+temporary, "GOGC=400"),
+		Name: program, Dir: lab.Checkout, Output: filepath.Join(lab.Checkout, program), Package: "./infra",
+		Niceness: 10,
+		Env:      append(os.Environ(), "GOFLAGS="+flags, "GOTMPDIR="+temporary, "GOGC=400"),
 	}.Run(ctx)
 	if err != nil {
 		return fmt.Errorf("compiling the Pulumi program: %w", err)

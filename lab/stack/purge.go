@@ -55,13 +55,15 @@ func Purge(ctx context.Context, lab layout.Lab, confirm func(what string) bool) 
 
 // describe lists the namespaces with their claims.
 func describe(ctx context.Context, kubectl cluster, namespaces []string) (string, error) {
-	server, err := output(kubectl.command(ctx, "config", "view", "--minify", "--output", "jsonpath={.clusters[0].cluster.server}"))
+	server, err := output(kubectl.command(ctx, "config", "view", "--minify", "--output",
+		"jsonpath={.clusters[0].cluster.server}"))
 	if err != nil {
 		return "", err
 	}
 	what := "in the cluster " + server + ", for good:"
 	for _, namespace := range namespaces {
-		claims, err := output(kubectl.command(ctx, "get", "persistentvolumeclaims", "--namespace", path.Base(namespace),
+		claims, err := output(kubectl.command(ctx, "get", "persistentvolumeclaims", "--namespace",
+			path.Base(namespace),
 			"--output", `jsonpath={range .items[*]}  with {.metadata.name} ({.status.capacity.storage}){"\n"}{end}`))
 		if err != nil {
 			return "", err
@@ -71,8 +73,8 @@ func describe(ctx context.Context, kubectl cluster, namespaces []string) (string
 	return what, nil
 }
 
-// namespacesOf are those whose annotation has the stack's name. Of a long name their label has a part only; of a namespace that an
-// earlier version has made, the label has all.
+// namespacesOf are those whose annotation has the stack's name. Of a long name their label has a part only;
+// of a namespace that an earlier version has made, the label has all.
 func namespacesOf(ctx context.Context, kubectl cluster, owner string) ([]string, error) {
 	const mark = "stateful-k3s/stack"
 	out, err := output(kubectl.command(ctx, "get", "namespaces", "--selector", mark, "--output", "json"))

@@ -12,13 +12,15 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// commands puts a pulumi and a kubectl on PATH that note how they are called. The namespaces are JSON of their metadata.
+// commands puts a pulumi and a kubectl on PATH that note how they are called. The namespaces are JSON of
+// their metadata.
 func commands(t *testing.T, namespaces ...string) (called func() string) {
 	t.Helper()
 	dir := t.TempDir()
 	log := filepath.Join(dir, "log")
 	pulumi := `[ "$1 $2" = "stack export" ] && echo "{}" && exit
-[ "$1" = about ] && echo '{"currentStack": {"fullyQualifiedName": "` + organization + `/stateful-k3s/dev"}}' && exit; echo "pulumi $*" >>` + log
+[ "$1" = about ] && echo '{"currentStack": {"fullyQualifiedName": "` + organization +
+		`/stateful-k3s/dev"}}' && exit; echo "pulumi $*" >>` + log
 	items := `{"items": [{"metadata": ` + strings.Join(namespaces, `}, {"metadata": `) + `}]}`
 	kubectl := `echo "kubectl $*" >>` + log + `
 case "$*" in
@@ -41,14 +43,17 @@ esac`
 var organization = strings.Repeat("alice", 14)
 
 var (
-	ours   = `"labels": {"stateful-k3s/stack": "` + organization[:50] + `-1a2b3c4d"}, "annotations": {"stateful-k3s/stack": "` + organization + `.dev"}`
-	theirs = `"labels": {"stateful-k3s/stack": "` + organization[:50] + `-5e6f7a8b"}, "annotations": {"stateful-k3s/stack": "` + organization + `.prod"}`
+	ours = `"labels": {"stateful-k3s/stack": "` + organization[:50] +
+		`-1a2b3c4d"}, "annotations": {"stateful-k3s/stack": "` + organization + `.dev"}`
+	theirs = `"labels": {"stateful-k3s/stack": "` + organization[:50] +
+		`-5e6f7a8b"}, "annotations": {"stateful-k3s/stack": "` + organization + `.prod"}`
 )
 
 const asked = "kubectl get namespaces --selector stateful-k3s/stack --output json\n"
 
 func TestPurgeDeletesTheNamespacesOfTheStackAndNoOthers(t *testing.T) {
-	called := commands(t, `{"name": "exercises", `+ours+`}`, `{"name": "project", `+ours+`}`, `{"name": "prod-project", `+theirs+`}`)
+	called := commands(t, `{"name": "exercises", `+ours+`}`, `{"name": "project", `+ours+`}`,
+		`{"name": "prod-project", `+theirs+`}`)
 	var shown string
 	require.NoError(t, Purge(t.Context(), layout.Lab{}, func(what string) bool {
 		shown = what
@@ -62,12 +67,14 @@ namespace/exercises
 namespace/project
 `, shown)
 	assert.True(t, strings.HasPrefix(called(), asked))
-	assert.True(t, strings.HasSuffix(called(), "pulumi destroy --yes --skip-preview --non-interactive\nkubectl delete namespace/exercises namespace/project\n"), called())
+	assert.True(t, strings.HasSuffix(called(),
+		"pulumi destroy --yes --skip-preview --non-interactive\nkubectl delete namespace/exercises namespace/project\n"), called())
 }
 
 func TestPurgeDeletesNothingWithoutAYes(t *testing.T) {
 	called := commands(t, `{"name": "exercises", `+ours+`}`)
-	require.EqualError(t, Purge(t.Context(), layout.Lab{}, func(string) bool { return false }), "nothing was deleted")
+	require.EqualError(t, Purge(t.Context(), layout.Lab{}, func(string) bool { return false }),
+		"nothing was deleted")
 	assert.NotContains(t, called(), "delete")
 	assert.NotContains(t, called(), "destroy")
 }
@@ -79,7 +86,8 @@ func TestPurgeOfNothingDoesNotAsk(t *testing.T) {
 }
 
 func TestPurgeFindsWhatAnEarlierVersionMade(t *testing.T) {
-	commands(t, `{"name": "exercises", "labels": {"stateful-k3s/stack": "alice.dev"}}`, `{"name": "project", "labels": {"stateful-k3s/stack": "bob.dev"}}`)
+	commands(t, `{"name": "exercises", "labels": {"stateful-k3s/stack": "alice.dev"}}`,
+		`{"name": "project", "labels": {"stateful-k3s/stack": "bob.dev"}}`)
 	namespaces, err := namespacesOf(t.Context(), cluster{}, "alice.dev")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"namespace/exercises"}, namespaces)

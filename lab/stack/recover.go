@@ -44,12 +44,14 @@ func Recover(ctx context.Context, lab layout.Lab) error {
 	return runPulumi(ctx, lab, "refresh", "--clear-pending-creates", "--yes", "--skip-preview")
 }
 
-// deleteUnfinished deletes objects that the state does not know, which the next update may want otherwise or not at all, and waits
-// for the end of those that are being deleted, which the next update would take for objects that stay.
+// deleteUnfinished deletes objects that the state does not know, which the next update may want otherwise or
+// not at all, and waits for the end of those that are being deleted, which the next update would take for
+// objects that stay.
 func deleteUnfinished(ctx context.Context, lab layout.Lab, pending []operation) error {
 	objects := []object{}
 	for _, p := range pending {
-		if (p.Type == "creating" || p.Type == "deleting") && strings.HasPrefix(p.Resource.Type, "kubernetes:") && !p.Resource.RetainOnDelete {
+		if (p.Type == "creating" || p.Type == "deleting") && strings.HasPrefix(p.Resource.Type, "kubernetes:") &&
+			!p.Resource.RetainOnDelete {
 			objects = append(objects, p.Resource.Inputs)
 		}
 	}
@@ -82,7 +84,8 @@ func Idle(lab layout.Lab) error {
 
 // locks are those that a pulumi has left. It fails when one of them is held.
 func locks(lab layout.Lab) ([]string, error) {
-	locks, err := filepath.Glob(lab.Dir("pulumi", ".pulumi", "locks", "organization", project, lab.Name, "*.json"))
+	locks, err := filepath.Glob(lab.Dir("pulumi", ".pulumi", "locks", "organization", project, lab.Name,
+		"*.json"))
 	if err != nil {
 		return nil, err
 	}

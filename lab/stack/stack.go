@@ -21,8 +21,8 @@ import (
 
 const project = "stateful-k3s"
 
-// wrapper keeps the encryption salt, which pulumi writes into the stack's settings, out of the checkout, and half a program out of what
-// a killed pulumi leaves.
+// wrapper keeps the encryption salt, which pulumi writes into the stack's settings, out of the checkout, and
+// half a program out of what a killed pulumi leaves.
 const wrapper = `#!/bin/sh
 # Pulumi notes the stack's encryption salt in its settings file. This gives it a
 # copy of the file, so that the checkout stays clean.
@@ -74,7 +74,8 @@ exec %[3]s "$@"
 
 // Prepare makes the state, installs the plugins and writes the environment file, whose path it returns.
 // The variables are what the cluster adds to it.
-func Prepare(ctx context.Context, lab layout.Lab, binaries tools.Binaries, variables []Variable) (string, error) {
+func Prepare(ctx context.Context, lab layout.Lab, binaries tools.Binaries, variables []Variable) (string,
+	error) {
 	if err := os.MkdirAll(lab.Dir("pulumi"), 0o700); err != nil {
 		return "", err
 	}
@@ -173,9 +174,11 @@ func makeStack(ctx context.Context, lab layout.Lab) error {
 	return runPulumi(ctx, lab, "stack", "select", "--create", "--stack", lab.Name, "--cwd", lab.Dir("pulumi"))
 }
 
-// installPlugins does what pulumi plugin install does, without a copy: other tools of the same version take the place of those before.
+// installPlugins does what pulumi plugin install does, without a copy: other tools of the same version take
+// the place of those before.
 func installPlugins(lab layout.Lab, binaries tools.Binaries) error {
-	for plugin, version := range map[string]string{"kubernetes": tools.KubernetesPluginVersion, "docker-build": tools.DockerBuildPluginVersion} {
+	for plugin, version := range map[string]string{"kubernetes": tools.KubernetesPluginVersion,
+		"docker-build": tools.DockerBuildPluginVersion} {
 		tool := "pulumi-resource-" + plugin
 		dir := filepath.Join(pulumiHome(lab), "plugins", "resource-"+plugin+"-v"+version)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -237,7 +240,8 @@ func writeBin(lab layout.Lab, binaries tools.Binaries) error {
 			return err
 		}
 	}
-	script := fmt.Sprintf(wrapper, lab.Checkout, lab.Dir("pulumi"), binaries["pulumi"], lab.CheckoutDir(), programFlags,
+	script := fmt.Sprintf(wrapper, lab.Checkout, lab.Dir("pulumi"), binaries["pulumi"], lab.CheckoutDir(),
+		programFlags,
 		lab.Dir("passphrase"), filepath.Dir(lab.RegistryCertificate()), lab.RegistryLogin(), lab.Dir("docker"))
 	return write(lab.CheckoutDir("bin", "pulumi"), script, 0o755)
 }

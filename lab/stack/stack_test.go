@@ -39,7 +39,8 @@ func newLab(t *testing.T) (layout.Lab, tools.Binaries) {
 
 func TestTheProgramIsCompiledAsByMakeAndBesideItsPlace(t *testing.T) {
 	lab, binaries := newLab(t)
-	require.NoError(t, os.WriteFile(binaries["pulumi"], []byte("#!/bin/sh\necho \"$GOTMPDIR\" \"$GOFLAGS\"\n"), 0o755))
+	require.NoError(t, os.WriteFile(binaries["pulumi"], []byte("#!/bin/sh\necho \"$GOTMPDIR\" \"$GOFLAGS\"\n"),
+		0o755))
 	for set, want := range map[string]string{
 		"-buildvcs=false": "-buildvcs=false " + programFlags,
 		"-gcflags=all=-N": "-gcflags=all=-N",
@@ -69,15 +70,19 @@ func TestTheSaltStaysOutOfTheCheckout(t *testing.T) {
 	assert.Equal(t, "up --config-file "+copied+"\nconfig:\n  a: b\nencryptionsalt: v1:abc\n", pulumi("up"))
 
 	require.NoError(t, os.WriteFile(settings, []byte("config:\n  a: c\n"), 0o644))
-	assert.Equal(t, "preview --config-file "+copied+"\nconfig:\n  a: c\nencryptionsalt: v1:abc\n", pulumi("preview"), "a change of settings is lost")
+	assert.Equal(t, "preview --config-file "+copied+"\nconfig:\n  a: c\nencryptionsalt: v1:abc\n",
+		pulumi("preview"), "a change of settings is lost")
 
 	require.NoError(t, os.WriteFile(settings, []byte("encryptionsalt: v1:mine\n"), 0o644))
-	assert.Equal(t, "up --config-file "+copied+"\nencryptionsalt: v1:mine\n", pulumi("up"), "the user's own salt is not taken")
+	assert.Equal(t, "up --config-file "+copied+"\nencryptionsalt: v1:mine\n", pulumi("up"),
+		"the user's own salt is not taken")
 
 	const plain, secret = "config:\n  a: c\n", "encryptionsalt: v1:mine\nconfig:\n  a:\n    secure: v1:xyz\n"
-	for before, after := range map[string]string{secret: secret, "encryptionsalt: v1:mine\n" + plain: plain, plain: plain} {
+	for before, after := range map[string]string{secret: secret, "encryptionsalt: v1:mine\n" + plain: plain,
+		plain: plain} {
 		require.NoError(t, os.WriteFile(settings, []byte(before), 0o644))
-		assert.Equal(t, "config set a d\n", pulumi("config", "set", "a", "d"), "settings are not made in the checkout's file")
+		assert.Equal(t, "config set a d\n", pulumi("config", "set", "a", "d"),
+			"settings are not made in the checkout's file")
 		left, err := os.ReadFile(settings)
 		require.NoError(t, err)
 		assert.Equal(t, after, string(left))
@@ -99,9 +104,11 @@ func TestTheEnvironmentWorksInAnyShell(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, filepath.Join(lab.Checkout, ".lab", "env"), path)
 
-	out, err := exec.Command("sh", "-c", ". "+path+"; . "+path+`; echo "$KUBECONFIG $PULUMI_STACK $BUILDX_BUILDER $STATEFUL_K3S_REGISTRY $STATEFUL_K3S_INGRESS_ADDRESS"; kubectl hello; echo "$PATH"`).CombinedOutput()
+	out, err := exec.Command("sh", "-c", ". "+path+"; . "+path+
+		`; echo "$KUBECONFIG $PULUMI_STACK $BUILDX_BUILDER $STATEFUL_K3S_REGISTRY $STATEFUL_K3S_INGRESS_ADDRESS"; kubectl hello; echo "$PATH"`).CombinedOutput()
 	require.NoError(t, err)
-	want := fmt.Sprintf("%s dev sk3s-dev 10.231.188.1:5000 10.231.188.10\nhello\n%s:%s\n", lab.Kubeconfig(), lab.CheckoutDir("bin"), os.Getenv("PATH"))
+	want := fmt.Sprintf("%s dev sk3s-dev 10.231.188.1:5000 10.231.188.10\nhello\n%s:%s\n", lab.Kubeconfig(),
+		lab.CheckoutDir("bin"), os.Getenv("PATH"))
 	assert.Equal(t, want, string(out))
 }
 
@@ -112,7 +119,8 @@ echo "${PULUMI_CONFIG_PASSPHRASE-none} $PULUMI_CONFIG_PASSPHRASE_FILE ${SSL_CERT
 `), 0o755))
 	called := func(environment ...string) string {
 		cmd := exec.Command(lab.CheckoutDir("bin", "pulumi"), "version")
-		cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nowhere", "GOFLAGS=-gcflags"}, environment...) // so that no go runs
+		cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nowhere", "GOFLAGS=-gcflags"},
+			environment...) // so that no go runs
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(out))
 		return strings.TrimSpace(string(out))
@@ -122,18 +130,21 @@ echo "${PULUMI_CONFIG_PASSPHRASE-none} $PULUMI_CONFIG_PASSPHRASE_FILE ${SSL_CERT
 
 	require.NoError(t, os.WriteFile(lab.RegistryLogin(), []byte("{}\n"), 0o600))
 	trust := lab.Dir("trust") + ":"
-	assert.Equal(t, passphrase+" "+trust+"/etc/ssl/certs:/etc/pki/tls/certs {}", called("PULUMI_CONFIG_PASSPHRASE=own", "PULUMI_CONFIG_PASSPHRASE_FILE=/own"))
+	assert.Equal(t, passphrase+" "+trust+"/etc/ssl/certs:/etc/pki/tls/certs {}",
+		called("PULUMI_CONFIG_PASSPHRASE=own", "PULUMI_CONFIG_PASSPHRASE_FILE=/own"))
 	assert.Equal(t, passphrase+" "+trust+"/own {}", called("SSL_CERT_DIR=/own", "DOCKER_AUTH_CONFIG=own"))
 }
 
 func TestBuildsHaveTheShellsProxiesUnlessDockerHasSome(t *testing.T) {
 	lab, binaries := newLab(t)
-	require.NoError(t, os.WriteFile(binaries["pulumi"], []byte("#!/bin/sh\ncat \"${DOCKER_CONFIG-/dev/null}/config.json\" 2>/dev/null || echo none\n"), 0o755))
+	require.NoError(t, os.WriteFile(binaries["pulumi"],
+		[]byte("#!/bin/sh\ncat \"${DOCKER_CONFIG-/dev/null}/config.json\" 2>/dev/null || echo none\n"), 0o755))
 	require.NoError(t, os.WriteFile(lab.RegistryLogin(), []byte("{}\n"), 0o600))
 	home := t.TempDir()
 	called := func(environment ...string) string {
 		cmd := exec.Command(lab.CheckoutDir("bin", "pulumi"), "version")
-		cmd.Env = append([]string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "GOFLAGS=-gcflags"}, environment...) // so that no go runs
+		cmd.Env = append([]string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "GOFLAGS=-gcflags"},
+			environment...) // so that no go runs
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(out))
 		return strings.TrimSpace(string(out))
@@ -159,7 +170,8 @@ func TestAShellOfTheLabAsksNoProxyForIt(t *testing.T) {
 		"NO_PROXY=own.example.com": direct + "own.example.com",
 		"NO_PROXY=own.example.com no_proxy=other.example.com": direct + "own.example.com",
 	} {
-		cmd := exec.Command("sh", "-euc", "unset no_proxy NO_PROXY; export LAB=x "+set+"; . "+path+"; . "+path+`; echo "$NO_PROXY $no_proxy"`)
+		cmd := exec.Command("sh", "-euc", "unset no_proxy NO_PROXY; export LAB=x "+set+"; . "+path+"; . "+path+
+			`; echo "$NO_PROXY $no_proxy"`)
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(out))
 		assert.Equal(t, want+" "+want+"\n", string(out), set)
@@ -186,16 +198,19 @@ func TestALockIsRemovedOnlyWhenItsHolderDied(t *testing.T) {
 	require.NoError(t, os.WriteFile(pulumi, content, 0o755))
 	living := exec.Command(pulumi, "600")
 	require.NoError(t, living.Start())
-	require.Eventually(t, func() bool { return isPulumi(living.Process.Pid) }, time.Minute, time.Millisecond, "a busy machine shows its name a moment later")
+	require.Eventually(t, func() bool { return isPulumi(living.Process.Pid) }, time.Minute, time.Millisecond,
+		"a busy machine shows its name a moment later")
 
 	held(living.Process.Pid)
 	err = Recover(context.Background(), lab)
-	require.EqualError(t, err, fmt.Sprintf("another pulumi (process %[1]d) works on the stack dev: wait until it ends, or end it with kill -INT %[1]d", living.Process.Pid))
+	require.EqualError(t, err, fmt.Sprintf(
+		"another pulumi (process %[1]d) works on the stack dev: wait until it ends, or end it with kill -INT %[1]d", living.Process.Pid))
 	require.Equal(t, err, Idle(lab))
 	assert.FileExists(t, path)
 
 	require.NoError(t, living.Process.Kill())
-	require.Eventually(t, func() bool { return !isPulumi(living.Process.Pid) }, time.Minute, time.Millisecond, "a zombie holds the lock")
+	require.Eventually(t, func() bool { return !isPulumi(living.Process.Pid) }, time.Minute, time.Millisecond,
+		"a zombie holds the lock")
 	require.NoError(t, Recover(context.Background(), lab))
 	assert.NoFileExists(t, path)
 	_ = living.Wait() // it was killed
@@ -209,15 +224,19 @@ func TestWhatADeadPulumiHadBegunIsCleared(t *testing.T) {
 	lab, _ := newLab(t)
 	dir := t.TempDir()
 	said := filepath.Join(dir, "said")
-	require.NoError(t, os.WriteFile(lab.CheckoutDir("bin", "pulumi"), []byte("#!/bin/sh\necho pulumi \"$@\" >>"+said+"\n"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "pulumi"), []byte("#!/bin/sh\necho {}\n"), 0o755)) // exports an empty state
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "kubectl"), []byte("#!/bin/sh\n(echo kubectl \"$@\"; cat; echo) >>"+said+"\n"), 0o755))
+	require.NoError(t, os.WriteFile(lab.CheckoutDir("bin", "pulumi"),
+		[]byte("#!/bin/sh\necho pulumi \"$@\" >>"+said+"\n"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "pulumi"), []byte("#!/bin/sh\necho {}\n"),
+		0o755)) // exports an empty state
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "kubectl"),
+		[]byte("#!/bin/sh\n(echo kubectl \"$@\"; cat; echo) >>"+said+"\n"), 0o755))
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	state := lab.Dir("pulumi", ".pulumi", "stacks", project, "dev.json")
 	require.NoError(t, os.MkdirAll(filepath.Dir(state), 0o755))
 	recovered := func(pending string) string {
 		t.Helper()
-		require.NoError(t, os.WriteFile(state, []byte(`{"checkpoint":{"latest":{"pending_operations":[`+pending+`]}}}`), 0o644))
+		require.NoError(t, os.WriteFile(state,
+			[]byte(`{"checkpoint":{"latest":{"pending_operations":[`+pending+`]}}}`), 0o644))
 		require.NoError(t, os.RemoveAll(said))
 		require.NoError(t, Recover(context.Background(), lab))
 		calls, _ := os.ReadFile(said)
@@ -233,7 +252,8 @@ func TestWhatADeadPulumiHadBegunIsCleared(t *testing.T) {
 		refresh = "pulumi refresh --clear-pending-creates --yes --skip-preview --non-interactive\n"
 	)
 	assert.Empty(t, recovered(""))
-	assert.Equal(t, refresh, recovered(namespace+","+image+","+updating), "what outlives the stack, is not in the cluster, or was there before")
+	assert.Equal(t, refresh, recovered(namespace+","+image+","+updating),
+		"what outlives the stack, is not in the cluster, or was there before")
 	cleared := deletes + `{"apiVersion":"v1","items":[{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"restore","namespace":"project"}}],"kind":"List"}` + "\n" + refresh
 	assert.Equal(t, cleared, recovered(namespace+","+job))
 	assert.Equal(t, cleared, recovered(strings.ReplaceAll(namespace+","+job, "creating", "deleting")))
@@ -257,9 +277,11 @@ func TestThePassphraseIsMadeOnce(t *testing.T) {
 func TestPluginsAreThoseOfTheTools(t *testing.T) {
 	lab, err := layout.New("dev", t.TempDir(), t.TempDir())
 	require.NoError(t, err)
-	plugin := filepath.Join(lab.Cache, "pulumi", "plugins", "resource-kubernetes-v"+tools.KubernetesPluginVersion, "pulumi-resource-kubernetes")
+	plugin := filepath.Join(lab.Cache, "pulumi", "plugins", "resource-kubernetes-v"+
+		tools.KubernetesPluginVersion, "pulumi-resource-kubernetes")
 	for _, binary := range []string{"/tools/old", "/tools/new", "/tools/new"} {
-		require.NoError(t, installPlugins(lab, tools.Binaries{"pulumi-resource-kubernetes": binary, "pulumi-resource-docker-build": "/tools/build"}))
+		require.NoError(t, installPlugins(lab,
+			tools.Binaries{"pulumi-resource-kubernetes": binary, "pulumi-resource-docker-build": "/tools/build"}))
 		target, err := os.Readlink(plugin)
 		require.NoError(t, err)
 		assert.Equal(t, binary, target)

@@ -17,8 +17,8 @@ import (
 // KeepVariable keeps the caches of the compiler, some 10 GB, when it is set to 1.
 const KeepVariable = "STATEFUL_K3S_KEEP_BUILD_CACHE"
 
-// useCaches returns the environment in which Go compiles tools, with caches of their own. It stays until release, for
-// as many as use it at once.
+// useCaches returns the environment in which Go compiles tools, with caches of their own. It stays until
+// release, for as many as use it at once.
 func useCaches(ctx context.Context, cache string) (env []string, release func(), err error) {
 	users, err := lockUsers(cache, unix.LOCK_SH)
 	if err != nil {
@@ -30,14 +30,16 @@ func useCaches(ctx context.Context, cache string) (env []string, release func(),
 		return nil, nil, err
 	}
 	return append(os.Environ(),
-		"GOCACHE="+filepath.Join(compileDir(cache), "build"), "GOMODCACHE="+filepath.Join(compileDir(cache), "modules"),
+		"GOCACHE="+filepath.Join(compileDir(cache), "build"), "GOMODCACHE="+
+			filepath.Join(compileDir(cache), "modules"),
 		"GOFLAGS=-modcacherw", // or deleting it would take more than rm
 		"GOPROXY="+proxy, "GOWORK=off",
 	), func() { users.Close() }, nil
 }
 
-// Clean has the compiler's caches deleted, which goes on for minutes after it returns, unless somebody compiles. While tools are
-// missing the caches are worth keeping: compiling that was interrupted goes on from there.
+// Clean has the compiler's caches deleted, which goes on for minutes after it returns, unless somebody
+// compiles. While tools are missing the caches are worth keeping: compiling that was interrupted goes on from
+// there.
 func Clean(cache string) error {
 	if _, err := os.Stat(compileDir(cache)); err != nil {
 		return nil

@@ -44,7 +44,8 @@ func Build(ctx context.Context, cache, modules string, want []Tool) (Binaries, e
 // path names the binary by what it is built from.
 func (t Tool) path(cache, modules string) (string, error) {
 	hash := sha256.New()
-	fmt.Fprintln(hash, runtime.Version(), runtime.GOARCH, slices.Concat([]string{"build"}, t.flags(), []string{"-o", "", t.Package}))
+	fmt.Fprintln(hash, runtime.Version(), runtime.GOARCH,
+		slices.Concat([]string{"build"}, t.flags(), []string{"-o", "", t.Package}))
 	dir := filepath.Join(modules, t.Module)
 	inputs, err := filepath.Glob(filepath.Join(dir, "go.*")) // go.mod, and go.sum where there is one
 	if err != nil {
@@ -79,10 +80,12 @@ func (t Tool) path(cache, modules string) (string, error) {
 	return filepath.Join(cache, "tools", t.Name+"-"+key, t.Name), nil
 }
 
-// commonTags choose Go's own resolver, which k3s wants: with the same tags, tools share the compiled standard library.
+// commonTags choose Go's own resolver, which k3s wants: with the same tags, tools share the compiled standard
+// library.
 var commonTags = []string{"netgo", "osusergo"}
 
-// flags are those of go build. Debug information would cost a tenth of the time and a quarter of the build cache.
+// flags are those of go build. Debug information would cost a tenth of the time and a quarter of the build
+// cache.
 func (t Tool) flags() []string {
 	ldflags := []string{"-s", "-w"}
 	for _, name := range slices.Sorted(maps.Keys(t.Variables)) {
@@ -143,7 +146,8 @@ func (t Tool) build(ctx context.Context, path, modules string, env []string) err
 	err = gobuild.Build{
 		Name: t.Name, Dir: dir, Flags: t.flags(), Output: partial, Package: t.Package, Niceness: niceness,
 		Env: append(slices.Clip(env),
-			"CGO_ENABLED=1", "CGO_CFLAGS=-O1", // SQLite takes half as long to compile as with -O2 and debug information
+			"CGO_ENABLED=1", "CGO_CFLAGS=-O1",
+			// SQLite takes half as long to compile as with -O2 and debug information
 			"GOGC=400", // a twentieth of the time for up to 300 MB more
 		),
 	}.Run(ctx)

@@ -25,7 +25,8 @@ func Fetch(ctx context.Context, cache, modules string, want []Tool) (left []Tool
 	return fetch(ctx, cache, modules, want, Published(Architecture))
 }
 
-func fetch(ctx context.Context, cache, modules string, want []Tool, from []Publication) (left []Tool, err error) {
+func fetch(ctx context.Context, cache, modules string, want []Tool, from []Publication) (left []Tool,
+	err error) {
 	_, missing, err := Cached(cache, modules, want)
 	if err != nil || len(missing) == 0 {
 		return nil, err
@@ -96,7 +97,8 @@ func (p Publication) names() string {
 }
 
 // fetch puts the wanted tools of the publication into the cache.
-func (p Publication) fetch(ctx context.Context, cache, modules string, host releases.Host, online bool, wanted []Tool) error {
+func (p Publication) fetch(ctx context.Context, cache, modules string, host releases.Host, online bool,
+	wanted []Tool) error {
 	// Named by the release: what an interrupted run has downloaded is found again.
 	dir := filepath.Join(cache, "releases", path.Base(p.Repository)+"-"+p.Tag)
 	staging := filepath.Join(dir, "unpacked")

@@ -90,7 +90,8 @@ func tarball(t *testing.T, files map[string][]byte) []byte {
 	stream := gzip.NewWriter(&compressed)
 	archive := tar.NewWriter(stream)
 	for name, content := range files {
-		require.NoError(t, archive.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content)), Typeflag: tar.TypeReg}))
+		require.NoError(t, archive.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content)),
+			Typeflag: tar.TypeReg}))
 		_, err := archive.Write(content)
 		require.NoError(t, err)
 	}
@@ -115,7 +116,8 @@ func (f fetching) fetch(t *testing.T) (have Binaries, left []Tool) {
 func TestAReleaseIsTakenBeforeItIsCompiled(t *testing.T) {
 	f := newFetching(t)
 	content := tarball(t, map[string][]byte{
-		"./hello/bin/hello": greeting(t, "v1.0.0", "released"), "hello/hello-plugin": greeting(t, "v1.0.0", "plugged"), "hello/README": nil,
+		"./hello/bin/hello":  greeting(t, "v1.0.0", "released"),
+		"hello/hello-plugin": greeting(t, "v1.0.0", "plugged"), "hello/README": nil,
 	})
 	f.publish(t, content, content)
 	have, left := f.fetch(t)
@@ -135,7 +137,8 @@ func TestThePinnedVersionOnPathIsTakenBeforeARelease(t *testing.T) {
 	other, script, pinned := t.TempDir(), t.TempDir(), t.TempDir()
 	plugin := greeting(t, "", "plugged")
 	for dir, program := range map[string][]byte{
-		other: greeting(t, "v1.0.0-rc1", "another"), script: []byte("#!/bin/sh\necho v1.0.0\n"), pinned: greeting(t, "hello v1.0.0", "found"),
+		other: greeting(t, "v1.0.0-rc1", "another"), script: []byte("#!/bin/sh\necho v1.0.0\n"),
+		pinned: greeting(t, "hello v1.0.0", "found"),
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "hello"), program, 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "hello-plugin"), plugin, 0o755))

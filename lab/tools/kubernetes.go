@@ -48,9 +48,9 @@ func copySchema(ctx context.Context, dir string, env []string) error {
 	return copyFile(filepath.Join(from, "terraform-mapping.json"), filepath.Join(to, "terraform-mapping.json"))
 }
 
-// trimSDK makes a copy of Pulumi's Kubernetes SDK with the few packages that the plugin uses and our own register.go.
-// The SDK's one names a type for each kind of object, which doubles the time that the plugin takes to compile; the
-// plugin needs none of their fields.
+// trimSDK makes a copy of Pulumi's Kubernetes SDK with the few packages that the plugin uses and our own
+// register.go. The SDK's one names a type for each kind of object, which doubles the time that the plugin
+// takes to compile; the plugin needs none of their fields.
 func trimSDK(ctx context.Context, modules string, env []string) error {
 	program := filepath.Join(modules, "..", "..") // its go.mod pins the SDK
 	module, err := moduleDir(ctx, program, "github.com/pulumi/pulumi-kubernetes/sdk/v4", env)
@@ -62,7 +62,8 @@ func trimSDK(ctx context.Context, modules string, env []string) error {
 		return err
 	}
 	for _, pattern := range []string{
-		"go.mod", "go/kubernetes/*.go", "go/kubernetes/pulumi-plugin.json", "go/kubernetes/utilities/*.go", "go/kubernetes/helm/v4/*.go",
+		"go.mod", "go/kubernetes/*.go", "go/kubernetes/pulumi-plugin.json", "go/kubernetes/utilities/*.go",
+		"go/kubernetes/helm/v4/*.go",
 	} {
 		files, err := filepath.Glob(filepath.Join(module, pattern))
 		if err != nil {

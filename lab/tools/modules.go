@@ -11,14 +11,15 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
-// ModuleDir says where the module cache keeps the version of a module that the module in dir requires, whether or not a
-// copy replaces it there.
+// ModuleDir says where the module cache keeps the version of a module that the module in dir requires,
+// whether or not a copy replaces it there.
 func ModuleDir(ctx context.Context, dir, module string) (string, error) {
 	return moduleDir(ctx, dir, module, append(os.Environ(), "GOFLAGS=", "GOWORK=off"))
 }
 
 func moduleDir(ctx context.Context, dir, module string, env []string) (string, error) {
-	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{if or (not .Replace) .Replace.Version}}{{.Path}}{{else}}{{.Path}}@{{.Version}}{{end}}", module)
+	list := exec.CommandContext(ctx, "go", "list", "-m", "-f",
+		"{{if or (not .Replace) .Replace.Version}}{{.Path}}{{else}}{{.Path}}@{{.Version}}{{end}}", module)
 	list.Dir, list.Env = dir, env
 	pinned, err := list.Output()
 	if err != nil {

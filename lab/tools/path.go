@@ -27,10 +27,12 @@ func (p Publication) onPath(ctx context.Context) (found string, ok bool) {
 
 // complete says whether the directory has all tools, or k3s, which brings them.
 func (p Publication) complete(dir string) bool {
-	return p.Form == SelfExtracting || !slices.ContainsFunc(p.Tools, func(m Member) bool { return !isProgram(filepath.Join(dir, m.Tool)) })
+	return p.Form == SelfExtracting ||
+		!slices.ContainsFunc(p.Tools, func(m Member) bool { return !isProgram(filepath.Join(dir, m.Tool)) })
 }
 
-// copyFrom takes the tools that were found on PATH, so that they stay as they are when the user installs others.
+// copyFrom takes the tools that were found on PATH, so that they stay as they are when the user installs
+// others.
 func (p Publication) copyFrom(ctx context.Context, found, dir string) error {
 	if p.Form == SelfExtracting {
 		return p.extractItself(ctx, found, dir)

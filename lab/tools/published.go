@@ -6,7 +6,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/releases"
 )
 
-// Versions of tools that nothing but their release names; TestReleasesAreThePinnedVersions keeps them in line with go.mod.
+// Versions of tools that nothing but their release names; TestReleasesAreThePinnedVersions keeps them in line
+// with go.mod.
 const (
 	runcVersion     = "1.4.4"  // renovate: opencontainers/runc
 	buildkitVersion = "0.31.1" // renovate: moby/buildkit
@@ -41,8 +42,8 @@ const (
 // Member is a tool and the path that an archive has it at.
 type Member struct{ Tool, Path string }
 
-// Published lists the releases for an architecture in Go's spelling; nothing for one that not all projects publish for.
-// The names of files are those of each project's release workflow.
+// Published lists the releases for an architecture in Go's spelling; nothing for one that not all projects
+// publish for. The names of files are those of each project's release workflow.
 func Published(architecture string) []Publication {
 	if architecture != "amd64" && architecture != "arm64" {
 		return nil
@@ -53,7 +54,8 @@ func Published(architecture string) []Publication {
 	return []Publication{
 		{
 			Release: releases.Release{Repository: "github.com/pulumi/pulumi", Tag: "v" + PulumiVersion},
-			File:    releases.File{Name: "pulumi-v" + PulumiVersion + "-linux-" + x64 + ".tar.gz", Checksums: []string{"pulumi-" + PulumiVersion + "-checksums.txt"}},
+			File: releases.File{Name: "pulumi-v" + PulumiVersion + "-linux-" + x64 + ".tar.gz",
+				Checksums: []string{"pulumi-" + PulumiVersion + "-checksums.txt"}},
 			Tools:   []Member{{"pulumi", "pulumi/pulumi"}, {"pulumi-language-go", "pulumi/pulumi-language-go"}},
 			version: "version", says: "v" + PulumiVersion, Form: Archive,
 		},
@@ -73,10 +75,11 @@ func Published(architecture string) []Publication {
 		},
 		{
 			Release: releases.Release{Repository: "github.com/moby/buildkit", Tag: "v" + buildkitVersion},
-			File: releases.File{Name: "buildkit-v" + buildkitVersion + ".linux-" + architecture + ".tar.gz", Checksums: []string{
-				"buildkit-v" + buildkitVersion + ".linux-" + architecture + ".provenance.json",
-				"buildkit-v" + buildkitVersion + ".linux-" + architecture + ".sigstore.json",
-			}},
+			File: releases.File{Name: "buildkit-v" + buildkitVersion + ".linux-" + architecture + ".tar.gz",
+				Checksums: []string{
+					"buildkit-v" + buildkitVersion + ".linux-" + architecture + ".provenance.json",
+					"buildkit-v" + buildkitVersion + ".linux-" + architecture + ".sigstore.json",
+				}},
 			Tools:   []Member{{"buildkitd", "bin/buildkitd"}},
 			version: "--version", says: "v" + buildkitVersion, Form: Archive,
 		},

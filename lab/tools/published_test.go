@@ -44,13 +44,15 @@ func k3s(t *testing.T, version string) (published Publication, file, dir string)
 	t.Helper()
 	carried := t.TempDir()
 	for _, name := range []string{"k3s", "containerd-shim-runc-v2"} {
-		require.NoError(t, os.WriteFile(filepath.Join(carried, name), greeting(t, "k3s version "+version+" (0badf00d)", name), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(carried, name),
+			greeting(t, "k3s version "+version+" (0badf00d)", name), 0o755))
 	}
 	file = filepath.Join(t.TempDir(), "k3s")
 	script := "#!/bin/sh -e\n[ \"$*\" = 'kubectl version --client' ]\nmkdir -p $K3S_DATA_DIR/data/1234\nln -s 1234 $K3S_DATA_DIR/data/current\ncp -r " + carried + " $K3S_DATA_DIR/data/1234/bin\n"
 	require.NoError(t, os.WriteFile(file, []byte(script), 0o755))
 	return Publication{
-		Tools: []Member{{Tool: "k3s"}, {Tool: "containerd-shim-runc-v2"}}, Form: SelfExtracting, version: "--version", says: "v1.35.0+k3s1",
+		Tools: []Member{{Tool: "k3s"}, {Tool: "containerd-shim-runc-v2"}}, Form: SelfExtracting,
+		version: "--version", says: "v1.35.0+k3s1",
 	}, file, t.TempDir()
 }
 
@@ -69,12 +71,14 @@ func TestAK3sOfAnotherVersionIsNotTaken(t *testing.T) {
 	p, file, dir := k3s(t, "v1.35.0+k3s2")
 	require.EqualError(t, p.unpack(t.Context(), file, dir), "it extracted no k3s v1.35.0+k3s1")
 	require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\necho no room >&2\nexit 1\n"), 0o755))
-	require.ErrorContains(t, p.unpack(t.Context(), file, dir), "having it extract itself: exit status 1: no room")
+	require.ErrorContains(t, p.unpack(t.Context(), file, dir),
+		"having it extract itself: exit status 1: no room")
 }
 
 func TestAScriptIsNotTakenForK3s(t *testing.T) {
 	p, _, dir := k3s(t, "v1.35.0+k3s1")
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "k3s"), []byte("#!/bin/sh\necho k3s version v1.35.0+k3s1\n"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "k3s"),
+		[]byte("#!/bin/sh\necho k3s version v1.35.0+k3s1\n"), 0o755))
 	t.Setenv("PATH", dir)
 	_, ok := p.onPath(t.Context())
 	assert.False(t, ok)

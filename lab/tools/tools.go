@@ -40,12 +40,14 @@ const (
 )
 
 // The tags of k3s's own build.
-var kubernetesTags = []string{"ctrd", "providerless", "urfave_cli_no_docs", "sqlite_omit_load_extension", "no_stage"}
+var kubernetesTags = []string{"ctrd", "providerless", "urfave_cli_no_docs", "sqlite_omit_load_extension",
+	"no_stage"}
 
 // All lists every tool. Those of one module share compiled packages; they are compiled in this order.
 var All = []Tool{
 	{
-		Name: "k3s", Minutes: 10, Module: "kubernetes", Package: "github.com/k3s-io/k3s/cmd/server", Tags: kubernetesTags, Trimmed: trimmedK3s,
+		Name: "k3s", Minutes: 10, Module: "kubernetes", Package: "github.com/k3s-io/k3s/cmd/server",
+		Tags: kubernetesTags, Trimmed: trimmedK3s,
 		Variables: map[string]string{
 			"github.com/k3s-io/k3s/pkg/version.UpstreamGolang": runtime.Version(),
 			"github.com/k3s-io/k3s/pkg/version.Version":        k3sVersion,
@@ -53,30 +55,37 @@ var All = []Tool{
 			"k8s.io/client-go/pkg/version.gitVersion":          k3sVersion,
 		},
 	},
-	{Name: "containerd-shim-runc-v2", Minutes: 0.1, Module: "kubernetes", Package: "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2", Tags: kubernetesTags},
+	{Name: "containerd-shim-runc-v2", Minutes: 0.1, Module: "kubernetes",
+		Package: "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2", Tags: kubernetesTags},
 	{Name: "coredns", Minutes: 0.3, Module: "kubernetes", Package: "./coredns", Tags: kubernetesTags},
-	{Name: "local-path-provisioner", Minutes: 0.5, Module: "local-path-provisioner", Package: "github.com/rancher/local-path-provisioner", Tags: kubernetesTags},
+	{Name: "local-path-provisioner", Minutes: 0.5, Module: "local-path-provisioner",
+		Package: "github.com/rancher/local-path-provisioner", Tags: kubernetesTags},
 	{
-		Name: "traefik", Minutes: 2, Module: "traefik", Package: "github.com/traefik/traefik/v3/cmd/traefik", Tags: kubernetesTags, Trimmed: trimmedTraefik,
+		Name: "traefik", Minutes: 2, Module: "traefik", Package: "github.com/traefik/traefik/v3/cmd/traefik",
+		Tags: kubernetesTags, Trimmed: trimmedTraefik,
 		Variables: map[string]string{"github.com/traefik/traefik/v3/pkg/version.Version": traefikVersion},
 	},
-	{Name: "runc", Minutes: 0.4, Module: "runc", Package: "github.com/opencontainers/runc", Tags: []string{"seccomp", "apparmor"}},
+	{Name: "runc", Minutes: 0.4, Module: "runc", Package: "github.com/opencontainers/runc",
+		Tags: []string{"seccomp", "apparmor"}},
 	{Name: "pause", Minutes: 0.1, Module: "pause", Package: "."},
 	{Name: "buildkitd", Minutes: 1.6, Module: "pulumi", Package: "github.com/moby/buildkit/cmd/buildkitd"},
 	{Name: "registry", Minutes: 0.6, Module: "registry", Package: "."},
 
 	{
 		Name: "pulumi", Minutes: 5, Module: "pulumi", Package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-		Variables: map[string]string{"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": "v" + PulumiVersion},
+		Variables: map[string]string{"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": "v" +
+			PulumiVersion},
 	},
 	{
 		Name: "pulumi-resource-docker-build", Minutes: 1.4, Module: "pulumi",
 		Package:   "github.com/pulumi/pulumi-docker-build/provider/cmd/pulumi-resource-docker-build",
 		Variables: map[string]string{"github.com/pulumi/pulumi-docker-build/provider.Version": DockerBuildPluginVersion},
 	},
-	{Name: "pulumi-language-go", Minutes: 0.9, Module: "language-go", Package: "github.com/pulumi/pulumi/sdk/go/pulumi-language-go/v3"},
+	{Name: "pulumi-language-go", Minutes: 0.9, Module: "language-go",
+		Package: "github.com/pulumi/pulumi/sdk/go/pulumi-language-go/v3"},
 	{
-		Name: "pulumi-resource-kubernetes", Minutes: 1, Module: "kubernetes", Package: "./plugin", Tags: kubernetesTags,
+		Name: "pulumi-resource-kubernetes", Minutes: 1, Module: "kubernetes", Package: "./plugin",
+		Tags:      kubernetesTags,
 		Variables: map[string]string{"github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version": KubernetesPluginVersion},
 		prepare:   prepareKubernetesPlugin,
 	},

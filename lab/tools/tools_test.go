@@ -22,7 +22,8 @@ func hello(t *testing.T, modules, says string) Tool {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module hello\n\ngo 1.26\n"), 0o644))
 	main := "package main\n\nvar greeting = \"unset\"\n\nfunc main() { print(greeting, \"" + says + "\") }\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(main), 0o644))
-	return Tool{Name: "hello", Module: "hello", Package: ".", Variables: map[string]string{"main.greeting": "hello-"}}
+	return Tool{Name: "hello", Module: "hello", Package: ".",
+		Variables: map[string]string{"main.greeting": "hello-"}}
 }
 
 func say(t *testing.T, binary string) string {
@@ -71,7 +72,8 @@ func TestAFlagOrAPinChangesTheKey(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotEqual(t, path, withTag)
 
-	require.NoError(t, os.WriteFile(filepath.Join(modules, "hello", "go.sum"), []byte("x v1.0.0 h1:0=\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(modules, "hello", "go.sum"), []byte("x v1.0.0 h1:0=\n"),
+		0o644))
 	withSum, err := tool.path("/cache", modules)
 	require.NoError(t, err)
 	assert.NotEqual(t, path, withSum)
@@ -124,7 +126,8 @@ func TestEveryToolIsPinned(t *testing.T) {
 		if !strings.HasPrefix(tool.Package, ".") {
 			content, err := os.ReadFile(filepath.Join(tool.Module, "go.mod"))
 			require.NoError(t, err)
-			assert.Regexp(t, `(?m)^(tool |\t)`+regexp.QuoteMeta(tool.Package)+"$", string(content), "make vulnerabilities would not see it")
+			assert.Regexp(t, `(?m)^(tool |\t)`+regexp.QuoteMeta(tool.Package)+"$", string(content),
+				"make vulnerabilities would not see it")
 		}
 	}
 }

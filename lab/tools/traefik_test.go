@@ -36,7 +36,8 @@ func main() {
 	require.NoError(t, err)
 	assert.Equal(t, `the lab's Traefik is compiled without clients of DNS services, so it cannot use "route53": take a released Traefik`, say(t, have["asks"]))
 
-	list := exec.Command("go", "list", "-mod=readonly", "-deps", All[slices.IndexFunc(All, func(t Tool) bool { return t.Name == "traefik" })].Package)
+	list := exec.Command("go", "list", "-mod=readonly", "-deps",
+		All[slices.IndexFunc(All, func(t Tool) bool { return t.Name == "traefik" })].Package)
 	list.Dir = dir
 	compiled, err := list.Output()
 	require.NoError(t, err)
@@ -44,10 +45,12 @@ func main() {
 	assert.NotContains(t, string(compiled), "github.com/aws/aws-sdk-go")
 }
 
-// What both need of Kubernetes would else be compiled twice: Go keeps packages by the versions that are required, and by what replaces them.
+// What both need of Kubernetes would else be compiled twice: Go keeps packages by the versions that are
+// required, and by what replaces them.
 func TestTraefikAndK3sHaveTheSameKubernetes(t *testing.T) {
 	k3s, traefik := pins(t, "kubernetes"), pins(t, "traefik")
-	shared := regexp.MustCompile(`^(k8s\.io/|sigs\.k8s\.io/(json|randfill|structured-merge-diff|yaml)|golang\.org/x/(crypto|net|oauth2|sys|term|text|time)$|google\.golang\.org/protobuf$|github\.com/go-openapi/|github\.com/json-iterator/go$)`)
+	shared := regexp.MustCompile(
+		`^(k8s\.io/|sigs\.k8s\.io/(json|randfill|structured-merge-diff|yaml)|golang\.org/x/(crypto|net|oauth2|sys|term|text|time)$|google\.golang\.org/protobuf$|github\.com/go-openapi/|github\.com/json-iterator/go$)`)
 	count := 0
 	for module, pin := range traefik {
 		if shared.MatchString(module) {

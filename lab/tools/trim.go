@@ -7,8 +7,9 @@ import (
 	"path/filepath"
 )
 
-// trimmed is a module that a tool is compiled with after stubs have taken the place of some packages. They take long to
-// compile, and labs do not use them. The stubs go into a copy of the module, with which the go.mod beside it replaces it.
+// trimmed is a module that a tool is compiled with after stubs have taken the place of some packages. They
+// take long to compile, and labs do not use them. The stubs go into a copy of the module, with which the
+// go.mod beside it replaces it.
 type trimmed struct {
 	// module is the module's path, copy the folder of its copy.
 	module, copy string
@@ -19,7 +20,8 @@ type trimmed struct {
 // k3s's embedded registry mirror, which brings libp2p, and places for its data other than SQLite.
 var trimmedK3s = []trimmed{
 	{"github.com/k3s-io/k3s", "k3s", map[string]string{"pkg/spegel": "spegel"}},
-	{"github.com/k3s-io/kine", "kine", map[string]string{"pkg/drivers/nats": "driver", "pkg/drivers/pgsql": "driver"}},
+	{"github.com/k3s-io/kine", "kine",
+		map[string]string{"pkg/drivers/nats": "driver", "pkg/drivers/pgsql": "driver"}},
 }
 
 // Traefik's provider for Amazon's ECS, and lego's clients of more than a hundred DNS services.

@@ -26,7 +26,8 @@ func hash(rows ...string) string {
 
 func TestRowHash(t *testing.T) {
 	assert.Equal(t, strings.Repeat("0", 64), hash())
-	assert.Equal(t, "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb", hash("a"), "one row's is its SHA-256")
+	assert.Equal(t, "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb", hash("a"),
+		"one row's is its SHA-256")
 	assert.Equal(t, hash("a", "b"), hash("b", "a"))
 	for _, other := range [][]string{{"a"}, {"ab"}, {"a", "c"}, {"a", "b", ""}, {"a", "b", "b"}, {"a", "a"}} {
 		assert.NotEqual(t, hash("a", "b"), hash(other...), other)
@@ -80,16 +81,46 @@ func TestDifferences(t *testing.T) {
 	assert.Empty(t, content().Differences(content()))
 	assert.Equal(t, int64(2), content().Rows())
 	for want, change := range map[string]func(*archive.Content){
-		"table public.pong is missing":                                func(c *archive.Content) { c.Tables = c.Tables[:1] },
-		"table public.peng is one too many":                           func(c *archive.Content) { c.Tables = append(c.Tables, archive.Table{Schema: "public", Name: "peng"}) },
-		"table public.ping has 3 rows instead of 2":                   func(c *archive.Content) { c.Tables[0].Rows = 3 },
-		"table public.ping has other values in its 2 rows":            func(c *archive.Content) { c.Tables[0].Hash = hash("a", "c") },
-		"sequence public.ping_id is missing":                          func(c *archive.Content) { c.Sequences = nil },
-		"sequence public.ping_id is at 3 instead of 2":                func(c *archive.Content) { c.Sequences[0].Value = 3 },
-		"sequence public.ping_id is at 2, not yet used, instead of 2": func(c *archive.Content) { c.Sequences[0].Called = false },
-		"role reader is missing":                                      func(c *archive.Content) { c.Roles = c.Roles[:1] },
-		"role writer is one too many":                                 func(c *archive.Content) { c.Roles = append(c.Roles, "writer") },
-		"the schema is another one":                                   func(c *archive.Content) { c.Schema = "5c1f" },
+		"table public.pong is missing": func(
+			c *archive.Content) {
+			c.Tables = c.Tables[:1]
+		},
+		"table public.peng is one too many": func(
+			c *archive.Content) {
+			c.Tables = append(c.Tables, archive.Table{Schema: "public", Name: "peng"})
+		},
+		"table public.ping has 3 rows instead of 2": func(
+			c *archive.Content) {
+			c.Tables[0].Rows = 3
+		},
+		"table public.ping has other values in its 2 rows": func(
+			c *archive.Content) {
+			c.Tables[0].Hash = hash("a", "c")
+		},
+		"sequence public.ping_id is missing": func(
+			c *archive.Content) {
+			c.Sequences = nil
+		},
+		"sequence public.ping_id is at 3 instead of 2": func(
+			c *archive.Content) {
+			c.Sequences[0].Value = 3
+		},
+		"sequence public.ping_id is at 2, not yet used, instead of 2": func(
+			c *archive.Content) {
+			c.Sequences[0].Called = false
+		},
+		"role reader is missing": func(
+			c *archive.Content) {
+			c.Roles = c.Roles[:1]
+		},
+		"role writer is one too many": func(
+			c *archive.Content) {
+			c.Roles = append(c.Roles, "writer")
+		},
+		"the schema is another one": func(
+			c *archive.Content) {
+			c.Schema = "5c1f"
+		},
 	} {
 		other := content()
 		change(&other)
@@ -128,7 +159,8 @@ func TestBetween(t *testing.T) {
 func manifest() archive.Manifest {
 	started := time.Date(2026, 11, 22, 2, 0, 0, 123, time.UTC)
 	return archive.Manifest{
-		Version: archive.Version, Name: "20261122T020001Z-1a2b3c", Database: "pingpong", Server: "17.11", Client: "17.11",
+		Version: archive.Version, Name: "20261122T020001Z-1a2b3c", Database: "pingpong", Server: "17.11",
+		Client:  "17.11",
 		Started: started, Verified: started.Add(7 * time.Second),
 		Dump:    archive.Dump{Size: 1234, SHA256: hash("dump"), Recipient: "age1xyz"},
 		Content: content(), System: "7711158423862165527",
@@ -182,7 +214,8 @@ func TestNames(t *testing.T) {
 	parsed, err := archive.ParseName(name)
 	require.NoError(t, err)
 	assert.True(t, at.Equal(parsed))
-	for _, bad := range []string{"", "latest", "20261122T020001Z", "20261322T020001Z-1a2b3c", "20261122T020001Z-1A2B3C", "x" + name, name + "x", "../" + name} {
+	for _, bad := range []string{"", "latest", "20261122T020001Z", "20261322T020001Z-1a2b3c",
+		"20261122T020001Z-1A2B3C", "x" + name, name + "x", "../" + name} {
 		_, err := archive.ParseName(bad)
 		assert.Error(t, err, bad)
 	}
@@ -193,8 +226,10 @@ func TestTheServerOfABackup(t *testing.T) {
 	server := strconv.FormatInt(made.Unix()<<32|4711, 10)
 	assert.True(t, archive.Manifest{System: server}.Of(server))
 	assert.False(t, archive.Manifest{System: "7711158423862165527"}.Of(server))
-	for taken, is := range map[time.Time]bool{made.Add(-time.Second): false, made: true, made.AddDate(1, 0, 0): true} {
-		assert.Equal(t, is, archive.Manifest{Name: archive.NewName(taken)}.Of(server), "an old manifest of %s", taken)
+	for taken, is := range map[time.Time]bool{made.Add(-time.Second): false, made: true,
+		made.AddDate(1, 0, 0): true} {
+		assert.Equal(t, is, archive.Manifest{Name: archive.NewName(taken)}.Of(server), "an old manifest of %s",
+			taken)
 	}
 }
 
@@ -228,21 +263,25 @@ func TestRetention(t *testing.T) {
 	}{
 		"none": {archive.Retention{Daily: 7}, nil, nil},
 		"the newest, always, and its day": {archive.Retention{},
-			[]string{"2026-11-22 02:00", "2026-11-22 01:00", "2026-11-21 02:01"}, []string{"2026-11-21 02:00", "2026-11-20 02:00"}},
+			[]string{"2026-11-22 02:00", "2026-11-22 01:00", "2026-11-21 02:01"},
+			[]string{"2026-11-21 02:00", "2026-11-20 02:00"}},
 		"the newest of each day": {archive.Retention{Daily: 2},
-			[]string{"2026-11-22 02:00", "2026-11-20 23:59"}, []string{"2026-11-20 23:58", "2026-11-20 00:00", "2026-11-19 02:00"}},
+			[]string{"2026-11-22 02:00", "2026-11-20 23:59"},
+			[]string{"2026-11-20 23:58", "2026-11-20 00:00", "2026-11-19 02:00"}},
 		"weeks from Monday": {archive.Retention{Weekly: 3}, // 2026-11-22 is a Sunday
 			[]string{"2026-11-22 02:00", "2026-11-15 02:00", "2026-11-08 02:00"},
 			[]string{"2026-11-16 02:00", "2026-11-09 02:00", "2026-11-01 02:00"}},
 		"weeks over the year's end": {archive.Retention{Weekly: 2},
 			[]string{"2027-01-03 02:00", "2026-12-27 02:00"}, []string{"2026-12-28 02:00", "2027-01-01 02:00"}},
 		"months": {archive.Retention{Monthly: 2},
-			[]string{"2026-11-22 02:00", "2026-09-30 02:00"}, []string{"2026-11-01 02:00", "2026-09-01 02:00", "2026-08-31 02:00"}},
+			[]string{"2026-11-22 02:00", "2026-09-30 02:00"},
+			[]string{"2026-11-01 02:00", "2026-09-01 02:00", "2026-08-31 02:00"}},
 		"all rules together": {archive.Retention{Daily: 2, Weekly: 2, Monthly: 2},
 			[]string{"2026-11-22 02:00", "2026-11-21 02:00", "2026-11-15 02:00", "2026-10-31 02:00"},
 			[]string{"2026-11-20 02:00", "2026-11-14 02:00", "2026-10-30 02:00", "2026-09-30 02:00"}},
 		"those of a wrong clock do not count": {archive.Retention{Daily: 2},
-			[]string{"2030-01-02 02:00", "2030-01-01 02:00", "2026-11-22 02:00", "2026-11-21 02:00"}, []string{"2026-11-20 02:00"}},
+			[]string{"2030-01-02 02:00", "2030-01-01 02:00", "2026-11-22 02:00", "2026-11-21 02:00"},
+			[]string{"2026-11-20 02:00"}},
 	} {
 		var names, want []string
 		for _, when := range c.kept {
@@ -290,7 +329,8 @@ func TestRetentionOverALoss(t *testing.T) {
 		backups = append(backups, of("2", archive.NewName(now))...)
 		expired, err := archive.Retention{Daily: 7, Weekly: 4, Monthly: 6}.Expired(backups, now)
 		require.NoError(t, err)
-		backups = slices.DeleteFunc(backups, func(m archive.Manifest) bool { return slices.Contains(expired, m.Name) })
+		backups = slices.DeleteFunc(backups,
+			func(m archive.Manifest) bool { return slices.Contains(expired, m.Name) })
 		kept := now.Before(time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC))
 		assert.Equal(t, kept, slices.ContainsFunc(backups, isLast), now)
 		assert.LessOrEqual(t, len(backups), 18)

@@ -1,4 +1,5 @@
-// Package archive says what a backup is: what it records of a database, when two databases are equal, and how long it is kept.
+// Package archive says what a backup is: what it records of a database, when two databases are equal, and how
+// long it is kept.
 package archive
 
 import (
@@ -19,8 +20,8 @@ type Content struct {
 	Sequences []Sequence `json:"sequences"`
 	// Roles are those that own something or are granted something. A copy needs them before it is restored.
 	Roles []string `json:"roles"`
-	// Schema is the SHA-256, in hexadecimal, of the statements that make the database without its rows: tables, indexes,
-	// constraints, owners, grants and all else that pg_dump knows.
+	// Schema is the SHA-256, in hexadecimal, of the statements that make the database without its rows: tables,
+	// indexes, constraints, owners, grants and all else that pg_dump knows.
 	Schema string `json:"schema"`
 	// Objects are the parts of Schema, in its order; none in older manifests. The order does not matter.
 	Objects []Object `json:"objects,omitempty"`
@@ -33,7 +34,8 @@ type Table struct {
 	Schema string `json:"schema"`
 	Name   string `json:"name"`
 	Rows   int64  `json:"rows"`
-	// Hash is the sum of the SHA-256 of each row as COPY writes it, modulo 2²⁵⁶ and in hexadecimal: the rows' order does not matter.
+	// Hash is the sum of the SHA-256 of each row as COPY writes it, modulo 2²⁵⁶ and in hexadecimal: the rows'
+	// order does not matter.
 	Hash string `json:"hash"`
 	// Generated are the columns that the server computes from the others, and Given is the hash without them;
 	// both are empty if there are none, and in older manifests.
@@ -68,23 +70,28 @@ func (c Content) Rows() (rows int64) {
 
 // Differences says where the content other, which should be equal, is not, each in a sentence.
 func (c Content) Differences(other Content) []string {
-	differences := compare("table", byName(c.Tables, Table.name), byName(other.Tables, Table.name), func(a, b Table) string {
-		switch {
-		case a.Rows != b.Rows:
-			return fmt.Sprintf("has %d rows instead of %d", b.Rows, a.Rows)
-		case a.Hash != b.Hash && !a.isRecomputed(b):
-			return fmt.Sprintf("has other values in its %d rows", a.Rows)
-		}
-		return ""
-	})
-	differences = append(differences, compare("sequence", byName(c.Sequences, Sequence.name), byName(other.Sequences, Sequence.name), func(a, b Sequence) string {
-		if a != b {
-			return fmt.Sprintf("is at %s instead of %s", b.state(), a.state())
-		}
-		return ""
-	})...)
+	differences := compare("table", byName(c.Tables, Table.name), byName(other.Tables, Table.name),
+		func(a, b Table) string {
+			switch {
+			case a.Rows != b.Rows:
+				return fmt.Sprintf("has %d rows instead of %d", b.Rows, a.Rows)
+			case a.Hash != b.Hash && !a.isRecomputed(b):
+				return fmt.Sprintf("has other values in its %d rows", a.Rows)
+			}
+			return ""
+		})
+	differences = append(differences,
+		compare("sequence", byName(c.Sequences, Sequence.name), byName(other.Sequences, Sequence.name),
+			func(a, b Sequence) string {
+				if a != b {
+					return fmt.Sprintf("is at %s instead of %s", b.state(), a.state())
+				}
+				return ""
+			})...)
 	self := func(role string) string { return role }
-	differences = append(differences, compare("role", byName(c.Roles, self), byName(other.Roles, self), func(_, _ string) string { return "" })...)
+	differences = append(differences,
+		compare("role", byName(c.Roles, self), byName(other.Roles, self),
+			func(_, _ string) string { return "" })...)
 	return append(differences, c.otherObjects(other)...)
 }
 
@@ -128,8 +135,8 @@ func (t Table) isRecomputed(other Table) bool {
 		slices.Equal(t.Generated, other.Generated)
 }
 
-// Between returns for each sequence its state in restored, if that is one between those in before and after, and
-// otherwise the one in before. A sequence obeys no snapshot: it goes on while its database is dumped.
+// Between returns for each sequence its state in restored, if that is one between those in before and after,
+// and otherwise the one in before. A sequence obeys no snapshot: it goes on while its database is dumped.
 func Between(before, after, restored []Sequence) []Sequence {
 	bounds, found := byName(after, Sequence.name), byName(restored, Sequence.name)
 	states := slices.Clone(before)
@@ -174,7 +181,8 @@ func byName[T any](all []T, name func(T) string) map[string]T {
 	return named
 }
 
-func compare[T any](kind string, want, got map[string]T, differ func(want, got T) string) (differences []string) {
+func compare[T any](kind string, want, got map[string]T,
+	differ func(want, got T) string) (differences []string) {
 	both := maps.Clone(want)
 	maps.Copy(both, got)
 	for _, name := range slices.Sorted(maps.Keys(both)) {

@@ -19,13 +19,15 @@ import (
 // Version is that of the manifest's form.
 const Version = 1
 
-// Manifest describes a backup. It is written when a restored copy was found equal to the database, and makes the backup one.
+// Manifest describes a backup. It is written when a restored copy was found equal to the database, and makes
+// the backup one.
 type Manifest struct {
 	Version int `json:"version"`
 	// Name is the backup's own, which begins with the time of its snapshot.
 	Name     string `json:"name"`
 	Database string `json:"database"`
-	// Server and Client are versions of Postgres: the database's, and that of the programs that dumped and restored it.
+	// Server and Client are versions of Postgres: the database's, and that of the programs that dumped and
+	// restored it.
 	Server string `json:"server"`
 	Client string `json:"client"`
 	// Started and Verified are when the run began and when the copy was found equal.
@@ -55,8 +57,8 @@ type Dump struct {
 func (m Manifest) Duration() time.Duration { return m.Verified.Sub(m.Started) }
 
 // Of tells whether the backup is of the server with that identifier. A manifest that does not say so is, if
-// the backup was taken since that server was made: identifiers begin with that time.
-// Source: BootStrapXLOG, https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/access/transam/xlog.c
+// the backup was taken since that server was made: identifiers begin with that time. Source: BootStrapXLOG,
+// https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/access/transam/xlog.c
 func (m Manifest) Of(system string) bool {
 	if m.System != "" {
 		return m.System == system
@@ -82,7 +84,8 @@ func (m Manifest) Encode() ([]byte, error) {
 	return json.Marshal(sealed{content, hex.EncodeToString(digest[:])})
 }
 
-// Decode reads a stored manifest. It accepts nothing that Encode does not write, to the byte, nor the manifest of a backup of another name.
+// Decode reads a stored manifest. It accepts nothing that Encode does not write, to the byte, nor the
+// manifest of a backup of another name.
 func Decode(stored []byte, name string) (Manifest, error) {
 	var outer sealed
 	var m Manifest
@@ -93,7 +96,8 @@ func Decode(stored []byte, name string) (Manifest, error) {
 		return m, fmt.Errorf("it is no manifest: %w", err)
 	}
 	if m.Version != Version {
-		return m, fmt.Errorf("it is of version %d, which this program does not know: take the one that wrote it", m.Version)
+		return m, fmt.Errorf("it is of version %d, which this program does not know: take the one that wrote it",
+			m.Version)
 	}
 	again, err := m.Encode()
 	if err != nil {

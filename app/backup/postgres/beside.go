@@ -14,8 +14,9 @@ import (
 // longestName is what Postgres keeps of a name, in bytes.
 const longestName = 63
 
-// Restore makes the new database from a dump in a file. Code of the database's owner, such as a function in a CHECK, runs as a role
-// that can do nothing outside this database. A superuser makes only what takes one and runs no code, and then sets the owners.
+// Restore makes the new database from a dump in a file. Code of the database's owner, such as a function in a
+// CHECK, runs as a role that can do nothing outside this database. A superuser makes only what takes one and
+// runs no code, and then sets the owners.
 func (t *Target) Restore(ctx context.Context, dump string) error {
 	if err := t.name(ctx); err != nil {
 		return err
@@ -31,8 +32,8 @@ func (t *Target) Restore(ctx context.Context, dump string) error {
 	return nil
 }
 
-// name takes a name for the new database that no other has. Programs quote it as they quote the database's own, so that without the
-// suffix their statements are the same.
+// name takes a name for the new database that no other has. Programs quote it as they quote the database's
+// own, so that without the suffix their statements are the same.
 func (t *Target) name(ctx context.Context) error {
 	mark := make([]byte, markSize)
 	_, _ = rand.Read(mark) // never fails, by its documentation
@@ -47,7 +48,8 @@ func (t *Target) name(ctx context.Context) error {
 	}
 	name := t.Database + t.suffix
 	if more := len(name) - longestName; more > 0 {
-		return fmt.Errorf("%w: the name of database %s is too long for one with %s beside it, by %d bytes", ErrRefused, t.Database, t.suffix, more)
+		return fmt.Errorf("%w: the name of database %s is too long for one with %s beside it, by %d bytes",
+			ErrRefused, t.Database, t.suffix, more)
 	}
 	t.new = name
 	return nil
@@ -57,10 +59,11 @@ func (t *Target) quote(ctx context.Context, name string) (quoted string, err err
 	return quoted, t.conn.QueryRow(ctx, `SELECT quote_ident($1)`, name).Scan(&quoted)
 }
 
-// renamed gives the database in statements of pg_restore another name, both as they are quoted, and connects to none. Comments,
-// texts and other names stay as they are.
+// renamed gives the database in statements of pg_restore another name, both as they are quoted, and connects
+// to none. Comments, texts and other names stay as they are.
 func renamed(statements, from, to string) string {
-	words := regexp.MustCompile(`(?m)^--.*$|^\\connect .*$|'[^']*'|DATABASE ` + regexp.QuoteMeta(from) + `[ ;]|"[^"]*"`)
+	words := regexp.MustCompile(`(?m)^--.*$|^\\connect .*$|'[^']*'|DATABASE ` + regexp.QuoteMeta(from) +
+		`[ ;]|"[^"]*"`)
 	return words.ReplaceAllStringFunc(statements, func(word string) string {
 		switch {
 		case strings.HasPrefix(word, `\connect`):
@@ -72,11 +75,12 @@ func renamed(statements, from, to string) string {
 	})
 }
 
-// environment lets programs restore quickly, as a superuser who fires no event triggers. The new database need not survive a
-// crash of the server before Replace.
+// environment lets programs restore quickly, as a superuser who fires no event triggers. The new database
+// need not survive a crash of the server before Replace.
 func (t *Target) environment() []string {
 	return withOptions(t.login.environment(), map[string]string{
-		"role": superuser, "event_triggers": "off", "default_transaction_read_only": "off", "synchronous_commit": "off",
+		"role": superuser, "event_triggers": "off", "default_transaction_read_only": "off",
+		"synchronous_commit": "off",
 	})
 }
 

@@ -17,22 +17,23 @@ import (
 type builder struct {
 	*Target
 	dump string
-	// role is the login of one that owns the new database and all in it until it is whole, and nothing else. It goes
-	// when it owns nothing any more.
+	// role is the login of one that owns the new database and all in it until it is whole, and nothing else. It
+	// goes when it owns nothing any more.
 	role login
 }
 
-// Entries of a dump's contents, told apart by the OIDs of their catalogs in Postgres, which no name can imitate. What a superuser
-// restores has no expressions, and so runs nobody's code.
+// Entries of a dump's contents, told apart by the OIDs of their catalogs in Postgres, which no name can
+// imitate. What a superuser restores has no expressions, and so runs nobody's code.
 var (
 	entry = regexp.MustCompile(`(?m)^\d+; (\d+) (\d+) .*\n`)
 	// ofDatabase make the database itself, with its owner, grants, settings and comment.
-	ofDatabase = regexp.MustCompile(`^\d+; \d+ \d+ (DATABASE|DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) `)
-	// early are what others need: pg_am, pg_cast, pg_extension, pg_foreign_server, pg_language, pg_opclass, pg_opfamily,
-	// pg_transform, pg_ts_parser and pg_ts_template.
+	ofDatabase = regexp.MustCompile(
+		`^\d+; \d+ \d+ (DATABASE|DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) `)
+	// early are what others need: pg_am, pg_cast, pg_extension, pg_foreign_server, pg_language, pg_opclass,
+	// pg_opfamily, pg_transform, pg_ts_parser and pg_ts_template.
 	early = regexp.MustCompile(`^\d+; (2601|2605|3079|1417|2612|2616|2753|3576|3601|3764) `)
-	// late are what needs others: pg_event_trigger, pg_publication, pg_publication_namespace, pg_publication_rel and
-	// pg_subscription; and pg_largeobject, whose owners are not among what is printed without rows.
+	// late are what needs others: pg_event_trigger, pg_publication, pg_publication_namespace, pg_publication_rel
+	// and pg_subscription; and pg_largeobject, whose owners are not among what is printed without rows.
 	late = regexp.MustCompile(`^\d+; ((3466|6104|6237|6106|6100|2613) |0 0 (SEQUENCE SET|USER MAPPING|BLOBS) )`)
 	// last are what needs owners: pg_default_acl and others.
 	last = regexp.MustCompile(`^\d+; (826 |0 0 (ACL|COMMENT|SECURITY LABEL) )`)
@@ -102,17 +103,19 @@ func (b *builder) run(ctx context.Context, contents string) error {
 	return err
 }
 
-// create makes the role, and an empty database that belongs to it and has everything else of the one in the dump. It returns
-// the statements that make it one that belongs to the owner in the dump.
+// create makes the role, and an empty database that belongs to it and has everything else of the one in the
+// dump. It returns the statements that make it one that belongs to the owner in the dump.
 func (b *builder) create(ctx context.Context, entries []string) (asItWas []string, err error) {
 	password := rand.Text()
 	b.role = b.login.in(b.new).as(b.new, password)
 	role := pgx.Identifier{b.new}.Sanitize()
 	// The server shall not log the password.
-	if _, err := b.conn.Exec(ctx, `SET log_statement = none; SET log_min_duration_statement = -1; SET log_min_error_statement = panic`); err != nil {
+	if _, err := b.conn.Exec(ctx,
+		`SET log_statement = none; SET log_min_duration_statement = -1; SET log_min_error_statement = panic`); err != nil {
 		return nil, err
 	}
-	if _, err := b.conn.Exec(ctx, fmt.Sprintf("CREATE ROLE %s LOGIN BYPASSRLS PASSWORD '%s'", role, password)); err != nil {
+	if _, err := b.conn.Exec(ctx,
+		fmt.Sprintf("CREATE ROLE %s LOGIN BYPASSRLS PASSWORD '%s'", role, password)); err != nil {
 		return nil, fmt.Errorf("create a role: %w", err)
 	}
 	if err := b.define(ctx, entries); err != nil {
@@ -123,11 +126,13 @@ func (b *builder) create(ctx context.Context, entries []string) (asItWas []strin
 	if err := b.conn.QueryRow(ctx, how, b.new).Scan(&asItWas); err != nil {
 		return nil, err
 	}
-	_, err = b.conn.Exec(ctx, fmt.Sprintf("ALTER DATABASE %[1]s OWNER TO %[1]s; ALTER DATABASE %[1]s CONNECTION LIMIT -1", role))
+	_, err = b.conn.Exec(ctx, fmt.Sprintf(
+		"ALTER DATABASE %[1]s OWNER TO %[1]s; ALTER DATABASE %[1]s CONNECTION LIMIT -1", role))
 	return asItWas, err
 }
 
-// define runs entries of the database itself, for the new one in its place. pg_restore itself would make it under its own name.
+// define runs entries of the database itself, for the new one in its place. pg_restore itself would make it
+// under its own name.
 func (b *builder) define(ctx context.Context, entries []string) error {
 	statements, err := b.statements(ctx, entries, "--create", "--no-tablespaces")
 	if err != nil {
@@ -141,7 +146,8 @@ func (b *builder) define(ctx context.Context, entries []string) error {
 	if err != nil {
 		return err
 	}
-	cmd, said := program(ctx, b.environment(), "psql", b.login.in(superuser).argument(), "--no-password", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1")
+	cmd, said := program(ctx, b.environment(), "psql", b.login.in(superuser).argument(), "--no-password",
+		"--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1")
 	cmd.Stdin = strings.NewReader(renamed(string(statements), old, quoted))
 	return failure(ctx, cmd, said, cmd.Run())
 }
@@ -161,7 +167,8 @@ func (b *builder) restore(ctx context.Context, s step, args ...string) error {
 	if s.superuser {
 		as, environment = b.login.in(b.new), b.environment()
 	}
-	args = append(args, as.argument(), "--no-password", "--exit-on-error", "--no-tablespaces", list, fmt.Sprintf("--jobs=%d", jobs()), b.dump)
+	args = append(args, as.argument(), "--no-password", "--exit-on-error", "--no-tablespaces", list,
+		fmt.Sprintf("--jobs=%d", jobs()), b.dump)
 	_, err = output(ctx, environment, "pg_restore", args...)
 	if err != nil && !s.superuser && forbidden.MatchString(err.Error()) {
 		return fmt.Errorf("only a superuser could make this, and none of the database's own code may run as one: "+
@@ -173,7 +180,8 @@ func (b *builder) restore(ctx context.Context, s step, args ...string) error {
 var forbidden = regexp.MustCompile(
 	`(?i)permission denied|must be superuser|must be owner|only superuser|cannot be internal`)
 
-// takeServers gives foreign servers, which a superuser has made, to the role, which makes foreign tables of them.
+// takeServers gives foreign servers, which a superuser has made, to the role, which makes foreign tables of
+// them.
 func (b *builder) takeServers(ctx context.Context) error {
 	conn, err := b.login.in(b.new).connect(ctx)
 	if err != nil {
@@ -249,12 +257,13 @@ func (b *builder) list(entries []string) (string, error) {
 var encodingLine = regexp.MustCompile(`(?m)^SET client_encoding = '\w+';$`)
 
 // ofOwner is a single statement that gives something to its owner. In names, quoted, all else may stand.
-var ofOwner = regexp.MustCompile(`^ALTER (?:[^";']|"(?:[^"]|"")*")* OWNER TO (?:[^";'\s]+|"(?:[^"]|"")*");\n*$`)
+var ofOwner = regexp.MustCompile(
+	`^ALTER (?:[^";']|"(?:[^"]|"")*")* OWNER TO (?:[^";'\s]+|"(?:[^"]|"")*");\n*$`)
 
 var errOwners = errors.New("cannot tell owners from what pg_restore prints: has the name of an object several lines? Rename it")
 
-// owners are the statements that are in one text of pg_restore, and not in another one that was made without owners. Nothing
-// of what stands in both, such as the body of a function, can be taken for one.
+// owners are the statements that are in one text of pg_restore, and not in another one that was made without
+// owners. Nothing of what stands in both, such as the body of a function, can be taken for one.
 func owners(with, without []byte) (statements []string, err error) {
 	rest := bytes.SplitAfter(without, []byte("\n"))
 	var statement []byte

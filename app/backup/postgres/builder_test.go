@@ -21,7 +21,8 @@ func TestOwnersAreWhatIsPrintedMoreThanWithout(t *testing.T) {
 	objects := []struct{ definition, name, owner string }{
 		{"CREATE TABLE public.a (\n    b integer\n);", "public.a", "app"},
 		// The body of a function looks like what gives it away.
-		{"CREATE FUNCTION f() AS $$\n\nALTER TABLE public.a OWNER TO app;\n\nALTER ROLE app SUPERUSER;\n$$;", "public.f()", `"Odd ""one"" "`},
+		{"CREATE FUNCTION f() AS $$\n\nALTER TABLE public.a OWNER TO app;\n\nALTER ROLE app SUPERUSER;\n$$;",
+			"public.f()", `"Odd ""one"" "`},
 		{`CREATE TABLE public."semi;colon";`, `public."semi;colon"`, "clerk"},
 	}
 	var with, without strings.Builder
@@ -46,7 +47,8 @@ func TestANameOfSeveralLinesIsNoStatement(t *testing.T) {
 		"\" OWNER TO app;\n\nALTER ROLE app SUPERUSER --\n OWNER TO app;\n\ny\"",
 	} {
 		definition := "CREATE TABLE public." + name + " ();"
-		statements, err := owners([]byte(printed(definition, "public."+name, "app")), []byte(printed(definition, "public."+name, "-")))
+		statements, err := owners([]byte(printed(definition, "public."+name, "app")),
+			[]byte(printed(definition, "public."+name, "-")))
 		if err != nil {
 			require.ErrorIs(t, err, ErrRefused)
 			continue
@@ -58,8 +60,10 @@ func TestANameOfSeveralLinesIsNoStatement(t *testing.T) {
 // A name or a schema may look like the kind of an entry.
 func TestOnlyWhatRunsNoCodeIsForASuperuser(t *testing.T) {
 	for _, e := range []string{
-		"7; 2604 16390 DEFAULT ACL t a app\n", "7; 2617 16390 OPERATOR CLASS === app\n", "7; 1259 16390 TABLE EXTENSION - app\n",
-		"7; 0 16390 TABLE DATA ACL t app\n", "7; 2606 16390 CHECK CONSTRAINT public t c app\n", "7; 1255 16390 FUNCTION public f() app\n",
+		"7; 2604 16390 DEFAULT ACL t a app\n", "7; 2617 16390 OPERATOR CLASS === app\n",
+		"7; 1259 16390 TABLE EXTENSION - app\n",
+		"7; 0 16390 TABLE DATA ACL t app\n", "7; 2606 16390 CHECK CONSTRAINT public t c app\n",
+		"7; 1255 16390 FUNCTION public f() app\n",
 	} {
 		require.Regexp(t, entry, e)
 		for _, superusers := range []interface{ MatchString(string) bool }{early, late, last} {

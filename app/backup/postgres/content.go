@@ -19,18 +19,22 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
 )
 
-// uniform makes equal values look equal, whatever the server's or the role's settings. Row-level security is an error
-// instead of an omission. A view that took a table's name meanwhile is an error too, and none of its functions runs.
+// uniform makes equal values look equal, whatever the server's or the role's settings. Row-level security is
+// an error instead of an omission. A view that took a table's name meanwhile is an error too, and none of its
+// functions runs.
 var uniform = map[string]string{
-	"client_encoding": "UTF8", "search_path": "pg_catalog", "TimeZone": "UTC", "DateStyle": "ISO", "IntervalStyle": "postgres",
-	"extra_float_digits": "1", "bytea_output": "hex", "xmloption": "content", "lc_monetary": "C", "row_security": "off",
-	"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0", "transaction_timeout": "0",
+	"client_encoding": "UTF8", "search_path": "pg_catalog", "TimeZone": "UTC", "DateStyle": "ISO",
+	"IntervalStyle":      "postgres",
+	"extra_float_digits": "1", "bytea_output": "hex", "xmloption": "content", "lc_monetary": "C",
+	"row_security":      "off",
+	"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0",
+	"transaction_timeout":  "0",
 	"idle_session_timeout": "0", "synchronize_seqscans": "off", "application_name": "backup",
 	"restrict_nonsystem_relation_kind": "view, foreign-table",
 }
 
-// ours are the objects of some kinds, a letter each, that are neither the system's nor an extension's own, whose contents pg_dump
-// leaves to the extension.
+// ours are the objects of some kinds, a letter each, that are neither the system's nor an extension's own,
+// whose contents pg_dump leaves to the extension.
 const ours = `
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	WHERE strpos($1, c.relkind::text) > 0 AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -93,7 +97,8 @@ const mostJobs = 4
 func jobs() int { return min(runtime.GOMAXPROCS(0), mostJobs) }
 
 // recordAlone is what a database holds that nobody else uses, read over several connections.
-func recordAlone(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), suffix string, environment []string, args ...string) (content archive.Content, err error) {
+func recordAlone(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), suffix string,
+	environment []string, args ...string) (content archive.Content, err error) {
 	conns := make([]*pgx.Conn, jobs())
 	for i := range conns {
 		if conns[i], err = connect(ctx); err != nil {
@@ -108,9 +113,10 @@ func recordAlone(ctx context.Context, connect func(context.Context) (*pgx.Conn, 
 	return content, refused(err)
 }
 
-// record is what a database holds, but for its sequences, as all connections see it. A suffix of the database's name does not count. The
-// environment and the arguments let pg_dump find it.
-func record(ctx context.Context, conns []*pgx.Conn, suffix string, environment []string, args ...string) (content archive.Content, err error) {
+// record is what a database holds, but for its sequences, as all connections see it. A suffix of the
+// database's name does not count. The environment and the arguments let pg_dump find it.
+func record(ctx context.Context, conns []*pgx.Conn, suffix string, environment []string,
+	args ...string) (content archive.Content, err error) {
 	all, err := relations(ctx, conns[0])
 	if err != nil {
 		return content, fmt.Errorf("list tables: %w", err)
@@ -239,7 +245,8 @@ func sequences(ctx context.Context, conn *pgx.Conn) ([]archive.Sequence, error) 
 	for i := range all {
 		s := &all[i]
 		from := pgx.Identifier{s.Schema, s.Name}.Sanitize()
-		if err := conn.QueryRow(ctx, "SELECT last_value, is_called FROM "+from).Scan(&s.Value, &s.Called); err != nil {
+		if err := conn.QueryRow(ctx, "SELECT last_value, is_called FROM "+from).Scan(&s.Value,
+			&s.Called); err != nil {
 			return nil, fmt.Errorf("read sequence %s.%s: %w", s.Schema, s.Name, err)
 		}
 	}
@@ -271,7 +278,8 @@ func roles(ctx context.Context, conn *pgx.Conn, all []relation) ([]string, error
 	return names, nil
 }
 
-var errLargeObjects = errors.New("the database has large objects, which cannot be compared: keep such data in columns of type bytea")
+var errLargeObjects = errors.New(
+	"the database has large objects, which cannot be compared: keep such data in columns of type bytea")
 
 func refuseLargeObjects(ctx context.Context, conn *pgx.Conn) error {
 	var some bool

@@ -31,7 +31,8 @@ var regardless = map[string]string{
 	"lc_messages": "C", "session_preload_libraries": "", "local_preload_libraries": "",
 }
 
-// Copy is a Postgres server of its own, for what was restored. Another process runs it, by Serve, in a folder that both see.
+// Copy is a Postgres server of its own, for what was restored. Another process runs it, by Serve, in a folder
+// that both see.
 type Copy struct {
 	dir  string
 	conn *net.UnixConn // as long as the server runs
@@ -115,8 +116,8 @@ func reach(ctx context.Context, path string) (*net.UnixConn, error) {
 	}
 }
 
-// Restore makes the database that a dump holds, with roles that it needs, and reads the dump no further than it has to. Arguments are
-// those of pg_restore.
+// Restore makes the database that a dump holds, with roles that it needs, and reads the dump no further than
+// it has to. Arguments are those of pg_restore.
 func (c *Copy) Restore(ctx context.Context, roles []string, dump io.Reader, args ...string) error {
 	conn, err := c.connect(ctx, superuser)
 	if err != nil {
@@ -133,7 +134,8 @@ func (c *Copy) Restore(ctx context.Context, roles []string, dump io.Reader, args
 	}
 	// All in one transaction as long as it has fewer objects: rows of a new table then need no entry in the log.
 	cmd, said := program(ctx, c.environment("template1"), "pg_restore", append(args,
-		"--dbname=template1", "--create", "--clean", "--if-exists", "--no-tablespaces", "--exit-on-error", "--transaction-size=10000")...)
+		"--dbname=template1", "--create", "--clean", "--if-exists", "--no-tablespaces", "--exit-on-error",
+		"--transaction-size=10000")...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -185,7 +187,8 @@ func (c *Copy) connect(ctx context.Context, database string) (*pgx.Conn, error) 
 	if err != nil {
 		return nil, err
 	}
-	config.Host, config.Port, config.User, config.Database, config.TLSConfig, config.Fallbacks = c.dir, 5432, superuser, database, nil, nil
+	config.Host, config.Port, config.User, config.Database, config.TLSConfig, config.Fallbacks = c.dir, 5432,
+		superuser, database, nil, nil
 	maps.Copy(config.RuntimeParams, uniform)
 	maps.Copy(config.RuntimeParams, regardless)
 	return connect(ctx, config)

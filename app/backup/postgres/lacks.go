@@ -8,13 +8,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// outside are the conditions of objects that are neither the system's, nor an extension's, nor made with another, with the name of their catalog.
+// outside are the conditions of objects that are neither the system's, nor an extension's, nor made with
+// another, with the name of their catalog.
 const outside = ` AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (
 	SELECT FROM pg_depend WHERE classid = '%[1]s'::regclass AND objid = o.oid AND deptype IN ('e', 'i'))`
 
-// lacks names what the database and its server have that no backup holds: what pg_dump leaves out, or leaves out for a role
-// that is no superuser; what belongs to the server and not to the database, but for the roles that the stack makes again; and
-// what only a superuser could restore.
+// lacks names what the database and its server have that no backup holds: what pg_dump leaves out, or leaves
+// out for a role that is no superuser; what belongs to the server and not to the database, but for the roles
+// that the stack makes again; and what only a superuser could restore.
 var lacks = `
 	SELECT format('subscription %I', subname) FROM pg_subscription
 	WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND current_setting('is_superuser') = 'off'
@@ -34,7 +35,8 @@ var lacks = `
 	UNION ALL SELECT format('setting %s of %s in all databases', split_part(setting, '=', 1),
 		coalesce('role ' || quote_ident(pg_get_userbyid(nullif(setrole, 0))), 'all roles'))
 	FROM pg_db_role_setting s, unnest(setconfig) setting
-	WHERE setdatabase = 0 AND pg_get_userbyid(setrole) NOT IN (current_user, 'reader') AND (setrole = 0 OR ` + ofStack("setrole") + `)
+	WHERE setdatabase = 0 AND pg_get_userbyid(setrole) NOT IN (current_user, 'reader') AND (setrole = 0 OR ` +
+	ofStack("setrole") + `)
 	UNION ALL SELECT format('membership of role %I in %I', pg_get_userbyid(member), pg_get_userbyid(roleid)) FROM pg_auth_members
 	WHERE ` + ofStack("member") + ` AND (pg_get_userbyid(member), pg_get_userbyid(roleid)) NOT IN
 		((current_user, 'pg_read_all_data'), ('reader', 'pg_read_all_data'), ('exporter', 'pg_monitor'))
@@ -54,7 +56,8 @@ var lacks = `
 	JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
 	WHERE w.fdwname = 'file_fdw' AND array_to_string(o.ftoptions, ',') ~ '(^|,)(filename|program)='
 	UNION ALL SELECT format('foreign-data wrapper %I, which is restored by hand alone, by a superuser', fdwname)
-	FROM pg_foreign_data_wrapper o, (VALUES ('')) n (nspname) WHERE true` + fmt.Sprintf(outside, "pg_foreign_data_wrapper")
+	FROM pg_foreign_data_wrapper o, (VALUES ('')) n (nspname) WHERE true` +
+	fmt.Sprintf(outside, "pg_foreign_data_wrapper")
 
 // ofStack is a condition of a role's number: the stack makes the role at every start of the server.
 func ofStack(role string) string {

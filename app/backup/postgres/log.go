@@ -43,7 +43,8 @@ func serveLog(ctx context.Context, socket, data string, segment Segments) (*http
 	return server, nil
 }
 
-// GetSegment gets a file of the log from a socket into another file: it is the restore_command of throwaway servers.
+// GetSegment gets a file of the log from a socket into another file: it is the restore_command of throwaway
+// servers.
 func GetSegment(ctx context.Context, socket, name, file string) error {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)

@@ -21,7 +21,8 @@ var ErrRefused = errors.New("refused")
 // Source: https://www.postgresql.org/docs/17/errcodes-appendix.html
 var changing = []string{"08", "40", "53", "55", "57", "58", "XX000", "3F000", "42P01", "42703"}
 
-// refused marks the errors of a server that will not change its mind: wrong password, unknown database, missing right.
+// refused marks the errors of a server that will not change its mind: wrong password, unknown database,
+// missing right.
 func refused(err error) error {
 	var told *pgconn.PgError
 	if !errors.As(err, &told) || errors.Is(err, ErrRefused) {

@@ -1,4 +1,5 @@
-// Package postgres takes snapshots of databases, dumps them, and restores dumps, with the programs of Postgres itself.
+// Package postgres takes snapshots of databases, dumps them, and restores dumps, with the programs of
+// Postgres itself.
 package postgres
 
 import (
@@ -147,7 +148,10 @@ const pipeSize = 1 << 20
 func widen(pipe any) {
 	if file, ok := pipe.(*os.File); ok {
 		if raw, err := file.SyscallConn(); err == nil {
-			_ = raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) }) // it works without
+			_ = raw.Control(func(fd uintptr) {
+				_,
+					_ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize)
+			}) // it works without
 		}
 	}
 }
@@ -179,7 +183,8 @@ func (s *stream) Close() error {
 // tail keeps the end of what is written to it.
 type tail struct{ kept []byte }
 
-// A program may print a long statement after its error. The line keeps the error and the statement's beginning.
+// A program may print a long statement after its error. The line keeps the error and the statement's
+// beginning.
 const tailLength, toldLength, statementLength = 64 << 10, 2000, 500
 
 func (t *tail) Write(p []byte) (int, error) {

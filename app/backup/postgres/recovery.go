@@ -17,11 +17,12 @@ import (
 // ErrNotReached says that the log ends before the time up to which it was to be replayed.
 var ErrNotReached = errors.New("the log ends before that time")
 
-// Recover starts a server in a new folder in the shared one, on the files that fetch leaves in a folder, and returns when the
-// server has replayed its log as those files tell it. It gets the files of the log from segment, by their names, for it has none
-// of the keys that this takes. It ends with ctx. If the log ends too early, the error is ErrNotReached and says when the last
-// transaction was.
-func Recover(ctx context.Context, shared string, fetch func(data string) error, segment Segments) (*Copy, error) {
+// Recover starts a server in a new folder in the shared one, on the files that fetch leaves in a folder, and
+// returns when the server has replayed its log as those files tell it. It gets the files of the log from
+// segment, by their names, for it has none of the keys that this takes. It ends with ctx. If the log ends too
+// early, the error is ErrNotReached and says when the last transaction was.
+func Recover(ctx context.Context, shared string, fetch func(data string) error, segment Segments) (*Copy,
+	error) {
 	c, err := newCopy(shared)
 	if err != nil {
 		return nil, err
@@ -57,7 +58,8 @@ func (c *Copy) recover(ctx context.Context, fetch func(data string) error, segme
 		return err
 	}
 	// With hot standby, the server would have to be as large as the one that wrote the log.
-	parameters := []string{"hba_file=" + hba, "hot_standby=off", "archive_mode=off", "log_timezone=UTC", "log_min_messages=log"}
+	parameters := []string{"hba_file=" + hba, "hot_standby=off", "archive_mode=off", "log_timezone=UTC",
+		"log_min_messages=log"}
 	var failure error
 	for needs := []string(nil); ; {
 		before := needs
@@ -85,8 +87,8 @@ func asNotReached(said string) error {
 
 var requirement = regexp.MustCompile(`(?m)^(max_prepared_xacts|max_locks_per_xact) setting: *(\d+)$`)
 
-// required are the parameters that have to be as high as those of the server that wrote the log, which may have
-// changed from one stretch of it to the next.
+// required are the parameters that have to be as high as those of the server that wrote the log, which may
+// have changed from one stretch of it to the next.
 func (c *Copy) required(ctx context.Context) (parameters []string, err error) {
 	control, err := output(ctx, nil, "pg_controldata", c.Data())
 	if err != nil {
@@ -161,8 +163,8 @@ func (c *Copy) Unlogged(ctx context.Context, database string) ([]string, error) 
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// Has is whether the server has a whole database of that name, which may be empty. One that somebody was about to drop has none of
-// its files any more, for they go before the transaction ends.
+// Has is whether the server has a whole database of that name, which may be empty. One that somebody was
+// about to drop has none of its files any more, for they go before the transaction ends.
 func (c *Copy) Has(ctx context.Context, database string) (has bool, err error) {
 	conn, err := c.connect(ctx, superuser)
 	if err != nil {
@@ -194,12 +196,14 @@ func (c *Copy) Dump(ctx context.Context, database, file string) (server string, 
 	if server, _, err = serverVersion(conn); err != nil {
 		return "", err
 	}
-	_, err = output(ctx, c.environment(database), "pg_dump", "--format=custom", "--compress=zstd:1", "--file="+file)
+	_, err = output(ctx, c.environment(database), "pg_dump", "--format=custom", "--compress=zstd:1", "--file="+
+		file)
 	return server, err
 }
 
 // Check reads all tables and indexes of all databases, and fails if one is damaged.
 func (c *Copy) Check(ctx context.Context) error {
-	_, err := output(ctx, c.environment(superuser), "pg_amcheck", "--all", "--install-missing", "--heapallindexed")
+	_, err := output(ctx, c.environment(superuser), "pg_amcheck", "--all", "--install-missing",
+		"--heapallindexed")
 	return err
 }

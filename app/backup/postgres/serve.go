@@ -18,7 +18,8 @@ import (
 
 const (
 	superuser = "postgres"
-	// control is the socket on which Serve waits for orders, in the folder that it shares with those who give them.
+	// control is the socket on which Serve waits for orders, in the folder that it shares with those who give
+	// them.
 	control = "control"
 	// logSocket is the one on which a server is given its log, in its own folder.
 	logSocket = "log"
@@ -29,8 +30,9 @@ const (
 // throwaway are parameters of a server that nobody else reaches, and whose data need not outlive it.
 var throwaway = map[string]string{
 	"listen_addresses": "", "port": "5432", "max_connections": "10", "unix_socket_permissions": "0700",
-	"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "wal_level": "minimal", "max_wal_senders": "0",
-	"autovacuum": "off", "shared_buffers": "32MB", "max_wal_size": "1GB",
+	"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "wal_level": "minimal",
+	"max_wal_senders": "0",
+	"autovacuum":      "off", "shared_buffers": "32MB", "max_wal_size": "1GB",
 	"max_locks_per_transaction":  strconv.Itoa(locks),
 	"dynamic_shared_memory_type": "mmap", // which needs no /dev/shm
 	"logging_collector":          "off",
@@ -49,9 +51,10 @@ type order struct {
 // end is why a server has ended.
 type end struct{ Error string }
 
-// Serve runs a throwaway server for each order that comes in a shared folder, one after the other, until ctx ends. Whatever a
-// server has started ends with it. What runs as the server's superuser, such as functions in a dump, can do what this process
-// can: it must not see anything worth knowing, nor share its container with others.
+// Serve runs a throwaway server for each order that comes in a shared folder, one after the other, until ctx
+// ends. Whatever a server has started ends with it. What runs as the server's superuser, such as functions in
+// a dump, can do what this process can: it must not see anything worth knowing, nor share its container with
+// others.
 func Serve(ctx context.Context, shared string) error {
 	if os.Getpid() != 1 {
 		return errors.New("this ends all other processes: run it as the only one of a container")
@@ -104,7 +107,8 @@ func (o order) run(ctx context.Context, shared string) error {
 	dir := filepath.Join(shared, o.Folder)
 	data := dataOf(dir)
 	if o.New {
-		if _, err := output(ctx, nil, "initdb", "--pgdata="+data, "--username="+superuser, "--auth=trust", "--encoding=UTF8",
+		if _, err := output(ctx, nil, "initdb", "--pgdata="+data, "--username="+superuser, "--auth=trust",
+			"--encoding=UTF8",
 			"--no-locale", "--no-sync", "--no-instructions"); err != nil {
 			return err
 		}
@@ -121,7 +125,8 @@ func (o order) run(ctx context.Context, shared string) error {
 		if err != nil {
 			return err
 		}
-		args = append(args, "-c", fmt.Sprintf(`restore_command=%s segment %s %%f "%%p"`, own, filepath.Join(dir, logSocket)))
+		args = append(args, "-c", fmt.Sprintf(`restore_command=%s segment %s %%f "%%p"`, own,
+			filepath.Join(dir, logSocket)))
 	}
 	cmd, said := program(ctx, nil, "postgres", args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // at once, its children too

@@ -15,8 +15,8 @@ const (
 	connectTimeout = 10 * time.Second
 	// lockTimeout is how long to wait for a table that somebody changes.
 	lockTimeout = time.Minute
-	// dumpLockTimeout is how long pg_dump waits, which finds all tables locked for reading already. It is somebody who wants
-	// to change one, came in between and waits too that keeps it from getting the same lock.
+	// dumpLockTimeout is how long pg_dump waits, which finds all tables locked for reading already. It is
+	// somebody who wants to change one, came in between and waits too that keeps it from getting the same lock.
 	dumpLockTimeout = 5 * time.Second
 )
 
@@ -33,8 +33,8 @@ type Snapshot struct {
 	login login
 }
 
-// Take takes a snapshot of the database at a URL such as postgres://user:password@host/database, whose role may be a superuser. The error is an
-// ErrRefused if the URL, the password or the server's version is wrong.
+// Take takes a snapshot of the database at a URL such as postgres://user:password@host/database, whose role
+// may be a superuser. The error is an ErrRefused if the URL, the password or the server's version is wrong.
 func Take(ctx context.Context, address string, superuser bool, clientMajor int) (*Snapshot, error) {
 	l, err := parseLogin(address)
 	if err != nil {
@@ -60,7 +60,8 @@ func (s *Snapshot) begin(ctx context.Context, clientMajor int) (err error) {
 		return err
 	}
 	if clientMajor < major {
-		return fmt.Errorf("%w: pg_dump of Postgres %d cannot dump a server of %s: take an image of Postgres %d", ErrRefused, clientMajor, s.Server, major)
+		return fmt.Errorf("%w: pg_dump of Postgres %d cannot dump a server of %s: take an image of Postgres %d",
+			ErrRefused, clientMajor, s.Server, major)
 	}
 	if err := refuseLargeObjects(ctx, s.conn); err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
@@ -69,13 +70,16 @@ func (s *Snapshot) begin(ctx context.Context, clientMajor int) (err error) {
 	if err != nil {
 		return fmt.Errorf("list tables: %w", err)
 	}
-	if _, err := s.conn.Exec(ctx, fmt.Sprintf("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '%dms'", lockTimeout.Milliseconds())); err != nil {
+	if _, err := s.conn.Exec(ctx,
+		fmt.Sprintf("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '%dms'",
+			lockTimeout.Milliseconds())); err != nil {
 		return err
 	}
-	// Truncated or rewritten after the snapshot is taken, a table would look empty in it: so the locks come first.
-	// Source: https://www.postgresql.org/docs/17/mvcc-caveats.html
+	// Truncated or rewritten after the snapshot is taken, a table would look empty in it: so the locks come
+	// first. Source: https://www.postgresql.org/docs/17/mvcc-caveats.html
 	for _, r := range all {
-		if _, err := s.conn.Exec(ctx, "LOCK TABLE ONLY "+pgx.Identifier{r.schema, r.name}.Sanitize()+" IN ACCESS SHARE MODE"); err != nil {
+		if _, err := s.conn.Exec(ctx, "LOCK TABLE ONLY "+pgx.Identifier{r.schema, r.name}.Sanitize()+
+			" IN ACCESS SHARE MODE"); err != nil {
 			return fmt.Errorf("lock table %s.%s: %w", r.schema, r.name, err)
 		}
 	}
@@ -94,8 +98,8 @@ func (s *Snapshot) Sequences(ctx context.Context) ([]archive.Sequence, error) {
 	return sequences(ctx, s.conn)
 }
 
-// Dump is the database in the custom format of pg_dump, compressed by zstd of a level from 1 to 19. Whoever reads it to
-// its end without an error has all of it.
+// Dump is the database in the custom format of pg_dump, compressed by zstd of a level from 1 to 19. Whoever
+// reads it to its end without an error has all of it.
 func (s *Snapshot) Dump(ctx context.Context, level int) (io.ReadCloser, error) {
 	args := append([]string{"--format=custom", fmt.Sprintf("--compress=zstd:%d", level)}, s.selection()...)
 	return start(ctx, s.login.environment(), "pg_dump", args...)

@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// renamings is how often the databases' names are tried to be changed, while clients that were told to go come again.
+	// renamings is how often the databases' names are tried to be changed, while clients that were told to go
+	// come again.
 	renamings = 10
 	// archiveTime is what it may take to archive a segment of the log, or a few.
 	archiveTime, archivePause = time.Minute, 100 * time.Millisecond
@@ -24,25 +25,28 @@ const (
 	objectInUse = "55006"
 )
 
-// Target is a database of a live server that another one shall take the place of. That has a name of its own beside it until
-// Replace, and goes with the target if there was none. There is one target of a database at a time.
+// Target is a database of a live server that another one shall take the place of. That has a name of its own
+// beside it until Replace, and goes with the target if there was none. There is one target of a database at a
+// time.
 type Target struct {
 	// Database is its name.
 	Database string
-	// Server is the server's version, such as 17.11, of which Major is the first part. System is its identifier, which no other has.
+	// Server is the server's version, such as 17.11, of which Major is the first part. System is its identifier,
+	// which no other has.
 	Server, System string
 	Major          int
 
 	login login
 	conn  *pgx.Conn // to the server's database postgres
 	oid   uint32
-	// new is the name of the database that shall take its place, suffix what that has more than Database, of which mark is random.
+	// new is the name of the database that shall take its place, suffix what that has more than Database, of
+	// which mark is random.
 	new, suffix, mark string
 }
 
-// OpenTarget connects to the server of the database at a URL such as postgres://user:password@host/database, as a superuser,
-// and waits until no other target of the database is open. It removes what others left that never closed. The error is an ErrRefused if
-// the URL, the password or the server's version is wrong.
+// OpenTarget connects to the server of the database at a URL such as postgres://user:password@host/database,
+// as a superuser, and waits until no other target of the database is open. It removes what others left that
+// never closed. The error is an ErrRefused if the URL, the password or the server's version is wrong.
 func OpenTarget(ctx context.Context, address string, clientMajor int) (*Target, error) {
 	l, err := parseLogin(address)
 	if err != nil {
@@ -75,12 +79,14 @@ func (t *Target) begin(ctx context.Context, clientMajor int) (err error) {
 		return fmt.Errorf("%w: pg_restore of Postgres %d is too old for a server of %s: take an image of Postgres %d", ErrRefused, clientMajor, t.Server, t.Major)
 	}
 	var alone bool
-	if err := t.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended('restore ' || $1, 0))`, t.Database).Scan(&alone); err != nil {
+	if err := t.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended('restore ' || $1, 0))`,
+		t.Database).Scan(&alone); err != nil {
 		return err
 	}
 	if !alone {
 		slog.Info("waiting for another restore of the database", "database", t.Database)
-		if _, err := t.conn.Exec(ctx, `SELECT pg_advisory_lock(hashtextextended('restore ' || $1, 0))`, t.Database); err != nil {
+		if _, err := t.conn.Exec(ctx, `SELECT pg_advisory_lock(hashtextextended('restore ' || $1, 0))`,
+			t.Database); err != nil {
 			return fmt.Errorf("wait for another restore: %w", err)
 		}
 	}
@@ -112,7 +118,8 @@ const (
 func (t *Target) clean(ctx context.Context) error {
 	own := regexp.MustCompile(fmt.Sprintf(`(?i)^(%s|%s)[0-9a-f]{%d}$`, restoring, replaced, 2*markSize))
 	for _, made := range []struct{ kind, name, query, how string }{
-		{"DATABASE", "database", `SELECT datname::text FROM pg_database WHERE starts_with(datname, $1)`, " WITH (FORCE)"},
+		{"DATABASE", "database", `SELECT datname::text FROM pg_database WHERE starts_with(datname, $1)`,
+			" WITH (FORCE)"},
 		{"ROLE", "role", `SELECT rolname::text FROM pg_roles WHERE starts_with(rolname, $1)`, ""},
 	} {
 		rows, err := t.conn.Query(ctx, made.query, t.Database)
@@ -186,7 +193,8 @@ func (t *Target) Holds(ctx context.Context) (what string, rows int64, err error)
 		FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 		WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')`
-	if err := conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM (SELECT`+ours+`)) + (SELECT count(*)`+functions+`)`, "pvmSf").Scan(&others); err != nil {
+	if err := conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM (SELECT`+ours+`)) + (SELECT count(*)`+functions+
+		`)`, "pvmSf").Scan(&others); err != nil {
 		return "", 0, fmt.Errorf("list sequences, views and functions: %w", err)
 	}
 	switch {
@@ -198,7 +206,8 @@ func (t *Target) Holds(ctx context.Context) (what string, rows int64, err error)
 	return what, rows, nil
 }
 
-// Archive has the server archive its log up to now, and returns when that is done. It does nothing if the server has no archive.
+// Archive has the server archive its log up to now, and returns when that is done. It does nothing if the
+// server has no archive.
 func (t *Target) Archive(ctx context.Context) error {
 	var mode string
 	if err := t.conn.QueryRow(ctx, `SHOW archive_mode`).Scan(&mode); err != nil || mode == "off" {
@@ -215,7 +224,8 @@ func (t *Target) Archive(ctx context.Context) error {
 	for deadline := time.Now().Add(archiveTime); ; time.Sleep(archivePause) {
 		var done bool
 		// The names of a timeline's segments are in their order.
-		if err := t.conn.QueryRow(ctx, `SELECT coalesce(last_archived_wal >= $1, false) FROM pg_stat_archiver`, segment).Scan(&done); err != nil || done {
+		if err := t.conn.QueryRow(ctx, `SELECT coalesce(last_archived_wal >= $1, false) FROM pg_stat_archiver`,
+			segment).Scan(&done); err != nil || done {
 			return err
 		}
 		if time.Now().After(deadline) {
@@ -226,20 +236,23 @@ func (t *Target) Archive(ctx context.Context) error {
 
 // Missing returns those of the roles that the server does not have.
 func (t *Target) Missing(ctx context.Context, roles []string) ([]string, error) {
-	rows, err := t.conn.Query(ctx, `SELECT wanted FROM unnest($1::text[]) wanted WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted)`, roles)
+	rows, err := t.conn.Query(ctx,
+		`SELECT wanted FROM unnest($1::text[]) wanted WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted)`, roles)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// Replace lets the new database take the name of the other, and remembers what it was restored from when that was asked for. Clients of
-// the other are cut off. Until it returns, or the server commits, nothing has changed.
+// Replace lets the new database take the name of the other, and remembers what it was restored from when that
+// was asked for. Clients of the other are cut off. Until it returns, or the server commits, nothing has
+// changed.
 func (t *Target) Replace(ctx context.Context, from Request, restored string) error {
 	var err error
 	for range renamings {
 		var told *pgconn.PgError
-		if err = pgx.BeginFunc(ctx, t.conn, func(tx pgx.Tx) error { return t.rename(ctx, tx, from, restored) }); err == nil {
+		if err = pgx.BeginFunc(ctx, t.conn,
+			func(tx pgx.Tx) error { return t.rename(ctx, tx, from, restored) }); err == nil {
 			break
 		}
 		if !errors.As(err, &told) || told.Code != objectInUse {
@@ -258,16 +271,19 @@ func (t *Target) rename(ctx context.Context, tx pgx.Tx, from Request, restored s
 		return err
 	}
 	for _, names := range [][2]string{{t.Database, t.Database + replaced + t.mark}, {t.new, t.Database}} {
-		if _, err := tx.Exec(ctx, "ALTER DATABASE "+pgx.Identifier{names[0]}.Sanitize()+" RENAME TO "+pgx.Identifier{names[1]}.Sanitize()); err != nil {
+		if _, err := tx.Exec(ctx, "ALTER DATABASE "+pgx.Identifier{names[0]}.Sanitize()+" RENAME TO "+
+			pgx.Identifier{names[1]}.Sanitize()); err != nil {
 			return err
 		}
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM public.restores
-		WHERE name = $1 OR name IS NULL AND database NOT IN (SELECT oid FROM pg_database)`, t.Database); err != nil {
+		WHERE name = $1 OR name IS NULL AND database NOT IN (SELECT oid FROM pg_database)`,
+		t.Database); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO public.restores (database, name, restore_from, request, restored)
-		SELECT oid, datname, $2, $3, $4 FROM pg_database WHERE datname = $1`, t.Database, from.From, from.ID, restored)
+		SELECT oid, datname, $2, $3, $4 FROM pg_database WHERE datname = $1`, t.Database, from.From, from.ID,
+		restored)
 	return err
 }
 

@@ -29,8 +29,8 @@ const (
 	manifestKey = "manifest.json"
 	lastRunKey  = "last-run.json"
 
-	// partSize is how much of a dump is held in memory until it is sent, in bytes, and parts how often. S3 takes 10,000
-	// parts of an object, so that the largest dump has 156 GiB.
+	// partSize is how much of a dump is held in memory until it is sent, in bytes, and parts how often. S3 takes
+	// 10,000 parts of an object, so that the largest dump has 156 GiB.
 	partSize = 16 << 20
 	parts    = 2
 
@@ -127,7 +127,8 @@ func (s *Store) WriteManifest(ctx context.Context, m archive.Manifest) error {
 	return s.write(ctx, s.key(m.Name, manifestKey), content)
 }
 
-// ReadManifest returns the manifest of a backup. The error is ErrNone if there is none, and ErrDamaged if somebody has changed it.
+// ReadManifest returns the manifest of a backup. The error is ErrNone if there is none, and ErrDamaged if
+// somebody has changed it.
 func (s *Store) ReadManifest(ctx context.Context, name string) (archive.Manifest, error) {
 	content, err := s.read(ctx, s.key(name, manifestKey))
 	if answer(err).Code == minio.NoSuchKey {
@@ -217,7 +218,8 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
-// Sweep removes what runs that never ended left before that time, by the store's clock, and returns its names.
+// Sweep removes what runs that never ended left before that time, by the store's clock, and returns its
+// names.
 func (s *Store) Sweep(ctx context.Context, before time.Time) ([]string, error) {
 	folders, err := s.folders(ctx)
 	if err != nil {
@@ -239,7 +241,8 @@ func (s *Store) Sweep(ctx context.Context, before time.Time) ([]string, error) {
 		if !upload.Initiated.Before(before) {
 			continue
 		}
-		if err := (minio.Core{Client: s.client}).AbortMultipartUpload(ctx, s.bucket, upload.Key, upload.UploadID); err != nil {
+		if err := (minio.Core{Client: s.client}).AbortMultipartUpload(ctx, s.bucket, upload.Key,
+			upload.UploadID); err != nil {
 			return swept, err
 		}
 		swept = append(swept, path.Base(path.Dir(upload.Key)))
@@ -255,7 +258,8 @@ type folder struct {
 
 func (s *Store) folders(ctx context.Context) (map[string]folder, error) {
 	folders := map[string]folder{}
-	for object := range s.client.ListObjects(ctx, s.bucket, minio.ListObjectsOptions{Prefix: s.prefix + "/", Recursive: true}) {
+	for object := range s.client.ListObjects(ctx, s.bucket,
+		minio.ListObjectsOptions{Prefix: s.prefix + "/", Recursive: true}) {
 		if object.Err != nil {
 			return nil, object.Err
 		}
@@ -278,9 +282,10 @@ func (s *Store) key(parts ...string) string {
 }
 
 func (s *Store) write(ctx context.Context, key string, content []byte) error {
-	_, err := s.client.PutObject(ctx, s.bucket, key, bytes.NewReader(content), int64(len(content)), minio.PutObjectOptions{
-		Checksum: minio.ChecksumCRC32C, ContentType: "application/json", DisableMultipart: true,
-	})
+	_, err := s.client.PutObject(ctx, s.bucket, key, bytes.NewReader(content), int64(len(content)),
+		minio.PutObjectOptions{
+			Checksum: minio.ChecksumCRC32C, ContentType: "application/json", DisableMultipart: true,
+		})
 	return err
 }
 

@@ -36,8 +36,8 @@ func abuseTime(t *testing.T) time.Duration {
 // Limit is a setting that has an app keep within a pod's memory, in MiB, as it does by itself in a pod.
 func Limit(memory int) string { return fmt.Sprintf("GOMEMLIMIT=%dMiB", memory*9/10) }
 
-// Withstands abuses all servers of the app in every way, one after the other. Meanwhile honest clients get every answer, and
-// the app stays within its memory, in MiB.
+// Withstands abuses all servers of the app in every way, one after the other. Meanwhile honest clients get
+// every answer, and the app stays within its memory, in MiB.
 func (p *Process) Withstands(t *testing.T, memory int, servers ...abuse.Target) {
 	t.Helper()
 	for _, server := range servers {
@@ -93,7 +93,8 @@ func (p *Process) await(t *testing.T, honest *load.Steady, answers int) (most in
 // logFigures writes what the measurements read.
 func logFigures(t *testing.T, server abuse.Target, way string, account load.SteadyAccount) {
 	t.Helper()
-	t.Logf("abuse of %s: %s: %d sent, %d answered, p99 %s", server.Name, way, account.Sent, len(account.Latencies), account.P99())
+	t.Logf("abuse of %s: %s: %d sent, %d answered, p99 %s", server.Name, way, account.Sent,
+		len(account.Latencies), account.P99())
 }
 
 // Metrics is the server of an app's metrics.

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Compiled is a program that is compiled once, when it is first asked for, beside the test binary: in a folder that go test removes.
+// Compiled is a program that is compiled once, when it is first asked for, beside the test binary: in a
+// folder that go test removes.
 type Compiled func() (path string, err error)
 
 // Compile prepares another app than the tests' own, with variables for the compiler, NAME=value each.

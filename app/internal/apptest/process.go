@@ -65,7 +65,8 @@ func StartIn(t testing.TB, tree *imagetest.Tree, args []string, settings ...stri
 // StartCommand starts any app with further settings.
 func StartCommand(t testing.TB, cmd *exec.Cmd, settings ...string) *Process {
 	t.Helper()
-	p := &Process{t: t, Port: freeport.Find(t), MetricsPort: freeport.Find(t), cmd: cmd, ended: make(chan struct{})}
+	p := &Process{t: t, Port: freeport.Find(t), MetricsPort: freeport.Find(t), cmd: cmd,
+		ended: make(chan struct{})}
 	p.cmd.Env = append(p.cmd.Env, isApp+"=1", "PORT="+p.Port, "METRICS_PORT="+p.MetricsPort)
 	p.cmd.Env = append(p.cmd.Env, settings...)
 	p.cmd.Stdout, p.cmd.Stderr = p, os.Stderr

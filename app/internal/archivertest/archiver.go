@@ -24,9 +24,10 @@ type Archiver struct {
 	secretKey string // the file
 }
 
-// Start has a server archive below the prefix of the account of that name, with further settings. It returns when the first base
-// backup is made.
-func Start(t testing.TB, tree *imagetest.Tree, db *postgrestest.Server, store *storagetest.Server, account string, settings ...string) *Archiver {
+// Start has a server archive below the prefix of the account of that name, with further settings. It returns
+// when the first base backup is made.
+func Start(t testing.TB, tree *imagetest.Tree, db *postgrestest.Server, store *storagetest.Server,
+	account string, settings ...string) *Archiver {
 	t.Helper()
 	program := tree.Copy(program.Path(t))
 	name := path.Base(tree.TempDir())
@@ -35,7 +36,8 @@ func Start(t testing.TB, tree *imagetest.Tree, db *postgrestest.Server, store *s
 	require.NoError(t, err)
 	settings = append(append(db.Local(),
 		"S3_ENDPOINT="+store.Endpoint(), "S3_PREFIX="+account, "S3_BUCKET="+storagetest.Bucket,
-		"S3_ACCESS_KEY_FILE="+tree.File(name+".access-key", account), "S3_SECRET_KEY_FILE="+tree.File(a.secretKey, store.SecretKey(account)),
+		"S3_ACCESS_KEY_FILE="+tree.File(name+".access-key", account), "S3_SECRET_KEY_FILE="+
+			tree.File(a.secretKey, store.SecretKey(account)),
 		"S3_CA_FILE="+tree.File(name+".ca.crt", string(certificate)),
 		"ARCHIVE_LOOK_EVERY=200ms", "TMPDIR="+tree.TempDir(),
 	), settings...)

@@ -10,8 +10,8 @@ import (
 	_ "golang.org/x/crypto/x509roots/fallback"
 )
 
-// Load returns the system's authorities, or those that come with the program if it has none, and those of a PEM file;
-// an empty name stands for no file.
+// Load returns the system's authorities, or those that come with the program if it has none, and those of a
+// PEM file; an empty name stands for no file.
 func Load(file string) (*x509.CertPool, error) {
 	pool, err := x509.SystemCertPool()
 	if err != nil || file == "" {

@@ -21,7 +21,8 @@ const (
 	connectTimeout = 5 * time.Second
 	// statementTimeout is when Postgres itself gives up a statement, should nobody wait for it any more.
 	statementTimeout = "20s"
-	// undefinedTable is what Postgres calls it. Source: https://www.postgresql.org/docs/17/errcodes-appendix.html
+	// undefinedTable is what Postgres calls it. Source:
+	// https://www.postgresql.org/docs/17/errcodes-appendix.html
 	undefinedTable = "42P01"
 )
 
@@ -30,8 +31,8 @@ var errOutdated = errors.New("the tables are not up to date yet")
 // Address returns the URL of a database, and is asked again for every new connection.
 type Address func() (string, error)
 
-// Environment is the address that $URL holds, or else the file that $URL_FILE names: a new password in that file
-// is used from the next connection on.
+// Environment is the address that $URL holds, or else the file that $URL_FILE names: a new password in that
+// file is used from the next connection on.
 func Environment() (string, error) {
 	if url := os.Getenv("URL"); url != "" {
 		return url, nil
@@ -47,8 +48,9 @@ func Environment() (string, error) {
 	return strings.TrimSpace(string(url)), nil
 }
 
-// Database is a pool of connections. Its tables are brought up to date in the background before anybody gets one, and again when
-// the database turns out to be another: an empty one, since the volume was lost, or one that was restored from an older backup.
+// Database is a pool of connections. Its tables are brought up to date in the background before anybody gets
+// one, and again when the database turns out to be another: an empty one, since the volume was lost, or one
+// that was restored from an older backup.
 type Database struct {
 	pool *pgxpool.Pool
 	// newest is the version of the last migration.
@@ -57,10 +59,11 @@ type Database struct {
 	close    func()
 }
 
-// Open connects when there is something to do: first to run the SQL files in the folder "migrations" that the database has not
-// seen yet, which goes on until it works. Connections is how many there are at most; Postgres gives each a process of its own,
-// and 100 to all clients together by default. Open fails if the address is none; no error shows the password. Every commit
-// waits until it is on the disk, whatever the server's own setting.
+// Open connects when there is something to do: first to run the SQL files in the folder "migrations" that the
+// database has not seen yet, which goes on until it works. Connections is how many there are at most;
+// Postgres gives each a process of its own, and 100 to all clients together by default. Open fails if the
+// address is none; no error shows the password. Every commit waits until it is on the disk, whatever the
+// server's own setting.
 func Open(ctx context.Context, address Address, connections int32, migrations fs.FS) (*Database, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {

@@ -73,7 +73,8 @@ func TestTablesAreMadeAgainInAnEmptyDatabase(t *testing.T) {
 	assert.Equal(t, "7", ask(t, db, number))
 	now.Load().Kill()
 	now.Store(postgrestest.Start(t))
-	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.NoError(c, db.Ready(t.Context())) }, patience, 10*time.Millisecond)
+	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.NoError(c, db.Ready(t.Context())) }, patience,
+		10*time.Millisecond)
 	assert.Equal(t, "7", ask(t, db, number), "whoever is ready has the tables")
 }
 

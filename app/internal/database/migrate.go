@@ -35,8 +35,8 @@ func newest(files fs.FS) (version int64, err error) {
 	return version, nil
 }
 
-// keepUpToDate runs the migrations whenever the database is known to lack some, and tries again until that works, until ctx ends.
-// Why it cannot is logged when that begins or changes, not with each attempt.
+// keepUpToDate runs the migrations whenever the database is known to lack some, and tries again until that
+// works, until ctx ends. Why it cannot is logged when that begins or changes, not with each attempt.
 func (d *Database) keepUpToDate(ctx context.Context, files fs.FS) {
 	trouble := ""
 	for {
@@ -60,7 +60,8 @@ func (d *Database) keepUpToDate(ctx context.Context, files fs.FS) {
 	}
 }
 
-// migrate runs those SQL files that the database has not seen yet. Of processes that start together, one does it while the others wait.
+// migrate runs those SQL files that the database has not seen yet. Of processes that start together, one does
+// it while the others wait.
 func migrate(ctx context.Context, pool *pgxpool.Pool, files fs.FS) error {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()

@@ -10,10 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Ports from first on are below those that Linux gives to connections, which might take one before the server does.
+// Ports from first on are below those that Linux gives to connections, which might take one before the server
+// does.
 const first, count = 10_000, 20_000
 
-// Find returns a TCP port of localhost on which nobody listens at the moment, and which no other test gets until this one ends.
+// Find returns a TCP port of localhost on which nobody listens at the moment, and which no other test gets
+// until this one ends.
 func Find(t testing.TB) string {
 	t.Helper()
 	for range count {

@@ -1,4 +1,5 @@
-// Package imagetest runs programs for tests in the files of the image postgres:17, as the user that pods run as.
+// Package imagetest runs programs for tests in the files of the image postgres:17, as the user that pods run
+// as.
 package imagetest
 
 import (
@@ -26,8 +27,8 @@ const (
 	programs = "/usr/lib/postgresql/17/bin"
 )
 
-// Tree is the files of the image, with a directory that the test has for itself. Programs in it see other paths than
-// the test does: Path translates.
+// Tree is the files of the image, with a directory that the test has for itself. Programs in it see other
+// paths than the test does: Path translates.
 type Tree struct {
 	// Dir is the test's own directory and that in which programs start, as they see it.
 	Dir string
@@ -42,7 +43,8 @@ type Tree struct {
 // Open makes a directory in the tree, which goes with the test. It needs root.
 func Open(t testing.TB) *Tree {
 	t.Helper()
-	require.Zero(t, os.Geteuid(), "these tests change their root directory: run them as root, as make integration does")
+	require.Zero(t, os.Geteuid(),
+		"these tests change their root directory: run them as root, as make integration does")
 	root := find(t)
 	removeLeft(filepath.Join(root, "tmp", "test-*"))
 	dir, err := os.MkdirTemp(filepath.Join(root, "tmp"), fmt.Sprintf("test-%d-", os.Getpid()))
@@ -89,7 +91,8 @@ func remove(dir string) error {
 // mount mounts a file system in memory, of the tree's user.
 func mount(t testing.TB, dir, options string) {
 	t.Helper()
-	require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("%suid=%d,gid=%d,mode=700", options, user, user)))
+	require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV,
+		fmt.Sprintf("%suid=%d,gid=%d,mode=700", options, user, user)))
 }
 
 // Path is where the test finds what programs in the tree see under that path.
@@ -130,22 +133,25 @@ func (t *Tree) Copy(program string) string {
 		return inside
 	}
 	inside := path.Join(t.TempDir(), filepath.Base(program))
-	// cp writes it, because what this process has open for writing, its children have too, and then it cannot be run.
+	// cp writes it, because what this process has open for writing, its children have too, and then it cannot be
+	// run.
 	said, err := exec.Command("cp", program, t.Path(inside)).CombinedOutput()
 	require.NoError(t.t, err, string(said))
 	t.copies[program] = inside
 	return inside
 }
 
-// Command is a program of Postgres, or one at a path in the tree, with the image's environment and nothing of the
-// test's. As in a pod it is process 1, and what it has started ends when it does. It ends with the test's process.
+// Command is a program of Postgres, or one at a path in the tree, with the image's environment and nothing of
+// the test's. As in a pod it is process 1, and what it has started ends when it does. It ends with the test's
+// process.
 func (t *Tree) Command(program string, args ...string) *exec.Cmd {
 	if !strings.Contains(program, "/") {
 		program = path.Join(programs, program)
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Dir = t.Dir
-	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:" + programs, "PG_MAJOR=17", "LANG=C.UTF-8"}
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:" + programs,
+		"PG_MAJOR=17", "LANG=C.UTF-8"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Chroot:     t.root,
 		Credential: &syscall.Credential{Uid: user, Gid: user},

@@ -24,7 +24,8 @@ func output(t *testing.T, cmd *exec.Cmd) string {
 func TestProgramsAreThoseOfTheImage(t *testing.T) {
 	tree := Open(t)
 	assert.Contains(t, output(t, tree.Command("pg_dump", "--version")), "(PostgreSQL) 17.")
-	assert.Equal(t, "17", strings.Split(output(t, tree.Command("/bin/sh", "-c", "postgres --version | cut -d' ' -f3")), ".")[0])
+	assert.Equal(t, "17", strings.Split(output(t,
+		tree.Command("/bin/sh", "-c", "postgres --version | cut -d' ' -f3")), ".")[0])
 	assert.Equal(t, "999 999 999", output(t, tree.Command("/bin/sh", "-c", "echo $(id -u) $(id -g) $(id -G)")))
 	assert.Contains(t, output(t, tree.Command("/usr/bin/getent", "ahostsv4", "localhost")), "127.0.0.1")
 }
@@ -91,7 +92,8 @@ func TestADiskGetsFull(t *testing.T) {
 		dir := tree.Disk(1 << 20)
 		disk = tree.Path(dir)
 		write := func(bytes int) (string, error) {
-			said, err := tree.Command("/bin/sh", "-c", fmt.Sprintf("head -c %d /dev/zero > %s/file", bytes, dir)).CombinedOutput()
+			said, err := tree.Command("/bin/sh", "-c",
+				fmt.Sprintf("head -c %d /dev/zero > %s/file", bytes, dir)).CombinedOutput()
 			return string(said), err
 		}
 		said, err := write(1 << 19)
@@ -110,7 +112,8 @@ func family(t *testing.T, tree *Tree) *exec.Cmd {
 	t.Helper()
 	cmd := tree.Command("/bin/sh", "-c", "setsid sleep 1000 & setsid sleep 1000 & wait")
 	require.NoError(t, cmd.Start())
-	require.Eventually(t, func() bool { return len(tree.Running(tree.Dir)) == 3 }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(tree.Running(tree.Dir)) == 3 }, time.Minute,
+		10*time.Millisecond)
 	return cmd
 }
 
@@ -157,5 +160,6 @@ func TestWithoutTheImageTestsFail(t *testing.T) {
 	cmd.Dir = t.TempDir()
 	said, err := cmd.CombinedOutput()
 	require.Error(t, err)
-	assert.Contains(t, string(said), "these tests need the files of the image postgres:17: make integration gets them")
+	assert.Contains(t, string(said),
+		"these tests need the files of the image postgres:17: make integration gets them")
 }

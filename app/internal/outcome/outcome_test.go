@@ -26,7 +26,8 @@ func TestItIsOneLineOfJSON(t *testing.T) {
 	made := Success("verified backup a: 3 tables")
 	made.Backup = "a"
 	assert.Equal(t, `{"ended":"2026-11-22T10:00:00Z","ok":true,"said":"verified backup a: 3 tables","backup":"a"}`+"\n", left(made))
-	assert.Equal(t, `{"ended":"2026-11-22T10:00:00Z","ok":false,"said":"find an article:\n<\"302\">"}`+"\n", left(Failure(errors.New("find an article:\n<\"302\">"))))
+	assert.Equal(t, `{"ended":"2026-11-22T10:00:00Z","ok":false,"said":"find an article:\n<\"302\">"}`+"\n",
+		left(Failure(errors.New("find an article:\n<\"302\">"))))
 }
 
 func TestKubernetesCutsNothingOff(t *testing.T) {

@@ -253,7 +253,8 @@ type Span struct {
 	From, To time.Time
 	// last is that segment.
 	last Segment
-	// Gap is the name of the first segment after To, if it is missing though later ones are there; empty if none is.
+	// Gap is the name of the first segment after To, if it is missing though later ones are there; empty if none
+	// is.
 	Gap string
 }
 
@@ -280,7 +281,8 @@ func (s Stanza) Spans() (spans []Span) {
 	return spans
 }
 
-// End is a place in the last segment that a server which has replayed all of the log has passed, such as 0/3000000.
+// End is a place in the last segment that a server which has replayed all of the log has passed, such as
+// 0/3000000.
 func (s Span) End() string {
 	if s.last.Name == "" {
 		return "0/0"

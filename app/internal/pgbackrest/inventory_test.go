@@ -18,8 +18,10 @@ func TestSpansEndAtTheFirstGap(t *testing.T) {
 			{Label: "second", Ended: noon.Add(5 * time.Minute), first: "000000010000000100000003"},
 		},
 		Segments: []Segment{
-			segment("0000000100000000000000FD", -1), segment("0000000100000000000000FE", 1), segment("0000000100000000000000FF", 2),
-			segment("000000010000000100000000", 3), segment("000000010000000100000002", 4), segment("000000010000000100000003", 6),
+			segment("0000000100000000000000FD", -1), segment("0000000100000000000000FE", 1),
+			segment("0000000100000000000000FF", 2),
+			segment("000000010000000100000000", 3), segment("000000010000000100000002", 4),
+			segment("000000010000000100000003", 6),
 		},
 	}
 	spans := s.Spans()

@@ -1,5 +1,6 @@
-// Package pgbackrest archives Postgres servers in a bucket, with the program of that name: base backups, which are copies of
-// all files of a server, and the write-ahead log, by which a base backup is brought to any time after it.
+// Package pgbackrest archives Postgres servers in a bucket, with the program of that name: base backups,
+// which are copies of all files of a server, and the write-ahead log, by which a base backup is brought to
+// any time after it.
 package pgbackrest
 
 import (
@@ -26,7 +27,8 @@ import (
 
 const (
 	program = "pgbackrest"
-	// folder is that of the archive, below the bucket's prefix. In it, the log and the base backups have one each.
+	// folder is that of the archive, below the bucket's prefix. In it, the log and the base backups have one
+	// each.
 	folder, logFolder, backupFolder = "wal", "archive", "backup"
 	// stopTime is what the program may take to end after it was told to.
 	stopTime = 10 * time.Second
@@ -36,22 +38,22 @@ const (
 	reachTime = 3 * time.Second
 )
 
-// Archive is what one or more servers have archived. Each has a stanza of its own in it, so that a new server never meets
-// an old one's files.
+// Archive is what one or more servers have archived. Each has a stanza of its own in it, so that a new server
+// never meets an old one's files.
 type Archive struct {
 	bucket     settings.Bucket
 	passphrase string
 }
 
-// Read reads the settings of the archive: those of its bucket, and the passphrase that encrypts it, which is in the file
-// that $ARCHIVE_PASSPHRASE_FILE names, if any.
+// Read reads the settings of the archive: those of its bucket, and the passphrase that encrypts it, which is
+// in the file that $ARCHIVE_PASSPHRASE_FILE names, if any.
 func Read(r *settings.Reader) *Archive {
 	return &Archive{r.Bucket(), r.OptionalFile("ARCHIVE_PASSPHRASE_FILE")}
 }
 
 // Stanza is the name of the stanza of a server with that system identifier. A server that was set back to an
-// earlier state has a number after its identifier, such as 7711158423862165527-2, for it archives other log by
-// the same names. With another passphrase it is another stanza, since none can be read with two.
+// earlier state has a number after its identifier, such as 7711158423862165527-2, for it archives other log
+// by the same names. With another passphrase it is another stanza, since none can be read with two.
 func (a *Archive) Stanza(identity string) string {
 	if a.passphrase == "" {
 		return identity
@@ -69,8 +71,8 @@ func (a *Archive) Create(ctx context.Context, stanza string) error {
 	return err
 }
 
-// BackUp makes a base backup of the server that libpq's variables name. It then deletes all but so many of the
-// newest ones, and the log before them.
+// BackUp makes a base backup of the server that libpq's variables name. It then deletes all but so many of
+// the newest ones, and the log before them.
 func (a *Archive) BackUp(ctx context.Context, stanza string, keep int) error {
 	_, err := a.run(ctx, server(), "backup", "--stanza="+stanza, "--type=full", "--start-fast", "--repo1-bundle",
 		"--repo1-retention-full="+strconv.Itoa(keep))
@@ -100,15 +102,16 @@ func (a *Archive) Forget(ctx context.Context, b Backup) error {
 // Reach fails if nobody answers soon where the bucket is.
 func (a *Archive) Reach(ctx context.Context) error {
 	port := cmp.Or(a.bucket.Endpoint.Port(), "443")
-	conn, err := (&net.Dialer{Timeout: reachTime}).DialContext(ctx, "tcp", net.JoinHostPort(a.bucket.Endpoint.Hostname(), port))
+	conn, err := (&net.Dialer{Timeout: reachTime}).DialContext(ctx, "tcp",
+		net.JoinHostPort(a.bucket.Endpoint.Hostname(), port))
 	if err != nil {
 		return fmt.Errorf("reach the store: %w", err)
 	}
 	return conn.Close()
 }
 
-// Push stores a file of the log, in place of this process. When more of the log than queue, such as 128MiB, waits to be
-// stored, it drops the file instead, so that they never fill the server's volume.
+// Push stores a file of the log, in place of this process. When more of the log than queue, such as 128MiB,
+// waits to be stored, it drops the file instead, so that they never fill the server's volume.
 func (a *Archive) Push(stanza, file, queue string) error {
 	executable, err := exec.LookPath(program)
 	if err != nil {
@@ -126,7 +129,8 @@ func (a *Archive) Restore(ctx context.Context, b Backup, folder string, until ti
 		"--tablespace-map-all=" + filepath.Join(filepath.Dir(folder), "tablespaces"),
 		"--recovery-option=restore_command=false"}
 	if !until.IsZero() {
-		args = append(args, "--type=time", "--target="+until.UTC().Format("2006-01-02 15:04:05.999999+00"), "--target-action=promote")
+		args = append(args, "--type=time", "--target="+until.UTC().Format("2006-01-02 15:04:05.999999+00"),
+			"--target-action=promote")
 	}
 	_, err := a.run(ctx, nil, "restore", args...)
 	return err
@@ -146,8 +150,8 @@ func (a *Archive) Segment(ctx context.Context, stanza, data, name string) ([]byt
 	return os.ReadFile(file)
 }
 
-// CheckEnd reads the last segment of a span, of which the server with that data directory was restored, and fails unless it is
-// what was stored.
+// CheckEnd reads the last segment of a span, of which the server with that data directory was restored, and
+// fails unless it is what was stored.
 func (a *Archive) CheckEnd(ctx context.Context, s Span, data string) error {
 	if s.last.Name == "" {
 		return nil
@@ -171,7 +175,8 @@ func (a *Archive) Verify(ctx context.Context, stanza string) error {
 	return err
 }
 
-// RestoreAsked is a file beside the archive, which is there from when a restore was asked for until it is done.
+// RestoreAsked is a file beside the archive, which is there from when a restore was asked for until it is
+// done.
 const RestoreAsked = "restore-asked.json"
 
 // RestoreAsked is when a restore was asked for that is not done, by the store's clock; zero if none was.
@@ -196,8 +201,8 @@ func (a *Archive) Delete(ctx context.Context, stanza string) error {
 // isPlain tells a service without TLS, where no archive can be.
 func (a *Archive) isPlain() bool { return a.bucket.Endpoint.Scheme == "http" }
 
-// environment has the program's options: as variables, for some of them are secrets. Those that this process has already count more.
-// Source: https://pgbackrest.org/configuration.html
+// environment has the program's options: as variables, for some of them are secrets. Those that this process
+// has already count more. Source: https://pgbackrest.org/configuration.html
 func (a *Archive) environment() []string {
 	style := "host"
 	if a.bucket.PathStyle {
@@ -224,7 +229,8 @@ func (a *Archive) environment() []string {
 	}
 	if a.bucket.CAFile != "" {
 		// Each alone would take the place of the public ones.
-		options = append(options, "REPO1_STORAGE_CA_FILE="+a.bucket.CAFile, "REPO1_STORAGE_CA_PATH="+publicAuthorities)
+		options = append(options, "REPO1_STORAGE_CA_FILE="+a.bucket.CAFile, "REPO1_STORAGE_CA_PATH="+
+			publicAuthorities)
 	}
 	if a.passphrase != "" {
 		options = append(options, "REPO1_CIPHER_TYPE=aes-256-cbc", "REPO1_CIPHER_PASS="+a.passphrase)
@@ -241,7 +247,8 @@ func (a *Archive) environment() []string {
 
 // server are the options that say where the server is.
 func server() (options []string) {
-	for option, variable := range map[string]string{"PG1_PATH": "PGDATA", "PG1_SOCKET_PATH": "PGHOST", "PG1_PORT": "PGPORT", "PG1_USER": "PGUSER"} {
+	for option, variable := range map[string]string{"PG1_PATH": "PGDATA", "PG1_SOCKET_PATH": "PGHOST",
+		"PG1_PORT": "PGPORT", "PG1_USER": "PGUSER"} {
 		if value := os.Getenv(variable); value != "" {
 			options = append(options, "PGBACKREST_"+option+"="+value)
 		}
@@ -250,7 +257,8 @@ func server() (options []string) {
 }
 
 // run returns what the program prints. What it warns of is logged.
-func (a *Archive) run(ctx context.Context, environment []string, command string, args ...string) ([]byte, error) {
+func (a *Archive) run(ctx context.Context, environment []string, command string, args ...string) ([]byte,
+	error) {
 	cmd := exec.CommandContext(ctx, program, append([]string{command}, args...)...)
 	cmd.Env = append(a.environment(), environment...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

@@ -9,9 +9,11 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/settings"
 )
 
-// To pgBackRest a file or a folder of authorities takes the place of the public ones, and both together are trusted.
+// To pgBackRest a file or a folder of authorities takes the place of the public ones, and both together are
+// trusted.
 func TestAuthoritiesAreTrustedBesidesThePublicOnes(t *testing.T) {
-	bucket := settings.Bucket{Endpoint: &url.URL{Scheme: "https", Host: "s3.example.com"}, CAFile: "/run/secrets/ca.crt"}
+	bucket := settings.Bucket{Endpoint: &url.URL{Scheme: "https", Host: "s3.example.com"},
+		CAFile: "/run/secrets/ca.crt"}
 	environment := (&Archive{bucket: bucket}).environment()
 	assert.Contains(t, environment, "PGBACKREST_REPO1_STORAGE_CA_FILE=/run/secrets/ca.crt")
 	assert.Contains(t, environment, "PGBACKREST_REPO1_STORAGE_CA_PATH=/etc/ssl/certs")

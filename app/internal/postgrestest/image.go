@@ -18,18 +18,20 @@ const roles = `
 	GRANT pg_read_all_data TO reader;
 	CREATE ROLE restorer LOGIN SUPERUSER PASSWORD '` + firstPassword + `';`
 
-// StartIn makes a server in the tree, with an empty database that the role app owns, and the roles reader, which may
-// read everything, and postgres and restorer, which are superusers. It takes connections with and without TLS. It ends with the test.
+// StartIn makes a server in the tree, with an empty database that the role app owns, and the roles reader,
+// which may read everything, and postgres and restorer, which are superusers. It takes connections with and
+// without TLS. It ends with the test.
 func StartIn(t testing.TB, tree *imagetest.Tree) *Server {
 	t.Helper()
 	dir := tree.TempDir()
 	certificate, key := certificatetest.New(t, "localhost")
 	name := path.Base(dir)
-	s := &Server{t: t, port: freeport.Find(t), database: "postgres", dir: dir, command: tree.Command, settings: []string{
-		"-c", "ssl=on",
-		"-c", "ssl_cert_file=" + tree.File(name+".crt", certificate),
-		"-c", "ssl_key_file=" + tree.File(name+".key", key),
-	}}
+	s := &Server{t: t, port: freeport.Find(t), database: "postgres", dir: dir, command: tree.Command,
+		settings: []string{
+			"-c", "ssl=on",
+			"-c", "ssl_cert_file=" + tree.File(name+".crt", certificate),
+			"-c", "ssl_key_file=" + tree.File(name+".key", key),
+		}}
 	superuser := s.As("postgres")
 	s.Login = superuser
 	s.initialize("--username=postgres", "--pwfile="+tree.File(name+".password", firstPassword),
@@ -42,10 +44,12 @@ func StartIn(t testing.TB, tree *imagetest.Tree) *Server {
 	return s
 }
 
-// Archive restarts the server with a command by which it archives its log, and further variables of the environment.
+// Archive restarts the server with a command by which it archives its log, and further variables of the
+// environment.
 func (s *Server) Archive(command string, environment ...string) {
 	s.t.Helper()
-	s.settings = append(s.settings, "-c", "archive_mode=on", "-c", "archive_command="+command, "-c", "archive_timeout=1h")
+	s.settings = append(s.settings, "-c", "archive_mode=on", "-c", "archive_command="+command, "-c",
+		"archive_timeout=1h")
 	s.environment = environment
 	s.Kill()
 	s.Restart()
@@ -53,10 +57,12 @@ func (s *Server) Archive(command string, environment ...string) {
 
 // Local are libpq's variables for programs beside the server, which log in as its superuser.
 func (s *Server) Local() []string {
-	return []string{"PGDATA=" + s.data(), "PGHOST=" + s.dir, "PGPORT=" + s.port, "PGUSER=postgres", "PGPASSWORD=" + firstPassword}
+	return []string{"PGDATA=" + s.data(), "PGHOST=" + s.dir, "PGPORT=" + s.port, "PGUSER=postgres",
+		"PGPASSWORD=" + firstPassword}
 }
 
-// TLSURL is the address for programs in the tree, with which they verify the server's certificate, as pods do.
+// TLSURL is the address for programs in the tree, with which they verify the server's certificate, as pods
+// do.
 func (l *Login) TLSURL() string {
 	return l.url(l.server.Addr(), url.Values{"sslmode": {"verify-full"}, "sslrootcert": {l.server.certificate}})
 }

@@ -35,7 +35,8 @@ func TestRolesOfTheImage(t *testing.T) {
 	assert.Equal(t, "app app false", server.Ask(`
 		SELECT current_database() || ' ' || pg_get_userbyid(datdba) || ' ' || (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
 		FROM pg_database WHERE datname = current_database()`))
-	assert.Equal(t, "true", server.As("postgres").Ask("SELECT rolsuper::text FROM pg_roles WHERE rolname = current_user"))
+	assert.Equal(t, "true", server.As("postgres").Ask(
+		"SELECT rolsuper::text FROM pg_roles WHERE rolname = current_user"))
 
 	reader := server.As("reader")
 	assert.Equal(t, "buy milk", reader.Ask("SELECT title FROM todos"))
@@ -62,8 +63,10 @@ func TestTheImageVerifiesTheServersCertificate(t *testing.T) {
 	assert.Equal(t, "t\n", string(said))
 
 	for reason, url := range map[string]string{
-		"certificate verify failed":                        strings.Replace(server.TLSURL(), server.Addr(), other.Addr(), 1),
-		`"localhost" does not match host name "127.0.0.1"`: strings.Replace(server.TLSURL(), "localhost", "127.0.0.1", 1),
+		"certificate verify failed": strings.Replace(server.TLSURL(), server.Addr(),
+			other.Addr(), 1),
+		`"localhost" does not match host name "127.0.0.1"`: strings.Replace(server.TLSURL(), "localhost",
+			"127.0.0.1", 1),
 	} {
 		said, err := tree.Command("psql", url, "-c", encrypted).CombinedOutput()
 		require.Error(t, err)

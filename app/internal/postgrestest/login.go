@@ -37,7 +37,8 @@ func (l *Login) URL() string { return l.URLVia(l.server.Addr()) }
 func (l *Login) URLVia(addr string) string { return l.url(addr, url.Values{"sslmode": {"disable"}}) }
 
 func (l *Login) url(addr string, parameters url.Values) string {
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(l.role, l.password), Host: addr, Path: cmp.Or(l.database, l.server.database), RawQuery: parameters.Encode()}
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(l.role, l.password), Host: addr,
+		Path: cmp.Or(l.database, l.server.database), RawQuery: parameters.Encode()}
 	return u.String()
 }
 

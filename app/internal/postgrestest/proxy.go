@@ -27,7 +27,8 @@ type Fault struct {
 	Match string
 	// Struck is closed when it has happened.
 	Struck chan struct{}
-	// deliver says whether the message ever reaches the server; it is held back until held is closed, if there is that.
+	// deliver says whether the message ever reaches the server; it is held back until held is closed, if there
+	// is that.
 	deliver        bool
 	held, answered chan struct{}
 }
@@ -74,7 +75,8 @@ func (p *Proxy) cutAll() {
 	}
 }
 
-// LoseAnswer lets the next matching message reach the server, and cuts the connection when the server has answered it.
+// LoseAnswer lets the next matching message reach the server, and cuts the connection when the server has
+// answered it.
 func (p *Proxy) LoseAnswer(match string) *Fault {
 	return p.arm(&Fault{Match: match, deliver: true})
 }
@@ -84,7 +86,8 @@ func (p *Proxy) LoseRequest(match string) *Fault {
 	return p.arm(&Fault{Match: match})
 }
 
-// HoldRequest cuts the app's side of the connection when the next matching message comes. The server gets it later, on Release.
+// HoldRequest cuts the app's side of the connection when the next matching message comes. The server gets it
+// later, on Release.
 func (p *Proxy) HoldRequest(match string) *Fault {
 	return p.arm(&Fault{Match: match, deliver: true, held: make(chan struct{})})
 }

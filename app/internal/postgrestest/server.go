@@ -69,7 +69,8 @@ func Start(t testing.TB) *Server {
 // initialize makes the data directory and starts the server.
 func (s *Server) initialize(options ...string) {
 	s.t.Helper()
-	initdb := s.command("initdb", append(options, "--pgdata="+s.data(), "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync")...)
+	initdb := s.command("initdb",
+		append(options, "--pgdata="+s.data(), "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync")...)
 	output, err := initdb.CombinedOutput()
 	require.NoError(s.t, err, string(output))
 	s.t.Cleanup(s.Kill)
@@ -80,7 +81,8 @@ func (s *Server) initialize(options ...string) {
 func (s *Server) Restart() {
 	s.t.Helper()
 	var log bytes.Buffer
-	s.process = s.command("postgres", append(s.settings, "-D", s.data(), "-p", s.port, "-k", s.dir, "-c", "listen_addresses=localhost")...)
+	s.process = s.command("postgres",
+		append(s.settings, "-D", s.data(), "-p", s.port, "-k", s.dir, "-c", "listen_addresses=localhost")...)
 	s.process.Env = append(s.process.Env, s.environment...)
 	s.process.Stderr = &log
 	require.NoError(s.t, s.process.Start())

@@ -17,8 +17,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// limiter is a listener that keeps connections within limits. One too many costs that one its place whose client has kept the
-// server waiting the longest: whoever only holds connections loses them, and who has sent a request gets the answer.
+// limiter is a listener that keeps connections within limits. One too many costs that one its place whose
+// client has kept the server waiting the longest: whoever only holds connections loses them, and who has sent
+// a request gets the answer.
 type limiter struct {
 	net.Listener
 	// most connections there may be, and so many of them whose clients have yet to take a long answer.
@@ -35,13 +36,15 @@ type limiter struct {
 	handshakes chan struct{}
 }
 
-// longAnswer is the least that a long answer has, in bytes. Short ones fit into the buffers of their connections, which the kernel
-// would by itself let grow to megabytes, and copying these takes the time in which others could be answered.
+// longAnswer is the least that a long answer has, in bytes. Short ones fit into the buffers of their
+// connections, which the kernel would by itself let grow to megabytes, and copying these takes the time in
+// which others could be answered.
 const longAnswer = 32 << 10
 
 func limit(listener net.Listener, most, mostWriting int) *limiter {
 	l := &limiter{
-		Listener: listener, most: most, mostWriting: mostWriting, waiting: list.New(), told: rate.Sometimes{Interval: time.Minute},
+		Listener: listener, most: most, mostWriting: mostWriting, waiting: list.New(),
+		told:       rate.Sometimes{Interval: time.Minute},
 		handshakes: make(chan struct{}, maxHandshakes),
 	}
 	l.changed.L = &l.mu
@@ -76,7 +79,8 @@ func (l *limiter) Accept() (net.Conn, error) {
 	return &connection{Conn: accepted, limiter: l}, nil
 }
 
-// longest is the connection whose client has kept the server waiting the longest, or nil if it waits for none.
+// longest is the connection whose client has kept the server waiting the longest, or nil if it waits for
+// none.
 func (l *limiter) longest() *connection {
 	for place := l.waiting.Front(); place != nil; place = place.Next() {
 		if c := place.Value.(*connection); c.keepsWaiting() {
@@ -102,7 +106,8 @@ func (l *limiter) drop(c *connection) {
 	l.leave(c)
 	go func() { _ = c.Conn.Close() }()
 	l.told.Do(func() {
-		slog.Warn("too many connections: closing those that have kept waiting the longest", "most", l.most, "most_that_read_slowly", l.mostWriting)
+		slog.Warn("too many connections: closing those that have kept waiting the longest", "most", l.most,
+			"most_that_read_slowly", l.mostWriting)
 	})
 }
 
@@ -201,8 +206,8 @@ func (c *connection) update() {
 	}
 }
 
-// keepsWaiting tells whether it is the client for whom the server waits: a busy server has not read yet what others have sent, nor
-// written all that they would take.
+// keepsWaiting tells whether it is the client for whom the server waits: a busy server has not read yet what
+// others have sent, nor written all that they would take.
 func (c *connection) keepsWaiting() bool {
 	system, ok := c.Conn.(syscall.Conn)
 	if !ok {
@@ -241,7 +246,8 @@ func answer(next http.Handler) http.Handler {
 		c := r.Context().Value(connectionKey{}).(*connection)
 		defer c.change(func() { c.answering = false })
 		if r.ContentLength < 0 {
-			// Or the answer would wait for what nobody reads of the body, and chunks of one byte cost the server more than the client.
+			// Or the answer would wait for what nobody reads of the body, and chunks of one byte cost the server more
+			// than the client.
 			w.Header().Set("Connection", "close")
 			defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now()) }()
 		}

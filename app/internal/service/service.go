@@ -22,8 +22,8 @@ import (
 const stopTimeout = 10 * time.Second
 
 const (
-	// maxConnections of a server and the one of its metrics fit into the memory of the smallest pod, 64 MiB, when each has sent
-	// as much as it may.
+	// maxConnections of a server and the one of its metrics fit into the memory of the smallest pod, 64 MiB,
+	// when each has sent as much as it may.
 	maxConnections = 250
 	// maxWriting is how many long answers may wait for slow readers. The longest have about 700 kB.
 	maxWriting = 32
@@ -31,9 +31,9 @@ const (
 	headerTimeout = 5 * time.Second
 )
 
-// Main runs an app until it returns, and has it collect its garbage before the container is out of memory. The app's context
-// ends with SIGTERM or an interrupt. An error is logged and makes the process exit with status 1, or 3 if it is
-// a Lasting one.
+// Main runs an app until it returns, and has it collect its garbage before the container is out of memory.
+// The app's context ends with SIGTERM or an interrupt. An error is logged and makes the process exit with
+// status 1, or 3 if it is a Lasting one.
 func Main(run func(context.Context) error) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stdout, nil)))
 	if _, err := memlimit.Set(); err != nil {
@@ -64,8 +64,8 @@ func NewLasting(err error) error { return Lasting{err} }
 // Unwrap is the error itself.
 func (l Lasting) Unwrap() error { return l.error }
 
-// Probes answers GET /livez with 200 as long as the process runs, and GET /readyz with 200 or, while ready fails,
-// with 503 and the reason.
+// Probes answers GET /livez with 200 as long as the process runs, and GET /readyz with 200 or, while ready
+// fails, with 503 and the reason.
 func Probes(ready func(context.Context) error) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -88,7 +88,8 @@ func Serve(ctx context.Context, port string, handler http.Handler) error {
 
 func newServer(handler http.Handler) *http.Server {
 	// A request takes less than that, whether its body is slow or its answer.
-	return &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: time.Minute, WriteTimeout: time.Minute}
+	return &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: time.Minute,
+		WriteTimeout: time.Minute}
 }
 
 // ServeTLS serves HTTPS as Serve does HTTP, but bodies and answers may take as long as they go on.
@@ -100,8 +101,9 @@ func newTLSServer(certificate tls.Certificate, handler http.Handler) *http.Serve
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout,
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, GetConfigForClient: beginHandshake},
-		Protocols:         new(http.Protocols),
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
+			GetConfigForClient: beginHandshake},
+		Protocols: new(http.Protocols),
 		// Of strangers who do not speak TLS.
 		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}

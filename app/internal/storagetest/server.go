@@ -41,7 +41,8 @@ type Server struct {
 	process *exec.Cmd
 }
 
-// Start makes a server with an empty bucket and the accounts, each with a secret key of its own, and starts it. It ends with the test.
+// Start makes a server with an empty bucket and the accounts, each with a secret key of its own, and starts
+// it. It ends with the test.
 func Start(t testing.TB, accounts ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, dir: t.TempDir(), port: freeport.Find(t)}

@@ -1,4 +1,5 @@
-// Package web is what every app does that answers people and other pods: problems, metrics and a stop that loses no request.
+// Package web is what every app does that answers people and other pods: problems, metrics and a stop that
+// loses no request.
 package web
 
 import (
@@ -28,9 +29,9 @@ var durations = promauto.NewHistogramVec(prometheus.HistogramOpts{
 	Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9),
 }, []string{"route", "status"})
 
-// Serve serves the handler, which ends in a mux, on $PORT (8080) and GET /metrics on $METRICS_PORT (9090) until ctx ends.
-// From then on GET /readyz answers 503 and every answer closes its connection, but the app serves for another 5 s before
-// it stops listening, and then finishes the requests that are under way.
+// Serve serves the handler, which ends in a mux, on $PORT (8080) and GET /metrics on $METRICS_PORT (9090)
+// until ctx ends. From then on GET /readyz answers 503 and every answer closes its connection, but the app
+// serves for another 5 s before it stops listening, and then finishes the requests that are under way.
 func Serve(ctx context.Context, handler http.Handler) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -42,7 +43,8 @@ func Serve(ctx context.Context, handler http.Handler) error {
 	})()
 
 	metrics := http.NewServeMux()
-	metrics.Handle("GET /metrics", promhttp.InstrumentMetricHandler(prometheus.DefaultRegisterer, exposition(prometheus.DefaultGatherer)))
+	metrics.Handle("GET /metrics",
+		promhttp.InstrumentMetricHandler(prometheus.DefaultRegisterer, exposition(prometheus.DefaultGatherer)))
 	group, serving := errgroup.WithContext(serving)
 	group.Go(func() error {
 		return service.Serve(serving, cmp.Or(os.Getenv("PORT"), "8080"), drain(&stopping, Handler(handler)))

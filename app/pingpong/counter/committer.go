@@ -18,7 +18,8 @@ const (
 	shortestPause, longestPause = 20 * time.Millisecond, time.Second
 )
 
-// Committer adds all pings that are waiting to the ledger at once, as one batch, and then takes those that came meanwhile.
+// Committer adds all pings that are waiting to the ledger at once, as one batch, and then takes those that
+// came meanwhile.
 type Committer struct {
 	ledger Ledger
 	queue  chan *ping
@@ -42,8 +43,9 @@ func NewCommitter(ledger Ledger) *Committer {
 	return c
 }
 
-// Ping counts one ping and returns how many came before it. Pings are counted in the order in which they come.
-// Its error is ErrBusy, ErrAway, ErrUnknown, or that of ctx: one that ends while the ping waits leaves it uncounted.
+// Ping counts one ping and returns how many came before it. Pings are counted in the order in which they
+// come. Its error is ErrBusy, ErrAway, ErrUnknown, or that of ctx: one that ends while the ping waits leaves
+// it uncounted.
 func (c *Committer) Ping(ctx context.Context) (int64, error) {
 	if c.away.Load() {
 		return 0, ErrAway
@@ -68,8 +70,8 @@ func (c *Committer) Away() bool { return c.away.Load() }
 // Waiting is how many pings wait to be sent to the ledger.
 func (c *Committer) Waiting() int { return len(c.queue) }
 
-// Run counts pings until ctx ends. Those that wait then are refused. Why it cannot count is logged when that begins
-// or changes, not with each attempt.
+// Run counts pings until ctx ends. Those that wait then are refused. Why it cannot count is logged when that
+// begins or changes, not with each attempt.
 func (c *Committer) Run(ctx context.Context) {
 	var b batch
 	pause, trouble := shortestPause, ""
@@ -95,8 +97,8 @@ func (c *Committer) Run(ctx context.Context) {
 	b.fail(ErrUnknown)
 }
 
-// count opens the ledger and adds batches until something fails. The batch of which it is then unknown whether it was
-// added stays in b for the next session, which finds out.
+// count opens the ledger and adds batches until something fails. The batch of which it is then unknown
+// whether it was added stays in b for the next session, which finds out.
 func (c *Committer) count(ctx context.Context, b *batch) (counted bool, err error) {
 	session, last, err := c.ledger.Open(ctx)
 	if err != nil {
@@ -131,7 +133,8 @@ func (c *Committer) count(ctx context.Context, b *batch) (counted bool, err erro
 	}
 }
 
-// fill waits for at least one ping. A batch that was not added keeps the pings it has, but for those given up.
+// fill waits for at least one ping. A batch that was not added keeps the pings it has, but for those given
+// up.
 func (c *Committer) fill(ctx context.Context, b *batch) error {
 	again := b.pings
 	b.pings = b.pings[:0]

@@ -1,5 +1,5 @@
-// Package counter counts pings. It gives every ping a number that no other one gets, on any replica, and counts
-// none twice, whatever happens to the connection on which it was kept.
+// Package counter counts pings. It gives every ping a number that no other one gets, on any replica, and
+// counts none twice, whatever happens to the connection on which it was kept.
 package counter
 
 import (
@@ -17,15 +17,15 @@ var (
 
 // Ledger keeps the count and, for each replica, which of its batches was the last that was added.
 type Ledger interface {
-	// Open begins a session and ends those before it: nothing that they sent can be added any more. It returns the last
-	// batch of this replica that was. Any error leaves earlier sessions as they are.
+	// Open begins a session and ends those before it: nothing that they sent can be added any more. It returns
+	// the last batch of this replica that was. Any error leaves earlier sessions as they are.
 	Open(ctx context.Context) (Session, Batch, error)
 }
 
 // Session is a replica's right to add to the count.
 type Session interface {
-	// Add makes the next batch durable, and returns the count with it. After any error it is unknown whether it was
-	// added, and the session is over.
+	// Add makes the next batch durable, and returns the count with it. After any error it is unknown whether it
+	// was added, and the session is over.
 	Add(ctx context.Context, sequence int64, pings int) (count int64, err error)
 	Close()
 }

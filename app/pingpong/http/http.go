@@ -43,7 +43,8 @@ func Handle(mux *http.ServeMux, pinger Pinger, reader Reader) {
 	// A pattern for GET stands for HEAD too, which by its nature must not count.
 	mux.HandleFunc("HEAD /pingpong", func(w http.ResponseWriter, _ *http.Request) { text(w) })
 	mux.HandleFunc("GET /pings", func(w http.ResponseWriter, r *http.Request) {
-		// A query that is broken off costs its connection to the database, which is dear where visitors come and go.
+		// A query that is broken off costs its connection to the database, which is dear where visitors come and
+		// go.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), readTimeout)
 		defer cancel()
 		pings, err := reader.Pings(ctx)
@@ -63,7 +64,8 @@ func text(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 }
 
-// refuse keeps two things apart: with 503 the ping was not counted and can be repeated, with 504 it may have been.
+// refuse keeps two things apart: with 503 the ping was not counted and can be repeated, with 504 it may have
+// been.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case r.Context().Err() != nil: // nobody is there to read an answer

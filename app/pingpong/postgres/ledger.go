@@ -99,9 +99,10 @@ type session struct {
 	epoch int64
 }
 
-// begin waits for a statement of an earlier session that is still running, and takes a new epoch, so that none that comes
-// later finds its own. Rows of processes that have begun none for long are deleted. That is no matter of time: a process may
-// be idle for days, and clocks may jump, but while a batch is in doubt there are never so many sessions.
+// begin waits for a statement of an earlier session that is still running, and takes a new epoch, so that
+// none that comes later finds its own. Rows of processes that have begun none for long are deleted. That is
+// no matter of time: a process may be idle for days, and clocks may jump, but while a batch is in doubt there
+// are never so many sessions.
 func (s *session) begin(ctx context.Context) (batch counter.Batch, err error) {
 	err = s.conn.QueryRow(ctx, `
 		WITH begun AS (

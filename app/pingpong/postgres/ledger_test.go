@@ -149,9 +149,10 @@ func TestMigrationCarriesOver(t *testing.T) {
 	first, err := fs.ReadFile(postgres.Migrations, "migrations/00001_counter.sql")
 	require.NoError(t, err)
 	server := postgrestest.Start(t)
-	before, err := database.Open(t.Context(), func() (string, error) { return server.URL(), nil }, 1, fstest.MapFS{
-		"migrations/00001_counter.sql": {Data: first},
-	})
+	before, err := database.Open(t.Context(), func() (string, error) { return server.URL(), nil }, 1,
+		fstest.MapFS{
+			"migrations/00001_counter.sql": {Data: first},
+		})
 	require.NoError(t, err)
 	defer before.Close()
 	require.Eventually(t, func() bool {
@@ -167,7 +168,8 @@ func TestMigrationCarriesOver(t *testing.T) {
 	r := startReplica(t, server.URL())
 	r.eventually(func() bool { return !r.Away() })
 	assert.Equal(t, int64(7), r.ping())
-	assert.Equal(t, "old 5 3 7, older 2 1 4", server.Ask(`SELECT string_agg(concat_ws(' ', id, epoch, sequence, pings), ', ' ORDER BY id)
+	assert.Equal(t, "old 5 3 7, older 2 1 4",
+		server.Ask(`SELECT string_agg(concat_ws(' ', id, epoch, sequence, pings), ', ' ORDER BY id)
 		FROM replica WHERE id LIKE 'old%'`))
 	assert.Equal(t, 6, r.scan(`SELECT epoch FROM replica WHERE pings = 8`), "no epoch comes again")
 	server.Exec(`INSERT INTO replica AS r (id) VALUES ('old') ON CONFLICT (id) DO UPDATE SET epoch = r.epoch + 1`) // as that version does

@@ -8,7 +8,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
 )
 
-// A connection that is lost while a batch is committed leaves it open whether it was. Either way the ping gets its number, and is counted once.
+// A connection that is lost while a batch is committed leaves it open whether it was. Either way the ping
+// gets its number, and is counted once.
 func TestUnknownCommits(t *testing.T) {
 	for what, lose := range map[string]func(*postgrestest.Proxy, string) *postgrestest.Fault{
 		"committed, and the answer lost": (*postgrestest.Proxy).LoseAnswer,
@@ -64,7 +65,8 @@ func TestLateCommitFindsNoNewRow(t *testing.T) {
 	assert.Equal(t, int64(0), r.ping())
 }
 
-// Whether a batch was committed is known for as long as somebody asks, however far the server's clock jumps meanwhile.
+// Whether a batch was committed is known for as long as somebody asks, however far the server's clock jumps
+// meanwhile.
 func TestCommitIsRememberedWhateverTheTime(t *testing.T) {
 	r, server, proxy := startOne(t)
 	first, release := r.block(server)

@@ -15,8 +15,8 @@ var sizes = promauto.NewHistogramVec(prometheus.HistogramOpts{
 	Buckets: prometheus.ExponentialBuckets(1, 2, 11),
 }, []string{"request"})
 
-// Batcher answers all questions that wait at once, and meanwhile lets others wait for the next time. So an answer is
-// never older than its question, and a lone question waits for nothing.
+// Batcher answers all questions that wait at once, and meanwhile lets others wait for the next time. So an
+// answer is never older than its question, and a lone question waits for nothing.
 type Batcher[Q, A any] struct {
 	answer func([]Q) ([]A, error)
 	size   prometheus.Observer
@@ -33,8 +33,8 @@ type batch[Q, A any] struct {
 	done      chan struct{}
 }
 
-// New returns a batcher with a name for metrics. The function returns answers in the order of the questions; one call of it
-// is under way at a time, since larger batches cost less than several at once.
+// New returns a batcher with a name for metrics. The function returns answers in the order of the questions;
+// one call of it is under way at a time, since larger batches cost less than several at once.
 func New[Q, A any](name string, answer func([]Q) ([]A, error)) *Batcher[Q, A] {
 	return &Batcher[Q, A]{answer: answer, size: sizes.WithLabelValues(name)}
 }

@@ -69,13 +69,16 @@ func baseURL(r *http.Request) (string, error) {
 	return "http://" + host, nil
 }
 
-// longestHost is a name of 253 characters with a port. The host stands in the address of every todo of a list.
+// longestHost is a name of 253 characters with a port. The host stands in the address of every todo of a
+// list.
 const longestHost = 259
 
-// isHost says whether it is a name or an address, and perhaps a port: nothing that could mean something in JSON or headers.
+// isHost says whether it is a name or an address, and perhaps a port: nothing that could mean something in
+// JSON or headers.
 func isHost(host string) bool {
 	return host != "" && len(host) <= longestHost && !strings.ContainsFunc(host, func(c rune) bool {
-		return (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && !strings.ContainsRune("-._:[]", c)
+		return (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') &&
+			!strings.ContainsRune("-._:[]", c)
 	})
 }
 

@@ -41,7 +41,8 @@ func (b body) content() (content todo.Content, err error) {
 	return content, nil
 }
 
-// readBody reads a JSON object. Members that it does not know are ignored, since clients send a todo back as they got it.
+// readBody reads a JSON object. Members that it does not know are ignored, since clients send a todo back as
+// they got it.
 func readBody(w http.ResponseWriter, r *http.Request) (b body, err error) {
 	if !isJSON(r.Header.Get("Content-Type")) {
 		return b, problem{http.StatusUnsupportedMediaType, "the Content-Type is not application/json in UTF-8"}
@@ -105,7 +106,8 @@ func isJSON(contentType string) bool {
 	return err == nil && kind == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
 }
 
-// tooLarge gives up the connection: to keep it, the server would wait for the rest of the body before it answers.
+// tooLarge gives up the connection: to keep it, the server would wait for the rest of the body before it
+// answers.
 func tooLarge(w http.ResponseWriter) error {
 	w.Header().Set("Connection", "close")
 	return problem{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", largestBody)}

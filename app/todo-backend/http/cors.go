@@ -15,7 +15,8 @@ const preflightAge = 600
 // Origins are the web pages whose scripts may use the todos; "*" stands for all.
 type Origins []string
 
-// ParseOrigins reads origins with white space between them, such as "https://example.com http://localhost:3000".
+// ParseOrigins reads origins with white space between them, such as "https://example.com
+// http://localhost:3000".
 func ParseOrigins(text string) (Origins, error) {
 	origins := Origins(strings.Fields(text))
 	for _, origin := range origins {
@@ -27,7 +28,8 @@ func ParseOrigins(text string) (Origins, error) {
 	return origins, nil
 }
 
-// Allow tells browsers that pages of these origins may use what next serves. Credentials are never allowed, and none are needed.
+// Allow tells browsers that pages of these origins may use what next serves. Credentials are never allowed,
+// and none are needed.
 func (o Origins) Allow(next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: o,

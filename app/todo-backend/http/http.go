@@ -1,4 +1,5 @@
-// Package http offers todos over HTTP, as the public Todo-Backend contract asks (https://todobackend.com) and beyond it.
+// Package http offers todos over HTTP, as the public Todo-Backend contract asks (https://todobackend.com) and
+// beyond it.
 package http
 
 import (

@@ -11,7 +11,8 @@ import (
 
 const (
 	defaultLimit, largestLimit = 100, 1000
-	// reading is how many todos are read at once for lists. With the longest titles and addresses they take 16 MB.
+	// reading is how many todos are read at once for lists. With the longest titles and addresses they take 16
+	// MB.
 	reading = 20 * largestLimit
 )
 
@@ -114,7 +115,8 @@ func nextPage(page todo.Page, after int64) string {
 	return "/todos?" + query.Encode()
 }
 
-// parameters are those of the query. One that has no meaning is refused: a misspelt filter would list or delete all todos.
+// parameters are those of the query. One that has no meaning is refused: a misspelt filter would list or
+// delete all todos.
 func parameters(r *http.Request, names ...string) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 
 const (
 	retryAfter = 1 // seconds
-	// KeyReused is the type of the problem that tells clients of an idempotency key which they used for another todo.
+	// KeyReused is the type of the problem that tells clients of an idempotency key which they used for another
+	// todo.
 	KeyReused = "urn:stateful-k3s:idempotency-key-reused"
 )
 
@@ -28,8 +29,8 @@ func malformed(format string, args ...any) error {
 	return problem{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 }
 
-// refuse answers with an error, and returns the status. It keeps two things apart: with 503 nothing was changed and the
-// request can be repeated, with 504 it may have been.
+// refuse answers with an error, and returns the status. It keeps two things apart: with 503 nothing was
+// changed and the request can be repeated, with 504 it may have been.
 func refuse(w http.ResponseWriter, r *http.Request, err error) (status int) {
 	var wrong problem
 	var invalid todo.Invalid
@@ -47,7 +48,8 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) (status int) {
 		web.Problem(w, http.StatusNotFound, todo.ErrNone.Error())
 		return http.StatusNotFound
 	}
-	slog.Warn("no answer from the database", "method", r.Method, "path", r.URL.Path, "error", err, "request", web.RequestID(r))
+	slog.Warn("no answer from the database", "method", r.Method, "path", r.URL.Path, "error", err, "request",
+		web.RequestID(r))
 	if errors.Is(err, todo.ErrUnknown) {
 		web.Problem(w, http.StatusGatewayTimeout, todo.ErrUnknown.Error()+": whether it was stored is not known")
 		return http.StatusGatewayTimeout

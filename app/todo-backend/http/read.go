@@ -27,6 +27,7 @@ func (h handler) counts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	newDocument(fmt.Appendf(nil, `{"active": %d, "completed": %d}`, counts.Active, counts.Completed)).answer(w, r)
+	newDocument(fmt.Appendf(nil, `{"active": %d, "completed": %d}`, counts.Active, counts.Completed)).answer(w,
+		r)
 	return nil
 }

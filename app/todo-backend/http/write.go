@@ -15,7 +15,8 @@ const (
 	loggedTitle = 200
 )
 
-// sending serves requests that carry a todo, or a part of one. Each is logged, with the reason if it was refused.
+// sending serves requests that carry a todo, or a part of one. Each is logged, with the reason if it was
+// refused.
 func sending(success int, store func(r *http.Request, sent body) (todo.Todo, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		base, err := baseURL(r)
@@ -76,7 +77,8 @@ func idempotencyKey(r *http.Request) (string, error) {
 		return "", nil
 	}
 	unprintable := func(c rune) bool { return c < ' ' || c > '~' }
-	if len(keys) > 1 || keys[0] == "" || len(keys[0]) > longestKey || strings.ContainsFunc(keys[0], unprintable) {
+	if len(keys) > 1 || keys[0] == "" || len(keys[0]) > longestKey ||
+		strings.ContainsFunc(keys[0], unprintable) {
 		return "", malformed("Idempotency-Key is not one key of 1 to %d printable ASCII characters", longestKey)
 	}
 	return keys[0], nil

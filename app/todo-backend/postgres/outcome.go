@@ -18,8 +18,8 @@ const (
 	// timeout and bulkTimeout are how long a statement may take, with all its repetitions.
 	timeout     = 5 * time.Second
 	bulkTimeout = 20 * time.Second
-	// attempts is how often something is done whose connection breaks, if that does no harm. All that wait in the pool may
-	// be broken.
+	// attempts is how often something is done whose connection breaks, if that does no harm. All that wait in
+	// the pool may be broken.
 	attempts = Connections + 1
 )
 
@@ -29,13 +29,14 @@ type statement func(ctx context.Context, conn *pgxpool.Conn) error
 func (s *Store) read(ctx context.Context, do statement) error {
 	err := s.run(ctx, timeout, true, do)
 	if errors.Is(err, todo.ErrUnknown) {
-		return fmt.Errorf("%w: %v", todo.ErrAway, err) //nolint:errorlint // it is not unknown whether something was changed
+		return fmt.Errorf("%w: %v", todo.ErrAway,
+			err) //nolint:errorlint // it is not unknown whether something was changed
 	}
 	return err
 }
 
-// run runs a statement. If its connection breaks, it is repeated if that does no harm or the server cannot have seen it. A
-// client that gives up does not stop a statement, for ending it would cost a new connection.
+// run runs a statement. If its connection breaks, it is repeated if that does no harm or the server cannot
+// have seen it. A client that gives up does not stop a statement, for ending it would cost a new connection.
 func (s *Store) run(ctx context.Context, timeout time.Duration, harmless bool, do statement) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// Of two requests with one key at the same time, the second waits here for the end of the first. Each new answer
-	// clears away up to two that are older than a week, so that they never pile up.
+	// Of two requests with one key at the same time, the second waits here for the end of the first. Each new
+	// answer clears away up to two that are older than a week, so that they never pile up.
 	addOnce = `
 		WITH claimed AS (
 			INSERT INTO answer (key, id, title, completed, "order")
@@ -31,8 +31,9 @@ const (
 		SELECT id, title = $2 AND completed = $3 AND "order" IS NOT DISTINCT FROM $4 FROM answer WHERE key = $1`
 )
 
-// AddOnce adds a todo, unless that was done before with the same key, at least in the last seven days: then it returns the todo
-// as it was added, whatever became of it. If that was another one, it returns todo.ErrKeyReused.
+// AddOnce adds a todo, unless that was done before with the same key, at least in the last seven days: then
+// it returns the todo as it was added, whatever became of it. If that was another one, it returns
+// todo.ErrKeyReused.
 func (s *Store) AddOnce(ctx context.Context, key string, content todo.Content) (todo.Todo, error) {
 	added := todo.Todo{Content: content}
 	args := []any{key, string(content.Title), content.Completed, content.Order}

@@ -23,7 +23,8 @@ const Connections = 5
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-// Store keeps todos in a database that has the Migrations. All of its errors are those of package todo, or wrap one.
+// Store keeps todos in a database that has the Migrations. All of its errors are those of package todo, or
+// wrap one.
 type Store struct {
 	db   *database.Database
 	gets *batch.Batcher[int64, *todo.Todo]

@@ -17,7 +17,8 @@ func (s *Store) Add(content todo.Content) (todo.Todo, error) {
 
 // addAll returns the IDs.
 func (s *Store) addAll(contents []todo.Content) (ids []int64, err error) {
-	titles, completed, orders := make([]string, len(contents)), make([]bool, len(contents)), make([]*int32, len(contents))
+	titles, completed, orders := make([]string, len(contents)), make([]bool, len(contents)),
+		make([]*int32, len(contents))
 	for i, content := range contents {
 		titles[i], completed[i], orders[i] = string(content.Title), content.Completed, content.Order
 	}
@@ -42,7 +43,8 @@ func (s *Store) addAll(contents []todo.Content) (ids []int64, err error) {
 // Replace gives a todo another content, or returns todo.ErrNone.
 func (s *Store) Replace(ctx context.Context, id int64, content todo.Content) (replaced todo.Todo, err error) {
 	err = s.run(ctx, timeout, false, func(ctx context.Context, conn *pgxpool.Conn) error {
-		return one(conn.QueryRow(ctx, `UPDATE todo SET title = $2, completed = $3, "order" = $4 WHERE id = $1 RETURNING `+columns,
+		return one(conn.QueryRow(ctx,
+			`UPDATE todo SET title = $2, completed = $3, "order" = $4 WHERE id = $1 RETURNING `+columns,
 			id, string(content.Title), content.Completed, content.Order), &replaced)
 	})
 	return replaced, err

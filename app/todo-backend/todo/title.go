@@ -32,7 +32,8 @@ func ParseTitle(text string) (Title, error) {
 	for _, r := range text {
 		switch {
 		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
-			return "", Invalid(fmt.Sprintf("the title contains the control character %U; it has to be one line of text", r))
+			return "", Invalid(fmt.Sprintf(
+				"the title contains the control character %U; it has to be one line of text", r))
 		case '\u202A' <= r && r <= '\u202E', '\u2066' <= r && r <= '\u2069':
 			return "", Invalid(fmt.Sprintf("the title contains %U, which changes the direction of text", r))
 		case r == utf8.RuneError:

@@ -13,7 +13,8 @@ import (
 
 const (
 	dialTimeout = 2 * time.Second
-	// answerTimeout is longer than the backend waits for its database, and shorter than browsers wait for the page.
+	// answerTimeout is longer than the backend waits for its database, and shorter than browsers wait for the
+	// page.
 	answerTimeout = 15 * time.Second
 )
 
@@ -38,13 +39,15 @@ func New(address string) (*Backend, error) {
 	return &Backend{parsed, &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		ResponseHeaderTimeout: answerTimeout,
-		IdleConnTimeout:       time.Minute, // the backend keeps them longer, so that none is closed just as it is used
-		MaxIdleConnsPerHost:   64,
-		DisableCompression:    true,
+		IdleConnTimeout:       time.Minute,
+		// the backend keeps them longer, so that none is closed just as it is used
+		MaxIdleConnsPerHost: 64,
+		DisableCompression:  true,
 	}}, nil
 }
 
-// forward says how the visitor came, from which the backend makes the addresses in its answers, and which request it is.
+// forward says how the visitor came, from which the backend makes the addresses in its answers, and which
+// request it is.
 func forward(visit *http.Request, header http.Header) {
 	header["X-Request-Id"] = visit.Header["X-Request-Id"]
 	header.Set("X-Forwarded-Host", cmp.Or(visit.Header.Get("X-Forwarded-Host"), visit.Host))

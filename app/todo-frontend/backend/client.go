@@ -86,19 +86,22 @@ func (b *Backend) Counts(visit *http.Request) (counts Counts, err error) {
 
 // Add adds a todo, once for each key.
 func (b *Backend) Add(visit *http.Request, title, key string) error {
-	_, err := b.do(visit, call{method: http.MethodPost, path: "/todos", body: map[string]any{"title": title}, key: key})
+	_, err := b.do(visit, call{method: http.MethodPost, path: "/todos", body: map[string]any{"title": title},
+		key: key})
 	return err
 }
 
 // Rename gives a todo another title.
 func (b *Backend) Rename(visit *http.Request, id int64, title string) error {
-	_, err := b.do(visit, call{method: http.MethodPatch, path: todoPath(id), body: map[string]any{"title": title}})
+	_, err := b.do(visit, call{method: http.MethodPatch, path: todoPath(id),
+		body: map[string]any{"title": title}})
 	return err
 }
 
 // Complete marks a todo as completed or not.
 func (b *Backend) Complete(visit *http.Request, id int64, completed bool) error {
-	_, err := b.do(visit, call{method: http.MethodPatch, path: todoPath(id), body: map[string]any{"completed": completed}})
+	_, err := b.do(visit, call{method: http.MethodPatch, path: todoPath(id),
+		body: map[string]any{"completed": completed}})
 	return err
 }
 
@@ -113,7 +116,8 @@ func (b *Backend) Delete(visit *http.Request, id int64) error {
 
 // DeleteCompleted deletes all completed todos.
 func (b *Backend) DeleteCompleted(visit *http.Request) error {
-	_, err := b.do(visit, call{method: http.MethodDelete, path: "/todos", query: url.Values{"completed": {"true"}}})
+	_, err := b.do(visit, call{method: http.MethodDelete, path: "/todos",
+		query: url.Values{"completed": {"true"}}})
 	return err
 }
 

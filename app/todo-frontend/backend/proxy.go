@@ -21,8 +21,8 @@ const (
 	retryAfter = 1        // seconds
 )
 
-// Proxy forwards requests to the backend as they are, and its answers. Other origins have no business here: what allows
-// them at the backend's own address is taken out.
+// Proxy forwards requests to the backend as they are, and its answers. Other origins have no business here:
+// what allows them at the backend's own address is taken out.
 func (b *Backend) Proxy() http.Handler {
 	forwarding := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {

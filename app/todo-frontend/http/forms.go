@@ -64,7 +64,8 @@ func (s *site) add(w http.ResponseWriter, r *http.Request, p page.Page) {
 	redirect(w, r, p.WithNew(), "")
 }
 
-// idempotencyKey is another for each form that a visitor was sent, and for each text that was sent back in it.
+// idempotencyKey is another for each form that a visitor was sent, and for each text that was sent back in
+// it.
 func idempotencyKey(p page.Page) string {
 	hash := sha256.Sum256([]byte(p.Key + "\n" + p.Draft))
 	return hex.EncodeToString(hash[:])
@@ -107,7 +108,8 @@ func (s *site) finish(w http.ResponseWriter, r *http.Request, p page.Page, fragm
 
 // redirect makes the browser ask for a page, so that loading it again does not send the form again.
 func redirect(w http.ResponseWriter, r *http.Request, view page.View, fragment string) {
-	http.Redirect(w, r, view.Address()+fragment, http.StatusSeeOther) //nolint:gosec // an address of the page itself
+	http.Redirect(w, r, view.Address()+fragment,
+		http.StatusSeeOther) //nolint:gosec // an address of the page itself
 }
 
 // reason says why something was not done, or perhaps not.

@@ -13,8 +13,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/page"
 )
 
-// headers are those of every answer. The policy allows the page what comes from its own origin, nothing inline, and no
-// string where a browser expects HTML or script.
+// headers are those of every answer. The policy allows the page what comes from its own origin, nothing
+// inline, and no string where a browser expects HTML or script.
 var headers = map[string]string{
 	"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
@@ -58,10 +58,10 @@ func NewGuard(hosts, origins []string) (*Guard, error) {
 	return g, nil
 }
 
-// protect lets requests pass that are for the page, by its name or by an IP address, and that no page of another origin asks to
-// change something. A page elsewhere whose name leads here is of the same origin in its visitor's eyes, but has another name. Browsers
-// of the last years tell by Sec-Fetch-Site (over HTTPS) or Origin where a request comes from; what sends neither is no browser, or
-// one that is older than 2020.
+// protect lets requests pass that are for the page, by its name or by an IP address, and that no page of
+// another origin asks to change something. A page elsewhere whose name leads here is of the same origin in
+// its visitor's eyes, but has another name. Browsers of the last years tell by Sec-Fetch-Site (over HTTPS) or
+// Origin where a request comes from; what sends neither is no browser, or one that is older than 2020.
 func (g *Guard) protect(next http.Handler) http.Handler {
 	return withHeaders(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !g.answersTo(r.Host) {
@@ -70,7 +70,8 @@ func (g *Guard) protect(next http.Handler) http.Handler {
 		}
 		if g.protection.Check(r) != nil {
 			refuse(w, r, page.Refusal{
-				Status: http.StatusForbidden, Host: r.Host, Origin: r.Header.Get("Origin"), Site: r.Header.Get("Sec-Fetch-Site"),
+				Status: http.StatusForbidden, Host: r.Host, Origin: r.Header.Get("Origin"),
+				Site: r.Header.Get("Sec-Fetch-Site"),
 			})
 			return
 		}

@@ -18,13 +18,17 @@ func ask(t *testing.T, g *Guard, method, host string, headers ...string) *httpte
 		request.Header.Set(headers[i], headers[i+1])
 	}
 	answer := httptest.NewRecorder()
-	g.protect(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })).ServeHTTP(answer, request)
+	g.protect(http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
+		w.WriteHeader(http.StatusNoContent)
+	})).ServeHTTP(answer, request)
 	return answer
 }
 
 func newGuard(t *testing.T, origins ...string) *Guard {
 	t.Helper()
-	g, err := NewGuard([]string{"todo-frontend-svc", "todo-frontend-svc.project.svc", "todo.example.com"}, origins)
+	g, err := NewGuard([]string{"todo-frontend-svc", "todo-frontend-svc.project.svc", "todo.example.com"},
+		origins)
 	require.NoError(t, err)
 	return g
 }
@@ -33,14 +37,17 @@ func TestNamesOfThePage(t *testing.T) {
 	g := newGuard(t, "https://own.example.com:8443", "http://[fd00::1]:8080")
 	for _, own := range []string{
 		"10.231.188.2", "10.231.188.2:8080", "[::1]:8080", "[::1]", "[fe80::1%25eth0]",
-		"localhost", "localhost:8080", "LocalHost", "localhost.", "todo-frontend-svc", "todo-frontend-svc.project.svc:80",
+		"localhost", "localhost:8080", "LocalHost", "localhost.", "todo-frontend-svc",
+		"todo-frontend-svc.project.svc:80",
 		"todo.example.com", "TODO.example.com:8443", "own.example.com", "own.example.com:8443",
 	} {
 		assert.Equal(t, http.StatusNoContent, ask(t, g, http.MethodGet, own).Code, own)
 	}
 	for _, other := range []string{
-		"elsewhere.example", "todo.example.com.elsewhere.example", "10.231.188.2.elsewhere.example", "x.localhost", "localhostx",
-		"www.todo.example.com", "example.com", "todo-frontend-svc.other.svc", "10.231.188", "0x7f.1", "", ":80", "a:b:c", "[::1", "*",
+		"elsewhere.example", "todo.example.com.elsewhere.example", "10.231.188.2.elsewhere.example", "x.localhost",
+		"localhostx",
+		"www.todo.example.com", "example.com", "todo-frontend-svc.other.svc", "10.231.188", "0x7f.1", "", ":80",
+		"a:b:c", "[::1", "*",
 	} {
 		answer := ask(t, g, http.MethodGet, other)
 		assert.Equal(t, http.StatusMisdirectedRequest, answer.Code, other)
@@ -80,12 +87,15 @@ func TestRefusalsSayWhatWasCompared(t *testing.T) {
 			http.MethodPost, "10.231.188.2", []string{"Origin", "http://todo.lan:81"},
 			`{"title":"Forbidden","status":403,"detail":"a page of another site asked for this: Origin is \"http://todo.lan:81\", ` +
 				`and Host \"10.231.188.2\"; if both are the todos' own page, set todoOwnOrigins"}` + "\n",
-			[]string{"Nothing was changed", "http://todo.lan:81 <small>Origin", "10.231.188.2 <small>Host", command + " http://todo.lan:81<"}, "Sec-Fetch-Site",
+			[]string{"Nothing was changed", "http://todo.lan:81 <small>Origin", "10.231.188.2 <small>Host", command +
+				" http://todo.lan:81<"}, "Sec-Fetch-Site",
 		},
 		{
-			http.MethodPost, "10.231.188.2", []string{"Origin", "https://elsewhere.example", "Sec-Fetch-Site", "cross-site"},
+			http.MethodPost, "10.231.188.2",
+			[]string{"Origin", "https://elsewhere.example", "Sec-Fetch-Site", "cross-site"},
 			`{"title":"Forbidden","status":403,"detail":"a page of another site asked for this: Sec-Fetch-Site is \"cross-site\""}` + "\n",
-			[]string{"Nothing was changed", "https://elsewhere.example <small>Origin", "cross-site <small>Sec-Fetch-Site"}, command,
+			[]string{"Nothing was changed", "https://elsewhere.example <small>Origin",
+				"cross-site <small>Sec-Fetch-Site"}, command,
 		},
 		{
 			http.MethodPost, "10.231.188.2", []string{"Origin", "null"},
@@ -113,7 +123,8 @@ func TestRefusalsSayWhatWasCompared(t *testing.T) {
 		},
 	} {
 		g := newGuard(t)
-		assert.Equal(t, test.json, ask(t, g, test.method, test.host, append(test.headers, "Accept", "*/*")...).Body.String())
+		assert.Equal(t, test.json, ask(t, g, test.method, test.host,
+			append(test.headers, "Accept", "*/*")...).Body.String())
 		answer := ask(t, g, test.method, test.host, append(test.headers, "Accept", browser)...)
 		assert.Equal(t, "text/html; charset=utf-8", answer.Header().Get("Content-Type"))
 		for _, text := range test.shown {

@@ -40,7 +40,8 @@ func loadFrom(b *backend.Backend) load {
 	}
 }
 
-// shared loads once for all visitors who ask for the same before that begins, so that none gets less than there was when he asked.
+// shared loads once for all visitors who ask for the same before that begins, so that none gets less than
+// there was when he asked.
 func shared(next load) load {
 	var group singleflight.Group
 	loading := semaphore.NewWeighted(maxLoads)

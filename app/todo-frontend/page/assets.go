@@ -14,8 +14,8 @@ import (
 //go:embed assets
 var files embed.FS
 
-// assets are the contents of files by names that have a hash of it in them, so that browsers may keep them for good;
-// and names these by those of the files.
+// assets are the contents of files by names that have a hash of it in them, so that browsers may keep them
+// for good; and names these by those of the files.
 var assets, names = func() (map[string][]byte, map[string]string) {
 	entries, err := files.ReadDir("assets")
 	if err != nil {

@@ -84,7 +84,8 @@ type filter struct {
 
 // Filters are what may be shown.
 func (p Page) Filters() []filter {
-	all := []filter{{Name: "All"}, {Name: "Active", View: View{Show: "active"}}, {Name: "Completed", View: View{Show: "completed"}}}
+	all := []filter{{Name: "All"}, {Name: "Active", View: View{Show: "active"}},
+		{Name: "Completed", View: View{Show: "completed"}}}
 	for i := range all {
 		all[i].Current = all[i].Show == p.Show
 	}

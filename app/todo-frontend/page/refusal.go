@@ -9,7 +9,8 @@ import (
 	"regexp"
 )
 
-// Refusal is why a request is not handled: it is for another site (421), or a page of another site asks for it (403).
+// Refusal is why a request is not handled: it is for another site (421), or a page of another site asks for
+// it (403).
 type Refusal struct {
 	Status int
 	// Host is what was asked for, as the request says. Origin is where it comes from, and Site what the browser
@@ -37,13 +38,15 @@ func (r Refusal) Detail() string {
 	if r.Site != "" {
 		return fmt.Sprintf(refused+"Sec-Fetch-Site is %q", r.Site)
 	}
-	return fmt.Sprintf(refused+"Origin is %q, and Host %q; if both are the todos' own page, set todoOwnOrigins", r.Origin, r.Host)
+	return fmt.Sprintf(refused+"Origin is %q, and Host %q; if both are the todos' own page, set todoOwnOrigins",
+		r.Origin, r.Host)
 }
 
 // origins are those that need no quotes in a shell: strangers choose what stands in a request.
 var origins = regexp.MustCompile(`^https?://([a-zA-Z0-9.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]+)?$`)
 
-// Setting is what todoOwnOrigins has to have if the request came by the page's own address; empty if it cannot have.
+// Setting is what todoOwnOrigins has to have if the request came by the page's own address; empty if it
+// cannot have.
 func (r Refusal) Setting() string {
 	if r.Site != "" || !origins.MatchString(r.Origin) {
 		return ""

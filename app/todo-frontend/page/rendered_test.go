@@ -37,10 +37,13 @@ func TestWhatChangesShows(t *testing.T) {
 		`Buy milk`: func(p *Page) {
 			p.List = backend.List{Todos: []backend.Todo{{ID: 2, Title: "Buy milk"}}, ETag: `"2"`}
 		},
-		`action="/form/edit/1"`:              func(p *Page) { p.Edit = 1 },
-		`That is too long.`:                  func(p *Page) { p.DraftError = "That is too long." },
-		`somebody deleted it.`:               func(p *Page) { p.Notice = "somebody deleted it." },
-		`value="Feed the dogs`:               func(p *Page) { p.Edit, p.Edited, p.EditError = 1, "Feed the dogs", "That is too long." },
+		`action="/form/edit/1"`: func(p *Page) { p.Edit = 1 },
+		`That is too long.`:     func(p *Page) { p.DraftError = "That is too long." },
+		`somebody deleted it.`:  func(p *Page) { p.Notice = "somebody deleted it." },
+		`value="Feed the dogs`: func(p *Page) {
+			p.Edit, p.Edited, p.EditError = 1, "Feed the dogs",
+				"That is too long."
+		},
 		`<main id="main" data-show="active"`: func(p *Page) { p.Show = "active" },
 	}
 	for want, change := range changes {

@@ -1,5 +1,5 @@
-// Package kubetest has what tests of several components need: what containers and connections should come out as, in
-// Kubernetes' own types, and a database and a storage server to depend on.
+// Package kubetest has what tests of several components need: what containers and connections should come out
+// as, in Kubernetes' own types, and a database and a storage server to depend on.
 package kubetest
 
 import (
@@ -20,11 +20,14 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
-// Resources are requests of CPU and memory, and their limits; that of memory is what is requested. The disk is for the log.
+// Resources are requests of CPU and memory, and their limits; that of memory is what is requested. The disk
+// is for the log.
 func Resources(cpu, cpuLimit, memory string) corev1.ResourceRequirements {
 	return corev1.ResourceRequirements{
-		Requests: corev1.ResourceList{"cpu": resource.MustParse(cpu), "memory": resource.MustParse(memory), "ephemeral-storage": resource.MustParse("64Mi")},
-		Limits:   corev1.ResourceList{"cpu": resource.MustParse(cpuLimit), "memory": resource.MustParse(memory), "ephemeral-storage": resource.MustParse("512Mi")},
+		Requests: corev1.ResourceList{"cpu": resource.MustParse(cpu), "memory": resource.MustParse(memory),
+			"ephemeral-storage": resource.MustParse("64Mi")},
+		Limits: corev1.ResourceList{"cpu": resource.MustParse(cpuLimit), "memory": resource.MustParse(memory),
+			"ephemeral-storage": resource.MustParse("512Mi")},
 	}
 }
 
@@ -43,32 +46,38 @@ func Label(name, value string) metav1.LabelSelector {
 	return metav1.LabelSelector{MatchLabels: map[string]string{name: value}}
 }
 
-// RequireConnection wants both halves of a connection between pods of one namespace: the policies NAME-egress and NAME-ingress.
-func RequireConnection(t *testing.T, recording *recorder.Recording, name, namespace string, from, to metav1.LabelSelector, port int32) {
+// RequireConnection wants both halves of a connection between pods of one namespace: the policies NAME-egress
+// and NAME-ingress.
+func RequireConnection(t *testing.T, recording *recorder.Recording, name, namespace string, from,
+	to metav1.LabelSelector, port int32) {
 	t.Helper()
 	RequireConnectionInto(t, recording, name, namespace, namespace, from, to, port)
 }
 
 // RequireConnectionInto wants both halves of a connection from pods of one namespace to pods of another.
-func RequireConnectionInto(t *testing.T, recording *recorder.Recording, name, fromNamespace, toNamespace string, from, to metav1.LabelSelector, port int32) {
+func RequireConnectionInto(t *testing.T, recording *recorder.Recording, name, fromNamespace,
+	toNamespace string, from, to metav1.LabelSelector, port int32) {
 	t.Helper()
 	named := func(namespace string) *metav1.LabelSelector {
 		return &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": namespace}}
 	}
-	ports := []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To(intstr.FromInt32(port))}}
+	ports := []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP),
+		Port: ptr.To(intstr.FromInt32(port))}}
 	out := recorder.Object[*networkingv1.NetworkPolicy](recording, name+"-egress")
 	require.Equal(t, fromNamespace, out.Namespace, name)
 	egress := out.Spec
 	require.Equal(t, from, egress.PodSelector, name)
 	require.Equal(t, []networkingv1.NetworkPolicyEgressRule{{
-		To: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: named(toNamespace), PodSelector: &to}}, Ports: ports,
+		To:    []networkingv1.NetworkPolicyPeer{{NamespaceSelector: named(toNamespace), PodSelector: &to}},
+		Ports: ports,
 	}}, egress.Egress, name)
 	in := recorder.Object[*networkingv1.NetworkPolicy](recording, name+"-ingress")
 	require.Equal(t, toNamespace, in.Namespace, name)
 	ingress := in.Spec
 	require.Equal(t, to, ingress.PodSelector, name)
 	require.Equal(t, []networkingv1.NetworkPolicyIngressRule{{
-		From: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: named(fromNamespace), PodSelector: &from}}, Ports: ports,
+		From:  []networkingv1.NetworkPolicyPeer{{NamespaceSelector: named(fromNamespace), PodSelector: &from}},
+		Ports: ports,
 	}}, ingress.Ingress, name)
 }
 

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Parse reads name=value pairs with semicolons between them. Spaces around names and values do not count. It fails on a name
-// without a value, and on one that is there twice.
+// Parse reads name=value pairs with semicolons between them. Spaces around names and values do not count. It
+// fails on a name without a value, and on one that is there twice.
 func Parse(text string) (map[string]string, error) {
 	pairs := map[string]string{}
 	for pair := range strings.SplitSeq(text, ";") {

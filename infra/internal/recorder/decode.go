@@ -32,7 +32,8 @@ func isKubernetes(token string) bool {
 	return strings.HasPrefix(token, "kubernetes:")
 }
 
-// decode refuses fields that the object's type does not have. It leaves out those that are unknown as a whole.
+// decode refuses fields that the object's type does not have. It leaves out those that are unknown as a
+// whole.
 func decode(inputs resource.PropertyMap) (runtime.Object, error) {
 	known := resource.PropertyMap{}
 	for key, value := range inputs {

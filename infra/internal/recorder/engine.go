@@ -20,8 +20,9 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// engine is as much of Pulumi's engine as a program talks to. The mocks of Pulumi's SDK would do, did they not overwrite
-// duplicates, drop unknown values, stumble over secrets that are unknown, and keep the stack's outputs to themselves.
+// engine is as much of Pulumi's engine as a program talks to. The mocks of Pulumi's SDK would do, did they
+// not overwrite duplicates, drop unknown values, stumble over secrets that are unknown, and keep the stack's
+// outputs to themselves.
 type engine struct {
 	pulumirpc.UnimplementedEngineServer
 	pulumirpc.UnimplementedResourceMonitorServer
@@ -53,7 +54,8 @@ func (e *engine) serve(t *testing.T) string {
 }
 
 // RegisterResource records the request, once the hooks that come before have agreed.
-func (e *engine) RegisterResource(ctx context.Context, request *pulumirpc.RegisterResourceRequest) (*pulumirpc.RegisterResourceResponse, error) {
+func (e *engine) RegisterResource(ctx context.Context,
+	request *pulumirpc.RegisterResourceRequest) (*pulumirpc.RegisterResourceResponse, error) {
 	recorded := &Resource{Request: request}
 	var parentType tokens.Type
 	if recorded.Parent() != "" {
@@ -91,7 +93,8 @@ func (e *engine) RegisterResource(ctx context.Context, request *pulumirpc.Regist
 }
 
 // ReadResource answers with the outputs of another stack.
-func (e *engine) ReadResource(_ context.Context, request *pulumirpc.ReadResourceRequest) (*pulumirpc.ReadResourceResponse, error) {
+func (e *engine) ReadResource(_ context.Context,
+	request *pulumirpc.ReadResourceRequest) (*pulumirpc.ReadResourceResponse, error) {
 	outputs, found := e.stacks[request.GetId()]
 	if request.GetType() != "pulumi:pulumi:StackReference" || !found {
 		return nil, fmt.Errorf("there is no %s %q", request.GetType(), request.GetId())
@@ -117,7 +120,8 @@ func (e *engine) answer(token string, inputs resource.PropertyMap) resource.Prop
 }
 
 // RegisterResourceHook remembers the callback.
-func (e *engine) RegisterResourceHook(_ context.Context, request *pulumirpc.RegisterResourceHookRequest) (*emptypb.Empty, error) {
+func (e *engine) RegisterResourceHook(_ context.Context,
+	request *pulumirpc.RegisterResourceHookRequest) (*emptypb.Empty, error) {
 	if e.preview && !request.GetOnDryRun() {
 		return nil, fmt.Errorf("a preview would do without the hook %q", request.GetName())
 	}
@@ -126,19 +130,23 @@ func (e *engine) RegisterResourceHook(_ context.Context, request *pulumirpc.Regi
 }
 
 // callHook fails as a hook does that comes before a resource is created.
-func (e *engine) callHook(ctx context.Context, name string, resource *pulumirpc.RegisterResourceRequest) error {
+func (e *engine) callHook(ctx context.Context, name string,
+	resource *pulumirpc.RegisterResourceRequest) error {
 	hook, _ := e.hooks.Load(name)
 	callback := hook.(*pulumirpc.Callback)
-	connection, err := grpc.NewClient(callback.GetTarget(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	connection, err := grpc.NewClient(callback.GetTarget(),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return err
 	}
 	defer connection.Close()
-	request, err := proto.Marshal(&pulumirpc.ResourceHookRequest{Name: resource.GetName(), Type: resource.GetType(), NewInputs: resource.GetObject()})
+	request, err := proto.Marshal(&pulumirpc.ResourceHookRequest{Name: resource.GetName(),
+		Type: resource.GetType(), NewInputs: resource.GetObject()})
 	if err != nil {
 		return err
 	}
-	answer, err := pulumirpc.NewCallbacksClient(connection).Invoke(ctx, &pulumirpc.CallbackInvokeRequest{Token: callback.GetToken(), Request: request})
+	answer, err := pulumirpc.NewCallbacksClient(connection).Invoke(ctx,
+		&pulumirpc.CallbackInvokeRequest{Token: callback.GetToken(), Request: request})
 	if err != nil {
 		return err
 	}
@@ -153,7 +161,8 @@ func (e *engine) callHook(ctx context.Context, name string, resource *pulumirpc.
 }
 
 // RegisterResourceOutputs records the outputs of stack and components.
-func (e *engine) RegisterResourceOutputs(_ context.Context, request *pulumirpc.RegisterResourceOutputsRequest) (*emptypb.Empty, error) {
+func (e *engine) RegisterResourceOutputs(_ context.Context,
+	request *pulumirpc.RegisterResourceOutputsRequest) (*emptypb.Empty, error) {
 	outputs, err := plugin.UnmarshalProperties(request.GetOutputs(), keepAll)
 	if err != nil {
 		return nil, err
@@ -163,12 +172,14 @@ func (e *engine) RegisterResourceOutputs(_ context.Context, request *pulumirpc.R
 }
 
 // Invoke answers with the outputs that the stack had after its last update.
-func (e *engine) Invoke(_ context.Context, request *pulumirpc.ResourceInvokeRequest) (*pulumirpc.ResourceInvokeResponse, error) {
+func (e *engine) Invoke(_ context.Context,
+	request *pulumirpc.ResourceInvokeRequest) (*pulumirpc.ResourceInvokeResponse, error) {
 	name := request.GetArgs().GetFields()["name"].GetStringValue()
 	if request.GetTok() != "pulumi:pulumi:readStackOutputs" || name != "organization/"+Project+"/"+Stack {
 		return nil, fmt.Errorf("there is no %s of %q", request.GetTok(), name)
 	}
-	answer, err := plugin.MarshalProperties(resource.PropertyMap{"outputs": resource.NewProperty(e.last)}, keepAll)
+	answer, err := plugin.MarshalProperties(resource.PropertyMap{"outputs": resource.NewProperty(e.last)},
+		keepAll)
 	return &pulumirpc.ResourceInvokeResponse{Return: answer}, err
 }
 
@@ -196,13 +207,15 @@ func (e *engine) GetDeploymentInfo(context.Context, *emptypb.Empty) (*pulumirpc.
 }
 
 // SetRootResource remembers the stack.
-func (e *engine) SetRootResource(_ context.Context, request *pulumirpc.SetRootResourceRequest) (*pulumirpc.SetRootResourceResponse, error) {
+func (e *engine) SetRootResource(_ context.Context,
+	request *pulumirpc.SetRootResourceRequest) (*pulumirpc.SetRootResourceResponse, error) {
 	e.rootURN = request.GetUrn()
 	return &pulumirpc.SetRootResourceResponse{}, nil
 }
 
 // GetRootResource returns the stack.
-func (e *engine) GetRootResource(context.Context, *pulumirpc.GetRootResourceRequest) (*pulumirpc.GetRootResourceResponse, error) {
+func (e *engine) GetRootResource(context.Context,
+	*pulumirpc.GetRootResourceRequest) (*pulumirpc.GetRootResourceResponse, error) {
 	return &pulumirpc.GetRootResourceResponse{Urn: e.rootURN}, nil
 }
 

@@ -40,7 +40,8 @@ type Resource struct {
 	URN resource.URN
 	// Inputs keep what is unknown and what is secret.
 	Inputs resource.PropertyMap
-	// Object is the Kubernetes object that the inputs decode to strictly, or nil. Unknown strings read Unknown in it.
+	// Object is the Kubernetes object that the inputs decode to strictly, or nil. Unknown strings read Unknown
+	// in it.
 	Object runtime.Object
 	// Request holds the options.
 	Request *pulumirpc.RegisterResourceRequest
@@ -61,14 +62,15 @@ type runner struct {
 	info    func(*pulumi.RunInfo)
 }
 
-// Preview runs the program as pulumi preview does on an empty stack, with every output of every resource unknown.
+// Preview runs the program as pulumi preview does on an empty stack, with every output of every resource
+// unknown.
 func Preview() Option { return func(r *runner) { r.preview = true } }
 
 // Failing refuses to register the resources of that name.
 func Failing(name string) Option { return func(r *runner) { r.failing = name } }
 
-// Config gives the program settings, as Pulumi does after it applied the defaults. The named keys are encrypted. A key may be that of
-// another project, such as kubernetes:context.
+// Config gives the program settings, as Pulumi does after it applied the defaults. The named keys are
+// encrypted. A key may be that of another project, such as kubernetes:context.
 func Config(values map[string]string, secrets ...string) Option {
 	return func(r *runner) { r.config, r.secrets = values, secrets }
 }
@@ -104,20 +106,23 @@ func Run(t *testing.T, program pulumi.RunFunc, options ...Option) *Recording {
 	return recording
 }
 
-// Try runs a program and returns its error, with those that the engine or the API server would add: a resource that is
-// registered twice, an object that is not of its kind's shape, a warning.
+// Try runs a program and returns its error, with those that the engine or the API server would add: a
+// resource that is registered twice, an object that is not of its kind's shape, a warning.
 func Try(t *testing.T, program pulumi.RunFunc, options ...Option) (*Recording, error) {
 	t.Helper()
 	run := &runner{
-		outputs: map[string]resource.PropertyMap{}, kept: map[string]resource.PropertyValue{}, stacks: map[string]resource.PropertyMap{},
-		info: func(*pulumi.RunInfo) {},
+		outputs: map[string]resource.PropertyMap{}, kept: map[string]resource.PropertyValue{},
+		stacks: map[string]resource.PropertyMap{},
+		info:   func(*pulumi.RunInfo) {},
 	}
 	for _, option := range options {
 		option(run)
 	}
 	run.setConfig(t)
-	recording := &Recording{resources: map[resource.URN]*Resource{}, outputs: map[resource.URN]resource.PropertyMap{}}
-	server := &engine{recording: recording, preview: run.preview, outputs: run.outputs, last: run.last, kept: run.kept, stacks: run.stacks}
+	recording := &Recording{resources: map[resource.URN]*Resource{},
+		outputs: map[resource.URN]resource.PropertyMap{}}
+	server := &engine{recording: recording, preview: run.preview, outputs: run.outputs, last: run.last,
+		kept: run.kept, stacks: run.stacks}
 	address := server.serve(t)
 	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
 		if run.failing != "" {
@@ -133,7 +138,8 @@ func Try(t *testing.T, program pulumi.RunFunc, options ...Option) (*Recording, e
 	return recording, errors.Join(append(recording.faults, err)...)
 }
 
-// RequireErrors runs the program once for each name, with the resource of that name refused, and wants the error to contain the message.
+// RequireErrors runs the program once for each name, with the resource of that name refused, and wants the
+// error to contain the message.
 func RequireErrors(t *testing.T, program pulumi.RunFunc, messages map[string]string, options ...Option) {
 	t.Helper()
 	for failing, message := range messages {
@@ -154,7 +160,8 @@ func (r *runner) setConfig(t *testing.T) {
 	for _, key := range r.secrets {
 		secrets = append(secrets, Project+":"+key)
 	}
-	for variable, content := range map[string]any{pulumi.EnvConfig: values, pulumi.EnvConfigSecretKeys: secrets} {
+	for variable, content := range map[string]any{pulumi.EnvConfig: values,
+		pulumi.EnvConfigSecretKeys: secrets} {
 		encoded, err := json.Marshal(content)
 		require.NoError(t, err)
 		t.Setenv(variable, string(encoded))
@@ -167,7 +174,8 @@ func (r *runner) refuse(args *pulumi.ResourceTransformationArgs) *pulumi.Resourc
 	if args.Name != r.failing {
 		return nil
 	}
-	return &pulumi.ResourceTransformationResult{Props: args.Props, Opts: []pulumi.ResourceOption{pulumi.Parent(args.Resource)}}
+	return &pulumi.ResourceTransformationResult{Props: args.Props,
+		Opts: []pulumi.ResourceOption{pulumi.Parent(args.Resource)}}
 }
 
 func (r *Recording) add(recorded *Resource) {
@@ -236,7 +244,8 @@ func (r *Recording) Get(t *testing.T, token, name string) *Resource {
 	return found[0]
 }
 
-// Names lists "parent/name type" of every resource, sorted. A resource whose parent is the stack has "name type".
+// Names lists "parent/name type" of every resource, sorted. A resource whose parent is the stack has "name
+// type".
 func (r *Recording) Names() []string {
 	var names []string
 	for _, recorded := range r.resources {

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// RequireSecret holds that a text, plain or as base64, stands in the inputs of the resources, and only inside of secrets.
+// RequireSecret holds that a text, plain or as base64, stands in the inputs of the resources, and only inside
+// of secrets.
 func (r *Recording) RequireSecret(t require.TestingT, text string) {
 	found := false
 	for _, recorded := range r.All() {

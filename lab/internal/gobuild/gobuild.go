@@ -40,7 +40,8 @@ func (b Build) Run(ctx context.Context) error {
 	var r report
 	defer progress.Start("compiling "+b.Name, r.progress)()
 	count.Go(func() { r.expect(b.stale(counting)) })
-	build := b.command(ctx, b.Niceness, "build", append(slices.Clip(b.Flags), "-v", "-o", b.Output, b.Package)...)
+	build := b.command(ctx, b.Niceness, "build",
+		append(slices.Clip(b.Flags), "-v", "-o", b.Output, b.Package)...)
 	build.Stdout, build.Stderr = &r, &r
 	if err := build.Run(); err != nil {
 		if ctx.Err() != nil {
@@ -52,7 +53,8 @@ func (b Build) Run(ctx context.Context) error {
 }
 
 func (b Build) command(ctx context.Context, niceness int, command string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "nice", append([]string{"-n", strconv.Itoa(niceness), "go", command}, args...)...)
+	cmd := exec.CommandContext(ctx, "nice",
+		append([]string{"-n", strconv.Itoa(niceness), "go", command}, args...)...)
 	cmd.Dir, cmd.Env = b.Dir, b.Env
 	return cmd
 }

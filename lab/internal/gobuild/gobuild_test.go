@@ -20,7 +20,8 @@ func TestPackagesAreCounted(t *testing.T) {
 		return r.progress()
 	}
 	assert.Empty(t, r.progress())
-	assert.Equal(t, "2 modules downloaded", say("go: downloading a.example/b v1.0.0\ngo: downloading a.example/c v1.0.0\n"))
+	assert.Equal(t, "2 modules downloaded",
+		say("go: downloading a.example/b v1.0.0\ngo: downloading a.example/c v1.0.0\n"))
 	assert.Equal(t, "2 modules downloaded", say("inter"), "half a line is none")
 	assert.Equal(t, "2 packages", say("nal/cpu\nerrors\n"))
 	r.expect([]string{"errors", "fmt", "a.example/b"}) // asked for when internal/cpu was compiled
@@ -34,10 +35,12 @@ func TestPackagesAreCounted(t *testing.T) {
 func module(t *testing.T, main string) (b Build) {
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "other"), 0o755))
-	for name, content := range map[string]string{"go.mod": "module own\n", "main.go": main, "other/other.go": "package other\n"} {
+	for name, content := range map[string]string{"go.mod": "module own\n", "main.go": main,
+		"other/other.go": "package other\n"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
 	}
-	return Build{Name: "own", Dir: dir, Env: append(os.Environ(), "GOWORK=off"), Output: filepath.Join(dir, "own"), Package: "."}
+	return Build{Name: "own", Dir: dir, Env: append(os.Environ(), "GOWORK=off"),
+		Output: filepath.Join(dir, "own"), Package: "."}
 }
 
 func TestGoTellsWhatItHasToCompile(t *testing.T) {

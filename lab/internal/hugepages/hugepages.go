@@ -1,5 +1,5 @@
-// Package hugepages lends compilers huge pages. Page faults are dear on virtual machines: with huge pages, compiling
-// takes a third less processor time.
+// Package hugepages lends compilers huge pages. Page faults are dear on virtual machines: with huge pages,
+// compiling takes a third less processor time.
 package hugepages
 
 import (
@@ -15,12 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setting says for which memory the kernel uses huge pages: always, madvise or never, the current one in brackets.
-// Source: https://docs.kernel.org/admin-guide/mm/transhuge.html
+// setting says for which memory the kernel uses huge pages: always, madvise or never, the current one in
+// brackets. Source: https://docs.kernel.org/admin-guide/mm/transhuge.html
 const setting = "/sys/kernel/mm/transparent_hugepage/enabled"
 
-// Lend has the kernel use huge pages for all memory until release is called, or this process ends in whatever way.
-// Without the right to do so, it only says what would be gained.
+// Lend has the kernel use huge pages for all memory until release is called, or this process ends in whatever
+// way. Without the right to do so, it only says what would be gained.
 func Lend() (release func(), err error) { return lend(setting) }
 
 func lend(setting string) (release func(), err error) {
@@ -31,7 +31,8 @@ func lend(setting string) (release func(), err error) {
 	return guard.end, nil
 }
 
-// Exec has another program take this process's place, with huge pages until it and all that it started have ended.
+// Exec has another program take this process's place, with huge pages until it and all that it started have
+// ended.
 func Exec(args []string) error { return execute(setting, args) }
 
 func execute(setting string, args []string) error {
@@ -51,8 +52,8 @@ func execute(setting string, args []string) error {
 	return fmt.Errorf("running %s: %w", path, syscall.Exec(path, args, os.Environ()))
 }
 
-// guard is a process that restores the setting when its input ends. That is when the last process that has input open ends,
-// killed or not. The guard has a session of its own, so that nothing else ends it.
+// guard is a process that restores the setting when its input ends. That is when the last process that has
+// input open ends, killed or not. The guard has a session of its own, so that nothing else ends it.
 type guard struct {
 	process *exec.Cmd
 	input   *os.File

@@ -59,7 +59,8 @@ func TestTheSettingIsRestoredAfterAKill(t *testing.T) {
 			child := exec.Command(os.Args[0], "-test.run", "^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
 			child.Env = append(os.Environ(), "LEND="+path)
 			require.NoError(t, child.Start())
-			require.Eventually(t, func() bool { _, err := os.Stat(path + ".lent"); return err == nil }, time.Minute, 10*time.Millisecond)
+			require.Eventually(t, func() bool { _, err := os.Stat(path + ".lent"); return err == nil }, time.Minute,
+				10*time.Millisecond)
 			assert.True(t, strings.HasPrefix(content(t, path), "always"))
 			require.NoError(t, child.Process.Kill())
 			require.Error(t, child.Wait())

@@ -84,12 +84,13 @@ func TestWithoutATerminalNothingIsSilentForHalfAMinute(t *testing.T) {
 	d, written, begin := newDisplay(0)
 	before := slog.Default()
 	defer slog.SetDefault(before)
-	slog.SetDefault(slog.New(slog.NewTextHandler(d, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.MessageKey {
-			return a
-		}
-		return slog.Attr{}
-	}})))
+	slog.SetDefault(slog.New(slog.NewTextHandler(d,
+		&slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.MessageKey {
+				return a
+			}
+			return slog.Attr{}
+		}})))
 	d.tick(begin.Add(time.Hour))
 	assert.Empty(t, taken(written), "there is nothing to tell")
 
