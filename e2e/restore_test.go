@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -52,6 +55,37 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 	counted := c.pings()
 	pulumiUpWith(t, "pingpongRestoreFrom=end", "restoreOver=pingpong")
 	assert.Equal(t, counted, c.pings(), "the same up once more")
+}
+
+// TestALostStateTakesUpWhatRuns runs the commands by which docs/bad-day.md makes a new state for a stack that
+// runs, and finds the same data in the same volumes. The passwords that they set stay until the next up.
+func TestALostStateTakesUpWhatRuns(t *testing.T) {
+	c := connect(t) // the last of the commands is make up, whatever settings the test before has left
+	c.waitUntilReady()
+	leaveSettings(t)
+	restoreSettings(t)
+	lab := filepath.Join(labs, labName())
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(filepath.Join(lab, "pulumi.lost"))) })
+	before, volumes := c.keepSomething(), c.volumes()
+
+	document, err := os.ReadFile(filepath.Join(checkout, "docs/bad-day.md"))
+	require.NoError(t, err)
+	var commands string
+	for block := range strings.SplitSeq(string(document), "```sh\n") {
+		if strings.Contains(block, "/pulumi.lost") {
+			commands, _, _ = strings.Cut(block, "```")
+		}
+	}
+	require.NotEmpty(t, commands)
+	names := strings.NewReplacer(labs+"/dev", lab, ".lab/env", ".lab/"+labName()+"/env")
+	cmd := command(checkout, "sh", "-ec", names.Replace(commands))
+	cmd.Env = append(os.Environ(), "LAB="+labName(), "YES=1")
+	run(t, cmd)
+
+	c.waitUntilReady()
+	assert.DirExists(t, filepath.Join(lab, "pulumi.lost"), "the state of before")
+	assert.Equal(t, volumes, c.volumes())
+	assert.Equal(t, before, c.kept())
 }
 
 // waitUntilArchived waits for a file of the log: Postgres ends each after archiveTimeout at the latest.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,8 +19,7 @@ func TestALabFromReleasesAndPulledImages(t *testing.T) {
 	cache := t.TempDir()
 	t.Cleanup(func() { run(t, makeCommand(checkout, "lab-delete", second)) })
 	up := command(checkout, ".lab/lab", "--name", second, "--cache", cache, "up")
-	up.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KUBECONFIG=") })
-	up.Env = append(up.Env, mirror(t)...)
+	up.Env = append(os.Environ(), mirror(t)...)
 	var said strings.Builder
 	up.Stderr = &said
 	require.NoError(t, up.Run(), "%s", &said)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,10 +37,7 @@ func makeUp(t *testing.T) {
 }
 
 func makeCommand(dir, target, lab string) *exec.Cmd {
-	cmd := command(dir, "make", target, "LAB="+lab, "YES=1")
-	// With a KUBECONFIG, make up takes the cluster for the user's own.
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KUBECONFIG=") })
-	return cmd
+	return command(dir, "make", target, "LAB="+lab, "YES=1")
 }
 
 // pulumi runs a command of pulumi in a checkout and returns what it wrote to standard output.
@@ -81,6 +77,20 @@ func upChangesNothing(t *testing.T) {
 // configure sets secret settings of the stack, and others, key=value each, until the test ends.
 func configure(t *testing.T, secrets map[string]string, others ...string) {
 	t.Helper()
+	restoreSettings(t)
+	args := []string{"set-all"}
+	for _, setting := range others {
+		args = append(args, "--plaintext", setting)
+	}
+	for setting, value := range secrets {
+		args = append(args, "--secret", setting+"="+value)
+	}
+	pulumi(t, checkout, "config", args...)
+}
+
+// restoreSettings puts the stack's settings back when the test ends.
+func restoreSettings(t *testing.T) {
+	t.Helper()
 	path := filepath.Join(checkout, "Pulumi."+labName()+".yaml")
 	before, err := os.ReadFile(path)
 	t.Cleanup(func() {
@@ -90,14 +100,6 @@ func configure(t *testing.T, secrets map[string]string, others ...string) {
 			require.NoError(t, os.WriteFile(path, before, 0o644))
 		}
 	})
-	args := []string{"set-all"}
-	for _, setting := range others {
-		args = append(args, "--plaintext", setting)
-	}
-	for setting, value := range secrets {
-		args = append(args, "--secret", setting+"="+value)
-	}
-	pulumi(t, checkout, "config", args...)
 }
 
 // plan is the number of resources by what the next up would do to them.
