@@ -9,13 +9,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
 func TestUpMakesABackupOfEachDatabase(t *testing.T) {
@@ -73,7 +74,7 @@ func TestMetricsOfBackupsOutliveTheirJob(t *testing.T) {
 	c.deleteJob(job)
 	c.restart(backupMetrics)
 
-	taken, err := time.Parse("20060102T150405Z", made.Name[:len("20060102T150405Z")])
+	taken, err := restorepoint.BackupTime(made.Name)
 	require.NoError(t, err)
 	gauges, err := c.gauges()
 	require.NoError(t, err)

@@ -23,7 +23,7 @@ const backUpEvery = 24 * time.Hour
 
 func push(ctx context.Context, file string) error {
 	var r settings.Reader
-	archive := pgbackrest.Read(&r)
+	archive := pgbackrest.FromEnvironment(&r)
 	queue := r.Text("ARCHIVE_QUEUE", "128MiB", "")
 	if err := r.Err(); err != nil {
 		return fmt.Errorf("read the settings: %w", err)
@@ -79,7 +79,7 @@ func (w *watch) once(message string, attributes ...any) {
 // look makes a base backup if it is time for one, and deletes what earlier servers archived long ago.
 func (w *watch) look(ctx context.Context) error {
 	var r settings.Reader
-	archive := pgbackrest.Read(&r)
+	archive := pgbackrest.FromEnvironment(&r)
 	keepDays := r.Number("ARCHIVE_KEEP_DAYS", 7, 1, 10_000)
 	if err := r.Err(); err != nil {
 		return fmt.Errorf("read the settings: %w", err)
@@ -105,7 +105,7 @@ func (w *watch) look(ctx context.Context) error {
 			others = append(others, s)
 		}
 	}
-	if own != nil && errors.Is(own.Unreadable, pgbackrest.ErrHalf) { // it takes nothing more, nor gives anything
+	if own != nil && errors.Is(own.Unreadable, pgbackrest.ErrIncomplete) { // it takes nothing more, nor gives anything
 		if err := archive.Delete(ctx, name); err != nil {
 			return fmt.Errorf("delete what is left of this server's archive: %w", err)
 		}
@@ -195,7 +195,7 @@ func needed(
 	if len(own.Backups) <= keepDays {
 		return "this server's own has no base backup of as many days yet", nil
 	}
-	asked, err := archive.RestoreAsked(ctx)
+	asked, err := archive.RestoreRequested(ctx)
 	if err != nil {
 		return "", fmt.Errorf("look whether a restore was asked for: %w", err)
 	}

@@ -32,7 +32,7 @@ func isSetBack(ctx context.Context, own pgbackrest.Stanza) (bool, error) {
 	if err != nil || failed == "" {
 		return false, err
 	}
-	isOther, err := own.HasOther(filepath.Join(os.Getenv("PGDATA"), "pg_wal", failed))
+	isOther, err := own.HasDifferent(filepath.Join(os.Getenv("PGDATA"), "pg_wal", failed))
 	if errors.Is(err, fs.ErrNotExist) { // it was archived in the end
 		return false, nil
 	}

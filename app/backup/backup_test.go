@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/imagetest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/outcome"
@@ -157,17 +157,17 @@ func (s *system) backup(settings ...string) string {
 	return made[0]
 }
 
-func (s *system) manifest(name string) archive.Manifest {
+func (s *system) manifest(name string) manifest.Manifest {
 	s.t.Helper()
 	stored, err := os.ReadFile(s.object(name, "manifest.json"))
 	require.NoError(s.t, err)
-	m, err := archive.Decode(stored, name)
+	m, err := manifest.Decode(stored, name)
 	require.NoError(s.t, err)
 	return m
 }
 
 // setManifest replaces a manifest by one that is sealed as it should be.
-func (s *system) setManifest(name string, m archive.Manifest) {
+func (s *system) setManifest(name string, m manifest.Manifest) {
 	s.t.Helper()
 	stored, err := m.Encode()
 	require.NoError(s.t, err)
@@ -219,7 +219,7 @@ func TestABackupIsWhatTheDatabaseWas(t *testing.T) {
 		"public.parent":        1, "public.child": 1, "public.cache": 1, "public.empty": 1, "public.nothing": 0,
 		`Odd "names".Select`: 3,
 	}, rows)
-	assert.Equal(t, []archive.Sequence{
+	assert.Equal(t, []manifest.Sequence{
 		{Schema: "public", Name: "account_id_seq", Value: 5, Called: true},
 		{Schema: "public", Name: "countdown", Value: 99, Called: true},
 		{Schema: "public", Name: "entry_id_seq", Value: 5000, Called: true},
@@ -268,12 +268,12 @@ func TestALargeTable(t *testing.T) {
 	conn, err := pgx.Connect(t.Context(), s.db.URL())
 	require.NoError(t, err)
 	defer conn.Close(context.WithoutCancel(t.Context()))
-	var whole archive.RowHash
+	var whole manifest.RowHash
 	_, err = conn.PgConn().CopyTo(t.Context(), &whole, "COPY large (body, n) TO STDOUT")
 	require.NoError(t, err)
 
 	name := s.backup()
-	assert.Equal(t, []archive.Table{{Schema: "public", Name: "large", Rows: 20000, Hash: whole.String()}},
+	assert.Equal(t, []manifest.Table{{Schema: "public", Name: "large", Rows: 20000, Hash: whole.String()}},
 		s.manifest(name).Content.Tables)
 	s.lose()
 	s.restore(name)
@@ -300,7 +300,7 @@ func TestABackupIsOfOneMoment(t *testing.T) {
 			}
 		}()
 	}
-	var manifests []archive.Manifest
+	var manifests []manifest.Manifest
 	for range 3 {
 		manifests = append(manifests, s.manifest(s.backup()))
 	}
@@ -309,12 +309,12 @@ func TestABackupIsOfOneMoment(t *testing.T) {
 	require.Positive(t, <-done)
 	last := int64(0)
 	for _, m := range manifests {
-		i := slices.IndexFunc(m.Content.Tables, func(table archive.Table) bool { return table.Name == "pair" })
+		i := slices.IndexFunc(m.Content.Tables, func(table manifest.Table) bool { return table.Name == "pair" })
 		assert.Zero(t, m.Content.Tables[i].Rows%2, "half a transaction")
 		assert.Greater(t, m.Content.Tables[i].Rows, last, "the writers had to wait")
 		last = m.Content.Tables[i].Rows
 		j := slices.IndexFunc(m.Content.Sequences,
-			func(sequence archive.Sequence) bool { return sequence.Name == "pair_id_seq" })
+			func(sequence manifest.Sequence) bool { return sequence.Name == "pair_id_seq" })
 		assert.GreaterOrEqual(t, m.Content.Sequences[j].Value, last, "an id would be used twice")
 	}
 	assert.Contains(t, s.succeed("verify --all"), "restored and compared")
@@ -331,7 +331,7 @@ func TestTablesStayAsTheyAreUntilTheyAreDumped(t *testing.T) {
 	unlock()
 	require.Equal(t, 0, p.Wait().ExitCode(), p.Logged())
 	tables := s.manifest(s.backups()[0]).Content.Tables
-	i := slices.IndexFunc(tables, func(table archive.Table) bool { return table.Name == "entry" })
+	i := slices.IndexFunc(tables, func(table manifest.Table) bool { return table.Name == "entry" })
 	assert.Equal(t, int64(5000), tables[i].Rows)
 }
 

@@ -14,12 +14,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
 	"github.com/stateful-k3s/stateful-k3s/internal/load"
+	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
 const (
@@ -57,12 +58,12 @@ func storeDump(ctx context.Context, record bool) error {
 	if err != nil {
 		return err
 	}
-	snapshot, err := postgres.Take(ctx, os.Getenv("URL"), false, major)
+	snapshot, err := postgres.TakeSnapshot(ctx, os.Getenv("URL"), false, major)
 	if err != nil {
 		return err
 	}
 	defer snapshot.Close()
-	m := archive.Manifest{Name: archive.NewName(snapshot.Taken)}
+	m := manifest.Manifest{Name: restorepoint.NewBackup(snapshot.Taken)}
 	if record {
 		_, err := job{store: store, level: benchLevel}.dump(ctx, snapshot, &m)
 		return err

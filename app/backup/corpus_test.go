@@ -275,7 +275,7 @@ func restoreArchived(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	spans, err := past{at: at}.spans(stanzas)
+	spans, err := pointInTime{at: at}.spans(stanzas)
 	if err != nil {
 		return err
 	}
@@ -307,7 +307,7 @@ func restoreArchived(ctx context.Context) error {
 	return server.Close()
 }
 
-func restoreOne(ctx context.Context, server *postgres.Copy, database string) error {
+func restoreOne(ctx context.Context, server *postgres.ScratchServer, database string) error {
 	dir, err := os.MkdirTemp(os.Getenv("SCRATCH_DIR"), "restore-")
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 )
 
@@ -76,7 +76,7 @@ func TestSemanticDamageIsFound(t *testing.T) {
 		dump := []byte(s.output(s.tree.Command("pg_dump", "--format=custom", "--dbname="+superuser.URL())))
 		digest := sha256.Sum256(dump)
 		m := s.manifest(name)
-		m.Dump = archive.Dump{Size: int64(len(dump)), SHA256: hex.EncodeToString(digest[:])}
+		m.Dump = manifest.Dump{Size: int64(len(dump)), SHA256: hex.EncodeToString(digest[:])}
 		s.overwrite(dump, name, "dump")
 		s.setManifest(name, m)
 		return s.begin("verify")
@@ -125,7 +125,7 @@ func TestDamagedBackupsAreFound(t *testing.T) {
 	first, second := s.backup(), ""
 	s.db.Exec(`DELETE FROM entry WHERE id % 2 = 0`)
 	second = s.backup()
-	dump, manifest := s.read(first, "dump"), s.read(first, "manifest.json")
+	dump, described := s.read(first, "dump"), s.read(first, "manifest.json")
 	m := s.manifest(first)
 	for _, damage := range []struct {
 		name   string
@@ -150,11 +150,11 @@ func TestDamagedBackupsAreFound(t *testing.T) {
 			"there is no such backup"},
 		{"empty manifest", func() { s.overwrite(nil, first, "manifest.json") }, "the manifest of " + first +
 			" is damaged"},
-		{"formatted manifest", func() { s.overwrite(append(bytes.Clone(manifest), '\n'), first, "manifest.json") },
+		{"formatted manifest", func() { s.overwrite(append(bytes.Clone(described), '\n'), first, "manifest.json") },
 			"it was changed after it was written"},
 		{"edited number of rows", func() {
 			edited := m
-			edited.Content.Tables = append([]archive.Table{}, m.Content.Tables...)
+			edited.Content.Tables = append([]manifest.Table{}, m.Content.Tables...)
 			edited.Content.Tables[1].Rows++
 			s.setManifest(first, edited)
 		}, "rows instead of"},
@@ -179,6 +179,6 @@ func TestDamagedBackupsAreFound(t *testing.T) {
 		damage.do()
 		s.fail("verify "+first, []string{"not verified: " + first, damage.reason})
 		require.NoError(t, os.WriteFile(s.object(first, "dump"), dump, 0o600))
-		require.NoError(t, os.WriteFile(s.object(first, "manifest.json"), manifest, 0o600))
+		require.NoError(t, os.WriteFile(s.object(first, "manifest.json"), described, 0o600))
 	}
 }

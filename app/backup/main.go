@@ -88,12 +88,12 @@ func commands() *cobra.Command {
 		root.AddCommand(command)
 		return command
 	}
-	add("run", "Make a backup, and delete those that are not kept", cobra.NoArgs, reported(within(run)))
+	add("run", "Make a backup, and delete those that are not kept", cobra.NoArgs, reportingFailure(within(run)))
 	add("list", "List the backups", cobra.NoArgs, within(list))
 	add("status", "Say what the newest backup is, and how the last run ended", cobra.NoArgs, status)
 	add("prune", "Delete the backups that are not kept, and what broken runs left", cobra.NoArgs, within(prune))
 	add("restore [WHAT]", "Restore the database from a backup or the archive", cobra.MaximumNArgs(1),
-		reported(within(restore)))
+		reportingFailure(within(restore)))
 	add("metrics", "Serve metrics of the newest backup", cobra.NoArgs,
 		func(ctx context.Context, _ []string) error {
 			return serveMetrics(ctx)
@@ -108,7 +108,7 @@ func commands() *cobra.Command {
 		})
 	var v verification
 	verify := add("verify [NAME]", "Restore a backup, the newest by default, and compare it",
-		cobra.MaximumNArgs(1), reported(within(v.verify)))
+		cobra.MaximumNArgs(1), reportingFailure(within(v.verify)))
 	verify.Flags().BoolVar(&v.all, "all", false, "verify all backups")
 	verify.Flags().BoolVar(&v.checksums, "checksums", false,
 		"do not restore, but only read what is stored and compare its checksums")
@@ -146,22 +146,22 @@ func openStore(e *environment) (*s3.Store, error) {
 	return s3.Open(settings)
 }
 
-// reported tells of a command's failure in the pod's status; main logs it.
-func reported(command func(ctx context.Context, args []string) error) func(context.Context, []string) error {
+// reportingFailure tells of a command's failure in the pod's status; main logs it.
+func reportingFailure(command func(ctx context.Context, args []string) error) func(context.Context, []string) error {
 	return func(ctx context.Context, args []string) error {
 		err := command(ctx, args)
 		if err != nil {
-			outcome.Failure(err).Leave()
+			outcome.Failure(err).WriteTerminationMessage()
 		}
 		return err
 	}
 }
 
-// conclude tells of a command's success, in the log and in the pod's status, and which backup it has made, if
+// reportSuccess tells of a command's success, in the log and in the pod's status, and which backup it has made, if
 // it has.
-func conclude(said, made string) {
+func reportSuccess(said, made string) {
 	slog.Info(said)
 	success := outcome.Success(said)
 	success.Backup = made
-	success.Leave()
+	success.WriteTerminationMessage()
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
 )
 
@@ -28,7 +28,7 @@ func prune(ctx context.Context, _ []string) error {
 }
 
 // tidy deletes what is not kept, if the newest backup is whole.
-func tidy(ctx context.Context, store *s3.Store, retention archive.Retention) error {
+func tidy(ctx context.Context, store *s3.Store, retention manifest.Retention) error {
 	names, err := store.Names(ctx)
 	if err != nil {
 		return fmt.Errorf("list the backups: %w", err)
@@ -57,22 +57,22 @@ func tidy(ctx context.Context, store *s3.Store, retention archive.Retention) err
 // expired are the names of those backups that are not kept. Those of an earlier server are, as long as they
 // may have to be restored.
 func expired(
-	ctx context.Context, store *s3.Store, retention archive.Retention, names []string,
+	ctx context.Context, store *s3.Store, retention manifest.Retention, names []string,
 ) ([]string, error) {
-	backups := make([]archive.Manifest, len(names))
+	backups := make([]manifest.Manifest, len(names))
 	for i, name := range names {
 		m, err := store.ReadManifest(ctx, name)
 		if err != nil {
 			slog.Warn("the server that a backup is of is not known", "backup", name, "error", err)
 		}
-		backups[i] = archive.Manifest{Name: name, System: m.System}
+		backups[i] = manifest.Manifest{Name: name, System: m.System}
 	}
 	now := time.Now()
 	expired, err := retention.Expired(backups, now)
 	if err != nil || len(expired) == 0 {
 		return nil, err
 	}
-	past := archive.UpTo(names, now)
+	past := manifest.WithoutFuture(names, now)
 	newest, err := isThere(ctx, store, past[len(past)-1])
 	if err != nil {
 		return nil, fmt.Errorf("nothing is deleted, for the newest backup may be the only one: %w", err)
@@ -83,7 +83,7 @@ func expired(
 	}
 	return slices.DeleteFunc(expired, func(name string) bool {
 		i := slices.Index(names, name)
-		if backups[i].Of(newest.System) {
+		if backups[i].IsFrom(newest.System) {
 			return false
 		}
 		slog.Info("kept a backup of an earlier server", "backup", name, "because", why)
@@ -92,8 +92,8 @@ func expired(
 }
 
 // needed is why backups of earlier servers are kept; empty if they need not be.
-func needed(ctx context.Context, store *s3.Store, newest archive.Manifest) (why string, err error) {
-	asked, err := store.RestoreAsked(ctx)
+func needed(ctx context.Context, store *s3.Store, newest manifest.Manifest) (why string, err error) {
+	asked, err := store.RestoreRequested(ctx)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("look whether a restore was asked for: %w", err)
@@ -107,7 +107,7 @@ func needed(ctx context.Context, store *s3.Store, newest archive.Manifest) (why 
 
 // isThere fails unless a backup's manifest, which it returns, is sound and its dump has the size that stands
 // there.
-func isThere(ctx context.Context, store *s3.Store, name string) (archive.Manifest, error) {
+func isThere(ctx context.Context, store *s3.Store, name string) (manifest.Manifest, error) {
 	m, err := store.ReadManifest(ctx, name)
 	if err != nil {
 		return m, err

@@ -8,16 +8,16 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
 // age gives a backup another name, of a time so long before.
 func (s *system) age(name string, by time.Duration) (older string) {
 	s.t.Helper()
 	m := s.manifest(name)
-	taken, err := archive.ParseName(name)
+	taken, err := restorepoint.BackupTime(name)
 	require.NoError(s.t, err)
-	m.Name = archive.NewName(taken.Add(-by))
+	m.Name = restorepoint.NewBackup(taken.Add(-by))
 	require.NoError(s.t, os.CopyFS(s.object(m.Name), os.DirFS(s.object(name))))
 	s.setManifest(m.Name, m)
 	return m.Name
@@ -44,12 +44,12 @@ func TestPrune(t *testing.T) {
 			s.overwrite([]byte("{}"), newest, "manifest.json")
 		}, "the manifest of " + newest + " is damaged"},
 	} {
-		manifest := s.read(newest, "manifest.json")
+		described := s.read(newest, "manifest.json")
 		damage.do()
 		s.fail("prune", []string{"nothing is deleted, for the newest backup may be the only one", damage.reason},
 			keepOne...)
 		assert.Equal(t, []string{earlier, yesterday, newest}, s.backups())
-		s.overwrite(manifest, newest, "manifest.json")
+		s.overwrite(described, newest, "manifest.json")
 	}
 
 	// What an earlier server had goes no sooner than this one has something, and nobody wants to restore it.

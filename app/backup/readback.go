@@ -16,7 +16,7 @@ import (
 
 	"filippo.io/age"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
 )
@@ -24,10 +24,10 @@ import (
 var errDamaged = fmt.Errorf("the stored dump is %w", s3.ErrDamaged)
 
 // restoreCopy reads a stored dump, restores it into a throwaway server, and returns what is then in there.
-func restoreCopy(ctx context.Context, store *s3.Store, m archive.Manifest,
-	identities []age.Identity) (content archive.Content, err error) {
+func restoreCopy(ctx context.Context, store *s3.Store, m manifest.Manifest,
+	identities []age.Identity) (content manifest.Content, err error) {
 	start := time.Now()
-	server, err := postgres.NewCopy(ctx, serverDir())
+	server, err := postgres.StartScratch(ctx, serverDir())
 	if err != nil {
 		return content, fmt.Errorf("start the throwaway server: %w", err)
 	}
@@ -56,7 +56,7 @@ func restoreCopy(ctx context.Context, store *s3.Store, m archive.Manifest,
 }
 
 // opens fails if a dump is encrypted and there is nothing to open it with.
-func opens(m archive.Manifest, identities []age.Identity) error {
+func opens(m manifest.Manifest, identities []age.Identity) error {
 	if m.Dump.Recipient != "" && identities == nil {
 		return fmt.Errorf("its dump is encrypted to %s: let AGE_IDENTITY_FILE name the file with its private key",
 			m.Dump.Recipient)
@@ -64,7 +64,7 @@ func opens(m archive.Manifest, identities []age.Identity) error {
 	return nil
 }
 
-func decrypt(stored io.Reader, m archive.Manifest, identities []age.Identity) (io.Reader, error) {
+func decrypt(stored io.Reader, m manifest.Manifest, identities []age.Identity) (io.Reader, error) {
 	if m.Dump.Recipient == "" {
 		return stored, nil
 	}
@@ -76,7 +76,7 @@ func decrypt(stored io.Reader, m archive.Manifest, identities []age.Identity) (i
 }
 
 // readBack lets use read a stored dump, then reads the rest, and fails if it was not what the manifest says.
-func readBack(ctx context.Context, store *s3.Store, m archive.Manifest, use func(io.Reader) error) error {
+func readBack(ctx context.Context, store *s3.Store, m manifest.Manifest, use func(io.Reader) error) error {
 	object, err := store.ReadDump(ctx, m.Name)
 	if err != nil {
 		return err
@@ -114,8 +114,8 @@ func ahead(from io.Reader) io.Reader {
 // compare fails unless a restored copy is equal to what the manifest records of the database. The manifest
 // then describes the copy, which may have other words for the same schema, and other values in generated
 // columns.
-func compare(ctx context.Context, m *archive.Manifest, restored archive.Content) error {
-	onlySchema := len(m.Content.InWordsOf(restored).Differences(restored)) == 0
+func compare(ctx context.Context, m *manifest.Manifest, restored manifest.Content) error {
+	onlySchema := len(m.Content.WithSchemaOf(restored).Differences(restored)) == 0
 	if definition := m.Content.Definition; definition != nil && onlySchema &&
 		m.Content.Schema != restored.Schema {
 		// A server may write an expression in other words when it has read it back: x IN ('a') of a varchar
@@ -125,12 +125,12 @@ func compare(ctx context.Context, m *archive.Manifest, restored archive.Content)
 		if err != nil {
 			return fmt.Errorf("restore the schema to compare it: %w", err)
 		}
-		m.Content = m.Content.InWordsOf(again)
+		m.Content = m.Content.WithSchemaOf(again)
 	}
 	if err := equal(*m, restored); err != nil {
 		return err
 	}
-	for _, table := range m.Content.Recomputed(restored) {
+	for _, table := range m.Content.RecomputedTables(restored) {
 		slog.Warn("a restore gives generated columns other values, for a function was changed since rows were written",
 			"table", table.Schema+"."+table.Name, "columns", strings.Join(table.Generated, ", "))
 	}
@@ -139,8 +139,8 @@ func compare(ctx context.Context, m *archive.Manifest, restored archive.Content)
 }
 
 // reread is what a throwaway server makes of the schema in a dump.
-func reread(ctx context.Context, m archive.Manifest, dump io.Reader) (content archive.Content, err error) {
-	server, err := postgres.NewCopy(ctx, serverDir())
+func reread(ctx context.Context, m manifest.Manifest, dump io.Reader) (content manifest.Content, err error) {
+	server, err := postgres.StartScratch(ctx, serverDir())
 	if err != nil {
 		return content, err
 	}
@@ -152,7 +152,7 @@ func reread(ctx context.Context, m archive.Manifest, dump io.Reader) (content ar
 }
 
 // equal fails unless contents are equal.
-func equal(m archive.Manifest, restored archive.Content) error {
+func equal(m manifest.Manifest, restored manifest.Content) error {
 	differences := m.Content.Differences(restored)
 	if len(differences) == 0 {
 		return nil

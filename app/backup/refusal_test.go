@@ -49,7 +49,7 @@ func TestWhatIsWrongIsSaidAtOnce(t *testing.T) {
 		{"run", "S3_SECRET_KEY_FILE=" + s.tree.File("wrong", "wrong"), []string{"store the dump"}},
 		{"verify", "S3_SECRET_KEY_FILE=" + s.tree.File("wrong", "wrong"), []string{"list the backups"}},
 		{"verify", "", []string{"not verified: there is no backup yet: backup run makes one"}},
-		{"verify latest", "", []string{`"latest" is no name of a backup; for example: `}},
+		{"verify latest", "", []string{`"latest" is not the name of a backup; for example: `}},
 		{"verify 20261122T020000Z-1a2b3c", "", []string{"20261122T020000Z-1a2b3c: there is no such backup"}},
 		{"verify --all 20261122T020000Z-1a2b3c", "", []string{"verify takes either a name or --all"}},
 		{"run now", "", []string{"unknown command"}},

@@ -13,9 +13,10 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/dustin/go-humanize"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
+	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
 // restoration lets another database take the place of one.
@@ -24,8 +25,8 @@ type restoration struct {
 	job
 	// asked is what was asked for, archived where that is in the archive; nil if it is a backup, which
 	// identities open.
-	asked      postgres.Request
-	archived   *past
+	asked      postgres.RestoreRequest
+	archived   *pointInTime
 	identities []age.Identity
 	// over is the name of the database that may hold something.
 	over string
@@ -36,7 +37,7 @@ func restore(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("not restored: %w", err)
 	}
-	conclude(said, "")
+	reportSuccess(said, "")
 	return nil
 }
 
@@ -47,7 +48,7 @@ func restoreFrom(ctx context.Context, args []string) (said string, err error) {
 	if len(args) == 1 {
 		r.asked.From = args[0]
 	} else {
-		r.asked.From = e.Text("RESTORE_FROM", "", latest)
+		r.asked.From = e.Text("RESTORE_FROM", "", restorepoint.Latest)
 	}
 	r.archived = e.archived(r.asked.From)
 	if r.job, err = newJob(&e); err != nil {
@@ -66,7 +67,7 @@ func (r restoration) attempt(ctx context.Context) (said string, err error) {
 	}
 	_, major, err := postgres.ClientVersion(ctx)
 	if err != nil {
-		return "", fmt.Errorf("find pg_restore: %w: %w", postgres.ErrRefused, err)
+		return "", fmt.Errorf("find pg_restore: %w: %w", postgres.ErrPermanent, err)
 	}
 	target, err := postgres.OpenTarget(ctx, address, major)
 	if err != nil {
@@ -76,7 +77,7 @@ func (r restoration) attempt(ctx context.Context) (said string, err error) {
 	if said, err := r.restored(ctx, target); said != "" || err != nil {
 		return said, err
 	}
-	if err := r.store.AskRestore(ctx, r.asked.From); err != nil {
+	if err := r.store.RequestRestore(ctx, r.asked.From); err != nil {
 		slog.Warn("what old backups are deleted meanwhile may be what is to be restored", "error", err)
 	}
 	holds, rows, err := r.holds(ctx, target)
@@ -84,7 +85,7 @@ func (r restoration) attempt(ctx context.Context) (said string, err error) {
 		return "", err
 	}
 	if holds != "" && r.archived != nil {
-		if err := target.Archive(ctx); err != nil {
+		if err := target.ArchiveWAL(ctx); err != nil {
 			return "", fmt.Errorf("archive the log up to now: %w", err)
 		}
 	}
@@ -133,7 +134,7 @@ func (r restoration) attempt(ctx context.Context) (said string, err error) {
 // restored says so if what is asked for was done. It fails if what is asked for depends on what this server
 // is: since an earlier restore it is where the database lives, and no longer one that has nothing.
 func (r restoration) restored(ctx context.Context, target *postgres.Target) (said string, err error) {
-	last, err := target.Restored(ctx, r.asked)
+	last, err := target.LastRestore(ctx, r.asked)
 	if err != nil {
 		return "", fmt.Errorf("look for an earlier restore: %w", err)
 	}
@@ -142,7 +143,7 @@ func (r restoration) restored(ctx context.Context, target *postgres.Target) (sai
 	}
 	at := last.At.UTC().Format(time.RFC3339)
 	earlier := fmt.Sprintf("%s was restored from %s at %s", target.Database, last.From, at)
-	if last.Answers {
+	if last.Fulfills {
 		r.done(ctx)
 		return "nothing to do: " + earlier, nil
 	}
@@ -156,7 +157,9 @@ func (r restoration) restored(ctx context.Context, target *postgres.Target) (sai
 }
 
 // isNamed tells whether it is clear what was asked for, and not only that it is whatever came last.
-func (r restoration) isNamed() bool { return r.asked.From != latest && r.asked.From != end }
+func (r restoration) isNamed() bool {
+	return r.asked.From != restorepoint.Latest && r.asked.From != restorepoint.End
+}
 
 // done lets old backups be deleted again.
 func (r restoration) done(ctx context.Context) {
@@ -189,7 +192,7 @@ func (r restoration) holds(ctx context.Context, target *postgres.Target) (holds 
 }
 
 // fits fails if the server is not one for the database that a manifest describes.
-func fits(ctx context.Context, target *postgres.Target, m archive.Manifest) error {
+func fits(ctx context.Context, target *postgres.Target, m manifest.Manifest) error {
 	if m.Database != target.Database {
 		return backoff.Permanent(fmt.Errorf(
 			"%s is of database %s, and this is %s: look for a backup of its own under its own prefix (S3_PREFIX)",
@@ -204,7 +207,7 @@ func fits(ctx context.Context, target *postgres.Target, m archive.Manifest) erro
 			"%s is of Postgres %s, and the server of %s: take a server of Postgres %d or newer", m.Name, m.Server,
 			target.Server, was))
 	}
-	missing, err := target.Missing(ctx, m.Content.Roles)
+	missing, err := target.MissingRoles(ctx, m.Content.Roles)
 	if err != nil {
 		return fmt.Errorf("look for roles: %w", err)
 	}

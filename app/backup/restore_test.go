@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 )
 
@@ -232,7 +232,7 @@ func TestWhatIsNotRestored(t *testing.T) {
 
 	sound := s.manifest(name)
 	dump := s.read(name, "dump")
-	edit := func(change func(*archive.Manifest)) func() {
+	edit := func(change func(*manifest.Manifest)) func() {
 		return func() {
 			m := sound
 			change(&m)
@@ -247,12 +247,12 @@ func TestWhatIsNotRestored(t *testing.T) {
 		{func() { s.overwrite(append([]byte{dump[0] ^ 1}, dump[1:]...), name, "dump") },
 			"the stored dump is damaged"},
 		{func() { s.overwrite([]byte("{}"), name, "manifest.json") }, "the manifest of " + name + " is damaged"},
-		{edit(func(m *archive.Manifest) { m.Content.Roles = append(m.Content.Roles, "clerk", "chief") }),
+		{edit(func(m *manifest.Manifest) { m.Content.Roles = append(m.Content.Roles, "clerk", "chief") }),
 			"the server lacks roles that " + name + " names: create them, without a password if need be: chief"},
-		{edit(func(m *archive.Manifest) { m.Server = "18.1" }), name +
+		{edit(func(m *manifest.Manifest) { m.Server = "18.1" }), name +
 			" is of Postgres 18.1, and the server of 17."},
-		{edit(func(m *archive.Manifest) { m.Database = "todo" }), name + " is of database todo, and this is app"},
-		{edit(func(m *archive.Manifest) { m.Content.Tables[0].Rows++ }),
+		{edit(func(m *manifest.Manifest) { m.Database = "todo" }), name + " is of database todo, and this is app"},
+		{edit(func(m *manifest.Manifest) { m.Content.Tables[0].Rows++ }),
 			"compare: the restored copy differs from the database: table public.todo has 1 rows instead of 2"},
 	} {
 		damage.do()

@@ -15,7 +15,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
 )
 
-// Between two attempts.
+// ReconcileSequences two attempts.
 const firstPause, longestPause = time.Second, 30 * time.Second
 
 // retry makes attempts for so long, until one works, or fails in a way that another one will too.
@@ -48,11 +48,11 @@ func failsAgain(err error) bool {
 	if errors.As(err, &told) && strings.HasPrefix(told.Code, authorization) {
 		return false
 	}
-	return errors.Is(err, postgres.ErrRefused) || errors.Is(err, errDiffers)
+	return errors.Is(err, postgres.ErrPermanent) || errors.Is(err, errDiffers)
 }
 
 func isFinal(err error) bool {
 	var identity *age.NoIdentityMatchError
-	return errors.Is(err, postgres.ErrRefused) || errors.Is(err, errDiffers) || errors.As(err, &identity) ||
+	return errors.Is(err, postgres.ErrPermanent) || errors.Is(err, errDiffers) || errors.As(err, &identity) ||
 		s3.IsRefusal(err)
 }

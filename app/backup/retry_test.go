@@ -13,7 +13,7 @@ import (
 
 func TestAnotherPodMayHaveAnotherPassword(t *testing.T) {
 	told := func(code string) error {
-		return fmt.Errorf("open: %w: %w", postgres.ErrRefused, &pgconn.PgError{Code: code})
+		return fmt.Errorf("open: %w: %w", postgres.ErrPermanent, &pgconn.PgError{Code: code})
 	}
 	assert.False(t, failsAgain(nil))
 	assert.False(t, failsAgain(errors.New("connection refused")))

@@ -12,10 +12,11 @@ import (
 	"github.com/dustin/go-humanize"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
+	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
 // lastWords is how long a run that has ended tries to say so.
@@ -27,7 +28,7 @@ type job struct {
 	scratch   string
 	level     int
 	recipient *age.X25519Recipient
-	retention archive.Retention
+	retention manifest.Retention
 	retry     time.Duration
 	// superuser says that the database's address is that of one.
 	superuser bool
@@ -38,17 +39,17 @@ func run(ctx context.Context, _ []string) error {
 	if err != nil {
 		return fmt.Errorf("no backup: %w", err)
 	}
-	conclude(fmt.Sprintf("verified backup %s: %d tables, %d rows, %s in %s", m.Name, len(m.Content.Tables),
+	reportSuccess(fmt.Sprintf("verified backup %s: %d tables, %d rows, %s in %s", m.Name, len(m.Content.Tables),
 		m.Content.Rows(),
 		humanize.Bytes(uint64(m.Dump.Size)), m.Duration().Round(time.Millisecond)), m.Name)
 	return nil
 }
 
-func backUp(ctx context.Context) (archive.Manifest, error) {
+func backUp(ctx context.Context) (manifest.Manifest, error) {
 	var e environment
 	j, err := newJob(&e)
 	if err != nil {
-		return archive.Manifest{}, fmt.Errorf("read the settings: %w", err)
+		return manifest.Manifest{}, fmt.Errorf("read the settings: %w", err)
 	}
 	m, err := j.run(ctx)
 	j.note(ctx, m, err)
@@ -75,7 +76,7 @@ func newJob(e *environment) (j job, err error) {
 }
 
 // note leaves in the store how the run has ended.
-func (j job) note(ctx context.Context, m archive.Manifest, failure error) {
+func (j job) note(ctx context.Context, m manifest.Manifest, failure error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
 	run := s3.Run{Ended: time.Now().UTC(), Backup: m.Name}
@@ -88,9 +89,9 @@ func (j job) note(ctx context.Context, m archive.Manifest, failure error) {
 }
 
 // run makes attempts.
-func (j job) run(ctx context.Context) (archive.Manifest, error) {
+func (j job) run(ctx context.Context) (manifest.Manifest, error) {
 	started := time.Now().UTC()
-	return retry(ctx, j.retry, func() (archive.Manifest, error) {
+	return retry(ctx, j.retry, func() (manifest.Manifest, error) {
 		m, err := j.attempt(ctx, started)
 		if s3.MayBeFull(err) {
 			// Others were deleted after the last success, and may have expired since.
@@ -104,22 +105,22 @@ func (j job) run(ctx context.Context) (archive.Manifest, error) {
 	})
 }
 
-func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, error) {
-	m := archive.Manifest{Version: archive.Version, Started: started}
+func (j job) attempt(ctx context.Context, started time.Time) (manifest.Manifest, error) {
+	m := manifest.Manifest{Version: manifest.Version, Started: started}
 	address, err := database.Environment()
 	if err != nil {
 		return m, err
 	}
 	client, major, err := postgres.ClientVersion(ctx)
 	if err != nil {
-		return m, fmt.Errorf("find pg_dump: %w: %w", postgres.ErrRefused, err)
+		return m, fmt.Errorf("find pg_dump: %w: %w", postgres.ErrPermanent, err)
 	}
-	snapshot, err := postgres.Take(ctx, address, j.superuser, major)
+	snapshot, err := postgres.TakeSnapshot(ctx, address, j.superuser, major)
 	if err != nil {
 		return m, fmt.Errorf("take a snapshot of the database: %w", err)
 	}
 	defer snapshot.Close()
-	m.Name, m.Database, m.Server, m.Client = archive.NewName(snapshot.Taken), snapshot.Database,
+	m.Name, m.Database, m.Server, m.Client = restorepoint.NewBackup(snapshot.Taken), snapshot.Database,
 		snapshot.Server, client
 	m.System = snapshot.System
 	slog.Info("took a snapshot", "database", m.Database, "server", m.Server, "pg_dump", m.Client, "backup",
@@ -147,7 +148,7 @@ func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, 
 	if err != nil {
 		return m, err
 	}
-	m.Content.Sequences = archive.Between(before, after, restored.Sequences)
+	m.Content.Sequences = manifest.ReconcileSequences(before, after, restored.Sequences)
 	if err := compare(ctx, &m, restored); err != nil {
 		return m, err
 	}
@@ -159,7 +160,7 @@ func (j job) attempt(ctx context.Context, started time.Time) (archive.Manifest, 
 }
 
 // warnOfLacks says what is not in a backup.
-func warnOfLacks(m archive.Manifest) {
+func warnOfLacks(m manifest.Manifest) {
 	for _, what := range m.Lacks {
 		slog.Warn("not in the backup", "backup", m.Name, "what", what)
 	}
@@ -167,7 +168,7 @@ func warnOfLacks(m archive.Manifest) {
 
 // dump stores a dump of the snapshot, and records at the same time what is in it. It returns the identities
 // that open the dump.
-func (j job) dump(ctx context.Context, snapshot *postgres.Snapshot, m *archive.Manifest) ([]age.Identity,
+func (j job) dump(ctx context.Context, snapshot *postgres.Snapshot, m *manifest.Manifest) ([]age.Identity,
 	error) {
 	start := time.Now()
 	var identities []age.Identity

@@ -6,7 +6,7 @@ import (
 
 	"filippo.io/age"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/settings"
 )
 
@@ -16,9 +16,9 @@ type environment struct{ settings.Reader }
 // serverDir is the folder in which the command server runs throwaway servers.
 func serverDir() string { return os.Getenv("SERVER_DIR") }
 
-func (e *environment) retention() archive.Retention {
+func (e *environment) retention() manifest.Retention {
 	const most = 10_000
-	return archive.Retention{
+	return manifest.Retention{
 		Daily:   e.Number("KEEP_DAILY", 7, 0, most),
 		Weekly:  e.Number("KEEP_WEEKLY", 4, 0, most),
 		Monthly: e.Number("KEEP_MONTHLY", 6, 0, most),

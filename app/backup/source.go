@@ -9,27 +9,17 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"time"
 
 	"filippo.io/age"
 	"github.com/cenkalti/backoff/v5"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
+	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
-
-// What can be restored besides backups by their names, and times.
-const (
-	latest = "latest"
-	end    = "end"
-	// endOfOne begins the name of all that one archive holds.
-	endOfOne = end + "-"
-)
-
-var endOf = regexp.MustCompile(`^` + endOfOne + `(\d+(-\d{1,7})?(-[0-9a-f]{8})?)$`)
 
 // source is a database as it was.
 type source interface {
@@ -40,7 +30,7 @@ type source interface {
 // fetched has a manifest that says where the database comes from and what must be in it: its name, database,
 // servers and content.
 type fetched struct {
-	archive.Manifest
+	manifest.Manifest
 	// dump is the path of a dump in the custom format of pg_dump.
 	dump string
 	// until is the time up to which all is in it.
@@ -50,18 +40,20 @@ type fetched struct {
 }
 
 // archived is the source of what only the archive has; nil for what names a backup.
-func (e *environment) archived(what string) *past {
-	if what == end {
-		return &past{}
+func (e *environment) archived(what string) *pointInTime {
+	if what == restorepoint.End {
+		return &pointInTime{}
 	}
-	if name := endOf.FindStringSubmatch(what); name != nil {
-		return &past{archive: name[1]}
+	if stanza := restorepoint.ArchiveStanza(what); stanza != "" {
+		return &pointInTime{archive: stanza}
 	}
 	if at, err := time.Parse(time.RFC3339, what); err == nil {
-		return &past{at: at}
+		return &pointInTime{at: at}
 	}
-	if _, err := archive.ParseName(what); err != nil && what != latest && what != "" {
-		e.Fault("RESTORE_FROM", "%q is none of: %s, a name that backup list prints, a time such as 2026-11-22T14:05:00Z, %s", what, latest, end)
+	if !restorepoint.IsBackup(what) && what != restorepoint.Latest && what != "" {
+		e.Fault("RESTORE_FROM",
+			"%q is none of: %s, a name that backup list prints, a time such as 2026-11-22T14:05:00Z, %s",
+			what, restorepoint.Latest, restorepoint.End)
 	}
 	return nil
 }
@@ -102,9 +94,9 @@ func (s stored) fetch(ctx context.Context, _, dir string) (fetched, error) {
 		if err != nil {
 			return fetched{}, fmt.Errorf("restore the schema into a throwaway server: %w", err)
 		}
-		m.Content = m.Content.InWordsOf(again)
+		m.Content = m.Content.WithSchemaOf(again)
 	}
-	taken, err := archive.ParseName(m.Name)
+	taken, err := restorepoint.BackupTime(m.Name)
 	return fetched{Manifest: m, dump: dump, until: taken}, err
 }
 
@@ -119,15 +111,15 @@ func lasting(err error) error {
 	return err
 }
 
-func (s stored) manifest(ctx context.Context) (archive.Manifest, error) {
-	if s.name == latest {
+func (s stored) manifest(ctx context.Context) (manifest.Manifest, error) {
+	if s.name == restorepoint.Latest {
 		return s.latest(ctx)
 	}
 	return s.store.ReadManifest(ctx, s.name)
 }
 
 // download leaves the dump in a file.
-func (s stored) download(ctx context.Context, m archive.Manifest, path string) error {
+func (s stored) download(ctx context.Context, m manifest.Manifest, path string) error {
 	file, err := os.Create(path)
 	if err != nil {
 		return err
@@ -149,12 +141,12 @@ func (s stored) download(ctx context.Context, m archive.Manifest, path string) e
 
 // latest is the newest backup that brings back what was lost: of no database in which nothing was yet, and
 // not of the server that is restored into, for that would bring back what is there.
-func (s stored) latest(ctx context.Context) (archive.Manifest, error) {
+func (s stored) latest(ctx context.Context) (manifest.Manifest, error) {
 	names, err := s.store.Names(ctx)
 	if err != nil {
-		return archive.Manifest{}, fmt.Errorf("list the backups: %w", err)
+		return manifest.Manifest{}, fmt.Errorf("list the backups: %w", err)
 	}
-	past := archive.UpTo(names, time.Now())
+	past := manifest.WithoutFuture(names, time.Now())
 	passOver := func(name, why string) { slog.Info("passed over", "backup", name, "because", why) }
 	for _, name := range slices.Backward(names) {
 		if !slices.Contains(past, name) {
@@ -169,7 +161,7 @@ func (s stored) latest(ctx context.Context) (archive.Manifest, error) {
 			return m, err
 		case len(m.Content.Tables) == 0:
 			passOver(name, "it has no tables")
-		case m.Of(s.system):
+		case m.IsFrom(s.system):
 			passOver(name, "it is of the server that is restored into")
 			own = cmp.Or(own, name)
 		default:
@@ -177,9 +169,9 @@ func (s stored) latest(ctx context.Context) (archive.Manifest, error) {
 		}
 	}
 	if own == "" {
-		return archive.Manifest{}, backoff.Permanent(errors.New("there is no backup that has a table"))
+		return manifest.Manifest{}, backoff.Permanent(errors.New("there is no backup that has a table"))
 	}
-	return archive.Manifest{}, backoff.Permanent(fmt.Errorf(
+	return manifest.Manifest{}, backoff.Permanent(fmt.Errorf(
 		"all backups that have a table are of the very server that is restored into: "+
 			"to go back to the newest of them, ask for it by its name, %s", own))
 }

@@ -9,8 +9,9 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
+	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
 const lookAtMost = 30 * time.Second
@@ -21,7 +22,7 @@ type holdings struct {
 	backups int
 	// newest is the newest one, and when it was taken; zero if there is none. One that is dated in the future
 	// would hide for long that others fail.
-	newest archive.Manifest
+	newest manifest.Manifest
 	taken  time.Time
 	// run is how the last run ended; zero if there was none.
 	run s3.Run
@@ -33,11 +34,11 @@ func inspect(ctx context.Context, store *s3.Store) (is holdings, err error) {
 		return is, fmt.Errorf("list the backups: %w", err)
 	}
 	is.backups = len(names)
-	if past := archive.UpTo(names, time.Now()); len(past) > 0 {
+	if past := manifest.WithoutFuture(names, time.Now()); len(past) > 0 {
 		if is.newest, err = store.ReadManifest(ctx, past[len(past)-1]); err != nil {
 			return is, err
 		}
-		if is.taken, err = archive.ParseName(is.newest.Name); err != nil {
+		if is.taken, err = restorepoint.BackupTime(is.newest.Name); err != nil {
 			return is, err
 		}
 	}

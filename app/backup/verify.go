@@ -11,9 +11,10 @@ import (
 
 	"filippo.io/age"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
+	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
 // verification is what verify shall do.
@@ -60,7 +61,7 @@ func (v *verification) verify(ctx context.Context, args []string) error {
 	if v.checksums {
 		how = "checksums compared"
 	}
-	conclude(fmt.Sprintf("verified %s: %s", strings.Join(verified, ", "), how), "")
+	reportSuccess(fmt.Sprintf("verified %s: %s", strings.Join(verified, ", "), how), "")
 	return nil
 }
 
@@ -90,7 +91,7 @@ func (v verification) selected(ctx context.Context, store *s3.Store, args []stri
 		if v.all {
 			return nil, errors.New("verify takes either a name or --all")
 		}
-		_, err := archive.ParseName(args[0])
+		_, err := restorepoint.BackupTime(args[0])
 		return args, err
 	}
 	names, err := store.Names(ctx)
@@ -103,7 +104,7 @@ func (v verification) selected(ctx context.Context, store *s3.Store, args []stri
 	if v.all {
 		return names, nil
 	}
-	past := archive.UpTo(names, time.Now())
+	past := manifest.WithoutFuture(names, time.Now())
 	return past[len(past)-1:], nil
 }
 

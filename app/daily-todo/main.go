@@ -33,10 +33,10 @@ func main() {
 	service.Main(func(ctx context.Context) error {
 		said, err := run(ctx)
 		if err != nil {
-			outcome.Failure(err).Leave()
+			outcome.Failure(err).WriteTerminationMessage()
 			return err
 		}
-		outcome.Success(said).Leave()
+		outcome.Success(said).WriteTerminationMessage()
 		return nil
 	})
 }

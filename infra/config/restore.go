@@ -8,6 +8,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/backup"
+	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
 // databases are those that can be restored, by the names that settings give them.
@@ -18,7 +19,7 @@ func (r *reader) restores() map[string]*backup.Restore {
 	const everyKey, overKey, identityKey = "restoreFrom", "restoreOver", "restoreIdentity"
 	const example = "latest"
 	every := r.text(everyKey, optional(restorePoint), example)
-	if !r.faulty(everyKey) && (backupName(every) == "" || archiveName(every) == "") {
+	if !r.faulty(everyKey) && namesOneDatabase(every) {
 		r.fault(everyKey, "%s is of one database; for example: pulumi config set pingpongRestoreFrom %[1]s", every)
 	}
 	over := strings.Fields(r.text(overKey, databaseNames, "pingpong"))
@@ -38,18 +39,17 @@ func (r *reader) restores() map[string]*backup.Restore {
 	return restores
 }
 
-// backupName and archiveName are names that app/backup gives.
-var (
-	backupName  = matches(`^\d{8}T\d{6}Z-[0-9a-f]{6}$`, "the name of a backup")
-	archiveName = matches(`^end-\d+(-[0-9a-f]{8})?$`, "the name of an archive")
-)
+// namesOneDatabase tells whether a restore point is the name of a backup or an archive.
+func namesOneDatabase(value string) bool {
+	return restorepoint.IsBackup(value) || restorepoint.ArchiveStanza(value) != ""
+}
 
 func restorePoint(value string) string {
 	at, err := time.Parse(time.RFC3339, value)
 	if err == nil && at.After(time.Now()) {
 		return "a time in the past"
 	}
-	if err == nil || value == "latest" || value == "end" || backupName(value) == "" || archiveName(value) == "" {
+	if err == nil || value == restorepoint.Latest || value == restorepoint.End || namesOneDatabase(value) {
 		return ""
 	}
 	return "latest, end, the name of a backup or an archive, or a time such as 2026-11-22T14:05:00Z"

@@ -490,8 +490,8 @@ func TestWrongSettings(t *testing.T) {
 			`stateful-k3s:pullPassword: not set, though pullUsername is; set it with: pulumi config set --secret pullPassword`},
 		{set{"pullPassword": "pull it"},
 			`stateful-k3s:pullUsername: not set, though pullPassword is; for example: pulumi config set pullUsername alice`},
-		{set{"restoreFrom": "end-7711158423862165527"},
-			`stateful-k3s:restoreFrom: end-7711158423862165527 is of one database; for example: pulumi config set pingpongRestoreFrom end-7711158423862165527`},
+		{set{"restoreFrom": "end-7711158423862165527-2"},
+			`stateful-k3s:restoreFrom: end-7711158423862165527-2 is of one database; for example: pulumi config set pingpongRestoreFrom end-7711158423862165527-2`},
 		{set{"todoRestoreFrom": "end-latest"}, `stateful-k3s:todoRestoreFrom: "end-latest" ` + point +
 			`todoRestoreFrom latest`},
 		{set{"restoreFrom": "20261122T020000Z-1a2b3c"},

@@ -270,7 +270,7 @@ func owners(with, without []byte) (statements []string, err error) {
 	end := func() error {
 		if len(bytes.TrimSpace(statement)) > 0 {
 			if !ofOwner.Match(statement) {
-				return fmt.Errorf("%w: %w: %q", ErrRefused, errOwners, statement)
+				return fmt.Errorf("%w: %w: %q", ErrPermanent, errOwners, statement)
 			}
 			statements = append(statements, string(statement))
 		}
@@ -291,7 +291,7 @@ func owners(with, without []byte) (statements []string, err error) {
 		return nil, err
 	}
 	if len(bytes.Join(rest, nil)) > 0 {
-		return nil, fmt.Errorf("%w: %w: %q is missing", ErrRefused, errOwners, rest[0])
+		return nil, fmt.Errorf("%w: %w: %q is missing", ErrPermanent, errOwners, rest[0])
 	}
 	return statements, nil
 }

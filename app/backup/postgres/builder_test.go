@@ -50,7 +50,7 @@ func TestANameOfSeveralLinesIsNoStatement(t *testing.T) {
 		statements, err := owners([]byte(printed(definition, "public."+name, "app")),
 			[]byte(printed(definition, "public."+name, "-")))
 		if err != nil {
-			require.ErrorIs(t, err, ErrRefused)
+			require.ErrorIs(t, err, ErrPermanent)
 			continue
 		}
 		require.Equal(t, []string{"ALTER TABLE public." + name + " OWNER TO app;\n\n"}, statements)

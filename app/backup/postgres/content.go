@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 )
 
 // uniform makes equal values look equal, whatever the server's or the role's settings. Row-level security is
@@ -98,7 +98,7 @@ func jobs() int { return min(runtime.GOMAXPROCS(0), mostJobs) }
 
 // recordAlone is what a database holds that nobody else uses, read over several connections.
 func recordAlone(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), suffix string,
-	environment []string, args ...string) (content archive.Content, err error) {
+	environment []string, args ...string) (content manifest.Content, err error) {
 	conns := make([]*pgx.Conn, jobs())
 	for i := range conns {
 		if conns[i], err = connect(ctx); err != nil {
@@ -116,7 +116,7 @@ func recordAlone(ctx context.Context, connect func(context.Context) (*pgx.Conn, 
 // record is what a database holds, but for its sequences, as all connections see it. A suffix of the
 // database's name does not count. The environment and the arguments let pg_dump find it.
 func record(ctx context.Context, conns []*pgx.Conn, suffix string, environment []string,
-	args ...string) (content archive.Content, err error) {
+	args ...string) (content manifest.Content, err error) {
 	all, err := relations(ctx, conns[0])
 	if err != nil {
 		return content, fmt.Errorf("list tables: %w", err)
@@ -131,7 +131,7 @@ func record(ctx context.Context, conns []*pgx.Conn, suffix string, environment [
 }
 
 // tables counts and hashes the rows of all tables.
-func tables(ctx context.Context, conns []*pgx.Conn, all []relation) ([]archive.Table, error) {
+func tables(ctx context.Context, conns []*pgx.Conn, all []relation) ([]manifest.Table, error) {
 	parts := make([][]*part, len(all))
 	for i, r := range all {
 		var err error
@@ -143,8 +143,8 @@ func tables(ctx context.Context, conns []*pgx.Conn, all []relation) ([]archive.T
 		return nil, err
 	}
 	type sum struct {
-		archive.Table
-		all, given archive.RowHash
+		manifest.Table
+		all, given manifest.RowHash
 	}
 	sums := map[[2]string]*sum{}
 	for i, r := range all {
@@ -154,7 +154,7 @@ func tables(ctx context.Context, conns []*pgx.Conn, all []relation) ([]archive.T
 		}
 		s := sums[name]
 		if s == nil {
-			s = &sum{Table: archive.Table{Schema: name[0], Name: name[1], Generated: r.generated}}
+			s = &sum{Table: manifest.Table{Schema: name[0], Name: name[1], Generated: r.generated}}
 			sums[name] = s
 		}
 		for _, p := range parts[i] {
@@ -165,7 +165,7 @@ func tables(ctx context.Context, conns []*pgx.Conn, all []relation) ([]archive.T
 			}
 		}
 	}
-	hashed := []archive.Table{}
+	hashed := []manifest.Table{}
 	byName := func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }
 	for _, name := range slices.SortedFunc(maps.Keys(sums), byName) {
 		s := sums[name]
@@ -186,7 +186,7 @@ type part struct {
 	relation
 	what       string
 	first, end int64
-	hash       archive.RowHash
+	hash       manifest.RowHash
 }
 
 // parts are all of the table: rows that are there already are in none of the blocks that it may grow by.
@@ -231,12 +231,12 @@ func read(ctx context.Context, conns []*pgx.Conn, parts []*part) error {
 	return group.Wait()
 }
 
-func sequences(ctx context.Context, conn *pgx.Conn) ([]archive.Sequence, error) {
+func sequences(ctx context.Context, conn *pgx.Conn) ([]manifest.Sequence, error) {
 	rows, err := conn.Query(ctx, `SELECT n.nspname, c.relname`+ours, "S")
 	if err != nil {
 		return nil, fmt.Errorf("list sequences: %w", err)
 	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s archive.Sequence, err error) {
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s manifest.Sequence, err error) {
 		return s, row.Scan(&s.Schema, &s.Name)
 	})
 	if err != nil {
@@ -294,7 +294,7 @@ func refuseLargeObjects(ctx context.Context, conn *pgx.Conn) error {
 
 // define records all that makes the database but its rows.
 func define(
-	ctx context.Context, content *archive.Content, suffix string, environment []string, args ...string,
+	ctx context.Context, content *manifest.Content, suffix string, environment []string, args ...string,
 ) (err error) {
 	args = append([]string{"--schema-only", "--format=custom", "--compress=none"}, args...)
 	environment = withOptions(environment, map[string]string{
@@ -322,7 +322,7 @@ var (
 )
 
 // objects hashes statements of pg_restore, as a whole and each object's, without a suffix.
-func objects(statements []byte, suffix string) (schema string, all []archive.Object) {
+func objects(statements []byte, suffix string) (schema string, all []manifest.Object) {
 	whole := sha256.New()
 	texts := map[string][]byte{}
 	const preamble = "preamble"
@@ -349,7 +349,7 @@ func objects(statements []byte, suffix string) (schema string, all []archive.Obj
 	texts[name] = between.ReplaceAll(texts[name], nil)
 	for _, name := range names {
 		digest := sha256.Sum256(texts[name])
-		all = append(all, archive.Object{Name: name, Hash: hex.EncodeToString(digest[:])})
+		all = append(all, manifest.Object{Name: name, Hash: hex.EncodeToString(digest[:])})
 	}
 	return hex.EncodeToString(whole.Sum(nil)), all
 }

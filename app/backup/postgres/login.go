@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// ErrRefused is an error that another attempt does not cure.
-var ErrRefused = errors.New("refused")
+// ErrPermanent is an error that another attempt does not cure.
+var ErrPermanent = errors.New("refused")
 
 // changing are errors that another attempt may not meet, by the beginnings of their codes: lost connections,
 // transactions that were rolled back, a lack of resources, locks, what an operator does, the operating
@@ -25,7 +25,7 @@ var changing = []string{"08", "40", "53", "55", "57", "58", "XX000", "3F000", "4
 // missing right.
 func refused(err error) error {
 	var told *pgconn.PgError
-	if !errors.As(err, &told) || errors.Is(err, ErrRefused) {
+	if !errors.As(err, &told) || errors.Is(err, ErrPermanent) {
 		return err
 	}
 	for _, beginning := range changing {
@@ -33,7 +33,7 @@ func refused(err error) error {
 			return err
 		}
 	}
-	return fmt.Errorf("%w: %w", ErrRefused, err)
+	return fmt.Errorf("%w: %w", ErrPermanent, err)
 }
 
 // login is where a database is, and how to get in.
@@ -48,11 +48,11 @@ type login struct {
 func parseLogin(address string) (login, error) {
 	config, err := pgx.ParseConfig(address)
 	if err != nil {
-		return login{}, fmt.Errorf("%w: %w", ErrRefused, err)
+		return login{}, fmt.Errorf("%w: %w", ErrPermanent, err)
 	}
 	parsed, err := url.Parse(address)
 	if err != nil || parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" {
-		return login{}, fmt.Errorf("%w: the database's address is no URL such as postgres://user:password@host/database", ErrRefused)
+		return login{}, fmt.Errorf("%w: the database's address is no URL such as postgres://user:password@host/database", ErrPermanent)
 	}
 	parsed.User = url.User(parsed.User.Username())
 	config.ConnectTimeout = connectTimeout

@@ -36,7 +36,7 @@ func program(ctx context.Context, environment []string, name string, args ...str
 	return cmd, said
 }
 
-// failure is what a program that failed has said, in one line. It is an ErrRefused if the program would say
+// failure is what a program that failed has said, in one line. It is an ErrPermanent if the program would say
 // the same again.
 func failure(ctx context.Context, cmd *exec.Cmd, said *tail, err error) error {
 	if err == nil {
@@ -48,14 +48,14 @@ func failure(ctx context.Context, cmd *exec.Cmd, said *tail, err error) error {
 	name, told := cmd.Args[0], said.String()
 	answered := answer.MatchString(told) && !passing.MatchString(told)
 	if answered && (name == "pg_restore" || lasting.MatchString(told)) {
-		return fmt.Errorf("%w: %s: %w: %s", ErrRefused, name, err, told)
+		return fmt.Errorf("%w: %s: %w: %s", ErrPermanent, name, err, told)
 	}
 	return fmt.Errorf("%s: %w: %s", name, err, told)
 }
 
 // withWayOut says what to do if pg_restore was refused something.
 func withWayOut(err error) error {
-	if !errors.Is(err, ErrRefused) {
+	if !errors.Is(err, ErrPermanent) {
 		return err
 	}
 	return fmt.Errorf("%w; %s", err, wayOut(err.Error()))

@@ -17,13 +17,13 @@ import (
 // ErrNotReached says that the log ends before the time up to which it was to be replayed.
 var ErrNotReached = errors.New("the log ends before that time")
 
-// Recover starts a server in a new folder in the shared one, on the files that fetch leaves in a folder, and
+// RecoverScratch starts a server in a new folder in the shared one, on the files that fetch leaves in a folder, and
 // returns when the server has replayed its log as those files tell it. It gets the files of the log from
 // segment, by their names, for it has none of the keys that this takes. It ends with ctx. If the log ends too
 // early, the error is ErrNotReached and says when the last transaction was.
-func Recover(ctx context.Context, shared string, fetch func(data string) error, segment Segments) (*Copy,
+func RecoverScratch(ctx context.Context, shared string, fetch func(data string) error, segment Segments) (*ScratchServer,
 	error) {
-	c, err := newCopy(shared)
+	c, err := newScratch(shared)
 	if err != nil {
 		return nil, err
 	}
@@ -39,9 +39,9 @@ var (
 )
 
 // Data is the server's data directory.
-func (c *Copy) Data() string { return dataOf(c.dir) }
+func (c *ScratchServer) Data() string { return dataOf(c.dir) }
 
-func (c *Copy) recover(ctx context.Context, fetch func(data string) error, segment Segments) error {
+func (c *ScratchServer) recover(ctx context.Context, fetch func(data string) error, segment Segments) error {
 	if err := os.Mkdir(c.Data(), 0o700); err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ var requirement = regexp.MustCompile(`(?m)^(max_prepared_xacts|max_locks_per_xac
 
 // required are the parameters that have to be as high as those of the server that wrote the log, which may
 // have changed from one stretch of it to the next.
-func (c *Copy) required(ctx context.Context) (parameters []string, err error) {
+func (c *ScratchServer) required(ctx context.Context) (parameters []string, err error) {
 	control, err := output(ctx, nil, "pg_controldata", c.Data())
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (c *Copy) required(ctx context.Context) (parameters []string, err error) {
 
 // discardPrepared rolls back transactions that were prepared, and not committed by then: their locks would
 // keep others from reading what they changed.
-func (c *Copy) discardPrepared(ctx context.Context) error {
+func (c *ScratchServer) discardPrepared(ctx context.Context) error {
 	conn, err := c.connect(ctx, superuser)
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func (c *Copy) discardPrepared(ctx context.Context) error {
 	return nil
 }
 
-func (c *Copy) exec(ctx context.Context, database, statement string) error {
+func (c *ScratchServer) exec(ctx context.Context, database, statement string) error {
 	conn, err := c.connect(ctx, database)
 	if err != nil {
 		return err
@@ -148,7 +148,7 @@ func (c *Copy) exec(ctx context.Context, database, statement string) error {
 }
 
 // Unlogged names a database's unlogged tables, whose rows are not in the log.
-func (c *Copy) Unlogged(ctx context.Context, database string) ([]string, error) {
+func (c *ScratchServer) Unlogged(ctx context.Context, database string) ([]string, error) {
 	conn, err := c.connect(ctx, database)
 	if err != nil {
 		return nil, err
@@ -165,7 +165,7 @@ func (c *Copy) Unlogged(ctx context.Context, database string) ([]string, error) 
 
 // Has is whether the server has a whole database of that name, which may be empty. One that somebody was
 // about to drop has none of its files any more, for they go before the transaction ends.
-func (c *Copy) Has(ctx context.Context, database string) (has bool, err error) {
+func (c *ScratchServer) Has(ctx context.Context, database string) (has bool, err error) {
 	conn, err := c.connect(ctx, superuser)
 	if err != nil {
 		return false, err
@@ -176,7 +176,7 @@ func (c *Copy) Has(ctx context.Context, database string) (has bool, err error) {
 }
 
 // Reached is whether the server has replayed its log up to a place such as 0/3000000.
-func (c *Copy) Reached(ctx context.Context, place string) (reached bool, err error) {
+func (c *ScratchServer) Reached(ctx context.Context, place string) (reached bool, err error) {
 	conn, err := c.connect(ctx, superuser)
 	if err != nil {
 		return false, err
@@ -187,7 +187,7 @@ func (c *Copy) Reached(ctx context.Context, place string) (reached bool, err err
 }
 
 // Dump writes a database into a file, in the custom format of pg_dump, and returns the server's version.
-func (c *Copy) Dump(ctx context.Context, database, file string) (server string, err error) {
+func (c *ScratchServer) Dump(ctx context.Context, database, file string) (server string, err error) {
 	conn, err := c.connect(ctx, database)
 	if err != nil {
 		return "", err
@@ -202,7 +202,7 @@ func (c *Copy) Dump(ctx context.Context, database, file string) (server string, 
 }
 
 // Check reads all tables and indexes of all databases, and fails if one is damaged.
-func (c *Copy) Check(ctx context.Context) error {
+func (c *ScratchServer) Check(ctx context.Context) error {
 	_, err := output(ctx, c.environment(superuser), "pg_amcheck", "--all", "--install-missing",
 		"--heapallindexed")
 	return err

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 )
 
 const (
@@ -33,9 +33,9 @@ type Snapshot struct {
 	login login
 }
 
-// Take takes a snapshot of the database at a URL such as postgres://user:password@host/database, whose role
-// may be a superuser. The error is an ErrRefused if the URL, the password or the server's version is wrong.
-func Take(ctx context.Context, address string, superuser bool, clientMajor int) (*Snapshot, error) {
+// TakeSnapshot takes a snapshot of the database at a URL such as postgres://user:password@host/database, whose role
+// may be a superuser. The error is an ErrPermanent if the URL, the password or the server's version is wrong.
+func TakeSnapshot(ctx context.Context, address string, superuser bool, clientMajor int) (*Snapshot, error) {
 	l, err := parseLogin(address)
 	if err != nil {
 		return nil, err
@@ -61,10 +61,10 @@ func (s *Snapshot) begin(ctx context.Context, clientMajor int) (err error) {
 	}
 	if clientMajor < major {
 		return fmt.Errorf("%w: pg_dump of Postgres %d cannot dump a server of %s: take an image of Postgres %d",
-			ErrRefused, clientMajor, s.Server, major)
+			ErrPermanent, clientMajor, s.Server, major)
 	}
 	if err := refuseLargeObjects(ctx, s.conn); err != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+		return fmt.Errorf("%w: %w", ErrPermanent, err)
 	}
 	all, err := relations(ctx, s.conn)
 	if err != nil {
@@ -88,13 +88,13 @@ func (s *Snapshot) begin(ctx context.Context, clientMajor int) (err error) {
 }
 
 // Content is that of the snapshot, but for the sequences.
-func (s *Snapshot) Content(ctx context.Context) (archive.Content, error) {
+func (s *Snapshot) Content(ctx context.Context) (manifest.Content, error) {
 	found, err := record(ctx, []*pgx.Conn{s.conn}, "", s.login.environment(), s.selection()...)
 	return found, refused(err)
 }
 
 // Sequences are those of this moment, for a sequence belongs to no snapshot.
-func (s *Snapshot) Sequences(ctx context.Context) ([]archive.Sequence, error) {
+func (s *Snapshot) Sequences(ctx context.Context) ([]manifest.Sequence, error) {
 	return sequences(ctx, s.conn)
 }
 

@@ -46,7 +46,7 @@ type Target struct {
 
 // OpenTarget connects to the server of the database at a URL such as postgres://user:password@host/database,
 // as a superuser, and waits until no other target of the database is open. It removes what others left that
-// never closed. The error is an ErrRefused if the URL, the password or the server's version is wrong.
+// never closed. The error is an ErrPermanent if the URL, the password or the server's version is wrong.
 func OpenTarget(ctx context.Context, address string, clientMajor int) (*Target, error) {
 	l, err := parseLogin(address)
 	if err != nil {
@@ -76,7 +76,7 @@ func (t *Target) begin(ctx context.Context, clientMajor int) (err error) {
 		return err
 	}
 	if clientMajor < t.Major {
-		return fmt.Errorf("%w: pg_restore of Postgres %d is too old for a server of %s: take an image of Postgres %d", ErrRefused, clientMajor, t.Server, t.Major)
+		return fmt.Errorf("%w: pg_restore of Postgres %d is too old for a server of %s: take an image of Postgres %d", ErrPermanent, clientMajor, t.Server, t.Major)
 	}
 	var alone bool
 	if err := t.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended('restore ' || $1, 0))`,
@@ -92,7 +92,7 @@ func (t *Target) begin(ctx context.Context, clientMajor int) (err error) {
 	}
 	err = t.conn.QueryRow(ctx, `SELECT oid, (SELECT system_identifier::text FROM pg_control_system()) FROM pg_database WHERE datname = $1`, t.Database).Scan(&t.oid, &t.System)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("%w: the server has no database %s", ErrRefused, t.Database)
+		return fmt.Errorf("%w: the server has no database %s", ErrPermanent, t.Database)
 	}
 	if err != nil {
 		return err
@@ -143,26 +143,26 @@ func (t *Target) clean(ctx context.Context) error {
 	return nil
 }
 
-// Request asks for a restore. An ID tells it from another one in the same words; without an ID each is
+// RestoreRequest asks for a restore. An ID tells it from another one in the same words; without an ID each is
 // another one.
-type Request struct{ From, ID string }
+type RestoreRequest struct{ From, ID string }
 
-// Restoration is a restore that was done.
-type Restoration struct {
+// RestoreRecord is a restore that was done.
+type RestoreRecord struct {
 	From string
 	At   time.Time
-	// Answers says that it did what is asked for now, and that the database is still the one that it made.
-	Answers bool
+	// Fulfills says that it did what is asked for now, and that the database is still the one that it made.
+	Fulfills bool
 }
 
-// Restored is the last restore of a database of that name on this server; nil if there was none.
-func (t *Target) Restored(ctx context.Context, asked Request) (*Restoration, error) {
-	var last Restoration
+// LastRestore is the last restore of a database of that name on this server; nil if there was none.
+func (t *Target) LastRestore(ctx context.Context, asked RestoreRequest) (*RestoreRecord, error) {
+	var last RestoreRecord
 	// Those that are older than the column answer all requests in the same words.
 	err := t.conn.QueryRow(ctx, `
 		SELECT restored, at, database = $1 AND restore_from = $3 AND coalesce(request, $4) = $4 AND $4 <> ''
 		FROM public.restores WHERE database = $1 OR name = $2 ORDER BY at DESC LIMIT 1`,
-		t.oid, t.Database, asked.From, asked.ID).Scan(&last.From, &last.At, &last.Answers)
+		t.oid, t.Database, asked.From, asked.ID).Scan(&last.From, &last.At, &last.Fulfills)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -206,9 +206,9 @@ func (t *Target) Holds(ctx context.Context) (what string, rows int64, err error)
 	return what, rows, nil
 }
 
-// Archive has the server archive its log up to now, and returns when that is done. It does nothing if the
+// ArchiveWAL makes the server archive its log up to now, and returns when that is done. It does nothing if the
 // server has no archive.
-func (t *Target) Archive(ctx context.Context) error {
+func (t *Target) ArchiveWAL(ctx context.Context) error {
 	var mode string
 	if err := t.conn.QueryRow(ctx, `SHOW archive_mode`).Scan(&mode); err != nil || mode == "off" {
 		return err
@@ -234,8 +234,8 @@ func (t *Target) Archive(ctx context.Context) error {
 	}
 }
 
-// Missing returns those of the roles that the server does not have.
-func (t *Target) Missing(ctx context.Context, roles []string) ([]string, error) {
+// MissingRoles returns those of the roles that the server does not have.
+func (t *Target) MissingRoles(ctx context.Context, roles []string) ([]string, error) {
 	rows, err := t.conn.Query(ctx,
 		`SELECT wanted FROM unnest($1::text[]) wanted WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted)`, roles)
 	if err != nil {
@@ -247,7 +247,7 @@ func (t *Target) Missing(ctx context.Context, roles []string) ([]string, error) 
 // Replace lets the new database take the name of the other, and remembers what it was restored from when that
 // was asked for. Clients of the other are cut off. Until it returns, or the server commits, nothing has
 // changed.
-func (t *Target) Replace(ctx context.Context, from Request, restored string) error {
+func (t *Target) Replace(ctx context.Context, from RestoreRequest, restored string) error {
 	var err error
 	for range renamings {
 		var told *pgconn.PgError
@@ -266,7 +266,7 @@ func (t *Target) Replace(ctx context.Context, from Request, restored string) err
 	return t.clean(ctx)
 }
 
-func (t *Target) rename(ctx context.Context, tx pgx.Tx, from Request, restored string) error {
+func (t *Target) rename(ctx context.Context, tx pgx.Tx, from RestoreRequest, restored string) error {
 	if _, err := tx.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ($1, $2)`, t.Database, t.new); err != nil {
 		return err
 	}

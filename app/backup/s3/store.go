@@ -19,9 +19,10 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/settings"
+	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
 const (
@@ -119,7 +120,7 @@ func (s *Store) DumpSize(ctx context.Context, name string) (int64, error) {
 }
 
 // WriteManifest makes what is stored under the manifest's name a backup.
-func (s *Store) WriteManifest(ctx context.Context, m archive.Manifest) error {
+func (s *Store) WriteManifest(ctx context.Context, m manifest.Manifest) error {
 	content, err := m.Encode()
 	if err != nil {
 		return err
@@ -129,15 +130,15 @@ func (s *Store) WriteManifest(ctx context.Context, m archive.Manifest) error {
 
 // ReadManifest returns the manifest of a backup. The error is ErrNone if there is none, and ErrDamaged if
 // somebody has changed it.
-func (s *Store) ReadManifest(ctx context.Context, name string) (archive.Manifest, error) {
+func (s *Store) ReadManifest(ctx context.Context, name string) (manifest.Manifest, error) {
 	content, err := s.read(ctx, s.key(name, manifestKey))
 	if answer(err).Code == minio.NoSuchKey {
-		return archive.Manifest{}, fmt.Errorf("%s: %w", name, ErrNone)
+		return manifest.Manifest{}, fmt.Errorf("%s: %w", name, ErrNone)
 	}
 	if err != nil {
-		return archive.Manifest{}, err
+		return manifest.Manifest{}, err
 	}
-	m, err := archive.Decode(content, name)
+	m, err := manifest.Decode(content, name)
 	if err != nil {
 		return m, fmt.Errorf("the manifest of %s is %w: %w", name, ErrDamaged, err)
 	}
@@ -174,28 +175,28 @@ func (s *Store) LastRun(ctx context.Context) (run Run, err error) {
 	return run, json.Unmarshal(content, &run)
 }
 
-// AskRestore leaves word that a restore was asked for, for those who would delete what it may need.
-func (s *Store) AskRestore(ctx context.Context, what string) error {
+// RequestRestore leaves word that a restore was asked for, for those who would delete what it may need.
+func (s *Store) RequestRestore(ctx context.Context, what string) error {
 	content, err := json.Marshal(map[string]string{"restore": what})
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, s.key(pgbackrest.RestoreAsked), content)
+	return s.write(ctx, s.key(pgbackrest.RestoreRequested), content)
 }
 
-// RestoreAsked is when AskRestore did so last, by the store's clock; zero if no restore was asked for, or it
+// RestoreRequested is when RequestRestore did so last, by the store's clock; zero if no restore was asked for, or it
 // is done.
-func (s *Store) RestoreAsked(ctx context.Context) (time.Time, error) {
-	info, err := s.client.StatObject(ctx, s.bucket, s.key(pgbackrest.RestoreAsked), minio.StatObjectOptions{})
+func (s *Store) RestoreRequested(ctx context.Context) (time.Time, error) {
+	info, err := s.client.StatObject(ctx, s.bucket, s.key(pgbackrest.RestoreRequested), minio.StatObjectOptions{})
 	if answer(err).Code == minio.NoSuchKey {
 		return time.Time{}, nil
 	}
 	return info.LastModified, err
 }
 
-// RestoreDone takes the word of AskRestore back.
+// RestoreDone takes the word of RequestRestore back.
 func (s *Store) RestoreDone(ctx context.Context) error {
-	return s.client.RemoveObject(ctx, s.bucket, s.key(pgbackrest.RestoreAsked), minio.RemoveObjectOptions{})
+	return s.client.RemoveObject(ctx, s.bucket, s.key(pgbackrest.RestoreRequested), minio.RemoveObjectOptions{})
 }
 
 // Names are those of all backups, oldest first.
@@ -264,7 +265,7 @@ func (s *Store) folders(ctx context.Context) (map[string]folder, error) {
 			return nil, object.Err
 		}
 		name, key, _ := strings.Cut(strings.TrimPrefix(object.Key, s.prefix+"/"), "/")
-		if _, err := archive.ParseName(name); err != nil {
+		if _, err := restorepoint.BackupTime(name); err != nil {
 			continue // not ours
 		}
 		f := folders[name]

@@ -32,8 +32,8 @@ func Success(said string) Outcome { return Outcome{Ended: time.Now().UTC(), OK: 
 // Failure returns the outcome of work that failed.
 func Failure(err error) Outcome { return Outcome{Ended: time.Now().UTC(), Said: err.Error()} }
 
-// Leave writes the outcome to the file that the environment variable TERMINATION_LOG names, if it names one.
-func (o Outcome) Leave() {
+// WriteTerminationMessage writes the outcome to the file that the environment variable TERMINATION_LOG names, if it names one.
+func (o Outcome) WriteTerminationMessage() {
 	file := os.Getenv("TERMINATION_LOG")
 	if file == "" {
 		return

@@ -18,7 +18,7 @@ func TestItIsOneLineOfJSON(t *testing.T) {
 	t.Setenv("TERMINATION_LOG", file)
 	left := func(o Outcome) string {
 		o.Ended = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-		o.Leave()
+		o.WriteTerminationMessage()
 		line, err := os.ReadFile(file)
 		require.NoError(t, err)
 		return string(line)
@@ -44,5 +44,5 @@ func TestKubernetesCutsNothingOff(t *testing.T) {
 
 func TestWithoutAFileNothingIsLeft(t *testing.T) {
 	t.Setenv("TERMINATION_LOG", "")
-	Success("done").Leave()
+	Success("done").WriteTerminationMessage()
 }

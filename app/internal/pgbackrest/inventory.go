@@ -32,7 +32,7 @@ type Stanza struct {
 	// Changed is when the newest file was stored.
 	Changed time.Time
 	// Unreadable is why it cannot be used, such as that it was encrypted with another passphrase; nil if it can.
-	// It is an ErrHalf if nobody can.
+	// It is an ErrIncomplete if nobody can.
 	Unreadable error
 }
 
@@ -45,17 +45,17 @@ func system(stanza string) string {
 	return system
 }
 
-// IsOfOneSetBack is whether the server had archived otherwise before, and then was set back to an earlier
+// IsAfterRollback is whether the server had archived otherwise before, and then was set back to an earlier
 // state.
-func (s Stanza) IsOfOneSetBack() bool { return strings.Contains(s.identity(), "-") }
+func (s Stanza) IsAfterRollback() bool { return strings.Contains(s.identity(), "-") }
 
 // identity is that by which Stanza names it.
 func (s Stanza) identity() string { return ofPassphrase.ReplaceAllString(s.Name, "") }
 
 var ofPassphrase = regexp.MustCompile(`-[0-9a-f]{8}$`)
 
-// HasOther is whether the stanza has another segment by the name of a file of the log.
-func (s Stanza) HasOther(file string) (bool, error) {
+// HasDifferent is whether the stanza has another segment by the name of a file of the log.
+func (s Stanza) HasDifferent(file string) (bool, error) {
 	isIt := func(segment Segment) bool { return segment.Name == filepath.Base(file) }
 	i := slices.IndexFunc(s.Segments, isIt)
 	if i < 0 {
@@ -96,9 +96,9 @@ type Segment struct {
 // errPassphrase is why a stanza with another name than that which the passphrase gives it cannot be read.
 var errPassphrase = errors.New("it was encrypted with another passphrase, or with none")
 
-// ErrHalf says that a stanza lacks the files that say what is in it, as one does whose deletion was cut
+// ErrIncomplete says that a stanza lacks the files that say what is in it, as one does whose deletion was cut
 // short.
-var ErrHalf = errors.New("the files that say what is in it are missing")
+var ErrIncomplete = errors.New("the files that say what is in it are missing")
 
 // Stanzas are all that the archive holds, also what cannot be used of it.
 func (a *Archive) Stanzas(ctx context.Context) ([]Stanza, error) {
@@ -198,7 +198,7 @@ func (a *Archive) backups(ctx context.Context, stanza string) (backups []Backup,
 			s := repository.Status
 			switch said := fmt.Errorf("%s info: %s", program, strings.Join(strings.Fields(s.Message), " ")); {
 			case s.Code == noPath, s.Code == noData, strings.HasPrefix(s.Message, noFile):
-				return nil, ErrHalf, nil
+				return nil, ErrIncomplete, nil
 			case damaged.MatchString(s.Message):
 				return nil, said, nil
 			case s.Code != fine && s.Code != noBackup:

@@ -42,7 +42,7 @@ func TestEachPassphraseHasStanzasOfItsOwn(t *testing.T) {
 			s := Stanza{Name: archive.Stanza(identity)}
 			assert.Equal(t, identity, s.identity())
 			assert.Equal(t, "7711", s.System())
-			assert.Equal(t, isSetBack, s.IsOfOneSetBack())
+			assert.Equal(t, isSetBack, s.IsAfterRollback())
 		}
 	}
 	one, other := &Archive{passphrase: "one"}, &Archive{passphrase: "other"}

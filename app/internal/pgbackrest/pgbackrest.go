@@ -45,9 +45,9 @@ type Archive struct {
 	passphrase string
 }
 
-// Read reads the settings of the archive: those of its bucket, and the passphrase that encrypts it, which is
+// FromEnvironment reads the settings of the archive: those of its bucket, and the passphrase that encrypts it, which is
 // in the file that $ARCHIVE_PASSPHRASE_FILE names, if any.
-func Read(r *settings.Reader) *Archive {
+func FromEnvironment(r *settings.Reader) *Archive {
 	return &Archive{r.Bucket(), r.OptionalFile("ARCHIVE_PASSPHRASE_FILE")}
 }
 
@@ -175,13 +175,13 @@ func (a *Archive) Verify(ctx context.Context, stanza string) error {
 	return err
 }
 
-// RestoreAsked is a file beside the archive, which is there from when a restore was asked for until it is
+// RestoreRequested is a file beside the archive, which is there from when a restore was asked for until it is
 // done.
-const RestoreAsked = "restore-asked.json"
+const RestoreRequested = "restore-asked.json"
 
-// RestoreAsked is when a restore was asked for that is not done, by the store's clock; zero if none was.
-func (a *Archive) RestoreAsked(ctx context.Context) (time.Time, error) {
-	files, err := a.list(ctx, RestoreAsked, "--repo1-path=/"+a.bucket.Prefix)
+// RestoreRequested is when a restore was asked for that is not done, by the store's clock; zero if none was.
+func (a *Archive) RestoreRequested(ctx context.Context) (time.Time, error) {
+	files, err := a.list(ctx, RestoreRequested, "--repo1-path=/"+a.bucket.Prefix)
 	asked := files["."]
 	if err != nil || asked.Time == 0 {
 		return time.Time{}, err

@@ -15,10 +15,11 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
+	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
-// past is a database as it was at a time, or at the end of an archive.
-type past struct {
+// pointInTime is a database as it was at a time, or at the end of an archive.
+type pointInTime struct {
 	// at is the time; zero for the end.
 	at time.Time
 	// archive is the name of the one to look into; empty for all.
@@ -27,7 +28,7 @@ type past struct {
 	system string
 }
 
-func (p past) fetch(ctx context.Context, database, dir string) (fetched, error) {
+func (p pointInTime) fetch(ctx context.Context, database, dir string) (fetched, error) {
 	of, err := openArchive()
 	if err != nil {
 		return fetched{}, err
@@ -62,7 +63,7 @@ func passedOver(archive string, until time.Time, why string) {
 
 // spans are those that may hold the database, in the order in which to look for it. The end is never that of
 // the server that is restored into, unless it is named: what was lost is not on that one.
-func (p past) spans(stanzas []pgbackrest.Stanza) (spans []pgbackrest.Span, err error) {
+func (p pointInTime) spans(stanzas []pgbackrest.Stanza) (spans []pgbackrest.Span, err error) {
 	covered := "; the archive covers " + cmp.Or(strings.Join(coverage(stanzas), ", "), "nothing")
 	var unread []pgbackrest.Stanza
 	own := ""
@@ -74,7 +75,7 @@ func (p past) spans(stanzas []pgbackrest.Stanza) (spans []pgbackrest.Span, err e
 		switch {
 		case p.archive != "" && p.archive != s.Name:
 		case p.at.IsZero() && p.archive == "" && s.System() == p.system:
-			own = "; what this server has archived itself is restored by a time, or by its name, " + endOfOne + s.Name
+			own = "; what this server has archived itself is restored by a time, or by its name, " + restorepoint.Archive(s.Name)
 			passedOver(s.Name, s.Changed, "it is of the server that is restored into")
 		case s.Unreadable != nil:
 			unread = append(unread, s)
@@ -89,7 +90,7 @@ func (p past) spans(stanzas []pgbackrest.Stanza) (spans []pgbackrest.Span, err e
 		return b.From.Compare(a.From)
 	})
 	for _, s := range unread {
-		mayBeRead := !errors.Is(s.Unreadable, pgbackrest.ErrHalf)
+		mayBeRead := !errors.Is(s.Unreadable, pgbackrest.ErrIncomplete)
 		if mayBeRead && p.at.IsZero() && len(spans) > 0 && s.Changed.After(spans[0].To) {
 			return nil, fmt.Errorf("archive %s is newer than %s, and cannot be read: %w; to restore the older one, ask for %q",
 				s.Name, spans[0].Backup.Stanza, s.Unreadable, endName(spans[0]))
@@ -114,7 +115,7 @@ func (p past) spans(stanzas []pgbackrest.Stanza) (spans []pgbackrest.Span, err e
 
 // dump brings a base backup to its time on a throwaway server, and dumps the database from there. Without
 // tables there is no dump.
-func (p past) dump(
+func (p pointInTime) dump(
 	ctx context.Context, of *pgbackrest.Archive, span pgbackrest.Span, database, dir string,
 ) (m fetched, err error) {
 	start := time.Now()
@@ -141,7 +142,7 @@ func (p past) dump(
 }
 
 // dumpOf dumps a database of a server that is at its time.
-func dumpOf(ctx context.Context, server *postgres.Copy, database, dir string) (m fetched, err error) {
+func dumpOf(ctx context.Context, server *postgres.ScratchServer, database, dir string) (m fetched, err error) {
 	m.Database = database
 	if has, err := server.Has(ctx, database); err != nil || !has {
 		return m, err
@@ -162,23 +163,23 @@ func dumpOf(ctx context.Context, server *postgres.Copy, database, dir string) (m
 	return m, nil
 }
 
-func (p past) name(span pgbackrest.Span) string {
+func (p pointInTime) name(span pgbackrest.Span) string {
 	if p.at.IsZero() {
 		return endName(span)
 	}
 	return p.at.UTC().Format(time.RFC3339Nano) + " in archive " + span.Backup.Stanza
 }
 
-func endName(span pgbackrest.Span) string { return endOfOne + span.Backup.Stanza }
+func endName(span pgbackrest.Span) string { return restorepoint.Archive(span.Backup.Stanza) }
 
 // recovered is a throwaway server that has replayed a span up to a time, or to its end if that is zero.
 func recovered(ctx context.Context, of *pgbackrest.Archive, span pgbackrest.Span,
-	until time.Time) (*postgres.Copy, error) {
+	until time.Time) (*postgres.ScratchServer, error) {
 	fetch := func(data string) error { return of.Restore(ctx, span.Backup, data, until) }
 	segment := func(ctx context.Context, data, name string) ([]byte, error) {
 		return of.Segment(ctx, span.Backup.Stanza, data, name)
 	}
-	server, err := postgres.Recover(ctx, serverDir(), fetch, segment)
+	server, err := postgres.RecoverScratch(ctx, serverDir(), fetch, segment)
 	if err != nil || !until.IsZero() {
 		return server, err
 	}
@@ -208,7 +209,7 @@ func (v verification) verifyArchive(ctx context.Context) (verified []string, err
 		return nil, fmt.Errorf("look into the archive: %w", err)
 	}
 	stanzas = slices.DeleteFunc(stanzas, func(s pgbackrest.Stanza) bool {
-		half := errors.Is(s.Unreadable, pgbackrest.ErrHalf)
+		half := errors.Is(s.Unreadable, pgbackrest.ErrIncomplete)
 		if half {
 			slog.Warn("not verified, for nothing can be restored from it", "archive", s.Name, "error", s.Unreadable)
 		}
@@ -221,7 +222,7 @@ func (v verification) verifyArchive(ctx context.Context) (verified []string, err
 	var failures []error
 	for _, s := range stanzas {
 		verified = append(verified, "archive "+s.Name)
-		if s.IsOfOneSetBack() {
+		if s.IsAfterRollback() {
 			slog.Warn("the server was set back to an earlier state of its volume: "+
 				"what it had archived after that is in another archive", "archive", s.Name)
 		}
@@ -257,7 +258,7 @@ func (v verification) checkArchive(ctx context.Context, of *pgbackrest.Archive, 
 // openArchive reads the settings anew, for keys can change.
 func openArchive() (*pgbackrest.Archive, error) {
 	var e environment
-	of := pgbackrest.Read(&e.Reader)
+	of := pgbackrest.FromEnvironment(&e.Reader)
 	if err := e.Err(); err != nil {
 		return nil, backoff.Permanent(fmt.Errorf("read the settings: %w", err))
 	}

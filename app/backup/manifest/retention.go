@@ -1,4 +1,4 @@
-package archive
+package manifest
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
+	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
 // Retention says how many backups are kept: the newest of each server in each of the last days, weeks (from
@@ -24,7 +25,7 @@ func (r Retention) Expired(backups []Manifest, now time.Time) ([]string, error) 
 	}
 	var newestFirst []backup
 	for _, m := range backups {
-		taken, err := ParseName(m.Name)
+		taken, err := restorepoint.BackupTime(m.Name)
 		if err != nil {
 			return nil, err
 		}

@@ -1,19 +1,18 @@
-package archive
+package manifest
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
+	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
 // Version is that of the manifest's form.
@@ -56,15 +55,15 @@ type Dump struct {
 // Duration is how long it took until the backup was verified.
 func (m Manifest) Duration() time.Duration { return m.Verified.Sub(m.Started) }
 
-// Of tells whether the backup is of the server with that identifier. A manifest that does not say so is, if
+// IsFrom tells whether the backup is of the server with that identifier. A manifest that does not say so is, if
 // the backup was taken since that server was made: identifiers begin with that time. Source: BootStrapXLOG,
 // https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/access/transam/xlog.c
-func (m Manifest) Of(system string) bool {
+func (m Manifest) IsFrom(system string) bool {
 	if m.System != "" {
 		return m.System == system
 	}
 	identifier, err := strconv.ParseUint(system, 10, 64)
-	taken, nameErr := ParseName(m.Name)
+	taken, nameErr := restorepoint.BackupTime(m.Name)
 	return err == nil && nameErr == nil && taken.Unix() >= int64(identifier>>32)
 }
 
@@ -112,33 +111,11 @@ func Decode(stored []byte, name string) (Manifest, error) {
 	return m, nil
 }
 
-const (
-	nameTime   = "20060102T150405Z"
-	nameRandom = 3 // bytes
-)
-
-var namePattern = regexp.MustCompile(`^\d{8}T\d{6}Z-[0-9a-f]{6}$`)
-
-// NewName returns a name that no other backup has, for a snapshot of that time.
-func NewName(snapshot time.Time) string {
-	random := make([]byte, nameRandom)
-	_, _ = rand.Read(random) // never fails, by its documentation
-	return snapshot.UTC().Format(nameTime) + "-" + hex.EncodeToString(random)
-}
-
-// ParseName returns the time of the snapshot that a backup's name begins with.
-func ParseName(name string) (time.Time, error) {
-	if !namePattern.MatchString(name) {
-		return time.Time{}, fmt.Errorf("%q is no name of a backup; for example: 20261122T020000Z-1a2b3c", name)
-	}
-	return time.Parse(nameTime, name[:len(nameTime)])
-}
-
-// UpTo leaves out the names of backups that are dated in the future, by a clock that was wrong: they would
+// WithoutFuture leaves out the names of backups that are dated in the future, by a clock that was wrong: they would
 // stay the newest for as long as it went wrong. If all are, it is this clock, and all stay.
-func UpTo(names []string, now time.Time) []string {
+func WithoutFuture(names []string, now time.Time) []string {
 	past := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		taken, err := ParseName(name)
+		taken, err := restorepoint.BackupTime(name)
 		return err == nil && taken.After(now.Add(pgbackrest.ClockSkew))
 	})
 	if len(past) == 0 {

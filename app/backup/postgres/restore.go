@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 )
 
 // longestName is what Postgres keeps of a name, in bytes.
@@ -49,7 +49,7 @@ func (t *Target) name(ctx context.Context) error {
 	name := t.Database + t.suffix
 	if more := len(name) - longestName; more > 0 {
 		return fmt.Errorf("%w: the name of database %s is too long for one with %s beside it, by %d bytes",
-			ErrRefused, t.Database, t.suffix, more)
+			ErrPermanent, t.Database, t.suffix, more)
 	}
 	t.new = name
 	return nil
@@ -85,7 +85,7 @@ func (t *Target) environment() []string {
 }
 
 // Content is that of the new database.
-func (t *Target) Content(ctx context.Context) (archive.Content, error) {
+func (t *Target) Content(ctx context.Context) (manifest.Content, error) {
 	l := t.login.in(t.new)
 	return recordAlone(ctx, l.connect, t.suffix, t.environment(), l.argument(), "--no-password")
 }

@@ -1,4 +1,4 @@
-package archive_test
+package manifest_test
 
 import (
 	"crypto/sha256"
@@ -13,11 +13,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
+	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
 func hash(rows ...string) string {
-	var h archive.RowHash
+	var h manifest.RowHash
 	for _, row := range rows {
 		_, _ = h.Write([]byte(row))
 	}
@@ -45,9 +46,9 @@ func TestRowHash(t *testing.T) {
 }
 
 func TestRowHashOfParts(t *testing.T) {
-	var whole, sum archive.RowHash
+	var whole, sum manifest.RowHash
 	for i := range 10 {
-		var part archive.RowHash
+		var part manifest.RowHash
 		for j := range i {
 			row := []byte(fmt.Sprint(i, j))
 			_, _ = whole.Write(row)
@@ -60,18 +61,18 @@ func TestRowHashOfParts(t *testing.T) {
 }
 
 func TestRowHashLeavesNoGarbage(t *testing.T) {
-	var h archive.RowHash
+	var h manifest.RowHash
 	row := []byte("1\ta row\n")
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = h.Write(row) }))
 }
 
-func content() archive.Content {
-	return archive.Content{
-		Tables: []archive.Table{
+func content() manifest.Content {
+	return manifest.Content{
+		Tables: []manifest.Table{
 			{Schema: "public", Name: "ping", Rows: 2, Hash: hash("a", "b")},
 			{Schema: "public", Name: "pong", Hash: hash()},
 		},
-		Sequences: []archive.Sequence{{"public", "ping_id", 2, true}},
+		Sequences: []manifest.Sequence{{"public", "ping_id", 2, true}},
 		Roles:     []string{"pingpong", "reader"},
 		Schema:    "5c1e",
 	}
@@ -80,45 +81,45 @@ func content() archive.Content {
 func TestDifferences(t *testing.T) {
 	assert.Empty(t, content().Differences(content()))
 	assert.Equal(t, int64(2), content().Rows())
-	for want, change := range map[string]func(*archive.Content){
+	for want, change := range map[string]func(*manifest.Content){
 		"table public.pong is missing": func(
-			c *archive.Content) {
+			c *manifest.Content) {
 			c.Tables = c.Tables[:1]
 		},
 		"table public.peng is one too many": func(
-			c *archive.Content) {
-			c.Tables = append(c.Tables, archive.Table{Schema: "public", Name: "peng"})
+			c *manifest.Content) {
+			c.Tables = append(c.Tables, manifest.Table{Schema: "public", Name: "peng"})
 		},
 		"table public.ping has 3 rows instead of 2": func(
-			c *archive.Content) {
+			c *manifest.Content) {
 			c.Tables[0].Rows = 3
 		},
 		"table public.ping has other values in its 2 rows": func(
-			c *archive.Content) {
+			c *manifest.Content) {
 			c.Tables[0].Hash = hash("a", "c")
 		},
 		"sequence public.ping_id is missing": func(
-			c *archive.Content) {
+			c *manifest.Content) {
 			c.Sequences = nil
 		},
 		"sequence public.ping_id is at 3 instead of 2": func(
-			c *archive.Content) {
+			c *manifest.Content) {
 			c.Sequences[0].Value = 3
 		},
 		"sequence public.ping_id is at 2, not yet used, instead of 2": func(
-			c *archive.Content) {
+			c *manifest.Content) {
 			c.Sequences[0].Called = false
 		},
 		"role reader is missing": func(
-			c *archive.Content) {
+			c *manifest.Content) {
 			c.Roles = c.Roles[:1]
 		},
 		"role writer is one too many": func(
-			c *archive.Content) {
+			c *manifest.Content) {
 			c.Roles = append(c.Roles, "writer")
 		},
 		"the schema is another one": func(
-			c *archive.Content) {
+			c *manifest.Content) {
 			c.Schema = "5c1f"
 		},
 	} {
@@ -128,12 +129,12 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
-func TestBetween(t *testing.T) {
-	at := func(value int64, called bool) []archive.Sequence {
-		return []archive.Sequence{{"public", "id", value, called}}
+func TestReconcileSequences(t *testing.T) {
+	at := func(value int64, called bool) []manifest.Sequence {
+		return []manifest.Sequence{{"public", "id", value, called}}
 	}
 	for name, c := range map[string]struct {
-		before, after, restored []archive.Sequence
+		before, after, restored []manifest.Sequence
 		kept                    bool
 	}{
 		"still":                {at(5, true), at(5, true), at(5, true), true},
@@ -152,42 +153,42 @@ func TestBetween(t *testing.T) {
 		if c.kept {
 			want = c.restored
 		}
-		assert.Equal(t, want, archive.Between(c.before, c.after, c.restored), name)
+		assert.Equal(t, want, manifest.ReconcileSequences(c.before, c.after, c.restored), name)
 	}
 }
 
-func manifest() archive.Manifest {
+func example() manifest.Manifest {
 	started := time.Date(2026, 11, 22, 2, 0, 0, 123, time.UTC)
-	return archive.Manifest{
-		Version: archive.Version, Name: "20261122T020001Z-1a2b3c", Database: "pingpong", Server: "17.11",
+	return manifest.Manifest{
+		Version: manifest.Version, Name: "20261122T020001Z-1a2b3c", Database: "pingpong", Server: "17.11",
 		Client:  "17.11",
 		Started: started, Verified: started.Add(7 * time.Second),
-		Dump:    archive.Dump{Size: 1234, SHA256: hash("dump"), Recipient: "age1xyz"},
+		Dump:    manifest.Dump{Size: 1234, SHA256: hash("dump"), Recipient: "age1xyz"},
 		Content: content(), System: "7711158423862165527",
 	}
 }
 
 func TestManifest(t *testing.T) {
-	m := manifest()
+	m := example()
 	stored, err := m.Encode()
 	require.NoError(t, err)
-	read, err := archive.Decode(stored, m.Name)
+	read, err := manifest.Decode(stored, m.Name)
 	require.NoError(t, err)
 	assert.Equal(t, m, read)
 	assert.Equal(t, 7*time.Second, read.Duration())
 
-	_, err = archive.Decode(stored, "20261122T020001Z-000000")
+	_, err = manifest.Decode(stored, "20261122T020001Z-000000")
 	assert.ErrorContains(t, err, "it belongs to 20261122T020001Z-1a2b3c")
 	m.Version++
 	newer, err := m.Encode()
 	require.NoError(t, err)
-	_, err = archive.Decode(newer, m.Name)
+	_, err = manifest.Decode(newer, m.Name)
 	assert.ErrorContains(t, err, "version 2, which this program does not know")
 }
 
 // Every other value of every byte, and every shorter text.
 func TestChangedManifestsAreRefused(t *testing.T) {
-	stored, err := manifest().Encode()
+	stored, err := example().Encode()
 	require.NoError(t, err)
 	for i, original := range stored {
 		for value := range 256 {
@@ -195,57 +196,43 @@ func TestChangedManifestsAreRefused(t *testing.T) {
 				continue
 			}
 			stored[i] = byte(value)
-			if _, err := archive.Decode(stored, manifest().Name); err == nil {
+			if _, err := manifest.Decode(stored, example().Name); err == nil {
 				assert.Fail(t, "accepted", "%q", stored)
 			}
 		}
 		stored[i] = original
-		_, err := archive.Decode(stored[:i], manifest().Name)
+		_, err := manifest.Decode(stored[:i], example().Name)
 		assert.Error(t, err, i)
 	}
-	_, err = archive.Decode(append(stored, '\n'), manifest().Name)
+	_, err = manifest.Decode(append(stored, '\n'), example().Name)
 	assert.Error(t, err)
-}
-
-func TestNames(t *testing.T) {
-	at := time.Date(2026, 11, 22, 20, 3, 4, 0, time.FixedZone("", 7200))
-	name := archive.NewName(at)
-	assert.NotEqual(t, name, archive.NewName(at))
-	parsed, err := archive.ParseName(name)
-	require.NoError(t, err)
-	assert.True(t, at.Equal(parsed))
-	for _, bad := range []string{"", "latest", "20261122T020001Z", "20261322T020001Z-1a2b3c",
-		"20261122T020001Z-1A2B3C", "x" + name, name + "x", "../" + name} {
-		_, err := archive.ParseName(bad)
-		assert.Error(t, err, bad)
-	}
 }
 
 func TestTheServerOfABackup(t *testing.T) {
 	made := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
 	server := strconv.FormatInt(made.Unix()<<32|4711, 10)
-	assert.True(t, archive.Manifest{System: server}.Of(server))
-	assert.False(t, archive.Manifest{System: "7711158423862165527"}.Of(server))
+	assert.True(t, manifest.Manifest{System: server}.IsFrom(server))
+	assert.False(t, manifest.Manifest{System: "7711158423862165527"}.IsFrom(server))
 	for taken, is := range map[time.Time]bool{made.Add(-time.Second): false, made: true,
 		made.AddDate(1, 0, 0): true} {
-		assert.Equal(t, is, archive.Manifest{Name: archive.NewName(taken)}.Of(server), "an old manifest of %s",
+		assert.Equal(t, is, manifest.Manifest{Name: restorepoint.NewBackup(taken)}.IsFrom(server), "an old manifest of %s",
 			taken)
 	}
 }
 
 func TestBackupsOfTheFuture(t *testing.T) {
 	now := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
-	yesterday, soon := archive.NewName(now.AddDate(0, 0, -1)), archive.NewName(now.Add(time.Minute))
-	all := []string{yesterday, soon, archive.NewName(now.AddDate(4, 0, 0))}
-	assert.Equal(t, all[:2], archive.UpTo(all, now))
-	assert.Equal(t, all, archive.UpTo(all, now.AddDate(-1, 0, 0)), "this clock is wrong")
-	assert.Empty(t, archive.UpTo(nil, now))
+	yesterday, soon := restorepoint.NewBackup(now.AddDate(0, 0, -1)), restorepoint.NewBackup(now.Add(time.Minute))
+	all := []string{yesterday, soon, restorepoint.NewBackup(now.AddDate(4, 0, 0))}
+	assert.Equal(t, all[:2], manifest.WithoutFuture(all, now))
+	assert.Equal(t, all, manifest.WithoutFuture(all, now.AddDate(-1, 0, 0)), "this clock is wrong")
+	assert.Empty(t, manifest.WithoutFuture(nil, now))
 }
 
 // of are manifests of one server.
-func of(system string, names ...string) (backups []archive.Manifest) {
+func of(system string, names ...string) (backups []manifest.Manifest) {
 	for _, name := range names {
-		backups = append(backups, archive.Manifest{Name: name, System: system})
+		backups = append(backups, manifest.Manifest{Name: name, System: system})
 	}
 	return backups
 }
@@ -258,28 +245,28 @@ func TestRetention(t *testing.T) {
 		return at.Format("20060102T150405Z") + "-000000"
 	}
 	for title, c := range map[string]struct {
-		r             archive.Retention
+		r             manifest.Retention
 		kept, notKept []string
 	}{
-		"none": {archive.Retention{Daily: 7}, nil, nil},
-		"the newest, always, and its day": {archive.Retention{},
+		"none": {manifest.Retention{Daily: 7}, nil, nil},
+		"the newest, always, and its day": {manifest.Retention{},
 			[]string{"2026-11-22 02:00", "2026-11-22 01:00", "2026-11-21 02:01"},
 			[]string{"2026-11-21 02:00", "2026-11-20 02:00"}},
-		"the newest of each day": {archive.Retention{Daily: 2},
+		"the newest of each day": {manifest.Retention{Daily: 2},
 			[]string{"2026-11-22 02:00", "2026-11-20 23:59"},
 			[]string{"2026-11-20 23:58", "2026-11-20 00:00", "2026-11-19 02:00"}},
-		"weeks from Monday": {archive.Retention{Weekly: 3}, // 2026-11-22 is a Sunday
+		"weeks from Monday": {manifest.Retention{Weekly: 3}, // 2026-11-22 is a Sunday
 			[]string{"2026-11-22 02:00", "2026-11-15 02:00", "2026-11-08 02:00"},
 			[]string{"2026-11-16 02:00", "2026-11-09 02:00", "2026-11-01 02:00"}},
-		"weeks over the year's end": {archive.Retention{Weekly: 2},
+		"weeks over the year's end": {manifest.Retention{Weekly: 2},
 			[]string{"2027-01-03 02:00", "2026-12-27 02:00"}, []string{"2026-12-28 02:00", "2027-01-01 02:00"}},
-		"months": {archive.Retention{Monthly: 2},
+		"months": {manifest.Retention{Monthly: 2},
 			[]string{"2026-11-22 02:00", "2026-09-30 02:00"},
 			[]string{"2026-11-01 02:00", "2026-09-01 02:00", "2026-08-31 02:00"}},
-		"all rules together": {archive.Retention{Daily: 2, Weekly: 2, Monthly: 2},
+		"all rules together": {manifest.Retention{Daily: 2, Weekly: 2, Monthly: 2},
 			[]string{"2026-11-22 02:00", "2026-11-21 02:00", "2026-11-15 02:00", "2026-10-31 02:00"},
 			[]string{"2026-11-20 02:00", "2026-11-14 02:00", "2026-10-30 02:00", "2026-09-30 02:00"}},
-		"those of a wrong clock do not count": {archive.Retention{Daily: 2},
+		"those of a wrong clock do not count": {manifest.Retention{Daily: 2},
 			[]string{"2030-01-02 02:00", "2030-01-01 02:00", "2026-11-22 02:00", "2026-11-21 02:00"},
 			[]string{"2026-11-20 02:00"}},
 	} {
@@ -295,16 +282,16 @@ func TestRetention(t *testing.T) {
 		assert.ElementsMatch(t, want, expired, title)
 		assert.IsIncreasing(t, append([]string{""}, expired...), title)
 	}
-	_, err := archive.Retention{}.Expired(of("1", "last-run.json"), now)
-	assert.ErrorContains(t, err, fmt.Sprintf("%q is no name of a backup", "last-run.json"))
+	_, err := manifest.Retention{}.Expired(of("1", "last-run.json"), now)
+	assert.ErrorContains(t, err, fmt.Sprintf("%q is not the name of a backup", "last-run.json"))
 }
 
 // Two years of one backup each night, pruned each night.
 func TestRetentionOverTime(t *testing.T) {
 	var names []string
 	for day := time.Date(2025, 1, 1, 2, 0, 0, 0, time.UTC); day.Year() < 2027; day = day.AddDate(0, 0, 1) {
-		names = append(names, archive.NewName(day))
-		expired, err := archive.Retention{Daily: 7, Weekly: 4, Monthly: 6}.Expired(of("1", names...), day)
+		names = append(names, restorepoint.NewBackup(day))
+		expired, err := manifest.Retention{Daily: 7, Weekly: 4, Monthly: 6}.Expired(of("1", names...), day)
 		require.NoError(t, err)
 		names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(expired, name) })
 	}
@@ -322,15 +309,15 @@ func TestRetentionOverTime(t *testing.T) {
 // The last backup before a loss stays for months, whatever the server that came afterwards backs up.
 func TestRetentionOverALoss(t *testing.T) {
 	lost := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
-	last := archive.NewName(lost.Add(-time.Hour))
+	last := restorepoint.NewBackup(lost.Add(-time.Hour))
 	backups := of("1", last)
-	isLast := func(m archive.Manifest) bool { return m.Name == last }
+	isLast := func(m manifest.Manifest) bool { return m.Name == last }
 	for now := lost; now.Before(lost.AddDate(1, 0, 0)); now = now.AddDate(0, 0, 1) {
-		backups = append(backups, of("2", archive.NewName(now))...)
-		expired, err := archive.Retention{Daily: 7, Weekly: 4, Monthly: 6}.Expired(backups, now)
+		backups = append(backups, of("2", restorepoint.NewBackup(now))...)
+		expired, err := manifest.Retention{Daily: 7, Weekly: 4, Monthly: 6}.Expired(backups, now)
 		require.NoError(t, err)
 		backups = slices.DeleteFunc(backups,
-			func(m archive.Manifest) bool { return slices.Contains(expired, m.Name) })
+			func(m manifest.Manifest) bool { return slices.Contains(expired, m.Name) })
 		kept := now.Before(time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC))
 		assert.Equal(t, kept, slices.ContainsFunc(backups, isLast), now)
 		assert.LessOrEqual(t, len(backups), 18)

@@ -1,6 +1,6 @@
 // Package archive says what a backup is: what it records of a database, when two databases are equal, and how
 // long it is kept.
-package archive
+package manifest
 
 import (
 	"cmp"
@@ -112,14 +112,14 @@ func (c Content) otherObjects(other Content) []string {
 	})
 }
 
-// InWordsOf is the content with the schema of other.
-func (c Content) InWordsOf(other Content) Content {
+// WithSchemaOf is the content with the schema of other.
+func (c Content) WithSchemaOf(other Content) Content {
 	c.Schema, c.Objects = other.Schema, other.Objects
 	return c
 }
 
-// Recomputed returns the tables whose generated columns alone differ in other: its server computed them anew.
-func (c Content) Recomputed(other Content) (tables []Table) {
+// RecomputedTables returns the tables whose generated columns alone differ in other: its server computed them anew.
+func (c Content) RecomputedTables(other Content) (tables []Table) {
 	got := byName(other.Tables, Table.name)
 	for _, table := range c.Tables {
 		if table.isRecomputed(got[table.name()]) {
@@ -135,9 +135,9 @@ func (t Table) isRecomputed(other Table) bool {
 		slices.Equal(t.Generated, other.Generated)
 }
 
-// Between returns for each sequence its state in restored, if that is one between those in before and after,
+// ReconcileSequences returns for each sequence its state in restored, if that is one between those in before and after,
 // and otherwise the one in before. A sequence obeys no snapshot: it goes on while its database is dumped.
-func Between(before, after, restored []Sequence) []Sequence {
+func ReconcileSequences(before, after, restored []Sequence) []Sequence {
 	bounds, found := byName(after, Sequence.name), byName(restored, Sequence.name)
 	states := slices.Clone(before)
 	for i, first := range states {

@@ -17,7 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/archive"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 )
 
 const (
@@ -31,9 +31,9 @@ var regardless = map[string]string{
 	"lc_messages": "C", "session_preload_libraries": "", "local_preload_libraries": "",
 }
 
-// Copy is a Postgres server of its own, for what was restored. Another process runs it, by Serve, in a folder
+// ScratchServer is a Postgres server of its own, for what was restored. Another process runs it, by Serve, in a folder
 // that both see.
-type Copy struct {
+type ScratchServer struct {
 	dir  string
 	conn *net.UnixConn // as long as the server runs
 	log  *http.Server  // nil for a new server
@@ -42,9 +42,9 @@ type Copy struct {
 	ended error
 }
 
-// NewCopy starts an empty server with its data in a new folder in the shared one. It ends with ctx.
-func NewCopy(ctx context.Context, shared string) (*Copy, error) {
-	c, err := newCopy(shared)
+// StartScratch starts an empty server with its data in a new folder in the shared one. It ends with ctx.
+func StartScratch(ctx context.Context, shared string) (*ScratchServer, error) {
+	c, err := newScratch(shared)
 	if err != nil {
 		return nil, err
 	}
@@ -54,16 +54,16 @@ func NewCopy(ctx context.Context, shared string) (*Copy, error) {
 	return c, nil
 }
 
-func newCopy(shared string) (*Copy, error) {
+func newScratch(shared string) (*ScratchServer, error) {
 	if shared == "" {
-		return nil, fmt.Errorf("%w: there is no folder for it: let SERVER_DIR name the one in which `backup server` runs", ErrRefused)
+		return nil, fmt.Errorf("%w: there is no folder for it: let SERVER_DIR name the one in which `backup server` runs", ErrPermanent)
 	}
 	dir, err := os.MkdirTemp(shared, "copy-")
-	return &Copy{dir: dir}, err
+	return &ScratchServer{dir: dir}, err
 }
 
 // start returns when the server takes connections.
-func (c *Copy) start(ctx context.Context, o order) (err error) {
+func (c *ScratchServer) start(ctx context.Context, o order) (err error) {
 	shared, folder := filepath.Split(c.dir)
 	o.Folder = folder
 	conn, err := reach(ctx, filepath.Join(shared, control))
@@ -118,7 +118,7 @@ func reach(ctx context.Context, path string) (*net.UnixConn, error) {
 
 // Restore makes the database that a dump holds, with roles that it needs, and reads the dump no further than
 // it has to. Arguments are those of pg_restore.
-func (c *Copy) Restore(ctx context.Context, roles []string, dump io.Reader, args ...string) error {
+func (c *ScratchServer) Restore(ctx context.Context, roles []string, dump io.Reader, args ...string) error {
 	conn, err := c.connect(ctx, superuser)
 	if err != nil {
 		return err
@@ -160,13 +160,13 @@ func (c *Copy) Restore(ctx context.Context, roles []string, dump io.Reader, args
 }
 
 // Content is that of the restored database.
-func (c *Copy) Content(ctx context.Context, database string) (archive.Content, error) {
+func (c *ScratchServer) Content(ctx context.Context, database string) (manifest.Content, error) {
 	connect := func(ctx context.Context) (*pgx.Conn, error) { return c.connect(ctx, database) }
 	return recordAlone(ctx, connect, "", c.environment(database))
 }
 
 // Close ends the server and removes its data.
-func (c *Copy) Close() error {
+func (c *ScratchServer) Close() error {
 	if c.conn != nil {
 		_ = c.conn.CloseWrite() // it may have ended
 		select {
@@ -182,7 +182,7 @@ func (c *Copy) Close() error {
 	return os.RemoveAll(c.dir)
 }
 
-func (c *Copy) connect(ctx context.Context, database string) (*pgx.Conn, error) {
+func (c *ScratchServer) connect(ctx context.Context, database string) (*pgx.Conn, error) {
 	config, err := pgx.ParseConfig("")
 	if err != nil {
 		return nil, err
@@ -194,7 +194,7 @@ func (c *Copy) connect(ctx context.Context, database string) (*pgx.Conn, error) 
 	return connect(ctx, config)
 }
 
-func (c *Copy) environment(database string) []string {
+func (c *ScratchServer) environment(database string) []string {
 	environment := []string{"PGHOST=" + c.dir, "PGPORT=5432", "PGUSER=" + superuser, "PGDATABASE=" + database}
 	return withOptions(environment, regardless)
 }
