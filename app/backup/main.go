@@ -70,7 +70,7 @@ func main() {
 	service.Main(func(ctx context.Context) error {
 		err := commands().ExecuteContext(ctx)
 		if failsAgain(err) {
-			return service.NewLasting(err)
+			return service.Permanent(err)
 		}
 		return err
 	})
