@@ -93,18 +93,14 @@ func measureDamages(ctx context.Context) error {
 	return nil
 }
 
-// goTest runs tests of app/backup and returns what they print, which is shown too.
+// goTest runs tests of app/backup, shows what they print and returns it.
 func goTest(ctx context.Context, args ...string) (string, error) {
-	return runGoTest(ctx, os.Stdout, "./app/backup", args...)
-}
-
-// runGoTest runs tests of a package and returns what they print.
-func runGoTest(ctx context.Context, show io.Writer, pkg string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", append(append([]string{"test", "-timeout=2h"}, args...), pkg)...)
+	args = append(append([]string{"test", "-timeout=2h"}, args...), "./app/backup")
+	cmd := exec.CommandContext(ctx, "go", args...)
 	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = io.MultiWriter(show, &out), os.Stderr
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(os.Stdout, &out), os.Stderr
 	if err := cmd.Run(); err != nil {
-		return out.String(), fmt.Errorf("go %s: %w", strings.Join(cmd.Args[1:], " "), err)
+		return "", fmt.Errorf("go %s: %w", strings.Join(args, " "), err)
 	}
 	return out.String(), nil
 }

@@ -31,7 +31,7 @@ var systems = []struct {
 	{"ingress", inLab(measureIngress)},
 	{"backup", inLab(measureBackup)},
 	{"up", inLab(measureUp)},
-	{"abuse", measureAbuse},
+	{"abuse", inLab(measureAbuse)},
 }
 
 func main() {

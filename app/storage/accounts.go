@@ -13,18 +13,18 @@ import (
 	"github.com/versity/versitygw/auth"
 )
 
-// accountName has no character that means something in a path or in a policy.
+// accountName allows no character with a meaning in a path or a policy.
 var accountName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
-// accounts are the files of a folder.
+// accounts reads the accounts from the files of a folder.
 type accounts struct {
-	// Nobody can manage accounts but by their files.
+	// IAMService refuses to change accounts: only their files do.
 	auth.IAMService
 	dir   string
 	names []string
 }
 
-// findAccounts returns those that have a file in the folder now.
+// findAccounts returns the accounts that have a file in the folder now.
 func findAccounts(dir string) (*accounts, error) {
 	files, err := os.ReadDir(dir)
 	if err != nil {
@@ -34,10 +34,11 @@ func findAccounts(dir string) (*accounts, error) {
 	for _, file := range files {
 		name := file.Name()
 		if strings.HasPrefix(name, "..") {
-			continue // what a mounted Secret consists of
+			continue // the folders of a mounted Secret
 		}
 		if !accountName.MatchString(name) {
-			return nil, fmt.Errorf("ACCOUNTS_DIR: %q is no name of an account: take up to 63 small letters, digits and hyphens, with no hyphen at the start", name)
+			return nil, fmt.Errorf("ACCOUNTS_DIR: %q is no name of an account: take up to 63 small letters, digits "+
+				"and hyphens, with no hyphen at the start", name)
 		}
 		if _, err := a.secret(name); err != nil {
 			return nil, err
@@ -45,12 +46,13 @@ func findAccounts(dir string) (*accounts, error) {
 		a.names = append(a.names, name)
 	}
 	if len(a.names) == 0 {
-		return nil, fmt.Errorf("ACCOUNTS_DIR: %s holds no account; put a file there, whose name is the access key and its content the secret key", dir)
+		return nil, fmt.Errorf("ACCOUNTS_DIR: %s holds no account; put a file there: its name is the access key, "+
+			"its content the secret key", dir)
 	}
 	return a, nil
 }
 
-// GetUserAccount returns an account with the secret key that its file has now.
+// GetUserAccount reads the secret key each time, so that a new one needs no restart.
 func (a *accounts) GetUserAccount(access string) (auth.Account, error) {
 	if !slices.Contains(a.names, access) {
 		return auth.Account{}, auth.ErrNoSuchUser
@@ -74,8 +76,8 @@ func (a *accounts) secret(name string) (string, error) {
 	return secret, nil
 }
 
-// bucketPolicy returns the policy that gives each account its own prefix of the bucket. What it does not
-// allow is denied. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html
+// bucketPolicy gives each account its own prefix of the bucket, and nothing else.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html
 func bucketPolicy(bucket string, accounts []string) ([]byte, error) {
 	type statement struct {
 		Effect, Principal string

@@ -15,10 +15,15 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/proxy"
 )
 
-const bufferSize = 32 << 10 // bytes
+const (
+	bufferSize = 32 << 10 // bytes
+	// maxRequests bounds the requests that the S3 server answers at the same time: it has a buffer of 1 MiB for
+	// each. Others wait.
+	maxRequests = 40
+)
 
-// forward sends requests as they are to the S3 server on a Unix socket, for they are signed. Who sends a body
-// slowly is no burden to that server before a buffer of it has come.
+// forward sends requests to the S3 server on a Unix socket, unchanged because they are signed. It waits for
+// the first buffer of a body, so that slow clients do not take one of the places there.
 func forward(socket string) http.Handler {
 	forwarding := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -30,12 +35,14 @@ func forward(socket string) http.Handler {
 				return new(net.Dialer).DialContext(ctx, "unix", socket)
 			},
 			DisableCompression: true,
-			// The S3 server takes what it leaves of a body for the next request, which could be another client's.
+			// The S3 server may answer before it has read a body, and would take the rest for the next request on the
+			// connection, which could be another client's.
 			DisableKeepAlives: true,
+			MaxConnsPerHost:   maxRequests,
 		},
 		BufferPool: &proxy.Buffers{Size: bufferSize},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if r.Context().Err() == nil { // somebody is there to read an answer
+			if r.Context().Err() == nil { // the client is still there
 				slog.Warn("forward a request", "method", r.Method, "url", r.URL, "error", err)
 			}
 			w.WriteHeader(http.StatusBadGateway)
@@ -61,8 +68,7 @@ func forward(socket string) http.Handler {
 	})
 }
 
-// isForm reports whether a body is a form, which the S3 server would read whole before it looks at who sent
-// it.
+// isForm reports whether a body is a form. The S3 server would read all of it before it checks the signature.
 func isForm(contentType string) bool {
 	return strings.HasPrefix(strings.ToLower(contentType), "multipart/form-data")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/versity/versitygw/s3api/utils"
 )
 
-// logRequest logs every request that changes something or fails.
+// logRequest logs requests that change something or fail.
 func logRequest(ctx fiber.Ctx) error {
 	start := time.Now()
 	err := ctx.Next()
@@ -20,8 +20,7 @@ func logRequest(ctx fiber.Ctx) error {
 		return err
 	}
 	account, _ := utils.ContextKeyAccount.Get(ctx).(auth.Account)
-	slog.Info("request", "account", account.Access, "method", ctx.Method(), "url", ctx.OriginalURL(), "status",
-		status,
-		"duration", time.Since(start).Round(time.Millisecond))
+	slog.Info("request", "account", account.Access, "method", ctx.Method(), "url", ctx.OriginalURL(),
+		"status", status, "duration", time.Since(start).Round(time.Millisecond))
 	return err
 }

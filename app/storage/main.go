@@ -1,13 +1,14 @@
-// Storage is an S3 server with one bucket. An account may list, read, write and delete what stands below its
-// own prefix of the bucket, which is the account's name and a slash, and nothing else. A key is a path
-// without empty elements, "." and "..". What is written may be lost if the machine fails, since the server
-// does not wait until it is on the disk; it is not lost if the server is killed.
+// Storage is an S3 server with one bucket. An account may list, read, write and delete keys below its own
+// prefix, which is its name and a slash, and nothing else. A key is a path without empty elements, "." and
+// "..". A write survives a kill of the server, but may be lost if the machine fails: the server does not wait
+// for the disk.
 //
 // Settings, all in the environment:
 //
-//	DATA_DIR      folder that holds the bucket, on a file system with extended attributes
+//	DATA_DIR      folder of the bucket, on a file system with extended attributes
 //	BUCKET        name of the bucket (backups)
-//	ACCOUNTS_DIR  folder with a file for each account: its name is the access key, its content the secret key, read again for every request
+//	ACCOUNTS_DIR  folder with a file for each account: its name is the access key, its content the secret key,
+//	              read again for every request
 //	CERT_FILE     certificate of the server, in PEM
 //	KEY_FILE      private key of that certificate, in PEM
 //	PORT          port of S3 and of GET /livez, by HTTPS only (9000)
@@ -40,11 +41,9 @@ const (
 	// knows its secret key.
 	owner = "OWNER"
 
-	// Each request has a buffer of 1 MiB.
-	maxRequests = 40
-	// maxConnections, and as many requests, are more than come from the server in front.
+	// maxConnections of the S3 server are more than forward makes. Beyond them it answers SlowDown.
 	maxConnections = 2000
-	// maxParts of an upload and maxCopy, the bytes of one copy, are what S3 allows.
+	// S3 allows this many parts of an upload, and this many bytes in one copy.
 	maxParts = 10_000
 	maxCopy  = 5 << 30
 )
@@ -75,18 +74,18 @@ func run(ctx context.Context) error {
 	return serve(ctx, store, bucket, accounts, certificate)
 }
 
-// serve lets strangers reach the S3 server only by requests that have arrived: by itself it keeps any
-// connection for good.
+// serve puts a server with time limits in front of the S3 server, which has none and listens on a Unix
+// socket.
 func serve(ctx context.Context, store *posix.Posix, bucket string, accounts *accounts,
 	certificate tls.Certificate) error {
-	socket := "@storage-" + rand.Text() // which is no file
+	socket := "@storage-" + rand.Text() // an abstract socket, not a file
 	listening := make(chan struct{})
-	// The S3 server outlives the one in front of it, whose last requests wait for it.
-	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
+	// The S3 server stops last: it still answers the last requests of the server in front.
+	s3Ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		err := embedgw.RunVersityGW(behind, store, &embedgw.Config{
+		err := embedgw.RunVersityGW(s3Ctx, store, &embedgw.Config{
 			RootUserAccess:    owner,
 			RootUserSecret:    rand.Text(),
 			IAMService:        accounts,
@@ -97,7 +96,6 @@ func serve(ctx context.Context, store *posix.Posix, bucket string, accounts *acc
 			HealthPath:        "/livez",
 			Quiet:             true,
 			S3Options: []s3api.Option{
-				s3api.WithMiddleware("/", queue(maxRequests)),
 				s3api.WithMiddleware("/", logRequest),
 				s3api.WithMiddleware("/", refuse(bucket)),
 				s3api.WithOnListen(func() { close(listening) }),
@@ -120,8 +118,7 @@ func serve(ctx context.Context, store *posix.Posix, bucket string, accounts *acc
 	return group.Wait()
 }
 
-// readPaths returns settings that are paths. They are made absolute, since the backend changes the working
-// directory.
+// readPaths returns settings that are paths. They become absolute: the backend changes the working directory.
 func readPaths(names ...string) (map[string]string, error) {
 	paths := map[string]string{}
 	for _, name := range names {
@@ -146,7 +143,7 @@ func openBucket(ctx context.Context, dir, bucket string, accounts []string) (*po
 	if err := (meta.XattrMeta{}).Test(dir); err != nil {
 		return nil, fmt.Errorf("DATA_DIR %s: %w; choose a folder on ext4, xfs or btrfs", dir, err)
 	}
-	// The usual ETag is an MD5, which costs more than all else that a part of an upload needs.
+	// The usual ETag is an MD5, which costs more than the rest of an upload.
 	store, err := posix.New(dir, meta.XattrMeta{},
 		posix.PosixOpts{CopyObjectThreshold: maxCopy, DataIntegrityEtag: true})
 	if err != nil {

@@ -11,13 +11,12 @@ import (
 	"github.com/versity/versitygw/s3err"
 )
 
-// uploadID is the form of the ids that the server gives to uploads.
+// uploadID matches the IDs that the server gives to uploads.
 var uploadID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// refuse answers requests that the S3 server must not get, since it joins names and ids to paths without
-// looking at them. Two more become paths in places that do look: os.DirFS takes no prefix of a list that
-// leads elsewhere, and each key in the body of a DeleteObjects is held against the bucket's policy as the
-// path that it leads to.
+// refuse answers requests that the S3 server must not see: it joins names and IDs to paths unchecked. Two
+// further inputs become paths too, but are checked there: os.DirFS refuses a list's prefix that leads
+// elsewhere, and the bucket's policy applies to the cleaned path of each key of DeleteObjects.
 func refuse(bucket string) fiber.Handler {
 	return controllers.WrapMiddleware(func(ctx fiber.Ctx) error {
 		request := ctx.Request()
@@ -26,7 +25,7 @@ func refuse(bucket string) fiber.Handler {
 			return s3err.GetAPIError(s3err.ErrInvalidURI)
 		}
 		name, key, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-		if name != bucket && path != "/" { // which lists buckets
+		if name != bucket && path != "/" { // "/" lists buckets
 			return s3err.GetAPIError(s3err.ErrAccessDenied)
 		}
 		if key != "" && !isKey(key) {
@@ -48,14 +47,14 @@ func refuse(bucket string) fiber.Handler {
 				return s3err.GetInvalidArgumentErr(s3err.InvalidArgCopySourceObject, string(source))
 			}
 		}
-		if query.Has("select") { // which the server answers in a goroutine whose panics end it
+		if query.Has("select") { // a panic in the goroutine that answers it would end the server
 			return s3err.GetAPIError(s3err.ErrNotImplemented)
 		}
 		return nil
 	}, nil, nil)
 }
 
-// isKey says whether a key is the path that it leads to, as no other key then is.
+// isKey reports whether a key is a clean path, so that no other key leads to the same file.
 func isKey(key string) bool {
 	path := strings.TrimSuffix(key, "/")
 	return fs.ValidPath(path) && path != "." && !strings.ContainsRune(path, 0)

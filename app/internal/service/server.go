@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// maxConnections of a server fit into the memory of the smallest pod, 64 MiB, each with as much header and body
-	// as it may send. The next one waits until another ends. An ingress controller passes on the slow bodies of
-	// strangers, one connection each, so that fewer would let them keep honest requests waiting.
+	// maxConnections of a server fit into the memory of the smallest pod, 64 MiB, each with as much header and
+	// body as it may send. The next one waits until another ends. An ingress controller passes on the slow
+	// bodies of strangers, one connection each, so that fewer would let them keep honest requests waiting.
 	maxConnections = 1000
 	// maxTLSConnections have larger buffers.
 	maxTLSConnections = 250
@@ -27,16 +27,16 @@ const (
 	readTimeout = 30 * time.Second
 	// writeTimeout bounds a handler and its answer.
 	writeTimeout = time.Minute
-	// idleTimeout is longer than proxies keep idle connections, so that none sends a request on a connection that is
-	// just being closed.
+	// idleTimeout is longer than proxies keep idle connections, so that none sends a request on a connection
+	// that is just being closed.
 	idleTimeout = 3 * time.Minute
 
 	// stopTimeout is how long requests in progress may take after SIGTERM. Kubernetes kills the pod after 30 s.
 	stopTimeout = 10 * time.Second
 )
 
-// Probes answers GET /livez with 200 while the process runs, and GET /readyz with 200, or with 503 and the reason
-// while ready fails.
+// Probes answers GET /livez with 200 while the process runs, and GET /readyz with 200, or with 503 and the
+// reason while ready fails.
 func Probes(ready func(context.Context) error) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {

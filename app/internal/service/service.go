@@ -15,8 +15,9 @@ import (
 // permanentStatus is the exit status that tells a Job not to start another pod.
 const permanentStatus = 3
 
-// Main runs an app until it returns. Its context ends with SIGTERM or an interrupt. An error is logged and makes
-// the process exit with status 1, or 3 if it is permanent. The garbage collector keeps to the container's memory.
+// Main runs an app until it returns. Its context ends with SIGTERM or an interrupt. An error is logged and
+// makes the process exit with status 1, or 3 if it is permanent. The garbage collector keeps to the
+// container's memory.
 func Main(run func(context.Context) error) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stdout, nil)))
 	if _, err := memlimit.Set(); err != nil {
