@@ -15,7 +15,7 @@ as_root := $(if $(filter 0,$(shell id -u)),,-exec "sudo --preserve-env env PATH=
 
 .PHONY: help up preview destroy purge check test beside integration lint kube-score vulnerabilities fuzz e2e soak upgrade bench screenshot lab-get lab-up lab-down lab-delete status
 
-# What stands after ## is for people; the README has these commands too.
+# What stands after ## is for people; docs/lab.md has these commands too.
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 

@@ -184,7 +184,7 @@ func TestPostgresRefusesDataOfAnotherMajorVersion(t *testing.T) {
 			for _, state := range []corev1.ContainerState{container.State, container.LastTerminationState} {
 				if end := state.Terminated; end != nil && end.ExitCode == 1 {
 					require.Equal(t, "setup: the volume holds data of PostgreSQL 16, and this image has PostgreSQL 17; nothing was changed:"+
-						" set postgresImage to PostgreSQL 16 again, or move the data as the README says\n", end.Message)
+						" set postgresImage to PostgreSQL 16 again, or move the data as docs/postgres.md says\n", end.Message)
 					return nil
 				}
 			}

@@ -18,7 +18,7 @@ import (
 
 //go:generate go test -run ^TestDocumentOfConnections$ . -update
 
-var update = flag.Bool("update", false, "write docs/connections.md")
+var update = flag.Bool("update", false, "write the documents anew")
 
 func TestDocumentOfConnections(t *testing.T) {
 	const path = "../docs/connections.md"

@@ -11,14 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMakeAloneListsTheCommandsOfTheReadme(t *testing.T) {
+func TestMakeAloneListsTheDocumentedCommands(t *testing.T) {
 	said, err := exec.Command("make", "--no-print-directory", "-C", "..").CombinedOutput()
 	require.NoError(t, err, string(said))
-	readme, err := os.ReadFile("../README.md")
+	document, err := os.ReadFile("../docs/lab.md")
 	require.NoError(t, err)
 	var documented, listed []string
 	for _, row := range regexp.MustCompile("(?m)^\\| `make ([a-z-]+)` \\|").FindAllStringSubmatch(
-		string(readme), -1) {
+		string(document), -1) {
 		documented = append(documented, row[1])
 	}
 	for line := range strings.Lines(string(said)) {

@@ -32,7 +32,7 @@ chmod g-w,o= "$PGDATA"
 
 data=$(cat "$PGDATA/PG_VERSION")
 [ "$data" = "$image" ] || fail "the volume holds data of PostgreSQL $data, and this image has PostgreSQL $image; nothing was changed:" \
-	"set postgresImage to PostgreSQL $data again, or move the data as the README says"
+	"set postgresImage to PostgreSQL $data again, or move the data as docs/postgres.md says"
 
 # It is stale, for this pod has the lock; its process number may be another process's in here.
 rm -f "$PGDATA/postmaster.pid"
