@@ -47,15 +47,14 @@ func main() {
 		}
 		return
 	}
-	pulumi.Run(stack(cluster.Needs.Attend, image.Lost))
+	pulumi.Run(stack(cluster.Requirements.Preflight, image.Lost))
 }
 
-type attendance func(cluster.Needs, *pulumi.Context, cluster.Access) (kubeconfig pulumi.StringInput,
-	err error)
+// preflightFunc checks the cluster, and returns the kubeconfig by which Pulumi reaches it.
+type preflightFunc func(cluster.Requirements, *pulumi.Context, cluster.Access) (pulumi.StringInput, error)
 
-// stack is the program, which has attend look at the cluster before it declares anything, and say how Pulumi
-// reaches it, and lost look at the registry.
-func stack(attend attendance, lost look) pulumi.RunFunc {
+// stack is the program. It calls preflight before it declares anything, and lost to look at the registry.
+func stack(preflight preflightFunc, lost look) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		cfg, err := config.Load(ctx)
 		if err != nil {
@@ -65,7 +64,7 @@ func stack(attend attendance, lost look) pulumi.RunFunc {
 		if err != nil {
 			return err
 		}
-		kubeconfig, err := attend(needs(ctx, cfg, last), ctx, cfg.Cluster)
+		kubeconfig, err := preflight(requirements(ctx, cfg, last), ctx, cfg.Cluster)
 		if err != nil {
 			return err
 		}
@@ -76,10 +75,10 @@ func stack(attend attendance, lost look) pulumi.RunFunc {
 // look returns the keys of those images that their registry has lost.
 type look func(ctx context.Context, refs map[string]string, login authn.Authenticator) map[string]bool
 
-// needs are what the stack wants of its cluster.
-func needs(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs) cluster.Needs {
-	n := cluster.Needs{Owner: kube.Owner(ctx), LastOwner: last.Volumes.Owner, StorageClass: cfg.StorageClass,
-		DNSServers: cfg.DNSServers, Ingress: cfg.Ingress}
+// requirements are what the stack needs of its cluster.
+func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs) cluster.Requirements {
+	n := cluster.Requirements{Owner: kube.Owner(ctx), LastOwner: last.Volumes.Owner,
+		StorageClass: cfg.StorageClass, DNSServers: cfg.DNSServers, Ingress: cfg.Ingress}
 	for _, name := range places(cfg) {
 		n.Namespaces = append(n.Namespaces, cfg.NamePrefix+name)
 	}
@@ -141,15 +140,15 @@ func program(ctx *pulumi.Context, cfg *config.Config, kubeconfig pulumi.StringIn
 	}
 
 	backups := pulumi.StringMap{}
-	newDatabase := func(name, namespace string) (*postgres.Postgres, error) {
+	newDatabase := func(name, namespace string) (postgres.Database, error) {
 		server, err := newPostgres(ctx, name, spaces[namespace], buckets[namespace], images, cfg, inCluster)
 		if err != nil {
-			return nil, err
+			return postgres.Database{}, err
 		}
 		made, err := backup.New(ctx, name+"-backup", backup.Args{
 			Namespace: spaces[namespace],
 			Image:     images["backup"],
-			Database:  server,
+			Database:  server.Database,
 			Bucket:    buckets[namespace],
 
 			ArchivePassphrase: cfg.Archive.Passphrase,
@@ -157,10 +156,10 @@ func program(ctx *pulumi.Context, cfg *config.Config, kubeconfig pulumi.StringIn
 			Settings:          cfg.Backup,
 		}, inCluster)
 		if err != nil {
-			return nil, err
+			return postgres.Database{}, err
 		}
 		backups[name] = made.Location
-		return server, nil
+		return made.Database, nil
 	}
 
 	pings, err := newDatabase("pingpong", "exercises")
@@ -303,7 +302,7 @@ func lostImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs, l
 	error) {
 	pushed := maps.Clone(last.Images)
 	maps.DeleteFunc(pushed, func(_, ref string) bool { return !strings.HasPrefix(ref, cfg.Registry.Path+"/") })
-	lost := look(ctx.Context(), pushed, cfg.Registry.Look)
+	lost := look(ctx.Context(), pushed, cfg.Registry.Auth)
 	if len(lost) == 0 {
 		return nil, nil
 	}

@@ -28,10 +28,10 @@ var withoutCluster = whoseRegistryHasLost()
 
 // whoseRegistryHasLost is the same with a registry that has lost images of apps.
 func whoseRegistryHasLost(apps ...string) pulumi.RunFunc {
-	attend := func(cluster.Needs, *pulumi.Context, cluster.Access) (pulumi.StringInput, error) {
+	preflight := func(cluster.Requirements, *pulumi.Context, cluster.Access) (pulumi.StringInput, error) {
 		return pulumi.String("its kubeconfig"), nil
 	}
-	return stack(attend, func(_ context.Context, refs map[string]string, _ authn.Authenticator) map[string]bool {
+	return stack(preflight, func(_ context.Context, refs map[string]string, _ authn.Authenticator) map[string]bool {
 		lost := map[string]bool{}
 		for _, app := range apps {
 			if refs[app] == built(app) {

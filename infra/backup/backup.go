@@ -62,7 +62,7 @@ type Args struct {
 	// Namespace is that of the database too.
 	Namespace *kube.Namespace
 	Image     pulumi.StringInput
-	Database  *postgres.Postgres
+	Database  postgres.Database
 	// Bucket keeps the backups, in a folder of the namespace's name.
 	Bucket storage.Bucket
 	// ArchivePassphrase opens the archive of the database, which is in the same folder; nil if it is not
@@ -79,12 +79,14 @@ type Backup struct {
 
 	// Location is the URL below which the backups are.
 	Location pulumi.StringOutput `pulumi:"location"`
+	// Database is the one of Args, ready once it is restored.
+	Database postgres.Database
 }
 
 // New declares a Job, which is there once it has made a verified backup, a CronJob, and a pod that serves
 // metrics of what the bucket holds. The Job makes another backup, in place of the one before, when the image
 // or a setting in its pods' template changes, and if it failed. If there is something to restore, another Job
-// does that first, which the database's Ready waits for from then on.
+// does that first.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Backup, error) {
 	if err := args.check(); err != nil {
 		return nil, fmt.Errorf("backup %s: %w", name, err)
@@ -110,10 +112,13 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 	}
 
 	if args.Restore != nil {
-		if err := declareRestore(ctx, name+"-restore", args, bucket, parent); err != nil {
+		restored, err := declareRestore(ctx, name+"-restore", args, bucket, parent)
+		if err != nil {
 			return err
 		}
+		args.Database = args.Database.After(restored)
 	}
+	b.Database = args.Database
 	job := newJob(args, app, podSpec(args, work{command: "run", bucket: bucket, database: args.Database.Reader}))
 	if err := allow(ctx, name, args, job, "backs up the database", parent); err != nil {
 		return err
@@ -143,12 +148,12 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 
 func newJob(args Args, name string, spec corev1.PodSpecArgs) kube.Job {
 	return kube.Job{
-		Namespace:   args.Namespace,
-		Name:        name,
-		VolumeGroup: user,
-		Spec:        spec,
-		Lasting:     app,
-		Deadline:    kube.JobTries*args.Timeout + pauses,
+		Namespace:         args.Namespace,
+		Name:              name,
+		FSGroup:           user,
+		Spec:              spec,
+		FailFastContainer: app,
+		Deadline:          kube.DefaultAttempts*args.Timeout + pauses,
 	}
 }
 
@@ -251,7 +256,7 @@ func metricsApp(args Args, bucket *storage.Client) kube.WebApp {
 
 func (a *Args) check() error {
 	required := map[string]bool{
-		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Database": a.Database != nil,
+		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Database": a.Database.Name != "",
 		"Schedule": a.Schedule != "", "TimeZone": a.TimeZone != "", "ScratchSize": a.ScratchSize != "",
 		"Memory":      a.Memory != "",
 		"Compression": a.Compression != 0, "Timeout": a.Timeout != 0, "Restore.From": a.Restore == nil ||

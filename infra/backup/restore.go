@@ -1,6 +1,7 @@
 package backup
 
 import (
+	batchv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/batch/v1"
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -29,10 +30,10 @@ type Restore struct {
 // by a mark that what it is asked for is the same still, and was not given up and asked for again, with data
 // in between.
 func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage.Client,
-	parent pulumi.ResourceOption) error {
-	mark, err := kube.NewMark(ctx, name+"-request", args.Restore.From, parent)
+	parent pulumi.ResourceOption) (*batchv1.Job, error) {
+	mark, err := kube.NewRandomID(ctx, name+"-request", args.Restore.From, parent)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	after := []pulumi.ResourceOption{parent, bucket.Ready(), args.Database.Ready(), args.Bucket.Ready()}
 	work := work{
@@ -55,7 +56,7 @@ func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage
 			Data:      map[string]pulumi.StringInput{identity: args.Restore.Identity},
 		}, parent)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		after = append(after, pulumi.DependsOn([]pulumi.Resource{key}))
 		work.env = append(work.env, kube.Env("AGE_IDENTITY_FILE", identityDir+"/"+identity))
@@ -64,14 +65,9 @@ func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage
 		work.mounts = corev1.VolumeMountArray{kube.ReadOnly(identity, identityDir)}
 	}
 	job := newJob(args, restore, podSpec(args, work))
-	job.Tries = 1 // it tries again by itself, and what it refuses the user should know at once
+	job.MaxAttempts = 1 // it tries again by itself, and what it refuses the user should know at once
 	if err := allow(ctx, name, args, job, "restores the database", parent); err != nil {
-		return err
+		return nil, err
 	}
-	done, err := job.Declare(ctx, name+"-job", after...)
-	if err != nil {
-		return err
-	}
-	args.Database.Hold(done)
-	return nil
+	return job.Declare(ctx, name+"-job", after...)
 }

@@ -22,8 +22,8 @@ const (
 	oldest = "1.29"
 )
 
-// Needs are what the stack wants of the cluster.
-type Needs struct {
+// Requirements are what the stack wants of the cluster.
+type Requirements struct {
 	// Owner is the value of kube.StackLabel on the stack's namespaces, LastOwner what it was in the last up, if
 	// there was one.
 	Owner, LastOwner string
@@ -36,15 +36,15 @@ type Needs struct {
 
 // Check returns an error that names each thing that the cluster lacks, or has too much of, and what to do
 // about it.
-func (n Needs) Check(ctx context.Context, client kubernetes.Interface) error {
+func (r Requirements) Check(ctx context.Context, client kubernetes.Interface) error {
 	return errors.Join(
 		newEnough(client),
-		n.mayDeclare(ctx, client),
-		n.ownsNamespaces(ctx, client),
-		n.hasStorageClass(ctx, client),
-		n.hasIngressClass(ctx, client),
-		n.findsDNS(ctx, client),
-		n.letsIngressIn(ctx, client),
+		r.mayDeclare(ctx, client),
+		r.ownsNamespaces(ctx, client),
+		r.hasStorageClass(ctx, client),
+		r.hasIngressClass(ctx, client),
+		r.findsDNS(ctx, client),
+		r.letsIngressIn(ctx, client),
 	)
 }
 
@@ -64,9 +64,9 @@ func newEnough(client kubernetes.Interface) error {
 }
 
 // ownsNamespaces refuses what belongs to others, whose pods the stack's network policies would cut off.
-func (n Needs) ownsNamespaces(ctx context.Context, client kubernetes.Interface) error {
+func (r Requirements) ownsNamespaces(ctx context.Context, client kubernetes.Interface) error {
 	var faults []error
-	for _, name := range n.Namespaces {
+	for _, name := range r.Namespaces {
 		namespace, err := client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
 			continue
@@ -74,28 +74,28 @@ func (n Needs) ownsNamespaces(ctx context.Context, client kubernetes.Interface) 
 		if err != nil {
 			return fmt.Errorf("asking the cluster for the namespace %s: %w", name, err)
 		}
-		faults = append(faults, n.owns(namespace))
+		faults = append(faults, r.owns(namespace))
 	}
 	return errors.Join(faults...)
 }
 
 // owns fails if the namespace is another stack's, or nobody's.
-func (n Needs) owns(namespace metav1.Object) error {
+func (r Requirements) owns(namespace metav1.Object) error {
 	name := namespace.GetName()
 	owner, owned := namespace.GetLabels()[kube.StackLabel]
 	switch {
 	case !owned:
 		return fmt.Errorf("the namespace %s is there, and no stack owns it: have others with pulumi config set namePrefix alice-; "+
-			"or, if nobody needs what is in it, give it to this stack with %s", name, kube.TakeOver(name, n.Owner))
-	case owner != n.Owner && owner != n.LastOwner:
+			"or, if nobody needs what is in it, give it to this stack with %s", name, kube.TakeOver(name, r.Owner))
+	case owner != r.Owner && owner != r.LastOwner:
 		return fmt.Errorf("the namespace %s belongs to the stack %s, and this is %s: give this one namespaces of its own with pulumi config set namePrefix alice-; "+
-			"if that stack is gone, or has become this one, take it over with %s", name, owner, n.Owner,
-			kube.TakeOver(name, n.Owner))
+			"if that stack is gone, or has become this one, take it over with %s", name, owner, r.Owner,
+			kube.TakeOver(name, r.Owner))
 	}
 	return nil
 }
 
-func (n Needs) hasStorageClass(ctx context.Context, client kubernetes.Interface) error {
+func (r Requirements) hasStorageClass(ctx context.Context, client kubernetes.Interface) error {
 	classes, err := client.StorageV1().StorageClasses().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return unlessForbidden(err, "storage classes")
@@ -104,11 +104,11 @@ func (n Needs) hasStorageClass(ctx context.Context, client kubernetes.Interface)
 	for _, class := range classes.Items {
 		names = append(names, class.Name)
 	}
-	return oneOf(names, "storage class", "storageClass", n.StorageClass)
+	return oneOf(names, "storage class", "storageClass", r.StorageClass)
 }
 
-func (n Needs) hasIngressClass(ctx context.Context, client kubernetes.Interface) error {
-	if n.Ingress == nil {
+func (r Requirements) hasIngressClass(ctx context.Context, client kubernetes.Interface) error {
+	if r.Ingress == nil {
 		return nil
 	}
 	classes, err := client.NetworkingV1().IngressClasses().List(ctx, metav1.ListOptions{})
@@ -119,7 +119,7 @@ func (n Needs) hasIngressClass(ctx context.Context, client kubernetes.Interface)
 	for _, class := range classes.Items {
 		names = append(names, class.Name)
 	}
-	return oneOf(append(names, "none"), "ingress class", "ingressClass", n.Ingress.Class)
+	return oneOf(append(names, "none"), "ingress class", "ingressClass", r.Ingress.Class)
 }
 
 // unlessForbidden lets those deploy who may not look at what belongs to all of the cluster.

@@ -22,7 +22,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-var needs = Needs{
+var requirements = Requirements{
 	Owner: "alice.dev", Namespaces: []string{"exercises", "project"}, StorageClass: "local-path",
 	DNSServers: kube.ClusterDNS,
 	Ingress:    &kube.Ingress{Class: "traefik", Namespace: "kube-system"},
@@ -65,12 +65,12 @@ func newCluster(refused func(authorizationv1.ResourceAttributes) bool,
 
 func TestAClusterThatCanTakeTheStack(t *testing.T) {
 	ours := namespace("exercises", map[string]string{"stateful-k3s/stack": "alice.dev"})
-	require.NoError(t, needs.Check(t.Context(),
+	require.NoError(t, requirements.Check(t.Context(),
 		newCluster(nil, ours, storageClass("local-path"), ingressClass("traefik"))))
 }
 
 func TestARenamedStackKeepsItsNamespaces(t *testing.T) {
-	renamed := needs
+	renamed := requirements
 	renamed.Owner, renamed.LastOwner = "alice.prod", "alice.dev"
 	theirs := namespace("exercises", map[string]string{"stateful-k3s/stack": "alice.dev"})
 	require.NoError(t, renamed.Check(t.Context(),
@@ -105,7 +105,7 @@ func TestFaultsOfTheCluster(t *testing.T) {
 				"the cluster has no storage class local-path: choose one of fast; for example: pulumi config set storageClass fast"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.EqualError(t, needs.Check(t.Context(), newCluster(nil, test.objects...)), test.message)
+			require.EqualError(t, requirements.Check(t.Context(), newCluster(nil, test.objects...)), test.message)
 		})
 	}
 }
@@ -113,14 +113,14 @@ func TestFaultsOfTheCluster(t *testing.T) {
 func TestAnOlderKubernetes(t *testing.T) {
 	client := newCluster(nil, storageClass("local-path"), ingressClass("traefik"))
 	client.Discovery().(*discovery.FakeDiscovery).FakedServerVersion = &version.Info{GitVersion: "v1.28.15+k3s1"}
-	require.EqualError(t, needs.Check(t.Context(), client),
+	require.EqualError(t, requirements.Check(t.Context(), client),
 		"the cluster runs Kubernetes v1.28.15+k3s1, and the stack needs 1.29 or newer: upgrade the cluster, or select another one with kubectl config use-context")
 }
 
 func TestAStackWithoutAnIngressNeedsNoClass(t *testing.T) {
-	needs := needs
-	needs.Ingress = nil
-	require.NoError(t, needs.Check(t.Context(), newCluster(nil, storageClass("local-path"))))
+	requirements := requirements
+	requirements.Ingress = nil
+	require.NoError(t, requirements.Check(t.Context(), newCluster(nil, storageClass("local-path"))))
 }
 
 func TestFewRights(t *testing.T) {
@@ -128,7 +128,7 @@ func TestFewRights(t *testing.T) {
 		return asked.Resource == "namespaces" && asked.Verb != "get" || asked.Resource == "secrets" &&
 			asked.Namespace == "project" || asked.Resource == "cronjobs" && asked.Verb == "delete"
 	}, storageClass("local-path"), ingressClass("traefik"))
-	require.EqualError(t, needs.Check(t.Context(), client),
+	require.EqualError(t, requirements.Check(t.Context(), client),
 		"you lack rights in the namespaces exercises, project: "+
 			"to create, delete, get, patch, watch: secrets; to create, patch: namespaces; to delete: cronjobs.batch; "+
 			"ask the cluster's administrator for them (kubectl auth whoami says who you are), or select another context with kubectl config use-context")
@@ -143,7 +143,7 @@ func TestWhatMayNotBeLookedAtIsNoFault(t *testing.T) {
 		return global, nil, apierrors.NewForbidden(schema.GroupResource{Resource: action.GetResource().Resource},
 			"", nil)
 	})
-	require.NoError(t, needs.Check(t.Context(), client))
+	require.NoError(t, requirements.Check(t.Context(), client))
 }
 
 func TestAClusterThatEndsTheConversation(t *testing.T) {
@@ -151,7 +151,7 @@ func TestAClusterThatEndsTheConversation(t *testing.T) {
 	client.PrependReactor("*", "*", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewUnauthorized("no")
 	})
-	err := needs.Check(t.Context(), client)
+	err := requirements.Check(t.Context(), client)
 	for _, what := range []string{
 		"asking the cluster what you may do: no; kubectl auth whoami says who you are",
 		"asking the cluster for the namespace exercises: no",

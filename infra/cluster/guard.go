@@ -24,9 +24,9 @@ const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=
 // Guard has Pulumi look, before it creates an object, whether the cluster has one of that name that is not
 // the stack's, and fail then. Objects are applied by force, to take back what somebody changed by hand, so
 // the API server refuses none.
-func (n Needs) Guard(ctx *pulumi.Context, client kubernetes.Interface) error {
+func (r Requirements) Guard(ctx *pulumi.Context, client kubernetes.Interface) error {
 	hook, err := ctx.RegisterResourceHook("take nothing of others", func(args *pulumi.ResourceHookArgs) error {
-		return n.mayCreate(ctx.Context(), client, args.NewInputs)
+		return r.mayCreate(ctx.Context(), client, args.NewInputs)
 	}, &pulumi.ResourceHookOptions{OnDryRun: true})
 	if err != nil {
 		return fmt.Errorf("guarding the objects of others: %w", err)
@@ -43,7 +43,7 @@ func (n Needs) Guard(ctx *pulumi.Context, client kubernetes.Interface) error {
 }
 
 // mayCreate fails if the object that the inputs describe is there and belongs to others.
-func (n Needs) mayCreate(ctx context.Context, client kubernetes.Interface,
+func (r Requirements) mayCreate(ctx context.Context, client kubernetes.Interface,
 	inputs resource.PropertyMap) error {
 	kind := schema.FromAPIVersionAndKind(text(inputs, "apiVersion"), text(inputs, "kind"))
 	namespace, name := text(inputs, "metadata", "namespace"), text(inputs, "metadata", "name")
@@ -67,7 +67,7 @@ func (n Needs) mayCreate(ctx context.Context, client kubernetes.Interface,
 		return fmt.Errorf("reading %s %s: %w", what, name, err)
 	}
 	if kind.Kind == "Namespace" {
-		return n.owns(&there)
+		return r.owns(&there)
 	}
 	isOurs := func(by metav1.ManagedFieldsEntry) bool { return by.Manager == kube.FieldManager }
 	if slices.ContainsFunc(there.ManagedFields, isOurs) {

@@ -34,7 +34,7 @@ func declareGuarded(t *testing.T, objects map[string]map[string]any, options ...
 	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
 	require.NoError(t, err)
 	_, err = recorder.Try(t, func(ctx *pulumi.Context) error {
-		if err := needs.Guard(ctx, client); err != nil {
+		if err := requirements.Guard(ctx, client); err != nil {
 			return err
 		}
 		if _, err := corev1.NewNamespace(ctx, "project",

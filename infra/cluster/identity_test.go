@@ -99,7 +99,7 @@ func on(uid, fingerprint string) recorder.Option {
 // encrypted there.
 func provider(t *testing.T, access Access, options ...recorder.Option) (kubeconfig *api.Config, secret bool) {
 	t.Helper()
-	recording := recorder.Run(t, attendance(access,
+	recording := recorder.Run(t, preflight(access,
 		func(ctx *pulumi.Context, kubeconfig pulumi.StringInput) error {
 			_, err := kube.NewProvider(ctx, "k3s", kubeconfig)
 			return err
@@ -144,7 +144,7 @@ func TestTheStateKeepsTheClusterAndNoLogin(t *testing.T) {
 			require.Equal(t, append([]string{"credential"}, append(test.id, server.URL, "")...), user.Exec.Args[3:])
 		})
 	}
-	recording := recorder.Run(t, attendance(Access{}, nil))
+	recording := recorder.Run(t, preflight(Access{}, nil))
 	require.Equal(t, resource.NewPropertyMapFromMap(map[string]any{"uid": ours, "fingerprint": known,
 		"server": server.URL}),
 		recording.Get(t, "pulumi:index:Stash", "cluster").Inputs["input"].ObjectValue())
@@ -168,7 +168,7 @@ func TestAnotherClusterIsRefused(t *testing.T) {
 		useFile(t, file(t, server, "", unchanged))
 		for _, options := range [][]recorder.Option{{on(ours, "sha256:0")},
 			{on(ours, "sha256:0"), recorder.Preview()}} {
-			recording, err := recorder.Try(t, attendance(Access{}, nil), options...)
+			recording, err := recorder.Try(t, preflight(Access{}, nil), options...)
 			require.ErrorContains(t, err, message)
 			require.Equal(t, []string{"cluster pulumi:index:Stash"}, recording.Names())
 		}
@@ -185,7 +185,7 @@ func TestOneWhoMayNotReadKubeSystem(t *testing.T) {
 	useFile(t, text)
 	for _, options := range [][]recorder.Option{nil, {on("", fingerprint(t, text))},
 		{on(ours, fingerprint(t, text))}} {
-		_, err := recorder.Try(t, attendance(Access{}, nil), options...)
+		_, err := recorder.Try(t, preflight(Access{}, nil), options...)
 		require.NoError(t, err)
 	}
 }
@@ -193,7 +193,7 @@ func TestOneWhoMayNotReadKubeSystem(t *testing.T) {
 func TestAPreviewWithoutTheClusterKeepsItsProvider(t *testing.T) {
 	useFile(t, file(t, "https://127.0.0.1:1", "", unchanged))
 	recording, err := recorder.Try(t,
-		attendance(Access{}, func(_ *pulumi.Context, kubeconfig pulumi.StringInput) error {
+		preflight(Access{}, func(_ *pulumi.Context, kubeconfig pulumi.StringInput) error {
 			require.Nil(t, kubeconfig)
 			return nil
 		}), on(ours, "sha256:0"), recorder.Preview())
@@ -207,7 +207,7 @@ func TestTheContextOfTheSettings(t *testing.T) {
 	useFile(t, file(t, "https://127.0.0.1:1", server.URL, unchanged))
 	kubeconfig, _ := provider(t, Access{Context: "other"})
 	require.Equal(t, server.URL, kubeconfig.Clusters[ours].Server)
-	_, err := recorder.Try(t, attendance(Access{Context: "nowhere"}, nil))
+	_, err := recorder.Try(t, preflight(Access{Context: "nowhere"}, nil))
 	require.ErrorContains(t, err, `context "nowhere" does not exist`)
 }
 
@@ -239,13 +239,13 @@ func TestAKubeconfigOfTheSettingsIsKeptWhole(t *testing.T) {
 
 			test.access.From = strings.Replace(test.access.From, "/kubeconfig", "/typo", 1)
 			if test.access.From != "" {
-				_, err := recorder.Try(t, attendance(test.access, nil), stack)
+				_, err := recorder.Try(t, preflight(test.access, nil), stack)
 				require.ErrorContains(t, err,
 					"kubeconfigFrom: the stack alice/cluster/prod has no output typo; pulumi stack output --stack alice/cluster/prod shows those it has")
 			}
 		})
 	}
-	_, err := recorder.Try(t, attendance(Access{From: "alice/cluster/nowhere/kubeconfig"}, nil))
+	_, err := recorder.Try(t, preflight(Access{From: "alice/cluster/nowhere/kubeconfig"}, nil))
 	require.ErrorContains(t, err, `"alice/cluster/nowhere"`) // says Pulumi itself
 }
 
@@ -283,7 +283,7 @@ func TestLogins(t *testing.T) {
 func TestALoginThatCannotBePassedOn(t *testing.T) {
 	useFile(t, file(t, newAPI(t, ours).URL, "",
 		func(user *api.AuthInfo) { *user = api.AuthInfo{Username: "alice", Password: token} }))
-	_, err := recorder.Try(t, attendance(Access{}, nil))
+	_, err := recorder.Try(t, preflight(Access{}, nil))
 	require.ErrorContains(t, err,
 		"the user of your kubeconfig has a password or an auth-provider for the cluster https://127.0.0.1:")
 	require.NotContains(t, err.Error(), token)

@@ -25,13 +25,13 @@ const (
 )
 
 // findsDNS fails if the stack's pods could not look up names, since no network policy would let them ask.
-func (n Needs) findsDNS(ctx context.Context, client kubernetes.Interface) error {
+func (r Requirements) findsDNS(ctx context.Context, client kubernetes.Interface) error {
 	isPods := func(server kube.DNSServer) bool { return server.Network == "" }
-	if slices.ContainsFunc(n.DNSServers, func(server kube.DNSServer) bool { return !isPods(server) }) {
+	if slices.ContainsFunc(r.DNSServers, func(server kube.DNSServer) bool { return !isPods(server) }) {
 		return nil // only pods there know whether an address answers
 	}
 	found := false
-	for _, server := range n.DNSServers {
+	for _, server := range r.DNSServers {
 		pods, mayLook, err := podsIn(ctx, client, server.Namespace, labels.Set(server.Labels).String())
 		if err != nil || !mayLook {
 			return err
@@ -44,19 +44,19 @@ func (n Needs) findsDNS(ctx context.Context, client kubernetes.Interface) error 
 			"openshift-dns/dns.operator.openshift.io/daemonset-dns=default:5353 on OpenShift, or an address that is in " +
 			"/etc/resolv.conf of pods, such as 169.254.169.254/32")
 	}
-	return n.findsDNSCache(ctx, client)
+	return r.findsDNSCache(ctx, client)
 }
 
 // findsDNSCache fails if each node has a cache that answers in place of the DNS servers, and which is none of
 // them.
-func (n Needs) findsDNSCache(ctx context.Context, client kubernetes.Interface) error {
+func (r Requirements) findsDNSCache(ctx context.Context, client kubernetes.Interface) error {
 	caches, _, err := podsIn(ctx, client, metav1.NamespaceSystem, nodeCache)
 	if err != nil || len(caches) == 0 {
 		return err
 	}
 	cache := caches[0]
 	var servers []string
-	for _, server := range n.DNSServers {
+	for _, server := range r.DNSServers {
 		ofServer := labels.SelectorFromSet(server.Labels)
 		if server.Namespace == cache.Namespace && ofServer.Matches(labels.Set(cache.Labels)) &&
 			!cache.Spec.HostNetwork {
@@ -81,15 +81,15 @@ func (n Needs) findsDNSCache(ctx context.Context, client kubernetes.Interface) e
 
 // letsIngressIn fails if the ingress controller connects from addresses of nodes that the stack was not told:
 // network policies that name its pods do not match those.
-func (n Needs) letsIngressIn(ctx context.Context, client kubernetes.Interface) error {
-	if n.Ingress == nil || n.Ingress.Networks != nil {
+func (r Requirements) letsIngressIn(ctx context.Context, client kubernetes.Interface) error {
+	if r.Ingress == nil || r.Ingress.Networks != nil {
 		return nil
 	}
-	pods, _, err := podsIn(ctx, client, n.Ingress.Namespace, "")
+	pods, _, err := podsIn(ctx, client, r.Ingress.Namespace, "")
 	if err != nil {
 		return err
 	}
-	isController := func(label string) bool { return strings.Contains(label, n.Ingress.Class) }
+	isController := func(label string) bool { return strings.Contains(label, r.Ingress.Class) }
 	onHost := slices.IndexFunc(pods, func(pod corev1.Pod) bool {
 		return pod.Spec.HostNetwork && slices.ContainsFunc(slices.Collect(maps.Values(pod.Labels)), isController)
 	})
@@ -98,7 +98,7 @@ func (n Needs) letsIngressIn(ctx context.Context, client kubernetes.Interface) e
 	}
 	return fmt.Errorf("the ingress controller (%s in %s) is on its node's network, and no network policy would let it reach "+
 		"the stack's pods: name the addresses that it connects from; for example: pulumi config set ingressNetworks %q",
-		pods[onHost].Name, n.Ingress.Namespace, strings.Join(nodeAddresses(ctx, client, pods[onHost]), " "))
+		pods[onHost].Name, r.Ingress.Namespace, strings.Join(nodeAddresses(ctx, client, pods[onHost]), " "))
 }
 
 // nodeAddresses are those that programs on the nodes' network connect to pods from: the nodes' own, and the

@@ -20,8 +20,8 @@ var (
 	dnsPod  = systemPod("coredns", "k8s-app", "kube-dns", false)
 )
 
-// checked is what needs say of a cluster with no pods but those.
-func checked(t *testing.T, needs Needs, objects ...runtime.Object) error {
+// checked is what requirements say of a cluster with no pods but those.
+func checked(t *testing.T, requirements Requirements, objects ...runtime.Object) error {
 	t.Helper()
 	client := newCluster(nil, classes...)
 	require.NoError(t, client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), "kube-system",
@@ -29,7 +29,7 @@ func checked(t *testing.T, needs Needs, objects ...runtime.Object) error {
 	for _, object := range objects {
 		require.NoError(t, client.Tracker().Add(object))
 	}
-	return needs.Check(t.Context(), client)
+	return requirements.Check(t.Context(), client)
 }
 
 func TestDNSThatNoPolicyAllows(t *testing.T) {
@@ -73,9 +73,9 @@ func TestDNSThatNoPolicyAllows(t *testing.T) {
 			objects{dnsPod, apart}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			needs := needs
-			needs.DNSServers = test.servers
-			if err := checked(t, needs, test.objects...); test.message == "" {
+			requirements := requirements
+			requirements.DNSServers = test.servers
+			if err := checked(t, requirements, test.objects...); test.message == "" {
 				require.NoError(t, err)
 			} else {
 				require.EqualError(t, err, test.message)
@@ -99,22 +99,22 @@ func TestAnIngressControllerThatNoPolicyAllows(t *testing.T) {
 	}
 	nodes := []runtime.Object{dnsPod, controller, node("a", "10.0.0.4", "10.42.0.0/24"),
 		node("b", "fd00::5", "fd42::/64")}
-	require.EqualError(t, checked(t, needs, nodes...), refused+
+	require.EqualError(t, checked(t, requirements, nodes...), refused+
 		`"10.0.0.4/32 10.42.0.0/31 fd00::5/128 fd42::/127"`)
 
-	named := needs
+	named := requirements
 	named.Ingress = &kube.Ingress{
 		Class: "traefik", Namespace: "kube-system", Networks: []kube.Network{{CIDR: "10.0.0.0/16"}},
 	}
 	require.NoError(t, checked(t, named, nodes...))
-	require.NoError(t, checked(t, needs, dnsPod,
+	require.NoError(t, checked(t, requirements, dnsPod,
 		systemPod("traefik-1", "app.kubernetes.io/name", "traefik", false)), "a pod like others")
-	require.NoError(t, checked(t, needs, dnsPod, systemPod("kube-proxy-1", "k8s-app", "kube-proxy", true)),
+	require.NoError(t, checked(t, requirements, dnsPod, systemPod("kube-proxy-1", "k8s-app", "kube-proxy", true)),
 		"no controller")
 
 	client := fake.NewClientset(controller)
 	client.PrependReactor("list", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "nodes"}, "", nil)
 	})
-	require.EqualError(t, needs.letsIngressIn(t.Context(), client), refused+`"10.0.0.4/32"`)
+	require.EqualError(t, requirements.letsIngressIn(t.Context(), client), refused+`"10.0.0.4/32"`)
 }

@@ -27,12 +27,12 @@ var Declared = []schema.GroupResource{
 
 // mayDeclare asks for the rights that an update uses: Pulumi applies objects, and watches pods until they are
 // ready.
-func (n Needs) mayDeclare(ctx context.Context, client kubernetes.Interface) error {
+func (r Requirements) mayDeclare(ctx context.Context, client kubernetes.Interface) error {
 	asked := []authorizationv1.ResourceAttributes{}
 	for _, verb := range []string{"get", "create", "patch"} {
 		asked = append(asked, authorizationv1.ResourceAttributes{Resource: "namespaces", Verb: verb})
 	}
-	for _, namespace := range n.Namespaces {
+	for _, namespace := range r.Namespaces {
 		for _, kind := range Declared {
 			for _, verb := range []string{"get", "watch", "create", "patch", "delete"} {
 				asked = append(asked, authorizationv1.ResourceAttributes{Namespace: namespace, Group: kind.Group,
@@ -84,5 +84,5 @@ func (n Needs) mayDeclare(ctx context.Context, client kubernetes.Interface) erro
 	}
 	return fmt.Errorf("you lack rights in the namespaces %s: %s; "+
 		"ask the cluster's administrator for them (kubectl auth whoami says who you are), or select another context with kubectl config use-context",
-		strings.Join(n.Namespaces, ", "), strings.Join(lacking, "; "))
+		strings.Join(r.Namespaces, ", "), strings.Join(lacking, "; "))
 }

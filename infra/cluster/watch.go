@@ -30,10 +30,10 @@ const (
 var starting = []string{"ContainerCreating", "PodInitializing"}
 
 // Watch says of pods in the namespaces why they are not ready, each reason once, until the context ends.
-func (n Needs) Watch(ctx context.Context, client kubernetes.Interface, warn func(string)) {
+func (r Requirements) Watch(ctx context.Context, client kubernetes.Interface, warn func(string)) {
 	w := &watcher{client: client, warn: warn, since: time.Now(), refusals: map[string]int32{},
 		said: map[string]bool{}}
-	wait.UntilWithContext(ctx, func(ctx context.Context) { w.look(ctx, n.Namespaces) }, interval)
+	wait.UntilWithContext(ctx, func(ctx context.Context) { w.look(ctx, r.Namespaces) }, interval)
 }
 
 type watcher struct {

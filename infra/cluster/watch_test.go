@@ -162,7 +162,7 @@ func TestTheWatchEndsWithItsContext(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		needs.Watch(ctx, fake.NewClientset(), func(string) {})
+		requirements.Watch(ctx, fake.NewClientset(), func(string) {})
 	}()
 	cancel()
 	<-done

@@ -52,8 +52,8 @@ type Registry struct {
 	Path, Host string
 	// Push and Pull are the logins of program and cluster.
 	Push, Pull Login
-	// Look is Push for the program itself, which looks whether images are still there; nil where nobody logs in.
-	Look authn.Authenticator
+	// Auth is Push for the program itself, which looks whether images are still there; nil where nobody logs in.
+	Auth authn.Authenticator
 }
 
 // Login is a registry's user. All is empty where the registry asks for none.

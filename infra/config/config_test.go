@@ -254,10 +254,10 @@ func TestEverySetting(t *testing.T) {
 	require.Equal(t, "the access key", known(t, cfg.S3.AccessKey))
 	require.Equal(t, "the secret key", known(t, cfg.S3.SecretKey))
 	cfg.S3.AccessKey, cfg.S3.SecretKey, cfg.Archive.Passphrase = nil, nil, nil
-	look, err := cfg.Registry.Look.Authorization()
+	look, err := cfg.Registry.Auth.Authorization()
 	require.NoError(t, err)
 	require.Equal(t, &authn.AuthConfig{Username: "pusher", Password: "push it"}, look)
-	cfg.Registry.Push.Password, cfg.Registry.Pull.Password, cfg.Registry.Look, cfg.Redis.Password = nil, nil,
+	cfg.Registry.Push.Password, cfg.Registry.Pull.Password, cfg.Registry.Auth, cfg.Redis.Password = nil, nil,
 		nil, nil
 	cfg.Postgres.Passwords, cfg.Postgres.ReaderPasswords = nil, nil
 	require.Equal(t, &config.Config{

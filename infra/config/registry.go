@@ -26,7 +26,7 @@ func (r *reader) registry() Registry {
 		Pull: r.login("pullUsername", "pullPassword"),
 	}
 	if registry.Push.Username != "" {
-		registry.Look = authn.FromConfig(authn.AuthConfig{Username: registry.Push.Username,
+		registry.Auth = authn.FromConfig(authn.AuthConfig{Username: registry.Push.Username,
 			Password: r.read("registryPassword")})
 	}
 	if named, err := reference.ParseNamed(path + "/app"); err == nil {

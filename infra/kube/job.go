@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// JobTries is how many pods a Job has by default.
-	JobTries = 4
-	// lastingStatus is by which a program says that it would fail again.
-	lastingStatus = 3
+	// DefaultAttempts is how many pods a Job has by default.
+	DefaultAttempts = 4
+	// failFastStatus is by which a program says that it would fail again.
+	failFastStatus = 3
 	// TerminationLog is the file whose content Kubernetes keeps in the status of a pod.
 	TerminationLog = "/dev/termination-log"
 	// history is how many Jobs a CronJob leaves behind, of those that succeeded and of those that failed.
@@ -27,13 +27,13 @@ type Job struct {
 	Namespace *Namespace
 	// Name is that of the Job or CronJob, and the pods' label app.
 	Name string
-	// VolumeGroup is the group that owns the files of the volumes; 0 where the pod has no volume.
-	VolumeGroup int
-	Spec        corev1.PodSpecArgs
-	// Tries is how many pods it has at most, one after the other; 0 for JobTries.
-	Tries int
-	// Lasting is the container whose exit status 3 says that no other try would help; empty if none does.
-	Lasting string
+	// FSGroup is the group that owns the files of the volumes; 0 where the pod has no volume.
+	FSGroup int
+	Spec    corev1.PodSpecArgs
+	// Tries is how many pods it has at most, one after the other; 0 for DefaultAttempts.
+	MaxAttempts int
+	// FailFastContainer is the container whose exit status 3 says that no other try would help; empty if none does.
+	FailFastContainer string
 	// Deadline is how long the Job may take with all its tries.
 	Deadline time.Duration
 }
@@ -99,18 +99,18 @@ func (j Job) spec() batchv1.JobSpecArgs {
 	// A pod that failed stays, with its log, and the next try is another one.
 	pod.RestartPolicy = pulumi.String("Never")
 	spec := batchv1.JobSpecArgs{
-		BackoffLimit:          pulumi.Int(cmp.Or(j.Tries, JobTries) - 1),
+		BackoffLimit:          pulumi.Int(cmp.Or(j.MaxAttempts, DefaultAttempts) - 1),
 		ActiveDeadlineSeconds: seconds(j.Deadline),
-		Template: Pod{App: j.Name, Labels: j.Pods().Labels, VolumeGroup: j.VolumeGroup,
+		Template: Pod{App: j.Name, Labels: j.Pods().Labels, FSGroup: j.FSGroup,
 			Spec: pod}.Template(j.Namespace),
 	}
-	if j.Lasting != "" {
+	if j.FailFastContainer != "" {
 		rule := batchv1.PodFailurePolicyRuleArgs{
 			Action: pulumi.String("FailJob"),
 			OnExitCodes: batchv1.PodFailurePolicyOnExitCodesRequirementArgs{
-				ContainerName: pulumi.String(j.Lasting),
+				ContainerName: pulumi.String(j.FailFastContainer),
 				Operator:      pulumi.String("In"),
-				Values:        pulumi.IntArray{pulumi.Int(lastingStatus)},
+				Values:        pulumi.IntArray{pulumi.Int(failFastStatus)},
 			},
 		}
 		spec.PodFailurePolicy = batchv1.PodFailurePolicyArgs{Rules: batchv1.PodFailurePolicyRuleArray{rule}}

@@ -21,12 +21,12 @@ func declareJobs(ctx *pulumi.Context) error {
 		return err
 	}
 	job := kube.Job{
-		Namespace:   namespace,
-		Name:        "sweep",
-		VolumeGroup: 999,
-		Spec:        sdkcorev1.PodSpecArgs{Containers: sdkcorev1.ContainerArray{sdkcorev1.ContainerArgs{Name: pulumi.String("broom")}}},
-		Lasting:     "broom",
-		Deadline:    time.Hour,
+		Namespace:         namespace,
+		Name:              "sweep",
+		FSGroup:           999,
+		Spec:              sdkcorev1.PodSpecArgs{Containers: sdkcorev1.ContainerArray{sdkcorev1.ContainerArgs{Name: pulumi.String("broom")}}},
+		FailFastContainer: "broom",
+		Deadline:          time.Hour,
 	}
 	if _, err := job.Declare(ctx, "sweep-job"); err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 type Pod struct {
 	App    string
 	Labels map[string]string
-	// VolumeGroup is the group that owns the files of the volumes; 0 where the pod has no volume.
-	VolumeGroup int
+	// FSGroup is the group that owns the files of the volumes; 0 where the pod has no volume.
+	FSGroup int
 	// RestartOn are annotations by their names. The pods restart when one of them changes.
 	RestartOn pulumi.StringMap
 	Spec      corev1.PodSpecArgs
@@ -25,8 +25,8 @@ func (p Pod) Template(n *Namespace) corev1.PodTemplateSpecArgs {
 		RunAsNonRoot:   pulumi.Bool(true),
 		SeccompProfile: corev1.SeccompProfileArgs{Type: pulumi.String("RuntimeDefault")},
 	}
-	if p.VolumeGroup != 0 {
-		security.FsGroup = pulumi.Int(p.VolumeGroup)
+	if p.FSGroup != 0 {
+		security.FsGroup = pulumi.Int(p.FSGroup)
 		// Else every start changes the modes of all files, and Postgres refuses a data directory that its group may
 		// write.
 		security.FsGroupChangePolicy = pulumi.String("OnRootMismatch")

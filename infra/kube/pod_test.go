@@ -93,7 +93,7 @@ func TestPodIsHardened(t *testing.T) {
 }
 
 func TestPodWithVolume(t *testing.T) {
-	spec := statefulSet(t, kube.Pod{VolumeGroup: 999}, nil)
+	spec := statefulSet(t, kube.Pod{FSGroup: 999}, nil)
 
 	security := spec.Template.Spec.SecurityContext
 	require.Equal(t, ptr.To[int64](999), security.FSGroup)

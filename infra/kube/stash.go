@@ -26,11 +26,11 @@ func keep(ctx *pulumi.Context, kind, name, text, version string,
 	}).(pulumi.StringOutput)), nil
 }
 
-// NewMark returns a short text that no other has, and which stays what it is until version changes or the
+// NewRandomID returns a short text that no other has, and which stays what it is until version changes or the
 // resource goes.
-func NewMark(ctx *pulumi.Context, name, version string, opts ...pulumi.ResourceOption) (pulumi.StringOutput,
+func NewRandomID(ctx *pulumi.Context, name, version string, opts ...pulumi.ResourceOption) (pulumi.StringOutput,
 	error) {
-	mark, err := keep(ctx, "mark", name, rand.Text()[:8], version, opts...)
+	mark, err := keep(ctx, "random id", name, rand.Text()[:8], version, opts...)
 	if err != nil {
 		return mark, err
 	}

@@ -27,7 +27,7 @@ func declareStatefulSetOf(ctx *pulumi.Context, replicas int) error {
 		Name:      "shelf-ss",
 		Service:   "shelf-svc",
 		Replicas:  replicas,
-		Pod:       kube.Pod{App: "shelf", Labels: map[string]string{"app": "books"}, VolumeGroup: 999},
+		Pod:       kube.Pod{App: "shelf", Labels: map[string]string{"app": "books"}, FSGroup: 999},
 		Claim:     kube.Claim("shelf", "data", "local-path", "1Gi"),
 	}.Declare(ctx, "shelf-statefulset")
 	return err

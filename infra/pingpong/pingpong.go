@@ -18,7 +18,7 @@ type Args struct {
 	// Replicas is the number of pods, 2 by default. They share one count.
 	Replicas int
 	// Database keeps the count. It is in the same namespace.
-	Database *postgres.Postgres
+	Database postgres.Database
 	// Ingress shows /pingpong and /pings to people; nil if nobody is to reach them.
 	Ingress *kube.Ingress
 }
@@ -97,7 +97,7 @@ func (a *Args) check() error {
 		a.Replicas = 2
 	}
 	return kube.Missing(map[string]bool{"Namespace": a.Namespace != nil, "Image": a.Image != nil,
-		"Database": a.Database != nil})
+		"Database": a.Database.Name != ""})
 }
 
 func (a *Args) inputs() pulumi.Map {

@@ -75,17 +75,34 @@ type Args struct {
 // Postgres is the component.
 type Postgres struct {
 	pulumi.ResourceState
-	ready []pulumi.Resource
+	Database
+}
 
-	// Name is that of the database.
+// Database is what other components need to use the server's database.
+type Database struct {
+	// Name is the name of the database.
 	Name string
-	// Address is host:port inside the cluster.
-	Address pulumi.StringOutput `pulumi:"address"`
-	// Pods are those to which Connections on Port can be allowed; without that, none are.
+	// Address is host:port of the server inside the cluster.
+	Address pulumi.StringOutput
+	// Pods run the server. Nobody connects to their Port until a kube.Connection allows it.
 	Pods kube.Pods
-	// Owner logs in as the role that owns the database, Reader as the one that can read all of it, Restorer as a
+	// Owner logs in as the role that owns the database, Reader as a role that can read all of it, Restorer as a
 	// superuser.
 	Owner, Reader, Restorer Client
+
+	ready []pulumi.Resource
+}
+
+// Ready makes a resource wait until the server answers. To depend on the component itself is not enough:
+// Pulumi leaves out children that are still being registered.
+func (d Database) Ready() pulumi.ResourceOption {
+	return pulumi.DependsOn(d.ready)
+}
+
+// After returns the same database with a Ready that also waits for r, such as the Job that restores it.
+func (d Database) After(r pulumi.Resource) Database {
+	d.ready = append(slices.Clip(d.ready), r)
+	return d
 }
 
 // New declares the server and what it needs.
@@ -94,8 +111,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	if err != nil {
 		return nil, fmt.Errorf("postgres %s: %w", name, err)
 	}
-	p := &Postgres{Name: args.Database,
-		Pods: kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"app": "postgres"}}}
+	p := &Postgres{Database: Database{Name: args.Database,
+		Pods: kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"app": "postgres"}}}}
 	err = ctx.RegisterComponentResourceV2("stateful-k3s:postgres:Postgres", name, args.inputs(), p, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("declaring postgres %s: %w", name, err)
@@ -105,16 +122,6 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	}
 	return p, nil
 }
-
-// Ready makes a resource wait until the server answers, and for what Hold was told. To depend on the
-// component itself is not enough: Pulumi then leaves out those parts of it that are still being registered.
-func (p *Postgres) Ready() pulumi.ResourceOption {
-	return pulumi.DependsOn(p.ready)
-}
-
-// Hold makes those that ask for Ready from now on wait for a resource too, such as the Job that restores the
-// database.
-func (p *Postgres) Hold(until pulumi.Resource) { p.ready = append(p.ready, until) }
 
 func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf string) error {
 	ns := args.Namespace
@@ -170,9 +177,9 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 		Service:   service,
 		Replicas:  1,
 		Pod: kube.Pod{
-			App:         app,
-			Labels:      p.Pods.Labels,
-			VolumeGroup: user,
+			App:     app,
+			Labels:  p.Pods.Labels,
+			FSGroup: user,
 			RestartOn: pulumi.StringMap{
 				"stateful-k3s/postgres-config": pulumi.String(hex.EncodeToString(digest.Sum(nil)[:4])),
 				"stateful-k3s/postgres-secret": creds.digest,

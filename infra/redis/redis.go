@@ -145,9 +145,9 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 		Service:   service,
 		Replicas:  args.Replicas,
 		Pod: kube.Pod{
-			App:         app,
-			Labels:      servers.Labels,
-			VolumeGroup: redisUser,
+			App:     app,
+			Labels:  servers.Labels,
+			FSGroup: redisUser,
 			RestartOn: pulumi.StringMap{
 				"stateful-k3s/redis-config":   pulumi.String(hex.EncodeToString(digest[:4])),
 				"stateful-k3s/redis-password": kube.Digest(ns.Name+"/"+secret, password),

@@ -140,9 +140,9 @@ func (s *Storage) declare(ctx *pulumi.Context, name string, args Args) error {
 		Service:   service,
 		Replicas:  1,
 		Pod: kube.Pod{
-			App:         app,
-			Labels:      s.pods.Labels,
-			VolumeGroup: kube.AppUser,
+			App:     app,
+			Labels:  s.pods.Labels,
+			FSGroup: kube.AppUser,
 			// Secret keys it reads again by itself.
 			RestartOn: pulumi.StringMap{"stateful-k3s/storage-certificate": kube.Digest(ns.Name+"/"+secret,
 				certificate.Key)},

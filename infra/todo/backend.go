@@ -30,7 +30,7 @@ func backendApp(args Args) kube.WebApp {
 	}
 }
 
-func declareBackend(ctx *pulumi.Context, name string, app kube.WebApp, database *postgres.Postgres, parent,
+func declareBackend(ctx *pulumi.Context, name string, app kube.WebApp, database postgres.Database, parent,
 	after pulumi.ResourceOption) (*corev1.Service, error) {
 	err := kube.Allow(ctx, name+"-database", kube.Connection{
 		From: app.Pods(), To: database.Pods, Port: postgres.Port, Why: "keeps the todos",

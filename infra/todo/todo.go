@@ -19,7 +19,7 @@ type Args struct {
 	// BackendReplicas and FrontendReplicas are the numbers of pods, 2 each by default.
 	BackendReplicas, FrontendReplicas int
 	// Database keeps the todos. It is in the same namespace.
-	Database *postgres.Postgres
+	Database postgres.Database
 	// AllowedOrigins are the web pages that may use the backend from elsewhere: origins with spaces between
 	// them, or *, which is the default.
 	AllowedOrigins string
@@ -112,7 +112,7 @@ func (a *Args) check() error {
 		"BackendImage":     a.BackendImage != nil,
 		"FrontendImage":    a.FrontendImage != nil,
 		"DailyImage":       a.DailyImage != nil,
-		"Database":         a.Database != nil,
+		"Database":         a.Database.Name != "",
 		"Daily.Schedule":   a.Daily.Schedule != "",
 		"Daily.TimeZone":   a.Daily.TimeZone != "",
 		"Daily.ArticleURL": a.Daily.ArticleURL != "",

@@ -82,10 +82,10 @@ func RequireConnectionInto(t *testing.T, recording *recorder.Recording, name, fr
 }
 
 // NewDatabase declares a namespace and in it the Postgres "db", with a database for the app of that name.
-func NewDatabase(ctx *pulumi.Context, namespace, app string) (*kube.Namespace, *postgres.Postgres, error) {
+func NewDatabase(ctx *pulumi.Context, namespace, app string) (*kube.Namespace, postgres.Database, error) {
 	ns, err := kube.NewNamespace(ctx, namespace, kube.NamespaceArgs{Name: "alice-" + namespace})
 	if err != nil {
-		return nil, nil, err
+		return nil, postgres.Database{}, err
 	}
 	db, err := postgres.New(ctx, "db", postgres.Args{
 		Namespace:       ns,
@@ -99,7 +99,10 @@ func NewDatabase(ctx *pulumi.Context, namespace, app string) (*kube.Namespace, *
 		StorageSize:     "1Gi",
 		Memory:          "512Mi",
 	})
-	return ns, db, err
+	if err != nil {
+		return nil, postgres.Database{}, err
+	}
+	return ns, db.Database, nil
 }
 
 // NewStorage declares a namespace and in it the storage server "store", with an account.

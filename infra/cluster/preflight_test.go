@@ -13,11 +13,11 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 )
 
-// attend has the kubeconfig lead to a server.
-func attend(t *testing.T, kubeconfig string, options ...recorder.Option) error {
+// runPreflight has the kubeconfig lead to a server.
+func runPreflight(t *testing.T, kubeconfig string, options ...recorder.Option) error {
 	t.Helper()
 	useFile(t, kubeconfig)
-	_, err := recorder.Try(t, attendance(Access{}, nil), options...)
+	_, err := recorder.Try(t, preflight(Access{}, nil), options...)
 	return err
 }
 
@@ -29,12 +29,12 @@ func useFile(t *testing.T, kubeconfig string) {
 	t.Setenv("KUBECONFIG", path)
 }
 
-// attendance is a program that does nothing else, and declares the provider with the kubeconfig that it gets,
+// preflight is a program that does nothing else, and declares the provider with the kubeconfig that it gets,
 // if made is not nil.
-func attendance(access Access,
+func preflight(access Access,
 	made func(ctx *pulumi.Context, kubeconfig pulumi.StringInput) error) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
-		kubeconfig, err := needs.Attend(ctx, access)
+		kubeconfig, err := requirements.Preflight(ctx, access)
 		if err != nil || made == nil {
 			return err
 		}
@@ -50,25 +50,25 @@ func leadingTo(server string) string {
 func TestNoCluster(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
-	err := attend(t, "")
+	err := runPreflight(t, "")
 	require.ErrorContains(t, err, "there is no cluster in "+os.Getenv("KUBECONFIG")+
 		": invalid configuration: no configuration has been provided")
 	require.ErrorContains(t, err, "; "+selection)
-	err = attend(t, `{"apiVersion": "v1", "kind": "Config", "current-context": "other"}`)
+	err = runPreflight(t, `{"apiVersion": "v1", "kind": "Config", "current-context": "other"}`)
 	require.ErrorContains(t, err, `context was not found for specified context: other`)
 	t.Setenv("KUBECONFIG", "/nowhere")
-	_, err = recorder.Try(t, attendance(Access{}, nil))
+	_, err = recorder.Try(t, preflight(Access{}, nil))
 	require.ErrorContains(t, err, "there is no cluster in /nowhere: ")
 }
 
 func TestAClusterThatIsAway(t *testing.T) {
 	const refused = `the cluster http://127.0.0.1:1 does not answer: Get "http://127.0.0.1:1/version`
-	err := attend(t, leadingTo("http://127.0.0.1:1"))
+	err := runPreflight(t, leadingTo("http://127.0.0.1:1"))
 	require.ErrorContains(t, err, refused)
 	require.ErrorContains(t, err, "connection refused; "+selection)
 
 	// Try takes warnings for errors.
-	err = attend(t, leadingTo("http://127.0.0.1:1"), recorder.Preview())
+	err = runPreflight(t, leadingTo("http://127.0.0.1:1"), recorder.Preview())
 	require.ErrorContains(t, err, "This preview does not know what the cluster would say: "+refused)
 }
 
@@ -78,7 +78,7 @@ func TestAClusterThatHangsIsGivenUp(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer server.Close()
-	err := attend(t, leadingTo(server.URL))
+	err := runPreflight(t, leadingTo(server.URL))
 	require.ErrorContains(t, err, "the cluster "+server.URL+" does not answer: ")
 }
 
@@ -95,7 +95,7 @@ func TestAClusterThatIsNotOne(t *testing.T) {
 	}))
 	defer server.Close()
 	for _, options := range [][]recorder.Option{nil, {recorder.Preview()}} {
-		err := attend(t, leadingTo(server.URL), options...)
+		err := runPreflight(t, leadingTo(server.URL), options...)
 		require.ErrorContains(t, err, "the cluster runs Kubernetes v1.20.0, and the stack needs 1.29 or newer")
 		require.ErrorContains(t, err, "asking the cluster for its storage classes: ")
 	}

@@ -7,11 +7,11 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
 )
 
-// Attend checks the cluster before anything is declared in it, guards what belongs to others, and watches the
+// Preflight checks the cluster before anything is declared in it, guards what belongs to others, and watches the
 // pods for as long as the program runs, which is until Pulumi is done. It refuses another cluster than that
 // of the last update. It returns the kubeconfig of the provider. A preview does without the cluster if it has
 // to: then it returns nil.
-func (n Needs) Attend(ctx *pulumi.Context, access Access) (pulumi.StringInput, error) {
+func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (pulumi.StringInput, error) {
 	access, err := access.resolve(ctx)
 	if err != nil {
 		return nil, err
@@ -33,14 +33,14 @@ func (n Needs) Attend(ctx *pulumi.Context, access Access) (pulumi.StringInput, e
 	if err := cluster.refuse(meant); err != nil {
 		return nil, err
 	}
-	if err := n.Check(ctx.Context(), cluster); err != nil {
+	if err := r.Check(ctx.Context(), cluster); err != nil {
 		return nil, err
 	}
-	if err := n.Guard(ctx, cluster); err != nil {
+	if err := r.Guard(ctx, cluster); err != nil {
 		return nil, err
 	}
 	if !ctx.DryRun() {
-		go n.Watch(ctx.Context(), cluster, func(reason string) { _ = ctx.Log.Warn(reason, nil) })
+		go r.Watch(ctx.Context(), cluster, func(reason string) { _ = ctx.Log.Warn(reason, nil) })
 	}
 	text, secret, err := access.kubeconfig(cluster.config, meant)
 	if err != nil {
