@@ -118,7 +118,7 @@ func TestConnectionsOfTheRestore(t *testing.T) {
 
 func TestErrorsOfTheRestore(t *testing.T) {
 	recorder.RequireErrors(t, program(replaced), map[string]string{
-		"todos-restore-request":         "backup todos: declaring mark todos-restore-request: ",
+		"todos-restore-request":         "backup todos: declaring random id todos-restore-request: ",
 		"todos-restore-secret":          "backup todos: declaring secret restore: ",
 		"todos-restore-database-egress": "backup todos: declaring network policy todos-restore-database-egress: ",
 		"todos-restore-bucket-ingress":  "backup todos: declaring network policy todos-restore-bucket-ingress: ",
