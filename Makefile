@@ -23,7 +23,7 @@ up: lab-up ## starts the lab and brings up the stack
 	$(in_lab) $(lab) recover
 	$(in_lab) $(huge_pages) pulumi up --stack $(LAB) --refresh --yes --skip-preview --suppress-outputs
 	$(in_lab) $(lab) keep
-	@$(in_lab) $(lab) next
+	@$(in_lab) $(lab) summary
 
 preview: $(env) ## shows what make up would change
 	$(in_lab) pulumi preview --stack $(LAB)

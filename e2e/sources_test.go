@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -40,18 +39,20 @@ func TestALabFromReleasesAndPulledImages(t *testing.T) {
 // mirror serves this machine's cache until the test ends, and returns the settings that lead to it.
 func mirror(t *testing.T) []string {
 	t.Helper()
-	serve := command(checkout, ".lab/lab", "mirror")
+	serve := command(filepath.Join(checkout, "lab"), "go", "run", "./mirror")
+	input, err := serve.StdinPipe()
+	require.NoError(t, err)
 	output, err := serve.StdoutPipe()
 	require.NoError(t, err)
 	serve.Stderr = os.Stderr
 	require.NoError(t, serve.Start())
 	t.Cleanup(func() {
-		require.NoError(t, serve.Process.Signal(syscall.SIGTERM))
+		require.NoError(t, input.Close())
 		require.NoError(t, serve.Wait())
 	})
 	var settings []string
 	for lines := bufio.NewScanner(output); len(settings) < 2 && lines.Scan(); {
-		settings = append(settings, strings.TrimPrefix(lines.Text(), "export "))
+		settings = append(settings, lines.Text())
 	}
 	require.Len(t, settings, 2, "the mirror does not serve")
 	return settings

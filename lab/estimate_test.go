@@ -13,74 +13,59 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
-func TestAnUpSaysHowLongItTakes(t *testing.T) {
-	everything := plan{tools: 13, toolMinutes: 24, images: 8, imageMinutes: 2.4, buildMinutes: 6.2,
-		processors: 2}
-	const (
-		lacks    = "missing: 13 tools and 8 images. This takes "
-		download = " if all can be downloaded, or else "
-		nothing  = "nothing has to be downloaded or compiled: this takes "
-	)
-	oneTool := plan{tools: 1, toolMinutes: 5, processors: 2}
-	newClone := plan{buildMinutes: programMinutes, processors: 2}
+func TestEstimates(t *testing.T) {
+	const all = "missing tools: 13, missing images: 8. This takes "
 	for name, test := range map[string]struct {
-		change func(*plan)
-		says   string
+		estimate estimate
+		says     string
 	}{
 		"everything is missing": {
-			func(*plan) {}, lacks + "3 to 12 minutes" + download + "11 to 34 minutes to compile on 2 processors",
+			estimate{missingTools: 13, missingImages: 8, replaceable: 26.4, build: 6.2, processors: 2},
+			all + "3 to 12 minutes if all can be downloaded, or else 11 to 34 minutes to compile, with 2 processors",
 		},
 		"more processors": {
-			func(p *plan) { p.processors = 16 },
-			lacks + "1 to 7 minutes" + download + "1 to 5 minutes to compile on 16 processors",
+			estimate{missingTools: 13, missingImages: 8, replaceable: 26.4, build: 6.2, processors: 16},
+			all + "1 to 7 minutes if all can be downloaded, or else 1 to 5 minutes to compile, with 16 processors",
 		},
 		"nothing is downloaded": {
-			func(p *plan) { p.offline = true }, lacks + "11 to 34 minutes to compile on 2 processors",
-		},
-		"one tool is missing": {
-			func(p *plan) { *p = oneTool },
-			"missing: 1 tool. This takes 1 to 6 minutes" + download + "2 to 6 minutes to compile on 2 processors",
+			estimate{missingTools: 13, missingImages: 8, replaceable: 26.4, build: 6.2, processors: 2, offline: true},
+			all + "11 to 34 minutes to compile, with 2 processors",
 		},
 		"a new clone": {
-			func(p *plan) { *p = newClone },
+			estimate{build: programMinutes, processors: 2},
 			"the stack's own programs have to be compiled: this takes 1 to 4 minutes",
 		},
-		"all is there": {func(p *plan) { *p = plan{processors: 2} }, nothing + "about 30 seconds"},
-		"the lab runs": {func(p *plan) { *p = plan{processors: 2, running: true} }, nothing + "about 15 seconds"},
+		"everything is cached": {
+			estimate{processors: 2}, "no tools or images are missing: this takes less than a minute",
+		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			p := everything
-			test.change(&p)
-			assert.Equal(t, test.says, p.String())
-		})
+		t.Run(name, func(t *testing.T) { assert.Equal(t, test.says, test.estimate.String()) })
 	}
 }
 
-func TestThePlanIsWhatIsMissing(t *testing.T) {
-	lab, err := layout.New("nolab", t.TempDir(), t.TempDir())
+func TestAnEstimateIsOfWhatIsMissing(t *testing.T) {
+	lab, err := layout.New("nolab", t.TempDir(), "..")
 	require.NoError(t, err)
 	t.Setenv(releases.Setting, releases.Off)
 	t.Setenv(images.Setting, images.Off)
-	lab.Checkout = ".."
-	paths, err := tools.Paths(lab.Cache, modules(lab), tools.All)
-	require.NoError(t, err)
-	system := []images.Image{{Name: images.Busybox}, {Name: images.Traefik, Tool: "traefik"}}
+	s := newSetup(lab)
+	s.tools = tools.All
+	s.system = []images.Image{{Name: images.Busybox}, {Name: images.Traefik, Tool: "traefik"}}
 
-	p, err := newPlan(lab, tools.All, system)
+	e, err := s.estimate()
 	require.NoError(t, err)
-	assert.Equal(t, len(tools.All), p.tools)
-	assert.InDelta(t, 24, p.toolMinutes, 1)
-	assert.Equal(t, 2, p.images)
-	assert.InDelta(t, imageMinutes, p.imageMinutes, 0.01, "the other one is packed from a tool")
-	assert.True(t, p.offline)
-	assert.False(t, p.running)
+	assert.Equal(t, len(tools.All), e.missingTools)
+	assert.Equal(t, 2, e.missingImages)
+	assert.InDelta(t, 24+imageMinutes, e.replaceable, 1, "one of the images is packed from a tool")
+	assert.True(t, e.offline)
 
+	paths, err := toolsOf(lab).Paths(tools.All)
+	require.NoError(t, err)
 	require.NoError(t, os.MkdirAll(paths["k3s"], 0o755))
 	t.Setenv(images.Setting, "")
-	p, err = newPlan(lab, tools.All, nil)
+	e, err = s.estimate()
 	require.NoError(t, err)
-	assert.Equal(t, len(tools.All)-1, p.tools)
-	assert.InDelta(t, 14, p.toolMinutes, 1)
-	assert.Zero(t, p.images)
-	assert.False(t, p.offline)
+	assert.Equal(t, len(tools.All)-1, e.missingTools)
+	assert.InDelta(t, 14+imageMinutes, e.replaceable, 1)
+	assert.False(t, e.offline)
 }

@@ -1,17 +1,47 @@
 package cluster
 
 import (
+	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
+	"net"
 	"os"
+	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
+	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
-// makeBuilder gives the builder of a new lab what that of a deleted one has kept.
-func makeBuilder(lab layout.Lab) error {
+// startBuilder starts BuildKit, which builds the images of the apps. Builds use the machine's network, so
+// they download Go modules as the machine does.
+func startBuilder(ctx context.Context, a access, binaries tools.Binaries, owner Owner) error {
+	config := render("buildkitd.toml", map[string]any{"Lab": a.lab, "Owner": owner, "Runc": binaries["runc"]})
+	path := a.lab.Dir("buildkitd.toml")
+	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
+		return err
+	}
+	d := service(a.lab, "buildkitd", binaries["buildkitd"], "--config", path)
+	d.Env = []string{"PATH=" + filepath.Dir(binaries["runc"]) + ":" + systemPath}
+	d.Inputs = fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, config, string(a.certificate))))
+	if _, err := d.start(ctx); err != nil {
+		return err
+	}
+	return d.await(ctx, 30*time.Second, func() error {
+		connection, err := net.Dial("unix", a.lab.BuildkitSocket())
+		if err != nil {
+			return err
+		}
+		return connection.Close()
+	})
+}
+
+// createBuilderDir gives a new lab's builder the cache of a deleted lab's builder, if there is one.
+func createBuilderDir(lab layout.Lab) error {
 	_, err := os.Stat(lab.Builder())
 	if errors.Is(err, fs.ErrNotExist) {
 		err = os.Rename(lab.BuilderCache(), lab.Builder())
@@ -25,8 +55,8 @@ func makeBuilder(lab layout.Lab) error {
 	return os.Chmod(lab.Builder(), 0o700) // it outlives the lab's own directory
 }
 
-// keepBuilder leaves what the lab's builder keeps to the next new lab.
-func keepBuilder(lab layout.Lab) error {
+// keepBuilderCache leaves the cache of the lab's builder to the next new lab.
+func keepBuilderCache(lab layout.Lab) error {
 	if err := os.RemoveAll(lab.BuilderCache()); err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-func TestANewLabsBuilderHasWhatThatOfADeletedOneKept(t *testing.T) {
+func TestANewLabsBuilderHasTheCacheOfADeletedLab(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	newLab := func(name string) layout.Lab {
 		lab, err := layout.New(name, "/cache", "/checkout")
@@ -19,7 +19,7 @@ func TestANewLabsBuilderHasWhatThatOfADeletedOneKept(t *testing.T) {
 		lab, err = lab.InHome()
 		require.NoError(t, err)
 		require.NoError(t, os.MkdirAll(lab.Dir(), 0o755))
-		require.NoError(t, makeBuilder(lab))
+		require.NoError(t, createBuilderDir(lab))
 		return lab
 	}
 	kept := func(lab layout.Lab) []string {
@@ -35,14 +35,14 @@ func TestANewLabsBuilderHasWhatThatOfADeletedOneKept(t *testing.T) {
 	for _, lab := range []layout.Lab{first, beside} {
 		require.NoError(t, os.Mkdir(filepath.Join(lab.Builder(), lab.Name), 0o755))
 	}
-	require.NoError(t, keepBuilder(first))
-	require.NoError(t, keepBuilder(beside), "what is kept is replaced")
+	require.NoError(t, keepBuilderCache(first))
+	require.NoError(t, keepBuilderCache(beside), "the kept cache is replaced")
 	second, third := newLab("second"), newLab("third")
 	assert.Equal(t, []string{"beside"}, kept(second))
 	assert.Empty(t, kept(third), "only one lab has it")
-	require.NoError(t, makeBuilder(second))
+	require.NoError(t, createBuilderDir(second))
 	assert.Equal(t, []string{"beside"}, kept(second), "a lab that is there keeps its own")
 
 	require.NoError(t, os.RemoveAll(third.Builder()))
-	require.NoError(t, keepBuilder(third), "a lab that never built anything")
+	require.NoError(t, keepBuilderCache(third), "a lab that never built anything")
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,21 +9,21 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 const cgroupRoot = "/sys/fs/cgroup"
 
-// hierarchy is one mounted tree of cgroups: the only one with version 2, one for
-// each set of controllers with version 1.
+// hierarchy is a mounted tree of cgroups. Version 2 has one, version 1 has one per set of controllers.
 type hierarchy struct {
-	// controllers as in /proc/self/cgroup, such as "cpu,cpuacct" or "name=systemd"; empty for version 2.
+	// controllers is as in /proc/self/cgroup, such as "cpu,cpuacct" or "name=systemd"; empty for version 2.
 	controllers string
 	mountPoint  string
 }
 
-// cgroupHierarchies lists the trees that are mounted. See cgroups(7).
+// cgroupHierarchies lists the mounted trees. See cgroups(7).
 func cgroupHierarchies() ([]hierarchy, error) {
 	groups, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -67,7 +68,7 @@ func cgroupMountPoint(mountinfo, controllers string) string {
 	return ""
 }
 
-// join makes the group in the tree and moves this process into it.
+// join creates the group in the tree, and moves this process into it.
 func (h hierarchy) join(group string) error {
 	dir := h.mountPoint
 	for _, part := range strings.Split(group, "/") {
@@ -90,7 +91,7 @@ func (h hierarchy) join(group string) error {
 	return enterCgroup(dir)
 }
 
-// enterCgroup moves this process, which is 0 to itself.
+// enterCgroup moves this process, which 0 stands for, into a group.
 func enterCgroup(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte("0"), 0)
 }
@@ -102,15 +103,15 @@ func delegate(dir string) error {
 		return err
 	}
 	for _, controller := range strings.Fields(string(controllers)) {
-		if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller),
-			0); err != nil {
+		control := filepath.Join(dir, "cgroup.subtree_control")
+		if err := os.WriteFile(control, []byte("+"+controller), 0); err != nil {
 			return fmt.Errorf("delegating %s below %s: %w", controller, dir, err)
 		}
 	}
 	return nil
 }
 
-// inherit fills in what a new cpuset lacks: nothing can join it before.
+// inherit fills in a new cpuset, so that processes can join it.
 func inherit(parent, dir string, files ...string) error {
 	for _, file := range files {
 		value, err := os.ReadFile(filepath.Join(parent, file))
@@ -124,7 +125,7 @@ func inherit(parent, dir string, files ...string) error {
 	return nil
 }
 
-// remountCgroups shows a new cgroup namespace its own trees and none of the machine's.
+// remountCgroups mounts the trees of a new cgroup namespace in place of the machine's.
 func remountCgroups(hierarchies []hierarchy) error {
 	if err := unix.Unmount(cgroupRoot, unix.MNT_DETACH); err != nil {
 		return fmt.Errorf("unmounting %s: %w", cgroupRoot, err)
@@ -165,7 +166,7 @@ func remountCgroups(hierarchies []hierarchy) error {
 	return nil
 }
 
-// cgroupDirs lists a group and those below it, the deepest ones first.
+// cgroupDirs lists a group and the groups below it, the deepest first.
 func cgroupDirs(h hierarchy, group string) ([]string, error) {
 	var dirs []string
 	err := filepath.WalkDir(filepath.Join(h.mountPoint, group),
@@ -182,13 +183,13 @@ func cgroupDirs(h hierarchy, group string) ([]string, error) {
 	return dirs, err
 }
 
-// cgroupBusy says whether a process runs in a group or below it.
+// cgroupBusy reports whether a process runs in a group or below it.
 func cgroupBusy(group string) (bool, error) {
 	hierarchies, err := cgroupHierarchies()
 	if err != nil {
 		return false, err
 	}
-	dirs, err := cgroupDirs(hierarchies[0], group) // a daemon is in the same group of all
+	dirs, err := cgroupDirs(hierarchies[0], group) // a daemon is in the same group of each tree
 	if err != nil {
 		return false, err
 	}
@@ -204,7 +205,17 @@ func cgroupBusy(group string) (bool, error) {
 	return false, nil
 }
 
-// removeCgroups removes a group and those below it from every tree; nothing may run in them.
+// awaitCgroupsGone removes a group and the groups below it. They stay busy for a moment after their last
+// process.
+func awaitCgroupsGone(ctx context.Context, group string) error {
+	err := poll(ctx, "for the last processes of "+group, 10*time.Second,
+		func() error { return removeCgroups(group) })
+	if err != nil {
+		return fmt.Errorf("removing the cgroups of %s: %w", group, err)
+	}
+	return nil
+}
+
 func removeCgroups(group string) error {
 	hierarchies, err := cgroupHierarchies()
 	if err != nil {

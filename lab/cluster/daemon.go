@@ -20,38 +20,36 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
-// A daemon is found by what its first process has in its environment: the
-// kernel's list of processes is the only record, so none can be out of date.
+// A daemon is found by the environment of its first process. There is no other record that could be out of
+// date.
 const (
 	labVariable    = "STATEFUL_K3S_LAB"
 	daemonVariable = "STATEFUL_K3S_DAEMON"
 )
 
-// systemPath has the machine's programs. Daemons do not get the PATH of the shell that starts them: the same
-// command in another shell would replace them.
+// systemPath is the PATH of daemons. With the PATH of the user's shell, another shell would replace them.
 const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// daemon is a program that outlives the command that starts it. It has process
-// and mount namespaces of its own: when its first process ends, the kernel ends
-// all others and drops their mounts.
+// daemon is a program that outlives the command that starts it. It has PID and mount namespaces of its own:
+// when its first process ends, the kernel kills all others and drops their mounts.
 type daemon struct {
 	Lab  string   `json:"lab"`
 	Name string   `json:"name"`
 	Args []string `json:"args"`
 	Env  []string `json:"env,omitempty"`
-	// Inputs stands for what else the daemon is started with, such as the content of its files.
+	// Inputs is a hash of what else makes another daemon, such as the content of its files.
 	Inputs string `json:"inputs,omitempty"`
 	Log    string `json:"log"`
-	// NetNS is a named network namespace; empty for the machine's own.
+	// NetNS is the name of a network namespace; empty for the machine's own.
 	NetNS  string `json:"netns,omitempty"`
 	Cgroup string `json:"cgroup"`
-	// NodeDir makes the daemon a node: it sees this directory's parts as its own
-	// /etc, /var/lib and /var/log, and its cgroup as the root of all cgroups.
+	// NodeDir makes the daemon a node: it sees the parts of this directory as /etc, /var/lib and /var/log, and
+	// its cgroup as the root of all cgroups.
 	NodeDir string `json:"nodeDir,omitempty"`
-	// RunDir takes what any other daemon writes below /run, where it sees the machine's files besides. Without
-	// one it sees the machine's /run as it is.
+	// RunDir takes what another daemon writes to the machine's /run, which it can read. If it is empty, the
+	// daemon writes to /run itself.
 	RunDir string `json:"runDir,omitempty"`
-	// Grace is how long processes get to stop.
+	// Grace is the time that processes get to stop.
 	Grace time.Duration `json:"grace"`
 }
 
@@ -63,7 +61,7 @@ func (d daemon) spec() string {
 	return string(spec)
 }
 
-// start leaves a daemon alone that runs as described and replaces one that runs otherwise.
+// start leaves a daemon alone if it runs as described, and else replaces it.
 func (d daemon) start(ctx context.Context) (started bool, err error) {
 	if d.running() {
 		return false, nil
@@ -91,47 +89,39 @@ func (d daemon) start(ctx context.Context) (started bool, err error) {
 	if err := cmd.Start(); err != nil {
 		return false, fmt.Errorf("starting %s: %w", d.Name, err)
 	}
-	// On a busy machine the kernel shows the environment, by which it is found, a moment later.
-	// One that has ended already is left to await, which says why.
+	// On a busy machine the environment shows a moment later. If the daemon has ended already, await says why.
 	_ = poll(ctx, "for "+d.Name+" to start", 2*time.Second, func() error {
 		if pid, _ := find(d.Lab, d.Name); pid == 0 {
-			return errors.New("it is not to be seen")
+			return errors.New("it does not show")
 		}
 		return nil
 	})
 	return true, cmd.Process.Release()
 }
 
-// running says whether the daemon runs as described.
+// running reports whether the daemon runs as described.
 func (d daemon) running() bool {
 	pid, spec := find(d.Lab, d.Name)
 	return pid != 0 && spec == d.spec()
 }
 
-// stop asks the daemon to end, and after its grace ends it. One that was just killed gets the time to be
-// gone. Its cgroups go too: a node that starts again would look for 3 seconds for each container that it once
-// had.
+// stop terminates the daemon, kills it after its grace period, and waits until it is gone. It removes its
+// cgroups too: a new node would spend 3 seconds on each container that the old one had.
 func (d daemon) stop(ctx context.Context) error {
 	if pid, _ := find(d.Lab, d.Name); pid != 0 {
 		_ = unix.Kill(pid, unix.SIGTERM) // it may have ended
-		if d.gone(ctx, 2*d.Grace+5*time.Second) != nil {
+		if d.awaitGone(ctx, 2*d.Grace+5*time.Second) != nil {
 			_ = unix.Kill(pid, unix.SIGKILL)
 		}
 	}
-	if err := d.gone(ctx, 10*time.Second); err != nil {
+	if err := d.awaitGone(ctx, 10*time.Second); err != nil {
 		return fmt.Errorf("stopping %s: %w", d.Name, err)
 	}
-	// Groups stay busy for a moment after their last process.
-	err := poll(ctx, "for the last processes of "+d.Name, 10*time.Second,
-		func() error { return removeCgroups(d.Cgroup) })
-	if err != nil {
-		return fmt.Errorf("removing the cgroups of %s: %w", d.Name, err)
-	}
-	return nil
+	return awaitCgroupsGone(ctx, d.Cgroup)
 }
 
-// gone waits for the first process and for those that end a moment after it.
-func (d daemon) gone(ctx context.Context, within time.Duration) error {
+// awaitGone waits for the end of the first process, and of the others a moment later.
+func (d daemon) awaitGone(ctx context.Context, within time.Duration) error {
 	return poll(ctx, "for "+d.Name+" to stop", within, func() error {
 		if pid, _ := find(d.Lab, d.Name); pid != 0 {
 			return fmt.Errorf("process %d still runs", pid)
@@ -147,25 +137,25 @@ func (d daemon) gone(ctx context.Context, within time.Duration) error {
 	})
 }
 
-// alive fails when the daemon has ended, with the last of what it said.
-func (d daemon) alive() error {
+// checkAlive fails if the daemon has ended, with the end of its log.
+func (d daemon) checkAlive() error {
 	if pid, _ := find(d.Lab, d.Name); pid != 0 {
 		return nil
 	}
 	return fatal{fmt.Errorf("%s ended; the end of %s:\n%s", d.Name, d.Log, tail(d.Log, 15))}
 }
 
-// await repeats the check until it succeeds, the daemon has ended, or the time is over.
+// await repeats the check until it succeeds, the daemon ends, or the time is over.
 func (d daemon) await(ctx context.Context, within time.Duration, check func() error) error {
 	return poll(ctx, "for "+d.Name, within, func() error {
-		if err := d.alive(); err != nil {
+		if err := d.checkAlive(); err != nil {
 			return err
 		}
 		return check()
 	})
 }
 
-// find returns the first process of a daemon and what it was started with, 0 if there is none.
+// find returns the first process of a daemon and its description, or 0.
 func find(lab, name string) (pid int, spec string) {
 	entries, _ := os.ReadDir("/proc")
 	for _, entry := range entries {
@@ -187,7 +177,7 @@ func find(lab, name string) (pid int, spec string) {
 	return 0, ""
 }
 
-// isInit says whether the process is the first of a namespace right below this one, and not a zombie.
+// isInit reports whether a process is the first of a PID namespace right below this one, and not a zombie.
 func isInit(proc string) bool {
 	status, err := os.ReadFile(filepath.Join(proc, "status"))
 	if err != nil {
@@ -215,14 +205,14 @@ func tail(path string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// fatal is an error that waiting does not mend.
+// fatal is an error that ends a poll.
 type fatal struct{ error }
 
-// poll waits for what is named, such as "for k3s": it repeats the check until it succeeds, fails for good, or
-// the time is over.
+// poll repeats the check until it succeeds, returns a fatal error, or the time is over. what is such as "for
+// k3s".
 func poll(ctx context.Context, what string, within time.Duration, check func() error) error {
 	deadline := time.Now().Add(within)
-	var last atomic.Value // what the check said, a string
+	var last atomic.Value // the text of the last error
 	last.Store("")
 	defer progress.Start("waiting "+what, func() string { return last.Load().(string) })()
 	for {

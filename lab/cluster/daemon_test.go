@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMain lets the test binary be the first process of a daemon, as the lab's own binary is.
+// TestMain lets the test binary run the first process of a daemon, as the lab's binary does.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == InitCommand {
 		if err := Init(os.Args[2]); err != nil {
@@ -24,13 +24,13 @@ func TestMain(m *testing.M) {
 		return
 	}
 	if os.Geteuid() != 0 {
-		fmt.Fprintln(os.Stderr, "these tests make namespaces: run them as root, for example: sudo env PATH=$PATH go test ./cluster")
+		fmt.Fprintln(os.Stderr, "these tests need root, for example: sudo env PATH=$PATH go test ./cluster")
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
-// sleeper is a daemon with a child of its own. It is stopped when the test ends.
+// sleeper returns a daemon that runs a script. It is stopped when the test ends.
 func sleeper(t *testing.T, script string) daemon {
 	t.Helper()
 	lab := fmt.Sprintf("t%d", os.Getpid())
@@ -40,13 +40,12 @@ func sleeper(t *testing.T, script string) daemon {
 	}
 	t.Cleanup(func() {
 		require.NoError(t, d.stop(context.Background()))
-		require.NoError(t, poll(context.Background(), "", 10*time.Second,
-			func() error { return removeCgroups("sk3s-" + lab) }))
+		require.NoError(t, awaitCgroupsGone(context.Background(), "sk3s-"+lab))
 	})
 	return d
 }
 
-// marked are the processes of a daemon that carry the mark in their command line.
+// marked returns the processes with the mark in their command line.
 func marked(mark string) []string {
 	var found []string
 	processes, _ := filepath.Glob("/proc/[0-9]*")
@@ -109,7 +108,7 @@ func TestNothingOfADaemonOutlivesItsFirstProcess(t *testing.T) {
 			return nil
 		}))
 		require.NoError(t, end.what(pid))
-		require.NoError(t, d.gone(context.Background(), 10*time.Second), end.how)
+		require.NoError(t, d.awaitGone(context.Background(), 10*time.Second), end.how)
 		assert.Empty(t, marked("sleep\x00"+mark), end.how)
 	}
 }
@@ -139,7 +138,7 @@ func TestADaemonThatEndsSaysWhy(t *testing.T) {
 	_, err := d.start(context.Background())
 	require.NoError(t, err)
 	err = poll(context.Background(), "", 10*time.Second, func() error {
-		if err := d.alive(); err != nil {
+		if err := d.checkAlive(); err != nil {
 			return err
 		}
 		return fmt.Errorf("still running")

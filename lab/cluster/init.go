@@ -16,11 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// InitCommand is the hidden command that becomes the first process of a daemon.
+// InitCommand is the hidden command that runs the first process of a daemon.
 const InitCommand = "init"
 
-// Init sets up the namespaces of the daemon in spec and runs it in them until it
-// ends or SIGTERM comes. It only returns an error when the daemon did not start.
+// Init sets up the namespaces of a daemon and runs it in them until it ends or SIGTERM arrives. It returns an
+// error only if the daemon did not start. The spec is in JSON.
 func Init(spec string) error {
 	var d daemon
 	if err := json.Unmarshal([]byte(spec), &d); err != nil {
@@ -33,7 +33,7 @@ func Init(spec string) error {
 	if err := d.enter(); err != nil {
 		return fmt.Errorf("setting up %s: %w", d.Name, err)
 	}
-	// The processes of the daemon do not carry the mark that finds its first one.
+	// The mark in the environment is for the first process alone.
 	os.Unsetenv(labVariable)
 	os.Unsetenv(daemonVariable)
 	for _, variable := range d.Env {
@@ -60,7 +60,7 @@ func Init(spec string) error {
 		}
 	case <-ended:
 	}
-	// Whoever is left are containers: they get the same notice and the same time.
+	// Containers, which may be left, get the same signal and the same time.
 	_ = unix.Kill(-1, unix.SIGTERM)
 	for deadline := time.Now().Add(d.Grace); time.Now().Before(deadline) && hasContainers(); {
 		time.Sleep(100 * time.Millisecond)
@@ -68,7 +68,7 @@ func Init(spec string) error {
 	return nil
 }
 
-// reap waits for every process that is handed to the first one of a namespace.
+// reap waits for the orphaned processes of the namespace, as its first process must.
 func reap(child int, ended chan<- struct{}) {
 	for {
 		pid, err := unix.Wait4(-1, nil, 0, nil)
@@ -81,7 +81,7 @@ func reap(child int, ended chan<- struct{}) {
 	}
 }
 
-// hasContainers looks for processes below this namespace: the shims that hold them ignore SIGTERM.
+// hasContainers looks for the first processes of containers. Their shims ignore SIGTERM.
 func hasContainers() bool {
 	processes, _ := filepath.Glob("/proc/[0-9]*")
 	for _, proc := range processes {
@@ -103,13 +103,8 @@ func (d daemon) enter() error {
 		}
 	}
 	if d.NetNS != "" {
-		ns, err := os.Open(filepath.Join("/run/netns", d.NetNS))
-		if err != nil {
+		if err := enterNetwork(d.NetNS); err != nil {
 			return err
-		}
-		defer ns.Close()
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("entering the network namespace %s: %w", d.NetNS, err)
 		}
 	}
 	mounts := []mount{
@@ -139,7 +134,7 @@ func (d daemon) enter() error {
 	if err := remountCgroups(hierarchies); err != nil {
 		return err
 	}
-	// Volumes of pods are mounted by the kubelet and have to show up in containers.
+	// Containers must see the volumes that the kubelet mounts.
 	return mountAll([]mount{{target: "/", flags: unix.MS_REC | unix.MS_SHARED}})
 }
 
@@ -157,13 +152,13 @@ type mount struct {
 	flags                      uintptr
 }
 
-// overlay shows a directory as it is and takes what is written there elsewhere.
+// overlay keeps a directory readable and redirects writes to upper.
 func overlay(dir, upper, work string) mount {
 	return mount{source: "overlay", target: dir, kind: "overlay",
 		data: fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", dir, upper, work)}
 }
 
-// nodeMounts give a node its own writable places of the machine's file system.
+// nodeMounts gives a node its own writable parts of the machine's file system.
 func nodeMounts(dir string) []mount {
 	return []mount{
 		overlay("/etc", filepath.Join(dir, "etc"), filepath.Join(dir, "etc.work")),

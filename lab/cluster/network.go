@@ -8,50 +8,53 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// bridgeUp makes the lab's bridge, which has the machine's end of its network.
-func bridgeUp(ctx context.Context, lab layout.Lab) error {
+// createBridge creates the lab's bridge, which is the machine's end of its network.
+func createBridge(ctx context.Context, lab layout.Lab) error {
 	if !exists(filepath.Join("/sys/class/net", lab.ID())) {
 		if taken, _ := run(ctx, "ip", "-o", "route", "show", "exact", lab.Subnet().String()); taken != "" {
-			return fmt.Errorf("the network %s is in use already: %s; choose another name for this lab, for example LAB=%sb", lab.Subnet(), taken, lab.Name)
+			return fmt.Errorf("the network %s is in use already: %s; choose another name for this lab, for example "+
+				"LAB=%sb", lab.Subnet(), taken, lab.Name)
 		}
 		if _, err := run(ctx, "ip", "link", "add", lab.ID(), "type", "bridge"); err != nil {
 			return err
 		}
 	}
 	return runAll(ctx,
-		[]string{"ip", "address", "replace", fmt.Sprintf("%s/%d", lab.HostAddress(), lab.Subnet().Bits()), "dev",
-			lab.ID()},
+		[]string{"ip", "address", "replace", lab.HostAddress().String() + "/24", "dev", lab.ID()},
 		[]string{"ip", "link", "set", lab.ID(), "up"},
 	)
 }
 
-// nodeUp makes the node's network namespace anew and plugs it into the bridge. Other labs stay out of its
-// reach, which the machine itself could lead to.
-func nodeUp(ctx context.Context, lab layout.Lab, node layout.Node) error {
-	if err := nodeDown(ctx, node); err != nil {
+// connectNode creates the node's network namespace anew and connects it to the bridge. The node does not
+// reach other labs, though the machine could route to them.
+func connectNode(ctx context.Context, lab layout.Lab, node layout.Node) error {
+	if err := disconnectNode(ctx, node); err != nil {
 		return err
 	}
-	ns := []string{"nsenter", "--net=" + filepath.Join("/run/netns", node.ID())}
-	inside := func(args ...string) []string { return append(append([]string{}, ns...), args...) }
+	inside := func(args ...string) []string {
+		return append([]string{"nsenter", "--net=" + namespacePath(node.ID())}, args...)
+	}
 	return runAll(ctx,
 		[]string{"ip", "netns", "add", node.ID()},
 		[]string{"ip", "link", "add", node.ID(), "type", "veth", "peer", "name", "eth0", "netns", node.ID()},
 		[]string{"ip", "link", "set", node.ID(), "master", lab.ID(), "up"},
 		inside("ip", "link", "set", "lo", "up"),
-		inside("ip", "address", "add", fmt.Sprintf("%s/%d", node.Address(), lab.Subnet().Bits()), "dev", "eth0"),
+		inside("ip", "address", "add", node.Address().String()+"/24", "dev", "eth0"),
 		inside("ip", "link", "set", "eth0", "up"),
 		inside("ip", "route", "add", "unreachable", layout.Range.String()),
 	)
 }
 
-func nodeDown(ctx context.Context, node layout.Node) error {
-	if err := linkDown(ctx, node.ID()); err != nil {
+func disconnectNode(ctx context.Context, node layout.Node) error {
+	if err := deleteLink(ctx, node.ID()); err != nil {
 		return err
 	}
-	if exists(filepath.Join("/run/netns", node.ID())) {
+	if exists(namespacePath(node.ID())) {
 		if _, err := run(ctx, "ip", "netns", "delete", node.ID()); err != nil {
 			return err
 		}
@@ -59,8 +62,8 @@ func nodeDown(ctx context.Context, node layout.Node) error {
 	return nil
 }
 
-// linkDown deletes an interface, which may be gone already.
-func linkDown(ctx context.Context, name string) error {
+// deleteLink deletes an interface, if it exists.
+func deleteLink(ctx context.Context, name string) error {
 	if !exists(filepath.Join("/sys/class/net", name)) {
 		return nil
 	}
@@ -70,11 +73,11 @@ func linkDown(ctx context.Context, name string) error {
 
 func run(ctx context.Context, args ...string) (string, error) {
 	out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
-	said := strings.TrimSpace(string(out))
+	text := strings.TrimSpace(string(out))
 	if err != nil {
-		return said, fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, said)
+		return text, fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, text)
 	}
-	return said, nil
+	return text, nil
 }
 
 func runAll(ctx context.Context, commands ...[]string) error {
@@ -86,7 +89,18 @@ func runAll(ctx context.Context, commands ...[]string) error {
 	return nil
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil || !os.IsNotExist(err)
+// namespacePath returns the path of a network namespace that ip(8) named.
+func namespacePath(name string) string { return filepath.Join("/run/netns", name) }
+
+// enterNetwork moves this thread into a network namespace.
+func enterNetwork(name string) error {
+	namespace, err := os.Open(namespacePath(name))
+	if err != nil {
+		return err
+	}
+	defer namespace.Close()
+	if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("entering the network namespace %s: %w", name, err)
+	}
+	return nil
 }

@@ -1,22 +1,22 @@
 package cluster
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
-// These are the parts of the API's objects that the lab looks at.
+// The types here have the parts of Kubernetes' objects that the lab reads.
 
 type metadata struct {
 	Namespace, Name   string
 	Labels            map[string]string
 	CreationTimestamp time.Time
-	OwnerReferences   []owner
+	OwnerReferences   []ownerReference
 }
 
-type owner struct{ Kind string }
+type ownerReference struct{ Kind string }
 
 type condition struct {
 	Type, Status, Message string
@@ -31,13 +31,9 @@ type nodeList struct {
 	}
 }
 
-// ready fails unless the node is there and ready.
-func (l nodeList) ready(name string) error {
-	return l.readySince(name, time.Time{})
-}
-
-// readySince takes only what was said since then: a node that was killed stays ready in the API for a while.
-func (l nodeList) readySince(name string, since time.Time) error {
+// checkReady fails unless the node has reported to be ready since then. A killed node stays ready in the API
+// for a while.
+func (l nodeList) checkReady(name string, since time.Time) error {
 	for _, node := range l.Items {
 		for _, c := range node.Status.Conditions {
 			if node.Metadata.Name == name && c.Type == "Ready" {
@@ -51,7 +47,7 @@ func (l nodeList) readySince(name string, since time.Time) error {
 	return fmt.Errorf("node %s has not joined", name)
 }
 
-// pressures are what a node runs out of, for example DiskPressure; pods are evicted from it then.
+// pressures returns what a node runs out of, such as DiskPressure. Its pods are evicted then.
 func (l nodeList) pressures(name string) []string {
 	var all []string
 	for _, node := range l.Items {
@@ -91,16 +87,11 @@ type terminated struct {
 	FinishedAt      time.Time
 }
 
-// readySince takes only containers that were started since then.
-func (l podList) readySince(since time.Time, deployments ...string) error {
-	var errs []error
-	for _, deployment := range deployments {
-		errs = append(errs, l.deploymentReady(since, deployment))
-	}
-	return errors.Join(errs...)
-}
+// job returns the name of the pod's Job, or "".
+func (p pod) job() string { return p.Metadata.Labels["batch.kubernetes.io/job-name"] }
 
-func (l podList) deploymentReady(since time.Time, deployment string) error {
+// checkReady fails unless the deployment has a ready container that was started since then.
+func (l podList) checkReady(deployment string, since time.Time) error {
 	why := "no pod yet"
 	for _, pod := range l.Items {
 		if !strings.HasPrefix(pod.Metadata.Name, deployment+"-") {
@@ -125,4 +116,38 @@ type claimList struct {
 		Metadata metadata
 		Status   struct{ Phase string }
 	}
+}
+
+type cronJobList struct {
+	Items []struct {
+		Metadata metadata
+		Status   struct{ LastSuccessfulTime time.Time }
+	}
+}
+
+type jobList struct{ Items []job }
+
+type job struct {
+	Metadata metadata
+	Spec     struct{ Template struct{ Metadata metadata } }
+	Status   struct{ Conditions []condition }
+}
+
+// kind takes the label of the pods. A Job itself has it only if a CronJob made it.
+func (j job) kind() jobKind {
+	return jobKind{j.Metadata.Namespace, j.Spec.Template.Metadata.Labels["app"]}
+}
+
+// end returns the condition Complete or Failed, or an empty one before the end.
+func (j job) end() condition {
+	for _, c := range j.Status.Conditions {
+		if (c.Type == "Complete" || c.Type == "Failed") && c.Status == "True" {
+			return c
+		}
+	}
+	return condition{}
+}
+
+func (j job) ofCronJob() bool {
+	return slices.Contains(j.Metadata.OwnerReferences, ownerReference{"CronJob"})
 }

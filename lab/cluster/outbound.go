@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// The node's network to the outside has addresses that RFC 2544 keeps for benchmarks, so that no network the
-// machine reaches is hidden behind it. The one at network address + 3 passes questions on to the machine's
-// name server (slirp4netns(1)).
+// The node's network to the internet has addresses that RFC 2544 reserves for benchmarks, so that it hides no
+// network that the machine reaches. Address 3 forwards to the machine's name server (slirp4netns(1)).
 const (
 	outboundName    = "slirp4netns"
 	outboundNetwork = "198.18.0.0/24"
@@ -20,18 +18,18 @@ const (
 	tap             = "tap0"
 )
 
-// outbound is the node's way to the outside: slirp4netns passes on what tap0 takes through sockets of its
-// own, so the machine neither routes nor translates addresses for the node, and lets nobody in. From there
-// the machine's loopback addresses are not to be reached.
+// outbound is the node's way to the internet. slirp4netns connects tap0 through sockets of its own: the
+// machine neither routes nor translates addresses for the node, and lets nobody in. The machine's loopback
+// addresses cannot be reached that way.
 func outbound(lab layout.Lab, node layout.Node) daemon {
 	d := service(lab, outboundName, "slirp4netns", "--configure", "--mtu", "1500", "--cidr", outboundNetwork,
 		"--disable-host-loopback", "--enable-sandbox", "--enable-seccomp",
-		"--netns-type", "path", filepath.Join("/run/netns", node.ID()), tap)
-	d.RunDir = "" // it writes nothing, and has to see the mount that keeps the namespace
+		"--netns-type", "path", namespacePath(node.ID()), tap)
+	d.RunDir = "" // it must see the mount of the namespace, and writes nothing
 	return d
 }
 
-func outboundUp(ctx context.Context, lab layout.Lab, node layout.Node) error {
+func startOutbound(ctx context.Context, lab layout.Lab, node layout.Node) error {
 	d := outbound(lab, node)
 	if _, err := d.start(ctx); err != nil {
 		return err
@@ -42,7 +40,7 @@ func outboundUp(ctx context.Context, lab layout.Lab, node layout.Node) error {
 			err = errors.New("there is no default route yet")
 		}
 		if err != nil {
-			return fmt.Errorf("leading node %s to the outside: %w", node.Name(), err)
+			return fmt.Errorf("connecting node %s to the internet: %w", node.Name(), err)
 		}
 		return nil
 	})

@@ -13,8 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ready waits until the API answers, the node is ready and the system's pods run.
-func (s server) ready(ctx context.Context, since time.Time) error {
+// awaitReady waits until the API answers, the node is ready and the add-ons run. It ignores what the API says
+// from before since.
+func (s server) awaitReady(ctx context.Context, since time.Time) error {
 	return s.daemon().await(ctx, 5*time.Minute, func() error {
 		if err := s.writeKubeconfig(); err != nil {
 			return err
@@ -23,24 +24,26 @@ func (s server) ready(ctx context.Context, since time.Time) error {
 		if err := s.get(ctx, &nodes, "nodes"); err != nil {
 			return err
 		}
-		if err := nodes.readySince(s.node.Name(), since); err != nil {
+		if err := nodes.checkReady(s.node.Name(), since); err != nil {
 			return err
 		}
 		var pods podList
 		if err := s.get(ctx, &pods, "pods", "--namespace", "kube-system"); err != nil {
 			return err
 		}
-		if err := pods.readySince(since, "coredns", "local-path-provisioner", "traefik"); err != nil {
-			return s.because(err, nodes, leastFree)
+		for _, addOn := range []string{"coredns", "local-path-provisioner", "traefik"} {
+			if err := pods.checkReady(addOn, since); err != nil {
+				return s.explain(err, nodes, leastFree)
+			}
 		}
 		return nil
 	})
 }
 
-// because adds to an error of pods what their node lacks. That there is less free disk than least, in bytes,
-// no waiting mends.
-func (s server) because(err error, nodes nodeList, least uint64) error {
-	if full := diskFull(s.lab.Dir(), least); full != nil {
+// explain adds the reason of the node to the error of a pod. A disk with fewer free bytes than least is
+// fatal.
+func (s server) explain(err error, nodes nodeList, least uint64) error {
+	if full := checkDisk(s.lab.Dir(), least); full != nil {
 		return fatal{full}
 	}
 	for _, pressure := range nodes.pressures(s.node.Name()) {
@@ -49,11 +52,11 @@ func (s server) because(err error, nodes nodeList, least uint64) error {
 	return err
 }
 
-// leastFree is the free disk, in bytes, with which the kubelet evicts pods and starts none.
+// leastFree is the free disk, in bytes, below which the kubelet evicts pods and starts none.
 const leastFree = 1 << 30
 
-// diskFull fails when the disk has less free than that, in bytes.
-func diskFull(dir string, least uint64) error {
+// checkDisk fails if the disk has fewer free bytes than least.
+func checkDisk(dir string, least uint64) error {
 	var system unix.Statfs_t
 	if err := unix.Statfs(dir, &system); err != nil {
 		return err
@@ -62,22 +65,20 @@ func diskFull(dir string, least uint64) error {
 	if free >= least {
 		return nil
 	}
-	return fmt.Errorf("the disk of %s has %.1f GB free, and with less than %.0f GB Kubernetes starts no pods (DiskPressure): free some "+
-		"(make lab-delete LAB=… deletes a lab that is not needed), and run the command again", dir,
-		float64(free)/(1<<30), float64(least)/(1<<30))
+	return fmt.Errorf("the disk of %s has %.1f GB free, and with less than %.0f GB Kubernetes starts no pods "+
+		"(DiskPressure): free some (make lab-delete LAB=… deletes a lab that is not needed), and run the "+
+		"command again", dir, float64(free)/(1<<30), float64(least)/(1<<30))
 }
 
-// writeKubeconfig copies the administrator's access, which names the address that only the node has.
+// writeKubeconfig copies the administrator's kubeconfig, with the node's address in place of a local one.
 func (s server) writeKubeconfig() error {
 	config, err := os.ReadFile(s.inNode(nodeConf, "kubeconfig"))
 	if err != nil {
 		return fmt.Errorf("the cluster's certificates are not there yet: %w", err)
 	}
-	named := strings.NewReplacer(
-		"https://127.0.0.1:", "https://"+s.node.Address().String()+":", "https://0.0.0.0:", "https://"+
-			s.node.Address().String()+":",
-		": default", ": "+s.lab.ID(),
-	).Replace(string(config))
+	address := "https://" + s.node.Address().String() + ":"
+	named := strings.NewReplacer("https://127.0.0.1:", address, "https://0.0.0.0:", address,
+		": default", ": "+s.lab.ID()).Replace(string(config))
 	if have, err := os.ReadFile(s.lab.Kubeconfig()); err == nil && string(have) == named {
 		return nil
 	}
@@ -85,15 +86,15 @@ func (s server) writeKubeconfig() error {
 }
 
 func (s server) get(ctx context.Context, into any, args ...string) error {
-	out, err := s.kubectl(ctx, append([]string{"--request-timeout", "5s", "get", "--output", "json"},
-		args...)...)
+	get := []string{"--request-timeout", "5s", "get", "--output", "json"}
+	out, err := s.kubectl(ctx, append(get, args...)...)
 	if err != nil {
 		return fmt.Errorf("asking the cluster for its %s: %w", args[0], err)
 	}
 	return json.Unmarshal(out, into)
 }
 
-// kubectl returns what it writes to its standard output. Its error has what it says besides.
+// kubectl returns its standard output. An error includes its standard error.
 func (s server) kubectl(ctx context.Context, args ...string) ([]byte, error) {
 	access := []string{"--kubeconfig", s.lab.Kubeconfig(), "--cache-dir", s.lab.Dir("run", "kubectl")}
 	out, err := exec.CommandContext(ctx, s.inNode(nodeBin, "kubectl"), append(access, args...)...).Output()

@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -13,46 +14,48 @@ import (
 
 var since = time.Date(2026, 11, 22, 12, 0, 0, 500, time.UTC)
 
-func TestANodeIsReadyWhenItSaidSoSinceItWasStarted(t *testing.T) {
-	for _, c := range []struct{ node, want string }{
-		{`{"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-22T12:00:00Z"}`, ""},
-		{`{"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-22T11:59:59Z", "message": "kubelet is posting"}`, "node dev-0 is not ready: kubelet is posting"},
-		{`{"type": "Ready", "status": "False", "lastHeartbeatTime": "2026-11-22T12:00:09Z", "message": "no network"}`, "node dev-0 is not ready: no network"},
-		{`{"type": "MemoryPressure", "status": "True", "lastHeartbeatTime": "2026-11-22T12:00:09Z"}`,
-			"node dev-0 has not joined"},
+// nodesWith returns a node dev-0 with conditions in JSON.
+func nodesWith(t *testing.T, conditions string) (nodes nodeList) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(
+		[]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [`+conditions+`]}}]}`), &nodes))
+	return nodes
+}
+
+func TestANodeIsReadyIfItHasSaidSoSinceItsStart(t *testing.T) {
+	for _, c := range []struct{ kind, status, at, want string }{
+		{"Ready", "True", "12:00:00", ""},
+		{"Ready", "True", "11:59:59", "node dev-0 is not ready: kubelet is posting"},
+		{"Ready", "False", "12:00:09", "node dev-0 is not ready: kubelet is posting"},
+		{"MemoryPressure", "True", "12:00:09", "node dev-0 has not joined"},
 	} {
-		var nodes nodeList
-		require.NoError(t, json.Unmarshal(
-			[]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [`+c.node+`]}}]}`), &nodes))
-		checkError(t, c.want, nodes.readySince("dev-0", since))
+		nodes := nodesWith(t, fmt.Sprintf(`{"type": %q, "status": %q, "lastHeartbeatTime": "2026-11-22T%sZ",
+			"message": "kubelet is posting"}`, c.kind, c.status, c.at))
+		checkError(t, c.want, nodes.checkReady("dev-0", since))
 	}
 }
 
-func TestANodeThatRunsOutOfSomethingIsTold(t *testing.T) {
-	var nodes nodeList
-	require.NoError(t, json.Unmarshal(
-		[]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [
-		{"type": "MemoryPressure", "status": "False"}, {"type": "DiskPressure", "status": "True", "message": "kubelet has disk pressure"}]}}]}`), &nodes))
+const diskPressure = `{"type": "DiskPressure", "status": "True", "message": "kubelet has disk pressure"}`
+
+func TestPressureOnANodeIsReported(t *testing.T) {
+	nodes := nodesWith(t, `{"type": "MemoryPressure", "status": "False"}, `+diskPressure)
 	assert.Equal(t, []string{"DiskPressure: kubelet has disk pressure"}, nodes.pressures("dev-0"))
 }
 
-func TestAWaitNamesTheDiskThatIsFull(t *testing.T) {
-	lab, _ := newAccess(t)
+func TestAFullDiskIsReported(t *testing.T) {
+	lab, _ := newLab(t)
 	require.NoError(t, os.MkdirAll(lab.Dir(), 0o700))
 	s := server{lab: lab, node: lab.Nodes()[0]}
 	waits := errors.New("traefik in kube-system is not ready: no pod yet")
-	var nodes nodeList
-	checkError(t, waits.Error(), s.because(waits, nodes, 0))
-	require.NoError(t, json.Unmarshal(
-		[]byte(`{"items": [{"metadata": {"name": "dev-0"}, "status": {"conditions": [
-		{"type": "DiskPressure", "status": "True", "message": "kubelet has disk pressure"}]}}]}`), &nodes))
+	checkError(t, waits.Error(), s.explain(waits, nodeList{}, 0))
+	nodes := nodesWith(t, diskPressure)
 	checkError(t, "node dev-0 has DiskPressure: kubelet has disk pressure: "+waits.Error(),
-		s.because(waits, nodes, 0))
+		s.explain(waits, nodes, 0))
 
-	err := s.because(waits, nodes, 1<<60)
+	err := s.explain(waits, nodes, 1<<60)
 	require.ErrorAs(t, err, &fatal{}, "no waiting mends that")
 	assert.ErrorContains(t, err, "the disk of "+lab.Dir()+" has ")
-	assert.ErrorContains(t, err, " GB free, and with less than 1073741824 GB Kubernetes starts no pods (DiskPressure): free some")
+	assert.ErrorContains(t, err, " GB free, and with less than 1073741824 GB Kubernetes starts no pods (Disk")
 }
 
 func TestAnAddOnIsReadyWhenAPodOfItRunsSinceThen(t *testing.T) {
@@ -67,9 +70,9 @@ func TestAnAddOnIsReadyWhenAPodOfItRunsSinceThen(t *testing.T) {
 		require.NoError(t, json.Unmarshal(
 			[]byte(`{"items": [{"metadata": {"name": "coredns-1"}, "status": {"containerStatuses": [`+c.container+
 				`]}}]}`), &pods))
-		checkError(t, c.want, pods.readySince(since, "coredns"))
+		checkError(t, c.want, pods.checkReady("coredns", since))
 	}
-	checkError(t, "coredns in kube-system is not ready: no pod yet", podList{}.readySince(since, "coredns"))
+	checkError(t, "coredns in kube-system is not ready: no pod yet", podList{}.checkReady("coredns", since))
 }
 
 func checkError(t *testing.T, want string, err error) {

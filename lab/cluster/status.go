@@ -16,11 +16,11 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// Status is what runs of a lab, where, and what is wrong with it.
+// Status says what runs of a lab, where, and what is wrong with it.
 type Status struct {
-	// Lines tell what there is, the name of each thing first.
+	// Lines are names and descriptions of what exists.
 	Lines [][2]string
-	// Faults are what keeps the lab or a pod from working.
+	// Faults keep the lab or a pod from working.
 	Faults []string
 }
 
@@ -32,8 +32,8 @@ func (s *Status) fault(format string, args ...any) {
 	s.Faults = append(s.Faults, fmt.Sprintf(format, args...))
 }
 
-// Look finds out what runs. It changes nothing, and what cannot be found out is a fault.
-func Look(ctx context.Context, lab layout.Lab) Status {
+// GetStatus changes nothing. What it cannot find out is a fault.
+func GetStatus(ctx context.Context, lab layout.Lab) Status {
 	var status Status
 	size := diskUsage(lab.Dir())
 	if size == 0 {
@@ -57,7 +57,7 @@ func Look(ctx context.Context, lab layout.Lab) Status {
 	}
 	status.add("ingress", "http://%s", lab.IngressAddress())
 	server := server{lab: lab, node: lab.Nodes()[0]}
-	if err := server.look(ctx, &status); err != nil {
+	if err := server.addStatus(ctx, &status); err != nil {
 		status.fault("%v", err)
 	}
 	return status
@@ -76,7 +76,7 @@ func where(lab layout.Lab, daemon string) string {
 	}
 }
 
-func (s server) look(ctx context.Context, status *Status) error {
+func (s server) addStatus(ctx context.Context, status *Status) error {
 	var nodes nodeList
 	var pods podList
 	var claims claimList
@@ -93,7 +93,7 @@ func (s server) look(ctx context.Context, status *Status) error {
 		return err
 	}
 	for _, node := range s.lab.Nodes() {
-		if err := nodes.ready(node.Name()); err != nil {
+		if err := nodes.checkReady(node.Name(), time.Time{}); err != nil {
 			status.fault("%v", err)
 		}
 		for _, pressure := range nodes.pressures(node.Name()) {
@@ -101,12 +101,12 @@ func (s server) look(ctx context.Context, status *Status) error {
 		}
 	}
 	status.addNamespaces(pods, claims)
-	status.addJobs(cronJobs, jobs, pods, s.stores(ctx, pods), time.Now())
+	status.addJobs(cronJobs, jobs, pods, s.backups(ctx, pods), time.Now())
 	return nil
 }
 
-// addNamespaces counts pods and volumes. Pods that have done their work do not count, nor do those of Jobs
-// once they run: how that ends the Job tells.
+// addNamespaces counts pods and volumes. It leaves out pods that have succeeded, and pods of Jobs once they
+// run: addJobs reports how they end.
 func (s *Status) addNamespaces(pods podList, claims claimList) {
 	ready, all, volumes := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, claim := range claims.Items {
@@ -134,11 +134,11 @@ func (s *Status) addNamespaces(pods podList, claims claimList) {
 	}
 }
 
-// trouble says why a pod is not ready, in the words of Kubernetes; it is empty for one that is.
+// trouble says why a pod is not ready, in the words of Kubernetes, or "" if it is.
 func (p pod) trouble() string {
 	for _, container := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 		if waiting := container.State.Waiting; waiting != nil && waiting.Reason != "PodInitializing" {
-			return strings.TrimSpace(fmt.Sprintf("%s waits: %s %s", container.Name, waiting.Reason, waiting.Message))
+			return strings.TrimSpace(container.Name + " waits: " + waiting.Reason + " " + waiting.Message)
 		}
 	}
 	why := strings.ToLower(p.Status.Phase)
@@ -153,9 +153,8 @@ func (p pod) trouble() string {
 	return why
 }
 
-// diskUsage is what lies in a directory, in bytes of the disk.
+// diskUsage returns the bytes of the disk that a directory takes, without files that disappear meanwhile.
 func diskUsage(dir string) (bytes int64) {
-	// What disappears meanwhile does not count.
 	_ = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		var stat unix.Stat_t
 		if err == nil && unix.Lstat(path, &stat) == nil {

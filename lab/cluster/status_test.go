@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -11,23 +13,32 @@ import (
 )
 
 func TestStatusCountsPodsAndVolumes(t *testing.T) {
+	const ofJob = `, "labels": {"batch.kubernetes.io/job-name": "backup"}`
+	pod := func(namespace, name, labels, status string) string {
+		return fmt.Sprintf(`{"metadata": {"namespace": %q, "name": %q%s}, "status": {%s}}`,
+			namespace, name, labels, status)
+	}
+	waiting := func(name, reason, message string) string {
+		return fmt.Sprintf(`[{"name": %q, "state": {"waiting": {"reason": %q, "message": %q}}}]`, name, reason,
+			message)
+	}
 	var pods podList
-	require.NoError(t, json.Unmarshal([]byte(`{"items": [
-		{"metadata": {"namespace": "exercises", "name": "a"}, "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}},
-		{"metadata": {"namespace": "exercises", "name": "b"}, "status": {"phase": "Running", "conditions": [
-			{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": "False", "message": "containers with unready status: [app]"}]}},
-		{"metadata": {"namespace": "exercises", "name": "c"}, "status": {"phase": "Pending", "containerStatuses": [
-			{"name": "app", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}]}},
-		{"metadata": {"namespace": "exercises", "name": "d"}, "status": {"phase": "Pending",
-			"initContainerStatuses": [{"name": "init", "state": {"waiting": {"reason": "CrashLoopBackOff", "message": ""}}}],
-			"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "PodInitializing", "message": ""}}}]}},
-		{"metadata": {"namespace": "project", "name": "e"}, "status": {"phase": "Succeeded", "conditions": [{"type": "Ready", "status": "False", "message": "done"}]}},
-		{"metadata": {"namespace": "project", "name": "f"}, "status": {"phase": "Failed"}},
-		{"metadata": {"namespace": "project", "name": "g", "labels": {"batch.kubernetes.io/job-name": "backup"}}, "status": {"phase": "Failed"}},
-		{"metadata": {"namespace": "project", "name": "h", "labels": {"batch.kubernetes.io/job-name": "backup"}}, "status": {"phase": "Running"}},
-		{"metadata": {"namespace": "project", "name": "i", "labels": {"batch.kubernetes.io/job-name": "backup"}}, "status": {"phase": "Pending", "containerStatuses": [
-			{"name": "backup", "state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}]}}
-	]}`), &pods))
+	require.NoError(t, json.Unmarshal([]byte(`{"items": [`+strings.Join([]string{
+		pod("exercises", "a", "", `"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]`),
+		pod("exercises", "b", "", `"phase": "Running", "conditions": [{"type": "Initialized", "status": "True"},
+			{"type": "Ready", "status": "False", "message": "containers with unready status: [app]"}]`),
+		pod("exercises", "c", "", `"phase": "Pending", "containerStatuses": `+
+			waiting("app", "ImagePullBackOff", "no such image")),
+		pod("exercises", "d", "", `"phase": "Pending", "initContainerStatuses": `+
+			waiting("init", "CrashLoopBackOff", "")+`, "containerStatuses": `+waiting("app", "PodInitializing", "")),
+		pod("project", "e", "", `"phase": "Succeeded",
+			"conditions": [{"type": "Ready", "status": "False", "message": "done"}]`),
+		pod("project", "f", "", `"phase": "Failed"`),
+		pod("project", "g", ofJob, `"phase": "Failed"`),
+		pod("project", "h", ofJob, `"phase": "Running"`),
+		pod("project", "i", ofJob, `"phase": "Pending", "containerStatuses": `+
+			waiting("backup", "ErrImagePull", "no such image")),
+	}, ",")+`]}`), &pods))
 	var claims claimList
 	require.NoError(t, json.Unmarshal([]byte(`{"items": [
 		{"metadata": {"namespace": "exercises", "name": "data-0"}, "status": {"phase": "Bound"}},
@@ -60,5 +71,5 @@ func TestStatusOfALabThatIsNotThere(t *testing.T) {
 	assert.Equal(t, Status{
 		Lines:  [][2]string{{"lab", "nolab does not exist"}},
 		Faults: []string{"there is no lab of this name: make lab-up LAB=nolab makes one"},
-	}, Look(t.Context(), lab))
+	}, GetStatus(t.Context(), lab))
 }

@@ -22,10 +22,9 @@ const (
 	path  = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 
-// Base are the images that the Dockerfile and the program name: Docker Hub's, or
-// assembled from Debian 13's packages with as much of the official images'
-// documented contract as this project uses. The module in the directory is what
-// golang has to compile.
+// Base returns the images that the Dockerfile and the program name. Assembled ones consist of Debian 13's
+// packages and keep as much of the official images' contracts as this project uses. The golang image must be
+// able to compile the module in the directory.
 func Base(ctx context.Context, module string) ([]Image, error) {
 	golang, err := golang(ctx, module)
 	if err != nil {
@@ -34,11 +33,10 @@ func Base(ctx context.Context, module string) ([]Image, error) {
 	return []Image{golang, redis(), Postgres()}, nil
 }
 
-// trusted are the certificate authorities that this machine trusts, so that builds
-// reach the Go module proxy through whatever the machine reaches it through.
+// trusted has the certificate authorities of this machine, whose proxies builds use too.
 const trusted = "/etc/ssl/certs/ca-certificates.crt"
 
-// golang has the machine's own toolchain at /usr/local/go.
+// golang returns an image with this machine's Go toolchain in /usr/local/go.
 // Contract: https://hub.docker.com/_/golang
 func golang(ctx context.Context, module string) (Image, error) {
 	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "go{{.GoVersion}}")
@@ -53,7 +51,8 @@ func golang(ctx context.Context, module string) (Image, error) {
 	}
 	root, installed, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	if !strings.HasPrefix(installed, "go1.26") {
-		return Image{}, fmt.Errorf("the Dockerfile's golang:1.26-trixie wants Go 1.26, and this machine has %s: install Go 1.26, or set GOTOOLCHAIN=go1.26.0", installed)
+		return Image{}, fmt.Errorf("the Dockerfile's golang:1.26-trixie wants Go 1.26, and this machine has %s: "+
+			"install Go 1.26, or set GOTOOLCHAIN=go1.26.0", installed)
 	}
 	authorities, err := os.ReadFile(trusted)
 	if err != nil {
@@ -62,7 +61,8 @@ func golang(ctx context.Context, module string) (Image, error) {
 	image := debian("golang:1.26-trixie", []string{"ca-certificates", "git"}, []string{
 		fmt.Sprintf("cp %s $1%s # sha256 %x", trusted, trusted, sha256.Sum256(authorities)),
 		"mkdir -p $1/usr/local/go $1/go/bin $1/go/src",
-		fmt.Sprintf("tar -C %s --exclude=./test --exclude=./doc --exclude=./api --exclude=testdata -c . | tar -C $1/usr/local/go -x --no-same-owner", root),
+		fmt.Sprintf("tar -C %s --exclude=./test --exclude=./doc --exclude=./api --exclude=testdata -c . | "+
+			"tar -C $1/usr/local/go -x --no-same-owner", root),
 	}, v1.Config{
 		Env: []string{
 			"PATH=/go/bin:/usr/local/go/bin:" + strings.TrimPrefix(path, "PATH="),
@@ -70,12 +70,12 @@ func golang(ctx context.Context, module string) (Image, error) {
 		},
 		WorkingDir: "/go", Cmd: []string{"bash"},
 	})
-	image.fits = func(config v1.Config) error { return fitsModule(config, strings.TrimSpace(string(need))) }
+	image.check = func(config v1.Config) error { return checkGoVersion(config, strings.TrimSpace(string(need))) }
 	return image, nil
 }
 
-// fitsModule tells why the toolchain of an image cannot compile a module for that version of Go.
-func fitsModule(image v1.Config, need string) error {
+// checkGoVersion fails if an image has an older Go than the module needs.
+func checkGoVersion(image v1.Config, need string) error {
 	for _, variable := range image.Env {
 		if have, ok := strings.CutPrefix(variable, "GOLANG_VERSION="); ok {
 			if version.Compare("go"+have, need) < 0 {
@@ -87,7 +87,7 @@ func fitsModule(image v1.Config, need string) error {
 	return errors.New("it does not say its version of Go")
 }
 
-// redis runs as uid 999 in /data.
+// redis returns an image whose server runs as uid 999 in /data.
 // Contract: https://hub.docker.com/_/redis
 func redis() Image {
 	return debian("redis:8", []string{"redis-server"}, []string{
@@ -100,12 +100,13 @@ func redis() Image {
 		"echo redis:x:999:999::/nonexistent:/usr/sbin/nologin >> $1/etc/passwd")
 }
 
-// Postgres has the server's programs on PATH, runs as uid 999 and stops with SIGINT. It has no entrypoint
-// script, and no compiler for queries (160 MB), without which Postgres interprets them. Contract:
-// https://hub.docker.com/_/postgres
+// Postgres returns an image that has the server's programs on PATH, runs as uid 999 and stops with SIGINT.
+// Assembled, it lacks the entrypoint script and the compiler for queries (160 MB): Postgres interprets them.
+// Contract: https://hub.docker.com/_/postgres
 func Postgres() Image {
 	return debian("postgres:17", []string{"postgresql-17"}, []string{
-		"rm -rf $1/etc/postgresql $1/var/lib/postgresql/17 $1/usr/lib/*/libLLVM* $1/usr/lib/*/libz3* $1/usr/lib/postgresql/17/lib/bitcode $1/usr/lib/postgresql/17/lib/llvmjit*",
+		"rm -rf $1/etc/postgresql $1/var/lib/postgresql/17 $1/usr/lib/*/libLLVM* $1/usr/lib/*/libz3* " +
+			"$1/usr/lib/postgresql/17/lib/bitcode $1/usr/lib/postgresql/17/lib/llvmjit*",
 		"install -d -o 999 -g 999 -m 3777 $1/var/run/postgresql",
 		"install -d -o 999 -g 999 -m 1777 $1/var/lib/postgresql/data",
 	}, v1.Config{
@@ -120,8 +121,8 @@ func Postgres() Image {
 		"echo postgres:x:999:999::/var/lib/postgresql:/bin/bash >> $1/etc/passwd")
 }
 
-// debian is Debian 13 with packages. The hooks are shell commands that find the
-// tree in $1; those of accounts run before the packages are installed.
+// debian returns an image of Debian 13 with packages. accounts and hooks are shell commands that find the
+// tree in $1; they run before and after the packages are installed.
 func debian(name string, packages, hooks []string, config v1.Config, accounts ...string) Image {
 	args := []string{"--variant=minbase", "--include=" + strings.Join(packages, ",")}
 	for _, command := range accounts {
@@ -130,44 +131,46 @@ func debian(name string, packages, hooks []string, config v1.Config, accounts ..
 	for _, hook := range hooks {
 		args = append(args, "--customize-hook="+hook)
 	}
-	args = append(args, "--customize-hook=rm -rf $1/var/lib/apt/lists/* $1/var/cache/apt/* $1/usr/share/doc/* $1/usr/share/man/* $1/usr/share/locale/*")
-	return Image{
-		Name: name, inputs: args, config: config,
-		write: func(ctx context.Context, to io.Writer) error {
-			tmp, remove, err := scratchDir(os.TempDir(), "sk3s-debian-")
-			if err != nil {
-				return err
-			}
-			defer remove()
-			cmd := exec.CommandContext(ctx, "mmdebstrap", append(args, suite, "-")...)
-			cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "SOURCE_DATE_EPOCH=0")
-			cmd.Stdout = to
-			log := filepath.Join(tmp, "mmdebstrap.log")
-			stderr, err := os.Create(log)
-			if err != nil {
-				return err
-			}
-			defer stderr.Close()
-			cmd.Stderr = stderr
-			defer progress.Start("assembling the image "+name, func() string { return lastStep(log) })()
-			if err := cmd.Run(); err != nil {
-				said, _ := os.ReadFile(log)
-				return fmt.Errorf("mmdebstrap: %w\n%s", err, said)
-			}
-			return nil
-		},
-	}
+	args = append(args, "--customize-hook=rm -rf $1/var/lib/apt/lists/* $1/var/cache/apt/* "+
+		"$1/usr/share/doc/* $1/usr/share/man/* $1/usr/share/locale/*")
+	return Image{Name: name, inputs: args, config: config, write: func(ctx context.Context, to io.Writer) error {
+		return bootstrap(ctx, name, args, to)
+	}}
 }
 
-// lastStep is what mmdebstrap does, by its log; empty if it has not begun.
+func bootstrap(ctx context.Context, name string, args []string, to io.Writer) error {
+	tmp, err := os.MkdirTemp("", "sk3s-debian-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	cmd := exec.CommandContext(ctx, "mmdebstrap", append(args, suite, "-")...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "SOURCE_DATE_EPOCH=0")
+	cmd.Stdout = to
+	log := filepath.Join(tmp, "mmdebstrap.log")
+	stderr, err := os.Create(log)
+	if err != nil {
+		return err
+	}
+	defer stderr.Close()
+	cmd.Stderr = stderr
+	defer progress.Start("assembling the image "+name, func() string { return lastStep(log) })()
+	if err := cmd.Run(); err != nil {
+		out, _ := os.ReadFile(log)
+		return fmt.Errorf("mmdebstrap: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// lastStep returns the last step in mmdebstrap's log, or "" before the first one.
 func lastStep(log string) (step string) {
-	said, err := os.ReadFile(log)
+	content, err := os.ReadFile(log)
 	if err != nil {
 		return ""
 	}
-	for line := range strings.Lines(string(said)) {
-		if is, ok := strings.CutPrefix(line, "I: "); ok {
-			step = strings.TrimRight(is, ".\n")
+	for line := range strings.Lines(string(content)) {
+		if message, ok := strings.CutPrefix(line, "I: "); ok {
+			step = strings.TrimRight(message, ".\n")
 		}
 	}
 	return step

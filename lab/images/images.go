@@ -1,18 +1,18 @@
-// Package images gets the lab's container images: from Docker Hub, or else
-// assembled, base images from Debian packages and system images from tools.
+// Package images gets the lab's container images. It pulls them from Docker Hub, or else assembles them: base
+// images from Debian packages, system images from the lab's tools.
 package images
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -23,25 +23,40 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/lock"
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
-// Image is one image under the name it has on Docker Hub.
+// Image is a container image, under its name on Docker Hub.
 type Image struct {
 	Name string
-	// Tool is what it is assembled from, if that is one of the lab's tools.
+	// Tool is the tool that a system image is assembled from.
 	Tool string
-	// fits tells why an image that was found under the name is of no use here.
-	fits func(v1.Config) error
-	// inputs tell one content from another: the same inputs make the same image.
+	// check rejects a pulled image that is of no use here.
+	check func(v1.Config) error
+	// inputs and config identify the content: their hash names the image in the cache.
 	inputs []string
 	config v1.Config
-	// write writes the files of the image as a tar stream.
+	// write writes the files of an assembled image as a tar stream.
 	write func(ctx context.Context, to io.Writer) error
 }
 
-// Assemble makes the images that the cache lacks.
+// All returns the lab's images, cached or not: base images for builds and pods, and system images for k3s.
+// The base images must be able to compile the module in the checkout.
+func All(ctx context.Context, store tools.Store, checkout string) (base, system []Image, err error) {
+	binaries, err := store.Paths(tools.All)
+	if err != nil {
+		return nil, nil, err
+	}
+	if base, err = Base(ctx, checkout); err != nil {
+		return nil, nil, err
+	}
+	system, err = System(ctx, binaries)
+	return base, system, err
+}
+
+// Assemble assembles the images that the cache lacks.
 func Assemble(ctx context.Context, cache string, images []Image) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, image := range images {
@@ -55,7 +70,7 @@ func Assemble(ctx context.Context, cache string, images []Image) error {
 	return group.Wait()
 }
 
-// Push gives the registry those images that it lacks. The options say how the registry is spoken to.
+// Push copies images from the cache to the registry, unless it has them.
 func Push(ctx context.Context, cache, registry string, images []Image, options ...remote.Option) error {
 	options = append(options, remote.WithContext(ctx))
 	for _, image := range images {
@@ -75,48 +90,39 @@ func (i Image) dir(cache string) string {
 	return filepath.Join(cache, "images", filepath.Base(i.Name)+"-"+hex.EncodeToString(hash.Sum(nil))[:16])
 }
 
-// partial is a directory beside that of the image, where it is made.
-func (i Image) partial(cache string) (dir string, remove func(), err error) {
-	return scratchDir(filepath.Dir(i.dir(cache)), "partial-")
+// Missing returns the images that the cache lacks.
+func Missing(cache string, images []Image) []Image {
+	return slices.DeleteFunc(slices.Clone(images), func(i Image) bool {
+		_, err := os.Stat(i.dir(cache))
+		return err == nil
+	})
 }
 
-// publish makes a whole directory visible, unless another process was faster.
-func publish(partial, dir string) error {
-	err := os.Rename(partial, dir)
-	if exists(dir) {
-		return nil
-	}
-	return err
-}
-
-func (i Image) cached(cache string) bool { return exists(i.dir(cache)) }
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
+// once adds the image to the cache, unless it is there. create writes it into a directory.
+func (i Image) once(ctx context.Context, cache string, create func(dir string) error) error {
+	return lock.Once(ctx, cache, i.dir(cache), "another lab that is getting the image "+i.Name, create)
 }
 
 func (i Image) assemble(ctx context.Context, cache string) error {
-	if i.cached(cache) {
+	return i.once(ctx, cache, func(partial string) error {
+		slog.Info("assembling", "image", i.Name)
+		start := time.Now()
+		if err := i.pack(ctx, partial); err != nil {
+			return err
+		}
+		slog.Info("assembled", "image", i.Name, "took", time.Since(start).Round(time.Second))
 		return nil
-	}
-	slog.Info("assembling", "image", i.Name)
-	start := time.Now()
-	partial, remove, err := i.partial(cache)
-	if err != nil {
-		return err
-	}
-	defer remove()
+	})
+}
 
-	files, err := os.Create(filepath.Join(partial, "files.tar"))
+// pack writes the image into the directory, in OCI's layout.
+func (i Image) pack(ctx context.Context, dir string) error {
+	files, err := os.Create(dir + ".tar")
 	if err != nil {
 		return err
 	}
-	err = i.write(ctx, files)
-	if closeErr := files.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
+	defer os.Remove(files.Name())
+	if err := errors.Join(i.write(ctx, files), files.Close()); err != nil {
 		return err
 	}
 	defer progress.Start("packing the image "+i.Name, nil)()
@@ -137,22 +143,14 @@ func (i Image) assemble(ctx context.Context, cache string) error {
 	if image, err = mutate.ConfigFile(image, file); err != nil {
 		return err
 	}
-
-	index, err := layout.Write(filepath.Join(partial, "layout"), empty.Index)
+	index, err := layout.Write(dir, empty.Index)
 	if err != nil {
 		return err
 	}
-	if err := index.AppendImage(image); err != nil {
-		return err
-	}
-	if err := publish(filepath.Join(partial, "layout"), i.dir(cache)); err != nil {
-		return err
-	}
-	slog.Info("assembled", "image", i.Name, "took", time.Since(start).Round(time.Second))
-	return nil
+	return index.AppendImage(image)
 }
 
-// open is the image as the cache has it.
+// open reads the image from the cache.
 func (i Image) open(cache string) (v1.Image, v1.Hash, error) {
 	index, err := layout.ImageIndexFromPath(i.dir(cache))
 	if err != nil {
@@ -179,44 +177,6 @@ func (i Image) push(cache, registry string, options []remote.Option) error {
 	if have, err := remote.Head(ref, options...); err == nil && have.Digest == digest {
 		return nil
 	}
-	defer progress.Start("giving the lab's registry the image "+i.Name, nil)()
+	defer progress.Start("pushing the image "+i.Name+" to the lab's registry", nil)()
 	return remote.Write(ref, image, options...)
-}
-
-// file is one entry of an image that is made of a few files.
-type file struct {
-	path string
-	mode int64
-	from string // on this machine
-	link string // target, for a symbolic link
-}
-
-// scratch writes the files and nothing else.
-func scratch(files ...file) func(context.Context, io.Writer) error {
-	return func(_ context.Context, to io.Writer) error {
-		archive := tar.NewWriter(to)
-		for _, f := range files {
-			header := &tar.Header{Name: f.path, Mode: f.mode, Typeflag: tar.TypeReg}
-			var content []byte
-			switch {
-			case f.link != "":
-				header.Typeflag, header.Linkname = tar.TypeSymlink, f.link
-			case f.from != "":
-				var err error
-				if content, err = os.ReadFile(f.from); err != nil {
-					return err
-				}
-				header.Size = int64(len(content))
-			default:
-				header.Typeflag = tar.TypeDir
-			}
-			if err := archive.WriteHeader(header); err != nil {
-				return err
-			}
-			if _, err := io.Copy(archive, bytes.NewReader(content)); err != nil {
-				return err
-			}
-		}
-		return archive.Close()
-	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,18 +25,17 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
-// Setting is the environment variable that names a mirror of Docker Hub, as host or host:port, or Off.
+// Setting is the environment variable that names a mirror of Docker Hub (host or host:port), or Off.
 const Setting = "STATEFUL_K3S_IMAGES"
 
 // Off is the value of Setting with which no image is pulled.
 const Off = "off"
 
-// attempts is how often a pull that breaks off is tried; what it has got it keeps.
+// attempts limits the retries of a pull that breaks off. Each keeps the layers of those before.
 const attempts = 3
 
-// Pull gets the images that the cache lacks from Docker Hub, for this machine's
-// platform alone. Those that are not to be had there are left to Assemble; one
-// that arrives damaged is an error.
+// Pull pulls the images that the cache lacks, for this machine's platform. It leaves those that Docker Hub
+// cannot provide to Assemble. A damaged image is an error.
 func Pull(ctx context.Context, cache string, images []Image) error {
 	hub := os.Getenv(Setting)
 	if hub == Off {
@@ -58,11 +56,6 @@ func Pull(ctx context.Context, cache string, images []Image) error {
 	return group.Wait()
 }
 
-// Missing are those images that the cache lacks.
-func Missing(cache string, images []Image) []Image {
-	return slices.DeleteFunc(slices.Clone(images), func(i Image) bool { return i.cached(cache) })
-}
-
 // transport gives up soon on a registry that cannot be reached.
 var transport = patience.Transport(20 * time.Second)
 
@@ -72,11 +65,8 @@ func (i Image) pull(ctx context.Context, cache, hub string) error {
 		return fmt.Errorf("%s: %q is neither a registry's host nor %q: %w", Setting, hub, Off, err)
 	}
 	end := progress.Start("looking for the image "+i.Name, nil)
-	found, config, err := look(ctx, ref)
+	found, err := i.find(ctx, ref)
 	end()
-	if err == nil && i.fits != nil {
-		err = i.fits(config.Config)
-	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -84,21 +74,42 @@ func (i Image) pull(ctx context.Context, cache, hub string) error {
 		slog.Info("not pulled", "image", i.Name, "because", cause(err))
 		return nil
 	}
-	slog.Info("pulling", "image", i.Name, "from", hub)
-	partial, remove, err := i.partial(cache)
+	return i.once(ctx, cache, func(dir string) error {
+		slog.Info("pulling", "image", i.Name, "from", hub)
+		if err := download(ctx, found, i.Name, dir); err != nil {
+			return err
+		}
+		slog.Info("pulled", "image", i.Name)
+		return nil
+	})
+}
+
+// find asks for the image of this platform, without its layers.
+func (i Image) find(ctx context.Context, ref name.Reference) (v1.Image, error) {
+	image, err := remote.Image(ref, remote.WithContext(ctx), remote.WithTransport(transport),
+		remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
+		remote.WithPlatform(v1.Platform{OS: "linux", Architecture: tools.Architecture}))
+	if err != nil {
+		return nil, err
+	}
+	config, err := image.ConfigFile()
+	if err == nil && i.check != nil {
+		err = i.check(config.Config)
+	}
+	return image, err
+}
+
+// download writes an image into the directory, in OCI's layout.
+func download(ctx context.Context, image v1.Image, name, dir string) error {
+	index, err := layout.Write(dir, empty.Index)
 	if err != nil {
 		return err
 	}
-	defer remove()
-	index, err := layout.Write(filepath.Join(partial, "layout"), empty.Index)
-	if err != nil {
-		return err
-	}
-	whole := size(found)
-	defer progress.Start("pulling "+i.Name, func() string { return progress.Bytes(bytesIn(partial), whole) })()
+	whole := size(image)
+	defer progress.Start("pulling "+name, func() string { return progress.Bytes(bytesIn(dir), whole) })()
 	for left := attempts; ; left-- {
-		if err = index.AppendImage(found); err == nil {
-			break
+		if err = index.AppendImage(image); err == nil {
+			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -107,14 +118,9 @@ func (i Image) pull(ctx context.Context, cache, hub string) error {
 			return fmt.Errorf("%w: try again, or assemble it instead with %s=%s", err, Setting, Off)
 		}
 	}
-	if err := publish(filepath.Join(partial, "layout"), i.dir(cache)); err != nil {
-		return err
-	}
-	slog.Info("pulled", "image", i.Name)
-	return nil
 }
 
-// size is that of the compressed layers, in bytes; 0 if the registry does not tell.
+// size returns the bytes of an image's compressed layers, or 0 if the registry does not tell.
 func size(image v1.Image) (bytes int64) {
 	manifest, err := image.Manifest()
 	if err != nil {
@@ -126,7 +132,7 @@ func size(image v1.Image) (bytes int64) {
 	return bytes
 }
 
-// bytesIn adds up the files in a directory. What comes and goes meanwhile does not matter.
+// bytesIn adds up the files in a directory, while others come and go.
 func bytesIn(dir string) (bytes int64) {
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -140,18 +146,6 @@ func bytesIn(dir string) (bytes int64) {
 	return bytes
 }
 
-// look asks for the image of this platform and its settings, without its layers.
-func look(ctx context.Context, ref name.Reference) (v1.Image, *v1.ConfigFile, error) {
-	image, err := remote.Image(ref, remote.WithContext(ctx), remote.WithTransport(transport),
-		remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
-		remote.WithPlatform(v1.Platform{OS: "linux", Architecture: tools.Architecture}))
-	if err != nil {
-		return nil, nil, err
-	}
-	config, err := image.ConfigFile()
-	return image, config, err
-}
-
 // cause leaves out the address, which is the same for all images.
 func cause(err error) error {
 	var request *url.Error
@@ -161,7 +155,7 @@ func cause(err error) error {
 	return err
 }
 
-// in names the image in a registry.
+// in returns the image's reference in a registry.
 func (i Image) in(registry string) (name.Reference, error) {
 	repository := i.Name
 	if !strings.Contains(repository, "/") {

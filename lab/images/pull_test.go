@@ -173,14 +173,14 @@ func TestAToolchainThatIsTooOldIsNotPulled(t *testing.T) {
 	image := program(t, "assembled")
 	for version, missing := range map[string]int{"1.26.7": 1, "1.26.8": 0, "1.26.10": 0, "1.25.9": 1} {
 		docker(t, []string{"PATH=/bin", "GOLANG_VERSION=" + version}, nil)
-		image.fits = func(config v1.Config) error { return fitsModule(config, "go1.26.8") }
+		image.check = func(config v1.Config) error { return checkGoVersion(config, "go1.26.8") }
 		cache := t.TempDir()
 		require.NoError(t, Pull(t.Context(), cache, []Image{image}))
 		assert.Len(t, Missing(cache, []Image{image}), missing, version)
 	}
-	require.EqualError(t, fitsModule(v1.Config{Env: []string{"GOLANG_VERSION=1.26.7"}}, "go1.26.8"),
+	require.EqualError(t, checkGoVersion(v1.Config{Env: []string{"GOLANG_VERSION=1.26.7"}}, "go1.26.8"),
 		"it has Go 1.26.7, and go.mod wants go1.26.8")
-	require.Error(t, fitsModule(v1.Config{}, "go1.26.8"))
+	require.Error(t, checkGoVersion(v1.Config{}, "go1.26.8"))
 }
 
 func TestASettingThatIsNoRegistryIsAnError(t *testing.T) {

@@ -1,8 +1,12 @@
 package images
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"os"
 	"os/exec"
 	"strings"
 
@@ -22,7 +26,7 @@ const (
 
 const busybox = "/bin/busybox"
 
-// System are the images of k3s and its add-ons. The binaries need not be there before one is assembled.
+// System returns the images of k3s and its add-ons. Only assembling one needs its binary.
 func System(ctx context.Context, binaries tools.Binaries) ([]Image, error) {
 	out, err := exec.CommandContext(ctx, busybox, "--list").Output()
 	if err != nil {
@@ -47,7 +51,7 @@ func System(ctx context.Context, binaries tools.Binaries) ([]Image, error) {
 	}, nil
 }
 
-// single is an image of one static program.
+// single returns the image of one static program.
 func single(name, tool string, binaries tools.Binaries, path string) Image {
 	binary := binaries[tool]
 	return Image{
@@ -55,5 +59,43 @@ func single(name, tool string, binaries tools.Binaries, path string) Image {
 		write: scratch(file{path: strings.TrimPrefix(path, "/"), mode: 0o755, from: binary},
 			file{path: "tmp/", mode: 0o1777}),
 		config: v1.Config{Entrypoint: []string{path}, Env: []string{"PATH=/usr/bin"}},
+	}
+}
+
+// file is a file of a system image. Without from and link it is a directory.
+type file struct {
+	path string
+	mode int64
+	from string // its source on this machine
+	link string // the target of a symbolic link
+}
+
+// scratch writes the files of an image as a tar stream.
+func scratch(files ...file) func(context.Context, io.Writer) error {
+	return func(_ context.Context, to io.Writer) error {
+		archive := tar.NewWriter(to)
+		for _, f := range files {
+			header := &tar.Header{Name: f.path, Mode: f.mode, Typeflag: tar.TypeReg}
+			var content []byte
+			switch {
+			case f.link != "":
+				header.Typeflag, header.Linkname = tar.TypeSymlink, f.link
+			case f.from != "":
+				var err error
+				if content, err = os.ReadFile(f.from); err != nil {
+					return err
+				}
+				header.Size = int64(len(content))
+			default:
+				header.Typeflag = tar.TypeDir
+			}
+			if err := archive.WriteHeader(header); err != nil {
+				return err
+			}
+			if _, err := io.Copy(archive, bytes.NewReader(content)); err != nil {
+				return err
+			}
+		}
+		return archive.Close()
 	}
 }

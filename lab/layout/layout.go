@@ -34,7 +34,8 @@ type Lab struct {
 // New names a lab of the checkout. It fails on a name that no interface could carry.
 func New(name, cache, checkout string) (Lab, error) {
 	if !namePattern.MatchString(name) {
-		return Lab{}, fmt.Errorf("%q cannot name a lab: take 1 to 8 lower-case letters and digits that begin with a letter, for example LAB=dev", name)
+		return Lab{}, fmt.Errorf("%q cannot name a lab: take 1 to 8 lower-case letters and digits, "+
+			"a letter first, for example LAB=dev", name)
 	}
 	return Lab{Name: name, Cache: cache, Checkout: checkout, root: Root}, nil
 }

@@ -10,18 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// madeAfter is when the newest of the pinned modules was published: no clock that is right shows less.
-var madeAfter = time.Date(2026, 1, 15, 0, 0, 0, 0, time.UTC)
+// newestModule is when the newest pinned module was published: a correct clock shows a later time.
+var newestModule = time.Date(2026, 1, 15, 0, 0, 0, 0, time.UTC)
 
-// checkClock finds clocks that are far behind; certificates would be refused as not valid yet.
+// checkClock finds clocks that are far behind. They would make certificates invalid.
 func checkClock(now time.Time) error {
-	if now.Before(madeAfter) {
-		return fmt.Errorf("the clock says %s, which is before this lab was written: set it, for example with timedatectl set-ntp true", now.Format(time.DateTime))
+	if now.Before(newestModule) {
+		return fmt.Errorf("the clock says %s, which is before this lab was written: set it, for example with "+
+			"timedatectl set-ntp true", now.Format(time.DateTime))
 	}
 	return nil
 }
 
-// checkCapabilities finds out whether root may do here what root may do on a machine of its own.
+// checkCapabilities fails if root is as limited as in an ordinary container.
 func checkCapabilities(status string) error {
 	for line := range strings.Lines(status) {
 		mask, is := strings.CutPrefix(line, "CapEff:")
@@ -37,7 +38,8 @@ func checkCapabilities(status string) error {
 			name string
 		}{{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN"}, {unix.CAP_NET_ADMIN, "CAP_NET_ADMIN"}} {
 			if effective&(1<<needed.bit) == 0 {
-				return fmt.Errorf("root lacks %s here, as in an ordinary container: use a virtual machine or a privileged container, or set KUBECONFIG to a cluster of your own", needed.name)
+				return fmt.Errorf("root lacks %s here, as in an ordinary container: use a virtual machine or a "+
+					"privileged container, or set KUBECONFIG to a cluster of your own", needed.name)
 			}
 		}
 	}

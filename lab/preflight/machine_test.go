@@ -9,14 +9,16 @@ import (
 
 func TestAClockThatIsFarBehindIsFound(t *testing.T) {
 	assert.EqualError(t, checkClock(time.Unix(0, 0).UTC()),
-		"the clock says 1970-01-01 00:00:00, which is before this lab was written: set it, for example with timedatectl set-ntp true")
+		"the clock says 1970-01-01 00:00:00, which is before this lab was written: set it, for example with "+
+			"timedatectl set-ntp true")
 	assert.NoError(t, checkClock(time.Now()))
 }
 
-func TestRootOfAContainerIsTold(t *testing.T) {
+func TestRootOfAContainerIsRefused(t *testing.T) {
 	const docker = "Name:\tlab\nCapEff:\t00000000a80425fb\nSeccomp:\t2\n"
 	assert.EqualError(t, checkCapabilities(docker),
-		"root lacks CAP_SYS_ADMIN here, as in an ordinary container: use a virtual machine or a privileged container, or set KUBECONFIG to a cluster of your own")
+		"root lacks CAP_SYS_ADMIN here, as in an ordinary container: use a virtual machine or a "+
+			"privileged container, or set KUBECONFIG to a cluster of your own")
 	assert.ErrorContains(t, checkCapabilities("CapEff:\t0000000000200000\n"), "root lacks CAP_NET_ADMIN")
 	assert.NoError(t, checkCapabilities("CapEff:\t000001ffffffffff\n"))
 	assert.NoError(t, checkCapabilities(capabilities()))

@@ -1,4 +1,4 @@
-// Package preflight finds out what this machine lacks for a lab, all of it at once.
+// Package preflight checks whether this machine can run a lab, and installs missing packages.
 package preflight
 
 import (
@@ -20,12 +20,12 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
-// Package is one of Debian's or Ubuntu's packages, with patterns of files, separated by spaces, any of which
-// does.
+// Package is a package of Debian and Ubuntu. It is installed if a file matches any of the patterns, which
+// spaces separate.
 type Package struct{ name, files string }
 
-// ForTests are what the tests need; redis-tools has the server too, without starting it on the machine.
-// Ubuntu has Chromium as a snap alone, but takes Google's package.
+// ForTests lists the packages for the tests. redis-tools has the server, without starting it on the machine.
+// Ubuntu has Chromium only as a snap; Google's package serves as well.
 var ForTests = []Package{
 	{"chromium", "/usr/bin/chromium /usr/bin/google-chrome"},
 	{"npm", "/usr/bin/npm /usr/local/bin/npm"}, // knows where the npm registry is
@@ -33,11 +33,11 @@ var ForTests = []Package{
 	{"postgresql", "/usr/lib/postgresql/*/bin/initdb"},
 }
 
-// clusterDefaults, when it says so before it is installed, keeps postgresql from making a database of its own
-// and starting a server on the machine. Contract: pg_createcluster(1)
+// clusterDefaults, if written first, keeps the package postgresql from creating a database and starting a
+// server. Contract: pg_createcluster(1)
 const clusterDefaults = "/etc/postgresql-common/createcluster.conf"
 
-// ForLab are what a lab needs.
+// ForLab lists the packages for a lab.
 var ForLab = []Package{
 	{"gcc", "/usr/bin/gcc"},
 	{"libc6-dev", "/usr/include/stdio.h"},
@@ -58,14 +58,14 @@ var ForLab = []Package{
 	{"debian-archive-keyring", "/usr/share/keyrings/debian-archive-keyring.gpg"},
 }
 
-// Check returns one error that lists all that is missing, each with what to do about it.
+// Check returns one error that lists everything that is missing, and what to do about it.
 func Check(ctx context.Context, need Space) error {
 	var missing []error
 	add := func(format string, args ...any) { missing = append(missing, fmt.Errorf(format, args...)) }
 
 	if runtime.GOOS != "linux" {
-		add("a lab runs on Linux, and this is %s: use a Linux machine or virtual machine, or set KUBECONFIG to a cluster of your own", runtime.GOOS)
-		return errors.Join(missing...)
+		return fmt.Errorf("a lab runs on Linux, and this is %s: use a Linux machine or virtual machine, or set "+
+			"KUBECONFIG to a cluster of your own", runtime.GOOS)
 	}
 	if os.Geteuid() != 0 {
 		if _, err := exec.LookPath("sudo"); err != nil {
@@ -77,8 +77,8 @@ func Check(ctx context.Context, need Space) error {
 	if err := checkClock(time.Now()); err != nil {
 		add("%w", err)
 	}
-	if lacking := Lacking(ForLab); len(lacking) > 0 && !hasApt() {
-		add("%w", withoutApt(lacking))
+	if names := Missing(ForLab); len(names) > 0 && !hasApt() {
+		add("%w", errorWithoutApt(names))
 	}
 	for _, file := range []struct{ path, word, module string }{
 		{"/proc/filesystems", "overlay", "overlay"},
@@ -101,12 +101,12 @@ func Check(ctx context.Context, need Space) error {
 			add("the kernel's cgroup controller %q is off: boot with cgroup_enable=%s", controller, controller)
 		}
 	}
-	missing = append(missing, need.lacking()...)
+	missing = append(missing, need.check()...)
 	return errors.Join(missing...)
 }
 
-// Lacking names those packages that are not installed.
-func Lacking(packages []Package) []string {
+// Missing returns the names of the packages that are not installed.
+func Missing(packages []Package) []string {
 	var names []string
 	for _, p := range packages {
 		if !slices.ContainsFunc(strings.Fields(p.files), exists) {
@@ -121,24 +121,24 @@ func exists(pattern string) bool {
 	return len(found) > 0
 }
 
-func withoutApt(lacking []string) error {
+func errorWithoutApt(names []string) error {
 	return fmt.Errorf("packages are missing (Debian's names): install what they are called here: %s",
-		strings.Join(lacking, " "))
+		strings.Join(names, " "))
 }
 
-// Install installs what is lacking on Debian and Ubuntu; it needs root.
+// Install installs the missing packages, on Debian and Ubuntu. It needs root.
 func Install(ctx context.Context, packages []Package) error {
-	names := Lacking(packages)
+	names := Missing(packages)
 	if len(names) == 0 {
 		return nil
 	}
 	if !hasApt() {
-		return withoutApt(names)
+		return errorWithoutApt(names)
 	}
 	slog.Info("installing packages", "names", strings.Join(names, " "))
 	if slices.Contains(names, "postgresql") {
-		if err := keepFromStarting(clusterDefaults); err != nil {
-			return fmt.Errorf("keep postgresql from starting a server: %w", err)
+		if err := disableClusterCreation(clusterDefaults); err != nil {
+			return fmt.Errorf("keeping postgresql from starting a server: %w", err)
 		}
 	}
 	for _, lock := range aptLocks {
@@ -147,7 +147,7 @@ func Install(ctx context.Context, packages []Package) error {
 		}
 	}
 	for _, args := range [][]string{
-		{"dpkg", "--configure", "-a"}, // goes on with what was interrupted
+		{"dpkg", "--configure", "-a"}, // finishes an interrupted installation
 		{"apt-get", "update", "--quiet=2"},
 		append([]string{"apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends",
 			"--option=Dpkg::Options::=--force-confold"}, names...),
@@ -161,33 +161,30 @@ func Install(ctx context.Context, packages []Package) error {
 			return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-	if still := Lacking(packages); len(still) > 0 {
-		return fmt.Errorf("apt-get installed %s, and their files are still not where Debian puts them",
+	if still := Missing(packages); len(still) > 0 {
+		return fmt.Errorf("apt-get installed %s, but their files are not where Debian puts them",
 			strings.Join(still, " "))
 	}
 	return nil
 }
 
-// aptLocks are held while packages are installed. A machine that has just started often installs its own
-// updates.
+// aptLocks are held while packages are installed. A machine that has just started often installs updates.
 var aptLocks = []string{"/var/lib/apt/lists/lock", "/var/lib/dpkg/lock-frontend"}
 
-// awaitLock returns when nobody holds a lock.
+// awaitLock waits until nobody holds a lock.
 func awaitLock(ctx context.Context, name string) error {
 	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
-		return fmt.Errorf("open the lock of apt: %w", err)
+		return fmt.Errorf("opening the lock of apt: %w", err)
 	}
 	defer file.Close()
-	said := false
-	for {
+	for waited := false; ; waited = true {
 		err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
 		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES) {
 			return err
 		}
-		if !said {
+		if !waited {
 			slog.Info("waiting for another program that installs packages", "lock", name)
-			said = true
 			defer progress.Start("waiting for another program that installs packages", nil)()
 		}
 		select {
@@ -198,8 +195,8 @@ func awaitLock(ctx context.Context, name string) error {
 	}
 }
 
-// keepFromStarting writes the defaults of new clusters, unless somebody has.
-func keepFromStarting(defaults string) error {
+// disableClusterCreation writes the defaults file, unless it exists.
+func disableClusterCreation(defaults string) error {
 	if err := os.MkdirAll(filepath.Dir(defaults), 0o755); err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestAllThatIsMissingIsSaidAtOnce(t *testing.T) {
+func TestEverythingMissingIsListedAtOnce(t *testing.T) {
 	defer func(all []Package) { ForLab = all }(ForLab)
 	ForLab = []Package{{"ipset", "/no/such/ipset"}, {"shell", "/bin/sh"}, {"conntrack", "/no/such/conntrack"}}
 	t.Setenv("PATH", t.TempDir()) // no apt-get
@@ -23,23 +23,24 @@ func TestAllThatIsMissingIsSaidAtOnce(t *testing.T) {
 	require.ErrorContains(t, err, " GB free for "+dir+", and 1073741824 GB are needed: free 10737")
 }
 
-func TestPackagesOfTheTestsAreNamedWhereTheyCannotBeInstalled(t *testing.T) {
+func TestPackagesAreNamedWhereTheyCannotBeInstalled(t *testing.T) {
 	t.Setenv("PATH", t.TempDir()) // no apt-get
 	err := Install(t.Context(), []Package{{"chromium", "/no/such/chromium /no/such/chrome"},
 		{"shell", "/no/such/sh /bin/sh"}})
-	require.EqualError(t, err, "packages are missing (Debian's names): install what they are called here: chromium")
+	require.EqualError(t, err,
+		"packages are missing (Debian's names): install what they are called here: chromium")
 }
 
 func TestThisMachineIsReadyButForPackagesThatCanBeInstalled(t *testing.T) {
 	require.NoError(t, Check(t.Context(), Space{t.TempDir(): 0}))
 }
 
-func TestLackingLooksForTheFilesOfPackages(t *testing.T) {
+func TestMissingLooksForTheFilesOfPackages(t *testing.T) {
 	there := filepath.Join(t.TempDir(), "there")
 	require.NoError(t, os.WriteFile(there, nil, 0o644))
-	assert.Equal(t, []string{"b"}, Lacking([]Package{{"a", there}, {"b", there + "-not"}}))
+	assert.Equal(t, []string{"b"}, Missing([]Package{{"a", there}, {"b", there + "-not"}}))
 	assert.Equal(t, []string{"d"},
-		Lacking([]Package{{"c", filepath.Dir(there) + "/t*"}, {"d", filepath.Dir(there) + "/x*"}}))
+		Missing([]Package{{"c", filepath.Dir(there) + "/t*"}, {"d", filepath.Dir(there) + "/x*"}}))
 }
 
 func TestPackagesAreInstalledWhenNobodyElseDoes(t *testing.T) {
@@ -59,10 +60,10 @@ func TestPackagesAreInstalledWhenNobodyElseDoes(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-func TestPostgresIsKeptFromStartingUnlessSomebodyHasDecided(t *testing.T) {
+func TestClusterCreationIsDisabledUnlessConfigured(t *testing.T) {
 	defaults := filepath.Join(t.TempDir(), "postgresql-common", "createcluster.conf")
 	for _, content := range []string{"create_main_cluster = false\n", "create_main_cluster = true\n"} {
-		require.NoError(t, keepFromStarting(defaults))
+		require.NoError(t, disableClusterCreation(defaults))
 		read, err := os.ReadFile(defaults)
 		require.NoError(t, err)
 		assert.Equal(t, content, string(read))

@@ -10,15 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Space is the free disk that directories must have, in gigabytes. They may not exist yet.
+// Space is the free disk, in gigabytes, that directories need. They may not exist yet.
 type Space map[string]uint64
 
-// SpaceFor is what a lab needs: its own files, of which one that was made before has most, and where tools
-// have to be compiled, the caches of the compiler, which go afterwards. With less than 1 GB Kubernetes starts
-// no pods.
-func SpaceFor(compile bool, cache, state string, made bool) Space {
+// SpaceFor returns the space for a lab's files, and for the compiler's caches if tools have to be compiled.
+// An existing lab has most of its files. With less than 1 GB Kubernetes starts no pods.
+func SpaceFor(compile bool, cache, state string, exists bool) Space {
 	space := Space{state: 5}
-	if made {
+	if exists {
 		space[state] = 2
 	}
 	if compile {
@@ -29,8 +28,8 @@ func SpaceFor(compile bool, cache, state string, made bool) Space {
 
 const gigabyte = 1 << 30
 
-// lacking adds up what is needed on each file system, and says which have less.
-func (s Space) lacking() []error {
+// check adds up the needs on each file system, and returns an error for each that has less.
+func (s Space) check() []error {
 	type fileSystem struct {
 		dirs       []string
 		need, free uint64
@@ -56,7 +55,7 @@ func (s Space) lacking() []error {
 	return errs
 }
 
-// fileSystemOf looks at the closest parent that exists, and returns its device and the free space in bytes.
+// fileSystemOf returns the device and the free bytes of a directory, or of its closest parent that exists.
 func fileSystemOf(dir string) (device, free uint64) {
 	for {
 		var file unix.Stat_t

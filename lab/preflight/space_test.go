@@ -21,17 +21,14 @@ func TestSpaceOnOneDiskAddsUp(t *testing.T) {
 	_, free := fileSystemOf(dir)
 	most := free / gigabyte
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
-	assert.Empty(t, Space{a: most / 2}.lacking())
-	faults := Space{a: most/2 + 10, b: most/2 + 10}.lacking()
+	assert.Empty(t, Space{a: most / 2}.check())
+	faults := Space{a: most/2 + 10, b: most/2 + 10}.check()
 	require.Len(t, faults, 1)
 	assert.ErrorContains(t, faults[0], " GB free for "+a+" and "+b+", and ")
 }
 
-func TestCompilingNeedsSpaceForTheCompilersCaches(t *testing.T) {
+func TestCompilingNeedsMoreSpaceAndAnExistingLabLess(t *testing.T) {
 	assert.Equal(t, Space{"/state": 5}, SpaceFor(false, "/cache", "/state", false))
 	assert.Equal(t, Space{"/state": 5, "/cache": 20}, SpaceFor(true, "/cache", "/state", false))
-}
-
-func TestALabThatIsThereNeedsLess(t *testing.T) {
 	assert.Equal(t, Space{"/state": 2}, SpaceFor(false, "/cache", "/state", true))
 }

@@ -17,17 +17,16 @@ import (
 	"strings"
 )
 
-// maxChecksums is the largest file of checksums that is read, in bytes; statements of provenance are the
-// large ones.
+// maxChecksums limits the bytes of a file with checksums. Statements of provenance are the large ones.
 const maxChecksums = 16 << 20
 
 var hexSHA256 = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 
-// checksum asks for the published SHA-256 of a file, and says where it was found.
-func (h Host) checksum(ctx context.Context, release Release, file File) (digest, from string, err error) {
-	unavailable := fmt.Errorf("%w: no checksum is published for %s", ErrUnavailable, file.Name)
-	for _, name := range file.Checksums {
-		from = h.URL(release, name)
+// checksum returns the published SHA-256 checksum of an asset, and the address that has it.
+func (h Host) checksum(ctx context.Context, asset Asset) (digest, from string, err error) {
+	unavailable := fmt.Errorf("%w: no checksum is published for %s", ErrUnavailable, asset.Name)
+	for _, name := range asset.Checksums {
+		from = h.URL(asset, name)
 		content, err := h.read(ctx, from)
 		if errors.Is(err, ErrUnavailable) {
 			unavailable = err
@@ -36,10 +35,10 @@ func (h Host) checksum(ctx context.Context, release Release, file File) (digest,
 		if err != nil {
 			return "", "", err
 		}
-		digest := find(content, name, file.Name)
+		digest := find(content, name, asset.Name)
 		if digest == "" {
 			return "", "", fmt.Errorf("%s has no checksum of %s, so that the file cannot be trusted: "+
-				"ask who runs the server, or compile instead with %s=%s", from, file.Name, Setting, Off)
+				"ask who runs the server, or compile instead with %s=%s", from, asset.Name, Setting, Off)
 		}
 		return digest, from, nil
 	}
@@ -62,7 +61,7 @@ func (h Host) read(ctx context.Context, address string) ([]byte, error) {
 	return content, nil
 }
 
-// find looks for a file's checksum in the forms that projects publish.
+// find finds the checksum of a file, in any of the formats that projects publish.
 func find(content []byte, checksums, file string) string {
 	if strings.HasSuffix(checksums, ".json") {
 		return findSubject(content, file)
@@ -81,7 +80,8 @@ func find(content []byte, checksums, file string) string {
 	return ""
 }
 
-// statement is in-toto's: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
+// statement is a part of in-toto's statement:
+// https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 type statement struct {
 	Subject []struct {
 		Name   string            `json:"name"`
@@ -89,8 +89,8 @@ type statement struct {
 	} `json:"subject"`
 }
 
-// findSubject reads a statement of provenance, bare or in a Sigstore bundle. It
-// is taken for what a file of checksums is; the signature is not verified.
+// findSubject reads a statement of provenance, bare or in a Sigstore bundle, as if it were a file of
+// checksums: it does not verify the signature.
 func findSubject(content []byte, file string) string {
 	var bundle struct {
 		statement

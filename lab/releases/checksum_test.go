@@ -11,7 +11,8 @@ import (
 
 func TestChecksumsAreReadInEveryPublishedForm(t *testing.T) {
 	digest := fmt.Sprintf("%x", sha256.Sum256(binary))
-	subject := `{"subject": [{"name": "other", "digest": {"sha256": "00"}}, {"name": "hello-amd64", "digest": {"sha256": "` + digest + `"}}]}`
+	subject := `{"subject": [{"name": "other", "digest": {"sha256": "00"}},
+		{"name": "hello-amd64", "digest": {"sha256": "` + digest + `"}}]}`
 	for name, form := range map[string]struct{ file, content string }{
 		"two spaces":    {"SUMS", digest + "  hello-amd64\n"},
 		"binary mode":   {"SUMS", digest + " *hello-amd64\n"},

@@ -17,11 +17,11 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
-// attempts is how often in a row a transfer may bring nothing new.
+// attempts limits the transfers in a row that bring nothing.
 const attempts = 3
 
-// download fetches the address into the file and goes on from what the file has.
-// A transfer that breaks off is taken up again as long as each attempt brings more.
+// download downloads what the file still lacks. It repeats transfers that break off, as long as they bring
+// something.
 func (h Host) download(ctx context.Context, address, partial string) (resumed bool, err error) {
 	file, err := os.OpenFile(partial, os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -71,8 +71,8 @@ func (h Host) download(ctx context.Context, address, partial string) (resumed bo
 			left--
 		}
 		if left == 0 {
-			return false, fmt.Errorf("downloading %s stopped after %d bytes: %w: try again, which goes on from there, or compile instead with %s=%s",
-				address, after, err, Setting, Off)
+			return false, fmt.Errorf("downloading %s stopped after %d bytes: %w: try again, which goes on from "+
+				"there, or compile instead with %s=%s", address, after, err, Setting, Off)
 		}
 		select {
 		case <-ctx.Done():
@@ -82,8 +82,8 @@ func (h Host) download(ctx context.Context, address, partial string) (resumed bo
 	}
 }
 
-// transfer appends to the file what it lacks, or writes it anew if the server does not go on from there. It
-// learns how many bytes the whole has, if the server tells.
+// transfer appends the rest to the file, or writes all of it if the server does not support ranges. It stores
+// the size of the whole, if the server tells.
 func (h Host) transfer(ctx context.Context, address string, file *os.File, have int64,
 	whole *atomic.Int64) error {
 	response, err := h.get(ctx, address, have)
@@ -95,7 +95,7 @@ func (h Host) transfer(ctx context.Context, address string, file *os.File, have 
 	case response.StatusCode == http.StatusPartialContent && startsAt(response, have):
 		whole.Store(have + response.ContentLength)
 	case response.StatusCode == http.StatusRequestedRangeNotSatisfiable && have > 0:
-		return nil // the checksum tells whether it is complete
+		return nil // it may be complete: the checksum tells
 	case response.StatusCode == http.StatusOK:
 		whole.Store(response.ContentLength)
 		if err := file.Truncate(0); err != nil {
@@ -115,7 +115,7 @@ func startsAt(response *http.Response, offset int64) bool {
 	return strings.HasPrefix(response.Header.Get("Content-Range"), "bytes "+strconv.FormatInt(offset, 10)+"-")
 }
 
-// get asks for what follows the offset. A host that cannot be reached is ErrUnavailable.
+// get requests the bytes from the offset on. It returns ErrUnavailable if the host cannot be reached.
 func (h Host) get(ctx context.Context, address string, offset int64) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

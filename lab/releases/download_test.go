@@ -64,7 +64,7 @@ func TestWhatAnInterruptedRunLeftIsTakenUp(t *testing.T) {
 		<-r.Context().Done()
 	})
 	host.client.Transport = patience.Transport(time.Minute)
-	_, err := host.Get(ctx, hello, program, dir)
+	_, err := host.Get(ctx, hello, dir)
 	require.ErrorIs(t, err, context.Canceled)
 	require.NotErrorIs(t, err, ErrUnavailable, "an interruption is no reason to compile")
 	assert.NoFileExists(t, filepath.Join(dir, "hello-amd64"), "half a file is visible")
@@ -95,7 +95,7 @@ func TestAnInterruptionIsNoReasonToCompile(t *testing.T) {
 	})
 	host.client.Transport = patience.Transport(time.Minute)
 	for _, when := range []string{"before the file came", "before its checksum came"} {
-		_, err := host.Get(ctx, hello, program, t.TempDir())
+		_, err := host.Get(ctx, hello, t.TempDir())
 		require.ErrorIs(t, err, context.Canceled, when)
 		require.NotErrorIs(t, err, ErrUnavailable, when)
 	}
@@ -121,9 +121,10 @@ func TestATruncatedFileIsAnErrorThatSaysWhatToDo(t *testing.T) {
 		breakOff(w, r, 0)
 	})
 	dir := t.TempDir()
-	_, err := host.Get(t.Context(), hello, program, dir)
+	_, err := host.Get(t.Context(), hello, dir)
 	require.ErrorContains(t, err,
-		"hello-amd64 stopped after 1048576 bytes: unexpected EOF: try again, which goes on from there, or compile instead with STATEFUL_K3S_RELEASES=off")
+		"hello-amd64 stopped after 1048576 bytes: unexpected EOF: try again, which goes on from there, "+
+			"or compile instead with STATEFUL_K3S_RELEASES=off")
 	require.NotErrorIs(t, err, ErrUnavailable)
 	assert.NoFileExists(t, filepath.Join(dir, "hello-amd64"))
 }
@@ -133,7 +134,7 @@ func TestAFileThatStallsForGoodIsAnErrorThatSaysWhatToDo(t *testing.T) {
 		breakOff(w, r, 0)
 		<-r.Context().Done()
 	})
-	_, err := host.Get(t.Context(), hello, program, t.TempDir())
+	_, err := host.Get(t.Context(), hello, t.TempDir())
 	require.ErrorContains(t, err, "stopped after 0 bytes: nothing came for 100ms: try again")
 	require.NotErrorIs(t, err, ErrUnavailable)
 }

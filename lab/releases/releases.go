@@ -1,5 +1,4 @@
-// Package releases gets files that projects publish with their releases, and
-// takes none whose checksum is not the published one.
+// Package releases downloads the files of projects' releases and verifies their checksums.
 package releases
 
 import (
@@ -23,35 +22,27 @@ const Setting = "STATEFUL_K3S_RELEASES"
 // Off is the value of Setting with which nothing is downloaded.
 const Off = "off"
 
-// ErrUnavailable says that a file is not to be had: its host cannot be reached,
-// or the project does not publish the file or its checksum.
+// ErrUnavailable says that a host cannot be reached, or does not publish the file or its checksum.
 var ErrUnavailable = errors.New("not available")
 
-// Release is one version that a project published.
-type Release struct {
+// Asset is a file of a release.
+type Asset struct {
 	// Repository is the host and path of the project, such as "github.com/k3s-io/k3s".
-	Repository string
-	Tag        string
-}
-
-// File is one file of a release.
-type File struct {
-	Name string
-	// Checksums are the names of files that may hold its checksum, the best first.
+	Repository, Tag, Name string
+	// Checksums are the names of assets that may have its checksum, the preferred one first.
 	Checksums []string
 }
 
-// Host has releases at the addresses that GitHub gives them.
+// Host serves releases at the paths of GitHub.
 type Host struct {
-	// mirror stands for https:// and the host of each repository; empty for the projects' own.
+	// mirror replaces the scheme and host of each repository, unless it is empty.
 	mirror string
 	client *http.Client
-	// pause comes between two attempts.
-	pause time.Duration
+	pause  time.Duration // between two attempts
 }
 
-// FromEnvironment is the host that Setting names, or the projects' own without
-// it; ok is false when it is Off. It fails when the setting is no URL.
+// FromEnvironment returns the mirror that Setting names, or the projects' own hosts. ok is false if it is
+// Off.
 func FromEnvironment() (host Host, ok bool, err error) {
 	mirror := strings.TrimSuffix(os.Getenv(Setting), "/")
 	if mirror == Off {
@@ -71,21 +62,20 @@ func newHost(mirror string) Host {
 		client: &http.Client{Transport: patience.Transport(20 * time.Second)}}
 }
 
-// URL is where a file of a release lies.
-func (h Host) URL(release Release, file string) string {
-	repository := "https://" + release.Repository
+// URL returns the address of an asset's release, for the asset itself or another file of the release.
+func (h Host) URL(asset Asset, file string) string {
+	repository := "https://" + asset.Repository
 	if h.mirror != "" {
-		_, project, _ := strings.Cut(release.Repository, "/")
+		_, project, _ := strings.Cut(asset.Repository, "/")
 		repository = h.mirror + "/" + project
 	}
-	return repository + "/" + path.Join("releases/download", url.PathEscape(release.Tag), file)
+	return repository + "/" + path.Join("releases/download", url.PathEscape(asset.Tag), file)
 }
 
-// Get writes a file of a release to the directory and returns its path there.
-// What an interrupted call left of it is taken up again. The error is
-// ErrUnavailable if another source has to be tried; any other needs the user.
-func (h Host) Get(ctx context.Context, release Release, file File, dir string) (string, error) {
-	want, from, err := h.checksum(ctx, release, file)
+// Get downloads an asset into the directory and returns its path. It resumes an interrupted download. After
+// ErrUnavailable another source may be tried; any other error needs the user.
+func (h Host) Get(ctx context.Context, asset Asset, dir string) (string, error) {
+	want, from, err := h.checksum(ctx, asset)
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
@@ -95,9 +85,9 @@ func (h Host) Get(ctx context.Context, release Release, file File, dir string) (
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	complete := filepath.Join(dir, file.Name)
+	complete := filepath.Join(dir, asset.Name)
 	partial := complete + ".partial"
-	address := h.URL(release, file.Name)
+	address := h.URL(asset, asset.Name)
 	resumed, err := h.download(ctx, address, partial)
 	if err != nil {
 		return "", err
@@ -111,11 +101,11 @@ func (h Host) Get(ctx context.Context, release Release, file File, dir string) (
 			return "", err
 		}
 		if resumed { // the beginning may have come from elsewhere
-			return h.Get(ctx, release, file, dir)
+			return h.Get(ctx, asset, dir)
 		}
-		return "", fmt.Errorf("%s has the SHA-256 checksum %s, and %s says %s: it was changed or damaged on its way, and is deleted. "+
-			"Try again; if it stays so, ask who runs the server, or compile instead with %s=%s", address, got, from,
-			want, Setting, Off)
+		return "", fmt.Errorf("%s has the SHA-256 checksum %s, and %s says %s: it was changed or damaged on "+
+			"its way, and is deleted. Try again; if it stays so, ask who runs the server, or compile instead with "+
+			"%s=%s", address, got, from, want, Setting, Off)
 	}
 	return complete, os.Rename(partial, complete)
 }

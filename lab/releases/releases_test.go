@@ -20,9 +20,9 @@ import (
 )
 
 var (
-	hello   = Release{Repository: "example.com/greetings/hello", Tag: "v1.0.0+b1"}
-	program = File{Name: "hello-amd64", Checksums: []string{"sha256sum-amd64.txt"}}
-	binary  = func() []byte {
+	hello = Asset{Repository: "example.com/greetings/hello", Tag: "v1.0.0+b1", Name: "hello-amd64",
+		Checksums: []string{"sha256sum-amd64.txt"}}
+	binary = func() []byte {
 		content := make([]byte, 5<<20)
 		rand.New(rand.NewSource(1)).Read(content)
 		return content
@@ -82,7 +82,7 @@ func breakOff(w http.ResponseWriter, r *http.Request, bytes int) {
 
 func requireGot(t *testing.T, host Host, dir string) {
 	t.Helper()
-	got, err := host.Get(t.Context(), hello, program, dir)
+	got, err := host.Get(t.Context(), hello, dir)
 	require.NoError(t, err)
 	content, err := os.ReadFile(got)
 	require.NoError(t, err)
@@ -94,14 +94,13 @@ func requireGot(t *testing.T, host Host, dir string) {
 
 func TestAFileOfAReleaseIsWhereGitHubHasIt(t *testing.T) {
 	assert.Equal(t, "https://github.com/k3s-io/k3s/releases/download/v1.35.0+k3s1/k3s",
-		newHost("").URL(Release{Repository: "github.com/k3s-io/k3s", Tag: "v1.35.0+k3s1"}, "k3s"))
+		newHost("").URL(Asset{Repository: "github.com/k3s-io/k3s", Tag: "v1.35.0+k3s1"}, "k3s"))
 	requireGot(t, server(t, checksums(binary), serve(binary)), t.TempDir())
 }
 
 func TestAWrongChecksumIsAnErrorThatSaysWhatToDo(t *testing.T) {
 	dir := t.TempDir()
-	_, err := server(t, checksums([]byte("what was published")), serve(binary)).Get(t.Context(), hello, program,
-		dir)
+	_, err := server(t, checksums([]byte("what was published")), serve(binary)).Get(t.Context(), hello, dir)
 	require.ErrorContains(t, err,
 		fmt.Sprintf("hello-amd64 has the SHA-256 checksum %x, and", sha256.Sum256(binary)))
 	require.ErrorContains(t, err,
@@ -114,8 +113,7 @@ func TestAWrongChecksumIsAnErrorThatSaysWhatToDo(t *testing.T) {
 }
 
 func TestChecksumsThatLackTheFileAreAnError(t *testing.T) {
-	_, err := server(t, "<html>Please log in</html>\n", serve(binary)).Get(t.Context(), hello, program,
-		t.TempDir())
+	_, err := server(t, "<html>Please log in</html>\n", serve(binary)).Get(t.Context(), hello, t.TempDir())
 	require.ErrorContains(t, err,
 		"sha256sum-amd64.txt has no checksum of hello-amd64, so that the file cannot be trusted")
 	require.NotErrorIs(t, err, ErrUnavailable)
@@ -141,12 +139,14 @@ func TestWhatIsNotToBeHadIsUnavailable(t *testing.T) {
 			func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }),
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := host.Get(t.Context(), hello, program, t.TempDir())
+			_, err := host.Get(t.Context(), hello, t.TempDir())
 			require.ErrorIs(t, err, ErrUnavailable)
 		})
 	}
 	t.Run("no checksum", func(t *testing.T) {
-		_, err := server(t, "", serve(binary)).Get(t.Context(), hello, File{Name: "hello-amd64"}, t.TempDir())
+		unsigned := hello
+		unsigned.Checksums = nil
+		_, err := server(t, "", serve(binary)).Get(t.Context(), unsigned, t.TempDir())
 		require.ErrorIs(t, err, ErrUnavailable)
 	})
 }
@@ -156,7 +156,7 @@ func TestTheSettingNamesAMirrorOrIsOff(t *testing.T) {
 	host, ok, err := FromEnvironment()
 	require.NoError(t, err)
 	require.True(t, ok)
-	assert.Equal(t, "http://127.0.0.1:8000"+programPath, host.URL(hello, program.Name))
+	assert.Equal(t, "http://127.0.0.1:8000"+programPath, host.URL(hello, hello.Name))
 
 	t.Setenv(Setting, "off")
 	_, ok, err = FromEnvironment()
@@ -166,5 +166,6 @@ func TestTheSettingNamesAMirrorOrIsOff(t *testing.T) {
 	t.Setenv(Setting, "mirror.example.com")
 	_, _, err = FromEnvironment()
 	require.ErrorContains(t, err,
-		`STATEFUL_K3S_RELEASES: "mirror.example.com" is neither a URL nor "off": set it to a mirror's, for example https://mirror.example.com`)
+		`STATEFUL_K3S_RELEASES: "mirror.example.com" is neither a URL nor "off": `+
+			"set it to a mirror's, for example https://mirror.example.com")
 }

@@ -16,17 +16,16 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// cluster is that of the selected stack, as its state says.
+// cluster is the cluster of the selected stack.
 type cluster struct {
-	// kubeconfig is a file with that of the stack's provider; "" before the first update, when it is still the
-	// environment's.
+	// kubeconfig is a file for kubectl. It is empty before the first update: then the environment's counts.
 	kubeconfig string
-	// dir is where the commands in the kubeconfig run, as Pulumi has its plugins run them.
+	// dir is where the commands in the kubeconfig run, as under Pulumi.
 	dir string
 }
 
-// reach finds the cluster in the state.
-func reach(ctx context.Context, lab layout.Lab) (cluster, error) {
+// findCluster reads the cluster from the stack's state.
+func findCluster(ctx context.Context, lab layout.Lab) (cluster, error) {
 	text, err := kubeconfig(ctx, "--show-secrets")
 	if err != nil || text == "" {
 		return cluster{}, err
@@ -49,8 +48,7 @@ func (c cluster) close() {
 	}
 }
 
-// command is one of kubectl.
-func (c cluster) command(ctx context.Context, args ...string) *exec.Cmd {
+func (c cluster) kubectl(ctx context.Context, args ...string) *exec.Cmd {
 	if c.kubeconfig != "" {
 		args = append([]string{"--kubeconfig", c.kubeconfig}, args...)
 	}
@@ -59,8 +57,8 @@ func (c cluster) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// CheckCluster fails if the selected stack is on another cluster than the one that the environment leads to.
-// Its error names both.
+// CheckCluster fails if the selected stack is on another cluster than the environment leads to. Its error
+// names both: it comes from the command for the login that the program puts into the state.
 func CheckCluster(ctx context.Context, lab layout.Lab) error {
 	text, err := kubeconfig(ctx)
 	if err != nil {
@@ -77,12 +75,12 @@ func CheckCluster(ctx context.Context, lab layout.Lab) error {
 		}
 	}
 	if err := yaml.Unmarshal([]byte(text), &file); err != nil {
-		return errors.New("the stack's state has no kubeconfig that can be read") // the reason may quote what is secret
+		return errors.New("the stack's state has no kubeconfig that can be read") // err may quote secrets
 	}
 	for _, user := range file.Users {
 		login := user.User.Exec
 		if login.Command == "" {
-			continue // it is the settings that lead to the cluster
+			continue // the stack's settings lead to the cluster
 		}
 		cmd := exec.CommandContext(ctx, login.Command, login.Args...)
 		cmd.Dir = programDir(lab)
@@ -97,8 +95,8 @@ func CheckCluster(ctx context.Context, lab layout.Lab) error {
 	return nil
 }
 
-// kubeconfig is that of the provider in the state of the selected stack; "" if it has none, or if that is a
-// secret and is not to be shown.
+// kubeconfig returns the kubeconfig of the provider in the state of the selected stack. It is empty if there
+// is none, or if it is secret and the flags do not show secrets.
 func kubeconfig(ctx context.Context, flags ...string) (string, error) {
 	export := exec.CommandContext(ctx, "pulumi", append([]string{"stack", "export"}, flags...)...)
 	export.Stdin = os.Stdin // it may ask for the passphrase

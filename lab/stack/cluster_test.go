@@ -13,8 +13,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// withState puts a pulumi on PATH whose state has a provider with that kubeconfig, and a kubectl that says
-// how it is called.
+// withState puts a pulumi on PATH whose state has the kubeconfig, and a kubectl that prints how it is called.
 func withState(t *testing.T, kubeconfig any) layout.Lab {
 	t.Helper()
 	dir := t.TempDir()
@@ -25,8 +24,9 @@ func withState(t *testing.T, kubeconfig any) layout.Lab {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "state"), state, 0o600))
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "infra"), 0o700))
-	for name, script := range map[string]string{"pulumi": "cat " + dir + "/state",
-		"kubectl": `echo "$@"; pwd; cat "$2"`} {
+	for name, script := range map[string]string{
+		"pulumi": "cat " + dir + "/state", "kubectl": `echo "$@"; pwd; cat "$2"`,
+	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755))
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
@@ -65,9 +65,9 @@ func TestAStackOnAnotherClusterIsLeftAlone(t *testing.T) {
 func TestKubectlGoesToTheClusterOfTheState(t *testing.T) {
 	for _, kubeconfig := range []any{"apiVersion: v1", map[string]string{"plaintext": `"apiVersion: v1"`}} {
 		lab := withState(t, kubeconfig)
-		kubectl, err := reach(t.Context(), lab)
+		kubectl, err := findCluster(t.Context(), lab)
 		require.NoError(t, err)
-		said, err := output(kubectl.command(t.Context(), "get", "namespaces"))
+		said, err := output(kubectl.kubectl(t.Context(), "get", "namespaces"))
 		require.NoError(t, err)
 		lines := strings.Split(said, "\n")
 		assert.Equal(t, []string{"--kubeconfig " + kubectl.kubeconfig + " get namespaces",
@@ -75,8 +75,8 @@ func TestKubectlGoesToTheClusterOfTheState(t *testing.T) {
 		kubectl.close()
 		assert.NoFileExists(t, kubectl.kubeconfig)
 	}
-	kubectl, err := reach(t.Context(), withState(t, ""))
+	kubectl, err := findCluster(t.Context(), withState(t, ""))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"kubectl", "get", "namespaces"},
-		kubectl.command(t.Context(), "get", "namespaces").Args)
+		kubectl.kubectl(t.Context(), "get", "namespaces").Args)
 }

@@ -12,12 +12,11 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// copies is how many copies of the state are kept.
+// copies is the number of copies of the state that Keep keeps.
 const copies = 5
 
-// Keep copies the state of the lab's stack, with the passphrase that opens it, into a directory that is named
-// by the time and laid out as the lab's own. It keeps the last few, and makes none when the state is as the
-// last one has it.
+// Keep copies the state of the lab's stack and its passphrase, unless the last copy has the same state.
+// Copies are laid out as the lab's directory and named by the time.
 func Keep(lab layout.Lab, now time.Time) error {
 	state := filepath.Join("pulumi", ".pulumi", "stacks", project, lab.Name+".json")
 	content, err := os.ReadFile(lab.Dir(state))

@@ -14,16 +14,15 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// programFlags are Go's flags for the Pulumi program. It has no debug information, and Pulumi's packages in
-// it are not optimised: they take most of the time that it compiles, and it runs for seconds. The Makefile
-// sets the same flags, so that tests share compiled packages with it.
+// programFlags are Go's flags for the Pulumi program. It has no debug information, and Pulumi's packages,
+// which take most of the compile time, are not optimised: it runs for seconds. The Makefile sets the same
+// flags, so that tests share compiled packages.
 const programFlags = "-gcflags=all=-dwarf=false '-gcflags=github.com/pulumi/...=-N -l -dwarf=false'"
 
-// program is where Pulumi.yaml has the compiled program, in the checkout.
+// program is the path of the compiled program in the checkout, as in Pulumi.yaml.
 const program = "bin/infra"
 
-// HasProgram says whether the Pulumi program has been compiled. Pulumi compiles it anew when it has changed
-// since.
+// HasProgram reports whether the Pulumi program was ever compiled. Pulumi compiles it when it changes.
 func HasProgram(lab layout.Lab) bool {
 	_, err := os.Stat(filepath.Join(lab.Checkout, program))
 	return err == nil
@@ -36,7 +35,7 @@ func CompileProgram(ctx context.Context, lab layout.Lab) error {
 	if err != nil {
 		return err
 	}
-	// It is compiled beside where it stays, to get there as a whole.
+	// Go links the program here and renames it.
 	temporary := lab.CheckoutDir()
 	if err := os.MkdirAll(temporary, 0o755); err != nil {
 		return err
@@ -54,7 +53,7 @@ func CompileProgram(ctx context.Context, lab layout.Lab) error {
 	return nil
 }
 
-// goFlags adds programFlags to the user's own flags, unless make has done so.
+// goFlags adds programFlags to the user's flags, unless make has done so.
 func goFlags(ctx context.Context) (string, error) {
 	flags, err := exec.CommandContext(ctx, "go", "env", "GOFLAGS").Output()
 	if err != nil {

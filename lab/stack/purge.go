@@ -14,19 +14,19 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// Purge destroys the stack that the environment selects and deletes its
-// namespaces, with every volume in them, after confirm agreed to all of it.
+// Purge destroys the selected stack and deletes its namespaces with all volumes, if confirm agrees to the
+// list.
 func Purge(ctx context.Context, lab layout.Lab, confirm func(what string) bool) error {
-	kubectl, err := reach(ctx, lab)
+	cluster, err := findCluster(ctx, lab)
 	if err != nil {
 		return err
 	}
-	defer kubectl.close()
+	defer cluster.close()
 	owner, err := stackName(ctx)
 	if err != nil {
 		return fmt.Errorf("finding the selected stack: %w", err)
 	}
-	namespaces, err := namespacesOf(ctx, kubectl, owner)
+	namespaces, err := namespacesOf(ctx, cluster, owner)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func Purge(ctx context.Context, lab layout.Lab, confirm func(what string) bool) 
 		fmt.Println("There is nothing to delete: the cluster has no namespace of the stack", owner)
 		return nil
 	}
-	what, err := describe(ctx, kubectl, namespaces)
+	what, err := describe(ctx, cluster, namespaces)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func Purge(ctx context.Context, lab layout.Lab, confirm func(what string) bool) 
 	}
 	for _, cmd := range []*exec.Cmd{
 		exec.CommandContext(ctx, "pulumi", "destroy", "--yes", "--skip-preview", "--non-interactive"),
-		kubectl.command(ctx, append([]string{"delete"}, namespaces...)...),
+		cluster.kubectl(ctx, append([]string{"delete"}, namespaces...)...),
 	} {
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		if err := cmd.Run(); err != nil {
@@ -54,17 +54,17 @@ func Purge(ctx context.Context, lab layout.Lab, confirm func(what string) bool) 
 }
 
 // describe lists the namespaces with their claims.
-func describe(ctx context.Context, kubectl cluster, namespaces []string) (string, error) {
-	server, err := output(kubectl.command(ctx, "config", "view", "--minify", "--output",
-		"jsonpath={.clusters[0].cluster.server}"))
+func describe(ctx context.Context, c cluster, namespaces []string) (string, error) {
+	server, err := output(c.kubectl(ctx, "config", "view", "--minify",
+		"--output", "jsonpath={.clusters[0].cluster.server}"))
 	if err != nil {
 		return "", err
 	}
 	what := "in the cluster " + server + ", for good:"
 	for _, namespace := range namespaces {
-		claims, err := output(kubectl.command(ctx, "get", "persistentvolumeclaims", "--namespace",
-			path.Base(namespace),
-			"--output", `jsonpath={range .items[*]}  with {.metadata.name} ({.status.capacity.storage}){"\n"}{end}`))
+		const list = `jsonpath={range .items[*]}  with {.metadata.name} ({.status.capacity.storage}){"\n"}{end}`
+		claims, err := output(c.kubectl(ctx, "get", "persistentvolumeclaims",
+			"--namespace", path.Base(namespace), "--output", list))
 		if err != nil {
 			return "", err
 		}
@@ -73,11 +73,11 @@ func describe(ctx context.Context, kubectl cluster, namespaces []string) (string
 	return what, nil
 }
 
-// namespacesOf are those whose annotation has the stack's name. Of a long name their label has a part only;
-// of a namespace that an earlier version has made, the label has all.
-func namespacesOf(ctx context.Context, kubectl cluster, owner string) ([]string, error) {
+// namespacesOf returns the namespaces whose annotation has the stack's name. Their label has only a part of a
+// long name; earlier versions wrote the whole name into the label alone.
+func namespacesOf(ctx context.Context, c cluster, owner string) ([]string, error) {
 	const mark = "stateful-k3s/stack"
-	out, err := output(kubectl.command(ctx, "get", "namespaces", "--selector", mark, "--output", "json"))
+	out, err := output(c.kubectl(ctx, "get", "namespaces", "--selector", mark, "--output", "json"))
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func namespacesOf(ctx context.Context, kubectl cluster, owner string) ([]string,
 	return names, nil
 }
 
-// stackName is what the program writes into the annotation of its namespaces: organization.stack.
+// stackName returns the stack's name as the program annotates its namespaces: organization.stack.
 func stackName(ctx context.Context) (string, error) {
 	out, err := output(exec.CommandContext(ctx, "pulumi", "about", "--json"))
 	if err != nil {

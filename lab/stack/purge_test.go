@@ -12,8 +12,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// commands puts a pulumi and a kubectl on PATH that note how they are called. The namespaces are JSON of
-// their metadata.
+// commands puts a pulumi and a kubectl on PATH that log how they are called. The namespaces are metadata in
+// JSON.
 func commands(t *testing.T, namespaces ...string) (called func() string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -26,7 +26,8 @@ func commands(t *testing.T, namespaces ...string) (called func() string) {
 case "$*" in
 "get namespaces"*) printf %s '` + items + `' ;;
 "config view"*) printf https://10.231.188.10:6443 ;;
-*"--namespace exercises"*) printf '  with data-postgres-ss-0 (1Gi)\n  with redis-data-storage-redis-stset-0 (100Mi)\n' ;;
+*"--namespace exercises"*)
+	printf '  with data-postgres-ss-0 (1Gi)\n  with redis-data-storage-redis-stset-0 (100Mi)\n' ;;
 esac`
 	for name, script := range map[string]string{"pulumi": pulumi, "kubectl": kubectl} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755))
@@ -68,7 +69,8 @@ namespace/project
 `, shown)
 	assert.True(t, strings.HasPrefix(called(), asked))
 	assert.True(t, strings.HasSuffix(called(),
-		"pulumi destroy --yes --skip-preview --non-interactive\nkubectl delete namespace/exercises namespace/project\n"), called())
+		"pulumi destroy --yes --skip-preview --non-interactive\n"+
+			"kubectl delete namespace/exercises namespace/project\n"), called())
 }
 
 func TestPurgeDeletesNothingWithoutAYes(t *testing.T) {

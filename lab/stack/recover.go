@@ -16,10 +16,10 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// Recover clears what a pulumi that died on this machine left: its lock, and
-// objects whose creation or deletion it had begun. It fails when that pulumi lives.
+// Recover cleans up after a killed pulumi of this machine: its lock, and objects that it had begun to create
+// or delete. It fails while a pulumi works on the stack.
 func Recover(ctx context.Context, lab layout.Lab) error {
-	// Read before the locks, so that nothing in it is of a pulumi that starts meanwhile.
+	// This comes before the locks: a pulumi that starts later must not count.
 	pending, err := pendingOperations(lab)
 	if err != nil {
 		return fmt.Errorf("reading the state of the stack %s: %w", lab.Name, err)
@@ -29,7 +29,7 @@ func Recover(ctx context.Context, lab layout.Lab) error {
 		return err
 	}
 	for _, path := range left {
-		slog.Info("removing the lock of a pulumi that died", "lock", path)
+		slog.Info("removing the lock of a killed pulumi", "lock", path)
 		if err := os.Remove(path); err != nil {
 			return err
 		}
@@ -37,16 +37,15 @@ func Recover(ctx context.Context, lab layout.Lab) error {
 	if len(pending) == 0 {
 		return nil
 	}
-	slog.Info("clearing what a pulumi that died had begun to create or delete")
+	slog.Info("deleting what a killed pulumi had begun to create or delete")
 	if err := deleteUnfinished(ctx, lab, pending); err != nil {
 		return err
 	}
 	return runPulumi(ctx, lab, "refresh", "--clear-pending-creates", "--yes", "--skip-preview")
 }
 
-// deleteUnfinished deletes objects that the state does not know, which the next update may want otherwise or
-// not at all, and waits for the end of those that are being deleted, which the next update would take for
-// objects that stay.
+// deleteUnfinished deletes objects that the state does not know, since the next update may want others, and
+// waits for deletions that have begun, since the next update would keep the objects.
 func deleteUnfinished(ctx context.Context, lab layout.Lab, pending []operation) error {
 	objects := []object{}
 	for _, p := range pending {
@@ -62,27 +61,27 @@ func deleteUnfinished(ctx context.Context, lab layout.Lab, pending []operation) 
 	if err != nil {
 		return err
 	}
-	kubectl, err := reach(ctx, lab)
+	cluster, err := findCluster(ctx, lab)
 	if err != nil {
 		return err
 	}
-	defer kubectl.close()
-	cmd := kubectl.command(ctx, "delete", "--ignore-not-found", "--cascade=foreground", "--filename", "-")
+	defer cluster.close()
+	cmd := cluster.kubectl(ctx, "delete", "--ignore-not-found", "--cascade=foreground", "--filename", "-")
 	cmd.Stdin = bytes.NewReader(list)
-	defer progress.Start("waiting for the end of what is deleted", nil)()
+	defer progress.Start("waiting for deletions", nil)()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
 	}
 	return nil
 }
 
-// Idle fails when a pulumi works on the lab's stack.
+// Idle fails if a pulumi works on the lab's stack.
 func Idle(lab layout.Lab) error {
 	_, err := locks(lab)
 	return err
 }
 
-// locks are those that a pulumi has left. It fails when one of them is held.
+// locks returns the locks of dead pulumis. It fails if a living one has a lock.
 func locks(lab layout.Lab) ([]string, error) {
 	locks, err := filepath.Glob(lab.Dir("pulumi", ".pulumi", "locks", "organization", project, lab.Name,
 		"*.json"))
@@ -95,7 +94,8 @@ func locks(lab layout.Lab) ([]string, error) {
 			return nil, fmt.Errorf("reading Pulumi's lock %s: %w", path, err)
 		}
 		if isPulumi(pid) {
-			return nil, fmt.Errorf("another pulumi (process %[1]d) works on the stack %[2]s: wait until it ends, or end it with kill -INT %[1]d", pid, lab.Name)
+			return nil, fmt.Errorf("another pulumi (process %[1]d) works on the stack %[2]s: wait until it ends, or "+
+				"end it with kill -INT %[1]d", pid, lab.Name)
 		}
 	}
 	return locks, nil
@@ -110,15 +110,15 @@ func lockHolder(path string) (pid int, err error) {
 	return lock.PID, json.Unmarshal(content, &lock)
 }
 
-// isPulumi guards against process numbers that went to other programs, and
-// against zombies, which have no command line.
+// isPulumi tells a pulumi from a program that got its process number, and from a zombie: those have no
+// command line.
 func isPulumi(pid int) bool {
 	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	program, _, _ := strings.Cut(string(cmdline), "\x00")
 	return err == nil && strings.HasPrefix(filepath.Base(program), "pulumi")
 }
 
-// operation is one that a pulumi had begun and not ended.
+// operation is an operation that a pulumi had begun but not finished.
 type operation struct {
 	Type     string
 	Resource struct {
@@ -128,7 +128,7 @@ type operation struct {
 	}
 }
 
-// object names one of Kubernetes.
+// object names an object of Kubernetes.
 type object struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`

@@ -18,7 +18,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
-// newLab is a lab whose pulumi is a script that says how it was called and shows its settings file.
+// newLab returns a lab whose pulumi is a script that prints its arguments and its settings file.
 func newLab(t *testing.T) (layout.Lab, tools.Binaries) {
 	t.Helper()
 	checkout := t.TempDir()
@@ -78,8 +78,9 @@ func TestTheSaltStaysOutOfTheCheckout(t *testing.T) {
 		"the user's own salt is not taken")
 
 	const plain, secret = "config:\n  a: c\n", "encryptionsalt: v1:mine\nconfig:\n  a:\n    secure: v1:xyz\n"
-	for before, after := range map[string]string{secret: secret, "encryptionsalt: v1:mine\n" + plain: plain,
-		plain: plain} {
+	for before, after := range map[string]string{
+		secret: secret, "encryptionsalt: v1:mine\n" + plain: plain, plain: plain,
+	} {
 		require.NoError(t, os.WriteFile(settings, []byte(before), 0o644))
 		assert.Equal(t, "config set a d\n", pulumi("config", "set", "a", "d"),
 			"settings are not made in the checkout's file")
@@ -104,8 +105,9 @@ func TestTheEnvironmentWorksInAnyShell(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, filepath.Join(lab.Checkout, ".lab", "env"), path)
 
-	out, err := exec.Command("sh", "-c", ". "+path+"; . "+path+
-		`; echo "$KUBECONFIG $PULUMI_STACK $BUILDX_BUILDER $STATEFUL_K3S_REGISTRY $STATEFUL_K3S_INGRESS_ADDRESS"; kubectl hello; echo "$PATH"`).CombinedOutput()
+	out, err := exec.Command("sh", "-c", ". "+path+"; . "+path+`
+echo "$KUBECONFIG $PULUMI_STACK $BUILDX_BUILDER $STATEFUL_K3S_REGISTRY $STATEFUL_K3S_INGRESS_ADDRESS"
+kubectl hello; echo "$PATH"`).CombinedOutput()
 	require.NoError(t, err)
 	want := fmt.Sprintf("%s dev sk3s-dev 10.231.188.1:5000 10.231.188.10\nhello\n%s:%s\n", lab.Kubeconfig(),
 		lab.CheckoutDir("bin"), os.Getenv("PATH"))
@@ -115,7 +117,8 @@ func TestTheEnvironmentWorksInAnyShell(t *testing.T) {
 func TestTheLabsOwnPassphraseAndRegistryCount(t *testing.T) {
 	lab, binaries := newLab(t)
 	require.NoError(t, os.WriteFile(binaries["pulumi"], []byte(`#!/bin/sh
-echo "${PULUMI_CONFIG_PASSPHRASE-none} $PULUMI_CONFIG_PASSPHRASE_FILE ${SSL_CERT_DIR-none} ${DOCKER_AUTH_CONFIG-none}"
+echo "${PULUMI_CONFIG_PASSPHRASE-none} $PULUMI_CONFIG_PASSPHRASE_FILE" \
+	"${SSL_CERT_DIR-none} ${DOCKER_AUTH_CONFIG-none}"
 `), 0o755))
 	called := func(environment ...string) string {
 		cmd := exec.Command(lab.CheckoutDir("bin", "pulumi"), "version")
@@ -150,7 +153,8 @@ func TestBuildsHaveTheShellsProxiesUnlessDockerHasSome(t *testing.T) {
 		return strings.TrimSpace(string(out))
 	}
 	assert.Equal(t, "none", called())
-	assert.JSONEq(t, `{"proxies": {"default": {"httpProxy": "", "httpsProxy": "http://proxy:3128", "noProxy": "10.231.0.0/16"}}}`,
+	assert.JSONEq(t, `{"proxies": {"default":
+		{"httpProxy": "", "httpsProxy": "http://proxy:3128", "noProxy": "10.231.0.0/16"}}}`,
 		called("https_proxy=http://proxy:3128", "NO_PROXY=10.231.0.0/16"))
 	require.NoError(t, os.Mkdir(filepath.Join(home, ".docker"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(home, ".docker", "config.json"), []byte("{}"), 0o600))
@@ -204,7 +208,8 @@ func TestALockIsRemovedOnlyWhenItsHolderDied(t *testing.T) {
 	held(living.Process.Pid)
 	err = Recover(context.Background(), lab)
 	require.EqualError(t, err, fmt.Sprintf(
-		"another pulumi (process %[1]d) works on the stack dev: wait until it ends, or end it with kill -INT %[1]d", living.Process.Pid))
+		"another pulumi (process %[1]d) works on the stack dev: wait until it "+
+			"ends, or end it with kill -INT %[1]d", living.Process.Pid))
 	require.Equal(t, err, Idle(lab))
 	assert.FileExists(t, path)
 
@@ -243,10 +248,16 @@ func TestWhatADeadPulumiHadBegunIsCleared(t *testing.T) {
 		return string(calls)
 	}
 	const (
-		namespace = `{"type":"creating","resource":{"type":"kubernetes:core/v1:Namespace","retainOnDelete":true,"inputs":{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"project"}}}}`
-		image     = `{"type":"creating","resource":{"type":"docker-build:index:Image","inputs":{"tags":["restore"]}}}`
-		job       = `{"type":"creating","resource":{"type":"kubernetes:batch/v1:Job","inputs":{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"restore","namespace":"project"},"spec":{}}}}`
-		updating  = `{"type":"updating","resource":{"type":"kubernetes:apps/v1:Deployment","inputs":{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"pingpong","namespace":"exercises"}}}}`
+		namespace = `{"type": "creating", "resource": {"type": "kubernetes:core/v1:Namespace",
+			"retainOnDelete": true, "inputs": {"apiVersion": "v1", "kind": "Namespace",
+			"metadata": {"name": "project"}}}}`
+		image = `{"type": "creating", "resource": {"type": "docker-build:index:Image", "inputs": {"tags": ["a"]}}}`
+		job   = `{"type": "creating", "resource": {"type": "kubernetes:batch/v1:Job", "inputs": {
+			"apiVersion": "batch/v1", "kind": "Job",
+			"metadata": {"name": "restore", "namespace": "project"}, "spec": {}}}}`
+		updating = `{"type": "updating", "resource": {"type": "kubernetes:apps/v1:Deployment", "inputs": {
+			"apiVersion": "apps/v1", "kind": "Deployment",
+			"metadata": {"name": "pingpong", "namespace": "exercises"}}}}`
 
 		deletes = "kubectl delete --ignore-not-found --cascade=foreground --filename -\n"
 		refresh = "pulumi refresh --clear-pending-creates --yes --skip-preview --non-interactive\n"
@@ -254,7 +265,8 @@ func TestWhatADeadPulumiHadBegunIsCleared(t *testing.T) {
 	assert.Empty(t, recovered(""))
 	assert.Equal(t, refresh, recovered(namespace+","+image+","+updating),
 		"what outlives the stack, is not in the cluster, or was there before")
-	cleared := deletes + `{"apiVersion":"v1","items":[{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"restore","namespace":"project"}}],"kind":"List"}` + "\n" + refresh
+	cleared := deletes + `{"apiVersion":"v1","items":[{"apiVersion":"batch/v1","kind":"Job",` +
+		`"metadata":{"name":"restore","namespace":"project"}}],"kind":"List"}` + "\n" + refresh
 	assert.Equal(t, cleared, recovered(namespace+","+job))
 	assert.Equal(t, cleared, recovered(strings.ReplaceAll(namespace+","+job, "creating", "deleting")))
 }
@@ -272,18 +284,4 @@ func TestThePassphraseIsMadeOnce(t *testing.T) {
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-}
-
-func TestPluginsAreThoseOfTheTools(t *testing.T) {
-	lab, err := layout.New("dev", t.TempDir(), t.TempDir())
-	require.NoError(t, err)
-	plugin := filepath.Join(lab.Cache, "pulumi", "plugins", "resource-kubernetes-v"+
-		tools.KubernetesPluginVersion, "pulumi-resource-kubernetes")
-	for _, binary := range []string{"/tools/old", "/tools/new", "/tools/new"} {
-		require.NoError(t, installPlugins(lab,
-			tools.Binaries{"pulumi-resource-kubernetes": binary, "pulumi-resource-docker-build": "/tools/build"}))
-		target, err := os.Readlink(plugin)
-		require.NoError(t, err)
-		assert.Equal(t, binary, target)
-	}
 }

@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// KeepVariable keeps the caches of the compiler, some 10 GB, when it is set to 1.
+// KeepVariable is the environment variable that, when 1, keeps the compiler's caches (some 10 GB).
 const KeepVariable = "STATEFUL_K3S_KEEP_BUILD_CACHE"
 
-// useCaches returns the environment in which Go compiles tools, with caches of their own. It stays until
-// release, for as many as use it at once.
+// useCaches returns the environment for compiling tools, with caches of its own. Clean leaves these alone
+// until release is called.
 func useCaches(ctx context.Context, cache string) (env []string, release func(), err error) {
 	users, err := lockUsers(cache, unix.LOCK_SH)
 	if err != nil {
@@ -30,17 +30,17 @@ func useCaches(ctx context.Context, cache string) (env []string, release func(),
 		return nil, nil, err
 	}
 	return append(os.Environ(),
-		"GOCACHE="+filepath.Join(compileDir(cache), "build"), "GOMODCACHE="+
-			filepath.Join(compileDir(cache), "modules"),
-		"GOFLAGS=-modcacherw", // or deleting it would take more than rm
+		"GOCACHE="+filepath.Join(compileDir(cache), "build"),
+		"GOMODCACHE="+filepath.Join(compileDir(cache), "modules"),
+		"GOFLAGS=-modcacherw", // so that rm can delete it
 		"GOPROXY="+proxy, "GOWORK=off",
 	), func() { users.Close() }, nil
 }
 
-// Clean has the compiler's caches deleted, which goes on for minutes after it returns, unless somebody
-// compiles. While tools are missing the caches are worth keeping: compiling that was interrupted goes on from
-// there.
-func Clean(cache string) error {
+// Clean deletes the compiler's caches, in the background, unless another lab compiles. Call it when no tool
+// is missing: an interrupted compilation goes on from the caches.
+func (s Store) Clean() error {
+	cache := s.Cache
 	if _, err := os.Stat(compileDir(cache)); err != nil {
 		return nil
 	}
@@ -60,7 +60,7 @@ func Clean(cache string) error {
 	if err := os.Rename(compileDir(cache), deleted); err != nil {
 		return err
 	}
-	// With what an earlier deletion left that was killed.
+	// The pattern includes what an earlier, killed deletion left.
 	remove := exec.Command("sh", "-c", `exec nice -n 19 rm -rf "$1".deleted-*`, "sh", compileDir(cache))
 	remove.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return remove.Start()
@@ -68,7 +68,7 @@ func Clean(cache string) error {
 
 func compileDir(cache string) string { return filepath.Join(cache, "compile") }
 
-// lockUsers locks a file until it is closed: shared by all who use the caches.
+// lockUsers locks a file until it is closed. Users of the caches share the lock.
 func lockUsers(cache string, how int) (*os.File, error) {
 	path := filepath.Join(cache, "locks", "compile")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -85,7 +85,7 @@ func lockUsers(cache string, how int) (*os.File, error) {
 	return users, nil
 }
 
-// proxies puts what the user's own module cache has before the user's proxies.
+// proxies returns GOPROXY: first the user's module cache, then the user's proxies.
 func proxies(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOMODCACHE", "GOPROXY").Output()
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// warmCache is a cache whose compiler takes what the user's Go has compiled already, and keeps it.
+// warmCache returns a cache that shares the build cache of the user's Go, and keeps it.
 func warmCache(t *testing.T) string {
 	t.Helper()
 	t.Setenv(KeepVariable, "1")
@@ -24,7 +24,7 @@ func warmCache(t *testing.T) string {
 	return cache
 }
 
-// use leaves something in the caches and returns their directory.
+// use puts something into the caches and returns their directory.
 func use(t *testing.T, cache string) (dir string, release func()) {
 	t.Helper()
 	_, release, err := useCaches(t.Context(), cache)
@@ -37,14 +37,14 @@ func use(t *testing.T, cache string) (dir string, release func()) {
 
 func TestTheCompilersCachesGoWhenNobodyUsesThem(t *testing.T) {
 	cache := t.TempDir()
-	require.NoError(t, Clean(cache), "there are none")
+	require.NoError(t, Store{Cache: cache}.Clean(), "there are none")
 	_, releaseFirst := use(t, cache)
 	dir, releaseSecond := use(t, cache)
 	releaseFirst()
-	require.NoError(t, Clean(cache))
+	require.NoError(t, Store{Cache: cache}.Clean())
 	assert.DirExists(t, dir, "the second still compiles")
 	releaseSecond()
-	require.NoError(t, Clean(cache))
+	require.NoError(t, Store{Cache: cache}.Clean())
 	assert.NoDirExists(t, dir)
 	assert.Eventually(t, func() bool {
 		left, err := filepath.Glob(dir + "*")
@@ -57,7 +57,7 @@ func TestTheCompilersCachesStayWhenAskedFor(t *testing.T) {
 	cache := t.TempDir()
 	dir, release := use(t, cache)
 	release()
-	require.NoError(t, Clean(cache))
+	require.NoError(t, Store{Cache: cache}.Clean())
 	assert.DirExists(t, dir)
 }
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// prepareKubernetesPlugin makes what Pulumi's Kubernetes plugin is compiled with besides its module.
+// prepareKubernetesPlugin makes the files that Pulumi's Kubernetes plugin needs beside its module.
 func prepareKubernetesPlugin(ctx context.Context, modules string, env []string) error {
 	if err := copySchema(ctx, filepath.Join(modules, "kubernetes"), env); err != nil {
 		return fmt.Errorf("copying the plugin's schema: %w", err)
@@ -20,9 +20,8 @@ func prepareKubernetesPlugin(ctx context.Context, modules string, env []string) 
 	return nil
 }
 
-// copySchema puts the plugin's schema beside its main: the module has it,
-// without the version that its release process adds, where no other module can
-// embed it.
+// copySchema copies the plugin's schema from its module, where no other module can embed it, beside our main
+// package. It adds the version, as the plugin's release process does.
 func copySchema(ctx context.Context, dir string, env []string) error {
 	module, err := moduleDir(ctx, dir, "github.com/pulumi/pulumi-kubernetes/provider/v4", env)
 	if err != nil {
@@ -48,9 +47,9 @@ func copySchema(ctx context.Context, dir string, env []string) error {
 	return copyFile(filepath.Join(from, "terraform-mapping.json"), filepath.Join(to, "terraform-mapping.json"))
 }
 
-// trimSDK makes a copy of Pulumi's Kubernetes SDK with the few packages that the plugin uses and our own
-// register.go. The SDK's one names a type for each kind of object, which doubles the time that the plugin
-// takes to compile; the plugin needs none of their fields.
+// trimSDK copies the few packages of Pulumi's Kubernetes SDK that the plugin uses, with our own register.go.
+// The original names a type for each kind of object, which doubles the plugin's compile time; it uses no
+// fields.
 func trimSDK(ctx context.Context, modules string, env []string) error {
 	program := filepath.Join(modules, "..", "..") // its go.mod pins the SDK
 	module, err := moduleDir(ctx, program, "github.com/pulumi/pulumi-kubernetes/sdk/v4", env)

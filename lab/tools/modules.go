@@ -11,8 +11,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
-// ModuleDir says where the module cache keeps the version of a module that the module in dir requires,
-// whether or not a copy replaces it there.
+// ModuleDir returns the directory in the module cache of a module, in the version that the module in dir
+// requires. It downloads it if necessary. A replacement by a local copy does not count.
 func ModuleDir(ctx context.Context, dir, module string) (string, error) {
 	return moduleDir(ctx, dir, module, append(os.Environ(), "GOFLAGS=", "GOWORK=off"))
 }

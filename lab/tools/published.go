@@ -6,8 +6,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/releases"
 )
 
-// Versions of tools that nothing but their release names; TestReleasesAreThePinnedVersions keeps them in line
-// with go.mod.
+// Versions that only releases need. TestReleasesAreThePinnedVersions keeps them in line with go.mod.
 const (
 	runcVersion     = "1.4.4"  // renovate: opencontainers/runc
 	buildkitVersion = "0.31.1" // renovate: moby/buildkit
@@ -16,112 +15,90 @@ const (
 	traefikVersion  = "3.6.12" // renovate: traefik/traefik
 )
 
-// Publication is a file that a project publishes, with one or more of the tools in it.
-type Publication struct {
-	releases.Release
-	releases.File
-	// Tools are where the file has each tool; the first one's version is that of all.
-	Tools []Member
-	Form  Form
-	// version makes the first tool say its version, with says among the words of its first line.
-	// Tools that do not say theirs are not looked for on PATH.
-	version, says string
+// Release is a file that a project publishes, with one or more of the tools in it: the program itself, an
+// archive, or a k3s that extracts its programs itself.
+type Release struct {
+	releases.Asset
+	Tools          []Member
+	SelfExtracting bool
+	// AskVersion is the argument that makes the first tool print its version, and Says a word in the first line
+	// of its answer. Pulumi's plugins have none, so they are not looked for on PATH.
+	AskVersion, Says string
 }
 
-// Form is how a file has its tools.
-type Form int
-
-// Program is a file that is the tool itself, Archive a tar compressed with gzip,
-// and SelfExtracting a k3s, which brings its own tools.
-const (
-	Program Form = iota
-	Archive
-	SelfExtracting
-)
-
-// Member is a tool and the path that an archive has it at.
+// Member is a tool and its path in an archive.
 type Member struct{ Tool, Path string }
 
-// Published lists the releases for an architecture in Go's spelling; nothing for one that not all projects
-// publish for. The names of files are those of each project's release workflow.
-func Published(architecture string) []Publication {
+func (r Release) isArchive() bool {
+	return strings.HasSuffix(r.Name, ".tar.gz") || strings.HasSuffix(r.Name, ".tgz")
+}
+
+// Published lists the releases for an architecture. It is empty for an architecture that not all projects
+// publish for. Each project's release workflow names its files.
+func Published(architecture string) []Release {
 	if architecture != "amd64" && architecture != "arm64" {
 		return nil
 	}
-	// Two projects have a spelling of their own.
-	x64 := strings.Replace(architecture, "amd64", "x64", 1)
-	k3s := strings.TrimSuffix("k3s-"+architecture, "-amd64")
-	return []Publication{
-		{
-			Release: releases.Release{Repository: "github.com/pulumi/pulumi", Tag: "v" + PulumiVersion},
-			File: releases.File{Name: "pulumi-v" + PulumiVersion + "-linux-" + x64 + ".tar.gz",
-				Checksums: []string{"pulumi-" + PulumiVersion + "-checksums.txt"}},
-			Tools:   []Member{{"pulumi", "pulumi/pulumi"}, {"pulumi-language-go", "pulumi/pulumi-language-go"}},
-			version: "version", says: "v" + PulumiVersion, Form: Archive,
-		},
-		plugin("kubernetes", KubernetesPluginVersion, architecture),
-		plugin("docker-build", DockerBuildPluginVersion, architecture),
-		{
-			Release: releases.Release{Repository: "github.com/k3s-io/k3s", Tag: k3sVersion},
-			File:    releases.File{Name: k3s, Checksums: []string{"sha256sum-" + architecture + ".txt"}},
-			Tools:   []Member{{Tool: "k3s"}, {Tool: "containerd-shim-runc-v2"}},
-			version: "--version", says: k3sVersion, Form: SelfExtracting,
-		},
-		{
-			Release: releases.Release{Repository: "github.com/opencontainers/runc", Tag: "v" + runcVersion},
-			File:    releases.File{Name: "runc." + architecture, Checksums: []string{"runc.sha256sum"}},
-			Tools:   []Member{{Tool: "runc"}},
-			version: "--version", says: runcVersion,
-		},
-		{
-			Release: releases.Release{Repository: "github.com/moby/buildkit", Tag: "v" + buildkitVersion},
-			File: releases.File{Name: "buildkit-v" + buildkitVersion + ".linux-" + architecture + ".tar.gz",
-				Checksums: []string{
-					"buildkit-v" + buildkitVersion + ".linux-" + architecture + ".provenance.json",
-					"buildkit-v" + buildkitVersion + ".linux-" + architecture + ".sigstore.json",
-				}},
-			Tools:   []Member{{"buildkitd", "bin/buildkitd"}},
-			version: "--version", says: "v" + buildkitVersion, Form: Archive,
-		},
-		{
-			Release: releases.Release{Repository: "github.com/distribution/distribution", Tag: "v" + registryVersion},
-			File: releases.File{
-				Name:      "registry_" + registryVersion + "_linux_" + architecture + ".tar.gz",
-				Checksums: []string{"registry_" + registryVersion + "_linux_" + architecture + ".tar.gz.sha256"},
-			},
-			Tools:   []Member{{"registry", "registry"}},
-			version: "--version", says: "v" + registryVersion, Form: Archive,
-		},
-		{
-			Release: releases.Release{Repository: "github.com/coredns/coredns", Tag: "v" + corednsVersion},
-			File: releases.File{
-				Name:      "coredns_" + corednsVersion + "_linux_" + architecture + ".tgz",
-				Checksums: []string{"coredns_" + corednsVersion + "_linux_" + architecture + ".tgz.sha256"},
-			},
-			Tools:   []Member{{"coredns", "coredns"}},
-			version: "-version", says: "CoreDNS-" + corednsVersion, Form: Archive,
-		},
-		{
-			Release: releases.Release{Repository: "github.com/traefik/traefik", Tag: "v" + traefikVersion},
-			File: releases.File{
-				Name:      "traefik_v" + traefikVersion + "_linux_" + architecture + ".tar.gz",
-				Checksums: []string{"traefik_v" + traefikVersion + "_checksums.txt"},
-			},
-			Tools:   []Member{{"traefik", "traefik"}},
-			version: "version", says: traefikVersion, Form: Archive,
-		},
+	asset := func(repository, tag, name string, checksums ...string) releases.Asset {
+		fill := strings.NewReplacer("VERSION", strings.TrimPrefix(tag, "v"), "ARCH", architecture,
+			"X64", strings.Replace(architecture, "amd64", "x64", 1)) // Pulumi's spelling
+		for i := range checksums {
+			checksums[i] = fill.Replace(checksums[i])
+		}
+		return releases.Asset{Repository: "github.com/" + repository, Tag: tag, Name: fill.Replace(name),
+			Checksums: checksums}
 	}
-}
-
-// plugin is one of Pulumi's; they do not say their version.
-func plugin(name, version, architecture string) Publication {
-	tool := "pulumi-resource-" + name
-	return Publication{
-		Release: releases.Release{Repository: "github.com/pulumi/pulumi-" + name, Tag: "v" + version},
-		File: releases.File{
-			Name:      tool + "-v" + version + "-linux-" + architecture + ".tar.gz",
-			Checksums: []string{"pulumi-" + name + "_" + version + "_checksums.txt"},
+	plugin := func(name, version string) Release {
+		tool := "pulumi-resource-" + name
+		return Release{
+			Asset: asset("pulumi/pulumi-"+name, "v"+version, tool+"-vVERSION-linux-ARCH.tar.gz",
+				"pulumi-"+name+"_VERSION_checksums.txt"),
+			Tools: []Member{{tool, tool}},
+		}
+	}
+	k3s := strings.TrimSuffix("k3s-"+architecture, "-amd64") // k3s's spelling
+	return []Release{
+		{
+			Asset: asset("pulumi/pulumi", "v"+PulumiVersion, "pulumi-vVERSION-linux-X64.tar.gz",
+				"pulumi-VERSION-checksums.txt"),
+			Tools:      []Member{{"pulumi", "pulumi/pulumi"}, {"pulumi-language-go", "pulumi/pulumi-language-go"}},
+			AskVersion: "version", Says: "v" + PulumiVersion,
 		},
-		Tools: []Member{{tool, tool}}, Form: Archive,
+		plugin("kubernetes", KubernetesPluginVersion),
+		plugin("docker-build", DockerBuildPluginVersion),
+		{
+			Asset:      asset("k3s-io/k3s", k3sVersion, k3s, "sha256sum-ARCH.txt"),
+			Tools:      []Member{{Tool: "k3s"}, {Tool: "containerd-shim-runc-v2"}},
+			AskVersion: "--version", Says: k3sVersion, SelfExtracting: true,
+		},
+		{
+			Asset:      asset("opencontainers/runc", "v"+runcVersion, "runc.ARCH", "runc.sha256sum"),
+			Tools:      []Member{{Tool: "runc"}},
+			AskVersion: "--version", Says: runcVersion,
+		},
+		{
+			Asset: asset("moby/buildkit", "v"+buildkitVersion, "buildkit-vVERSION.linux-ARCH.tar.gz",
+				"buildkit-vVERSION.linux-ARCH.provenance.json", "buildkit-vVERSION.linux-ARCH.sigstore.json"),
+			Tools:      []Member{{"buildkitd", "bin/buildkitd"}},
+			AskVersion: "--version", Says: "v" + buildkitVersion,
+		},
+		{
+			Asset: asset("distribution/distribution", "v"+registryVersion, "registry_VERSION_linux_ARCH.tar.gz",
+				"registry_VERSION_linux_ARCH.tar.gz.sha256"),
+			Tools:      []Member{{"registry", "registry"}},
+			AskVersion: "--version", Says: "v" + registryVersion,
+		},
+		{
+			Asset: asset("coredns/coredns", "v"+corednsVersion, "coredns_VERSION_linux_ARCH.tgz",
+				"coredns_VERSION_linux_ARCH.tgz.sha256"),
+			Tools:      []Member{{"coredns", "coredns"}},
+			AskVersion: "-version", Says: "CoreDNS-" + corednsVersion,
+		},
+		{
+			Asset: asset("traefik/traefik", "v"+traefikVersion, "traefik_vVERSION_linux_ARCH.tar.gz",
+				"traefik_vVERSION_checksums.txt"),
+			Tools:      []Member{{"traefik", "traefik"}},
+			AskVersion: "version", Says: traefikVersion,
+		},
 	}
 }

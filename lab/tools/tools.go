@@ -1,37 +1,32 @@
-// Package tools compiles the lab's tools from the Go modules that are pinned in
-// the folders beside it.
+// Package tools gets the programs that a lab runs: from PATH, from their projects' releases, or compiled from
+// the Go modules that the folders beside it pin.
 package tools
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 )
 
-// Tool is one program that the lab runs.
+// Tool is a program that the lab runs.
 type Tool struct {
 	// Name is the name of the binary.
 	Name string
-	// Module is the folder that pins the tool's module.
-	Module string
-	// Package is what is compiled there.
-	Package string
-	// Tags are build tags, added to commonTags.
-	Tags []string
-	// Variables are set by the linker.
+	// Module is the folder with the go.mod that pins the tool, Package the package to compile there.
+	Module, Package string
+	// Tags are build tags beside commonTags, Variables the values that the linker sets.
+	Tags      []string
 	Variables map[string]string
-	// Minutes is how many of a processor compiling it takes, after the tools before it.
+	// Minutes is the processor time that compiling it takes, after the tools before it.
 	Minutes float64
-	// Trimmed are modules that are compiled from copies.
+	// Trimmed are modules that are compiled from trimmed copies.
 	Trimmed []trimmed
-	// prepare makes the files that the module needs and that are not committed.
+	// prepare makes further files that the module needs and that are not committed.
 	prepare func(ctx context.Context, dir string, env []string) error
 }
 
-// Versions of what others have to name.
+// Versions that other packages or both releases and modules name.
 const (
 	PulumiVersion            = "3.259.0"      // renovate: pulumi/pulumi
 	KubernetesPluginVersion  = "4.25.0"       // renovate: pulumi/pulumi-kubernetes
@@ -39,11 +34,12 @@ const (
 	k3sVersion               = "v1.35.0+k3s1" // renovate: k3s-io/k3s
 )
 
-// The tags of k3s's own build.
-var kubernetesTags = []string{"ctrd", "providerless", "urfave_cli_no_docs", "sqlite_omit_load_extension",
-	"no_stage"}
+// kubernetesTags are the tags of k3s's own build.
+var kubernetesTags = []string{
+	"ctrd", "providerless", "urfave_cli_no_docs", "sqlite_omit_load_extension", "no_stage",
+}
 
-// All lists every tool. Those of one module share compiled packages; they are compiled in this order.
+// All lists the tools in the order in which they are compiled. Tools of one module share compiled packages.
 var All = []Tool{
 	{
 		Name: "k3s", Minutes: 10, Module: "kubernetes", Package: "github.com/k3s-io/k3s/cmd/server",
@@ -73,51 +69,35 @@ var All = []Tool{
 
 	{
 		Name: "pulumi", Minutes: 5, Module: "pulumi", Package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-		Variables: map[string]string{"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": "v" +
-			PulumiVersion},
+		Variables: map[string]string{
+			"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": "v" + PulumiVersion,
+		},
 	},
 	{
 		Name: "pulumi-resource-docker-build", Minutes: 1.4, Module: "pulumi",
-		Package:   "github.com/pulumi/pulumi-docker-build/provider/cmd/pulumi-resource-docker-build",
-		Variables: map[string]string{"github.com/pulumi/pulumi-docker-build/provider.Version": DockerBuildPluginVersion},
+		Package: "github.com/pulumi/pulumi-docker-build/provider/cmd/pulumi-resource-docker-build",
+		Variables: map[string]string{
+			"github.com/pulumi/pulumi-docker-build/provider.Version": DockerBuildPluginVersion,
+		},
 	},
 	{Name: "pulumi-language-go", Minutes: 0.9, Module: "language-go",
 		Package: "github.com/pulumi/pulumi/sdk/go/pulumi-language-go/v3"},
 	{
 		Name: "pulumi-resource-kubernetes", Minutes: 1, Module: "kubernetes", Package: "./plugin",
-		Tags:      kubernetesTags,
-		Variables: map[string]string{"github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version": KubernetesPluginVersion},
-		prepare:   prepareKubernetesPlugin,
+		Tags: kubernetesTags, prepare: prepareKubernetesPlugin,
+		Variables: map[string]string{
+			"github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version": KubernetesPluginVersion,
+		},
 	},
 }
 
 // Architecture is what the tools are compiled for.
 const Architecture = runtime.GOARCH
 
-// IsPulumi tells the tools that work with any cluster from those that make one.
+// IsPulumi reports whether a tool is a part of Pulumi, and not of the cluster.
 func (t Tool) IsPulumi() bool { return strings.HasPrefix(t.Name, "pulumi") }
 
-// Pulumi lists what is needed for a cluster that is there already.
+// Pulumi lists the tools that deploy to an existing cluster.
 func Pulumi() []Tool {
 	return slices.DeleteFunc(slices.Clone(All), func(t Tool) bool { return !t.IsPulumi() })
-}
-
-// Binaries says where each tool lies, by its name.
-type Binaries map[string]string
-
-// Cached looks the tools up in the cache; missing has those that are not there.
-func Cached(cache, modules string, want []Tool) (have Binaries, missing []Tool, err error) {
-	have = Binaries{}
-	for _, tool := range want {
-		path, err := tool.path(cache, modules)
-		if err != nil {
-			return nil, nil, fmt.Errorf("looking for %s: %w", tool.Name, err)
-		}
-		if _, err := os.Stat(path); err == nil {
-			have[tool.Name] = path
-		} else {
-			missing = append(missing, tool)
-		}
-	}
-	return have, missing, nil
 }

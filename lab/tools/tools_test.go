@@ -1,7 +1,6 @@
 package tools
 
 import (
-	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -14,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hello is a module without dependencies, so that it compiles at once.
-func hello(t *testing.T, modules, says string) Tool {
+// helloTool makes a module without dependencies, which compiles at once.
+func helloTool(t *testing.T, modules, says string) Tool {
 	t.Helper()
 	dir := filepath.Join(modules, "hello")
 	require.NoError(t, os.MkdirAll(dir, 0o755))
@@ -33,86 +32,80 @@ func say(t *testing.T, binary string) string {
 	return string(out)
 }
 
-func TestAToolIsCompiledOnceForWhatItIsBuiltFrom(t *testing.T) {
-	cache, modules := warmCache(t), t.TempDir()
-	tool := hello(t, modules, "world")
-
-	_, missing, err := Cached(cache, modules, []Tool{tool})
+// compiled compiles the tool and returns its path.
+func compiled(t *testing.T, s Store, tool Tool) string {
+	t.Helper()
+	require.NoError(t, s.compile(t.Context(), []Tool{tool}))
+	found, _, err := s.Find([]Tool{tool})
 	require.NoError(t, err)
-	require.Equal(t, []Tool{tool}, missing)
-
-	first, err := Build(context.Background(), cache, modules, []Tool{tool})
-	require.NoError(t, err)
-	assert.Equal(t, "hello-world", say(t, first["hello"]))
-
-	built, err := os.Stat(first["hello"])
-	require.NoError(t, err)
-	again, err := Build(context.Background(), cache, modules, []Tool{tool})
-	require.NoError(t, err)
-	rebuilt, err := os.Stat(again["hello"])
-	require.NoError(t, err)
-	assert.Equal(t, built.ModTime(), rebuilt.ModTime(), "compiled a second time")
-
-	changed, err := Build(context.Background(), cache, modules, []Tool{hello(t, modules, "moon")})
-	require.NoError(t, err)
-	assert.NotEqual(t, first["hello"], changed["hello"])
-	assert.Equal(t, "hello-moon", say(t, changed["hello"]))
-	assert.Equal(t, "hello-world", say(t, first["hello"]), "the other checkout's binary is gone")
+	require.Contains(t, found, tool.Name)
+	return found[tool.Name]
 }
 
-func TestAFlagOrAPinChangesTheKey(t *testing.T) {
-	modules := t.TempDir()
-	tool := hello(t, modules, "world")
-	path, err := tool.path("/cache", modules)
-	require.NoError(t, err)
+func TestAToolIsCompiledOncePerSource(t *testing.T) {
+	s := Store{Cache: warmCache(t), Modules: t.TempDir()}
+	tool := helloTool(t, s.Modules, "world")
+	first := compiled(t, s, tool)
+	assert.Equal(t, "hello-world", say(t, first))
 
-	tagged := tool
+	before, err := os.Stat(first)
+	require.NoError(t, err)
+	after, err := os.Stat(compiled(t, s, tool))
+	require.NoError(t, err)
+	assert.Equal(t, before.ModTime(), after.ModTime(), "compiled a second time")
+
+	changed := compiled(t, s, helloTool(t, s.Modules, "moon"))
+	assert.NotEqual(t, first, changed)
+	assert.Equal(t, "hello-moon", say(t, changed))
+	assert.Equal(t, "hello-world", say(t, first), "the other checkout's binary is gone")
+}
+
+func TestWhatAToolIsBuiltFromNamesIt(t *testing.T) {
+	s := Store{Cache: "/cache", Modules: t.TempDir()}
+	plain := helloTool(t, s.Modules, "world")
+	tagged, trimmedTool := plain, plain
 	tagged.Tags = []string{"seccomp"}
-	withTag, err := tagged.path("/cache", modules)
-	require.NoError(t, err)
-	assert.NotEqual(t, path, withTag)
-
-	require.NoError(t, os.WriteFile(filepath.Join(modules, "hello", "go.sum"), []byte("x v1.0.0 h1:0=\n"),
-		0o644))
-	withSum, err := tool.path("/cache", modules)
-	require.NoError(t, err)
-	assert.NotEqual(t, path, withSum)
-}
-
-func TestAStubChangesTheKey(t *testing.T) {
-	modules := t.TempDir()
-	tool := hello(t, modules, "world")
-	tool.Trimmed = []trimmed{{module: "example.org/hello"}}
-	stub := filepath.Join(modules, "hello", "stubs", "stub", "stub.go")
-	require.NoError(t, os.MkdirAll(filepath.Dir(stub), 0o755))
-
-	keys := map[string]bool{}
-	for _, content := range []string{"package stub\n", "package stub\n\nfunc Stub() {}\n"} {
-		require.NoError(t, os.WriteFile(stub, []byte(content), 0o644))
-		path, err := tool.path("/cache", modules)
-		require.NoError(t, err)
-		keys[path] = true
+	trimmedTool.Trimmed = []trimmed{{module: "example.org/hello"}}
+	write := func(path, content string) {
+		path = filepath.Join(s.Modules, "hello", path)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
 	}
-	assert.Len(t, keys, 2)
+	write("stubs/stub/stub.go", "package stub\n")
+	seen := map[string]string{}
+	for _, variant := range []struct {
+		name   string
+		tool   Tool
+		change func()
+	}{
+		{"first", plain, func() {}},
+		{"a flag", tagged, func() {}},
+		{"a pin", plain, func() { write("go.sum", "x v1.0.0 h1:0=\n") }},
+		{"trimmed", trimmedTool, func() {}},
+		{"a stub", trimmedTool, func() { write("stubs/stub/stub.go", "package stub\n\nfunc Stub() {}\n") }},
+	} {
+		variant.change()
+		path, err := s.path(variant.tool)
+		require.NoError(t, err)
+		assert.Empty(t, seen[path], variant.name)
+		seen[path] = variant.name
+	}
 }
 
-func TestWhatWasLeftByAnInterruptedCompilationIsNotTaken(t *testing.T) {
-	cache, modules := warmCache(t), t.TempDir()
-	tool := hello(t, modules, "world")
-	path, err := tool.path(cache, modules)
+func TestAnInterruptedCompilationLeavesNoTool(t *testing.T) {
+	s := Store{Cache: warmCache(t), Modules: t.TempDir()}
+	tool := helloTool(t, s.Modules, "world")
+	path, err := s.path(tool)
 	require.NoError(t, err)
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-	require.NoError(t, os.WriteFile(path+".partial", []byte("half a binary"), 0o755))
-
-	have, err := Build(context.Background(), cache, modules, []Tool{tool})
-	require.NoError(t, err)
-	assert.Equal(t, "hello-world", say(t, have["hello"]))
+	require.NoError(t, os.WriteFile(path+".partial1", []byte("half a binary"), 0o755))
+	assert.Equal(t, "hello-world", say(t, compiled(t, s, tool)))
+	assert.NoFileExists(t, path+".partial1")
 }
 
-func TestAFailureNamesTheToolAndWhatTheCompilerSaid(t *testing.T) {
-	cache, modules := warmCache(t), t.TempDir()
-	tool := hello(t, modules, `" + missing + "`)
-	_, err := Build(context.Background(), cache, modules, []Tool{tool})
+func TestAFailureNamesTheToolAndTheCompilersError(t *testing.T) {
+	s := Store{Cache: warmCache(t), Modules: t.TempDir()}
+	err := s.compile(t.Context(), []Tool{helloTool(t, s.Modules, `" + missing + "`)})
 	require.ErrorContains(t, err, "compiling hello: go build")
 	require.ErrorContains(t, err, "undefined: missing")
 }
@@ -132,7 +125,7 @@ func TestEveryToolIsPinned(t *testing.T) {
 	}
 }
 
-// gofmt aligns comments, so a pattern with one space before them finds the longest version only.
+// gofmt aligns comments: the pattern must allow several spaces before them.
 func TestRenovateFindsEveryVersion(t *testing.T) {
 	content, err := os.ReadFile("../../renovate.json")
 	require.NoError(t, err)

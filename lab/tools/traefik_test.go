@@ -32,9 +32,9 @@ func main() {
 `), 0o644))
 
 	asks := Tool{Name: "asks", Module: "traefik", Package: "./asks", Trimmed: trimmedTraefik}
-	have, err := Build(t.Context(), warmCache(t), modules, []Tool{asks})
-	require.NoError(t, err)
-	assert.Equal(t, `the lab's Traefik is compiled without clients of DNS services, so it cannot use "route53": take a released Traefik`, say(t, have["asks"]))
+	binary := compiled(t, Store{Cache: warmCache(t), Modules: modules}, asks)
+	assert.Equal(t, "the lab's Traefik is compiled without clients of DNS services, so it cannot use "+
+		"\"route53\": take a released Traefik", say(t, binary))
 
 	list := exec.Command("go", "list", "-mod=readonly", "-deps",
 		All[slices.IndexFunc(All, func(t Tool) bool { return t.Name == "traefik" })].Package)
@@ -45,12 +45,12 @@ func main() {
 	assert.NotContains(t, string(compiled), "github.com/aws/aws-sdk-go")
 }
 
-// What both need of Kubernetes would else be compiled twice: Go keeps packages by the versions that are
-// required, and by what replaces them.
+// Traefik and k3s share compiled packages only if they require and replace the same versions.
 func TestTraefikAndK3sHaveTheSameKubernetes(t *testing.T) {
 	k3s, traefik := pins(t, "kubernetes"), pins(t, "traefik")
-	shared := regexp.MustCompile(
-		`^(k8s\.io/|sigs\.k8s\.io/(json|randfill|structured-merge-diff|yaml)|golang\.org/x/(crypto|net|oauth2|sys|term|text|time)$|google\.golang\.org/protobuf$|github\.com/go-openapi/|github\.com/json-iterator/go$)`)
+	shared := regexp.MustCompile(`^(k8s\.io/|sigs\.k8s\.io/(json|randfill|structured-merge-diff|yaml)|` +
+		`golang\.org/x/(crypto|net|oauth2|sys|term|text|time)$|google\.golang\.org/protobuf$|` +
+		`github\.com/go-openapi/|github\.com/json-iterator/go$)`)
 	count := 0
 	for module, pin := range traefik {
 		if shared.MatchString(module) {
@@ -61,7 +61,7 @@ func TestTraefikAndK3sHaveTheSameKubernetes(t *testing.T) {
 	assert.Greater(t, count, 20)
 }
 
-// pins are the versions that a module requires, with what replaces them.
+// pins returns the versions that a module requires, with their replacements.
 func pins(t *testing.T, module string) map[string]string {
 	t.Helper()
 	type version struct{ Path, Version string }

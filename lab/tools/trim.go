@@ -7,30 +7,29 @@ import (
 	"path/filepath"
 )
 
-// trimmed is a module that a tool is compiled with after stubs have taken the place of some packages. They
-// take long to compile, and labs do not use them. The stubs go into a copy of the module, with which the
-// go.mod beside it replaces it.
+// trimmed is a module in which stubs replace packages that take long to compile and that labs do not use. The
+// stubs go into a copy of the module; the go.mod beside the copy replaces the module with it.
 type trimmed struct {
-	// module is the module's path, copy the folder of its copy.
+	// module is the path of the module, copy the folder of its copy.
 	module, copy string
-	// stubs are packages in the folder stubs, by the module's folders that they stand for.
+	// stubs maps folders of the module to their replacements in the folder stubs.
 	stubs map[string]string
 }
 
-// k3s's embedded registry mirror, which brings libp2p, and places for its data other than SQLite.
+// trimmedK3s leaves out k3s's embedded registry mirror (with libp2p), and databases other than SQLite.
 var trimmedK3s = []trimmed{
 	{"github.com/k3s-io/k3s", "k3s", map[string]string{"pkg/spegel": "spegel"}},
 	{"github.com/k3s-io/kine", "kine",
 		map[string]string{"pkg/drivers/nats": "driver", "pkg/drivers/pgsql": "driver"}},
 }
 
-// Traefik's provider for Amazon's ECS, and lego's clients of more than a hundred DNS services.
+// trimmedTraefik leaves out Amazon's ECS and the clients of more than a hundred DNS services.
 var trimmedTraefik = []trimmed{
 	{"github.com/traefik/traefik/v3", "traefik", map[string]string{"pkg/provider/ecs": "ecs"}},
 	{"github.com/go-acme/lego/v4", "lego", map[string]string{"providers/dns": "dns"}},
 }
 
-// trim makes the copy in the folder that pins the module.
+// trim copies the module into the folder of its go.mod and puts the stubs in place.
 func (t trimmed) trim(ctx context.Context, dir string, env []string) error {
 	module, err := moduleDir(ctx, dir, t.module, env)
 	if err != nil {

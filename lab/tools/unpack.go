@@ -15,20 +15,20 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
-// unpack puts the tools of a published file into the directory, under their names.
-func (p Publication) unpack(ctx context.Context, file, dir string) error {
-	switch p.Form {
-	case Archive:
-		return p.unpackArchive(file, dir)
-	case SelfExtracting:
-		return p.extractItself(ctx, file, dir)
+// unpack puts the tools of a downloaded release into the directory, under their names.
+func (r Release) unpack(ctx context.Context, file, dir string) error {
+	switch {
+	case r.isArchive():
+		return r.unpackArchive(file, dir)
+	case r.SelfExtracting:
+		return r.extractItself(ctx, file, dir)
 	default:
-		return copyProgram(file, filepath.Join(dir, p.Tools[0].Tool))
+		return copyProgram(file, filepath.Join(dir, r.Tools[0].Tool))
 	}
 }
 
-func (p Publication) unpackArchive(file, dir string) error {
-	defer progress.Start("unpacking "+p.Name, nil)()
+func (r Release) unpackArchive(file, dir string) error {
+	defer progress.Start("unpacking "+r.Name, nil)()
 	compressed, err := os.Open(file)
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func (p Publication) unpackArchive(file, dir string) error {
 		return err
 	}
 	wanted := map[string]string{}
-	for _, m := range p.Tools {
+	for _, m := range r.Tools {
 		wanted[m.Path] = m.Tool
 	}
 	for entries := tar.NewReader(stream); len(wanted) > 0; {
@@ -61,32 +61,31 @@ func (p Publication) unpackArchive(file, dir string) error {
 	return nil
 }
 
-// extractItself has k3s unpack the programs that it carries, which it does before
-// it runs any of them. What it unpacks is one program for all that k3s does, the
-// same that the lab compiles otherwise. K3S_DATA_DIR says where to; a k3s that was
-// installed on this machine has it in its own place already and unpacks nothing.
-// Source: https://github.com/k3s-io/k3s/blob/v1.35.0%2Bk3s1/cmd/k3s/main.go
-func (p Publication) extractItself(ctx context.Context, file, dir string) error {
-	defer progress.Start("having "+p.Name+" extract itself", nil)()
+// extractItself makes k3s extract its programs, which it does before it runs any of them, into K3S_DATA_DIR.
+// A k3s that is installed on this machine has extracted them already and does nothing. The result is one
+// program for everything that k3s does, as the lab compiles it. Source:
+// https://github.com/k3s-io/k3s/blob/v1.35.0%2Bk3s1/cmd/k3s/main.go
+func (r Release) extractItself(ctx context.Context, file, dir string) error {
+	defer progress.Start("extracting "+r.Name, nil)()
 	data := filepath.Join(dir, "data")
 	cmd := exec.CommandContext(ctx, file, "kubectl", "version", "--client")
 	cmd.Env = append(os.Environ(), "K3S_DATA_DIR="+data)
-	if said, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("having it extract itself: %w: %s", err, said)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("it does not extract itself: %w: %s", err, out)
 	}
 	for _, from := range []string{data, "/var/lib/rancher/k3s"} {
 		bin := filepath.Join(from, "data", "current", "bin")
-		if !p.is(ctx, filepath.Join(bin, p.Tools[0].Tool)) {
+		if !r.hasVersion(ctx, filepath.Join(bin, r.Tools[0].Tool)) {
 			continue
 		}
-		for _, m := range p.Tools {
+		for _, m := range r.Tools {
 			if err := copyProgram(filepath.Join(bin, m.Tool), filepath.Join(dir, m.Tool)); err != nil {
 				return err
 			}
 		}
-		return os.RemoveAll(data)
+		return nil
 	}
-	return fmt.Errorf("it extracted no k3s %s", p.says)
+	return fmt.Errorf("it extracted no k3s %s", r.Says)
 }
 
 func copyProgram(from, to string) error {

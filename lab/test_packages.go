@@ -13,16 +13,17 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/preflight"
 )
 
-// pgbackrest is what the Dockerfile adds to the image postgres:17.
+// pgbackrest is the package that the Dockerfile adds to the image postgres:17.
 const pgbackrest = "pgbackrest"
 
-// prepareTests installs packages, and links the files of the image postgres:17, whose programs tests run,
-// into the checkout.
+// prepareTests installs packages, and links the checkout to the files of the image postgres:17, whose
+// programs tests run.
 func prepareTests(ctx context.Context, lab layout.Lab) error {
-	if err := install("packages-for-tests", preflight.ForTests)(ctx, lab); err != nil {
+	// The user makes the directories, before root does.
+	if err := os.MkdirAll(filepath.Join(lab.Cache, "locks"), 0o755); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(lab.Cache, 0o755); err != nil { // as the user, who can write to it then
+	if err := installMissing("install-test-packages", preflight.ForTests)(ctx, lab); err != nil {
 		return err
 	}
 	wanted := []images.Image{images.Postgres()}
@@ -30,13 +31,13 @@ func prepareTests(ctx context.Context, lab layout.Lab) error {
 		return err
 	}
 	if len(images.Missing(lab.Cache, wanted)) > 0 { // the lab's packages assemble it
-		if err := install("packages", preflight.ForLab)(ctx, lab); err != nil {
+		if err := installMissing("install-packages", preflight.ForLab)(ctx, lab); err != nil {
 			return err
 		}
 	}
 	tree, err := images.Postgres().Tree(lab.Cache, pgbackrest)
 	if errors.Is(err, fs.ErrNotExist) || !isDir(tree) {
-		if err := asRoot("extract", extract)(ctx, lab); err != nil {
+		if err := asRoot("extract")(ctx, lab); err != nil {
 			return err
 		}
 		tree, err = images.Postgres().Tree(lab.Cache, pgbackrest)
@@ -47,7 +48,7 @@ func prepareTests(ctx context.Context, lab layout.Lab) error {
 	return link(tree, filepath.Join(lab.Checkout, ".lab", "postgres-17"))
 }
 
-func extract(ctx context.Context, lab layout.Lab) error {
+func extractPostgres(ctx context.Context, lab layout.Lab) error {
 	postgres := images.Postgres()
 	if err := assemble(ctx, lab, []images.Image{postgres}); err != nil {
 		return err
@@ -60,7 +61,7 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// link makes or replaces a symbolic link in one step, so that who looks meanwhile finds one.
+// link makes or replaces a symbolic link. It exists at any time.
 func link(target, path string) error {
 	if now, err := os.Readlink(path); err == nil && now == target {
 		return nil

@@ -9,13 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAnUpEndsWithWhatToDoNext(t *testing.T) {
+func TestTheSummaryOfAnUp(t *testing.T) {
 	read := func(text string) (o outputs) {
 		require.NoError(t, json.Unmarshal([]byte(text), &o))
 		return o
 	}
-	const namespaces = `"namespaces": {"exercises": "a-exercises", "project": "a-project", "storage": "a-storage"}`
-	ingress := read(`{"todoUrl": "http://10.231.188.10/", "pingpongUrl": "http://10.231.188.10/pingpong", "data": "is in", ` + namespaces + `}`)
+	const namespaces = `"namespaces": {"exercises": "a-exercises", "project": "a-project"}`
+	ingress := read(`{"todoUrl": "http://10.231.188.10/", "pingpongUrl": "http://10.231.188.10/pingpong",
+		"data": "is in", ` + namespaces + `}`)
 	assert.Equal(t, `
 The stack dev is up:
   todos      http://10.231.188.10/
@@ -31,5 +32,6 @@ The stack dev is up:
 	assert.Contains(t, other, "make status LAB=two")
 	assert.NotContains(t, strings.Join(ingress.lines("dev", true), "\n"), "make status")
 	assert.Contains(t, strings.Join(read(`{`+namespaces+`}`).lines("dev", true), "\n"),
-		"  todos      kubectl -n a-project port-forward service/todo-frontend-svc 8080:80, then http://localhost:8080/\n")
+		"  todos      kubectl -n a-project port-forward service/todo-frontend-svc 8080:80, then "+
+			"http://localhost:8080/\n")
 }

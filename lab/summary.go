@@ -10,29 +10,29 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// outputs are those of the stack that people want.
+// outputs are the stack's outputs that the summary shows.
 type outputs struct {
 	TodoURL     string `json:"todoUrl"`
 	PingpongURL string `json:"pingpongUrl"`
 	Namespaces  map[string]string
 }
 
-// next says what a person can do with the stack that is up.
-func next(ctx context.Context, lab layout.Lab) error {
+// showSummary prints what a person can do with the stack that is up.
+func showSummary(ctx context.Context, lab layout.Lab) error {
 	out, err := exec.CommandContext(ctx, "pulumi", "stack", "output", "--json", "--stack", lab.Name).Output()
 	if err != nil {
 		return fmt.Errorf("asking for the stack's outputs: %w", err)
 	}
-	var is outputs
-	if err := json.Unmarshal(out, &is); err != nil {
+	var o outputs
+	if err := json.Unmarshal(out, &o); err != nil {
 		return fmt.Errorf("reading the stack's outputs: %w", err)
 	}
-	fmt.Println(strings.Join(is.lines(lab.Name, ownCluster() != ""), "\n"))
+	fmt.Println(strings.Join(o.lines(lab.Name, existingCluster() != ""), "\n"))
 	return nil
 }
 
-// lines are at most 10. In a cluster of the user's own there is no lab to tell of.
-func (o outputs) lines(lab string, ownCluster bool) []string {
+// lines returns at most 10 lines.
+func (o outputs) lines(lab string, existingCluster bool) []string {
 	env, of := ".lab/env", ""
 	if lab != layout.Default {
 		env, of = ".lab/"+lab+"/env", " LAB="+lab
@@ -49,7 +49,7 @@ func (o outputs) lines(lab string, ownCluster bool) []string {
 	add("a shell", ". "+env+", for kubectl and pulumi")
 	add("the train", "kubectl -n "+o.Namespaces["exercises"]+" logs -f redis-stset-0 -c redisfiller")
 	add("addresses", "pulumi stack output")
-	if !ownCluster {
+	if !existingCluster {
 		add("status", "make status"+of)
 	}
 	add("tests", "make test, in a lab of its own")

@@ -21,7 +21,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/releases"
 )
 
-// greeting is a program that says its version, and then what it greets with.
+// greeting returns a program that prints its version, and then a text.
 func greeting(t *testing.T, version, says string) []byte {
 	t.Helper()
 	dir := t.TempDir()
@@ -36,29 +36,28 @@ func greeting(t *testing.T, version, says string) []byte {
 	return content
 }
 
-// fetching is a project that publishes the tool hello with another one beside it.
-type fetching struct {
-	cache, modules string
-	tools          []Tool
-	from           []Publication
+// fixture is a store with the tool hello and another one beside it, both published by one project.
+type fixture struct {
+	Store
+	tools []Tool
 }
 
-func newFetching(t *testing.T) fetching {
+func newFixture(t *testing.T) fixture {
 	t.Helper()
 	t.Setenv("PATH", "/usr/bin:/bin:"+filepath.Dir(goCommand(t)))
 	t.Setenv(releases.Setting, releases.Off)
-	f := fetching{cache: warmCache(t), modules: t.TempDir()}
-	compiled := hello(t, f.modules, "compiled")
-	beside := compiled
-	beside.Name = "hello-plugin"
-	f.tools = []Tool{compiled, beside}
-	f.from = []Publication{{
-		Release: releases.Release{Repository: "example.com/greetings/hello", Tag: "v1.0.0"},
-		File:    releases.File{Name: "hello-linux.tar.gz", Checksums: []string{"checksums.txt"}},
-		Tools:   []Member{{"hello", "hello/bin/hello"}, {"hello-plugin", "hello/hello-plugin"}},
-		version: "version", says: "v1.0.0", Form: Archive,
-	}}
-	return f
+	s := Store{Cache: warmCache(t), Modules: t.TempDir(), releases: []Release{{
+		Asset: releases.Asset{
+			Repository: "example.com/greetings/hello", Tag: "v1.0.0",
+			Name: "hello-linux.tar.gz", Checksums: []string{"checksums.txt"},
+		},
+		Tools:      []Member{{"hello", "hello/bin/hello"}, {"hello-plugin", "hello/hello-plugin"}},
+		AskVersion: "version", Says: "v1.0.0",
+	}}}
+	hello := helloTool(t, s.Modules, "compiled")
+	plugin := hello
+	plugin.Name = "hello-plugin"
+	return fixture{s, []Tool{hello, plugin}}
 }
 
 func goCommand(t *testing.T) string {
@@ -68,8 +67,8 @@ func goCommand(t *testing.T) string {
 	return path
 }
 
-// publish serves a file as the release of hello.
-func (f fetching) publish(t *testing.T, content, published []byte) {
+// publish serves content as the release of hello, with the checksum of published.
+func publish(t *testing.T, content, published []byte) {
 	t.Helper()
 	mux := http.NewServeMux()
 	base := "/greetings/hello/releases/download/v1.0.0/"
@@ -100,40 +99,41 @@ func tarball(t *testing.T, files map[string][]byte) []byte {
 	return compressed.Bytes()
 }
 
-func (f fetching) fetch(t *testing.T) (have Binaries, left []Tool) {
+// get returns what each tool says. It fails the test if one is compiled, unless that is expected.
+func (f fixture) get(t *testing.T, compiles bool) map[string]string {
 	t.Helper()
-	left, err := fetch(t.Context(), f.cache, f.modules, f.tools, f.from)
+	asked := false
+	require.NoError(t, f.Get(t.Context(), f.tools, func() error { asked = true; return nil }))
+	assert.Equal(t, compiles, asked, "compiled")
+	found, missing, err := f.Find(f.tools)
 	require.NoError(t, err)
-	have, missing, err := Cached(f.cache, f.modules, f.tools)
-	require.NoError(t, err)
-	assert.Equal(t, missing, left)
-	leftovers, err := filepath.Glob(filepath.Join(f.cache, "releases", "*", "*"))
+	require.Empty(t, missing)
+	leftovers, err := filepath.Glob(filepath.Join(f.Cache, "releases", "*"))
 	require.NoError(t, err)
 	assert.Empty(t, leftovers)
-	return have, left
+	says := map[string]string{}
+	for name, path := range found {
+		says[name] = say(t, path)
+	}
+	return says
 }
 
 func TestAReleaseIsTakenBeforeItIsCompiled(t *testing.T) {
-	f := newFetching(t)
+	f := newFixture(t)
 	content := tarball(t, map[string][]byte{
 		"./hello/bin/hello":  greeting(t, "v1.0.0", "released"),
 		"hello/hello-plugin": greeting(t, "v1.0.0", "plugged"), "hello/README": nil,
 	})
-	f.publish(t, content, content)
-	have, left := f.fetch(t)
-	assert.Empty(t, left)
-	assert.Contains(t, say(t, have["hello"]), "released")
-	assert.Contains(t, say(t, have["hello-plugin"]), "plugged")
-
-	built, err := Build(t.Context(), f.cache, f.modules, f.tools)
-	require.NoError(t, err)
-	assert.Contains(t, say(t, built["hello"]), "released", "it was compiled nevertheless")
+	publish(t, content, content)
+	says := f.get(t, false)
+	assert.Contains(t, says["hello"], "released")
+	assert.Contains(t, says["hello-plugin"], "plugged")
 }
 
 func TestThePinnedVersionOnPathIsTakenBeforeARelease(t *testing.T) {
-	f := newFetching(t)
+	f := newFixture(t)
 	content := tarball(t, map[string][]byte{"hello/bin/hello": nil, "hello/hello-plugin": nil})
-	f.publish(t, content, content)
+	publish(t, content, content)
 	other, script, pinned := t.TempDir(), t.TempDir(), t.TempDir()
 	plugin := greeting(t, "", "plugged")
 	for dir, program := range map[string][]byte{
@@ -147,50 +147,50 @@ func TestThePinnedVersionOnPathIsTakenBeforeARelease(t *testing.T) {
 	require.NoError(t, os.Symlink(filepath.Join(pinned, "hello"), filepath.Join(links, "hello")))
 	t.Setenv("PATH", strings.Join([]string{other, script, links, os.Getenv("PATH")}, ":"))
 
-	have, left := f.fetch(t)
-	assert.Empty(t, left)
-	assert.Contains(t, say(t, have["hello"]), "found")
+	assert.Contains(t, f.get(t, false)["hello"], "found")
 	require.NoError(t, os.RemoveAll(pinned))
-	assert.Contains(t, say(t, have["hello-plugin"]), "plugged", "what the user removes is gone from the cache")
+	assert.Contains(t, f.get(t, false)["hello-plugin"], "plugged", "the user's removal emptied the cache")
 }
 
-func TestWhatIsIncompleteOnPathIsNotTaken(t *testing.T) {
-	f := newFetching(t)
+func TestAnIncompleteInstallationOnPathIsNotTaken(t *testing.T) {
+	f := newFixture(t)
 	alone := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(alone, "hello"), greeting(t, "v1.0.0", "found"), 0o755))
 	t.Setenv("PATH", alone+":"+os.Getenv("PATH"))
-	_, left := f.fetch(t)
-	assert.Len(t, left, 2)
+	require.NoError(t, f.copyFromPath(t.Context(), f.tools))
+	_, missing, err := f.Find(f.tools)
+	require.NoError(t, err)
+	assert.Len(t, missing, 2)
 }
 
-func TestWhatIsNotToBeHadIsCompiled(t *testing.T) {
-	f := newFetching(t)
+func TestWithoutAReleaseToolsAreCompiled(t *testing.T) {
 	for _, setting := range []string{releases.Off, "http://127.0.0.1:1"} {
-		t.Setenv(releases.Setting, setting)
-		_, left := f.fetch(t)
-		assert.Equal(t, f.tools, left, setting)
+		t.Run(setting, func(t *testing.T) {
+			f := newFixture(t)
+			t.Setenv(releases.Setting, setting)
+			assert.Contains(t, f.get(t, true)["hello"], "compiled")
+		})
 	}
-	built, err := Build(t.Context(), f.cache, f.modules, f.tools)
-	require.NoError(t, err)
-	assert.Contains(t, say(t, built["hello"]), "compiled")
 }
 
 func TestADamagedReleaseIsNoReasonToCompile(t *testing.T) {
-	f := newFetching(t)
 	whole := tarball(t, map[string][]byte{"hello/bin/hello": []byte("\x7fELF"), "hello/hello-plugin": nil})
 	incomplete := tarball(t, map[string][]byte{"hello/bin/hello": nil})
 	page := []byte("<html>no archive at all</html>")
-	for what, release := range map[string]struct{ content, published []byte }{
+	for message, release := range map[string]struct{ content, published []byte }{
 		"hello-linux.tar.gz has the SHA-256 checksum":                       {whole[:len(whole)-1], whole},
 		"hello-linux.tar.gz: it lacks map[hello/hello-plugin:hello-plugin]": {incomplete, incomplete},
 		"hello-linux.tar.gz: gzip: invalid header":                          {page, page},
 	} {
-		f.publish(t, release.content, release.published)
-		_, err := fetch(t.Context(), f.cache, f.modules, f.tools, f.from)
-		require.ErrorContains(t, err, "getting hello and hello-plugin: ")
-		require.ErrorContains(t, err, what)
-		have, _, err := Cached(f.cache, f.modules, f.tools)
-		require.NoError(t, err)
-		assert.Empty(t, have, what)
+		t.Run(message, func(t *testing.T) {
+			f := newFixture(t)
+			publish(t, release.content, release.published)
+			err := f.Get(t.Context(), f.tools, func() error { t.Error("it compiles"); return nil })
+			require.ErrorContains(t, err, "getting hello and hello-plugin: ")
+			require.ErrorContains(t, err, message)
+			found, _, err := f.Find(f.tools)
+			require.NoError(t, err)
+			assert.Empty(t, found)
+		})
 	}
 }

@@ -7,9 +7,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/cluster"
 )
 
-// exemptLab has this process, and all that it starts, ask no proxy for what is the lab's. The user's own
-// exceptions stay.
-func exemptLab() error {
+// bypassProxies makes this process, and all that it starts, reach the lab without a proxy.
+func bypassProxies() error {
 	exceptions := cluster.Addresses()
 	for _, variable := range []string{"NO_PROXY", "no_proxy"} {
 		if own := os.Getenv(variable); own != "" {

@@ -1,0 +1,217 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
+)
+
+// Names that the stack gives its Jobs of backups, and the pods that know which backups exist.
+const (
+	backupApp  = "backup"
+	metricsApp = "backup-metrics"
+)
+
+// outcome is the line of JSON in the termination message of a Job's pod. Package app/internal/outcome writes
+// it.
+type outcome struct {
+	Ended time.Time
+	Said  string
+}
+
+// outcome returns how a pod has ended, or zero if it has not. If it was killed, Kubernetes says why.
+func (p pod) outcome() (o outcome) {
+	for _, container := range p.Status.ContainerStatuses {
+		end := container.State.Terminated
+		if end == nil {
+			continue
+		}
+		if json.Unmarshal([]byte(end.Message), &o) != nil || o.Ended.IsZero() {
+			message := strings.TrimSpace(end.Message)
+			o = outcome{end.FinishedAt, cmp.Or(message[strings.LastIndex(message, "\n")+1:], end.Reason)}
+		}
+	}
+	return o
+}
+
+// backups is what a pod backup-metrics says of the backups in its namespace.
+type backups struct {
+	Backups int
+	Newest  struct {
+		Name            string
+		Taken, Verified time.Time
+		Size            string
+	}
+	LastRun struct {
+		Ended time.Time
+		Error string
+	}
+	err error // why nothing is known
+}
+
+var errNotReady = errors.New("pod " + metricsApp + " is not ready")
+
+// backups asks for the backups of each namespace. They outlive their Jobs and pods.
+func (s server) backups(ctx context.Context, pods podList) map[string]backups {
+	all := map[string]backups{}
+	for _, pod := range pods.Items {
+		if pod.Metadata.Labels["app"] != metricsApp {
+			continue
+		}
+		namespace := pod.Metadata.Namespace
+		if pod.trouble() != "" {
+			all[namespace] = backups{err: errNotReady}
+			continue
+		}
+		end := progress.Start("asking for the backups of "+namespace, nil)
+		all[namespace] = s.askForBackups(ctx, pod)
+		end()
+	}
+	return all
+}
+
+func (s server) askForBackups(ctx context.Context, pod pod) (b backups) {
+	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
+	defer cancel()
+	out, err := s.kubectl(ctx, "exec", "--namespace", pod.Metadata.Namespace, pod.Metadata.Name,
+		"--", "backup", "status")
+	if err != nil {
+		return backups{err: err}
+	}
+	for line := range strings.Lines(string(out)) { // among lines of the log
+		if strings.HasPrefix(line, "{") {
+			b.err = json.Unmarshal([]byte(line), &b)
+			return b
+		}
+	}
+	return backups{err: fmt.Errorf("backup status says %q", out)}
+}
+
+func (b backups) describe(now time.Time) string {
+	switch {
+	case b.err != nil:
+		return fmt.Sprintf("not known: %v", b.err)
+	case b.Backups == 0:
+		return "none"
+	default:
+		return fmt.Sprintf("%s, verified, %s old, %s; %d in all", b.Newest.Name, age(now, b.Newest.Taken),
+			b.Newest.Size, b.Backups)
+	}
+}
+
+// jobKind is what Jobs do, and where.
+type jobKind struct{ namespace, app string }
+
+// jobReport sums up the Jobs of each kind.
+type jobReport struct {
+	newest   map[jobKind]job   // the newest one that has ended
+	active   map[jobKind]bool  // one has not ended
+	messages map[string]string // the last words of a Job's pods, by namespace/name
+	now      time.Time
+}
+
+func newJobReport(jobs jobList, pods podList, now time.Time) jobReport {
+	byAge := func(a, b metadata) int { return a.CreationTimestamp.Compare(b.CreationTimestamp) }
+	slices.SortFunc(jobs.Items, func(a, b job) int { return byAge(a.Metadata, b.Metadata) })
+	slices.SortFunc(pods.Items, func(a, b pod) int { return byAge(a.Metadata, b.Metadata) })
+	r := jobReport{map[jobKind]job{}, map[jobKind]bool{}, map[string]string{}, now}
+	for _, pod := range pods.Items {
+		if o := pod.outcome(); !o.Ended.IsZero() {
+			r.messages[pod.Metadata.Namespace+"/"+pod.job()] = o.Said
+		}
+	}
+	for _, job := range jobs.Items {
+		if job.end().Type == "" {
+			r.active[job.kind()] = true
+		} else {
+			r.newest[job.kind()] = job
+		}
+	}
+	return r
+}
+
+// failure says when and why the newest Job has failed, or "" if it has not.
+func (r jobReport) failure(kind jobKind) string {
+	end := r.newest[kind].end()
+	if end.Type != "Failed" {
+		return ""
+	}
+	name := kind.namespace + "/" + r.newest[kind].Metadata.Name
+	return fmt.Sprintf("%s failed %s ago: %s", name, age(r.now, end.LastTransitionTime),
+		cmp.Or(r.messages[name], end.Message))
+}
+
+// addJobs adds the newest backup of each namespace and the newest Job of each other CronJob. Jobs that failed
+// for good are faults. Pods are not, since their Job tries again, nor Jobs of a CronJob, which makes others,
+// but a missing backup is.
+func (s *Status) addJobs(cronJobs cronJobList, jobs jobList, pods podList, known map[string]backups,
+	now time.Time) {
+	r := newJobReport(jobs, pods, now)
+	for _, job := range jobs.Items {
+		kind := job.kind()
+		if _, ok := known[kind.namespace]; kind.app == backupApp && !ok {
+			known[kind.namespace] = backups{err: fmt.Errorf("there is no pod of %s", metricsApp)}
+		}
+	}
+	for _, namespace := range slices.Sorted(maps.Keys(known)) {
+		s.addBackups(namespace, known[namespace], r)
+	}
+	for _, cron := range cronJobs.Items {
+		kind := jobKind{cron.Metadata.Namespace, cron.Metadata.Name}
+		if kind.app == backupApp {
+			continue
+		}
+		last := "has not succeeded yet"
+		if at := cron.Status.LastSuccessfulTime; !at.IsZero() {
+			last = "succeeded " + age(now, at) + " ago"
+		}
+		if failure := r.failure(kind); failure != "" {
+			last = strings.TrimPrefix(failure, kind.namespace+"/") + "; it " + last
+		}
+		s.add(kind.app, "%s: %s", kind.namespace, last)
+	}
+	for _, kind := range slices.SortedFunc(maps.Keys(r.newest), func(a, b jobKind) int {
+		return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.app, b.app))
+	}) {
+		if failure := r.failure(kind); failure != "" && kind.app != backupApp && !r.newest[kind].ofCronJob() {
+			s.fault("%s", failure)
+		}
+	}
+}
+
+func (s *Status) addBackups(namespace string, b backups, r jobReport) {
+	kind := jobKind{namespace, backupApp}
+	s.add(backupApp, "%s: %s", namespace, b.describe(r.now))
+	failure := r.failure(kind)
+	switch {
+	case failure != "" && !b.Newest.Verified.After(r.newest[kind].end().LastTransitionTime):
+		s.fault("%s", failure)
+	case b.err != nil && !errors.Is(b.err, errNotReady):
+		s.fault("%s: the backups are not known: %v", namespace, b.err)
+	case b.LastRun.Error != "" && !r.active[kind]:
+		s.fault("%s: the last backup failed %s ago: %s", namespace, age(r.now, b.LastRun.Ended), b.LastRun.Error)
+	}
+}
+
+// age returns the time since then as kubectl does, in the largest unit of which it is at least two.
+func age(now, then time.Time) string {
+	d := now.Sub(then)
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	}
+}

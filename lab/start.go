@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/cluster"
+	"github.com/stateful-k3s/stateful-k3s/lab/images"
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
+	"github.com/stateful-k3s/stateful-k3s/lab/tools"
+)
+
+func (s *setup) startCluster(ctx context.Context) error { return asRoot("start")(ctx, s.lab) }
+
+func startCluster(ctx context.Context, lab layout.Lab) error {
+	store := toolsOf(lab)
+	base, system, err := images.All(ctx, store, lab.Checkout)
+	if err != nil {
+		return err
+	}
+	binaries, missing, err := store.Find(slices.DeleteFunc(neededTools(lab, system), tools.Tool.IsPulumi))
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("the cache lacks %s: run make lab-up", missing[0].Name)
+	}
+	if err := assemble(ctx, lab, system); err != nil {
+		return err
+	}
+	k3s, err := tools.ModuleDir(ctx, filepath.Join(store.Modules, "kubernetes"), "github.com/k3s-io/k3s")
+	if err != nil {
+		return err
+	}
+	return cluster.Up(ctx, cluster.Config{
+		Lab: lab, Binaries: binaries, System: system, Base: base,
+		Manifests: filepath.Join(k3s, "manifests"), Owner: owner(),
+	})
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/cluster"
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
+	"github.com/stateful-k3s/stateful-k3s/lab/preflight"
+)
+
+// privileged returns the steps that need root, by the names of the hidden commands that run them.
+func privileged() map[string]step {
+	return map[string]step{
+		"install-packages":      installPackages(preflight.ForLab),
+		"install-test-packages": installPackages(preflight.ForTests),
+		"assemble":              assembleBaseImages,
+		"extract":               extractPostgres,
+		"start":                 startCluster,
+		"stop":                  cluster.Down,
+		"erase":                 cluster.Delete,
+		"show-status":           showStatus,
+	}
+}
+
+// keptVariables are the environment variables that sudo passes on.
+const keptVariables = "PATH,HOME,GOPATH,GOCACHE,GOMODCACHE,GOPROXY,GOTOOLCHAIN," +
+	"HTTP_PROXY,HTTPS_PROXY,NO_PROXY,http_proxy,https_proxy,no_proxy"
+
+// asRoot runs a privileged step: in this process if it is root's, else with sudo.
+func asRoot(name string) step {
+	return func(ctx context.Context, lab layout.Lab) error {
+		if os.Geteuid() == 0 {
+			return privileged()[name](ctx, lab)
+		}
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		cmd := exec.CommandContext(ctx, "sudo", "--preserve-env="+keptVariables, self, name,
+			"--name", lab.Name, "--cache", lab.Cache, "--checkout", lab.Checkout)
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+		defer progress.Hold()() // sudo may ask for a password, and the command shows its own progress
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("sudo lab %s: %w", name, err)
+		}
+		return nil
+	}
+}
+
+// owner returns the user who started the lab, perhaps through sudo.
+func owner() cluster.Owner {
+	owner := cluster.Owner{UID: os.Getuid(), GID: os.Getgid()}
+	if uid, err := strconv.Atoi(os.Getenv("SUDO_UID")); err == nil {
+		owner.UID = uid
+	}
+	if gid, err := strconv.Atoi(os.Getenv("SUDO_GID")); err == nil {
+		owner.GID = gid
+	}
+	return owner
+}
