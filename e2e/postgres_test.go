@@ -3,8 +3,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -63,35 +61,6 @@ pg_dump --no-owner "$reader"`))
 	assert.Contains(t, output, "permission denied for table network")
 	assert.Contains(t, output, "cannot execute CREATE TABLE in a read-only transaction")
 	assert.Contains(t, output, "COPY public.network (n) FROM stdin;\n42\n\\.")
-}
-
-// The README starts the course's pod. With another label, its connection is refused.
-func TestPsqlForDebugging(t *testing.T) {
-	newLane(t, exercises)
-	readme, err := os.ReadFile(filepath.Join(checkout, "README.md"))
-	require.NoError(t, err)
-	_, start, found := strings.Cut(string(readme),
-		"$ kubectl -n exercises run -it --rm --restart=Never --image postgres:17")
-	require.True(t, found)
-	pod, rest, found := strings.Cut(start, "\n$ ")
-	require.True(t, found)
-	psql, _, _ := strings.Cut(rest, "\n")
-	try := func(pod, script string) string {
-		debug := command(".", "sh", "-c", "kubectl -n exercises run -i --rm --restart=Never --image postgres:17"+
-			pod)
-		debug.Stdin = strings.NewReader(script + " 2>&1\n")
-		output, _ := debug.CombinedOutput() // the test looks at what it says
-		return string(output)
-	}
-	// Policies reach a new pod a moment after its start.
-	said := try(pod, `until echo '\d' | `+psql+`; do sleep 1; done`)
-	for _, shown := range []string{"List of relations", "public | counter ", "public | replica_epoch_seq "} {
-		assert.Contains(t, said, shown)
-	}
-	refused := strings.NewReplacer("postgres-client=true", "some-client=true", "psql-for-debugging",
-		"psql-without-label").Replace(pod)
-	assert.Contains(t, try(refused, `for try in 1 2 3; do sleep 1; `+psql+` --command '\d'; done`),
-		"Connection refused")
 }
 
 func TestPostgresIsSetUpAsPromised(t *testing.T) {

@@ -1,0 +1,23 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/docs"
+)
+
+// TestDocuments runs the commands in the README and the other documents, in a shell for each document, and
+// compares what they print with what the documents show. docs/testing.md has the rules for documents.
+func TestDocuments(t *testing.T) {
+	newCluster(t)
+	documents, err := docs.Read(checkout)
+	require.NoError(t, err)
+	for _, document := range documents {
+		t.Run(document.Name, func(t *testing.T) {
+			assert.NoError(t, document.Run(t.Context(), checkout, labName()))
+		})
+	}
+}
