@@ -101,7 +101,7 @@ go_test := go test -vet=off
 compile := GOGC=400 $(huge_pages) go list -export -test
 
 # What needs neither root nor servers; the rest runs in the files of an image.
-unit_packages := ./bench/... ./e2e/internal/docs ./infra/... ./internal/... $(addprefix ./app/,backup/archive internal/freeport internal/pgbackrest \
+unit_packages := ./bench/... ./e2e/internal/docs ./infra/... ./internal/... $(addprefix ./app/,backup/manifest internal/freeport internal/pgbackrest \
 	internal/service todo-backend/batch todo-frontend/http todo-frontend/page)
 unit_lab_packages := . ./images ./internal/... ./layout ./mirror/... ./preflight ./releases ./stack ./tools
 
