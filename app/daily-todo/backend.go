@@ -11,31 +11,29 @@ import (
 	"strings"
 
 	"github.com/cenkalti/backoff/v5"
-)
 
-// keyReused is the type of the problem that todo-backend answers when a key comes again with another todo.
-const keyReused = "urn:stateful-k3s:idempotency-key-reused"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
+)
 
 const maxProblem = 16 << 10 // bytes
 
-// errAddedBefore says that this Job has added its todo already, with another article.
-var errAddedBefore = errors.New("added before")
+// errAlreadyAdded means that this Job has added its todo before, with another article.
+var errAlreadyAdded = errors.New("already added")
 
-// refusal says that a todo is not acceptable, so that another one may be.
-type refusal struct{ detail string }
+// refusedError means that the backend does not accept this todo. It may accept another.
+type refusedError struct{ detail string }
 
-func (r *refusal) Error() string { return r.detail }
+func (e *refusedError) Error() string { return e.detail }
 
-// backend is todo-backend.
+// backend is a client of todo-backend. Its requests have the Job's name as the idempotency key.
 type backend struct {
 	client client
 	url    *url.URL
 	job    string
 }
 
-// add returns the new todo's address. However often it is called, also by other pods of the Job, it adds one
-// todo.
-func (b backend) add(ctx context.Context, title string) (todo string, err error) {
+// add returns the path of the new todo. All calls by all pods of the Job together add one todo.
+func (b backend) add(ctx context.Context, title string) (location string, err error) {
 	body, err := json.Marshal(map[string]string{"title": title})
 	if err != nil {
 		return "", err
@@ -44,29 +42,29 @@ func (b backend) add(ctx context.Context, title string) (todo string, err error)
 	err = b.client.send(ctx, call{http.MethodPost, b.url.JoinPath("todos"), header, body,
 		func(response *http.Response) error {
 			if response.StatusCode == http.StatusCreated {
-				todo = response.Header.Get("Location")
+				location = response.Header.Get("Location")
 				return nil
 			}
 			problem, err := readProblem(response)
 			switch {
 			case err != nil:
 				return err
-			case response.StatusCode == http.StatusUnprocessableEntity && problem.Type == keyReused:
-				return backoff.Permanent(errAddedBefore)
+			case response.StatusCode == http.StatusUnprocessableEntity && problem.Type == todo.KeyReused:
+				return backoff.Permanent(errAlreadyAdded)
 			case response.StatusCode == http.StatusUnprocessableEntity:
-				return backoff.Permanent(&refusal{problem.Detail})
+				return backoff.Permanent(&refusedError{problem.Detail})
 			default:
 				return backoff.Permanent(fmt.Errorf("%s: %.200s; BACKEND_URL must be the address of todo-backend",
 					response.Status, problem.Detail))
 			}
 		}})
-	return todo, err
+	return location, err
 }
 
-// problem is what todo-backend says of an error (RFC 9457).
+// problem is an error of todo-backend (RFC 9457).
 type problem struct{ Type, Detail string }
 
-// readProblem takes whatever else stands there for the detail.
+// readProblem takes a body that is no problem for the detail.
 func readProblem(response *http.Response) (p problem, err error) {
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxProblem))
 	if err != nil {

@@ -18,21 +18,21 @@ import (
 )
 
 const (
-	// userAgent is what https://foundation.wikimedia.org/wiki/Policy:User-Agent_policy asks for: name, version
-	// and contact.
+	// userAgent has a name, a version and a contact, as Wikimedia's policy asks:
+	// https://foundation.wikimedia.org/wiki/Policy:User-Agent_policy
 	userAgent = "stateful-k3s-daily-todo-bot/1.0 (https://github.com/stateful-k3s/stateful-k3s)"
 
 	maxHeader = 64 << 10 // bytes
 
-	// Between two attempts. A server that asks to be left alone for longer than that is.
-	firstPause, longestPause = 500 * time.Millisecond, 15 * time.Second
-	shortestRetryAfter       = time.Second
+	// Pauses between attempts. A longer Retry-After is respected.
+	minPause, maxPause = 500 * time.Millisecond, 15 * time.Second
+	minRetryAfter      = time.Second
 )
 
-// client sends requests, and repeats them until they are answered.
+// client sends requests and retries them until they are answered.
 type client struct {
 	transport http.RoundTripper
-	// timeout is for a single request.
+	// timeout limits a single request.
 	timeout time.Duration
 }
 
@@ -43,8 +43,8 @@ func newTransport(authorities *x509.CertPool) *http.Transport {
 	return t
 }
 
-// call is a request, and what reads its answer: that is final unless read returns an error which is not
-// backoff.Permanent.
+// call is a request and the function that reads its answer. If read returns an error, the call is retried unless
+// the error is a backoff.Permanent.
 type call struct {
 	method string
 	url    *url.URL
@@ -53,8 +53,8 @@ type call struct {
 	read   func(*http.Response) error
 }
 
-// send repeats a call, later and later or when the server says, while it is answered with 429, 5xx or not at
-// all and ctx has time for more. It follows no redirect.
+// send retries a call with increasing pauses, or as Retry-After says, as long as there is no answer or one with
+// 429 or 5xx and the deadline of ctx allows. It follows no redirects.
 func (c client) send(ctx context.Context, call call) error {
 	var failure error
 	attempt := func() (struct{}, error) {
@@ -64,7 +64,7 @@ func (c client) send(ctx context.Context, call call) error {
 		return struct{}{}, failure
 	}
 	pauses := backoff.NewExponentialBackOff() // with jitter
-	pauses.InitialInterval, pauses.MaxInterval, pauses.Multiplier = firstPause, longestPause, 2
+	pauses.InitialInterval, pauses.MaxInterval, pauses.Multiplier = minPause, maxPause, 2
 	start := time.Now()
 	deadline, _ := ctx.Deadline()
 	_, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(pauses),
@@ -96,7 +96,7 @@ func (c client) try(ctx context.Context, call call) error {
 	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
-		return fmt.Errorf("%w (is it up, and may this pod reach it?)", err)
+		return fmt.Errorf("%w (is it up, and may this pod connect to it?)", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusTooManyRequests ||
@@ -109,7 +109,7 @@ func (c client) try(ctx context.Context, call call) error {
 	return call.read(response)
 }
 
-// retryAfter reads the header of that name, which holds seconds or a date (RFC 9110, section 10.2.3).
+// retryAfter parses seconds or a date (RFC 9110, section 10.2.3).
 func retryAfter(header string) (time.Duration, bool) {
 	var pause time.Duration
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
@@ -119,5 +119,5 @@ func retryAfter(header string) (time.Duration, bool) {
 	} else {
 		return 0, false
 	}
-	return max(pause, shortestRetryAfter), true
+	return max(pause, minRetryAfter), true
 }

@@ -5,43 +5,23 @@ import (
 	"net/http/httptest"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
-	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
-	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
-	todobackend "github.com/stateful-k3s/stateful-k3s/app/todo-backend/http"
-	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/postgres"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todotest"
 	"github.com/stateful-k3s/stateful-k3s/internal/wikitest"
 )
 
-// These tests have the real todo-backend, and several pods of one Job that each get another article.
-
-// todoBackend is the handler of todo-backend on a Postgres server.
-func todoBackend(t *testing.T) (http.HandlerFunc, *postgrestest.Server) {
-	t.Helper()
-	server := postgrestest.Start(t)
-	db, err := database.Open(t.Context(), func() (string, error) { return server.URL(), nil },
-		postgres.Connections, postgres.Migrations)
-	require.NoError(t, err)
-	t.Cleanup(db.Close)
-	store := postgres.NewStore(db)
-	require.Eventually(t, func() bool { return store.Ready(t.Context()) == nil }, time.Minute,
-		10*time.Millisecond)
-	mux := http.NewServeMux()
-	todobackend.Handle(mux, store)
-	return mux.ServeHTTP, server
-}
+// These tests run several pods of one Job, which each get a different article, against the real backend.
 
 const titles = `SELECT string_agg(title, ', ' ORDER BY id) FROM todo`
 
 func TestPodsOfAJobAddOneTodo(t *testing.T) {
 	t.Parallel()
-	todos, server := todoBackend(t)
-	wiki, backend := wikitest.Start(t, localhost), startBackend(t, todos)
+	todos, server := todotest.Start(t)
+	wiki, backend := wikitest.Start(t, localhost), startBackend(t, todos.ServeHTTP)
 	article := wiki.Page(page, wikitest.Article("/wiki/One"), wikitest.Article("/wiki/Two"),
 		wikitest.Article("/wiki/Three"))
 	for _, says := range []string{"msg=added title=", `msg="already added" job=job-1`} {
@@ -58,8 +38,8 @@ func TestPodsOfAJobAddOneTodo(t *testing.T) {
 
 func TestPodsOfAJobAddOneTodoAtTheSameTime(t *testing.T) {
 	t.Parallel()
-	todos, server := todoBackend(t)
-	wiki, backend := wikitest.Start(t, localhost), startBackend(t, todos)
+	todos, server := todotest.Start(t)
+	wiki, backend := wikitest.Start(t, localhost), startBackend(t, todos.ServeHTTP)
 	article := wiki.Page(page, wikitest.Article("/wiki/One"), wikitest.Article("/wiki/Two"),
 		wikitest.Article("/wiki/Three"))
 	var pods []*apptest.Process
@@ -74,12 +54,12 @@ func TestPodsOfAJobAddOneTodoAtTheSameTime(t *testing.T) {
 
 func TestTodoWhoseAnswerWasLostIsAddedOnce(t *testing.T) {
 	t.Parallel()
-	todos, server := todoBackend(t)
+	todos, server := todotest.Start(t)
 	lost := func(_ http.ResponseWriter, r *http.Request) {
-		todos(httptest.NewRecorder(), r)
+		todos.ServeHTTP(httptest.NewRecorder(), r)
 		panic(http.ErrAbortHandler)
 	}
-	wiki, backend := wikitest.Start(t, localhost), startBackend(t, lost, lost, todos)
+	wiki, backend := wikitest.Start(t, localhost), startBackend(t, lost, lost, todos.ServeHTTP)
 	pod := start(t, wiki.Page(page, wikitest.Article("/wiki/One"), wikitest.Article("/wiki/Two")), backend,
 		"CA_FILE="+wiki.CAFile())
 	require.Equal(t, 0, pod.Wait().ExitCode(), pod.Logged())
@@ -89,12 +69,12 @@ func TestTodoWhoseAnswerWasLostIsAddedOnce(t *testing.T) {
 
 func TestPodThatWasKilledAfterItAddedTheTodo(t *testing.T) {
 	t.Parallel()
-	todos, server := todoBackend(t)
+	todos, server := todotest.Start(t)
 	kept := func(_ http.ResponseWriter, r *http.Request) {
-		todos(httptest.NewRecorder(), r)
+		todos.ServeHTTP(httptest.NewRecorder(), r)
 		<-r.Context().Done()
 	}
-	wiki, backend := wikitest.Start(t, localhost), startBackend(t, kept, todos)
+	wiki, backend := wikitest.Start(t, localhost), startBackend(t, kept, todos.ServeHTTP)
 	article := wiki.Page(page, wikitest.Article("/wiki/One"), wikitest.Article("/wiki/Two"))
 	pod := start(t, article, backend, "CA_FILE="+wiki.CAFile(), "TIMEOUT=10m")
 	pod.Eventually(func() bool { return server.Ask("SELECT count(*)::text FROM todo") == "1" })

@@ -12,12 +12,12 @@ import (
 // stepInterval is the time from one step to the next.
 const stepInterval = 200 * time.Millisecond
 
-// drive moves the train until ctx ends, and logs each position. While Redis cannot be used the train stands
-// still; why it does so is logged when it begins or changes, not with each attempt.
+// drive moves the train until ctx ends, and logs each position. The train waits while Redis fails; drive logs
+// the reason when it changes, not with each attempt.
 func drive(ctx context.Context, s store) {
 	ticker := time.NewTicker(stepInterval)
 	defer ticker.Stop()
-	trouble := ""
+	waitsFor := ""
 	for {
 		select {
 		case <-ctx.Done():
@@ -29,24 +29,23 @@ func drive(ctx context.Context, s store) {
 			return
 		}
 		if err != nil {
-			if reason := explain(err); reason != trouble {
+			if reason := explain(err); reason != waitsFor {
 				slog.Warn("the train waits", "because", reason, "error", err)
-				trouble = reason
+				waitsFor = reason
 			}
 			continue
 		}
-		if trouble != "" {
+		if waitsFor != "" {
 			slog.Info("the train goes on")
-			trouble = ""
+			waitsFor = ""
 		}
-		slog.Info(message, "rail", t.rail(), "position", t.position, "direction",
-			t.direction) //nolint:gosec // slog quotes what Redis says
+		//nolint:gosec // slog quotes text from Redis
+		slog.Info(message, "rail", t.rail(), "position", t.position, "direction", t.direction)
 	}
 }
 
-// move takes the train one step further, and says whether it is a "train" or a "new train". Redis alone knows
-// where the train is: a step that was not kept did not happen, and a train is new only if Redis answers that
-// there is none.
+// move moves the train by a step; the message is "train" or "new train". Only Redis holds the position: a step
+// that was not stored did not happen, and a train is new only if Redis answers that it has none.
 func move(ctx context.Context, s store) (message string, t train, err error) {
 	t, found, err := s.load(ctx)
 	if err != nil {
@@ -60,13 +59,13 @@ func move(ctx context.Context, s store) (message string, t train, err error) {
 	return message, t, s.save(ctx, t)
 }
 
-// explain says why the train waits and what ends that. It is the same for every repetition of one trouble,
-// which the text of an error is not: it may hold port numbers.
+// explain says why the train waits and what to do. Unlike the text of an error, which may contain port numbers,
+// it stays the same while the reason does.
 func explain(err error) string {
 	var redisError redis.Error
 	switch {
 	case errors.Is(err, errNonsense):
-		// Waiting keeps what stands there, for a person to read and correct.
+		// The value stays, so a person can look at it and correct it.
 		return "Redis holds no usable train; set it right with redis-cli HSET train position 1 direction right"
 	case errors.Is(err, errPassword):
 		return "the password cannot be read; REDIS_PASSWORD_FILE must name a readable file"

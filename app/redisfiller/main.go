@@ -1,40 +1,49 @@
-// Redisfiller moves a small train to and fro on a rail, a step every 200 ms, and keeps where it is in Redis.
-// Whatever is restarted, the train goes on where it stopped.
+// Redisfiller moves a small train back and forth on a rail, a step every 200 ms, and stores its position in
+// Redis. After any restart, the train continues from there.
 //
-// Settings, all in the environment:
+// Settings in the environment, with defaults in brackets:
 //
 //	REDIS_ADDR           host:port of Redis (localhost:6379)
-//	REDIS_PASSWORD_FILE  file that holds the password of Redis (none: no password)
+//	REDIS_PASSWORD_FILE  file with the password of Redis (no password)
 //	PORT                 port of GET /livez and GET /readyz (8080)
 package main
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
-	"os"
 
 	"github.com/redis/go-redis/v9/logging"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/settings"
 )
 
-func main() {
-	service.Main(run)
+type config struct{ addr, passwordFile, port string }
+
+func readConfig() (config, error) {
+	var r settings.Reader
+	return config{
+		addr:         r.Text("REDIS_ADDR", "localhost:6379", ""),
+		passwordFile: r.Optional("REDIS_PASSWORD_FILE"),
+		port:         r.Text("PORT", "8080", ""),
+	}, r.Err()
 }
 
+func main() { service.Main(run) }
+
 func run(ctx context.Context) error {
-	logging.Disable() // every error comes back to drive, which logs it
-	addr := cmp.Or(os.Getenv("REDIS_ADDR"), "localhost:6379")
-	s := newStore(addr, os.Getenv("REDIS_PASSWORD_FILE"))
+	c, err := readConfig()
+	if err != nil {
+		return err
+	}
+	logging.Disable() // drive logs every error
+	s := newStore(c.addr, c.passwordFile)
 	defer s.client.Close()
-	slog.Info("started", "redis", addr)
+	slog.Info("started", "redis", c.addr)
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		return service.Serve(ctx, cmp.Or(os.Getenv("PORT"), "8080"), service.Probes(s.ping))
-	})
+	group.Go(func() error { return service.Serve(ctx, c.port, service.Probes(s.ping)) })
 	group.Go(func() error {
 		drive(ctx, s)
 		return nil

@@ -11,26 +11,22 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// key is the Redis hash that holds the train, with the fields position and direction.
-const key = "train"
-
-// timeout is how long one exchange with Redis may take.
-const timeout = time.Second
+const (
+	// key is a Redis hash with the fields position and direction.
+	key = "train"
+	// timeout limits a command.
+	timeout = time.Second
+)
 
 var (
-	// errPassword says that the password file cannot be read.
 	errPassword = errors.New("read REDIS_PASSWORD_FILE")
-	// errNonsense says that what Redis holds is no train.
 	errNonsense = errors.New("the hash " + key + " in Redis is no train")
 )
 
-// store keeps the train in Redis.
-type store struct {
-	client *redis.Client
-}
+// store stores the train in Redis.
+type store struct{ client *redis.Client }
 
-// newStore reads the password at each new connection, so that a changed one is taken up without a restart. It
-// does not connect yet.
+// newStore does not connect yet. Each new connection reads the password again, so a changed one needs no restart.
 func newStore(addr, passwordFile string) store {
 	options := &redis.Options{
 		Addr:                  addr,
@@ -38,7 +34,7 @@ func newStore(addr, passwordFile string) store {
 		ReadTimeout:           timeout,
 		WriteTimeout:          timeout,
 		ContextTimeoutEnabled: true,
-		// The loop tries again with every step and logs why.
+		// drive retries with every step.
 		MaxRetries:    -1,
 		DialerRetries: 1,
 		PoolSize:      2,
@@ -55,7 +51,7 @@ func newStore(addr, passwordFile string) store {
 	return store{redis.NewClient(options)}
 }
 
-// ping fails while Redis cannot be used: it is away, loading its data, or refuses the password.
+// ping fails while Redis is away, loads its data or refuses the password.
 func (s store) ping(ctx context.Context) error {
 	if err := s.client.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("ping Redis: %w", err)
@@ -63,7 +59,7 @@ func (s store) ping(ctx context.Context) error {
 	return nil
 }
 
-// load reads the train; found is false if Redis, with all its data loaded, has none.
+// load reads the train. Found is false if Redis has loaded its data and has no train.
 func (s store) load(ctx context.Context) (t train, found bool, err error) {
 	fields, err := s.client.HGetAll(ctx, key).Result()
 	if redis.HasErrorPrefix(err, "WRONGTYPE") {
@@ -82,7 +78,7 @@ func (s store) load(ctx context.Context) (t train, found bool, err error) {
 	return t, true, nil
 }
 
-// save writes position and direction with one command, so that never one is kept without the other.
+// save writes position and direction with one command, so Redis never has one without the other.
 func (s store) save(ctx context.Context, t train) error {
 	err := s.client.HSet(ctx, key, "position", t.position, "direction", t.direction.String()).Err()
 	if err != nil {

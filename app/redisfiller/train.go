@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// The rail has 31 places.
+// The places on the rail.
 const (
 	firstPlace = 1
 	lastPlace  = 31
 )
 
-// direction is what a step adds to the position.
+// direction is the difference that a step makes to the position.
 type direction int
 
 const (
@@ -33,12 +33,10 @@ type train struct {
 	direction direction
 }
 
-// newTrain stands at the first place.
-func newTrain() train {
-	return train{firstPlace, right}
-}
+// newTrain returns a train at the first place.
+func newTrain() train { return train{firstPlace, right} }
 
-// parseTrain reads a train as it is kept in Redis. It accepts only trains that stand on the rail.
+// parseTrain parses the fields in Redis. The position must be on the rail.
 func parseTrain(position, dir string) (train, error) {
 	p, err := strconv.Atoi(position)
 	if err != nil || p < firstPlace || p > lastPlace {
@@ -55,7 +53,7 @@ func parseTrain(position, dir string) (train, error) {
 	}
 }
 
-// step is the train one place further. It turns round at either end of the rail.
+// step returns the train one place further. It turns round at the ends of the rail.
 func (t train) step() train {
 	switch t.position {
 	case firstPlace:
