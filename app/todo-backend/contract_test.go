@@ -7,9 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// The public contract, in the sections of its own test suite
-// (https://github.com/TodoBackend/todo-backend-js-spec), which sends all its requests as a script of a
-// foreign page does.
+// The sections are those of the contract's own test suite, which sends its requests from a script of another
+// origin: https://github.com/TodoBackend/todo-backend-js-spec.
 func TestPublicContract(t *testing.T) {
 	p, _ := start(t)
 	const origin = "Origin: https://todobackend.com"
@@ -34,7 +33,7 @@ func TestPublicContract(t *testing.T) {
 		assert.Equal(t, "a todo", p.item(http.StatusCreated, posted).Title)
 		assert.Equal(t, "*", posted.header.Get("Access-Control-Allow-Origin"))
 		deleteAll(t)
-		assert.Equal(t, "[]", p.send("GET", "/todos", "", origin).body)
+		assert.Equal(t, "[]\n", p.send("GET", "/todos", "", origin).body)
 	})
 
 	t.Run("storing new todos by posting to the root url", func(t *testing.T) {
@@ -66,7 +65,7 @@ func TestPublicContract(t *testing.T) {
 		assert.Equal(t, []item{patched}, p.list("/todos"))
 
 		assert.Equal(t, http.StatusNoContent, p.send("DELETE", made.URL, "", origin).status)
-		assert.Equal(t, "[]", p.send("GET", "/todos", "").body)
+		assert.Equal(t, "[]\n", p.send("GET", "/todos", "").body)
 	})
 
 	t.Run("tracking todo order", func(t *testing.T) {

@@ -63,7 +63,7 @@ func TestDatabaseComesAndGoes(t *testing.T) {
 	assert.Equal(t, []item{made}, p.list("/todos"))
 }
 
-// The tables are made again for a process that has made them before.
+// A running process makes the tables again if they are lost.
 func TestDatabaseIsLost(t *testing.T) {
 	server := postgrestest.Start(t)
 	p := startProcess(t, "URL="+server.URL())
@@ -100,7 +100,7 @@ func TestPasswordChanges(t *testing.T) {
 	}
 }
 
-// A change whose connection breaks before the answer may have been made, and the client is told just that.
+// If the connection breaks before the answer, the change may have been made; the client gets 504, not 503.
 func TestLostAnswersAreNotTakenForRefusals(t *testing.T) {
 	p, server, proxy := startBehindProxy(t)
 	p.add(`{"title":"first"}`)
@@ -124,7 +124,7 @@ func TestLostAnswersAreNotTakenForRefusals(t *testing.T) {
 	}
 }
 
-// Reading is repeated on another connection, so that nobody notices when one breaks.
+// Reads are retried on another connection.
 func TestBrokenConnectionsDoNotDisturbReaders(t *testing.T) {
 	p, _, proxy := startBehindProxy(t)
 	made := p.add(`{"title":"a"}`)
@@ -134,7 +134,7 @@ func TestBrokenConnectionsDoNotDisturbReaders(t *testing.T) {
 		proxy.Cut()
 		assert.Equal(t, made, p.item(http.StatusOK, p.send("GET", "/todos/1", "")))
 		proxy.Cut()
-		assert.Equal(t, `{"active": 1, "completed": 0}`, p.send("GET", "/todos/counts", "").body)
+		assert.Equal(t, `{"active":1,"completed":0}`+"\n", p.send("GET", "/todos/counts", "").body)
 	}
 }
 
@@ -163,10 +163,10 @@ func TestIdempotencyKeys(t *testing.T) {
 	replayed()
 	p.send("DELETE", made.URL, "")
 	replayed()
-	assert.Equal(t, "[]", p.send("GET", "/todos", "").body)
+	assert.Equal(t, "[]\n", p.send("GET", "/todos", "").body)
 	assert.NotEqual(t, made.ID, p.add(todo, "Idempotency-Key: A key").ID, "keys are told apart by case")
 
-	// After a week they are forgotten, a few with each new one.
+	// Keys older than a week are deleted, two with each new one.
 	server.Exec(`UPDATE answer SET added = added - interval '6 days 23 hours'`)
 	p.add(todo, "Idempotency-Key: 3")
 	replayed()
@@ -178,8 +178,8 @@ func TestIdempotencyKeys(t *testing.T) {
 	assert.Equal(t, "3, 4, 5, A key, a key", server.Ask(`SELECT string_agg(key, ', ' ORDER BY key) FROM answer`))
 }
 
-// Whatever happens to the connection, and however many send the same at once: there is one todo, and all are
-// told of it.
+// Whatever happens to the connection, and however many clients send the same request: one todo is added, and
+// every client gets it.
 func TestRepetitionsAddOneTodo(t *testing.T) {
 	p, server, proxy := startBehindProxy(t)
 	count := func(title string) string {
@@ -218,7 +218,7 @@ func TestRepetitionsAddOneTodo(t *testing.T) {
 	assert.Equal(t, "1", count("at once"))
 }
 
-// Its first request is not over yet: a repetition waits for it, and gets its answer.
+// A repetition waits for the first request and gets its answer.
 func TestRepetitionWaitsForTheFirst(t *testing.T) {
 	p, server := start(t)
 	unlock := server.LockTable("todo")
@@ -238,7 +238,7 @@ func TestRepetitionWaitsForTheFirst(t *testing.T) {
 	assert.Len(t, p.list("/todos"), 1)
 }
 
-// What was acknowledged is there, once; what was refused with 503 is not; for the rest, both is right.
+// Every todo with 201 is stored once, none with 503 is stored, and the others at most once.
 func TestNoAcknowledgedTodoIsLost(t *testing.T) {
 	server := postgrestest.Start(t)
 	proxy := postgrestest.NewProxy(t, server)
@@ -308,7 +308,8 @@ func TestNoAcknowledgedTodoIsLost(t *testing.T) {
 	clients.Wait()
 
 	var stored map[string]int
-	decode(t, server.Ask(`SELECT json_object_agg(title, count)::text FROM (SELECT title, count(*) FROM todo GROUP BY title) counts`), &stored)
+	decode(t, server.Ask(`SELECT json_object_agg(title, count)::text
+		FROM (SELECT title, count(*) FROM todo GROUP BY title) counts`), &stored)
 	statuses := map[int]int{}
 	for title, status := range outcomes {
 		statuses[status]++
@@ -326,7 +327,7 @@ func TestNoAcknowledgedTodoIsLost(t *testing.T) {
 	t.Logf("todos by status: %v", statuses)
 }
 
-// A todo that is under way as the app is told to stop is stored and acknowledged.
+// A todo whose request is in progress at SIGTERM is stored and acknowledged.
 func TestStopFinishesWhatIsUnderWay(t *testing.T) {
 	p, server := start(t)
 	unlock := server.LockTable("todo")

@@ -12,42 +12,21 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
-	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
 	todohttp "github.com/stateful-k3s/stateful-k3s/app/todo-backend/http"
-	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todotest"
 )
-
-// open returns a database with the tables of the app.
-func open(f *testing.F) *database.Database {
-	f.Helper()
-	server := postgrestest.Start(f)
-	db, err := database.Open(f.Context(), func() (string, error) { return server.URL(), nil },
-		postgres.Connections, postgres.Migrations)
-	require.NoError(f, err)
-	f.Cleanup(db.Close)
-	require.Eventually(f, func() bool {
-		conn, err := db.Acquire(f.Context())
-		if err == nil {
-			conn.Release()
-		}
-		return err == nil
-	}, time.Minute, 10*time.Millisecond)
-	return db
-}
 
 // The table accepts the same titles as the app.
 func FuzzTitle(f *testing.F) {
-	db := open(f)
+	_, db, _ := todotest.Open(f)
 	for _, title := range []string{
 		"", "a", " a", "a\u3000", "a\nb", "a\u0085b", "\u2066", "a\u202e", "\u200b \u200d", "🙂",
 		"👩\u200d🚀", "שלום\u200f", "a\ufffdb",
@@ -74,14 +53,13 @@ func FuzzTitle(f *testing.F) {
 	})
 }
 
-// Every single character is accepted or refused by both, wherever it stands. Those beyond are ideographs, or
-// have no meaning.
+// Table and app accept the same characters at every position. Beyond the last are ideographs and unassigned
+// code points.
 func TestTableHasTheRulesOfTitles(t *testing.T) {
-	server := postgrestest.Start(t)
-	p := startProcess(t, "URL="+server.URL())
-	p.WaitUntilReady(http.StatusOK)
+	_, _, server := todotest.Open(t)
 	const last = 0x1FFFF
-	rules := server.Ask(`SELECT string_agg(pg_get_expr(conbin, conrelid), ' AND ') FROM pg_constraint WHERE conrelid = 'todo'::regclass AND contype = 'c'`)
+	rules := server.Ask(`SELECT string_agg(pg_get_expr(conbin, conrelid), ' AND ')
+		FROM pg_constraint WHERE conrelid = 'todo'::regclass AND contype = 'c'`)
 	for _, around := range [][2]string{{"a", "b"}, {"", "b"}, {"a", ""}, {"", ""}} {
 		refused := []int{}
 		for r := rune(1); r <= last; r++ {
@@ -100,7 +78,7 @@ func TestTableHasTheRulesOfTitles(t *testing.T) {
 	}
 }
 
-// records counts what is logged, and what of it is not one line.
+// records counts log records, and those that are not one line.
 type records struct {
 	lines, forged int
 }
@@ -114,12 +92,11 @@ func (r *records) Write(record []byte) (int, error) {
 	return len(record), nil
 }
 
-// Whatever is sent, the answer is JSON or a problem of the client, and the log has a line for each todo that
-// was sent.
+// To any request the answer is JSON or a 4xx problem, and each todo that was sent is logged in one line.
 func FuzzRequest(f *testing.F) {
-	store := postgres.NewStore(open(f))
+	store, _, _ := todotest.Open(f)
 	mux := http.NewServeMux()
-	todohttp.Handle(mux, store)
+	todohttp.Register(mux, store)
 	handler := web.Handler(todohttp.Origins{"*"}.Allow(mux))
 
 	for _, body := range []string{
@@ -178,7 +155,8 @@ func FuzzRequest(f *testing.F) {
 		for name, values := range answer.Header {
 			assert.False(t, strings.ContainsFunc(strings.Join(values, ""), unicode.IsControl), "%s: %q", name, values)
 		}
-		redirected := answer.StatusCode == http.StatusTemporaryRedirect // to the path without dots, before any handler
+		// The mux redirects to the path without dots.
+		redirected := answer.StatusCode == http.StatusTemporaryRedirect
 		sends := !redirected && slices.Contains([]string{"POST /todos", "PUT /todos/{id}", "PATCH /todos/{id}"},
 			request.Pattern)
 		if sends {
@@ -198,9 +176,9 @@ func FuzzRequest(f *testing.F) {
 				title, err := todo.ParseTitle(i.Title)
 				require.NoError(t, err)
 				assert.Equal(t, string(title), i.Title)
-				if request.Pattern != "POST /todos" ||
-					key == "" { // a repeated POST tells of its todo as it was, which may be gone since
-					kept, err := store.Get(i.ID)
+				// A repeated POST is answered with its todo as it was, which may be gone.
+				if request.Pattern != "POST /todos" || key == "" {
+					kept, err := store.Get(t.Context(), i.ID)
 					require.NoError(t, err)
 					assert.Equal(t, todo.Title(i.Title), kept.Title)
 				}

@@ -1,59 +1,63 @@
-// Todo-backend keeps todos in Postgres and offers them at /todos, as the public Todo-Backend contract asks
-// (https://todobackend.com), with pages, counts, conditional requests and safe repetitions beside it. What it
-// has acknowledged is durable.
+// Todo-backend serves the todos at /todos and stores them in Postgres. It implements the public Todo-Backend
+// contract (https://todobackend.com), and adds pages, counts, conditional requests and idempotency keys. What
+// it has acknowledged is durable.
 //
-// Settings, all in the environment:
+// Settings in the environment, with defaults in brackets:
 //
 //	URL              address of the database, such as postgres://user:password@host/database
-//	URL_FILE         file that holds the address instead, read again for every connection
-//	ALLOWED_ORIGINS  web pages whose scripts may use the todos, such as "https://example.com http://localhost:3000" (*: all)
+//	URL_FILE         file with that address instead, read again for every connection
+//	ALLOWED_ORIGINS  web origins whose scripts may use the API, such as "https://a.example http://b.example:3000" (*)
 //	PORT             port of all paths above, and of GET /livez and GET /readyz (8080)
 //	METRICS_PORT     port of GET /metrics (9090)
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"runtime/debug"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/settings"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/http"
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/postgres"
 )
 
-func main() {
-	service.Main(run)
+type config struct {
+	database database.Address
+	origins  http.Origins
+	ports    settings.Ports
 }
 
-// garbage is how much of it there may be, in percent of what is in use, before it is collected. Very little
-// is in use, so that rare collections cost a few megabytes, and leave a tenth more of the processor to
-// requests.
-const garbage = 400
+func readConfig() (config, error) {
+	var r settings.Reader
+	c := config{database: r.Database(), ports: r.Ports()}
+	var err error
+	if c.origins, err = http.ParseOrigins(r.Text("ALLOWED_ORIGINS", "*", "")); err != nil {
+		r.Fault("ALLOWED_ORIGINS", "%v", err)
+	}
+	return c, r.Err()
+}
+
+func main() { service.Main(run) }
 
 func run(ctx context.Context) error {
-	debug.SetGCPercent(garbage)
-	origins, err := http.ParseOrigins(cmp.Or(os.Getenv("ALLOWED_ORIGINS"), "*"))
+	c, err := readConfig()
 	if err != nil {
-		return fmt.Errorf("read ALLOWED_ORIGINS: %w", err)
+		return err
 	}
-	db, err := database.Open(ctx, database.Environment, postgres.Connections, postgres.Migrations)
+	db, err := database.Open(ctx, c.database, postgres.MaxConns, postgres.Migrations)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
 	store := postgres.NewStore(db)
-
 	mux := service.Probes(func(ctx context.Context) error {
 		if store.Ready(ctx) != nil {
 			return errors.New("the database does not answer")
 		}
 		return nil
 	})
-	http.Handle(mux, store)
-	return web.Serve(ctx, origins.Allow(mux))
+	http.Register(mux, store)
+	return web.Serve(ctx, c.ports, c.origins.Allow(mux))
 }

@@ -23,7 +23,7 @@ type process struct {
 	t *testing.T
 }
 
-// startProcess starts the app with settings that say where the database is.
+// startProcess starts the app with settings, NAME=value each.
 func startProcess(t *testing.T, settings ...string) *process {
 	t.Helper()
 	return &process{apptest.Start(t, settings...), t}
@@ -38,14 +38,14 @@ func start(t *testing.T, settings ...string) (*process, *postgrestest.Server) {
 	return p, server
 }
 
-// answer is what came of a request.
+// answer is the answer to a request.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// send sends a request with JSON, if there is any, and headers, "Name: value" each.
+// send sends a request with an optional JSON body. Headers are "Name: value".
 func (p *process) send(method, path, body string, headers ...string) answer {
 	p.t.Helper()
 	a, err := p.try(method, path, body, headers...)
@@ -58,7 +58,7 @@ func (p *process) try(method, path, body string, headers ...string) (answer, err
 	if strings.HasPrefix(path, "/") {
 		url = p.URL(path)
 	}
-	// Not the test's context, which ends before its goroutines do.
+	// The test's context would end before its goroutines do.
 	request, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
@@ -73,7 +73,7 @@ func (p *process) try(method, path, body string, headers ...string) (answer, err
 			request.Host = value
 		}
 	}
-	// Go's own client would repeat some requests by itself on a connection that is reused.
+	// On a reused connection, Go's client would retry some requests by itself.
 	request.Close = true
 	response, err := http.DefaultTransport.RoundTrip(request)
 	if err != nil {
@@ -93,7 +93,7 @@ type item struct {
 	URL       string `json:"url"`
 }
 
-// item is the todo in an answer, which has to have every member and no other.
+// item returns the todo in an answer, which must have exactly the expected members.
 func (p *process) item(status int, a answer) item {
 	p.t.Helper()
 	require.Equal(p.t, status, a.status, a.body)
@@ -112,7 +112,7 @@ func (p *process) add(body string, headers ...string) item {
 	return p.item(http.StatusCreated, p.send("POST", "/todos", body, headers...))
 }
 
-// list is the todos under a path.
+// list returns the todos at a path.
 func (p *process) list(path string) []item {
 	p.t.Helper()
 	a := p.send("GET", path, "")
@@ -139,7 +139,7 @@ func decode(t testing.TB, text string, into any) {
 	require.False(t, decoder.More(), text)
 }
 
-// problem is the body of an answer that refuses a request.
+// problem returns the body of a refusal.
 func problem(status int, detail string) string {
 	return fmt.Sprintf(`{"title":%q,"status":%d,"detail":%q}`+"\n", http.StatusText(status), status, detail)
 }

@@ -20,25 +20,25 @@ import (
 
 func TestAnswersInFull(t *testing.T) {
 	p, _ := start(t)
-	a := p.send("POST", "/todos", `{"title":" say \"hé\" \\ 🙂  ","order":-7,"url":"ignored","id":99}`,
+	a := p.send("POST", "/todos", `{"title":" say \"hé\" <&> \\ 🙂  ","order":-7,"url":"ignored","id":99}`,
 		"X-Request-Id: mine.1")
 	assert.Equal(t, http.StatusCreated, a.status)
 	url := p.URL("/todos/1")
 	assert.Equal(t, url, a.header.Get("Location"))
 	assert.Equal(t, "no-store", a.header.Get("Cache-Control"))
 	assert.Equal(t, "mine.1", a.header.Get("X-Request-Id"))
-	text := `{"id": 1, "title": "say \"hé\" \\ 🙂", "completed": false, "order": -7, "url": "` + url + `"}`
-	assert.Equal(t, text, a.body)
+	text := `{"id":1,"title":"say \"hé\" <&> \\ 🙂","completed":false,"order":-7,"url":"` + url + `"}`
+	assert.Equal(t, text+"\n", a.body)
 
 	a = p.send("GET", "/todos/1", "", "X-Request-Id: no good")
-	assert.Equal(t, text, a.body)
+	assert.Equal(t, text+"\n", a.body)
 	assert.Equal(t, "no-cache", a.header.Get("Cache-Control"))
 	assert.Regexp(t, `^[A-Z2-7]{26}$`, a.header.Get("X-Request-Id"))
-	assert.Equal(t, "["+text+"]", p.send("GET", "/todos", "").body)
+	assert.Equal(t, "["+text+"]\n", p.send("GET", "/todos", "").body)
 	head := p.send("HEAD", "/todos/1", "")
 	assert.Equal(t, http.StatusOK, head.status)
 	assert.Equal(t, a.header.Get("ETag"), head.header.Get("ETag"))
-	assert.Equal(t, strconv.Itoa(len(text)), head.header.Get("Content-Length"))
+	assert.Equal(t, strconv.Itoa(len(text)+1), head.header.Get("Content-Length"))
 
 	a = p.send("PUT", "/todos/1", `{"title":"another"}`)
 	assert.Equal(t, item{1, "another", false, nil, url}, p.item(http.StatusOK, a))
@@ -74,9 +74,9 @@ func TestRefusals(t *testing.T) {
 		{"POST /todos", `{"title":"a","completed":null}`, 400, "completed is neither true nor false"},
 		{"POST /todos", `{"title":"a","order":"1"}`, 400, "order is neither a number nor null"},
 		{"POST /todos", `{"title":"a","order":[]}`, 400, "order is neither a number nor null"},
-		{"POST /todos", `{"title":"a","order":1.5}`, 422, "order is no integer from -2147483648 to 2147483647"},
+		{"POST /todos", `{"title":"a","order":1.5}`, 422, "order is not an integer from -2147483648 to 2147483647"},
 		{"POST /todos", `{"title":"a","order":2147483648}`, 422,
-			"order is no integer from -2147483648 to 2147483647"},
+			"order is not an integer from -2147483648 to 2147483647"},
 		{"POST /todos", `{"completed":true}`, 422, "the title is missing"},
 		{"POST /todos", `{"title":" \t\u00a0\u3000"}`, 422, "the title is empty"},
 		{"POST /todos", `{"title":"` + long + `"}`, 422, "the title has 141 characters; 140 are allowed"},
@@ -85,7 +85,7 @@ func TestRefusals(t *testing.T) {
 		{"POST /todos", `{"title":"a\nb"}`, 422,
 			"the title contains the control character U+000A; it has to be one line of text"},
 		{"POST /todos", `{"title":"a\ud800b"}`, 422,
-			"the title contains U+FFFD, which stands for characters that were damaged on their way"},
+			"the title contains U+FFFD, which stands for damaged characters"},
 		{"POST /todos", `{"title":"a\u202eb"}`, 422,
 			"the title contains U+202E, which changes the direction of text"},
 		{"PUT /todos/1", `{"completed":true}`, 422, "the title is missing"},
@@ -100,14 +100,14 @@ func TestRefusals(t *testing.T) {
 		{"GET /todos/9223372036854775808", "", 404, "there is no such todo"},
 		{"GET /todos/x", "", 404, "there is no such todo"},
 		{"DELETE /todos/counts", "", 404, "there is no such todo"},
-		{"GET /todos?limit=0", "", 400, "limit is no number from 1 to 1000"},
-		{"GET /todos?limit=1001", "", 400, "limit is no number from 1 to 1000"},
-		{"GET /todos?limit=", "", 400, "limit is no number from 1 to 1000"},
+		{"GET /todos?limit=0", "", 400, "limit is not a number from 1 to 1000"},
+		{"GET /todos?limit=1001", "", 400, "limit is not a number from 1 to 1000"},
+		{"GET /todos?limit=", "", 400, "limit is not a number from 1 to 1000"},
 		{"GET /todos?after=x", "", 400, "after is not the id of a todo"},
 		{"GET /todos?completed=1", "", 400, "completed is neither true nor false"},
-		{"GET /todos?limit=1&limit=2", "", 400, "limit stands in the query more than once"},
-		{"GET /todos?limit=%zz", "", 400, `the query cannot be read: invalid URL escape "%zz"`},
-		{"DELETE /todos?complete=true", "", 400, `the query has unknown parameters; there are ["completed"]`},
+		{"GET /todos?limit=1&limit=2", "", 400, "the query has limit more than once"},
+		{"GET /todos?limit=%zz", "", 400, `the query is malformed: invalid URL escape "%zz"`},
+		{"DELETE /todos?complete=true", "", 400, `the query has unknown parameters; the known ones are ["completed"]`},
 		{"DELETE /todos?completed=yes", "", 400, "completed is neither true nor false"},
 	} {
 		method, path, _ := strings.Cut(test.request, " ")
@@ -146,7 +146,7 @@ func TestRefusals(t *testing.T) {
 	assert.Equal(t, strings.Repeat("é", 140), made.Title)
 }
 
-// A body that is too large is refused without waiting for it, whether its length is told or not.
+// A body that is too large is refused before it has arrived, whether its length is declared or not.
 func TestLargeBodiesAreNotRead(t *testing.T) {
 	p, _ := start(t)
 	fits := p.add(`{"title":"a","more":"` + strings.Repeat("x", 16<<10-len(`{"title":"a","more":""}`)) + `"}`)
@@ -160,7 +160,7 @@ func TestLargeBodiesAreNotRead(t *testing.T) {
 		_, err = io.WriteString(conn,
 			"POST /todos HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+request)
 		require.NoError(t, err)
-		// Less than the minute after which the server gives up waiting for a body.
+		// The server would wait a minute for the body.
 		require.NoError(t, conn.SetReadDeadline(time.Now().Add(40*time.Second)))
 		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		require.NoError(t, err, what)
@@ -172,7 +172,7 @@ func TestLargeBodiesAreNotRead(t *testing.T) {
 	assert.Equal(t, []item{fits}, p.list("/todos"))
 }
 
-// pages follows the links from a path, and returns the titles of each page.
+// pages follows the Link headers from a path and returns the titles of each page.
 func (p *process) pages(path string) [][]string {
 	p.t.Helper()
 	var pages [][]string
@@ -213,19 +213,19 @@ func TestPages(t *testing.T) {
 func TestCountsAndDeletingByKind(t *testing.T) {
 	p, server := start(t)
 	counts := func() string { return p.send("GET", "/todos/counts", "").body }
-	assert.Equal(t, `{"active": 0, "completed": 0}`, counts())
+	assert.Equal(t, "{\"active\":0,\"completed\":0}\n", counts())
 	server.Exec(`INSERT INTO todo (title, completed) SELECT n::text, n > 3 FROM generate_series(1, 10002) n`)
-	assert.Equal(t, `{"active": 3, "completed": 9999}`, counts())
+	assert.Equal(t, "{\"active\":3,\"completed\":9999}\n", counts())
 	server.Exec(`INSERT INTO todo (title, completed) SELECT n::text, true FROM generate_series(1, 3) n`)
-	assert.Equal(t, `{"active": 3, "completed": 10001}`, counts())
+	assert.Equal(t, "{\"active\":3,\"completed\":10001}\n", counts())
 	assert.Equal(t, http.StatusNoContent, p.send("DELETE", "/todos?completed=true", "").status)
-	assert.Equal(t, `{"active": 3, "completed": 0}`, counts())
+	assert.Equal(t, "{\"active\":3,\"completed\":0}\n", counts())
 	assert.Equal(t, []string{"3", "2", "1"}, titles(p.list("/todos")))
 	p.send("PATCH", "/todos/2", `{"completed":true}`)
 	assert.Equal(t, http.StatusNoContent, p.send("DELETE", "/todos?completed=false", "").status)
 	assert.Equal(t, []string{"2"}, titles(p.list("/todos")))
 	assert.Equal(t, http.StatusNoContent, p.send("DELETE", "/todos", "").status)
-	assert.Equal(t, `{"active": 0, "completed": 0}`, counts())
+	assert.Equal(t, "{\"active\":0,\"completed\":0}\n", counts())
 }
 
 func TestConditionalRequests(t *testing.T) {
@@ -238,7 +238,7 @@ func TestConditionalRequests(t *testing.T) {
 			a := p.send("GET", path, "", "If-None-Match: "+known)
 			assert.Equal(t, http.StatusNotModified, a.status, known)
 			assert.Equal(t, tag, a.header.Get("ETag"))
-			assert.Equal(t, "", a.body)
+			assert.Empty(t, a.body)
 		}
 		assert.Equal(t, http.StatusOK, p.send("GET", path, "", `If-None-Match: "x"`).status)
 		p.send("PATCH", made.URL, `{"completed":true}`)
@@ -248,7 +248,7 @@ func TestConditionalRequests(t *testing.T) {
 	}
 }
 
-func TestAddressesAreThoseThatTheClientSees(t *testing.T) {
+func TestURLsHaveTheHostThatTheClientSees(t *testing.T) {
 	p, _ := start(t)
 	p.add(`{"title":"a"}`)
 	for _, test := range []struct{ url, host, forwardedHost, proto string }{
@@ -263,7 +263,7 @@ func TestAddressesAreThoseThatTheClientSees(t *testing.T) {
 		assert.Equal(t, test.url, p.item(http.StatusOK, a).URL)
 	}
 	a := p.send("GET", "/todos/1", "", "Host: $(x)")
-	assert.Equal(t, problem(400, "the request does not say to which host it goes"), a.body)
+	assert.Equal(t, problem(400, "the request has no valid Host"), a.body)
 	p.add(`{"title":"b"}`)
 	a = p.send("GET", "/todos?limit=1", "", "X-Forwarded-Host: page.example", "X-Forwarded-Proto: https")
 	assert.Equal(t, `<https://page.example/todos?after=2&limit=1>; rel="next"`, a.header.Get("Link"))
@@ -291,7 +291,7 @@ func TestOrigins(t *testing.T) {
 	assert.Equal(t, "Link, Location, Etag, Retry-After", exposed)
 }
 
-// Whoever changes one field at the same time as another client changes another one, neither change is lost.
+// Concurrent changes of different fields are both kept.
 func TestConcurrentChangesOfFields(t *testing.T) {
 	p, _ := start(t)
 	made := p.add(`{"title":"0"}`)
@@ -310,7 +310,7 @@ func TestConcurrentChangesOfFields(t *testing.T) {
 	assert.Equal(t, item{1, "50", false, new(50), made.URL}, p.item(http.StatusOK, p.send("GET", made.URL, "")))
 }
 
-// Requests that are answered together get each their own answer.
+// Each of many concurrent clients gets its own answer.
 func TestManyClientsAtOnce(t *testing.T) {
 	p, server := start(t)
 	var clients sync.WaitGroup
@@ -325,7 +325,7 @@ func TestManyClientsAtOnce(t *testing.T) {
 				got, err := p.try("GET", a.header.Get("Location"), "")
 				assert.NoError(t, err)
 				assert.Equal(t, a.body, got.body)
-				assert.Contains(t, got.body, fmt.Sprintf(`"title": %q, "completed": false, "order": %d,`, title, n))
+				assert.Contains(t, got.body, fmt.Sprintf(`"title":%q,"completed":false,"order":%d,`, title, n))
 			}
 		})
 	}
@@ -340,7 +340,7 @@ func TestTodosAreLogged(t *testing.T) {
 	p.send("POST", "/todos", `{"title":"`+strings.Repeat("é", 200)+`"}`, "X-Request-Id: three")
 	p.send("POST", "/todos", `{`, "X-Request-Id: four\u0085")
 	p.send("PATCH", "/todos/1", `{"completed":true}`, "X-Request-Id: five")
-	p.Stop(syscall.SIGTERM) // when all is written
+	p.Stop(syscall.SIGTERM) // flushes the log
 	var lines []string
 	for line := range strings.Lines(p.Logged()) {
 		if strings.Contains(line, "msg=todo ") {
@@ -360,7 +360,7 @@ func TestTodosAreLogged(t *testing.T) {
 
 func TestUnusableSettings(t *testing.T) {
 	for setting, message := range map[string]string{
-		"ALLOWED_ORIGINS=example.com":    `read ALLOWED_ORIGINS: \"example.com\" is not an origin such as https://example.com, nor *`,
+		"ALLOWED_ORIGINS=example.com":    `ALLOWED_ORIGINS: \"example.com\" is not an origin such as https://example.com, nor *`,
 		"ALLOWED_ORIGINS=https://a.b/c":  `is not an origin`,
 		"URL=postgres://u:secret@host:x": "read the address of the database: ",
 	} {

@@ -15,19 +15,17 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 )
 
-const largestBody = 16 << 10 // bytes
-
-// body is what a client sent of a todo, nil what it did not mention.
+// body is a todo as a client sends it. Fields that it leaves out are nil.
 type body struct {
 	title     *string
 	completed *bool
 	order     *todo.Order
 }
 
-// content is that of a whole todo.
+// content returns a complete todo.
 func (b body) content() (content todo.Content, err error) {
 	if b.title == nil {
-		return content, todo.Invalid("the title is missing")
+		return content, todo.InvalidError("the title is missing")
 	}
 	if content.Title, err = todo.ParseTitle(*b.title); err != nil {
 		return content, err
@@ -41,23 +39,22 @@ func (b body) content() (content todo.Content, err error) {
 	return content, nil
 }
 
-// readBody reads a JSON object. Members that it does not know are ignored, since clients send a todo back as
-// they got it.
+// readBody reads a JSON object. It ignores unknown members, because clients send todos back as they got them.
 func readBody(w http.ResponseWriter, r *http.Request) (b body, err error) {
 	if !isJSON(r.Header.Get("Content-Type")) {
 		return b, problem{http.StatusUnsupportedMediaType, "the Content-Type is not application/json in UTF-8"}
 	}
-	if r.ContentLength > largestBody {
+	if r.ContentLength > todo.MaxBody {
 		return b, tooLarge(w)
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largestBody))
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, todo.MaxBody))
 	if tooMuch := (*http.MaxBytesError)(nil); errors.As(err, &tooMuch) {
 		return b, tooLarge(w)
 	}
 	if err != nil {
 		return b, malformed("the body did not arrive")
 	}
-	if !utf8.Valid(raw) { // which the decoder would replace without a word
+	if !utf8.Valid(raw) { // the decoder would silently replace what is not
 		return b, malformed("the body is not UTF-8")
 	}
 	var members map[string]json.RawMessage
@@ -92,23 +89,22 @@ func (b *body) read(members map[string]json.RawMessage) error {
 	default:
 		order, err := strconv.ParseInt(string(raw), 10, 32)
 		if err != nil {
-			return todo.Invalid(fmt.Sprintf("order is no integer from %d to %d", math.MinInt32, math.MaxInt32))
+			return todo.InvalidError(fmt.Sprintf("order is not an integer from %d to %d", math.MinInt32, math.MaxInt32))
 		}
 		b.order = new(new(int32(order)))
 	}
 	return nil
 }
 
-// isJSON says whether a Content-Type is JSON in UTF-8, which has no other parameter that means anything.
+// isJSON reports whether a Content-Type is JSON in UTF-8.
 func isJSON(contentType string) bool {
 	kind, parameters, err := mime.ParseMediaType(contentType)
 	charset, given := parameters["charset"]
 	return err == nil && kind == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
 }
 
-// tooLarge gives up the connection: to keep it, the server would wait for the rest of the body before it
-// answers.
+// tooLarge closes the connection: to keep it, the server would have to read the rest of the body first.
 func tooLarge(w http.ResponseWriter) error {
 	w.Header().Set("Connection", "close")
-	return problem{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", largestBody)}
+	return problem{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", todo.MaxBody)}
 }

@@ -9,14 +9,12 @@ import (
 	"github.com/rs/cors"
 )
 
-// preflightAge is how many seconds browsers may remember what is allowed.
-const preflightAge = 600
+const preflightAge = 600 // seconds
 
-// Origins are the web pages whose scripts may use the todos; "*" stands for all.
+// Origins are the web origins whose scripts may use the API; "*" allows all.
 type Origins []string
 
-// ParseOrigins reads origins with white space between them, such as "https://example.com
-// http://localhost:3000".
+// ParseOrigins reads origins separated by white space, such as "https://example.com http://localhost:3000".
 func ParseOrigins(text string) (Origins, error) {
 	origins := Origins(strings.Fields(text))
 	for _, origin := range origins {
@@ -28,8 +26,7 @@ func ParseOrigins(text string) (Origins, error) {
 	return origins, nil
 }
 
-// Allow tells browsers that pages of these origins may use what next serves. Credentials are never allowed,
-// and none are needed.
+// Allow adds CORS headers to what next serves. It never allows credentials; the API needs none.
 func (o Origins) Allow(next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: o,

@@ -10,14 +10,9 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 )
 
-const (
-	retryAfter = 1 // seconds
-	// KeyReused is the type of the problem that tells clients of an idempotency key which they used for another
-	// todo.
-	KeyReused = "urn:stateful-k3s:idempotency-key-reused"
-)
+const retryAfter = 1 // seconds
 
-// problem is what is wrong with a request.
+// problem is an error of the client.
 type problem struct {
 	status int
 	detail string
@@ -29,11 +24,11 @@ func malformed(format string, args ...any) error {
 	return problem{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 }
 
-// refuse answers with an error, and returns the status. It keeps two things apart: with 503 nothing was
-// changed and the request can be repeated, with 504 it may have been.
+// refuse answers with an error and returns the status. After 503 nothing was changed and the client can
+// repeat the request; after 504 the change may have been made.
 func refuse(w http.ResponseWriter, r *http.Request, err error) (status int) {
 	var wrong problem
-	var invalid todo.Invalid
+	var invalid todo.InvalidError
 	switch {
 	case errors.As(err, &wrong):
 		web.Problem(w, wrong.status, wrong.detail)
@@ -42,18 +37,18 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) (status int) {
 		web.Problem(w, http.StatusUnprocessableEntity, invalid.Error())
 		return http.StatusUnprocessableEntity
 	case errors.Is(err, todo.ErrKeyReused):
-		web.TypedProblem(w, KeyReused, http.StatusUnprocessableEntity, err.Error())
+		web.TypedProblem(w, todo.KeyReused, http.StatusUnprocessableEntity, err.Error())
 		return http.StatusUnprocessableEntity
-	case errors.Is(err, todo.ErrNone):
-		web.Problem(w, http.StatusNotFound, todo.ErrNone.Error())
+	case errors.Is(err, todo.ErrNotFound):
+		web.Problem(w, http.StatusNotFound, todo.ErrNotFound.Error())
 		return http.StatusNotFound
 	}
-	slog.Warn("no answer from the database", "method", r.Method, "path", r.URL.Path, "error", err, "request",
-		web.RequestID(r))
+	slog.Warn("the database did not answer", "method", r.Method, "path", r.URL.Path, "error", err,
+		"request", web.RequestID(r))
 	if errors.Is(err, todo.ErrUnknown) {
 		web.Problem(w, http.StatusGatewayTimeout, todo.ErrUnknown.Error()+": whether it was stored is not known")
 		return http.StatusGatewayTimeout
 	}
-	web.Unavailable(w, todo.ErrAway.Error(), retryAfter)
+	web.Unavailable(w, todo.ErrUnavailable.Error(), retryAfter)
 	return http.StatusServiceUnavailable
 }

@@ -10,14 +10,13 @@ import (
 )
 
 const (
-	longestKey = 255
-	// loggedTitle is how much of a title is logged, in bytes.
-	loggedTitle = 200
+	maxKey         = 255 // characters
+	maxLoggedTitle = 200 // bytes
 )
 
-// sending serves requests that carry a todo, or a part of one. Each is logged, with the reason if it was
+// writing handles requests that carry a todo or a part of one. It logs each, with the reason if it is
 // refused.
-func sending(success int, store func(r *http.Request, sent body) (todo.Todo, error)) http.Handler {
+func writing(success int, store func(r *http.Request, sent body) (todo.Todo, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		base, err := baseURL(r)
 		var sent body
@@ -28,18 +27,23 @@ func sending(success int, store func(r *http.Request, sent body) (todo.Todo, err
 		if err == nil {
 			stored, err = store(r, sent)
 		}
+		item := newItem(base, stored)
+		var answer []byte
+		if err == nil {
+			answer, err = encode(item)
+		}
 		log := slog.With("method", r.Method, "title", excerpt(sent.title), "request", web.RequestID(r))
 		if err != nil {
 			log.Info("todo", "status", refuse(w, r, err), "reason", err)
 			return
 		}
 		if success == http.StatusCreated {
-			w.Header().Set("Location", todoURL(base, stored.ID))
+			w.Header().Set("Location", item.URL)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(success)
-		_, _ = w.Write(encodeTodo(base, stored)) //nolint:gosec // JSON; the client may have gone
+		_, _ = w.Write(answer) //nolint:gosec // JSON; the client may have gone
 		log.Info("todo", "status", success, "id", stored.ID)
 	})
 }
@@ -48,8 +52,8 @@ func excerpt(title *string) string {
 	switch {
 	case title == nil:
 		return ""
-	case len(*title) > loggedTitle:
-		return strings.ToValidUTF8((*title)[:loggedTitle], "") + "…"
+	case len(*title) > maxLoggedTitle:
+		return strings.ToValidUTF8((*title)[:maxLoggedTitle], "") + "…"
 	default:
 		return *title
 	}
@@ -65,27 +69,26 @@ func (h handler) add(r *http.Request, sent body) (todo.Todo, error) {
 		return todo.Todo{}, err
 	}
 	if key == "" {
-		return h.store.Add(content)
+		return h.store.Add(r.Context(), content)
 	}
 	return h.store.AddOnce(r.Context(), key, content)
 }
 
-// idempotencyKey is that of the request, or "" without one.
+// idempotencyKey returns "" if the request has none.
 func idempotencyKey(r *http.Request) (string, error) {
 	keys := r.Header.Values("Idempotency-Key")
 	if len(keys) == 0 {
 		return "", nil
 	}
 	unprintable := func(c rune) bool { return c < ' ' || c > '~' }
-	if len(keys) > 1 || keys[0] == "" || len(keys[0]) > longestKey ||
-		strings.ContainsFunc(keys[0], unprintable) {
-		return "", malformed("Idempotency-Key is not one key of 1 to %d printable ASCII characters", longestKey)
+	if len(keys) > 1 || keys[0] == "" || len(keys[0]) > maxKey || strings.ContainsFunc(keys[0], unprintable) {
+		return "", malformed("Idempotency-Key is not one key of 1 to %d printable ASCII characters", maxKey)
 	}
 	return keys[0], nil
 }
 
 func (h handler) replace(r *http.Request, sent body) (todo.Todo, error) {
-	id, err := id(r)
+	id, err := pathID(r)
 	if err != nil {
 		return todo.Todo{}, err
 	}
@@ -97,7 +100,7 @@ func (h handler) replace(r *http.Request, sent body) (todo.Todo, error) {
 }
 
 func (h handler) change(r *http.Request, sent body) (todo.Todo, error) {
-	id, err := id(r)
+	id, err := pathID(r)
 	if err != nil {
 		return todo.Todo{}, err
 	}
@@ -113,7 +116,7 @@ func (h handler) change(r *http.Request, sent body) (todo.Todo, error) {
 }
 
 func (h handler) delete(w http.ResponseWriter, r *http.Request) error {
-	id, err := id(r)
+	id, err := pathID(r)
 	if err != nil {
 		return err
 	}
@@ -125,11 +128,11 @@ func (h handler) delete(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h handler) deleteAll(w http.ResponseWriter, r *http.Request) error {
-	query, err := parameters(r, "completed")
+	query, err := parseQuery(r, "completed")
 	if err != nil {
 		return err
 	}
-	kind, err := kindOf(query)
+	kind, err := parseKind(query)
 	if err != nil {
 		return err
 	}

@@ -1,14 +1,18 @@
 package postgres
 
-import "github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
+import (
+	"strconv"
 
-// Each kind has an index and statements of its own: with the kind as a parameter, Postgres could not know
-// which index serves.
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
+)
+
+// Each kind has its own index and its own statements: if the kind were a parameter, Postgres could not tell
+// which index to use.
 var (
-	// The inner limit is what lets it see, without knowing $2, that following the index is the best plan.
+	// The constant inner limit lets Postgres choose the index without knowing $2.
 	selectPage = forEachKind(func(condition string) string {
 		return `SELECT * FROM (SELECT ` + columns + ` FROM todo WHERE ` + condition +
-			` AND id < $1 ORDER BY id DESC LIMIT 1001) page LIMIT $2`
+			` AND id < $1 ORDER BY id DESC LIMIT ` + strconv.Itoa(todo.MaxPage+1) + `) page LIMIT $2`
 	})
 	deleteKind = forEachKind(func(condition string) string { return `DELETE FROM todo WHERE ` + condition })
 )

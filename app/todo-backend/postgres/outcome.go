@@ -15,12 +15,11 @@ import (
 const (
 	// connectTimeout is how long a request waits for a connection.
 	connectTimeout = 3 * time.Second
-	// timeout and bulkTimeout are how long a statement may take, with all its repetitions.
+	// timeout and bulkTimeout are how long a statement may take, retries included.
 	timeout     = 5 * time.Second
 	bulkTimeout = 20 * time.Second
-	// attempts is how often something is done whose connection breaks, if that does no harm. All that wait in
-	// the pool may be broken.
-	attempts = Connections + 1
+	// maxAttempts is one more than the pool holds: all of its idle connections may be broken.
+	maxAttempts = MaxConns + 1
 )
 
 type statement func(ctx context.Context, conn *pgxpool.Conn) error
@@ -29,35 +28,34 @@ type statement func(ctx context.Context, conn *pgxpool.Conn) error
 func (s *Store) read(ctx context.Context, do statement) error {
 	err := s.run(ctx, timeout, true, do)
 	if errors.Is(err, todo.ErrUnknown) {
-		return fmt.Errorf("%w: %v", todo.ErrAway,
-			err) //nolint:errorlint // it is not unknown whether something was changed
+		return fmt.Errorf("%w: %v", todo.ErrUnavailable, err) //nolint:errorlint // a read changes nothing
 	}
 	return err
 }
 
-// run runs a statement. If its connection breaks, it is repeated if that does no harm or the server cannot
-// have seen it. A client that gives up does not stop a statement, for ending it would cost a new connection.
-func (s *Store) run(ctx context.Context, timeout time.Duration, harmless bool, do statement) error {
+// run runs a statement. If its connection breaks, run retries an idempotent statement, and any other that the
+// server cannot have seen. A client that gives up does not cancel the statement, because that would cost a
+// new connection.
+func (s *Store) run(ctx context.Context, timeout time.Duration, idempotent bool, do statement) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
-	means := todo.ErrAway
+	kind := todo.ErrUnavailable
 	for attempt := 1; ; attempt++ {
-		broken := false
 		err := s.once(ctx, do)
-		var answer *pgconn.PgError
+		var refused *pgconn.PgError
+		retry := false
 		switch {
-		case err == nil, errors.Is(err, todo.ErrNone), errors.Is(err, todo.ErrKeyReused):
+		case err == nil, errors.Is(err, todo.ErrNotFound), errors.Is(err, todo.ErrKeyReused):
 			return err
-		case errors.Is(err, todo.ErrAway): // no connection
-		case errors.As(err, &answer) && answer.SeverityUnlocalized == "ERROR": // which undoes the statement
+		case errors.Is(err, todo.ErrUnavailable): // no connection
+		case errors.As(err, &refused) && refused.SeverityUnlocalized == "ERROR": // rolled back
+		case pgconn.SafeToRetry(err):
+			retry = true
 		default:
-			broken = true
-			if !pgconn.SafeToRetry(err) {
-				means = todo.ErrUnknown
-			}
+			kind, retry = todo.ErrUnknown, idempotent
 		}
-		if !broken || attempt == attempts || errors.Is(means, todo.ErrUnknown) && !harmless {
-			return fmt.Errorf("%w: %w", means, err)
+		if !retry || attempt == maxAttempts {
+			return fmt.Errorf("%w: %w", kind, err)
 		}
 	}
 }
@@ -68,7 +66,7 @@ func (s *Store) once(ctx context.Context, do statement) error {
 	defer cancel()
 	conn, err := s.db.Acquire(connecting)
 	if err != nil {
-		return fmt.Errorf("%w: %w", todo.ErrAway, err)
+		return fmt.Errorf("%w: %w", todo.ErrUnavailable, err)
 	}
 	defer conn.Release()
 	return do(ctx, conn)

@@ -1,66 +1,42 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"math"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 )
 
-// Get returns a todo, or todo.ErrNone.
-func (s *Store) Get(id int64) (todo.Todo, error) {
-	found, err := s.gets.Ask(id)
-	if err != nil {
-		return todo.Todo{}, err
-	}
-	if found == nil {
-		return todo.Todo{}, todo.ErrNone
-	}
-	return *found, nil
-}
-
-// getAll returns nil for those that do not exist.
-func (s *Store) getAll(ids []int64) ([]*todo.Todo, error) {
-	var list []todo.Todo
-	err := s.read(context.Background(), func(ctx context.Context, conn *pgxpool.Conn) error {
-		rows, err := conn.Query(ctx, `SELECT `+columns+` FROM todo WHERE id = ANY($1)`, ids)
-		if err != nil {
-			return err
-		}
-		list, err = all(rows, make([]todo.Todo, 0, len(ids)))
-		return err
+// Get returns a todo, or todo.ErrNotFound.
+func (s *Store) Get(ctx context.Context, id int64) (found todo.Todo, err error) {
+	err = s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		return scanOne(conn.QueryRow(ctx, `SELECT `+columns+` FROM todo WHERE id = $1`, id), &found)
 	})
-	found := make(map[int64]*todo.Todo, len(list))
-	for i := range list {
-		found[list[i].ID] = &list[i]
-	}
-	answers := make([]*todo.Todo, len(ids))
-	for i, id := range ids {
-		answers[i] = found[id]
-	}
-	return answers, err
+	return found, err
 }
 
-// List returns the todos of a page, newest first, and one more if the list goes on.
-func (s *Store) List(page todo.Page) (list []todo.Todo, err error) {
-	after := page.After
-	if after == 0 {
-		after = math.MaxInt64
-	}
-	err = s.read(context.Background(), func(ctx context.Context, conn *pgxpool.Conn) error {
+// List returns the todos of a page, newest first, and one more if there is a next page.
+func (s *Store) List(ctx context.Context, page todo.Page) (list []todo.Todo, err error) {
+	after := cmp.Or(page.After, math.MaxInt64)
+	err = s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
 		rows, err := conn.Query(ctx, selectPage[page.Kind], after, page.Limit+1)
 		if err != nil {
 			return err
 		}
-		list, err = all(rows, make([]todo.Todo, 0, page.Limit+1))
+		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (t todo.Todo, err error) {
+			err = row.Scan(fields(&t)...)
+			return t, err
+		})
 		return err
 	})
 	return list, err
 }
 
-// Count counts active and completed todos, each up to a limit.
+// Count counts active and completed todos, each up to todo.CountLimit.
 func (s *Store) Count(ctx context.Context) (counts todo.Counts, err error) {
 	err = s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
 		return conn.QueryRow(ctx, `SELECT

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// Of two requests with one key at the same time, the second waits here for the end of the first. Each new
-	// answer clears away up to two that are older than a week, so that they never pile up.
+	// If two requests have the same key at the same time, the second waits in this statement until the first
+	// has ended. Each new answer deletes up to two that are older than a week, so the table does not grow.
 	addOnce = `
 		WITH claimed AS (
 			INSERT INTO answer (key, id, title, completed, "order")
@@ -23,17 +23,18 @@ const (
 			INSERT INTO todo (id, title, completed, "order") OVERRIDING SYSTEM VALUE SELECT * FROM claimed
 		), expired AS (
 			DELETE FROM answer WHERE key IN (
-				SELECT key FROM answer WHERE added < now() - interval '7 days' AND key <> $1 ORDER BY added LIMIT 2 FOR UPDATE SKIP LOCKED
+				SELECT key FROM answer WHERE added < now() - interval '7 days' AND key <> $1
+				ORDER BY added LIMIT 2 FOR UPDATE SKIP LOCKED
 			)
 		)
 		SELECT id FROM claimed`
 	answered = `
-		SELECT id, title = $2 AND completed = $3 AND "order" IS NOT DISTINCT FROM $4 FROM answer WHERE key = $1`
+		SELECT id, title = $2 AND completed = $3 AND "order" IS NOT DISTINCT FROM $4
+		FROM answer WHERE key = $1`
 )
 
-// AddOnce adds a todo, unless that was done before with the same key, at least in the last seven days: then
-// it returns the todo as it was added, whatever became of it. If that was another one, it returns
-// todo.ErrKeyReused.
+// AddOnce adds a todo once for each key. If the key was used in the last seven days, it returns the todo as it
+// was added then, even if it has changed since; if the content was different, it returns todo.ErrKeyReused.
 func (s *Store) AddOnce(ctx context.Context, key string, content todo.Content) (todo.Todo, error) {
 	added := todo.Todo{Content: content}
 	args := []any{key, string(content.Title), content.Completed, content.Order}

@@ -7,43 +7,41 @@ import (
 	"unicode/utf8"
 )
 
-const longestTitle = 140 // code points
-
-// Title is what is to be done, in one line that shows what it says. Only ParseTitle makes one.
+// Title is one line of visible text. Only ParseTitle makes one.
 type Title string
 
-// ParseTitle cuts white space off both ends. Its error is Invalid, and says which rule the rest breaks:
+// ParseTitle trims white space. Its error is an InvalidError that names the broken rule:
 //
-//   - It has 1 to 140 code points.
-//   - It shows something: not all of it is white space and invisible format characters.
-//   - It is one line: no control characters (Unicode's category Cc) and no separators of lines or paragraphs.
-//   - It reads as it is written: no characters that turn the direction of what follows, as in CVE-2021-42574.
-//   - It is whole: no U+FFFD, which is what decoding leaves of half surrogate pairs and other damaged text.
+//   - A title has 1 to MaxTitle code points.
+//   - It is visible: not all of it is white space and invisible format characters.
+//   - It is one line: no control characters (Unicode's category Cc), no line or paragraph separators.
+//   - It reads as it is written: no characters that change the direction of text, as in CVE-2021-42574.
+//   - It is undamaged: no U+FFFD, which decoders put in place of broken text such as half a surrogate pair.
 //
 // The table of todos has the same rules.
 func ParseTitle(text string) (Title, error) {
 	text = strings.TrimSpace(text)
 	if strings.TrimFunc(text, invisible) == "" {
-		return "", Invalid("the title is empty")
+		return "", InvalidError("the title is empty")
 	}
-	if n := utf8.RuneCountInString(text); n > longestTitle {
-		return "", Invalid(fmt.Sprintf("the title has %d characters; %d are allowed", n, longestTitle))
+	if n := utf8.RuneCountInString(text); n > MaxTitle {
+		return "", InvalidError(fmt.Sprintf("the title has %d characters; %d are allowed", n, MaxTitle))
 	}
 	for _, r := range text {
 		switch {
 		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
-			return "", Invalid(fmt.Sprintf(
+			return "", InvalidError(fmt.Sprintf(
 				"the title contains the control character %U; it has to be one line of text", r))
 		case '\u202A' <= r && r <= '\u202E', '\u2066' <= r && r <= '\u2069':
-			return "", Invalid(fmt.Sprintf("the title contains %U, which changes the direction of text", r))
+			return "", InvalidError(fmt.Sprintf("the title contains %U, which changes the direction of text", r))
 		case r == utf8.RuneError:
-			return "", Invalid("the title contains U+FFFD, which stands for characters that were damaged on their way")
+			return "", InvalidError("the title contains U+FFFD, which stands for damaged characters")
 		}
 	}
 	return Title(text), nil
 }
 
-// invisible is white space, and characters that only shape or join their neighbours.
+// invisible reports white space and characters that only shape or join their neighbours.
 func invisible(r rune) bool {
 	switch r {
 	case '\u00AD', '\u061C', '\u180E', '\uFEFF':

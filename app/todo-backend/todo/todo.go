@@ -1,43 +1,55 @@
-// Package todo says what a todo is, and what can be done with one.
+// Package todo defines a todo, its limits, and the errors of storing one.
 package todo
 
 import "errors"
 
-// Todo is a thing to do.
+const (
+	// MaxTitle is the length of a title in code points. The table has the same limit.
+	MaxTitle = 140
+	// DefaultPage and MaxPage are how many todos a page has if a request asks for no number, and at most.
+	DefaultPage = 100
+	MaxPage     = 1000
+	// MaxBody is the size of a request's body in bytes.
+	MaxBody = 16 << 10
+	// CountLimit is how far todos are counted.
+	CountLimit = 10_000
+	// KeyReused is the type of the problem with which the backend answers ErrKeyReused (RFC 9457).
+	KeyReused = "urn:stateful-k3s:idempotency-key-reused"
+)
+
+// Todo is a stored todo.
 type Todo struct {
-	// ID is positive, and greater than that of every todo that was added before.
+	// ID is positive. Newer todos have greater IDs.
 	ID int64
 	Content
 }
 
-// Content is what clients say of a todo.
+// Content is everything about a todo that clients choose.
 type Content struct {
 	Title     Title
 	Completed bool
-	// Order is where clients want to see it, if they said so.
-	Order *int32
+	Order     Order
 }
 
-// Change is what becomes different; nil stays as it is.
+// Order is the position that clients give a todo; nil is none.
+type Order = *int32
+
+// Change is a partial update. Nil fields stay as they are.
 type Change struct {
 	Title     *Title
 	Completed *bool
 	Order     *Order
 }
 
-// Order is a new order, nil for none.
-type Order = *int32
-
-// Page is a part of the list of todos, which begins with the newest.
+// Page is a part of the list of todos, newest first.
 type Page struct {
-	// After is the ID behind which it begins, or 0 for the beginning of the list.
+	// After is the ID after which the page begins; 0 is the beginning of the list.
 	After int64
-	// Limit is how many todos it has at most.
 	Limit int
 	Kind  Kind
 }
 
-// Kind is which todos are meant.
+// Kind filters todos.
 type Kind int
 
 // The kinds of todos.
@@ -47,24 +59,24 @@ const (
 	Completed
 )
 
-// CountLimit is up to which todos are counted.
-const CountLimit = 10_000
+// Counts is the number of todos, or CountLimit + 1 if there are more.
+type Counts struct {
+	Active    int `json:"active"`
+	Completed int `json:"completed"`
+}
 
-// Counts is how many todos there are, or CountLimit + 1 if there are more.
-type Counts struct{ Active, Completed int }
+// InvalidError says why a value is not acceptable in a todo.
+type InvalidError string
 
-// Invalid says why something cannot be a todo, or a part of one.
-type Invalid string
-
-func (i Invalid) Error() string { return string(i) }
+func (e InvalidError) Error() string { return string(e) }
 
 var (
-	// ErrNone says that there is no such todo.
-	ErrNone = errors.New("there is no such todo")
-	// ErrKeyReused says that an idempotency key was used for another todo before.
+	// ErrNotFound means that there is no such todo.
+	ErrNotFound = errors.New("there is no such todo")
+	// ErrKeyReused means that another todo was added with this idempotency key.
 	ErrKeyReused = errors.New("the idempotency key was used for another todo")
-	// ErrAway says that nothing was changed, and never will be.
-	ErrAway = errors.New("the database is away")
-	// ErrUnknown says that the change may have been made.
+	// ErrUnavailable means that nothing was changed, and that nothing will be changed later.
+	ErrUnavailable = errors.New("the database is away")
+	// ErrUnknown means that the change may have been made.
 	ErrUnknown = errors.New("the database went away while it stored the change")
 )
