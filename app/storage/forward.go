@@ -11,8 +11,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/stateful-k3s/stateful-k3s/app/internal/proxy"
 )
 
 const (
@@ -40,7 +38,6 @@ func forward(socket string) http.Handler {
 			DisableKeepAlives: true,
 			MaxConnsPerHost:   maxRequests,
 		},
-		BufferPool: &proxy.Buffers{Size: bufferSize},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() == nil { // the client is still there
 				slog.Warn("forward a request", "method", r.Method, "url", r.URL, "error", err)

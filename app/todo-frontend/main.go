@@ -1,46 +1,54 @@
-// Todo-frontend is the page of the todos, at GET /. It keeps nothing itself: todos are the backend's, to
-// which it also forwards /todos, so that one address serves both. It answers to IP addresses, localhost and
-// the names that it is told, and to no other: a page elsewhere whose name is made to lead here could else
-// change todos.
+// Todo-frontend serves the page of the todos at GET /. It stores nothing: it gets the todos from the backend and
+// forwards /todos to it, so one address serves both. It answers to IP addresses, localhost and its configured
+// names only, so a site whose name is made to resolve here cannot change todos.
 //
-// Settings, all in the environment:
+// Settings in the environment, with defaults in brackets:
 //
 //	BACKEND_URL   address of the backend, such as http://todo-backend-svc
-//	OWN_HOSTS     names of the page, such as "todo-frontend-svc todo.example.com" (none)
-//	OWN_ORIGINS   addresses at which people see it through a proxy that changes Host, such as "https://todo.example.com"; their
-//	              names count as its own too (none)
+//	OWN_HOSTS     host names of the page, such as "todo-frontend-svc todo.example.com" (none)
+//	OWN_ORIGINS   origins under which people see the page through a proxy that changes Host, such as
+//	              "https://todo.example.com"; their host names count as OWN_HOSTS (none)
 //	PORT          port of the page, and of GET /livez and GET /readyz (8080)
 //	METRICS_PORT  port of GET /metrics (9090)
 package main
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"strings"
+	"net/url"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/settings"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
 	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/backend"
 	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/http"
 )
 
-func main() {
-	service.Main(run)
+type config struct {
+	backend *url.URL
+	guard   *http.Guard
+	ports   settings.Ports
 }
 
+func readConfig() (config, error) {
+	var r settings.Reader
+	c := config{backend: r.URL("BACKEND_URL", "", "http://todo-backend-svc"), ports: r.Ports()}
+	var err error
+	if c.guard, err = http.NewGuard(r.Words("OWN_HOSTS"), r.Words("OWN_ORIGINS")); err != nil {
+		r.Fault("OWN_ORIGINS", "%v", err)
+	}
+	return c, r.Err()
+}
+
+func main() { service.Main(run) }
+
 func run(ctx context.Context) error {
-	todos, err := backend.New(os.Getenv("BACKEND_URL"))
+	c, err := readConfig()
 	if err != nil {
-		return fmt.Errorf("BACKEND_URL: %w", err)
+		return err
 	}
-	guard, err := http.NewGuard(strings.Fields(os.Getenv("OWN_HOSTS")), strings.Fields(os.Getenv("OWN_ORIGINS")))
-	if err != nil {
-		return fmt.Errorf("OWN_ORIGINS: %w", err)
-	}
-	// It is ready whatever the backend does: its page says that the todos are away, which is better than the 503
-	// of an ingress that has nowhere to send people to.
+	// It is ready even without the backend: the page says that the todos are away, which tells visitors more than
+	// the ingress's 503.
 	mux := service.Probes(func(context.Context) error { return nil })
-	http.Handle(mux, todos, guard)
-	return web.Serve(ctx, mux)
+	http.Register(mux, backend.New(c.backend), c.guard)
+	return web.Serve(ctx, c.ports, mux)
 }

@@ -9,21 +9,17 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
-	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
-	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
-	todohttp "github.com/stateful-k3s/stateful-k3s/app/todo-backend/http"
-	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/postgres"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todotest"
 )
 
 func TestMain(m *testing.M) { apptest.Main(m, main) }
 
-// todos is the real backend on a real database, which can go away and come back.
+// todos is the real backend with a real database. It can go away and come back.
 type todos struct {
 	t       *testing.T
 	handler http.Handler
@@ -33,17 +29,8 @@ type todos struct {
 
 func startTodos(t *testing.T) *todos {
 	t.Helper()
-	server := postgrestest.Start(t)
-	db, err := database.Open(t.Context(), func() (string, error) { return server.URL(), nil }, 4,
-		postgres.Migrations)
-	require.NoError(t, err)
-	t.Cleanup(db.Close)
-	store := postgres.NewStore(db)
-	require.Eventually(t, func() bool { return store.Ready(t.Context()) == nil }, time.Minute,
-		10*time.Millisecond)
-	mux := http.NewServeMux()
-	todohttp.Handle(mux, store)
-	backend := &todos{t: t, handler: mux, address: "localhost:0"}
+	handler, _ := todotest.Start(t)
+	backend := &todos{t: t, handler: handler, address: "localhost:0"}
 	backend.comeBack()
 	t.Cleanup(func() { backend.server.Close() })
 	return backend
@@ -82,14 +69,14 @@ func startFrontend(t *testing.T, backend string, settings ...string) *apptest.Pr
 	return p
 }
 
-// answer is that to a request.
+// answer is the answer to a request.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// send sends a request, and follows no redirect. Headers are names and values in turn.
+// send sends a request and follows no redirect. Headers alternate names and values.
 func send(t *testing.T, method, address, body string, headers ...string) answer {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
@@ -115,7 +102,7 @@ func (s site) form(path string, fields url.Values) answer {
 		"application/x-www-form-urlencoded", "Origin", s.URL(""))
 }
 
-// add adds todos, the first of which gets the ID 1 on a new database.
+// add adds todos. In a new database their IDs begin at 1.
 func (s site) add(titles ...string) {
 	s.t.Helper()
 	for _, title := range titles {
@@ -125,7 +112,7 @@ func (s site) add(titles ...string) {
 	}
 }
 
-// page asks for a page and reads it.
+// page gets and parses a page.
 func (s site) page(path string) document {
 	s.t.Helper()
 	return parse(s.t, send(s.t, http.MethodGet, s.URL(path), ""))
@@ -146,7 +133,7 @@ func parse(t *testing.T, a answer) document {
 	return document{t, a.status, root}
 }
 
-// find is the element with an ID.
+// find returns the element with an ID.
 func (d document) find(id string) *html.Node {
 	d.t.Helper()
 	for node := range d.root.Descendants() {
@@ -163,13 +150,13 @@ func (d document) text(id string) string {
 	return text(d.find(id))
 }
 
-// shown says whether an element is not hidden.
+// shown reports whether an element is visible.
 func (d document) shown(id string) bool {
 	d.t.Helper()
 	return !has(d.find(id), "hidden")
 }
 
-// rows are the todos: "x title" for a completed one, "- title" for another, and "e title" for an editor.
+// rows returns the todos as "x title" if completed, "- title" if active, and "e title" if being edited.
 func (d document) rows() []string {
 	d.t.Helper()
 	rows := []string{}

@@ -13,47 +13,46 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 )
 
 const (
-	// Timeout is how long a visitor waits for the backend at most.
-	Timeout = 5 * time.Second
-	// maxAnswer is far more than the longest titles take.
+	// timeout limits how long a visitor waits for the backend.
+	timeout = 5 * time.Second
+	// maxAnswer is far more than a page of the longest titles, in bytes.
 	maxAnswer = 4 << 20
 )
 
-// Todo is one of the list.
+// Todo is a todo of the list.
 type Todo struct {
 	ID        int64  `json:"id"`
 	Title     string `json:"title"`
 	Completed bool   `json:"completed"`
 }
 
-// Counts are exact up to 10,000; 10,001 stands for more.
-type Counts struct {
-	Active    int `json:"active"`
-	Completed int `json:"completed"`
-}
+// Counts are the numbers of todos.
+type Counts = todo.Counts
 
-// Query says which todos to list, the newest first.
+// Query selects todos, newest first.
 type Query struct {
-	// Completed filters: "true", "false" or "" for all.
+	// Completed is "true", "false" or "" for all.
 	Completed string
-	// After is the ID behind which the list goes on, or 0.
+	// After is the ID after which the list begins, or 0.
 	After int64
 	Limit int
 }
 
-// List is a part of the todos.
+// List is a page of todos.
 type List struct {
 	Todos []Todo
-	// More says that others follow.
+	// More means that there is a next page.
 	More bool
-	// ETag is the backend's for this list.
+	// ETag is the backend's entity tag of the page.
 	ETag string
 }
 
-// Refusal is an answer of the backend that asking again does not change.
+// Refusal is an answer of the backend that a retry would not change.
 type Refusal struct {
 	Status int
 	// Detail is for people.
@@ -62,7 +61,7 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return fmt.Sprintf("refused with %d: %s", r.Status, r.Detail) }
 
-// List lists todos. Like all methods it acts on behalf of a visitor, and returns ErrAway or a *Refusal.
+// List lists todos. Like all methods it acts on behalf of a visitor, and its error is ErrAway or a *Refusal.
 func (b *Backend) List(visit *http.Request, query Query) (List, error) {
 	values := url.Values{"limit": {strconv.Itoa(query.Limit)}}
 	if query.Completed != "" {
@@ -86,26 +85,26 @@ func (b *Backend) Counts(visit *http.Request) (counts Counts, err error) {
 
 // Add adds a todo, once for each key.
 func (b *Backend) Add(visit *http.Request, title, key string) error {
-	_, err := b.do(visit, call{method: http.MethodPost, path: "/todos", body: map[string]any{"title": title},
-		key: key})
+	body := map[string]any{"title": title}
+	_, err := b.do(visit, call{method: http.MethodPost, path: "/todos", body: body, key: key})
 	return err
 }
 
 // Rename gives a todo another title.
 func (b *Backend) Rename(visit *http.Request, id int64, title string) error {
-	_, err := b.do(visit, call{method: http.MethodPatch, path: todoPath(id),
-		body: map[string]any{"title": title}})
+	body := map[string]any{"title": title}
+	_, err := b.do(visit, call{method: http.MethodPatch, path: todoPath(id), body: body})
 	return err
 }
 
 // Complete marks a todo as completed or not.
 func (b *Backend) Complete(visit *http.Request, id int64, completed bool) error {
-	_, err := b.do(visit, call{method: http.MethodPatch, path: todoPath(id),
-		body: map[string]any{"completed": completed}})
+	body := map[string]any{"completed": completed}
+	_, err := b.do(visit, call{method: http.MethodPatch, path: todoPath(id), body: body})
 	return err
 }
 
-// Delete deletes a todo. It is no error if it was deleted before.
+// Delete deletes a todo. It succeeds if there is no such todo any more.
 func (b *Backend) Delete(visit *http.Request, id int64) error {
 	_, err := b.do(visit, call{method: http.MethodDelete, path: todoPath(id)})
 	if refusal, ok := errors.AsType[*Refusal](err); ok && refusal.Status == http.StatusNotFound {
@@ -116,14 +115,15 @@ func (b *Backend) Delete(visit *http.Request, id int64) error {
 
 // DeleteCompleted deletes all completed todos.
 func (b *Backend) DeleteCompleted(visit *http.Request) error {
-	_, err := b.do(visit, call{method: http.MethodDelete, path: "/todos",
-		query: url.Values{"completed": {"true"}}})
+	query := url.Values{"completed": {"true"}}
+	_, err := b.do(visit, call{method: http.MethodDelete, path: "/todos", query: query})
 	return err
 }
 
 func todoPath(id int64) string { return "/todos/" + strconv.FormatInt(id, 10) }
 
-// call is a request to the backend. Body is sent as JSON if it is not nil, and the answer read into answer.
+// call is a request to the backend. It sends body as JSON and decodes the answer into answer, unless they are
+// nil.
 type call struct {
 	method, path string
 	query        url.Values
@@ -132,7 +132,7 @@ type call struct {
 }
 
 func (b *Backend) do(visit *http.Request, c call) (http.Header, error) {
-	ctx, cancel := context.WithTimeout(visit.Context(), Timeout)
+	ctx, cancel := context.WithTimeout(visit.Context(), timeout)
 	defer cancel()
 	header, err := b.exchange(ctx, visit, c)
 	if err == nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -11,18 +12,14 @@ import (
 	"net/http/httputil"
 	"strings"
 
-	"github.com/stateful-k3s/stateful-k3s/app/internal/proxy"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 )
 
-const (
-	maxBody    = 16 << 10 // bytes, as the backend's own bound
-	bufferSize = 16 << 10 // bytes
-	retryAfter = 1        // seconds
-)
+const retryAfter = 1 // seconds
 
-// Proxy forwards requests to the backend as they are, and its answers. Other origins have no business here:
-// what allows them at the backend's own address is taken out.
+// Proxy forwards requests to the backend, and its answers without CORS headers: unlike the backend's own
+// address, this one is not open to other origins.
 func (b *Backend) Proxy() http.Handler {
 	forwarding := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -31,11 +28,11 @@ func (b *Backend) Proxy() http.Handler {
 			r.SetXForwarded()
 			forward(r.In, r.Out.Header)
 		},
-		Transport:  b.transport,
-		BufferPool: &proxy.Buffers{Size: bufferSize},
+		Transport: b.transport,
 		ModifyResponse: func(response *http.Response) error {
 			for name := range response.Header {
-				if strings.HasPrefix(name, "Access-Control-") || name == "X-Request-Id" { // which the answer has already
+				// The answer already has an X-Request-Id.
+				if strings.HasPrefix(name, "Access-Control-") || name == "X-Request-Id" {
 					response.Header.Del(name)
 				}
 			}
@@ -44,25 +41,27 @@ func (b *Backend) Proxy() http.Handler {
 		ErrorHandler: refuse,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// A body that comes slowly is no burden to the backend.
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		// Read the body first, so a slow client does not keep a connection to the backend.
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, todo.MaxBody))
 		if _, tooMuch := errors.AsType[*http.MaxBytesError](err); tooMuch {
-			web.Problem(w, http.StatusRequestEntityTooLarge, "a body has at most 16 KiB")
+			web.Problem(w, http.StatusRequestEntityTooLarge,
+				fmt.Sprintf("the body has more than %d bytes", todo.MaxBody))
 			return
 		}
 		if err != nil {
-			web.Problem(w, http.StatusBadRequest, "the body breaks off: "+err.Error())
+			web.Problem(w, http.StatusBadRequest, "the body is incomplete: "+err.Error())
 			return
 		}
-		r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		r.ContentLength, r.TransferEncoding = int64(len(body)), nil
 		forwarding.ServeHTTP(w, r)
 	})
 }
 
-// refuse keeps apart what was certainly not done (503) and what may have been (502, 504).
+// refuse answers 503 if nothing was done, and 502 or 504 if something may have been.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
-		return // nobody is there to read an answer
+		return // the visitor has gone
 	}
 	slog.Warn("the backend is away", "method", r.Method, "path", r.URL.Path, "error", err)
 	var network net.Error

@@ -16,12 +16,11 @@ import (
 )
 
 const (
-	// maxForm is the size of a form in bytes, far beyond the longest title.
-	maxForm  = 16 << 10
+	maxForm  = 16 << 10 // bytes
 	formType = "application/x-www-form-urlencoded"
 )
 
-// form reads a form before it is handled. The page is the one from which it was sent.
+// form parses a form. The page is the one from which it was sent.
 func form(handle func(w http.ResponseWriter, r *http.Request, p page.Page)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != formType {
@@ -41,8 +40,8 @@ func form(handle func(w http.ResponseWriter, r *http.Request, p page.Page)) http
 	})
 }
 
-// ofTodo is for a form whose address names a todo.
-func ofTodo(handle func(w http.ResponseWriter, r *http.Request, p page.Page, id int64)) http.Handler {
+// todoForm parses a form whose path names a todo.
+func todoForm(handle func(w http.ResponseWriter, r *http.Request, p page.Page, id int64)) http.Handler {
 	return form(func(w http.ResponseWriter, r *http.Request, p page.Page) {
 		id, ok := page.ParseID(r.PathValue("id"))
 		if !ok {
@@ -64,8 +63,7 @@ func (s *site) add(w http.ResponseWriter, r *http.Request, p page.Page) {
 	redirect(w, r, p.WithNew(), "")
 }
 
-// idempotencyKey is another for each form that a visitor was sent, and for each text that was sent back in
-// it.
+// idempotencyKey differs for each form that was served and for each text that was typed into it.
 func idempotencyKey(p page.Page) string {
 	hash := sha256.Sum256([]byte(p.Key + "\n" + p.Draft))
 	return hex.EncodeToString(hash[:])
@@ -95,7 +93,7 @@ func (s *site) clear(w http.ResponseWriter, r *http.Request, p page.Page) {
 	s.finish(w, r, p, "", s.backend.DeleteCompleted(r))
 }
 
-// finish is the end of what needs no typing.
+// finish answers a form without text fields.
 func (s *site) finish(w http.ResponseWriter, r *http.Request, p page.Page, fragment string, err error) {
 	if err != nil {
 		var status int
@@ -106,13 +104,12 @@ func (s *site) finish(w http.ResponseWriter, r *http.Request, p page.Page, fragm
 	redirect(w, r, p.View, fragment)
 }
 
-// redirect makes the browser ask for a page, so that loading it again does not send the form again.
+// redirect sends the browser to a page, so a reload does not submit the form again.
 func redirect(w http.ResponseWriter, r *http.Request, view page.View, fragment string) {
-	http.Redirect(w, r, view.Address()+fragment,
-		http.StatusSeeOther) //nolint:gosec // an address of the page itself
+	http.Redirect(w, r, view.Address()+fragment, http.StatusSeeOther) //nolint:gosec // the page itself
 }
 
-// reason says why something was not done, or perhaps not.
+// reason explains to the visitor why something was not done, or may not have been.
 func reason(err error) (status int, text string) {
 	if refusal, ok := errors.AsType[*backend.Refusal](err); ok {
 		if refusal.Status == http.StatusNotFound {
@@ -123,7 +120,7 @@ func reason(err error) (status int, text string) {
 	return http.StatusServiceUnavailable, "This could not be saved. Try again in a moment."
 }
 
-// sentence makes one of a problem's detail.
+// sentence turns a problem's detail into a sentence.
 func sentence(detail string) string {
 	if detail == "" {
 		return "This is not possible."

@@ -13,11 +13,12 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/page"
 )
 
-// headers are those of every answer. The policy allows the page what comes from its own origin, nothing
-// inline, and no string where a browser expects HTML or script.
+// headers are added to every answer. The policy allows only resources of the page's own origin, nothing inline,
+// and no strings where a browser expects HTML or script.
 var headers = map[string]string{
-	"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+	"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+		"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; " +
+		"require-trusted-types-for 'script'; trusted-types 'none'",
 	"Cross-Origin-Opener-Policy":   "same-origin",
 	"Cross-Origin-Resource-Policy": "same-origin",
 	"Permissions-Policy":           "camera=(), geolocation=(), microphone=()",
@@ -35,14 +36,14 @@ func withHeaders(next http.Handler) http.Handler {
 	})
 }
 
-// Guard refuses what a page elsewhere asks a visitor's browser for.
+// Guard refuses requests that other sites make through a visitor's browser.
 type Guard struct {
 	hosts      []string
 	protection *http.CrossOriginProtection
 }
 
-// NewGuard takes the names under which the page is reached, besides localhost, and its own origins, such as
-// https://todo.example.com: they count as the page's where a proxy in front has changed Host.
+// NewGuard takes the page's host names, besides localhost, and its own origins, such as
+// https://todo.example.com. Behind a proxy that changes Host, only the origins tell the page's own requests.
 func NewGuard(hosts, origins []string) (*Guard, error) {
 	g := &Guard{append([]string{"localhost"}, hosts...), http.NewCrossOriginProtection()}
 	for _, origin := range origins {
@@ -58,10 +59,10 @@ func NewGuard(hosts, origins []string) (*Guard, error) {
 	return g, nil
 }
 
-// protect lets requests pass that are for the page, by its name or by an IP address, and that no page of
-// another origin asks to change something. A page elsewhere whose name leads here is of the same origin in
-// its visitor's eyes, but has another name. Browsers of the last years tell by Sec-Fetch-Site (over HTTPS) or
-// Origin where a request comes from; what sends neither is no browser, or one that is older than 2020.
+// protect refuses requests for other host names, and changes that pages of other origins request. The check of
+// the name is against DNS rebinding: a page whose name resolves to this server has the same origin as its
+// requests. Browsers since 2020 send Sec-Fetch-Site (over HTTPS) or Origin; a client that sends neither is not
+// a browser.
 func (g *Guard) protect(next http.Handler) http.Handler {
 	return withHeaders(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !g.answersTo(r.Host) {
@@ -87,7 +88,7 @@ func (g *Guard) answersTo(host string) bool {
 	return slices.Contains(g.hosts, strings.TrimSuffix(name, "."))
 }
 
-// originOf is how the visitor's browser names the address that it asks.
+// originOf returns the origin of the requested URL, as the visitor's browser sees it.
 func originOf(r *http.Request) string {
 	if r.Header.Get("X-Forwarded-Proto") == "https" {
 		return "https://" + r.Host
@@ -95,7 +96,7 @@ func originOf(r *http.Request) string {
 	return "http://" + r.Host
 }
 
-// refuse answers people with a page, and all others with a problem.
+// refuse answers browsers with a page, and programs with a problem.
 func refuse(w http.ResponseWriter, r *http.Request, refusal page.Refusal) {
 	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
 		web.Problem(w, refusal.Status, refusal.Detail())

@@ -18,8 +18,7 @@ func ask(t *testing.T, g *Guard, method, host string, headers ...string) *httpte
 		request.Header.Set(headers[i], headers[i+1])
 	}
 	answer := httptest.NewRecorder()
-	g.protect(http.HandlerFunc(func(w http.ResponseWriter,
-		_ *http.Request) {
+	g.protect(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	})).ServeHTTP(answer, request)
 	return answer

@@ -1,50 +1,48 @@
-// Package http serves the page, what its forms do, and the backend's /todos.
+// Package http serves the page, handles its forms, and forwards /todos to the backend.
 package http
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
 	"net/http"
 	"strconv"
-	"sync"
 
 	"github.com/klauspost/compress/gzhttp"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/backend"
 	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/page"
 )
 
 const (
 	retryAfter = 2 // seconds
-	// maxPages are made at once. With the longest titles each takes 300 kB.
+	// maxPages are loaded and rendered at the same time, which limits memory: a page with the longest titles
+	// takes half a megabyte.
 	maxPages = 32
 )
 
 type site struct {
 	backend *backend.Backend
-	load    load
-	buffers sync.Pool
-	making  *semaphore.Weighted // pages
+	pages   *semaphore.Weighted
 }
 
-// Handle adds the page and all that belongs to it.
-func Handle(mux *http.ServeMux, b *backend.Backend, guard *Guard) {
-	s := &site{backend: b, load: shared(loadFrom(b)), making: semaphore.NewWeighted(maxPages)}
-	s.buffers.New = func() any { return new(bytes.Buffer) }
+// Register adds the page and everything that belongs to it to a mux.
+func Register(mux *http.ServeMux, b *backend.Backend, guard *Guard) {
+	s := &site{b, semaphore.NewWeighted(maxPages)}
 	for pattern, handler := range map[string]http.Handler{
 		"GET /{$}":                 http.HandlerFunc(s.show),
 		"POST /form/add":           form(s.add),
-		"POST /form/complete/{id}": ofTodo(s.complete),
-		"POST /form/edit/{id}":     ofTodo(s.edit),
-		"POST /form/delete/{id}":   ofTodo(s.delete),
+		"POST /form/complete/{id}": todoForm(s.complete),
+		"POST /form/edit/{id}":     todoForm(s.edit),
+		"POST /form/delete/{id}":   todoForm(s.delete),
 		"POST /form/clear":         form(s.clear),
 	} {
 		mux.Handle(pattern, guard.protect(gzhttp.GzipHandler(handler)))
 	}
-	// They are no secret, and the page that the guard shows has them too.
+	// Assets are not secret, and the guard's own page needs them.
 	mux.Handle("GET /static/{name}", withHeaders(gzhttp.GzipHandler(page.Assets)))
 	proxy := guard.protect(b.Proxy())
 	mux.Handle("/todos", proxy)
@@ -57,34 +55,45 @@ func (s *site) show(w http.ResponseWriter, r *http.Request) {
 
 // render adds the todos to a page and sends it.
 func (s *site) render(w http.ResponseWriter, r *http.Request, status int, p page.Page) {
-	loaded, err := s.load(r, backend.Query{Completed: p.Filter(), After: p.After, Limit: page.Size})
-	if err == nil {
-		p.List, p.Counts = loaded.List, loaded.Counts
-	} else { // it is logged
+	if s.pages.Acquire(r.Context(), 1) != nil {
+		return // the visitor has gone
+	}
+	if s.load(r, &p) != nil { // the error is logged
 		p.Away = true
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}
-	buffer, err := s.make(r.Context(), p)
+	var html bytes.Buffer
+	err := p.Render(&html)
+	s.pages.Release(1)
 	if err != nil {
 		slog.Error("render the page", "error", err)
 		web.Problem(w, http.StatusInternalServerError, "")
 		return
 	}
-	defer s.buffers.Put(buffer)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(buffer.Bytes()) // the visitor may have gone
+	_, _ = w.Write(html.Bytes()) // the visitor may have gone
 }
 
-// make returns a buffer of the site's with a page in it.
-func (s *site) make(ctx context.Context, p page.Page) (*bytes.Buffer, error) {
-	if err := s.making.Acquire(ctx, 1); err != nil {
-		return nil, err
+// load gets list and counts at the same time. After an error the page has neither.
+func (s *site) load(r *http.Request, p *page.Page) error {
+	var list backend.List
+	var counts backend.Counts
+	var group errgroup.Group
+	group.Go(func() (err error) {
+		query := backend.Query{Completed: p.Filter(), After: p.After, Limit: todo.DefaultPage}
+		list, err = s.backend.List(r, query)
+		return err
+	})
+	group.Go(func() (err error) {
+		counts, err = s.backend.Counts(r)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return err
 	}
-	defer s.making.Release(1)
-	buffer := s.buffers.Get().(*bytes.Buffer)
-	buffer.Reset()
-	return buffer, p.Render(buffer)
+	p.List, p.Counts = list, counts
+	return nil
 }

@@ -14,12 +14,12 @@ import (
 //go:embed assets
 var files embed.FS
 
-// assets are the contents of files by names that have a hash of it in them, so that browsers may keep them
-// for good; and names these by those of the files.
+// assets maps public names to contents, and names maps files to public names. A public name contains a hash of
+// the content, so browsers may cache it for good.
 var assets, names = func() (map[string][]byte, map[string]string) {
 	entries, err := files.ReadDir("assets")
 	if err != nil {
-		panic(err) // they are part of the program
+		panic(err) // the files are part of the program
 	}
 	assets, names := map[string][]byte{}, map[string]string{}
 	for _, entry := range entries {
@@ -35,7 +35,7 @@ var assets, names = func() (map[string][]byte, map[string]string) {
 	return assets, names
 }()
 
-// Assets serves what the page refers to, by {name} in the pattern.
+// Assets serves the asset {name}.
 var Assets http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	content, ok := assets[name]

@@ -11,12 +11,12 @@ import (
 // part is a piece of a title.
 type part struct {
 	Text string
-	// Link is the attribute href if the text is an address, which then has the scheme http or https. As a mere
-	// value it would be written with other percent signs than the address has.
+	// Link is the attribute href if the text is an http or https URL. As a mere value, the template would change
+	// the URL's percent-encoding.
 	Link template.HTMLAttr
 }
 
-// The script finds addresses in the same way, for todos that come while the page is open.
+// The script finds links with the same expression, for todos that appear while the page is open.
 var address = regexp.MustCompile(`(?i)\bhttps?://[\p{L}\p{N}\[][^\s\p{Z}\x{FEFF}<>"]*`)
 
 func parts(title string) []part {
@@ -28,8 +28,8 @@ func parts(title string) []part {
 			all = append(all, part{Text: title[end:at[0]]})
 		}
 		end = at[0] + len(link)
-		all = append(all, part{Text: link,
-			Link: template.HTMLAttr(`href="` + html.EscapeString(link) + `"`)}) //nolint:gosec // it is escaped
+		href := template.HTMLAttr(`href="` + html.EscapeString(link) + `"`) //nolint:gosec // it is escaped
+		all = append(all, part{Text: link, Link: href})
 	}
 	if end < len(title) {
 		all = append(all, part{Text: title[end:]})
@@ -37,8 +37,8 @@ func parts(title string) []part {
 	return all
 }
 
-// withoutPunctuation leaves out what belongs to the sentence around an address. A closing bracket stays if it
-// was opened in the address, as in https://en.wikipedia.org/wiki/Go_(programming_language).
+// withoutPunctuation drops trailing punctuation of the surrounding sentence. A closing bracket stays if the link
+// has the opening one, as in https://en.wikipedia.org/wiki/Go_(programming_language).
 func withoutPunctuation(link string) string {
 	for {
 		last, size := utf8.DecodeLastRuneInString(link)

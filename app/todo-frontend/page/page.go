@@ -1,4 +1,4 @@
-// Package page renders the page, which is complete without its script.
+// Package page renders the page. It works without its script.
 package page
 
 import (
@@ -11,64 +11,59 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/backend"
 )
 
-// Size is how many todos a page has.
-const Size = 100
-
-// Page is all that is on a page.
+// Page is the content of a page.
 type Page struct {
 	View
 	backend.List
 	Counts backend.Counts
-	// Away says that the todos cannot be had.
+	// Away means that the backend does not answer.
 	Away bool
-	// Key is that of the form for new todos.
+	// Key makes the form for new todos add one todo, however often it is sent.
 	Key string
-	Refused
-}
 
-// Refused is what of an action is left to be shown, which on most pages is nothing.
-type Refused struct {
-	// Notice tells what became of it, if nothing else on the page does.
+	// Notice reports a failed action that has no error field.
 	Notice string
-	// Draft is a new todo.
+	// Draft is the text of a new todo that was refused.
 	Draft, DraftError string
-	// Edited is a new title for the todo that is being edited.
+	// Edited is a new title that was refused.
 	Edited, EditError string
 }
 
-// NewKey is for a form, which adds one todo however often it is sent.
+// NewKey returns a key for the form.
 func NewKey() string { return rand.Text() }
 
 //go:embed page.html
 var source string
 
 var functions = template.FuncMap{
-	"asset": func(file string) string { return "/static/" + names[file] },
-	"count": count,
-	"parts": parts,
+	"asset":  func(file string) string { return "/static/" + names[file] },
+	"count":  count,
+	"limits": func() limits { return limits{todo.MaxTitle, todo.DefaultPage, todo.MaxPage, todo.CountLimit} },
+	"parts":  parts,
 }
+
+// limits are the backend's limits that the script needs.
+type limits struct{ Title, Page, MaxPage, Count int }
 
 var page = template.Must(template.New("page").Funcs(functions).Parse(source))
 
 // Render writes the page as HTML.
 func (p Page) Render(w io.Writer) error {
 	p.Key = cmp.Or(p.Key, NewKey())
-	if p.ETag != "" && p.Refused == (Refused{}) {
-		return p.writeCommon(w)
-	}
 	if p.EditError != "" {
 		p.keepEdited()
 	}
 	return page.Execute(w, p)
 }
 
-// keepEdited finds a place for a refused title whose todo is not among those of the page.
+// keepEdited shows a refused title although the page does not have its todo.
 func (p *Page) keepEdited() {
 	switch {
-	case slices.ContainsFunc(p.Todos, func(todo backend.Todo) bool { return todo.ID == p.Edit }):
+	case slices.ContainsFunc(p.Todos, func(t backend.Todo) bool { return t.ID == p.Edit }):
 	case p.Away:
 		p.Todos = []backend.Todo{{ID: p.Edit}}
 	default:
@@ -82,7 +77,7 @@ type filter struct {
 	Current bool
 }
 
-// Filters are what may be shown.
+// Filters returns the links of the navigation.
 func (p Page) Filters() []filter {
 	all := []filter{{Name: "All"}, {Name: "Active", View: View{Show: "active"}},
 		{Name: "Completed", View: View{Show: "completed"}}}
@@ -92,7 +87,7 @@ func (p Page) Filters() []filter {
 	return all
 }
 
-// Next is where the list goes on.
+// Next is the view of the next page.
 func (p Page) Next() View {
 	next := p.First()
 	if n := len(p.Todos); n > 0 {
@@ -101,11 +96,11 @@ func (p Page) Next() View {
 	return next
 }
 
-// count is a number of todos, of which the backend counts 10,000.
+// count formats a number of todos.
 func count(n int) string {
 	switch {
-	case n > 10_000:
-		return "10,000+"
+	case n > todo.CountLimit:
+		return count(todo.CountLimit) + "+"
 	case n > 999:
 		return fmt.Sprintf("%d,%03d", n/1000, n%1000)
 	}

@@ -9,12 +9,11 @@ import (
 	"regexp"
 )
 
-// Refusal is why a request is not handled: it is for another site (421), or a page of another site asks for
-// it (403).
+// Refusal explains why a request is refused: it is for another site (421), or comes from a page of another site
+// (403).
 type Refusal struct {
 	Status int
-	// Host is what was asked for, as the request says. Origin is where it comes from, and Site what the browser
-	// says that is to Host, such as cross-site; each is empty if it is not known.
+	// The headers Host, Origin and Sec-Fetch-Site of the request; empty if it has none.
 	Host, Origin, Site string
 }
 
@@ -23,16 +22,17 @@ var refusalSource string
 
 var refusal = template.Must(template.New("refusal").Funcs(functions).Parse(refusalSource))
 
-// Render writes a page for people.
+// Render writes the refusal as HTML.
 func (r Refusal) Render(w io.Writer) error { return refusal.Execute(w, r) }
 
-// Misdirected tells whether the request is for another site.
+// Misdirected reports whether the request is for another site.
 func (r Refusal) Misdirected() bool { return r.Status == http.StatusMisdirectedRequest }
 
-// Detail tells programs what was compared, and what to do if that should be the same.
+// Detail tells programs what was compared, and what to set if the request was legitimate.
 func (r Refusal) Detail() string {
 	if r.Misdirected() {
-		return fmt.Sprintf("nobody here is called %q (Host): if people reach the todos by this name, set ingressHost or todoOwnOrigins", r.Host)
+		return fmt.Sprintf("nobody here is called %q (Host): "+
+			"if people reach the todos by this name, set ingressHost or todoOwnOrigins", r.Host)
 	}
 	const refused = "a page of another site asked for this: "
 	if r.Site != "" {
@@ -42,11 +42,10 @@ func (r Refusal) Detail() string {
 		r.Origin, r.Host)
 }
 
-// origins are those that need no quotes in a shell: strangers choose what stands in a request.
+// origins matches origins that are safe in a shell, because strangers choose what a request contains.
 var origins = regexp.MustCompile(`^https?://([a-zA-Z0-9.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]+)?$`)
 
-// Setting is what todoOwnOrigins has to have if the request came by the page's own address; empty if it
-// cannot have.
+// Setting returns the value of todoOwnOrigins that would allow the request, or "" if none would.
 func (r Refusal) Setting() string {
 	if r.Site != "" || !origins.MatchString(r.Origin) {
 		return ""

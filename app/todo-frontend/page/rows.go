@@ -2,16 +2,16 @@ package page
 
 import "github.com/stateful-k3s/stateful-k3s/app/todo-frontend/backend"
 
-// row is a todo of a page, or the editor of one.
+// row is a todo on the page, or its editor.
 type row struct {
 	backend.Todo
 	Editing           bool
 	Edited, EditError string
-	// Query leads back to the page, and EditQuery to the page with the editor.
+	// Query links to the page, EditQuery to the page with the todo's editor.
 	Query, EditQuery string
 }
 
-// Rows are the todos.
+// Rows returns the todos.
 func (p Page) Rows() []row {
 	closed := p.Closed().Query()
 	rows := make([]row, len(p.Todos))
@@ -30,5 +30,5 @@ func (p Page) Rows() []row {
 	return rows
 }
 
-// Blank is what the script makes rows from.
+// Blank is the template from which the script makes rows.
 func (p Page) Blank() row { return row{} }

@@ -5,17 +5,17 @@ import (
 	"strconv"
 )
 
-// View is what a visitor looks at. It stands in the address of the page.
+// View is the part of the list that a visitor sees. The query of the page's URL encodes it.
 type View struct {
 	// Show is "active", "completed" or "" for all.
 	Show string
-	// After is the ID of the todo behind which the page begins, or 0.
+	// After is the ID after which the page begins, or 0.
 	After int64
 	// Edit is the ID of the todo that is being edited, or 0.
 	Edit int64
 }
 
-// ParseView reads a view from an address, and leaves out what it does not understand.
+// ParseView ignores what it does not understand.
 func ParseView(query url.Values) (view View) {
 	if show := query.Get("show"); show == "active" || show == "completed" {
 		view.Show = show
@@ -25,7 +25,7 @@ func ParseView(query url.Values) (view View) {
 	return view
 }
 
-// ParseID reads the ID of a todo, a positive number.
+// ParseID parses the ID of a todo, a positive number.
 func ParseID(text string) (id int64, ok bool) {
 	id, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || id <= 0 {
@@ -34,10 +34,10 @@ func ParseID(text string) (id int64, ok bool) {
 	return id, true
 }
 
-// Address leads to the view.
+// Address returns the view's URL.
 func (v View) Address() string { return "/" + v.Query() }
 
-// Query is what follows the path in an address: nothing, or a question mark and more.
+// Query returns the view's query with its question mark, or "".
 func (v View) Query() string {
 	values := url.Values{}
 	if v.Show != "" {
@@ -55,18 +55,18 @@ func (v View) Query() string {
 	return "?" + values.Encode()
 }
 
-// Filter is what the view shows, in the backend's words.
+// Filter returns the backend's parameter for what the view shows.
 func (v View) Filter() (completed string) {
 	return map[string]string{"active": "false", "completed": "true"}[v.Show]
 }
 
-// First is where the list of the view begins.
+// First is the view of the newest todos.
 func (v View) First() View { return View{Show: v.Show} }
 
 // Closed is the view without an editor.
 func (v View) Closed() View { return View{Show: v.Show, After: v.After} }
 
-// WithNew is where a new todo is to be seen.
+// WithNew is the view that shows a new todo.
 func (v View) WithNew() View {
 	if v.Show == "completed" {
 		return View{}

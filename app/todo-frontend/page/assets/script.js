@@ -1,27 +1,27 @@
-// The page works without this script. With it, what a visitor does shows at once and is sent behind the scenes, in order
-// and until it is answered; what others do shows up within seconds.
+// The page works without this script. With it, a visitor's actions show at once; they are sent in the background, in
+// order, and retried until they are answered. Changes by others show within seconds.
 //
-// Shown is always the base, which is what the backend said last, and on it the actions that it has not answered yet.
+// The page always shows the base, which is the backend's last answer, with the unanswered actions applied to it.
 
 const $ = (id) => document.getElementById(id)
 const main = $('main'), list = $('todos'), add = $('add'), field = $('title')
 
-const pollEvery = 2000, longestWait = 10000, patience = 20000 // milliseconds
-const longest = 140 // characters of a title
-const pageSize = 100, step = 300, largest = 1000 // todos
+const pollInterval = 2000, maxBackoff = 10000, timeout = 20000 // milliseconds
+const step = 300 // todos
+const [maxTitle, pageSize, maxPage, maxCount] = ['maxTitle', 'pageSize', 'maxPage', 'maxCount'].map((name) => Number(main.dataset[name]))
 
 const base = { todos: [], counts: { active: 0, completed: 0 }, more: false }
 const rows = new Map() // by the ID of their todos
 const etags = new Map() // by address
 
-// What the browser cannot store lives as long as the page.
+// If the browser refuses to store, the actions live as long as the page.
 const store = (() => { try { return sessionStorage } catch { return {} } })()
 const actions = JSON.parse(store.actions ?? '[]')
 
 let view = viewOf(location.search)
-let known = !('away' in main.dataset) // whether the todos were ever had
-let size = pageSize // how many todos are wanted
-let busy = false // with getting todos that the visitor waits for
+let known = !('away' in main.dataset) // whether the backend has ever answered
+let size = pageSize // how many todos to get
+let busy = false // whether the visitor waits for todos
 let failures = 0
 let notice = $('notice').textContent
 let newest = 0
@@ -36,7 +36,7 @@ function address(path, query) {
   return given.length ? `${path}?${new URLSearchParams(given)}` : path
 }
 
-// Actions: how each is sent, and what it does to the todos.
+// Actions: the request of each, and its effect on the todos.
 
 const requests = {
   add: ({ title }) => ['POST', '/todos', { title }],
@@ -97,11 +97,11 @@ const done = { add: 'Added.', edit: 'Changed.', delete: 'Deleted.', clear: 'Clea
 
 const keep = () => { store.actions = JSON.stringify(actions) }
 
-// Sending and asking, one request after the other.
+// Requests, one after the other.
 
 let reading = null, sleeper = null
 
-// wake ends a rest, or a request that only reads: what the visitor does comes first.
+// wake ends a pause or a request that only reads, because the visitor's actions come first.
 function wake() {
   reading?.abort()
   sleeper?.()
@@ -124,10 +124,10 @@ async function work() {
 }
 
 function rest() {
-  const backoff = Math.min(longestWait, 1000 * 2 ** (failures - 1)) * (0.75 + Math.random() / 2)
+  const backoff = Math.min(maxBackoff, 1000 * 2 ** (failures - 1)) * (0.75 + Math.random() / 2)
   return new Promise((resolve) => {
     sleeper = resolve
-    if (!document.hidden || actions.length) setTimeout(resolve, failures ? backoff : pollEvery)
+    if (!document.hidden || actions.length) setTimeout(resolve, failures ? backoff : pollInterval)
   })
 }
 
@@ -144,7 +144,7 @@ async function send(action) {
   const [method, path, body] = requests[action.kind](action)
   const headers = body ? { 'Content-Type': 'application/json' } : {}
   if (action.key) headers['Idempotency-Key'] = action.key
-  const signal = AbortSignal.timeout(patience)
+  const signal = AbortSignal.timeout(timeout)
   const response = await request(path, { method, headers, body: body && JSON.stringify(body), signal })
   const gone = response.status === 404
   const answer = response.status === 204 ? null : await response.json()
@@ -162,7 +162,7 @@ async function send(action) {
   render()
 }
 
-// refuse takes back what was shown already, and gives the visitor the text back.
+// refuse undoes an action that is already shown, and gives the visitor the text back.
 function refuse(action, reason) {
   const row = rows.get(action.id)
   if (action.kind === 'edit' && row && base.todos.some(({ id }) => id === action.id)) {
@@ -177,12 +177,12 @@ function refuse(action, reason) {
 
 async function read() {
   reading = new AbortController()
-  const late = setTimeout(() => reading.abort(new Error('no answer')), patience)
+  const late = setTimeout(() => reading.abort(new Error('no answer')), timeout)
   try {
     const [list, counts] = await Promise.all([get(listAddress(), reading.signal), get('/todos/counts', reading.signal)])
     if (list) Object.assign(base, { todos: list.content, more: list.more })
     if (counts) base.counts = counts.content
-    for (const answer of [list, counts]) if (answer) etags.set(answer.path, answer.etag) // one that failed loses the other
+    for (const answer of [list, counts]) if (answer) etags.set(answer.path, answer.etag) // only if both succeeded
     known = true
     busy = false
   } finally {
@@ -195,7 +195,7 @@ function listAddress() {
   return address('/todos', { limit: size, completed: { active: 'false', completed: 'true' }[view.show], after: view.after })
 }
 
-// get returns nothing if there is nothing new.
+// get returns null if nothing has changed.
 async function get(path, signal) {
   const response = await request(path, { signal, headers: etags.has(path) ? { 'If-None-Match': etags.get(path) } : {} })
   if (response.status === 304) return null
@@ -204,7 +204,7 @@ async function get(path, signal) {
   return { path, content, etag, more: /rel="?next/.test(response.headers.get('Link')) }
 }
 
-// Showing.
+// Rendering.
 
 function render() {
   const state = { todos: [...base.todos], counts: { ...base.counts } }
@@ -229,12 +229,12 @@ function render() {
   $('newest').hidden = !view.after
   $('newest').href = address('/', { show: view.show })
 
-  $('away').hidden = failures < 2 && known // a single failure is soon over
+  $('away').hidden = failures < 2 && known // ignores a single failure
   $('kept').hidden = !actions.length
   say($('notice'), notice)
 }
 
-const count = (n) => n > 10000 ? '10,000+' : n.toLocaleString('en')
+const count = (n) => n > maxCount ? `${count(maxCount)}+` : n.toLocaleString('en')
 
 function say(element, text) {
   if (element.textContent !== text) element.textContent = text
@@ -294,7 +294,7 @@ function fill(row, todo) {
   box.disabled = remove.disabled = change.inert = !!todo.waiting
 }
 
-// rename gives the row of a new todo the ID that the backend chose.
+// rename gives the row of a new todo the backend's ID.
 function rename(key, id) {
   const row = rows.get(key)
   rows.delete(key)
@@ -303,7 +303,7 @@ function rename(key, id) {
   else rows.set(id, row)
 }
 
-// parts finds addresses in a title as the server does.
+// parts finds links in a title like links.go.
 function* parts(title) {
   let end = 0
   for (const { 0: found, index } of title.matchAll(/\bhttps?:\/\/[\p{L}\p{N}[][^\s<>"]*/giu)) {
@@ -330,7 +330,7 @@ function withoutPunctuation(link) {
   }
 }
 
-// Writing and editing.
+// Adding and editing.
 
 const sentence = (detail) => detail ? `${detail[0].toUpperCase()}${detail.slice(1)}.` : 'This is not possible.'
 
@@ -338,7 +338,7 @@ const length = (title) => [...title.trim()].length
 
 function fault(title) {
   if (!title.trim()) return 'The title is empty.'
-  return length(title) > longest ? `The title has ${length(title)} characters; ${longest} are allowed.` : ''
+  return length(title) > maxTitle ? `The title has ${length(title)} characters; ${maxTitle} are allowed.` : ''
 }
 
 function complain(input, reason) {
@@ -348,7 +348,7 @@ function complain(input, reason) {
 }
 
 function hint() {
-  const rest = longest - length(field.value)
+  const rest = maxTitle - length(field.value)
   const text = rest < 0 ? `${-rest} too many` : `${rest} left`
   say($('title-hint'), rest <= 20 ? text : '')
   $('title-hint').classList.toggle('over', rest < 0)
@@ -360,7 +360,7 @@ function edit(row, title = row.todo.title, reason = '') {
   adopt(row, title, reason)
 }
 
-// adopt makes an editor work, also one that the server has rendered.
+// adopt initialises an editor, also one that the server has rendered.
 function adopt(row, title, reason) {
   const input = row.querySelector('input'), error = row.querySelector('.error')
   error.id = `error-${row.todo.id}`
@@ -399,13 +399,13 @@ function submitEdit(row) {
 }
 
 function showMore() {
-  size = Math.min(size + step, largest)
+  size = Math.min(size + step, maxPage)
   busy = true
   render()
   wake()
 }
 
-// go shows another view. What is known of it shows at once.
+// go changes the view. Todos that are already known show at once.
 function go(to, keepAddress) {
   if (!keepAddress) history.pushState(null, '', address('/', to))
   view = to
@@ -413,7 +413,7 @@ function go(to, keepAddress) {
   busy = true
   etags.clear()
   base.todos = base.todos.filter(shown)
-  for (const row of rows.values()) if (row.todo) row.todo = { ...row.todo } // addresses in rows name the view
+  for (const row of rows.values()) if (row.todo) row.todo = { ...row.todo } // links in rows depend on the view
   render()
   wake()
 }
@@ -439,7 +439,7 @@ list.addEventListener('keydown', (event) => {
   if (event.key === 'Escape' && event.target.closest('.editor')) close(event.target.closest('li'))
 })
 
-// The key that opens an editor is not to submit it as well.
+// The key press that opens an editor must not submit it.
 let pressedIn = null
 document.addEventListener('keydown', ({ target }) => { pressedIn = target }, true)
 document.addEventListener('keypress', (event) => { if (event.target !== pressedIn) event.preventDefault() })
@@ -447,7 +447,7 @@ document.addEventListener('keypress', (event) => { if (event.target !== pressedI
 document.addEventListener('click', (event) => {
   const link = event.target.closest('a')
   if (!link || link.target || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
-  if (link.id === 'more' && size === largest) return // the next page
+  if (link.id === 'more' && size === maxPage) return // the next page
   event.preventDefault()
   const row = link.closest('li')
   if (link.matches('.edit')) edit(row)
@@ -467,7 +467,7 @@ addEventListener('online', wake)
 document.addEventListener('visibilitychange', () => { if (!document.hidden) wake() })
 addEventListener('beforeunload', (event) => { if (failures && actions.length) event.preventDefault() })
 
-// What the server has rendered is the base to begin with.
+// The server's rendering is the first base.
 for (const row of list.children) {
   const editor = row.querySelector('.editor'), input = row.querySelector('input')
   row.todo = editor
