@@ -47,7 +47,7 @@ func newGauges(prefix string) gauges {
 
 func serveMetrics(ctx context.Context) error {
 	var e environment
-	bucket := e.Bucket()
+	bucket, ports := e.Bucket(), e.Ports()
 	if err := e.Err(); err != nil {
 		return fmt.Errorf("read the settings: %w", err)
 	}
@@ -69,7 +69,7 @@ func serveMetrics(ctx context.Context) error {
 	})
 	defer background.Wait()
 	defer stop()
-	return web.Serve(ctx, service.Probes(func(context.Context) error {
+	return web.Serve(ctx, ports, service.Probes(func(context.Context) error {
 		if !seen.Load() {
 			return errors.New("the store does not answer")
 		}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
-	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
 	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
@@ -61,7 +60,7 @@ func restoreFrom(ctx context.Context, args []string) (said string, err error) {
 // attempt says what it has done.
 func (r restoration) attempt(ctx context.Context) (said string, err error) {
 	start := time.Now()
-	address, err := database.Environment()
+	address, err := r.address()
 	if err != nil {
 		return "", err
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
-	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
 	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
@@ -24,6 +23,8 @@ const lastWords = 10 * time.Second
 
 // job makes backups.
 type job struct {
+	// address returns the URL of the database.
+	address   func() (string, error)
 	store     *s3.Store
 	scratch   string
 	level     int
@@ -69,7 +70,8 @@ func newJob(e *environment) (j job, err error) {
 		scratch: os.Getenv("SCRATCH_DIR"), level: e.Number("COMPRESSION_LEVEL", 3, 1, 19),
 		recipient: e.recipient(), retention: e.retention(), retry: e.Duration("RETRY", "10m"),
 	}
-	_, err = database.Environment()
+	j.address = e.Database()
+	_, err = j.address()
 	e.Add(err)
 	j.store, err = openStore(e)
 	return j, err
@@ -107,7 +109,7 @@ func (j job) run(ctx context.Context) (manifest.Manifest, error) {
 
 func (j job) attempt(ctx context.Context, started time.Time) (manifest.Manifest, error) {
 	m := manifest.Manifest{Version: manifest.Version, Started: started}
-	address, err := database.Environment()
+	address, err := j.address()
 	if err != nil {
 		return m, err
 	}

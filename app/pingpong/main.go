@@ -1,11 +1,11 @@
-// Pingpong answers GET /pingpong with "pong N", where N counts the requests of all replicas from 0, and GET
-// /pings with the count so far. Postgres keeps it: a number is handed out once it is durable, and never
-// twice.
+// Pingpong answers GET /pingpong with "pong N", where N counts the requests to all replicas from 0, and GET
+// /pings with the count so far. Postgres stores the count: a number is handed out after it is durable, and
+// never twice.
 //
-// Settings, all in the environment:
+// Settings in the environment, with defaults in brackets:
 //
 //	URL           address of the database, such as postgres://user:password@host/database
-//	URL_FILE      file that holds the address instead, read again for every connection
+//	URL_FILE      file with that address instead, read again for every connection
 //	PORT          port of all paths above, and of GET /livez and GET /readyz (8080)
 //	METRICS_PORT  port of GET /metrics (9090)
 package main
@@ -14,31 +14,39 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/settings"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
 	"github.com/stateful-k3s/stateful-k3s/app/pingpong/counter"
 	"github.com/stateful-k3s/stateful-k3s/app/pingpong/http"
 	"github.com/stateful-k3s/stateful-k3s/app/pingpong/postgres"
 )
 
-const (
-	connections = 5
-	// readyTimeout is shorter than the 5 s that a probe waits.
-	readyTimeout = 3 * time.Second
-)
+const maxConns = 5
 
-func main() {
-	service.Main(run)
+type config struct {
+	database database.Address
+	ports    settings.Ports
 }
 
+func readConfig() (config, error) {
+	var r settings.Reader
+	return config{r.Database(), r.Ports()}, r.Err()
+}
+
+func main() { service.Main(run) }
+
 func run(ctx context.Context) error {
-	db, err := database.Open(ctx, database.Environment, connections, postgres.Migrations)
+	c, err := readConfig()
+	if err != nil {
+		return err
+	}
+	db, err := database.Open(ctx, c.database, maxConns, postgres.Migrations)
 	if err != nil {
 		return err
 	}
@@ -58,16 +66,11 @@ func run(ctx context.Context) error {
 	defer stop()
 
 	mux := service.Probes(func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-		defer cancel()
-		if db.Ready(ctx) != nil || committer.Away() {
+		if ledger.Ready(ctx) != nil || committer.Away() {
 			return errors.New("the database does not answer")
-		}
-		if _, err := ledger.Pings(ctx); err != nil {
-			return errors.New("the database has no count")
 		}
 		return nil
 	})
-	http.Handle(mux, committer, ledger)
-	return web.Serve(ctx, mux)
+	http.Register(mux, committer, ledger)
+	return web.Serve(ctx, c.ports, mux)
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,52 +17,35 @@ import (
 
 const (
 	connectTimeout = 5 * time.Second
-	// statementTimeout is when Postgres itself gives up a statement, should nobody wait for it any more.
+	// readyTimeout is shorter than the 5 s that a probe waits.
+	readyTimeout = 3 * time.Second
+	// statementTimeout makes Postgres itself cancel a statement whose client is gone.
 	statementTimeout = "20s"
-	// undefinedTable is what Postgres calls it. Source:
-	// https://www.postgresql.org/docs/17/errcodes-appendix.html
+	// undefinedTable is from https://www.postgresql.org/docs/17/errcodes-appendix.html.
 	undefinedTable = "42P01"
 )
 
 var errOutdated = errors.New("the tables are not up to date yet")
 
-// Address returns the URL of a database, and is asked again for every new connection.
+// Address returns the URL of a database. It is called again for every new connection.
 type Address func() (string, error)
 
-// Environment is the address that $URL holds, or else the file that $URL_FILE names: a new password in that
-// file is used from the next connection on.
-func Environment() (string, error) {
-	if url := os.Getenv("URL"); url != "" {
-		return url, nil
-	}
-	file := os.Getenv("URL_FILE")
-	if file == "" {
-		return "", errors.New("neither URL nor URL_FILE is set; for example: URL=postgres://user:password@localhost/database")
-	}
-	url, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("read URL_FILE: %w", err)
-	}
-	return strings.TrimSpace(string(url)), nil
-}
-
-// Database is a pool of connections. Its tables are brought up to date in the background before anybody gets
-// one, and again when the database turns out to be another: an empty one, since the volume was lost, or one
-// that was restored from an older backup.
+// Database is a pool of connections. It migrates the tables in the background before it hands out the first
+// connection, and again if the database is replaced: by an empty one after the volume was lost, or by an older
+// backup.
 type Database struct {
 	pool *pgxpool.Pool
-	// newest is the version of the last migration.
+	// newest is the version of the newest migration.
 	newest   int64
 	upToDate atomic.Bool
 	close    func()
 }
 
-// Open connects when there is something to do: first to run the SQL files in the folder "migrations" that the
-// database has not seen yet, which goes on until it works. Connections is how many there are at most;
-// Postgres gives each a process of its own, and 100 to all clients together by default. Open fails if the
-// address is none; no error shows the password. Every commit waits until it is on the disk, whatever the
-// server's own setting.
-func Open(ctx context.Context, address Address, connections int32, migrations fs.FS) (*Database, error) {
+// Open returns a pool of at most maxConns connections; by default a Postgres server has 100 for all of its
+// clients. It connects in the background, to run the SQL files in the folder "migrations" that the database
+// lacks, and retries until that works. Open fails if the address is invalid; no error shows the password.
+// Every commit waits until it is on disk, even if the server's default is not to wait.
+func Open(ctx context.Context, address Address, maxConns int32, migrations fs.FS) (*Database, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, fmt.Errorf("find migrations: %w", err)
@@ -73,7 +54,7 @@ func Open(ctx context.Context, address Address, connections int32, migrations fs
 	if err != nil {
 		return nil, err
 	}
-	config.MaxConns = connections
+	config.MaxConns = maxConns
 	config.BeforeConnect = func(_ context.Context, connection *pgx.ConnConfig) error {
 		fresh, err := parse(address)
 		if err == nil {
@@ -105,10 +86,10 @@ func Open(ctx context.Context, address Address, connections int32, migrations fs
 	return d, nil
 }
 
-// Close waits until all connections are given back.
+// Close waits until all connections are released.
 func (d *Database) Close() { d.close() }
 
-// Acquire returns a connection, which has to be released. It fails as long as the tables are not up to date.
+// Acquire returns a connection, which the caller must release. It fails until the tables are up to date.
 func (d *Database) Acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	if !d.upToDate.Load() {
 		return nil, errOutdated
@@ -117,24 +98,31 @@ func (d *Database) Acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the database: %w", err)
 	}
-	if !d.upToDate.Load() { // as a new connection has found
+	if !d.upToDate.Load() { // a new connection may have found that
 		conn.Release()
 		return nil, errOutdated
 	}
 	return conn, nil
 }
 
-// Ready fails unless the database answers and its tables are up to date. If they are not, they will be.
-func (d *Database) Ready(ctx context.Context) error {
+// Ready fails unless the database answers, its migrations are complete and a query works that needs the app's
+// tables. If migrations are missing, they are about to run.
+func (d *Database) Ready(ctx context.Context, query string) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
 	conn, err := d.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Release()
-	return d.check(ctx, conn.Conn())
+	if err := d.check(ctx, conn.Conn()); err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, query)
+	return err
 }
 
-// check has the migrations run that the database lacks, and fails if there are any.
+// check fails if migrations are missing, and makes them run.
 func (d *Database) check(ctx context.Context, conn *pgx.Conn) error {
 	var version int64
 	err := conn.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&version)
@@ -144,7 +132,7 @@ func (d *Database) check(ctx context.Context, conn *pgx.Conn) error {
 		d.upToDate.Store(false)
 		return errOutdated
 	case err != nil:
-		return fmt.Errorf("look which migrations the database has: %w", err)
+		return fmt.Errorf("read the version of the tables: %w", err)
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func TestTablesAreMadeAgainInAnEmptyDatabase(t *testing.T) {
 	assert.Equal(t, "7", ask(t, db, number))
 	now.Load().Kill()
 	now.Store(postgrestest.Start(t))
-	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.NoError(c, db.Ready(t.Context())) }, patience,
+	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.NoError(c, db.Ready(t.Context(), number)) }, patience,
 		10*time.Millisecond)
 	assert.Equal(t, "7", ask(t, db, number), "whoever is ready has the tables")
 }
@@ -84,9 +84,9 @@ func TestTablesAreMadeAgainWhereSomebodyDroppedThem(t *testing.T) {
 	db := open(t, server)
 	assert.Equal(t, "7", ask(t, db, number))
 	server.Exec(`DROP SCHEMA public CASCADE; CREATE SCHEMA public`)
-	require.Error(t, db.Ready(t.Context()))
+	require.Error(t, db.Ready(t.Context(), number))
 	assert.Equal(t, "7", ask(t, db, number))
-	require.NoError(t, db.Ready(t.Context()))
+	require.NoError(t, db.Ready(t.Context(), number))
 }
 
 func TestABackupFromBeforeAMigrationIsBroughtUpToDate(t *testing.T) {

@@ -19,7 +19,7 @@ const (
 	migratePause   = 200 * time.Millisecond
 )
 
-// newest is the version of the last of the SQL files.
+// newest returns the version of the newest SQL file.
 func newest(files fs.FS) (version int64, err error) {
 	names, err := fs.Glob(files, "*.sql")
 	if err != nil {
@@ -35,20 +35,20 @@ func newest(files fs.FS) (version int64, err error) {
 	return version, nil
 }
 
-// keepUpToDate runs the migrations whenever the database is known to lack some, and tries again until that
-// works, until ctx ends. Why it cannot is logged when that begins or changes, not with each attempt.
+// keepUpToDate runs migrations whenever upToDate is false, and retries until they succeed or ctx ends. It logs
+// the reason of a failure when it changes, not with each attempt.
 func (d *Database) keepUpToDate(ctx context.Context, files fs.FS) {
-	trouble := ""
+	reason := ""
 	for {
 		if !d.upToDate.Load() {
 			err := migrate(ctx, d.pool, files)
 			switch {
 			case err == nil:
 				d.upToDate.Store(true)
-				trouble = ""
+				reason = ""
 				slog.Info("the tables are up to date")
-			case ctx.Err() == nil && err.Error() != trouble:
-				trouble = err.Error()
+			case ctx.Err() == nil && err.Error() != reason:
+				reason = err.Error()
 				slog.Warn("waiting for the database", "error", err)
 			}
 		}
@@ -60,8 +60,7 @@ func (d *Database) keepUpToDate(ctx context.Context, files fs.FS) {
 	}
 }
 
-// migrate runs those SQL files that the database has not seen yet. Of processes that start together, one does
-// it while the others wait.
+// migrate runs the SQL files that the database lacks. Of several processes, one does it while the others wait.
 func migrate(ctx context.Context, pool *pgxpool.Pool, files fs.FS) error {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
@@ -72,7 +71,7 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, files fs.FS) error {
 	if err != nil {
 		return fmt.Errorf("prepare the lock of migrations: %w", err)
 	}
-	// It remembers that its own table is there, which is true of one database only.
+	// A provider caches that goose's own table exists, so one cannot serve a database that may be replaced.
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)

@@ -16,19 +16,18 @@ type Bucket struct {
 	Endpoint *url.URL
 	Region   string
 	Name     string
-	// Prefix is the folder in the bucket that all is kept in.
+	// Prefix is the folder in the bucket.
 	Prefix               string
 	AccessKey, SecretKey string
-	// PathStyle puts the bucket's name into the path of each address, instead of into the host's name.
+	// PathStyle puts the bucket's name into the path of URLs instead of the host name.
 	PathStyle bool
-	// CAFile is a PEM file with authorities to trust besides the usual ones, if any. Authorities are all of
-	// them.
+	// CAFile is an optional PEM file with further authorities. Authorities includes them.
 	CAFile      string
 	Authorities *x509.CertPool
 }
 
-// Bucket reads the bucket's place from $S3_ENDPOINT, $S3_REGION, $S3_BUCKET, $S3_PREFIX, $S3_PATH_STYLE and
-// $S3_CA_FILE, and the keys from the files that $S3_ACCESS_KEY_FILE and $S3_SECRET_KEY_FILE name.
+// Bucket reads $S3_ENDPOINT, $S3_REGION, $S3_BUCKET, $S3_PREFIX, $S3_PATH_STYLE and $S3_CA_FILE, and the keys
+// from the files that $S3_ACCESS_KEY_FILE and $S3_SECRET_KEY_FILE name.
 func (r *Reader) Bucket() Bucket {
 	b := Bucket{
 		Region:    r.Text("S3_REGION", "us-east-1", ""),
@@ -46,8 +45,8 @@ func (r *Reader) Bucket() Bucket {
 	endpoint, err := url.Parse(r.Text("S3_ENDPOINT", "", example))
 	if err != nil || endpoint.Host == "" || endpoint.Scheme != "https" && endpoint.Scheme != "http" ||
 		strings.Trim(endpoint.Path, "/") != "" {
-		r.Fault("S3_ENDPOINT", "%q is not the address of an S3 service, such as %s", os.Getenv("S3_ENDPOINT"),
-			example)
+		r.Fault("S3_ENDPOINT", "%q is not the address of an S3 service, such as %s",
+			os.Getenv("S3_ENDPOINT"), example)
 	}
 	b.Endpoint = endpoint
 	if b.PathStyle, err = strconv.ParseBool(cmp.Or(os.Getenv("S3_PATH_STYLE"), "true")); err != nil {

@@ -6,12 +6,12 @@ import (
 	"strconv"
 )
 
-// Problem answers with an error as RFC 9457 describes it. The detail is for the client's eyes.
+// Problem answers with an error in the format of RFC 9457. The client sees the detail.
 func Problem(w http.ResponseWriter, status int, detail string) {
 	TypedProblem(w, "", status, detail)
 }
 
-// TypedProblem is a problem that clients can tell from others with the same status, by a URI.
+// TypedProblem adds a URI by which clients tell the problem from others with the same status.
 func TypedProblem(w http.ResponseWriter, uri string, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -25,7 +25,7 @@ func TypedProblem(w http.ResponseWriter, uri string, status int, detail string) 
 	}{uri, http.StatusText(status), status, detail})
 }
 
-// Unavailable answers 503, and asks the client to come again after some seconds.
+// Unavailable answers 503 and asks the client to retry after some seconds.
 func Unavailable(w http.ResponseWriter, detail string, seconds int) {
 	w.Header().Set("Retry-After", strconv.Itoa(seconds))
 	Problem(w, http.StatusServiceUnavailable, detail)

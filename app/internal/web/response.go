@@ -2,12 +2,12 @@ package web
 
 import "net/http"
 
-// response remembers its status, and replaces what the mux writes by itself for unknown paths and methods.
+// response records the status, and replaces the mux's own text for unknown paths and methods with a problem.
 type response struct {
 	http.ResponseWriter
 	request *http.Request
 	status  int
-	// replaced: a problem has been written, so the mux's own text is not.
+	// replaced means that the text which follows is to be dropped.
 	replaced bool
 }
 
@@ -36,5 +36,5 @@ func (r *response) Write(body []byte) (int, error) {
 	return r.ResponseWriter.Write(body)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap serves http.ResponseController.
 func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -1,13 +1,11 @@
-// Package web is what every app does that answers people and other pods: problems, metrics and a stop that
-// loses no request.
+// Package web serves the apps that answer people and other pods: with metrics, request IDs, problems as errors,
+// and a stop that loses no request.
 package web
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
-	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -18,10 +16,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/settings"
 )
 
-// linger is how long a stopping app goes on: until then, every node has taken the pod out of its Services.
-const linger = 5 * time.Second
+const (
+	// linger is how long a stopping app goes on serving. After that, no node sends it requests any more.
+	linger = 5 * time.Second
+	// maxScrapes are answered at the same time; others get 503.
+	maxScrapes = 4
+)
 
 var durations = promauto.NewHistogramVec(prometheus.HistogramOpts{
 	Name:    "http_request_duration_seconds",
@@ -29,10 +32,10 @@ var durations = promauto.NewHistogramVec(prometheus.HistogramOpts{
 	Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9),
 }, []string{"route", "status"})
 
-// Serve serves the handler, which ends in a mux, on $PORT (8080) and GET /metrics on $METRICS_PORT (9090)
-// until ctx ends. From then on GET /readyz answers 503 and every answer closes its connection, but the app
-// serves for another 5 s before it stops listening, and then finishes the requests that are under way.
-func Serve(ctx context.Context, handler http.Handler) error {
+// Serve serves the handler, which must end in a mux, and GET /metrics on a port of its own until ctx ends. Then
+// GET /readyz answers 503 and every answer closes its connection, but the app serves for another 5 s before it
+// stops listening and finishes the requests in progress.
+func Serve(ctx context.Context, ports settings.Ports, handler http.Handler) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var stopping atomic.Bool
@@ -43,19 +46,17 @@ func Serve(ctx context.Context, handler http.Handler) error {
 	})()
 
 	metrics := http.NewServeMux()
-	metrics.Handle("GET /metrics",
-		promhttp.InstrumentMetricHandler(prometheus.DefaultRegisterer, exposition(prometheus.DefaultGatherer)))
+	metrics.Handle("GET /metrics", promhttp.InstrumentMetricHandler(prometheus.DefaultRegisterer,
+		promhttp.HandlerFor(prometheus.DefaultGatherer, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})))
 	group, serving := errgroup.WithContext(serving)
 	group.Go(func() error {
-		return service.Serve(serving, cmp.Or(os.Getenv("PORT"), "8080"), drain(&stopping, Handler(handler)))
+		return service.Serve(serving, ports.App, drain(&stopping, Handler(handler)))
 	})
-	group.Go(func() error {
-		return service.Serve(serving, cmp.Or(os.Getenv("METRICS_PORT"), "9090"), metrics)
-	})
+	group.Go(func() error { return service.Serve(serving, ports.Metrics, metrics) })
 	return group.Wait()
 }
 
-// Handler is what Serve serves, as long as it does not stop.
+// Handler is what Serve serves until it stops.
 func Handler(next http.Handler) http.Handler { return identify(measure(next)) }
 
 func drain(stopping *atomic.Bool, next http.Handler) http.Handler {

@@ -2,23 +2,23 @@ package counter
 
 import "time"
 
-// batch is the pings that are added at once.
+// batch holds the pings that are added together.
 type batch struct {
 	pings    []*ping
 	sequence int64
 	attempts int
-	// since is when the first of its attempts was made.
+	// since is the time of the first attempt.
 	since time.Time
 }
 
-// take adds a ping unless its client has given it up.
+// take adds a ping unless its client has given up.
 func (b *batch) take(p *ping) {
 	if p.ctx.Err() == nil {
 		b.pings = append(b.pings, p)
 	}
 }
 
-// succeed hands out the numbers below the count with this batch, in order.
+// succeed hands out the numbers, in order. The count includes this batch.
 func (b *batch) succeed(count int64) {
 	first := count - int64(len(b.pings))
 	for i, p := range b.pings {

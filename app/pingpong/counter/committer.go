@@ -10,16 +10,16 @@ import (
 const (
 	// queueLength is how many pings may wait, which is also the largest batch.
 	queueLength = 1024
-	// doubt is how long pings wait to learn whether they were counted.
-	doubt = 30 * time.Second
-	// attempts is how often a batch is sent that the ledger refuses while it opens new sessions.
-	attempts = 3
+	// maxDoubt is how long pings wait to learn whether they were counted.
+	maxDoubt = 30 * time.Second
+	// maxAttempts is how often a batch is sent if the ledger opens sessions but refuses the batch.
+	maxAttempts = 3
 
-	shortestPause, longestPause = 20 * time.Millisecond, time.Second
+	minPause, maxPause = 20 * time.Millisecond, time.Second
 )
 
-// Committer adds all pings that are waiting to the ledger at once, as one batch, and then takes those that
-// came meanwhile.
+// Committer implements group commit: it adds all waiting pings to the ledger as one batch, and then takes the
+// pings that have arrived meanwhile.
 type Committer struct {
 	ledger Ledger
 	queue  chan *ping
@@ -36,19 +36,18 @@ type answer struct {
 	err    error
 }
 
-// NewCommitter returns a committer that is away until Run has opened the ledger.
+// NewCommitter returns a committer that refuses pings until Run has opened the ledger.
 func NewCommitter(ledger Ledger) *Committer {
 	c := &Committer{ledger: ledger, queue: make(chan *ping, queueLength)}
 	c.away.Store(true)
 	return c
 }
 
-// Ping counts one ping and returns how many came before it. Pings are counted in the order in which they
-// come. Its error is ErrBusy, ErrAway, ErrUnknown, or that of ctx: one that ends while the ping waits leaves
-// it uncounted.
+// Ping counts a ping and returns how many came before it. Pings are counted in the order of arrival. Its error
+// is ErrBusy, ErrUnavailable, ErrUnknown or ctx.Err(); if ctx ends while the ping waits, it is not counted.
 func (c *Committer) Ping(ctx context.Context) (int64, error) {
 	if c.away.Load() {
-		return 0, ErrAway
+		return 0, ErrUnavailable
 	}
 	p := &ping{ctx: ctx, answer: make(chan answer, 1)}
 	select {
@@ -64,46 +63,46 @@ func (c *Committer) Ping(ctx context.Context) (int64, error) {
 	}
 }
 
-// Away says whether pings are refused because the ledger cannot be opened.
+// Away reports whether pings are refused because the ledger cannot be opened.
 func (c *Committer) Away() bool { return c.away.Load() }
 
-// Waiting is how many pings wait to be sent to the ledger.
+// Waiting returns the number of pings that wait to be sent to the ledger.
 func (c *Committer) Waiting() int { return len(c.queue) }
 
-// Run counts pings until ctx ends. Those that wait then are refused. Why it cannot count is logged when that
-// begins or changes, not with each attempt.
+// Run counts pings until ctx ends, and refuses those that wait then. It logs the reason of a failure when it
+// changes, not with each attempt.
 func (c *Committer) Run(ctx context.Context) {
 	var b batch
-	pause, trouble := shortestPause, ""
+	pause, reason := minPause, ""
 	for ctx.Err() == nil {
 		counted, err := c.count(ctx, &b)
 		if ctx.Err() != nil {
 			break
 		}
 		if counted {
-			pause, trouble = shortestPause, ""
+			pause, reason = minPause, ""
 		}
-		if err.Error() != trouble {
+		if err.Error() != reason {
 			slog.Warn("not counting", "error", err)
-			trouble = err.Error()
+			reason = err.Error()
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
 		}
-		pause = min(2*pause, longestPause)
+		pause = min(2*pause, maxPause)
 	}
 	c.refuse()
 	b.fail(ErrUnknown)
 }
 
-// count opens the ledger and adds batches until something fails. The batch of which it is then unknown
-// whether it was added stays in b for the next session, which finds out.
+// count opens the ledger and adds batches until an error. The last batch stays in b, because only the next
+// session finds out whether it was added.
 func (c *Committer) count(ctx context.Context, b *batch) (counted bool, err error) {
 	session, last, err := c.ledger.Open(ctx)
 	if err != nil {
 		c.refuse()
-		if time.Since(b.since) > doubt {
+		if time.Since(b.since) > maxDoubt {
 			b.fail(ErrUnknown)
 		}
 		return false, err
@@ -111,8 +110,8 @@ func (c *Committer) count(ctx context.Context, b *batch) (counted bool, err erro
 	defer session.Close()
 	if b.sequence == last.Sequence {
 		b.succeed(last.Count)
-	} else if b.attempts >= attempts {
-		b.fail(ErrAway)
+	} else if b.attempts >= maxAttempts {
+		b.fail(ErrUnavailable)
 	}
 	if c.away.Swap(false) {
 		slog.Info("counting", "after batch", last.Sequence)
@@ -133,8 +132,8 @@ func (c *Committer) count(ctx context.Context, b *batch) (counted bool, err erro
 	}
 }
 
-// fill waits for at least one ping. A batch that was not added keeps the pings it has, but for those given
-// up.
+// fill waits for at least one ping. A batch that was not added keeps its pings, except those whose clients
+// have given up.
 func (c *Committer) fill(ctx context.Context, b *batch) error {
 	again := b.pings
 	b.pings = b.pings[:0]
@@ -157,10 +156,10 @@ func (c *Committer) fill(ctx context.Context, b *batch) error {
 	return nil
 }
 
-// refuse answers the pings that wait.
+// refuse answers waiting pings with ErrUnavailable.
 func (c *Committer) refuse() {
 	c.away.Store(true)
 	for range len(c.queue) {
-		(<-c.queue).answer <- answer{err: ErrAway}
+		(<-c.queue).answer <- answer{err: ErrUnavailable}
 	}
 }

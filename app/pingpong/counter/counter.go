@@ -1,5 +1,5 @@
-// Package counter counts pings. It gives every ping a number that no other one gets, on any replica, and
-// counts none twice, whatever happens to the connection on which it was kept.
+// Package counter counts pings. It gives each ping a number that is unique among all replicas, and counts no
+// ping twice, whatever happens to the connection to the database.
 package counter
 
 import (
@@ -8,32 +8,32 @@ import (
 )
 
 var (
-	// ErrBusy and ErrAway say that the ping was not counted, and never will be.
-	ErrBusy = errors.New("too many pings are waiting")
-	ErrAway = errors.New("the database is away")
-	// ErrUnknown says that the ping may have been counted.
+	// ErrBusy and ErrUnavailable mean that the ping was not counted, and will not be counted later.
+	ErrBusy        = errors.New("too many pings are waiting")
+	ErrUnavailable = errors.New("the database is away")
+	// ErrUnknown means that the ping may have been counted.
 	ErrUnknown = errors.New("the database went away while it counted")
 )
 
-// Ledger keeps the count and, for each replica, which of its batches was the last that was added.
+// Ledger stores the count and, for each replica, the last batch that was added.
 type Ledger interface {
-	// Open begins a session and ends those before it: nothing that they sent can be added any more. It returns
-	// the last batch of this replica that was. Any error leaves earlier sessions as they are.
+	// Open begins a session and ends earlier ones: nothing that they sent can be added any more. It returns the
+	// last batch that this replica has added. If Open fails, earlier sessions go on.
 	Open(ctx context.Context) (Session, Batch, error)
 }
 
 // Session is a replica's right to add to the count.
 type Session interface {
-	// Add makes the next batch durable, and returns the count with it. After any error it is unknown whether it
-	// was added, and the session is over.
+	// Add makes the next batch durable and returns the count including it. After an error the session is over,
+	// and the batch may have been added.
 	Add(ctx context.Context, sequence int64, pings int) (count int64, err error)
 	Close()
 }
 
-// Batch is what was added to the count at once.
+// Batch is a number of pings that were added together.
 type Batch struct {
 	// Sequence numbers a replica's batches; 0 is none.
 	Sequence int64
-	// Count is the number of all pings of all replicas, with this batch.
+	// Count is the number of pings of all replicas, including this batch.
 	Count int64
 }

@@ -20,9 +20,9 @@ import (
 )
 
 const (
-	// timeout is how long a statement may take.
+	// timeout limits a statement.
 	timeout = 5 * time.Second
-	// keptSessions is how many have to begin before a row is deleted whose process began none meanwhile.
+	// keptSessions is how many sessions of others may begin before the row of an idle process is deleted.
 	keptSessions = 10_000
 )
 
@@ -48,28 +48,34 @@ var (
 	})
 )
 
-// Ledger is that of one process.
+// Ledger is the ledger of one process.
 type Ledger struct {
 	db *database.Database
 	id string
 }
 
-// NewLedger returns a ledger of a replica that was not there before. The database needs the Migrations.
+// NewLedger returns the ledger of a new replica. The database needs the Migrations.
 func NewLedger(db *database.Database) *Ledger {
-	host, _ := os.Hostname() // only tells people which pod it is
+	host, _ := os.Hostname() // tells people which pod it is
 	return &Ledger{db: db, id: host + "/" + rand.Text()}
 }
 
-// Pings is the number of pings so far.
+// Ready fails unless the database answers and has a count.
+func (l *Ledger) Ready(ctx context.Context) error { return l.db.Ready(ctx, selectPings) }
+
+const selectPings = `SELECT pings FROM counter`
+
+// Pings returns the number of pings so far. A client that gives up does not cancel the query, because that
+// would cost the connection.
 func (l *Ledger) Pings(ctx context.Context) (pings int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	conn, err := l.db.Acquire(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Release()
-	if err := conn.QueryRow(ctx, `SELECT pings FROM counter`).Scan(&pings); err != nil {
+	if err := conn.QueryRow(ctx, selectPings).Scan(&pings); err != nil {
 		return 0, fmt.Errorf("read the count: %w", err)
 	}
 	return pings, nil
@@ -99,10 +105,10 @@ type session struct {
 	epoch int64
 }
 
-// begin waits for a statement of an earlier session that is still running, and takes a new epoch, so that
-// none that comes later finds its own. Rows of processes that have begun none for long are deleted. That is
-// no matter of time: a process may be idle for days, and clocks may jump, but while a batch is in doubt there
-// are never so many sessions.
+// begin takes a new epoch. It waits for a statement of an earlier session that is still running; one that
+// arrives later no longer finds its epoch. It also deletes the rows of processes that have gone. It counts
+// sessions instead of time, because a process may be idle for days and clocks may jump, but never do so many
+// sessions begin while a batch is in doubt.
 func (s *session) begin(ctx context.Context) (batch counter.Batch, err error) {
 	err = s.conn.QueryRow(ctx, `
 		WITH begun AS (
@@ -116,7 +122,7 @@ func (s *session) begin(ctx context.Context) (batch counter.Batch, err error) {
 	return batch, err
 }
 
-// Add adds the pings if the session is still the one that may, and if the batch is its next.
+// Add adds the pings if the session is still current and the batch is its next.
 func (s *session) Add(ctx context.Context, sequence int64, pings int) (count int64, err error) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -140,7 +146,7 @@ func (s *session) Add(ctx context.Context, sequence int64, pings int) (count int
 	return count, nil
 }
 
-// Close ends the connection with the session, for after an error nobody knows what it still does.
+// Close closes the connection too: after an error a statement may still be running on it.
 func (s *session) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

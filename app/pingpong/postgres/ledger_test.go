@@ -94,7 +94,7 @@ func TestPingsAreRefusedWhileTheDatabaseIsAway(t *testing.T) {
 			return false
 		}
 		_, err := r.Ping(t.Context())
-		return assert.ErrorIs(t, err, counter.ErrAway)
+		return assert.ErrorIs(t, err, counter.ErrUnavailable)
 	})
 	server.Kill()
 	server.Restart()
