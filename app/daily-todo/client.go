@@ -43,8 +43,8 @@ func newTransport(authorities *x509.CertPool) *http.Transport {
 	return t
 }
 
-// call is a request and the function that reads its answer. If read returns an error, the call is retried unless
-// the error is a backoff.Permanent.
+// call is a request and the function that reads its answer. If read returns an error, the call is retried
+// unless the error is a backoff.Permanent.
 type call struct {
 	method string
 	url    *url.URL
@@ -53,8 +53,8 @@ type call struct {
 	read   func(*http.Response) error
 }
 
-// send retries a call with increasing pauses, or as Retry-After says, as long as there is no answer or one with
-// 429 or 5xx and the deadline of ctx allows. It follows no redirects.
+// send retries a call with increasing pauses, or as Retry-After says, as long as there is no answer or one
+// with 429 or 5xx and the deadline of ctx allows. It follows no redirects.
 func (c client) send(ctx context.Context, call call) error {
 	var failure error
 	attempt := func() (struct{}, error) {

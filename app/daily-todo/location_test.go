@@ -19,25 +19,28 @@ const source = "https://en.wikipedia.org/wiki/Special:Random"
 
 func TestResolve(t *testing.T) {
 	for location, article := range map[string]string{
-		"https://en.wikipedia.org/wiki/Train":                       "https://en.wikipedia.org/wiki/Train",
-		"/wiki/Train":                                               "https://en.wikipedia.org/wiki/Train",
-		"Train":                                                     "https://en.wikipedia.org/wiki/Train",
-		"../w/index.php?title=Train":                                "https://en.wikipedia.org/w/index.php?title=Train",
-		"//en.wikipedia.org/wiki/Train":                             "https://en.wikipedia.org/wiki/Train",
+		"https://en.wikipedia.org/wiki/Train":                       "/wiki/Train",
+		"/wiki/Train":                                               "/wiki/Train",
+		"Train":                                                     "/wiki/Train",
+		"../w/index.php?title=Train":                                "/w/index.php?title=Train",
+		"//en.wikipedia.org/wiki/Train":                             "/wiki/Train",
 		"https://EN.Wikipedia.org/wiki/Train":                       "https://EN.Wikipedia.org/wiki/Train",
 		"https://en.wikipedia.org:443/wiki/Train":                   "https://en.wikipedia.org:443/wiki/Train",
-		"https://en.wikipedia.org":                                  "https://en.wikipedia.org/",
-		"/wiki/Caf%C3%A9_%28disambiguation%29":                      "https://en.wikipedia.org/wiki/Caf%C3%A9_%28disambiguation%29",
-		"/wiki/AC%2fDC,_(%27live%27)!_*;@&=+$~":                     "https://en.wikipedia.org/wiki/AC%2fDC,_(%27live%27)!_*;@&=+$~",
-		"/wiki/Train?a=%2f&b=#History_%26c":                         "https://en.wikipedia.org/wiki/Train?a=%2f&b=#History_%26c",
-		"/wiki/Café":                                                "https://en.wikipedia.org/wiki/Caf%C3%A9",
-		"/wiki/\xff<\"\\^`{|}>":                                     "https://en.wikipedia.org/wiki/%FF%3C%22%5C%5E%60%7B%7C%7D%3E",
-		"/wiki/Special:Random?again=1":                              "https://en.wikipedia.org/wiki/Special:Random?again=1",
-		"\\\\evil.example/wiki/Train":                               "https://en.wikipedia.org/wiki/%5C%5Cevil.example/wiki/Train",
-		"https://en.wikipedia.org/wiki/https://evil.example/wiki/A": "https://en.wikipedia.org/wiki/https://evil.example/wiki/A",
+		"https://en.wikipedia.org":                                  "/",
+		"/wiki/Caf%C3%A9_%28disambiguation%29":                      "/wiki/Caf%C3%A9_%28disambiguation%29",
+		"/wiki/AC%2fDC,_(%27live%27)!_*;@&=+$~":                     "/wiki/AC%2fDC,_(%27live%27)!_*;@&=+$~",
+		"/wiki/Train?a=%2f&b=#History_%26c":                         "/wiki/Train?a=%2f&b=#History_%26c",
+		"/wiki/Café":                                                "/wiki/Caf%C3%A9",
+		"/wiki/\xff<\"\\^`{|}>":                                     "/wiki/%FF%3C%22%5C%5E%60%7B%7C%7D%3E",
+		"/wiki/Special:Random?again=1":                              "/wiki/Special:Random?again=1",
+		"\\\\evil.example/wiki/Train":                               "/wiki/%5C%5Cevil.example/wiki/Train",
+		"https://en.wikipedia.org/wiki/https://evil.example/wiki/A": "/wiki/https://evil.example/wiki/A",
 	} {
 		got, err := resolve(parse(t, source), location)
 		require.NoError(t, err, location)
+		if strings.HasPrefix(article, "/") {
+			article = "https://en.wikipedia.org" + article
+		}
 		assert.Equal(t, article, got, location)
 	}
 }
@@ -55,12 +58,14 @@ func TestResolveRefuses(t *testing.T) {
 		"https:///wiki/Train":                           "which is another host",
 		"https://en.wikipedia.org@evil.example/wiki/T":  "which is another host",
 		"https://me:secret@en.wikipedia.org/wiki/Train": "which holds a user name",
-		"https://en.wikipedia.org:x/":                   `which is no URL (parse "https://en.wikipedia.org:x/": invalid port ":x" after host)`,
-		"/wiki/100%_cotton":                             `which is no URL (parse "/wiki/100%_cotton": invalid URL escape "%_c")`,
-		source:                                          "which is that page itself",
-		"":                                              "which is that page itself",
-		"#top":                                          "which is that page itself",
-		"Special%3ARandom":                              "which is that page itself",
+		"https://en.wikipedia.org:x/": `which is no URL (parse "https://en.wikipedia.org:x/": ` +
+			`invalid port ":x" after host)`,
+		"/wiki/100%_cotton": `which is no URL (parse "/wiki/100%_cotton": ` +
+			`invalid URL escape "%_c")`,
+		source:             "which is that page itself",
+		"":                 "which is that page itself",
+		"#top":             "which is that page itself",
+		"Special%3ARandom": "which is that page itself",
 		"https://EN.wikipedia.org:443/wiki/./Special:Random": "which is that page itself",
 	} {
 		_, err := resolve(parse(t, source), location)

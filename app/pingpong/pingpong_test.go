@@ -224,7 +224,7 @@ func TestStopWaitsForTheDatabase(t *testing.T) {
 
 func TestUnusableSettings(t *testing.T) {
 	for database, message := range map[string]string{
-		"URL=":                       "neither URL nor URL_FILE is set; for example: URL=postgres://user:password@localhost/database",
+		"URL=":                       "neither URL nor URL_FILE is set; for example: URL=postgres://user:password@",
 		"URL_FILE=/no/such/file":     "read URL_FILE: open /no/such/file: no such file or directory",
 		"URL=postgres://u:secret@:x": "read the address of the database: ",
 		"URL=http://u:secret@host/d": "read the address of the database: ",

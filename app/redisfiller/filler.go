@@ -44,8 +44,8 @@ func drive(ctx context.Context, s store) {
 	}
 }
 
-// move moves the train by a step; the message is "train" or "new train". Only Redis holds the position: a step
-// that was not stored did not happen, and a train is new only if Redis answers that it has none.
+// move moves the train by a step; the message is "train" or "new train". Only Redis holds the position: a
+// step that was not stored did not happen, and a train is new only if Redis answers that it has none.
 func move(ctx context.Context, s store) (message string, t train, err error) {
 	t, found, err := s.load(ctx)
 	if err != nil {
@@ -59,8 +59,8 @@ func move(ctx context.Context, s store) (message string, t train, err error) {
 	return message, t, s.save(ctx, t)
 }
 
-// explain says why the train waits and what to do. Unlike the text of an error, which may contain port numbers,
-// it stays the same while the reason does.
+// explain says why the train waits and what to do. Unlike the text of an error, which may contain port
+// numbers, it stays the same while the reason does.
 func explain(err error) string {
 	var redisError redis.Error
 	switch {

@@ -26,7 +26,8 @@ var (
 // store stores the train in Redis.
 type store struct{ client *redis.Client }
 
-// newStore does not connect yet. Each new connection reads the password again, so a changed one needs no restart.
+// newStore does not connect yet. Each new connection reads the password again, so a changed one needs no
+// restart.
 func newStore(addr, passwordFile string) store {
 	options := &redis.Options{
 		Addr:                  addr,

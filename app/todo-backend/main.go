@@ -6,7 +6,7 @@
 //
 //	URL              address of the database, such as postgres://user:password@host/database
 //	URL_FILE         file with that address instead, read again for every connection
-//	ALLOWED_ORIGINS  web origins whose scripts may use the API, such as "https://a.example http://b.example:3000" (*)
+//	ALLOWED_ORIGINS  web pages that may use the API, such as "https://example.com http://localhost:3000" (*)
 //	PORT             port of all paths above, and of GET /livez and GET /readyz (8080)
 //	METRICS_PORT     port of GET /metrics (9090)
 package main

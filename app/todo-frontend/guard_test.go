@@ -39,7 +39,8 @@ func TestForgedRequestsAreRefused(t *testing.T) {
 				append(foreign, "Content-Type", change.contentType)...)
 			what := fmt.Sprint(change, foreign)
 			assert.Equal(t, http.StatusForbidden, a.status, what)
-			assert.Contains(t, a.body, `{"title":"Forbidden","status":403,"detail":"a page of another site asked for this: `, what)
+			assert.Contains(t, a.body,
+				`{"title":"Forbidden","status":403,"detail":"a page of another site asked for this: `, what)
 		}
 	}
 	assert.Equal(t, []string{"- Buy milk"}, s.page("/").rows())
@@ -107,8 +108,9 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 		if caching != "" {
 			assert.Equal(t, caching, header.Get("Cache-Control"), path)
 			for name, value := range map[string]string{
-				"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-					"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+				"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; " +
+					"img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; " +
+					"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
 				"Cross-Origin-Opener-Policy":   "same-origin",
 				"Cross-Origin-Resource-Policy": "same-origin",
 				"Permissions-Policy":           "camera=(), geolocation=(), microphone=()",

@@ -1,6 +1,6 @@
-// Todo-frontend serves the page of the todos at GET /. It stores nothing: it gets the todos from the backend and
-// forwards /todos to it, so one address serves both. It answers to IP addresses, localhost and its configured
-// names only, so a site whose name is made to resolve here cannot change todos.
+// Todo-frontend serves the page of the todos at GET /. It stores nothing: it gets the todos from the backend
+// and forwards /todos to it, so one address serves both. It answers to IP addresses, localhost and its
+// configured names only, so a site whose name is made to resolve here cannot change todos.
 //
 // Settings in the environment, with defaults in brackets:
 //
@@ -46,8 +46,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// It is ready even without the backend: the page says that the todos are away, which tells visitors more than
-	// the ingress's 503.
+	// It is ready even without the backend: the page says that the todos are away, which tells visitors more
+	// than the ingress's 503.
 	mux := service.Probes(func(context.Context) error { return nil })
 	http.Register(mux, backend.New(c.backend), c.guard)
 	return web.Serve(ctx, c.ports, mux)

@@ -227,7 +227,8 @@ func TestTitlesAreText(t *testing.T) {
 			`&lt;script&gt;alert(1)&lt;/script&gt; `+
 			`<a href="https://example.com/" target="_blank" rel="noopener noreferrer">https://example.com/</a>`+
 			`&#34;onclick=&#39;x&#39; &amp; `+
-			`<a href="http://a.example/" target="_blank" rel="noopener noreferrer">http://a.example/</a>&lt;b&gt;</span>`)
+			`<a href="http://a.example/" target="_blank" rel="noopener noreferrer">http://a.example/</a>`+
+			`&lt;b&gt;</span>`)
 	assert.Equal(t, []string{"e " + title}, s.page("/?edit=1").rows())
 	refused := parse(t, s.form("/form/add", url.Values{"title": {`"><script>` + strings.Repeat("x", 140)}}))
 	assert.Equal(t, `"><script>`+strings.Repeat("x", 140), attribute(refused.find("title"), "value"))

@@ -28,8 +28,8 @@ func TestForwardsTodos(t *testing.T) {
 	assert.Equal(t, added.body, again.body)
 
 	list := send(t, http.MethodGet, s.URL("/todos?limit=1"), "", "Origin", "http://elsewhere.example")
-	assert.Equal(t, `[{"id":2,"title":"Sleep","completed":false,"order":null,"url":"`+s.URL("/todos/2")+`"}]`+"\n",
-		list.body)
+	assert.Equal(t, `[{"id":2,"title":"Sleep","completed":false,"order":null,"url":"`+
+		s.URL("/todos/2")+`"}]`+"\n", list.body)
 	assert.Equal(t, "<"+s.URL("/todos?after=2&limit=1")+`>; rel="next"`, list.header.Get("Link"))
 	assert.Len(t, list.header.Values("X-Request-Id"), 1)
 	assert.Equal(t, http.StatusNotModified,
@@ -152,7 +152,8 @@ func TestBackendBreaksOff(t *testing.T) {
 	})
 	broken := send(t, http.MethodPost, p.URL("/todos"), "{}", "Content-Type", "application/json")
 	assert.Equal(t, http.StatusBadGateway, broken.status)
-	assert.Equal(t, `{"title":"Bad Gateway","status":502,"detail":"the todos are away: whether this was done is not known"}`+"\n", broken.body)
+	assert.Equal(t, `{"title":"Bad Gateway","status":502,`+
+		`"detail":"the todos are away: whether this was done is not known"}`+"\n", broken.body)
 	assert.Equal(t, http.StatusServiceUnavailable, send(t, http.MethodGet, p.URL("/"), "").status)
 }
 
@@ -184,7 +185,8 @@ func TestBackendHangs(t *testing.T) {
 	assert.True(t, page.shown("away"))
 	a := <-forwarded
 	assert.Equal(t, http.StatusGatewayTimeout, a.status)
-	assert.Equal(t, `{"title":"Gateway Timeout","status":504,"detail":"the todos are away: whether this was done is not known"}`+"\n", a.body)
+	assert.Equal(t, `{"title":"Gateway Timeout","status":504,`+
+		`"detail":"the todos are away: whether this was done is not known"}`+"\n", a.body)
 }
 
 func TestUnusableSettings(t *testing.T) {

@@ -31,8 +31,8 @@ var errOutdated = errors.New("the tables are not up to date yet")
 type Address func() (string, error)
 
 // Database is a pool of connections. It migrates the tables in the background before it hands out the first
-// connection, and again if the database is replaced: by an empty one after the volume was lost, or by an older
-// backup.
+// connection, and again if the database is replaced: by an empty one after the volume was lost, or by an
+// older backup.
 type Database struct {
 	pool *pgxpool.Pool
 	// newest is the version of the newest migration.
@@ -125,7 +125,8 @@ func (d *Database) Ready(ctx context.Context, query string) error {
 // check fails if migrations are missing, and makes them run.
 func (d *Database) check(ctx context.Context, conn *pgx.Conn) error {
 	var version int64
-	err := conn.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&version)
+	const query = `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`
+	err := conn.QueryRow(ctx, query).Scan(&version)
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	switch {
 	case ok && answer.Code == undefinedTable, err == nil && version < d.newest:

@@ -73,7 +73,7 @@ func TestTablesAreMadeAgainInAnEmptyDatabase(t *testing.T) {
 	assert.Equal(t, "7", ask(t, db, number))
 	now.Load().Kill()
 	now.Store(postgrestest.Start(t))
-	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.NoError(c, db.Ready(t.Context(), number)) }, patience,
+	require.Eventually(t, func() bool { return db.Ready(t.Context(), number) == nil }, patience,
 		10*time.Millisecond)
 	assert.Equal(t, "7", ask(t, db, number), "whoever is ready has the tables")
 }

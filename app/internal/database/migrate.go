@@ -35,8 +35,8 @@ func newest(files fs.FS) (version int64, err error) {
 	return version, nil
 }
 
-// keepUpToDate runs migrations whenever upToDate is false, and retries until they succeed or ctx ends. It logs
-// the reason of a failure when it changes, not with each attempt.
+// keepUpToDate runs migrations whenever upToDate is false, and retries until they succeed or ctx ends. It
+// logs the reason of a failure when it changes, not with each attempt.
 func (d *Database) keepUpToDate(ctx context.Context, files fs.FS) {
 	reason := ""
 	for {
@@ -60,7 +60,8 @@ func (d *Database) keepUpToDate(ctx context.Context, files fs.FS) {
 	}
 }
 
-// migrate runs the SQL files that the database lacks. Of several processes, one does it while the others wait.
+// migrate runs the SQL files that the database lacks. Of several processes, one does it while the others
+// wait.
 func migrate(ctx context.Context, pool *pgxpool.Pool, files fs.FS) error {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()

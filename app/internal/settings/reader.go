@@ -112,7 +112,8 @@ func (r *Reader) Ports() Ports {
 }
 
 // Database returns a function that returns the URL of a database: $URL, or the content of the file that
-// $URL_FILE names. It reads the file at each call, so a changed password takes effect with the next connection.
+// $URL_FILE names. It reads the file at each call, so a changed password takes effect with the next
+// connection.
 func (r *Reader) Database() func() (string, error) {
 	text, file := os.Getenv("URL"), os.Getenv("URL_FILE")
 	return func() (string, error) {

@@ -1,5 +1,5 @@
-// Package web serves the apps that answer people and other pods: with metrics, request IDs, problems as errors,
-// and a stop that loses no request.
+// Package web serves the apps that answer people and other pods: with metrics, request IDs, problems as
+// errors, and a stop that loses no request.
 package web
 
 import (
@@ -32,9 +32,9 @@ var durations = promauto.NewHistogramVec(prometheus.HistogramOpts{
 	Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9),
 }, []string{"route", "status"})
 
-// Serve serves the handler, which must end in a mux, and GET /metrics on a port of its own until ctx ends. Then
-// GET /readyz answers 503 and every answer closes its connection, but the app serves for another 5 s before it
-// stops listening and finishes the requests in progress.
+// Serve serves the handler, which must end in a mux, and GET /metrics on a port of its own until ctx ends.
+// Then GET /readyz answers 503 and every answer closes its connection, but the app serves for another 5 s
+// before it stops listening and finishes the requests in progress.
 func Serve(ctx context.Context, ports settings.Ports, handler http.Handler) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

@@ -43,8 +43,9 @@ func NewCommitter(ledger Ledger) *Committer {
 	return c
 }
 
-// Ping counts a ping and returns how many came before it. Pings are counted in the order of arrival. Its error
-// is ErrBusy, ErrUnavailable, ErrUnknown or ctx.Err(); if ctx ends while the ping waits, it is not counted.
+// Ping counts a ping and returns how many came before it. Pings are counted in the order of arrival. Its
+// error is ErrBusy, ErrUnavailable, ErrUnknown or ctx.Err(); if ctx ends while the ping waits, it is not
+// counted.
 func (c *Committer) Ping(ctx context.Context) (int64, error) {
 	if c.away.Load() {
 		return 0, ErrUnavailable

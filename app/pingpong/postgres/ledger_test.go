@@ -121,7 +121,8 @@ func TestRowsOfReplicasThatAreGoneAreDeleted(t *testing.T) {
 	r, server, proxy := startOne(t)
 	r.ping()
 	begin := func(sessions int) {
-		server.Exec(fmt.Sprintf(`SELECT setval(pg_get_serial_sequence('replica', 'epoch'), max(epoch) + %d) FROM replica`, sessions))
+		server.Exec(fmt.Sprintf(`SELECT setval(pg_get_serial_sequence('replica', 'epoch'), max(epoch) + %d)
+			FROM replica`, sessions))
 	}
 	start := func() {
 		t.Helper()
@@ -172,8 +173,10 @@ func TestMigrationCarriesOver(t *testing.T) {
 		server.Ask(`SELECT string_agg(concat_ws(' ', id, epoch, sequence, pings), ', ' ORDER BY id)
 		FROM replica WHERE id LIKE 'old%'`))
 	assert.Equal(t, 6, r.scan(`SELECT epoch FROM replica WHERE pings = 8`), "no epoch comes again")
-	server.Exec(`INSERT INTO replica AS r (id) VALUES ('old') ON CONFLICT (id) DO UPDATE SET epoch = r.epoch + 1`) // as that version does
-	server.Exec(`INSERT INTO replica AS r (id) VALUES ('late') ON CONFLICT (id) DO UPDATE SET epoch = r.epoch + 1`)
+	for _, id := range []string{"old", "late"} { // the statement of that version
+		server.Exec(`INSERT INTO replica AS r (id) VALUES ('` + id + `')
+			ON CONFLICT (id) DO UPDATE SET epoch = r.epoch + 1`)
+	}
 	assert.Equal(t, 6, r.scan(`SELECT epoch FROM replica WHERE id = 'old'`))
 	assert.Greater(t, r.scan(`SELECT epoch FROM replica WHERE id = 'late'`), 6)
 }

@@ -89,7 +89,8 @@ func (b *body) read(members map[string]json.RawMessage) error {
 	default:
 		order, err := strconv.ParseInt(string(raw), 10, 32)
 		if err != nil {
-			return todo.InvalidError(fmt.Sprintf("order is not an integer from %d to %d", math.MinInt32, math.MaxInt32))
+			return todo.InvalidError(fmt.Sprintf("order is not an integer from %d to %d", math.MinInt32,
+				math.MaxInt32))
 		}
 		b.order = new(new(int32(order)))
 	}
@@ -106,5 +107,6 @@ func isJSON(contentType string) bool {
 // tooLarge closes the connection: to keep it, the server would have to read the rest of the body first.
 func tooLarge(w http.ResponseWriter) error {
 	w.Header().Set("Connection", "close")
-	return problem{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", todo.MaxBody)}
+	return problem{http.StatusRequestEntityTooLarge,
+		fmt.Sprintf("the body has more than %d bytes", todo.MaxBody)}
 }

@@ -33,8 +33,9 @@ const (
 		FROM answer WHERE key = $1`
 )
 
-// AddOnce adds a todo once for each key. If the key was used in the last seven days, it returns the todo as it
-// was added then, even if it has changed since; if the content was different, it returns todo.ErrKeyReused.
+// AddOnce adds a todo once for each key. If the key was used in the last seven days, it returns the todo as
+// it was added then, even if it has changed since; if the content was different, it returns
+// todo.ErrKeyReused.
 func (s *Store) AddOnce(ctx context.Context, key string, content todo.Content) (todo.Todo, error) {
 	added := todo.Todo{Content: content}
 	args := []any{key, string(content.Title), content.Completed, content.Order}

@@ -13,8 +13,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/page"
 )
 
-// headers are added to every answer. The policy allows only resources of the page's own origin, nothing inline,
-// and no strings where a browser expects HTML or script.
+// headers are added to every answer. The policy allows only resources of the page's own origin, nothing
+// inline, and no strings where a browser expects HTML or script.
 var headers = map[string]string{
 	"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
 		"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; " +
@@ -59,10 +59,10 @@ func NewGuard(hosts, origins []string) (*Guard, error) {
 	return g, nil
 }
 
-// protect refuses requests for other host names, and changes that pages of other origins request. The check of
-// the name is against DNS rebinding: a page whose name resolves to this server has the same origin as its
-// requests. Browsers since 2020 send Sec-Fetch-Site (over HTTPS) or Origin; a client that sends neither is not
-// a browser.
+// protect refuses requests for other host names, and changes that pages of other origins request. The check
+// of the name is against DNS rebinding: a page whose name resolves to this server has the same origin as its
+// requests. Browsers since 2020 send Sec-Fetch-Site (over HTTPS) or Origin; a client that sends neither is
+// not a browser.
 func (g *Guard) protect(next http.Handler) http.Handler {
 	return withHeaders(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !g.answersTo(r.Host) {

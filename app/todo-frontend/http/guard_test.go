@@ -84,7 +84,8 @@ func TestRefusalsSayWhatWasCompared(t *testing.T) {
 	}{
 		{
 			http.MethodPost, "10.231.188.2", []string{"Origin", "http://todo.lan:81"},
-			`{"title":"Forbidden","status":403,"detail":"a page of another site asked for this: Origin is \"http://todo.lan:81\", ` +
+			`{"title":"Forbidden","status":403,"detail":` +
+				`"a page of another site asked for this: Origin is \"http://todo.lan:81\", ` +
 				`and Host \"10.231.188.2\"; if both are the todos' own page, set todoOwnOrigins"}` + "\n",
 			[]string{"Nothing was changed", "http://todo.lan:81 <small>Origin", "10.231.188.2 <small>Host", command +
 				" http://todo.lan:81<"}, "Sec-Fetch-Site",
@@ -92,31 +93,36 @@ func TestRefusalsSayWhatWasCompared(t *testing.T) {
 		{
 			http.MethodPost, "10.231.188.2",
 			[]string{"Origin", "https://elsewhere.example", "Sec-Fetch-Site", "cross-site"},
-			`{"title":"Forbidden","status":403,"detail":"a page of another site asked for this: Sec-Fetch-Site is \"cross-site\""}` + "\n",
+			`{"title":"Forbidden","status":403,"detail":` +
+				`"a page of another site asked for this: Sec-Fetch-Site is \"cross-site\""}` + "\n",
 			[]string{"Nothing was changed", "https://elsewhere.example <small>Origin",
 				"cross-site <small>Sec-Fetch-Site"}, command,
 		},
 		{
 			http.MethodPost, "10.231.188.2", []string{"Origin", "null"},
-			`{"title":"Forbidden","status":403,"detail":"a page of another site asked for this: Origin is \"null\", ` +
+			`{"title":"Forbidden","status":403,"detail":` +
+				`"a page of another site asked for this: Origin is \"null\", ` +
 				`and Host \"10.231.188.2\"; if both are the todos' own page, set todoOwnOrigins"}` + "\n",
 			[]string{"Nothing was changed", "null <small>Origin"}, command,
 		},
 		{
 			http.MethodGet, "todo.lan:81", []string{"X-Forwarded-Proto", "https"},
-			`{"title":"Misdirected Request","status":421,"detail":"nobody here is called \"todo.lan:81\" (Host): ` +
+			`{"title":"Misdirected Request","status":421,"detail":` +
+				`"nobody here is called \"todo.lan:81\" (Host): ` +
 				`if people reach the todos by this name, set ingressHost or todoOwnOrigins"}` + "\n",
 			[]string{"No todos here", "todo.lan:81 <small>Host", command + " https://todo.lan:81<"}, "Sec-Fetch-Site",
 		},
 		{ // strangers choose what stands there, and people copy what is shown
 			http.MethodGet, "$(reboot).example", nil,
-			`{"title":"Misdirected Request","status":421,"detail":"nobody here is called \"$(reboot).example\" (Host): ` +
+			`{"title":"Misdirected Request","status":421,"detail":` +
+				`"nobody here is called \"$(reboot).example\" (Host): ` +
 				`if people reach the todos by this name, set ingressHost or todoOwnOrigins"}` + "\n",
 			[]string{"$(reboot).example <small>Host"}, command,
 		},
 		{
 			http.MethodGet, "<b>x</b>", nil,
-			`{"title":"Misdirected Request","status":421,"detail":"nobody here is called \"\u003cb\u003ex\u003c/b\u003e\" (Host): ` +
+			`{"title":"Misdirected Request","status":421,"detail":` +
+				`"nobody here is called \"\u003cb\u003ex\u003c/b\u003e\" (Host): ` +
 				`if people reach the todos by this name, set ingressHost or todoOwnOrigins"}` + "\n",
 			[]string{"&lt;b&gt;x&lt;/b&gt; <small>Host"}, command,
 		},

@@ -14,8 +14,8 @@ import (
 //go:embed assets
 var files embed.FS
 
-// assets maps public names to contents, and names maps files to public names. A public name contains a hash of
-// the content, so browsers may cache it for good.
+// assets maps public names to contents, and names maps files to public names. A public name contains a hash
+// of the content, so browsers may cache it for good.
 var assets, names = func() (map[string][]byte, map[string]string) {
 	entries, err := files.ReadDir("assets")
 	if err != nil {

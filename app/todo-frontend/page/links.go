@@ -37,8 +37,8 @@ func parts(title string) []part {
 	return all
 }
 
-// withoutPunctuation drops trailing punctuation of the surrounding sentence. A closing bracket stays if the link
-// has the opening one, as in https://en.wikipedia.org/wiki/Go_(programming_language).
+// withoutPunctuation drops trailing punctuation of the surrounding sentence. A closing bracket stays if the
+// link has the opening one, as in https://en.wikipedia.org/wiki/Go_(programming_language).
 func withoutPunctuation(link string) string {
 	for {
 		last, size := utf8.DecodeLastRuneInString(link)

@@ -24,7 +24,9 @@ func TestParts(t *testing.T) {
 		"https://例え.jp/ä。": {link("https://例え.jp/ä"), {Text: "。"}},
 		"http://a\u00a0b http://c\u2003": {link("http://a"), {Text: "\u00a0b "}, link("http://c"),
 			{Text: "\u2003"}},
-		"http:// https://. xhttp://a javascript:b ftp://c": {{Text: "http:// https://. xhttp://a javascript:b ftp://c"}},
+		"http:// https://. xhttp://a javascript:b ftp://c": {
+			{Text: "http:// https://. xhttp://a javascript:b ftp://c"},
+		},
 		`http://a"b http://c<d>`: {link("http://a"), {Text: `"b `}, link("http://c"),
 			{Text: "<d>"}},
 		"http://a/?b=1&c='2'": {

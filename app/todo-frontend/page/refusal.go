@@ -9,8 +9,8 @@ import (
 	"regexp"
 )
 
-// Refusal explains why a request is refused: it is for another site (421), or comes from a page of another site
-// (403).
+// Refusal explains why a request is refused: it is for another site (421), or comes from a page of another
+// site (403).
 type Refusal struct {
 	Status int
 	// The headers Host, Origin and Sec-Fetch-Site of the request; empty if it has none.

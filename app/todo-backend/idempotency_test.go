@@ -1,0 +1,111 @@
+package main
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
+)
+
+func TestIdempotencyKeys(t *testing.T) {
+	p, server := start(t)
+	const key, todo = "Idempotency-Key: a key", `{"title":" a ","order":2}`
+	first := p.send("POST", "/todos", todo, key)
+	made := p.item(http.StatusCreated, first)
+	replayed := func() {
+		t.Helper()
+		for _, same := range []string{todo, `{"order":2, "title":"a", "completed":false}`} {
+			again := p.send("POST", "/todos", same, key)
+			assert.Equal(t, first.status, again.status)
+			assert.Equal(t, first.body, again.body)
+			assert.Equal(t, first.header.Get("Location"), again.header.Get("Location"))
+		}
+	}
+	replayed()
+	for _, other := range []string{`{"title":"b","order":2}`, `{"title":"a"}`, `{"title":"a","order":3}`,
+		`{"title":"a","order":2,"completed":true}`} {
+		a := p.send("POST", "/todos", other, key)
+		assert.Equal(t, `{"type":"urn:stateful-k3s:idempotency-key-reused","title":"Unprocessable Entity",`+
+			`"status":422,"detail":"the idempotency key was used for another todo"}`+"\n", a.body)
+	}
+	p.send("PATCH", made.URL, `{"title":"changed","completed":true}`)
+	replayed()
+	p.send("DELETE", made.URL, "")
+	replayed()
+	assert.Equal(t, "[]\n", p.send("GET", "/todos", "").body)
+	assert.NotEqual(t, made.ID, p.add(todo, "Idempotency-Key: A key").ID, "keys are told apart by case")
+
+	// Keys older than a week are deleted, two with each new one.
+	server.Exec(`UPDATE answer SET added = added - interval '6 days 23 hours'`)
+	p.add(todo, "Idempotency-Key: 3")
+	replayed()
+	server.Exec(`INSERT INTO answer (key, added, id, title, completed)
+		SELECT 'old ' || n, now() - interval '8 days', n, 'old', false FROM generate_series(1, 3) n`)
+	p.add(todo, "Idempotency-Key: 4")
+	assert.Equal(t, "1", server.Ask(`SELECT count(*)::text FROM answer WHERE key LIKE 'old %'`))
+	p.add(todo, "Idempotency-Key: 5")
+	assert.Equal(t, "3, 4, 5, A key, a key", server.Ask(`SELECT string_agg(key, ', ' ORDER BY key) FROM answer`))
+}
+
+// Whatever happens to the connection, and however many clients send the same request: one todo is added, and
+// every client gets it.
+func TestRepetitionsAddOneTodo(t *testing.T) {
+	p, server, proxy := startBehindProxy(t)
+	count := func(title string) string {
+		return server.Ask(`SELECT count(*)::text FROM todo WHERE title = '` + title + `'`)
+	}
+	for what, lose := range map[string]func(string) *postgrestest.Fault{"request lost": proxy.LoseRequest,
+		"answer lost": proxy.LoseAnswer} {
+		lost := lose(what)
+		made := p.add(`{"title":"`+what+`"}`, "Idempotency-Key: "+what)
+		<-lost.Struck
+		assert.Equal(t, made, p.add(`{"title":"`+what+`"}`, "Idempotency-Key: "+what))
+		assert.Equal(t, "1", count(what))
+	}
+
+	late := proxy.HoldRequest("late")
+	made := p.add(`{"title":"late"}`, "Idempotency-Key: late")
+	<-late.Struck
+	late.Release()
+	assert.Equal(t, made, p.item(http.StatusOK, p.send("GET", made.URL, "")))
+	assert.Equal(t, "1", count("late"))
+
+	var clients sync.WaitGroup
+	answers := make([]answer, 20)
+	for i := range answers {
+		clients.Go(func() {
+			var err error
+			answers[i], err = p.try("POST", "/todos", `{"title":"at once"}`, "Idempotency-Key: at once")
+			assert.NoError(t, err)
+		})
+	}
+	clients.Wait()
+	for _, a := range answers {
+		assert.Equal(t, answers[0].body, p.send("GET", a.header.Get("Location"), "").body)
+		assert.Equal(t, answers[0].body, a.body)
+	}
+	assert.Equal(t, "1", count("at once"))
+}
+
+// A repetition waits for the first request and gets its answer.
+func TestRepetitionWaitsForTheFirst(t *testing.T) {
+	p, server := start(t)
+	unlock := server.LockTable("todo")
+	answers := make(chan answer, 2)
+	for range cap(answers) {
+		go func() {
+			a, err := p.try("POST", "/todos", `{"title":"a"}`, "Idempotency-Key: k")
+			assert.NoError(t, err)
+			answers <- a
+		}()
+	}
+	server.WaitForLocks(2)
+	unlock()
+	first := <-answers
+	assert.Equal(t, http.StatusCreated, first.status)
+	assert.Equal(t, first.body, (<-answers).body)
+	assert.Len(t, p.list("/todos"), 1)
+}
