@@ -10,11 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Compiled is a program that is compiled once, when it is first asked for, beside the test binary: in a
-// folder that go test removes.
+// Compiled is a program that is compiled once, when it is first needed. It is put beside the test binary, in
+// a folder that go test removes.
 type Compiled func() (path string, err error)
 
-// Compile prepares another app than the tests' own, with variables for the compiler, NAME=value each.
+// Compile prepares another app than the tests' own, with environment variables for the compiler.
 func Compile(app string, environment ...string) Compiled {
 	return sync.OnceValues(func() (string, error) {
 		self, err := os.Executable()
@@ -29,7 +29,7 @@ func Compile(app string, environment ...string) Compiled {
 	})
 }
 
-// Path is where the program is.
+// Path returns the path of the program.
 func (c Compiled) Path(t testing.TB) string {
 	t.Helper()
 	path, err := c()

@@ -1,4 +1,4 @@
-// Package apptest runs an app as a process of its own in the tests of that app.
+// Package apptest runs an app as a process in its tests.
 package apptest
 
 import (
@@ -22,12 +22,12 @@ import (
 )
 
 const (
-	// patience is how long tests wait for what does not come.
+	// patience is how long tests wait before they fail.
 	patience = 5 * time.Minute
 	isApp    = "APPTEST_PROCESS"
 )
 
-// Main is for TestMain: it runs the tests, or the app if this is one of the processes that they started.
+// Main is for TestMain. It runs the tests, or the app in the processes that the tests start.
 func Main(m *testing.M, app func()) {
 	if os.Getenv(isApp) != "" {
 		app()
@@ -48,7 +48,7 @@ type Process struct {
 	log bytes.Buffer
 }
 
-// Start starts the app with further settings, NAME=value each. It is killed when the test ends.
+// Start starts the app with settings, NAME=value each. It is killed when the test ends.
 func Start(t testing.TB, settings ...string) *Process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -56,13 +56,13 @@ func Start(t testing.TB, settings ...string) *Process {
 	return StartCommand(t, cmd, settings...)
 }
 
-// StartIn starts the app in the tree, with arguments, and with no settings but the image's and these.
+// StartIn starts the app in the tree with arguments. Its environment is the image's and the settings.
 func StartIn(t testing.TB, tree *imagetest.Tree, args []string, settings ...string) *Process {
 	t.Helper()
 	return StartCommand(t, tree.Command(tree.Copy(os.Args[0]), args...), settings...)
 }
 
-// StartCommand starts any app with further settings.
+// StartCommand starts any command as an app.
 func StartCommand(t testing.TB, cmd *exec.Cmd, settings ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, Port: freeport.Find(t), MetricsPort: freeport.Find(t), cmd: cmd,
@@ -86,7 +86,7 @@ func (p *Process) Write(line []byte) (int, error) {
 	return p.log.Write(line)
 }
 
-// Logged is the log so far.
+// Logged returns the log so far.
 func (p *Process) Logged() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,41 +100,39 @@ func (p *Process) Stop(signal syscall.Signal) *os.ProcessState {
 	return p.cmd.ProcessState
 }
 
-// Wait waits for an app that ends by itself.
+// Wait waits until the app ends by itself.
 func (p *Process) Wait() *os.ProcessState {
 	p.t.Helper()
 	return p.WaitFor(patience)
 }
 
-// WaitFor is Wait for an app that has more to do.
+// WaitFor is Wait with another time limit.
 func (p *Process) WaitFor(limit time.Duration) *os.ProcessState {
 	p.t.Helper()
 	select {
 	case <-p.ended:
 	case <-time.After(limit):
-		require.FailNow(p.t, "it does not end", p.Logged())
+		require.FailNow(p.t, "the app does not end", p.Logged())
 	}
 	return p.cmd.ProcessState
 }
 
-// URL is the address of a path.
+// URL returns the URL of a path.
 func (p *Process) URL(path string) string { return "http://localhost:" + p.Port + path }
 
 // Dial connects to the app.
-func (p *Process) Dial(ctx context.Context) (net.Conn, error) { return dial(ctx, p.Port) }
-
-func dial(ctx context.Context, port string) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort("localhost", port))
+func (p *Process) Dial(ctx context.Context) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort("localhost", p.Port))
 }
 
-// Client is closed when the test ends.
+// Client returns a client that is closed when the test ends.
 func (p *Process) Client() *load.Client {
 	c := &load.Client{Dial: p.Dial}
 	p.t.Cleanup(c.Close)
 	return c
 }
 
-// Get is the status and body of a GET, or 0 and the reason if nothing answers.
+// Get returns status and body of a GET, or 0 and the error if there is no answer.
 func (p *Process) Get(path string) (int, string) {
 	c := load.Client{Dial: p.Dial}
 	defer c.Close()
@@ -145,7 +143,7 @@ func (p *Process) Get(path string) (int, string) {
 	return status, string(body)
 }
 
-// WaitUntilReady waits for a status of GET /readyz, with GET /livez answering 200 all the while.
+// WaitUntilReady waits until GET /readyz answers with a status. GET /livez must answer 200.
 func (p *Process) WaitUntilReady(status int) {
 	p.t.Helper()
 	p.Eventually(func() bool {
@@ -156,12 +154,12 @@ func (p *Process) WaitUntilReady(status int) {
 	assert.Equal(p.t, http.StatusOK, live)
 }
 
-// Eventually waits until a condition holds, and shows the log if it never does.
+// Eventually waits for a condition. If it does not become true, the test fails and shows the log.
 func (p *Process) Eventually(condition func() bool) {
 	p.t.Helper()
 	for deadline := time.Now().Add(patience); !condition(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			require.FailNow(p.t, "it did not come to that", p.Logged())
+			require.FailNow(p.t, "the condition is still false", p.Logged())
 		}
 	}
 }

@@ -1,4 +1,4 @@
-// Package authorities says whose certificates an app trusts.
+// Package authorities loads the certificate authorities that an app trusts.
 package authorities
 
 import (
@@ -6,12 +6,12 @@ import (
 	"errors"
 	"os"
 
-	// The images of the apps have no authorities of their own.
+	// The images contain no authorities.
 	_ "golang.org/x/crypto/x509roots/fallback"
 )
 
-// Load returns the system's authorities, or those that come with the program if it has none, and those of a
-// PEM file; an empty name stands for no file.
+// Load returns the system's authorities, or the program's own if the system has none, and adds those of a PEM
+// file unless its name is empty.
 func Load(file string) (*x509.CertPool, error) {
 	pool, err := x509.SystemCertPool()
 	if err != nil || file == "" {

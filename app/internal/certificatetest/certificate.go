@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// New makes a certificate that is its own authority, of a name or an IP address, with a key of the kind that
-// the stack's servers have. Both are PEM.
+// New makes a self-signed certificate for a name or an IP address, with the same kind of key as the stack's
+// servers. Both are PEM.
 func New(t testing.TB, host string) (certificate, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -10,17 +10,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Ports from first on are below those that Linux gives to connections, which might take one before the server
-// does.
+// The ports are below those that Linux gives to outgoing connections, which could take one before the server.
 const first, count = 10_000, 20_000
 
-// Find returns a TCP port of localhost on which nobody listens at the moment, and which no other test gets
-// until this one ends.
+// Find returns a free TCP port of localhost. No other test gets it until this one ends.
 func Find(t testing.TB) string {
 	t.Helper()
 	for range count {
 		port := strconv.Itoa(first + rand.IntN(count))
-		// The UDP port of the same number stands for it while its server is not yet there.
+		// The UDP port of the same number reserves it until the server listens.
 		reservation, err := net.ListenPacket("udp", "localhost:"+port)
 		if err != nil {
 			continue

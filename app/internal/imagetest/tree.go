@@ -1,5 +1,5 @@
-// Package imagetest runs programs for tests in the files of the image postgres:17, as the user that pods run
-// as.
+// Package imagetest runs programs of tests inside the files of the image postgres:17, as the user of the
+// pods.
 package imagetest
 
 import (
@@ -20,17 +20,17 @@ import (
 )
 
 const (
-	// link is where `make integration` links the files, below the root of the checkout.
+	// link is made by `make integration` in the root of the checkout. It leads to the files.
 	link = ".lab/postgres-17"
-	// user is postgres in the image, and its group.
+	// user is the ID of postgres and its group in the image.
 	user     = 999
 	programs = "/usr/lib/postgresql/17/bin"
 )
 
-// Tree is the files of the image, with a directory that the test has for itself. Programs in it see other
-// paths than the test does: Path translates.
+// Tree is the files of the image with a directory for the test. Programs in it see other paths than the test;
+// Path translates.
 type Tree struct {
-	// Dir is the test's own directory and that in which programs start, as they see it.
+	// Dir is the test's directory, in which programs start, as they see it.
 	Dir string
 
 	t    testing.TB
@@ -40,24 +40,24 @@ type Tree struct {
 	copies map[string]string
 }
 
-// Open makes a directory in the tree, which goes with the test. It needs root.
+// Open makes a directory in the tree. It is removed when the test ends. It needs root.
 func Open(t testing.TB) *Tree {
 	t.Helper()
 	require.Zero(t, os.Geteuid(),
 		"these tests change their root directory: run them as root, as make integration does")
 	root := find(t)
-	removeLeft(filepath.Join(root, "tmp", "test-*"))
+	removeOrphans(filepath.Join(root, "tmp", "test-*"))
 	dir, err := os.MkdirTemp(filepath.Join(root, "tmp"), fmt.Sprintf("test-%d-", os.Getpid()))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, remove(dir)) })
 	require.NoError(t, os.Chown(dir, user, user))
 	if _, measures := t.(*testing.B); !measures {
-		mount(t, dir, "") // where a server's thousand files are made in half the time
+		mount(t, dir, "") // makes a server's thousand files in half the time
 	}
 	return &Tree{Dir: "/tmp/" + filepath.Base(dir), t: t, root: root, copies: map[string]string{}}
 }
 
-// find looks in the folders above that of the test.
+// find looks for the link in the folders above the test's.
 func find(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
@@ -71,34 +71,34 @@ func find(t testing.TB) string {
 	return ""
 }
 
-// removeLeft removes the directories of processes that were killed.
-func removeLeft(pattern string) {
+// removeOrphans removes the directories of processes that were killed.
+func removeOrphans(pattern string) {
 	dirs, _ := filepath.Glob(pattern)
 	for _, dir := range dirs {
 		pid, err := strconv.Atoi(strings.Split(filepath.Base(dir), "-")[1])
 		if err == nil && errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
-			_ = remove(dir) // the next one tries again
+			_ = remove(dir) // the next test retries
 		}
 	}
 }
 
-// remove removes a directory of Open's with all that is mounted in it.
+// remove removes a test's directory and unmounts it.
 func remove(dir string) error {
-	_ = unix.Unmount(dir, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) // it may not have got that far
+	_ = unix.Unmount(dir, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) // may not be mounted
 	return os.RemoveAll(dir)
 }
 
-// mount mounts a file system in memory, of the tree's user.
+// mount mounts a file system in memory that belongs to the tree's user.
 func mount(t testing.TB, dir, options string) {
 	t.Helper()
 	require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV,
 		fmt.Sprintf("%suid=%d,gid=%d,mode=700", options, user, user)))
 }
 
-// Path is where the test finds what programs in the tree see under that path.
+// Path translates a path in the tree to a path of the test.
 func (t *Tree) Path(inside string) string { return filepath.Join(t.root, inside) }
 
-// File writes a file into Dir, which only the tree's user may read, and returns its path in the tree.
+// File writes a file into Dir that only the tree's user may read, and returns its path in the tree.
 func (t *Tree) File(name, content string) string {
 	t.t.Helper()
 	inside := path.Join(t.Dir, name)
@@ -116,7 +116,7 @@ func (t *Tree) TempDir() string {
 	return path.Join(t.Dir, filepath.Base(dir))
 }
 
-// Disk makes an empty disk of that many bytes and returns its path in the tree.
+// Disk makes an empty disk of a size in bytes and returns its path in the tree.
 func (t *Tree) Disk(size int64) string {
 	t.t.Helper()
 	dir := t.TempDir()
@@ -124,7 +124,7 @@ func (t *Tree) Disk(size int64) string {
 	return dir
 }
 
-// Copy copies a program of this machine into the tree, once, and returns its path there.
+// Copy copies a program of this machine into the tree and returns its path there.
 func (t *Tree) Copy(program string) string {
 	t.t.Helper()
 	t.mu.Lock()
@@ -133,16 +133,16 @@ func (t *Tree) Copy(program string) string {
 		return inside
 	}
 	inside := path.Join(t.TempDir(), filepath.Base(program))
-	// cp writes it, because what this process has open for writing, its children have too, and then it cannot be
-	// run.
+	// Another process must write it: children of this one would inherit the open file, and the kernel runs no
+	// program that is open for writing.
 	said, err := exec.Command("cp", program, t.Path(inside)).CombinedOutput()
 	require.NoError(t.t, err, string(said))
 	t.copies[program] = inside
 	return inside
 }
 
-// Command is a program of Postgres, or one at a path in the tree, with the image's environment and nothing of
-// the test's. As in a pod it is process 1, and what it has started ends when it does. It ends with the test's
+// Command returns a command for a program of Postgres, or for a path in the tree, with the image's
+// environment only. As in a pod it is process 1, so its children end with it. It ends with the test's
 // process.
 func (t *Tree) Command(program string, args ...string) *exec.Cmd {
 	if !strings.Contains(program, "/") {
@@ -161,10 +161,9 @@ func (t *Tree) Command(program string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Running are the processes that work in a directory of the tree or below it, as paths in /proc.
-func (t *Tree) Running(inside string) []string { return running(t.Path(inside)) }
-
-func running(dir string) (processes []string) {
+// Running returns the processes that work in a directory of the tree or below it, as paths in /proc.
+func (t *Tree) Running(inside string) (processes []string) {
+	dir := t.Path(inside)
 	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
 	for _, link := range links {
 		if at, err := os.Readlink(link); err == nil && (at == dir || strings.HasPrefix(at, dir+"/")) {
