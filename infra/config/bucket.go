@@ -8,10 +8,12 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
-// bucket is nil without an endpoint, which the settings that say how to reach it then must not be either.
+// bucket returns nil without an endpoint, and then refuses the settings that only make sense with one.
 func (r *reader) bucket() *storage.Bucket {
-	const endpointKey, prefixKey, accessKey, secretKey, caKey, networksKey = "s3Endpoint", "s3Prefix",
-		"s3AccessKey", "s3SecretKey", "s3CA", "s3Networks"
+	const (
+		endpointKey, prefixKey, caKey, networksKey = "s3Endpoint", "s3Prefix", "s3CA", "s3Networks"
+		accessKey, secretKey                       = "s3AccessKey", "s3SecretKey"
+	)
 	bucket := &storage.Bucket{
 		Endpoint:  strings.TrimSuffix(r.text(endpointKey, optional(s3Endpoint), "https://s3.example.com"), "/"),
 		Region:    r.text("s3Region", region, "us-east-1"),
@@ -43,6 +45,6 @@ func (r *reader) bucket() *storage.Bucket {
 			r.fault(key, "not set, though %s is; set it with: pulumi config set --secret %s", endpointKey, key)
 		}
 	}
-	r.reachable(endpointKey, networksKey)
+	r.checkReachable(endpointKey, networksKey)
 	return bucket
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/todo"
 )
 
-// Config holds the settings, checked.
+// Config holds the checked settings.
 type Config struct {
-	// NamePrefix goes in front of the namespaces' names.
+	// NamePrefix precedes the namespaces' names.
 	NamePrefix string
 	// Cluster is how the program reaches the cluster.
 	Cluster      cluster.Access
@@ -32,31 +32,29 @@ type Config struct {
 	Todo         Todo
 	Backup       backup.Settings
 	Archive      Archive
-	// Restore is what databases are restored from, by their names; none where they are not.
+	// Restore says what to restore databases from, by their names.
 	Restore map[string]*backup.Restore
 	Storage Storage
-	// S3 is the bucket elsewhere that keeps the backups; nil for the stack's own Storage.
+	// S3 is a bucket elsewhere for the backups; nil for the stack's own Storage.
 	S3 *storage.Bucket
-	// Ingress is how people reach the apps; nil if they do not.
-	Ingress *kube.Ingress
-	// DNSServers are where pods look up names.
+	// Ingress shows the apps to people; nil if nothing does.
+	Ingress    *kube.Ingress
 	DNSServers []kube.DNSServer
-	// SecretVersions replace single generated secrets, by what they belong to: redis, storage, or a database.
+	// SecretVersions replace single generated secrets, by the secrets' owner: redis, storage, or a database.
 	SecretVersions map[string]kube.Versions
 }
 
-// Registry is where images are kept.
+// Registry keeps the images.
 type Registry struct {
-	// Path is the host with the path below which images are; Host is the host alone, with its port if it has
-	// one.
+	// Host has the port too, if there is one. Path is the host and the path below it.
 	Path, Host string
-	// Push and Pull are the logins of program and cluster.
+	// The program pushes with Push, and the cluster pulls with Pull.
 	Push, Pull Login
-	// Auth is Push for the program itself, which looks whether images are still there; nil where nobody logs in.
+	// Auth is Push, for asking the registry which images it still has; nil without a login.
 	Auth authn.Authenticator
 }
 
-// Login is a registry's user. All is empty where the registry asks for none.
+// Login is a registry's user, or empty if the registry wants none.
 type Login struct {
 	Username string
 	Password pulumi.StringInput
@@ -74,7 +72,7 @@ type Redis struct {
 // Postgres holds the settings of every Postgres server. Memory and StorageSize are Kubernetes quantities.
 type Postgres struct {
 	Image string
-	// Passwords and ReaderPasswords are those of the databases' roles, by the databases' names; none if not set.
+	// Passwords and ReaderPasswords hold the passwords that are set, by the databases' names.
 	Passwords, ReaderPasswords map[string]pulumi.StringInput
 	PasswordVersion            string
 	TLSVersion                 string
@@ -97,14 +95,12 @@ type Todo struct {
 
 // Archive holds the settings of every server's archive.
 type Archive struct {
-	// On is whether there is one.
 	On bool
-	// Timeout is how much is lost at most when a node is.
+	// Timeout bounds what is lost with a node.
 	Timeout time.Duration
-	// KeepDays is how many days it goes back.
-	KeepDays int
-	// Passphrase encrypts it; nil if it is not set.
-	Passphrase pulumi.StringInput
+	// KeepDays is how far back it reaches.
+	KeepDays   int
+	Passphrase pulumi.StringInput // nil if not set
 }
 
 // Storage holds the settings of the storage server. Memory and Size are Kubernetes quantities.
@@ -120,8 +116,7 @@ const (
 	builderVariable  = "BUILDX_BUILDER"
 )
 
-// Load reads the settings of the stack. Its error names every fault of every setting, and settings that do
-// not exist.
+// Load reads the stack's settings. Its error names every faulty or unknown setting.
 func Load(ctx *pulumi.Context) (*Config, error) {
 	r := &reader{ctx: ctx, known: map[string]bool{}}
 	cfg := &Config{
@@ -131,7 +126,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		StorageClass: r.text("storageClass", objectName("the name of a storage class"), "local-path"),
 		Redis: Redis{
 			Image:           r.text("redisImage", image, "redis:8"),
-			Password:        r.secret("redisPassword", password, `"$(openssl rand -hex 16)"`),
+			Password:        r.secret("redisPassword", password, newPassword),
 			PasswordVersion: r.text("redisPasswordVersion", notEmpty, "2"),
 			StorageSize:     r.text("redisStorageSize", size("1Mi"), "100Mi"),
 			Memory:          r.text("redisMemory", memory("16Mi"), "64Mi"),
@@ -189,8 +184,8 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		cfg.Builder = os.Getenv(builderVariable)
 	}
 	cfg.Registry = r.registry()
-	r.relate(cfg)
-	r.refuseUnknown()
+	r.checkConsistency(cfg)
+	r.rejectUnknown()
 	if err := errors.Join(r.faults...); err != nil {
 		return nil, err
 	}

@@ -8,15 +8,15 @@ import (
 )
 
 const (
-	// addressVariable is where the lab's ingress controller can be reached. A public DNS service answers each
-	// name that ends in an address and labDomain with that address, so that several stacks can have names of
-	// their own there.
+	// addressVariable holds the address of the lab's ingress controller. The public DNS service labDomain
+	// resolves any name that ends in ADDRESS.sslip.io to ADDRESS, which gives each stack of a lab its own name.
 	addressVariable = "STATEFUL_K3S_INGRESS_ADDRESS"
 	labDomain       = "sslip.io"
 
 	noIngress = "none"
 )
 
+// ingress returns nil for the class none, and then refuses the settings that only make sense with an ingress.
 func (r *reader) ingress(namePrefix string) *kube.Ingress {
 	const hostKey, tlsKey, networksKey = "ingressHost", "ingressTLSSecret", "ingressNetworks"
 	ingress := &kube.Ingress{
@@ -42,7 +42,8 @@ func (r *reader) ingress(namePrefix string) *kube.Ingress {
 	}
 	switch {
 	case namePrefix != "" && !r.faulty("namePrefix"):
-		r.fault(hostKey, "not set, though namePrefix is: stacks that share a cluster need names of their own; for example: pulumi config set %s alice.example.com", hostKey)
+		r.fault(hostKey, "not set, though namePrefix is: stacks that share a cluster need names of their own; "+
+			"for example: pulumi config set %s alice.example.com", hostKey)
 	case ingress.TLSSecret != "" && !r.faulty(tlsKey):
 		r.fault(hostKey, "not set, though %s is; for example: pulumi config set %s todo.example.com", tlsKey,
 			hostKey)

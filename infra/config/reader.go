@@ -18,22 +18,22 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
-// reader collects the faults of the settings it reads, and remembers which there are.
+// reader reads settings, and collects their faults.
 type reader struct {
 	ctx    *pulumi.Context
-	known  map[string]bool // by key, whether a fault was found
+	known  map[string]bool // the keys that were read, and whether they are faulty
 	faults []error
 }
 
 var (
-	login      = regexp.MustCompile(`(^|//)[^/@]+@`)
+	userInfo   = regexp.MustCompile(`(^|//)[^/@]+@`)
 	privateKey = regexp.MustCompile(`AGE-SECRET-KEY-\S+`)
 )
 
-// shown leaves out passwords in addresses and private keys: messages stand in logs.
-func shown(value string) string {
+// redact removes passwords in addresses and private keys from a value, for messages.
+func redact(value string) string {
 	if !strings.Contains(value, "@sha256:") {
-		value = login.ReplaceAllString(value, "$1…@")
+		value = userInfo.ReplaceAllString(value, "$1…@")
 	}
 	return privateKey.ReplaceAllString(value, "…")
 }
@@ -42,12 +42,12 @@ func shown(value string) string {
 func (r *reader) text(key string, check check, example string) string {
 	value := r.read(key)
 	if what := check(value); what != "" && !r.faulty(key) {
-		r.fault(key, "%q is not %s; for example: pulumi config set %s %s", shown(value), what, key, example)
+		r.fault(key, "%q is not %s; for example: pulumi config set %s %s", redact(value), what, key, example)
 	}
 	return value
 }
 
-// number reads a setting whose check allows whole numbers only.
+// number reads a setting. Its check must accept whole numbers only.
 func (r *reader) number(key string, check check, example string) int {
 	number, _ := strconv.Atoi(r.text(key, check, example))
 	return number
@@ -63,17 +63,16 @@ func (r *reader) duration(key string, check check, example string) time.Duration
 }
 
 func (r *reader) parameters(key, example string) postgres.Parameters {
-	text := r.text(key, func(value string) string {
-		if _, err := postgres.ParseParameters(value); err != nil {
-			return "a list of name=value with semicolons between them: " + err.Error()
-		}
-		return ""
-	}, example)
-	parameters, _ := postgres.ParseParameters(text)
+	parameters, _ := postgres.ParseParameters(r.text(key, postgresParameters, example))
 	return parameters
 }
 
-// networks are none if the setting is empty.
+func (r *reader) versions(key, example string) map[string]kube.Versions {
+	versions, _ := parseVersions(r.text(key, secretVersions, example))
+	return versions
+}
+
+// networks returns nil if the setting is empty.
 func (r *reader) networks(key, example string) (networks []kube.Network) {
 	for _, cidr := range strings.Fields(r.text(key, cidrs, example)) {
 		networks = append(networks, kube.Network{CIDR: cidr})
@@ -81,7 +80,7 @@ func (r *reader) networks(key, example string) (networks []kube.Network) {
 	return networks
 }
 
-// networksOrInternet are the internet if the setting is empty.
+// networksOrInternet returns the internet if the setting is empty.
 func (r *reader) networksOrInternet(key, example string) []kube.Network {
 	if networks := r.networks(key, example); networks != nil {
 		return networks
@@ -97,7 +96,8 @@ func (r *reader) dnsServers(key, example string) (servers []kube.DNSServer) {
 	return servers
 }
 
-// secret reads a setting that must be encrypted. It is nil if the setting is empty. No message shows it.
+// secret reads a setting that must be encrypted. It returns nil if the setting is empty. No message shows its
+// value.
 func (r *reader) secret(key string, check check, example string) pulumi.StringInput {
 	value := r.read(key)
 	if value == "" {
@@ -116,14 +116,14 @@ func (r *reader) read(key string) string {
 	r.known[key] = false
 	value, declared := r.ctx.GetConfig(r.fullKey(key))
 	if !declared {
-		r.fault(key, "neither set nor declared in Pulumi.yaml, which gives every setting a default; declare it there")
+		r.fault(key, "neither set nor declared in Pulumi.yaml, which gives every setting a default; "+
+			"declare it there")
 	}
 	return value
 }
 
-// refuseUnknown finds the faults of settings that were never read. The SDK has no list of all settings but in
-// its environment.
-func (r *reader) refuseUnknown() {
+// rejectUnknown reports settings that nobody has read. The SDK lists all settings only in its environment.
+func (r *reader) rejectUnknown() {
 	var all map[string]string
 	if err := json.Unmarshal([]byte(os.Getenv(pulumi.EnvConfig)), &all); err != nil {
 		r.faults = append(r.faults, fmt.Errorf(
@@ -137,17 +137,16 @@ func (r *reader) refuseUnknown() {
 			r.fault(key, "no such setting; did you mean %s? To remove it: pulumi config rm %s",
 				strings.Join(nearest(key, known), " or "), key)
 		}
-		// They are those of a provider that the SDK makes for programs without one of their own.
+		// They configure the SDK's default provider, which this program does not use.
 		if strings.HasPrefix(fullKey, "kubernetes:") {
-			r.faults = append(r.faults,
-				fmt.Errorf("%s: has no effect on this stack, whose cluster is chosen with %s, %s or %s; for example: pulumi config set %s my-cluster. "+
-					"To remove it: pulumi config rm %s", fullKey, contextKey, kubeconfigKey, kubeconfigFromKey, contextKey,
-					fullKey))
+			r.faults = append(r.faults, fmt.Errorf("%s: has no effect on this stack, whose cluster is chosen with "+
+				"%s, %s or %s; for example: pulumi config set %s my-cluster. To remove it: pulumi config rm %s",
+				fullKey, contextKey, kubeconfigKey, kubeconfigFromKey, contextKey, fullKey))
 		}
 	}
 }
 
-// nearest returns the candidates that need the fewest edits for their length.
+// nearest returns the candidates that are most like the key.
 func nearest(key string, candidates []string) []string {
 	bySimilarity := map[float64][]string{}
 	for _, candidate := range candidates {

@@ -7,6 +7,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 )
 
+// registry falls back on $STATEFUL_K3S_REGISTRY for the path, and on the login that pushes for the one that
+// pulls.
 func (r *reader) registry() Registry {
 	const key, example = "registry", "registry.example.com/team"
 	path := r.text(key, optional(registryPath), example)

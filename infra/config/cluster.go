@@ -1,14 +1,9 @@
 package config
 
-import (
-	"k8s.io/client-go/tools/clientcmd"
-
-	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
-)
+import "github.com/stateful-k3s/stateful-k3s/infra/cluster"
 
 const contextKey, kubeconfigKey, kubeconfigFromKey = "kubeContext", "kubeconfig", "kubeconfigFrom"
 
-// access is how the settings lead to the cluster.
 func (r *reader) access() cluster.Access {
 	access := cluster.Access{
 		Context: r.text(contextKey, optional(notEmpty), "my-cluster"),
@@ -22,11 +17,4 @@ func (r *reader) access() cluster.Access {
 			kubeconfigFromKey)
 	}
 	return access
-}
-
-func kubeconfig(value string) string {
-	if config, err := clientcmd.Load([]byte(value)); err != nil || len(config.Contexts) == 0 {
-		return "the text of a kubeconfig"
-	}
-	return ""
 }

@@ -1,0 +1,221 @@
+package config
+
+import (
+	"flag"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/config.yaml")
+
+type settings = map[string]string
+
+// secretKeys returns the settings that must be encrypted, by their descriptions in Pulumi.yaml.
+func secretKeys(t *testing.T) (keys []string) {
+	t.Helper()
+	for key, setting := range recorder.LoadProject(t).Config {
+		if strings.Contains(setting.Description, "(secret)") {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// load reads the defaults of Pulumi.yaml with changes, and with secrets encrypted.
+func load(t *testing.T, changes settings) (*Config, error) {
+	t.Helper()
+	return loadWith(t, changes, secretKeys(t)...)
+}
+
+// loadWith reads the defaults of Pulumi.yaml, with changes and some keys encrypted.
+func loadWith(t *testing.T, changes settings, encrypted ...string) (cfg *Config, err error) {
+	t.Helper()
+	all := recorder.Defaults(t)
+	all["registry"] = "registry.example.com"
+	maps.Copy(all, changes)
+	return loadOnly(t, all, encrypted...)
+}
+
+func loadOnly(t *testing.T, all settings, encrypted ...string) (cfg *Config, err error) {
+	t.Helper()
+	_, _ = recorder.Try(t, func(ctx *pulumi.Context) error {
+		cfg, err = Load(ctx)
+		return err
+	}, recorder.Config(all, encrypted...))
+	return cfg, err
+}
+
+func noEnvironment(t *testing.T) {
+	for _, variable := range []string{registryVariable, builderVariable, addressVariable} {
+		t.Setenv(variable, "")
+	}
+}
+
+// The program reads every setting that Pulumi.yaml declares, or it would refuse it as unknown.
+func TestEverySetting(t *testing.T) {
+	t.Setenv(builderVariable, "from-the-environment")
+	t.Setenv(registryVariable, "environment.example.com")
+	t.Setenv(addressVariable, "10.231.1.2")
+	text, err := os.ReadFile("testdata/settings.yaml")
+	require.NoError(t, err)
+	var all settings
+	require.NoError(t, yaml.Unmarshal(text, &all))
+	declared := slices.Collect(maps.Keys(recorder.LoadProject(t).Config))
+	require.ElementsMatch(t, declared, append(slices.Collect(maps.Keys(all)), "kubeconfig"))
+
+	cfg, err := load(t, all)
+	require.NoError(t, err)
+	auth, err := cfg.Registry.Auth.Authorization()
+	require.NoError(t, err)
+	require.Equal(t, &authn.AuthConfig{Username: "pusher", Password: "push it"}, auth)
+	cfg.Registry.Auth = nil
+	for _, secret := range []*pulumi.StringInput{&cfg.Registry.Push.Password, &cfg.Registry.Pull.Password,
+		&cfg.Redis.Password, &cfg.Archive.Passphrase, &cfg.S3.AccessKey, &cfg.S3.SecretKey} {
+		*secret = reveal(t, *secret)
+	}
+	for database, restore := range cfg.Restore {
+		restore.Identity = reveal(t, restore.Identity)
+		cfg.Postgres.Passwords[database] = reveal(t, cfg.Postgres.Passwords[database])
+		cfg.Postgres.ReaderPasswords[database] = reveal(t, cfg.Postgres.ReaderPasswords[database])
+	}
+	got, err := yaml.Marshal(cfg)
+	require.NoError(t, err)
+	if *update {
+		require.NoError(t, os.WriteFile("testdata/config.yaml", got, 0o600))
+	}
+	golden, err := os.ReadFile("testdata/config.yaml")
+	require.NoError(t, err)
+	require.Equal(t, string(golden), string(got), "go test ./infra/config -update rewrites testdata/config.yaml")
+}
+
+// reveal returns the text of a value that must be secret.
+func reveal(t *testing.T, value pulumi.StringInput) pulumi.String {
+	t.Helper()
+	recording := recorder.Run(t, func(ctx *pulumi.Context) error {
+		_, err := pulumi.NewStash(ctx, "value", &pulumi.StashArgs{Input: value})
+		return err
+	})
+	input := recording.Get(t, "pulumi:index:Stash", "value").Inputs["input"]
+	require.True(t, input.IsSecret())
+	return pulumi.String(input.SecretValue().Element.StringValue())
+}
+
+func TestDeclarationsOfPulumiYAML(t *testing.T) {
+	noEnvironment(t)
+	project := recorder.LoadProject(t)
+	require.Equal(t, recorder.Project, project.Name.String())
+	require.Equal(t, "go", project.Runtime.Name())
+	require.Equal(t, "infra", project.Main)
+	for key, setting := range project.Config {
+		t.Run(key, func(t *testing.T) {
+			require.Equal(t, "string", setting.TypeName())
+			require.Greater(t, len(setting.Description), len("Size"))
+			// Pulumi requires a setting without a default, and takes no default of a secret one.
+			require.IsType(t, "", setting.Default)
+			require.False(t, setting.Secret)
+
+			_, err := loadWith(t, settings{key: "not-encrypted"})
+			message := "stateful-k3s:" + key + ": not encrypted; encrypt it with: pulumi config set --secret " + key
+			if slices.Contains(secretKeys(t), key) {
+				require.EqualError(t, err, message)
+			} else if err != nil {
+				require.NotContains(t, err.Error(), message)
+			}
+		})
+	}
+
+	undeclared := recorder.Defaults(t)
+	delete(undeclared, "storageClass")
+	_, err := loadOnly(t, undeclared)
+	require.ErrorContains(t, err, "stateful-k3s:storageClass: neither set nor declared in Pulumi.yaml, "+
+		"which gives every setting a default; declare it there")
+}
+
+func TestPasswordsOfOneDatabaseAndOfAll(t *testing.T) {
+	noEnvironment(t)
+	cfg, err := load(t, settings{"postgresPassword": "battery-staple", "todoPostgresPassword": "of-todos-alone",
+		"pingpongPostgresReaderPassword": "reads-pings-alone"})
+	require.NoError(t, err)
+	require.EqualValues(t, "battery-staple", reveal(t, cfg.Postgres.Passwords["pingpong"]))
+	require.EqualValues(t, "of-todos-alone", reveal(t, cfg.Postgres.Passwords["todo"]))
+	require.EqualValues(t, "reads-pings-alone", reveal(t, cfg.Postgres.ReaderPasswords["pingpong"]))
+	require.NotContains(t, cfg.Postgres.ReaderPasswords, "todo")
+}
+
+func TestRegistry(t *testing.T) {
+	noEnvironment(t)
+	t.Setenv(registryVariable, "environment.example.com/team")
+	t.Setenv(builderVariable, "from-the-environment")
+	cfg, err := load(t, settings{"registry": ""})
+	require.NoError(t, err)
+	require.Equal(t, Registry{Path: "environment.example.com/team", Host: "environment.example.com"},
+		cfg.Registry)
+	require.Equal(t, "from-the-environment", cfg.Builder)
+
+	cfg, err = load(t, settings{"registryUsername": "alice", "registryPassword": "push it"})
+	require.NoError(t, err)
+	require.Equal(t, "alice", cfg.Registry.Pull.Username, "who pushes pulls too")
+	require.EqualValues(t, "push it", reveal(t, cfg.Registry.Pull.Password))
+
+	t.Setenv(registryVariable, "team")
+	_, err = load(t, settings{"registry": ""})
+	require.EqualError(t, err, `stateful-k3s:registry: not set, and $STATEFUL_K3S_REGISTRY, "team", is not `+
+		`a registry's host, with a path if it needs one; for example: `+
+		"pulumi config set registry registry.example.com/team")
+}
+
+func TestHostOfTheIngress(t *testing.T) {
+	noEnvironment(t)
+	const address = "10.231.1.2"
+	for name, test := range map[string]struct {
+		address, prefix, host string
+		want                  string
+	}{
+		"any":                     {address, "", "", ""},
+		"a stack of several":      {address, "alice-", "", "alice.10.231.1.2.sslip.io"},
+		"set, in a lab":           {address, "alice-", "a.example.com", "a.example.com"},
+		"set, in another cluster": {"", "alice-", "a.example.com", "a.example.com"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(addressVariable, test.address)
+			cfg, err := load(t, settings{"namePrefix": test.prefix, "ingressHost": test.host})
+			require.NoError(t, err)
+			require.Equal(t, test.want, cfg.Ingress.Host)
+		})
+	}
+
+	cfg, err := load(t, settings{"namePrefix": "alice-", "ingressClass": "none"})
+	require.NoError(t, err)
+	require.Nil(t, cfg.Ingress)
+}
+
+func TestAccessToTheCluster(t *testing.T) {
+	noEnvironment(t)
+	for name, test := range map[string]struct {
+		settings settings
+		want     cluster.Access
+	}{
+		"context of the files": {settings{"kubeContext": "prod"}, cluster.Access{Context: "prod"}},
+		"kubeconfig": {settings{"kubeconfig": testKubeconfig, "kubeContext": "prod"},
+			cluster.Access{Kubeconfig: testKubeconfig, Context: "prod"}},
+		"another stack": {settings{"kubeconfigFrom": "alice/cluster/prod/kubeconfig"},
+			cluster.Access{From: "alice/cluster/prod/kubeconfig"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := load(t, test.settings)
+			require.NoError(t, err)
+			require.Equal(t, test.want, cfg.Cluster)
+		})
+	}
+}
