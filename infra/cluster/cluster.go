@@ -86,11 +86,11 @@ func (r Requirements) owns(namespace metav1.Object) error {
 	switch {
 	case !owned:
 		return fmt.Errorf("the namespace %s is there, and no stack owns it: have others with pulumi config set namePrefix alice-; "+
-			"or, if nobody needs what is in it, give it to this stack with %s", name, kube.TakeOver(name, r.Owner))
+			"or, if nobody needs what is in it, give it to this stack with %s", name, kube.TakeOverCommand(name, r.Owner))
 	case owner != r.Owner && owner != r.LastOwner:
 		return fmt.Errorf("the namespace %s belongs to the stack %s, and this is %s: give this one namespaces of its own with pulumi config set namePrefix alice-; "+
 			"if that stack is gone, or has become this one, take it over with %s", name, owner, r.Owner,
-			kube.TakeOver(name, r.Owner))
+			kube.TakeOverCommand(name, r.Owner))
 	}
 	return nil
 }

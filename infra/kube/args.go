@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Missing is an error for each of a component's arguments that has to be given and is not, or nil.
+// Missing returns an error that names each required argument of a component that is not given, or nil.
 func Missing(given map[string]bool) error {
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(given)) {

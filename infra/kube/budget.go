@@ -7,16 +7,16 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// declareBudget has nodes drained so that no two of the pods are away at once. It has the name of what runs
-// them.
-func declareBudget(ctx *pulumi.Context, name, app, of string, pods Pods,
+// declareBudget makes a drain of nodes evict the pods one after the other. The budget has the name of their
+// workload, a Deployment or StatefulSet.
+func declareBudget(ctx *pulumi.Context, name, app, workload string, pods Pods,
 	opts ...pulumi.ResourceOption) error {
 	_, err := policyv1.NewPodDisruptionBudget(ctx, name, &policyv1.PodDisruptionBudgetArgs{
-		Metadata: pods.Namespace.Meta(app, of, nil),
+		Metadata: pods.Namespace.Meta(app, workload, nil),
 		Spec:     policyv1.PodDisruptionBudgetSpecArgs{MaxUnavailable: pulumi.Int(1), Selector: pods.selector()},
 	}, append(opts, pods.Namespace.Ready())...)
 	if err != nil {
-		return fmt.Errorf("declaring pod disruption budget %s: %w", of, err)
+		return fmt.Errorf("declaring pod disruption budget %s: %w", workload, err)
 	}
 	return nil
 }

@@ -15,31 +15,30 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// certificateYears is how long authorities and certificates are valid. No clock renews them; a new version
-// does.
+// certificateYears is how long authorities and certificates are valid. They are renewed only by a new
+// version.
 const certificateYears = 10
 
 // CertificateArgs describes a server's certificate.
 type CertificateArgs struct {
-	// Names are the DNS names that clients call the server by. Other ones make a new certificate.
+	// Names are the server's DNS names. Other names make a new certificate.
 	Names []string
-	// Version is any text. A new one makes a new certificate, with a new authority.
+	// Version is any text. Another one makes a new certificate, with a new authority.
 	Version string
 }
 
-// Certificate is a server's certificate, all of it secret and in PEM.
+// Certificate is a server's certificate in PEM. All of it is secret.
 type Certificate struct {
-	// Authority is the certificate that clients trust, Server the one that it signed, Key the server's private
-	// key.
+	// Clients trust Authority, which signed Server. Key is the private key of Server.
 	Authority, Server, Key pulumi.StringOutput
 }
 
-// keptCertificate is how the state holds a certificate.
+// keptCertificate is a certificate in the stack's state.
 type keptCertificate struct{ Authority, Server, Key string }
 
-// NewCertificate returns a certificate of an authority of its own, valid for ten years, which the stack's
-// state keeps until Names or Version change or the stack is destroyed. The authority's key signs this one
-// certificate and is then forgotten.
+// NewCertificate returns a certificate, valid for ten years, of an authority of its own. The stack's state
+// keeps it until Names or Version change or the stack is destroyed. The authority's private key signs this
+// one certificate and is forgotten.
 func NewCertificate(ctx *pulumi.Context, name string, args CertificateArgs,
 	opts ...pulumi.ResourceOption) (Certificate, error) {
 	if len(args.Names) == 0 {
@@ -62,7 +61,8 @@ func NewCertificate(ctx *pulumi.Context, name string, args CertificateArgs,
 		return kept.ApplyT(func(text string) (string, error) {
 			var c keptCertificate
 			if err := json.Unmarshal([]byte(text), &c); err != nil {
-				return "", fmt.Errorf("reading the state of certificate %s: %w; take a new certificate version to replace it", name, err)
+				return "", fmt.Errorf("reading the state of certificate %s: %w; "+
+					"take a new certificate version to replace it", name, err)
 			}
 			return of(c), nil
 		}).(pulumi.StringOutput)
@@ -85,7 +85,7 @@ func makeCertificate(names []string, now time.Time) (c keptCertificate, err erro
 	}
 	authority := &x509.Certificate{
 		Subject:               pkix.Name{CommonName: project + " authority of " + names[0]},
-		NotBefore:             now.Add(-time.Hour), // for clocks that are late
+		NotBefore:             now.Add(-time.Hour), // for clocks that are slow
 		NotAfter:              now.AddDate(certificateYears, 0, 0),
 		KeyUsage:              x509.KeyUsageCertSign,
 		BasicConstraintsValid: true,
@@ -106,7 +106,7 @@ func makeCertificate(names []string, now time.Time) (c keptCertificate, err erro
 		return c, err
 	}
 	c.Authority = encodePEM("CERTIFICATE", signed)
-	// Signing has given the authority an identifier, by which the server's certificate names it.
+	// Signing gave the authority a key identifier, which the server's certificate must name.
 	if authority, err = x509.ParseCertificate(signed); err != nil {
 		return c, err
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Env sets an environment variable. It is no place for secrets, which are mounted as files.
+// Env sets an environment variable. Secrets are mounted as files instead.
 func Env(name, value string) corev1.EnvVarArgs {
 	return corev1.EnvVarArgs{Name: pulumi.String(name), Value: pulumi.String(value)}
 }
@@ -18,19 +18,19 @@ func ContainerPort(name string, port int) corev1.ContainerPortArgs {
 	return corev1.ContainerPortArgs{Name: pulumi.String(name), ContainerPort: pulumi.Int(port)}
 }
 
-// Mount shows a volume in a directory.
+// Mount mounts a volume at a directory.
 func Mount(volume, dir string) corev1.VolumeMountArgs {
 	return corev1.VolumeMountArgs{Name: pulumi.String(volume), MountPath: pulumi.String(dir)}
 }
 
-// ReadOnly shows a volume in a directory where nothing can be changed.
+// ReadOnly mounts a volume at a directory, read-only.
 func ReadOnly(volume, dir string) corev1.VolumeMountArgs {
 	mount := Mount(volume, dir)
 	mount.ReadOnly = pulumi.Bool(true)
 	return mount
 }
 
-// SecretVolume has some keys of a Secret as files of a mode: the files' names by their keys.
+// SecretVolume returns a volume with some keys of a Secret as files; files has the files' names by key.
 func SecretVolume(name, secret string, mode int, files map[string]string) corev1.VolumeArgs {
 	items := corev1.KeyToPathArray{}
 	for _, key := range slices.Sorted(maps.Keys(files)) {
@@ -41,8 +41,7 @@ func SecretVolume(name, secret string, mode int, files map[string]string) corev1
 	}}
 }
 
-// EnvFromConfigMap sets an environment variable from a key of a ConfigMap. It is read when the container
-// starts.
+// EnvFromConfigMap sets an environment variable from a key of a ConfigMap, when the container starts.
 func EnvFromConfigMap(name, configMap, key string) corev1.EnvVarArgs {
 	return corev1.EnvVarArgs{Name: pulumi.String(name), ValueFrom: corev1.EnvVarSourceArgs{
 		ConfigMapKeyRef: corev1.ConfigMapKeySelectorArgs{Name: pulumi.String(configMap), Key: pulumi.String(key)},

@@ -7,18 +7,15 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// HeadlessService describes a Service that gives pods names of their own, without an address that stands for
-// all of them.
+// HeadlessService describes a Service that gives each pod a DNS name, and has no address of its own.
 type HeadlessService struct {
-	// App is the app that it belongs to. Labels are its own besides those of the house.
 	App, Name string
-	Labels    map[string]string
+	Labels    map[string]string // besides the common ones
 	Pods      Pods
-	// Port is the one that the pods listen on, and PortName its name.
+	// Port is the port that the pods listen on.
 	Port     int
 	PortName string
-	// NotReady is for pods that their clients shall find as soon as they listen, so that no resolver has cached
-	// that they are away.
+	// NotReady publishes pods before they are ready, or resolvers would cache for a while that they are away.
 	NotReady bool
 }
 

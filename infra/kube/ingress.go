@@ -8,36 +8,36 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Ingress says how the cluster's ingress controller shows apps to people. A nil one shows nothing.
+// Ingress says how the cluster's ingress controller shows apps to people. A nil Ingress shows nothing.
 type Ingress struct {
-	// Class is the ingress class of the controller, and Namespace where its pods are.
+	// Class is the controller's ingress class. Its pods are in Namespace.
 	Class, Namespace string
-	// Networks are where the controller connects from, if its pods are on their nodes' network and so no pods to
-	// a network policy; nil if they are not.
+	// Networks are the addresses that the controller connects from, if its pods are on their nodes' network,
+	// where network policies do not recognize them as pods; nil otherwise.
 	Networks []Network
-	// Host is the name under which people reach the apps; empty for any name and address of the controller.
+	// Host is the name by which people reach the apps; empty for any name and address of the controller.
 	Host string
-	// TLSSecret is the Secret with the certificate of Host in each namespace that shows an app; empty for plain
+	// TLSSecret names the Secret with the certificate of Host, in the namespace of each app; empty for plain
 	// HTTP.
 	TLSSecret string
 }
 
-// Site is what an app shows of itself.
+// Site is the part of an app that people reach.
 type Site struct {
 	App     WebApp
 	Service *corev1.Service
-	// Paths are shown with all that is below them; of / nothing else is.
+	// Paths include all below them, except that / is the root alone.
 	Paths []string
 }
 
-// Publish declares the app's Ingress, which is there once the controller serves it, and lets the controller
-// connect to the app. It returns the URL of the first path, which is empty for a nil Ingress.
+// Publish declares the app's Ingress and lets the controller connect to the app. Pulumi waits until the
+// controller serves it. It returns the URL of the first path, or "" for a nil Ingress.
 func (i *Ingress) Publish(ctx *pulumi.Context, name string, site Site,
 	opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
 	if i == nil {
 		return pulumi.String("").ToStringOutput(), nil
 	}
-	// Its labels are the controller's own affair.
+	// All pods of the namespace: the controller's labels differ from cluster to cluster.
 	controller := Pods{Namespace: &Namespace{Name: i.Namespace}}
 	from := append(networkingv1.NetworkPolicyPeerArray{controller.peer()}, peersIn(i.Networks)...)
 	if err := allowFrom(ctx, name+"-controller", from, site.App.Pods(), HTTPPort, "shows the app to people",
@@ -88,7 +88,7 @@ func (i *Ingress) paths(site Site) networkingv1.HTTPIngressPathArray {
 	return paths
 }
 
-// url has the host of the rule, or else the address that the controller wrote into the Ingress.
+// url uses Host, or else the address that the controller wrote into the Ingress.
 func (i *Ingress) url(ingress *networkingv1.Ingress, path string) pulumi.StringOutput {
 	scheme := "http"
 	if i.TLSSecret != "" {

@@ -12,52 +12,51 @@ import (
 )
 
 const (
-	// DefaultAttempts is how many pods a Job has by default.
+	// DefaultAttempts is how many pods a Job starts by default, until one succeeds.
 	DefaultAttempts = 4
-	// failFastStatus is by which a program says that it would fail again.
+	// failFastStatus is the exit status of programs that would fail again.
 	failFastStatus = 3
-	// TerminationLog is the file whose content Kubernetes keeps in the status of a pod.
+	// TerminationLog is the file whose content Kubernetes copies into the pod's status.
 	TerminationLog = "/dev/termination-log"
-	// history is how many Jobs a CronJob leaves behind, of those that succeeded and of those that failed.
+	// history is how many succeeded, and how many failed, Jobs of a CronJob are kept.
 	history = 3
 )
 
 // Job describes pods that do something once and end.
 type Job struct {
 	Namespace *Namespace
-	// Name is that of the Job or CronJob, and the pods' label app.
+	// Name is the name of the Job or CronJob, and the pods' label app.
 	Name string
-	// FSGroup is the group that owns the files of the volumes; 0 where the pod has no volume.
+	// FSGroup owns the files of the volumes; 0 for pods without volumes.
 	FSGroup int
 	Spec    corev1.PodSpecArgs
-	// Tries is how many pods it has at most, one after the other; 0 for DefaultAttempts.
+	// MaxAttempts is how many pods it starts at most, one after the other; 0 for DefaultAttempts.
 	MaxAttempts int
-	// FailFastContainer is the container whose exit status 3 says that no other try would help; empty if none does.
+	// FailFastContainer names the container whose exit status 3 fails the Job without another attempt.
 	FailFastContainer string
-	// Deadline is how long the Job may take with all its tries.
+	// Deadline is how long all attempts may take together.
 	Deadline time.Duration
 }
 
 // Schedule says when Jobs start.
 type Schedule struct {
-	// Cron is a cron expression, in TimeZone, which is a name of the time zone database such as Etc/UTC.
+	// Cron is a cron expression. TimeZone is a name in the time zone database, such as Etc/UTC.
 	Cron, TimeZone string
-	// StartingDeadline is how late a Job may still start, after the cluster was down or while the Job before it
-	// took its time.
+	// StartingDeadline is how late a Job may start, for example because the cluster was down.
 	StartingDeadline time.Duration
 }
 
-// Pods selects the pods, also those of Jobs that somebody made from the CronJob.
+// Pods selects the pods, including those of Jobs that people create from the CronJob.
 func (j Job) Pods() Pods {
 	return Pods{Namespace: j.Namespace, Labels: map[string]string{"app": j.Name}}
 }
 
-// Declare declares the Job, which is there once it has succeeded. It runs again, in place of the one before,
-// when its pods' template changes, such as by a new image, or if it has failed.
+// Declare declares the Job. Pulumi waits until it has succeeded. A changed pod template, such as a new image,
+// or a failure makes the next update replace it, so that it runs again.
 func (j Job) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*batchv1.Job, error) {
 	meta := j.Namespace.Meta(j.Name, j.Name, nil)
 	annotate(meta, "pulumi.com/replaceUnready", "true")
-	// Kubernetes says by the deadline how the Job has ended; Pulumi waits that long.
+	// Kubernetes has ended the Job by its deadline. Pulumi would give up after ten minutes.
 	timeout := (j.Deadline + time.Minute).String()
 	job, err := batchv1.NewJob(ctx, name, &batchv1.JobArgs{
 		Metadata: meta,
@@ -70,7 +69,7 @@ func (j Job) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOp
 	return job, nil
 }
 
-// DeclareCron declares a CronJob of such Jobs, of which no two run at once.
+// DeclareCron declares a CronJob that starts such Jobs, one at a time.
 func (j Job) DeclareCron(ctx *pulumi.Context, name string, schedule Schedule,
 	opts ...pulumi.ResourceOption) error {
 	_, err := batchv1.NewCronJob(ctx, name, &batchv1.CronJobArgs{
@@ -96,7 +95,7 @@ func (j Job) DeclareCron(ctx *pulumi.Context, name string, schedule Schedule,
 
 func (j Job) spec() batchv1.JobSpecArgs {
 	pod := j.Spec
-	// A pod that failed stays, with its log, and the next try is another one.
+	// A failed pod stays, with its log, and the next attempt is a new pod.
 	pod.RestartPolicy = pulumi.String("Never")
 	spec := batchv1.JobSpecArgs{
 		BackoffLimit:          pulumi.Int(cmp.Or(j.MaxAttempts, DefaultAttempts) - 1),

@@ -1,4 +1,5 @@
-// Package kube holds the house rules that every Kubernetes object of the program follows.
+// Package kube declares Kubernetes objects with the conventions that all of them share: names, labels,
+// network policies, security settings.
 package kube
 
 import (
@@ -14,11 +15,11 @@ import (
 const (
 	project = "stateful-k3s"
 
-	// StackLabel stands on a namespace and names the stack that owns it by its Owner. The annotation of the same
-	// name has the stack's own name, however long.
+	// StackLabel is a namespace's label with the Owner of its stack. An annotation of the same name has the
+	// stack's full name, however long.
 	StackLabel = project + "/stack"
 
-	// FieldManager is who the API server takes for the owner of what the program sets in objects.
+	// FieldManager is the owner, for the API server, of the fields that the program sets.
 	FieldManager = project
 
 	fieldManagerAnnotation = "pulumi.com/patchFieldManager"
@@ -26,21 +27,21 @@ const (
 	skipAwaitAnnotation    = "pulumi.com/skipAwait"
 )
 
-// Meta returns the metadata of the object called name, which belongs to app. The labels are added to those of
-// the house.
+// Meta returns the metadata of the object called name, which belongs to app. The labels are added to the
+// common ones.
 func (n *Namespace) Meta(app, name string, labels map[string]string) *metav1.ObjectMetaArgs {
 	meta := objectMeta(name, app, FieldManager, labels)
 	meta.Namespace = pulumi.String(n.Name)
 	return meta
 }
 
-// objectMeta fixes the field manager. A random one, which is Pulumi's default, is lost when an update is
-// killed, and the next update then conflicts with it. By force it takes back what others have set, such as
-// kubectl scale.
+// objectMeta fixes the field manager. Pulumi's default is a random name, which a killed update loses: the
+// next one then conflicts with it. Force takes back fields that others have set, for example with kubectl
+// scale.
 func objectMeta(name, app, fieldManager string, labels map[string]string) *metav1.ObjectMetaArgs {
 	return &metav1.ObjectMetaArgs{
 		Name:   pulumi.String(name),
-		Labels: houseLabels(app, labels),
+		Labels: commonLabels(app, labels),
 		Annotations: pulumi.StringMap{
 			fieldManagerAnnotation: pulumi.String(fieldManager),
 			forceAnnotation:        pulumi.String("true"),
@@ -48,12 +49,12 @@ func objectMeta(name, app, fieldManager string, labels map[string]string) *metav
 	}
 }
 
-// annotate adds an annotation to those that objectMeta makes.
+// annotate adds an annotation to metadata that objectMeta made.
 func annotate(meta *metav1.ObjectMetaArgs, key, value string) {
 	meta.Annotations.(pulumi.StringMap)[key] = pulumi.String(value)
 }
 
-func houseLabels(app string, more map[string]string) pulumi.StringMap {
+func commonLabels(app string, more map[string]string) pulumi.StringMap {
 	labels := map[string]string{
 		"app.kubernetes.io/name":       app,
 		"app.kubernetes.io/part-of":    project,
@@ -63,13 +64,12 @@ func houseLabels(app string, more map[string]string) pulumi.StringMap {
 	return pulumi.ToStringMap(labels)
 }
 
-// stackName is the stack's name among those of all projects' organizations.
+// stackName is the stack's name, with its organization.
 func stackName(ctx *pulumi.Context) string {
 	return ctx.Organization() + "." + ctx.Stack()
 }
 
-// Owner identifies the stack by a string that fits into a label. A name that does not fit is cut, and made
-// unique by a digest.
+// Owner identifies the stack in a label. A name that is no valid label is cut, and made unique by a digest.
 func Owner(ctx *pulumi.Context) string {
 	name := stackName(ctx)
 	if len(validation.IsValidLabelValue(name)) == 0 {

@@ -8,22 +8,22 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// podSecurityVersion is the version of Pod Security that pods have to satisfy: a newer cluster warns of what
-// it would add, and an older one takes its own. Source:
-// https://kubernetes.io/docs/concepts/security/pod-security-admission/
+// podSecurityVersion is the version of the Pod Security Standards that is enforced. A newer cluster warns of
+// what its own version adds, and an older one enforces its own.
+// Source: https://kubernetes.io/docs/concepts/security/pod-security-admission/
 const podSecurityVersion = "v1.35"
 
 // NamespaceArgs describes a namespace.
 type NamespaceArgs struct {
 	// Name is the name in the cluster.
 	Name string
-	// DNSServers are where its pods look up names; nil for ClusterDNS.
+	// DNSServers answer its pods; nil for ClusterDNS.
 	DNSServers []DNSServer
-	// Login lets its pods pull images; nil where the registry asks for none.
+	// Login lets its pods pull images; nil if the registry needs none.
 	Login *RegistryLogin
 }
 
-// Namespace is a place for pods: nothing in it may connect to anything but DNS, until Allow says so.
+// Namespace is a namespace whose pods may only look up names, until Allow opens more.
 type Namespace struct {
 	// Name is the name in the cluster.
 	Name string
@@ -32,8 +32,8 @@ type Namespace struct {
 	parts []pulumi.Resource
 }
 
-// NewNamespace declares a namespace with its network policies. Deleting it from the stack keeps it, and so
-// its volumes.
+// NewNamespace declares a namespace with its network policies. When the stack is destroyed it stays in the
+// cluster, and with it the volumes.
 func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs,
 	opts ...pulumi.ResourceOption) (*Namespace, error) {
 	if args.Name == "" {
@@ -75,19 +75,18 @@ func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs,
 	return n, nil
 }
 
-// TakeOver returns the command that gives the namespace of another stack, or of none, to the stack of that
-// Owner.
-func TakeOver(namespace, owner string) string {
+// TakeOverCommand returns the command that gives a namespace to the stack with the owner.
+func TakeOverCommand(namespace, owner string) string {
 	return fmt.Sprintf("kubectl label --overwrite namespace %s %s=%s", namespace, StackLabel, owner)
 }
 
-// Ready makes a resource wait for the namespace and what comes with it. A component does not pass DependsOn
-// on to its children, so each object that is declared in the namespace takes this option itself.
+// Ready makes a resource wait for the namespace and its policies. Every object in the namespace needs it:
+// components do not pass DependsOn on to their children.
 func (n *Namespace) Ready() pulumi.ResourceOption {
 	return pulumi.DependsOn(n.parts)
 }
 
-// DNSNames are all that pods can call hosts of the namespace by.
+// DNSNames returns all names by which pods can call hosts of the namespace.
 func (n *Namespace) DNSNames(hosts ...string) []string {
 	var names []string
 	for _, host := range hosts {

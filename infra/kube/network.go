@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// descriptionAnnotation says of a network policy why it is there.
+// descriptionAnnotation says why a network policy exists.
 // Source: https://kubernetes.io/docs/reference/labels-annotations-taints/#description
 const descriptionAnnotation = "kubernetes.io/description"
 
@@ -21,14 +21,14 @@ type Pods struct {
 	Labels    map[string]string
 }
 
-// Connection says that the pods From may open TCP connections to Port of the pods To, and why.
+// Connection lets the pods From open TCP connections to Port of the pods To, and says why.
 type Connection struct {
 	From, To Pods
 	Port     int
 	Why      string
 }
 
-// Allow declares both halves of a connection: egress where it starts, ingress where it ends.
+// Allow declares both policies that a connection needs: egress for From, ingress for To.
 func Allow(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.ResourceOption) error {
 	peers := networkingv1.NetworkPolicyPeerArray{c.To.peer()}
 	if err := allowTo(ctx, name, c.From, peers, c.Port, c.Why, opts...); err != nil {
@@ -37,8 +37,7 @@ func Allow(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.Resour
 	return AllowFrom(ctx, name, c, opts...)
 }
 
-// AllowFrom declares the half of a connection where it ends. The other one is not ours, if it starts in a
-// namespace of others.
+// AllowFrom declares the ingress policy of a connection alone, for clients in namespaces of others.
 func AllowFrom(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.ResourceOption) error {
 	return allowFrom(ctx, name, networkingv1.NetworkPolicyPeerArray{c.From.peer()}, c.To, c.Port, c.Why, opts...)
 }
@@ -55,13 +54,13 @@ func allowFrom(ctx *pulumi.Context, name string, from networkingv1.NetworkPolicy
 	return err
 }
 
-// Network is a range of addresses in CIDR notation, without those of the ranges in Except.
+// Network is a range of addresses in CIDR notation, without the ranges in Except.
 type Network struct {
 	CIDR   string
 	Except []string
 }
 
-// Internet is all addresses but those that are private, shared, local to a link or to a machine.
+// Internet is all addresses except private, shared, link-local and loopback ones.
 // Source: https://www.iana.org/assignments/iana-ipv4-special-registry and its counterpart for IPv6
 var Internet = []Network{
 	{"0.0.0.0/0", []string{"10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
@@ -69,8 +68,8 @@ var Internet = []Network{
 	{"::/0", []string{"::1/128", "fc00::/7", "fe80::/10"}},
 }
 
-// Outbound says that the pods From may open TCP connections to the port of an http or https URL, at addresses
-// in Networks, which are no pods, and why.
+// Outbound lets the pods From open TCP connections to the port of an http or https URL at addresses in
+// Networks, outside of the cluster, and says why.
 type Outbound struct {
 	From     Pods
 	Networks []Network
@@ -78,7 +77,7 @@ type Outbound struct {
 	Why      string
 }
 
-// AllowOutbound declares such a connection.
+// AllowOutbound declares the policy for o.
 func AllowOutbound(ctx *pulumi.Context, name string, o Outbound, opts ...pulumi.ResourceOption) error {
 	number, err := urlPort(o.URL)
 	if err != nil {
@@ -109,8 +108,7 @@ func allowTo(ctx *pulumi.Context, name string, from Pods, to networkingv1.Networ
 	return err
 }
 
-// DNSServer is where pods look up names: pods with all of the labels in a namespace of the cluster, or else a
-// network.
+// DNSServer answers the pods' DNS queries. It is either the pods with Labels in Namespace, or a Network.
 type DNSServer struct {
 	Namespace string
 	Labels    map[string]string
@@ -118,11 +116,11 @@ type DNSServer struct {
 	Port      int
 }
 
-// ClusterDNS is where the pods of most clusters look up names.
+// ClusterDNS is the DNS server of most clusters.
 var ClusterDNS = []DNSServer{{Namespace: "kube-system", Labels: map[string]string{"k8s-app": "kube-dns"},
 	Port: 53}}
 
-// String has pods as NAMESPACE/LABEL=VALUE, with :PORT unless it is 53, and a network as it is.
+// String returns pods as NAMESPACE/LABEL=VALUE, with :PORT unless it is 53, and a network in CIDR notation.
 func (d DNSServer) String() string {
 	if d.Network != "" {
 		return d.Network
@@ -146,7 +144,7 @@ func (d DNSServer) rule() networkingv1.NetworkPolicyEgressRuleArgs {
 	}
 }
 
-// basePolicies close a namespace for every connection but those to the DNS servers.
+// basePolicies deny all connections of a namespace except to the DNS servers.
 func basePolicies(ctx *pulumi.Context, name string, n *Namespace, servers []DNSServer,
 	opts ...pulumi.ResourceOption) ([]pulumi.Resource, error) {
 	everyPod := Pods{Namespace: n}

@@ -12,14 +12,14 @@ import (
 
 // PasswordArgs says where a password comes from.
 type PasswordArgs struct {
-	// Override is the password; nil has one generated.
+	// Override is the password; nil for a generated one.
 	Override pulumi.StringInput
-	// Version is any text. A new one makes a new generated password.
+	// Version is any text. Another one makes a new generated password.
 	Version string
 }
 
-// NewPassword returns a secret password: the given one, or else 32 random bytes in URL-safe base64, which the
-// stack's state keeps until Version changes or the stack is destroyed.
+// NewPassword returns a secret password: the given one, or else 32 random bytes in URL-safe base64. The
+// stack's state keeps those until Version changes or the stack is destroyed.
 func NewPassword(ctx *pulumi.Context, name string, args PasswordArgs,
 	opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
 	if args.Override != nil {
@@ -30,9 +30,9 @@ func NewPassword(ctx *pulumi.Context, name string, args PasswordArgs,
 	return keep(ctx, "password", name, base64.RawURLEncoding.EncodeToString(random), args.Version, opts...)
 }
 
-// Digest returns 8 hexadecimal digits that change with the password, so that its pods can restart. They are
-// no secret: guessing costs 100,000 rounds of PBKDF2 for each try, and one in 2³² of all passwords matches.
-// Equal passwords of different names have different digests.
+// Digest returns 8 hexadecimal digits that change with the password, for Pod.RestartOn. They are not secret:
+// each guess at the password costs 100,000 rounds of PBKDF2, and one in 2³² wrong guesses matches. The name
+// makes equal passwords have different digests.
 func Digest(name string, password pulumi.StringInput) pulumi.StringOutput {
 	digest := password.ToStringOutput().ApplyT(func(p string) (string, error) {
 		key, err := pbkdf2.Key(sha256.New, p, []byte(project+"/"+name), 100_000, 4)

@@ -8,18 +8,18 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Pod is what the pods of one app have of their own.
+// Pod describes the pods of an app.
 type Pod struct {
 	App    string
 	Labels map[string]string
-	// FSGroup is the group that owns the files of the volumes; 0 where the pod has no volume.
+	// FSGroup owns the files of the volumes; 0 for pods without volumes.
 	FSGroup int
-	// RestartOn are annotations by their names. The pods restart when one of them changes.
+	// RestartOn are annotations. The pods restart when one changes.
 	RestartOn pulumi.StringMap
 	Spec      corev1.PodSpecArgs
 }
 
-// Template returns the template of such pods in the namespace, hardened.
+// Template returns the hardened template of the pods.
 func (p Pod) Template(n *Namespace) corev1.PodTemplateSpecArgs {
 	security := corev1.PodSecurityContextArgs{
 		RunAsNonRoot:   pulumi.Bool(true),
@@ -27,8 +27,7 @@ func (p Pod) Template(n *Namespace) corev1.PodTemplateSpecArgs {
 	}
 	if p.FSGroup != 0 {
 		security.FsGroup = pulumi.Int(p.FSGroup)
-		// Else every start changes the modes of all files, and Postgres refuses a data directory that its group may
-		// write.
+		// Otherwise every start makes all files writable for the group, and Postgres refuses such a data directory.
 		security.FsGroupChangePolicy = pulumi.String("OnRootMismatch")
 	}
 	spec := p.Spec
@@ -41,29 +40,29 @@ func (p Pod) Template(n *Namespace) corev1.PodTemplateSpecArgs {
 		}
 	}
 	return corev1.PodTemplateSpecArgs{
-		Metadata: metav1.ObjectMetaArgs{Labels: houseLabels(p.App, p.Labels), Annotations: p.RestartOn},
+		Metadata: metav1.ObjectMetaArgs{Labels: commonLabels(p.App, p.Labels), Annotations: p.RestartOn},
 		Spec:     spec,
 	}
 }
 
-// Resources are Kubernetes quantities. Memory is requested in full, so that no pod is evicted for what
-// another one uses.
+// Resources are Kubernetes quantities. Memory is both request and limit: a pod that used more than it
+// requested would be the first to be evicted from a full node.
 type Resources struct {
-	// CPU is requested, CPULimit the most that is given.
+	// CPU is the request.
 	CPU, CPULimit string
 	Memory        string
-	// Disk is the most that the container may write into volumes that end with the pod, and into its log;
-	// logLimit where it is empty. A pod that writes more is evicted.
+	// Disk limits what the container writes into emptyDir volumes and its log; logLimit by default. A pod that
+	// writes more is evicted.
 	Disk string
 }
 
 const (
 	logRequest = "64Mi"
-	// logLimit has room for what a node keeps of a container's log: 50Mi by default, 250Mi on some clouds.
+	// logLimit has room for the log that a node keeps of a container: 50Mi by default, 250Mi on some clouds.
 	logLimit = "512Mi"
 )
 
-// Container returns c hardened: it runs as the user and group id, and can write nowhere but in its volumes.
+// Container returns c hardened: it runs as the user and group id, and can write only to its volumes.
 func Container(id int, r Resources, c corev1.ContainerArgs) corev1.ContainerArgs {
 	c.SecurityContext = corev1.SecurityContextArgs{
 		RunAsUser:                pulumi.Int(id),
@@ -83,8 +82,8 @@ func Container(id int, r Resources, c corev1.ContainerArgs) corev1.ContainerArgs
 }
 
 // Claim returns the claim template of a StatefulSet, for a volume that one node mounts; size is a Kubernetes
-// quantity. Any change of it replaces the StatefulSet, so it carries no labels that might change. The claims
-// themselves stay.
+// quantity. Any change of it replaces the StatefulSet, though not its claims, so it has no label that might
+// change.
 func Claim(app, name, storageClass, size string) corev1.PersistentVolumeClaimTypeArgs {
 	return corev1.PersistentVolumeClaimTypeArgs{
 		Metadata: metav1.ObjectMetaArgs{

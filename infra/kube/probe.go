@@ -9,20 +9,20 @@ import (
 
 const probePeriod = 5 * time.Second
 
-// HTTPProbe asks a path of a port. An answer below 400 passes.
+// HTTPProbe gets a path. A status below 400 passes.
 func HTTPProbe(path string, port int) corev1.ProbeArgs {
 	return probe(corev1.ProbeArgs{HttpGet: corev1.HTTPGetActionArgs{Path: pulumi.String(path),
 		Port: pulumi.Int(port)}})
 }
 
-// HTTPSProbe asks by HTTPS and takes any certificate.
+// HTTPSProbe is HTTPProbe over TLS, with any certificate.
 func HTTPSProbe(path string, port int) corev1.ProbeArgs {
 	return probe(corev1.ProbeArgs{HttpGet: corev1.HTTPGetActionArgs{
 		Path: pulumi.String(path), Port: pulumi.Int(port), Scheme: pulumi.String("HTTPS"),
 	}})
 }
 
-// TCPProbe opens a port.
+// TCPProbe connects to a port.
 func TCPProbe(port int) corev1.ProbeArgs {
 	return probe(corev1.ProbeArgs{TcpSocket: corev1.TCPSocketActionArgs{Port: pulumi.Int(port)}})
 }
@@ -32,8 +32,7 @@ func ExecProbe(command ...string) corev1.ProbeArgs {
 	return probe(corev1.ProbeArgs{Exec: corev1.ExecActionArgs{Command: pulumi.ToStringArray(command)}})
 }
 
-// Within returns the probe as a startup probe: the container is restarted if the probe has not passed after
-// about d.
+// Within returns the probe as a startup probe: the container is restarted if it has not passed after about d.
 func Within(d time.Duration, p corev1.ProbeArgs) corev1.ProbeArgs {
 	const period = 2 * time.Second
 	p.PeriodSeconds = seconds(period)

@@ -9,7 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// loginSecret is the name of the Secret that a namespace's pods pull images with.
+// loginSecret names the Secret with which a namespace's pods pull images.
 const loginSecret = "registry"
 
 // SecretArgs describes a Secret.
@@ -20,11 +20,11 @@ type SecretArgs struct {
 	Name string
 	// Type is Opaque if empty.
 	Type string
-	// Data is plain text by key. In the state it is encrypted.
+	// Data is plain text by key. The state encrypts it.
 	Data map[string]pulumi.StringInput
 }
 
-// NewSecret declares a Secret. It changes in place, so what uses it refers to it by its fixed name.
+// NewSecret declares a Secret. It changes in place, so its users refer to it by its name.
 func NewSecret(ctx *pulumi.Context, name string, args SecretArgs,
 	opts ...pulumi.ResourceOption) (*corev1.Secret, error) {
 	if args.Type == "" {
@@ -47,7 +47,7 @@ func NewSecret(ctx *pulumi.Context, name string, args SecretArgs,
 	return secret, nil
 }
 
-// RegistryLogin is what a registry asks for.
+// RegistryLogin is the login that a registry needs.
 type RegistryLogin struct {
 	// Server is the registry's host, with its port if it has one.
 	Server   string

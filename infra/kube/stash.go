@@ -7,8 +7,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// keep returns a secret text that the stack's state holds, and nothing else does: the given one when the
-// stack has none yet or version changed, or else the one it has.
+// keep stores a secret text in the stack's state alone. It returns the stored text, or stores and returns the
+// given one if there is none yet or version changed.
 func keep(ctx *pulumi.Context, kind, name, text, version string,
 	opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
 	stash, err := pulumi.NewStash(ctx, name, &pulumi.StashArgs{Input: secret(pulumi.String(text))},
@@ -26,9 +26,10 @@ func keep(ctx *pulumi.Context, kind, name, text, version string,
 	}).(pulumi.StringOutput)), nil
 }
 
-// NewRandomID returns a short text that no other has, and which stays what it is until version changes or the
-// resource goes.
-func NewRandomID(ctx *pulumi.Context, name, version string, opts ...pulumi.ResourceOption) (pulumi.StringOutput,
+// NewRandomID returns a short random text, which stays the same until version changes or the resource is
+// deleted.
+func NewRandomID(ctx *pulumi.Context, name, version string,
+	opts ...pulumi.ResourceOption) (pulumi.StringOutput,
 	error) {
 	mark, err := keep(ctx, "random id", name, rand.Text()[:8], version, opts...)
 	if err != nil {

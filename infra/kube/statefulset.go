@@ -8,20 +8,20 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// StatefulSet describes pods that keep their data on a volume each.
+// StatefulSet describes pods with a volume each.
 type StatefulSet struct {
 	Namespace *Namespace
-	// Name is that of the StatefulSet, Service that of its headless Service, which is declared apart.
+	// Service names the headless Service, which is declared separately.
 	Name, Service string
 	Replicas      int
-	// Pod's labels select the pods.
+	// Pod has the labels that select the pods.
 	Pod Pod
-	// Claim is the template of each pod's volume.
+	// Claim is the template of the volumes' claims.
 	Claim corev1.PersistentVolumeClaimTypeArgs
 }
 
-// Declare declares the pods. Their claims stay when the StatefulSet goes, and the next one of its name takes
-// them up.
+// Declare declares the StatefulSet. Its claims outlive it, and another StatefulSet of its name uses them
+// again.
 func (s StatefulSet) Declare(ctx *pulumi.Context, name string,
 	opts ...pulumi.ResourceOption) (*appsv1.StatefulSet, error) {
 	pods := Pods{Namespace: s.Namespace, Labels: s.Pod.Labels}
@@ -33,9 +33,9 @@ func (s StatefulSet) Declare(ctx *pulumi.Context, name string,
 		Spec: appsv1.StatefulSetSpecArgs{
 			ServiceName: pulumi.String(s.Service),
 			Replicas:    pulumi.Int(s.Replicas),
-			// The pods do not need each other, and in order, one broken pod would keep its own fix from rolling out.
+			// The pods do not need each other, and in order, a broken pod would block the rollout of its own fix.
 			PodManagementPolicy:  pulumi.String("Parallel"),
-			UpdateStrategy:       s.updates(),
+			UpdateStrategy:       s.updateStrategy(),
 			Selector:             pods.selector(),
 			Template:             s.Pod.Template(s.Namespace),
 			VolumeClaimTemplates: corev1.PersistentVolumeClaimTypeArray{s.Claim},
@@ -51,9 +51,10 @@ func (s StatefulSet) Declare(ctx *pulumi.Context, name string,
 	return declared, nil
 }
 
-// updates replaces one pod after the other. From Kubernetes 1.35 a pod that is not ready counts as the one
-// that may be away, and would never be replaced by its own correction: so a single pod may be away twice.
-func (s StatefulSet) updates() appsv1.StatefulSetUpdateStrategyArgs {
+// updateStrategy replaces one pod after the other. From Kubernetes 1.35 a pod that is not ready counts as
+// unavailable: with the default of one, a single broken pod would never be replaced by its fix. So it may be
+// two.
+func (s StatefulSet) updateStrategy() appsv1.StatefulSetUpdateStrategyArgs {
 	strategy := appsv1.StatefulSetUpdateStrategyArgs{Type: pulumi.String("RollingUpdate")}
 	if s.Replicas == 1 {
 		strategy.RollingUpdate = appsv1.RollingUpdateStatefulSetStrategyArgs{MaxUnavailable: pulumi.Int(2)}

@@ -1,9 +1,9 @@
 package kube
 
-// Versions are any texts by the names of generated secrets. A new one replaces that secret and no other.
+// Versions are texts by the names of generated secrets. Another text replaces that secret alone.
 type Versions map[string]string
 
-// Of returns the version of a secret that shares one with others, and may have one of its own besides.
+// Of returns the version of a secret: the shared one, and its own if it has one.
 func (v Versions) Of(name, shared string) string {
 	if own, set := v[name]; set {
 		return shared + " " + own

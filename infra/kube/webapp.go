@@ -11,37 +11,34 @@ import (
 )
 
 const (
-	// HTTPPort is where pods of a web app serve HTTP.
+	// HTTPPort is the port of a web app's pods.
 	HTTPPort = 8080
-	// AppUser runs the project's own images. Nothing else has it.
+	// AppUser is the user id of the project's own images, and of nothing else.
 	AppUser = 65532
 
 	servicePort = 80
 	metricsPort = 9090
 
-	// stopSeconds has room for the 5 s in which a stopping app goes on, and the 10 s that its last requests may
-	// take.
+	// stopSeconds covers the 5 s for which a stopping app still accepts requests, and 10 s for the last of them.
 	stopSeconds = 30
 )
 
-// WebApp describes equal pods that serve HTTP and can replace each other, as a Deployment, with their
-// Service. They are told their ports by $PORT and $METRICS_PORT, and are asked for /livez and /readyz.
+// WebApp describes a Deployment of pods that serve HTTP, with their Service. The pods get their ports from
+// $PORT and $METRICS_PORT, and answer probes at /livez and /readyz.
 type WebApp struct {
 	Namespace *Namespace
-	// Name is that of the Deployment, and the pods' label app. Service is that of the Service; without one there
-	// is none.
+	// Name is the name of the Deployment, and the pods' label app. Service is the name of the Service; "" for
+	// none.
 	Name, Service string
 	Image         pulumi.StringInput
-	// Args are those of the image's program.
-	Args pulumi.StringArray
-	// Replicas is the number of pods.
-	Replicas int
+	Args          pulumi.StringArray
+	Replicas      int
 	// Memory is a Kubernetes quantity.
 	Memory  string
 	Env     corev1.EnvVarArray
 	Volumes corev1.VolumeArray
 	Mounts  corev1.VolumeMountArray
-	// RestartOn are annotations by their names. The pods restart when one of them changes.
+	// RestartOn are annotations. The pods restart when one changes.
 	RestartOn pulumi.StringMap
 }
 
@@ -55,13 +52,13 @@ func (w WebApp) Address() string {
 	return fmt.Sprintf("%s.%s.svc:%d", w.Service, w.Namespace.Name, servicePort)
 }
 
-// Names are those that the Service has inside the cluster, in its own namespace and from others.
+// Names returns the Service's DNS names inside the cluster.
 func (w WebApp) Names() []string {
-	full := w.Service + "." + w.Namespace.Name
-	return []string{w.Service, full, full + ".svc", full + ".svc.cluster.local"}
+	return w.Namespace.DNSNames(w.Service)
 }
 
-// Declare declares the app; its Service, which it returns if there is one, is there once the pods are ready.
+// Declare declares the app, and returns its Service, if it has one. The Service waits until the pods are
+// ready.
 func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*corev1.Service,
 	error) {
 	ready := w.Namespace.Ready()
@@ -87,7 +84,7 @@ func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.Resourc
 	if w.Service == "" {
 		return nil, nil
 	}
-	// The pods are ready by then. Pulumi would watch them for another 10 seconds.
+	// The pods are ready, and Pulumi would watch them for another 10 seconds.
 	meta := w.Namespace.Meta(w.Name, w.Service, nil)
 	annotate(meta, skipAwaitAnnotation, "true")
 	service, err := corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
