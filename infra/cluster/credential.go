@@ -18,36 +18,34 @@ import (
 )
 
 const (
-	// CredentialCommand has the program answer Credential instead of declaring the stack.
+	// CredentialCommand is the argument that makes the program run Credential instead of declaring the stack.
 	CredentialCommand = "credential"
 	credentialVersion = "client.authentication.k8s.io/v1"
-	answerKind        = "ExecCredential"
-	// loginScript runs in the folder of the program, where Pulumi starts its plugins. In a new clone the program
-	// is not compiled yet when the first command is a refresh or a destroy.
+	credentialKind    = "ExecCredential"
+	// loginScript runs in the program's folder, where Pulumi starts its plugins. It compiles the program if the
+	// first command in a new clone is a refresh or a destroy.
 	loginScript = `test -x ../bin/infra || go build -o ../bin/infra . >&2 || exit; exec ../bin/infra "$@"`
 )
 
-// Credential writes the login of the kubeconfig's user, as client-go wants it of its exec plugins. If the
-// kubeconfig leads to another cluster than the one that is meant, it writes none, and to faults why. The
-// arguments are those of CredentialCommand: uid, fingerprint and address of that one, and the context of the
-// kubeconfig, "" for the current one.
+// Credential is an exec plugin of client-go: it writes the login of the kubeconfig's user to out. The
+// arguments are uid, fingerprint and address of the stack's cluster, and the kubeconfig's context, "" for the
+// current one. For any other cluster it writes no login, and the reason to faults.
 func Credential(ctx context.Context, out, faults io.Writer, arguments []string) error {
 	credential := clientauthentication.ExecCredential{TypeMeta: metav1.TypeMeta{APIVersion: credentialVersion,
-		Kind: answerKind}}
+		Kind: credentialKind}}
 	status, err := loginTo(ctx, arguments)
 	if err != nil {
 		if _, err := fmt.Fprintln(faults, err); err != nil {
 			return err
 		}
-		// Of a plugin that fails client-go shows only the name, but of one that writes something else the kind of
-		// that.
+		// client-go shows the unexpected kind of an answer, and nothing that a failing plugin writes.
 		credential.Kind = brief(err)
 	}
 	credential.Status = status
 	return json.NewEncoder(out).Encode(credential)
 }
 
-// brief leaves out advice: Pulumi's plugin says this of each object.
+// brief leaves out advice, because Pulumi's plugin repeats this for each object.
 func brief(err error) string {
 	text := err.Error()
 	for _, advice := range []string{". Nothing was changed. ", "; " + selection} {
@@ -61,13 +59,14 @@ func loginTo(ctx context.Context, arguments []string) (*clientauthentication.Exe
 		return nil, fmt.Errorf("%s takes uid, fingerprint and address of a cluster, and a context",
 			CredentialCommand)
 	}
-	meant, access := place{arguments[0], arguments[1], arguments[2]}, Access{Context: arguments[3]}
+	expected, access := identity{arguments[0], arguments[1], arguments[2]}, Access{Context: arguments[3]}
 	cluster, err := access.connect(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("this stack is on the cluster %s, which was at %s: %w", meant.id(), meant.server,
+		return nil, fmt.Errorf("this stack is on the cluster %s, which was at %s: %w", expected.id(),
+			expected.server,
 			err)
 	}
-	if err := cluster.refuse(meant); err != nil {
+	if err := cluster.mustBe(expected); err != nil {
 		return nil, err
 	}
 	status, err := login(ctx, cluster.config)
@@ -95,11 +94,12 @@ func login(ctx context.Context, config *rest.Config) (*clientauthentication.Exec
 	return status, nil
 }
 
-// runPlugin runs the user's own plugin as client-go does. Its versions differ in nothing that is read here.
+// runPlugin runs the user's own exec plugin as client-go does. The versions of its protocol agree in all
+// fields that are read here.
 func runPlugin(ctx context.Context, config *rest.Config) (*clientauthentication.ExecCredentialStatus, error) {
 	plugin := config.ExecProvider
 	info := clientauthentication.ExecCredential{TypeMeta: metav1.TypeMeta{APIVersion: plugin.APIVersion,
-		Kind: answerKind}}
+		Kind: credentialKind}}
 	if plugin.ProvideClusterInfo {
 		info.Spec.Cluster = &clientauthentication.Cluster{
 			Server: config.Host, TLSServerName: config.ServerName, InsecureSkipTLSVerify: config.Insecure,
@@ -122,13 +122,13 @@ func runPlugin(ctx context.Context, config *rest.Config) (*clientauthentication.
 	for _, variable := range plugin.Env {
 		cmd.Env = append(cmd.Env, variable.Name+"="+variable.Value)
 	}
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, os.Stderr
+	var stdout bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("running %s: %w", plugin.Command, err) // its arguments may be secret
 	}
 	var credential clientauthentication.ExecCredential
-	if err := json.Unmarshal(said.Bytes(), &credential); err != nil {
+	if err := json.Unmarshal(stdout.Bytes(), &credential); err != nil {
 		return nil, fmt.Errorf("reading what %s wrote: %w", plugin.Command, err)
 	}
 	if credential.Status == nil {

@@ -18,12 +18,11 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-// metadataOnly has the API server leave out all of an object but its metadata, so that no Secret is read.
+// metadataOnly asks the API server for an object's metadata alone, so that no Secret is read.
 const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
-// Guard has Pulumi look, before it creates an object, whether the cluster has one of that name that is not
-// the stack's, and fail then. Objects are applied by force, to take back what somebody changed by hand, so
-// the API server refuses none.
+// Guard makes Pulumi fail before it creates an object that exists already and is not the stack's. The API
+// server would not refuse: objects are applied by force, to take back what people changed by hand.
 func (r Requirements) Guard(ctx *pulumi.Context, client kubernetes.Interface) error {
 	hook, err := ctx.RegisterResourceHook("take nothing of others", func(args *pulumi.ResourceHookArgs) error {
 		return r.mayCreate(ctx.Context(), client, args.NewInputs)
@@ -42,7 +41,7 @@ func (r Requirements) Guard(ctx *pulumi.Context, client kubernetes.Interface) er
 		})
 }
 
-// mayCreate fails if the object that the inputs describe is there and belongs to others.
+// mayCreate fails if the object that the inputs describe exists and belongs to others.
 func (r Requirements) mayCreate(ctx context.Context, client kubernetes.Interface,
 	inputs resource.PropertyMap) error {
 	kind := schema.FromAPIVersionAndKind(text(inputs, "apiVersion"), text(inputs, "kind"))
@@ -51,7 +50,7 @@ func (r Requirements) mayCreate(ctx context.Context, client kubernetes.Interface
 	if kind.Group == "" {
 		path = "/api/" + kind.Version
 	}
-	plural, _ := meta.UnsafeGuessKindToResource(kind) // the rules are those by which Kubernetes named its own
+	plural, _ := meta.UnsafeGuessKindToResource(kind) // right for all of Kubernetes' own kinds
 	what := plural.GroupResource().String()
 	request := client.Discovery().RESTClient().Get().AbsPath(path).NamespaceIfScoped(namespace, namespace != "").
 		Resource(plural.Resource).Name(name).SetHeader("Accept", metadataOnly)
@@ -73,12 +72,12 @@ func (r Requirements) mayCreate(ctx context.Context, client kubernetes.Interface
 	if slices.ContainsFunc(there.ManagedFields, isOurs) {
 		return nil
 	}
-	return fmt.Errorf("%s %s is in the namespace %s already, and this stack did not make it: if nobody needs it, "+
-		"kubectl -n %[3]s delete %[1]s %[2]s; or else give the stack other namespaces with "+
+	return fmt.Errorf("%s %s is in the namespace %s already, and this stack did not make it: if nobody needs "+
+		"it, kubectl -n %[3]s delete %[1]s %[2]s; or else give the stack other namespaces with "+
 		"pulumi config set namePrefix alice-", what, name, namespace)
 }
 
-// text is the string at the path, or "".
+// text returns the string at the path, or "".
 func text(inputs resource.PropertyMap, path ...resource.PropertyKey) string {
 	value := resource.NewProperty(inputs)
 	for _, key := range path {
@@ -93,7 +92,7 @@ func text(inputs resource.PropertyMap, path ...resource.PropertyKey) string {
 	return value.StringValue()
 }
 
-// plain is a value without what says that it is secret or an output.
+// plain unwraps a value that is secret or an output.
 func plain(value resource.PropertyValue) resource.PropertyValue {
 	switch {
 	case value.IsSecret():

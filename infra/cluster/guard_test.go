@@ -17,8 +17,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 )
 
-// declareGuarded declares a namespace, a Secret and a Deployment in a cluster with objects, which are
-// metadata by paths of the API.
+// declareGuarded declares a namespace, a Secret and a Deployment in a cluster with objects, given as metadata
+// by API path.
 func declareGuarded(t *testing.T, objects map[string]map[string]any, options ...recorder.Option) error {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -80,8 +80,9 @@ func TestNothingOfOthersIsTaken(t *testing.T) {
 			"the namespace project is there, and no stack owns it: "},
 		"somebody's deployment": {map[string]map[string]any{namespace: ofStack("alice.dev"),
 			deployment: managedBy("kubectl-create", "k3s")},
-			"deployments.apps todo is in the namespace project already, and this stack did not make it: if nobody needs it, kubectl -n project delete deployments.apps todo; " +
-				"or else give the stack other namespaces with pulumi config set namePrefix alice-"},
+			"deployments.apps todo is in the namespace project already, and this stack did not make it: if nobody " +
+				"needs it, kubectl -n project delete deployments.apps todo; or else give the stack other namespaces " +
+				"with pulumi config set namePrefix alice-"},
 		"somebody's secret": {map[string]map[string]any{secret: managedBy("kubectl-client-side-apply")},
 			"secrets todo is in the namespace project already, and this stack did not make it: "},
 	} {

@@ -1,8 +1,6 @@
 package cluster
 
 import (
-	"bytes"
-	"encoding/json"
 	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
@@ -12,8 +10,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
-	"go.yaml.in/yaml/v3"
-	clientauthentication "k8s.io/client-go/pkg/apis/clientauthentication/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
@@ -26,17 +22,21 @@ const (
 	token        = "correct-horse-battery-staple"
 )
 
-// newAPI is a cluster that can take the stack. Without a uid nobody may read its kube-system.
+// newAPI is a cluster that meets the requirements. With the uid "" nobody may read its kube-system.
 func newAPI(t *testing.T, uid string) *httptest.Server {
 	t.Helper()
 	answers := map[string]string{
 		"/version": `{"gitVersion": "v1.35.0+k3s1"}`,
-		"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews": `{"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "status": {"allowed": true}}`,
-		"/apis/storage.k8s.io/v1/storageclasses":                 `{"kind": "StorageClassList", "apiVersion": "storage.k8s.io/v1", "items": [{"metadata": {"name": "local-path"}}]}`,
-		"/apis/networking.k8s.io/v1/ingressclasses":              `{"kind": "IngressClassList", "apiVersion": "networking.k8s.io/v1", "items": [{"metadata": {"name": "traefik"}}]}`,
+		"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews": `{"kind": "SelfSubjectAccessReview", ` +
+			`"apiVersion": "authorization.k8s.io/v1", "status": {"allowed": true}}`,
+		"/apis/storage.k8s.io/v1/storageclasses": `{"kind": "StorageClassList", "apiVersion": ` +
+			`"storage.k8s.io/v1", "items": [{"metadata": {"name": "local-path"}}]}`,
+		"/apis/networking.k8s.io/v1/ingressclasses": `{"kind": "IngressClassList", "apiVersion": ` +
+			`"networking.k8s.io/v1", "items": [{"metadata": {"name": "traefik"}}]}`,
 		"/api/v1/namespaces/kube-system/pods": `{"kind": "PodList", "apiVersion": "v1", "items": [
 			{"metadata": {"name": "coredns", "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}}}]}`,
-		"/api/v1/namespaces/kube-system": `{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "kube-system", "uid": "` + uid + `"}}`,
+		"/api/v1/namespaces/kube-system": `{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": ` +
+			`"kube-system", "uid": "` + uid + `"}}`,
 	}
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -53,7 +53,7 @@ func newAPI(t *testing.T, uid string) *httptest.Server {
 	return server
 }
 
-// authority is that of every newAPI.
+// authority is the certificate of every newAPI.
 var authority = func() []byte {
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
@@ -95,8 +95,7 @@ func on(uid, fingerprint string) recorder.Option {
 	})))
 }
 
-// provider runs the program and returns the kubeconfig that the provider's state has, and whether it is
-// encrypted there.
+// provider runs the program and returns the kubeconfig in the provider's state, and whether it is encrypted.
 func provider(t *testing.T, access Access, options ...recorder.Option) (kubeconfig *api.Config, secret bool) {
 	t.Helper()
 	recording := recorder.Run(t, preflight(access,
@@ -136,7 +135,7 @@ func TestTheStateKeepsTheClusterAndNoLogin(t *testing.T) {
 			kubeconfig, secret := provider(t, Access{}, test.options...)
 			require.False(t, secret)
 			context := kubeconfig.Contexts[kubeconfig.CurrentContext]
-			require.Equal(t, place{uid: test.id[0], fingerprint: test.id[1]}.id(), context.Cluster)
+			require.Equal(t, identity{uid: test.id[0], fingerprint: test.id[1]}.id(), context.Cluster)
 			require.Equal(t, server.URL, kubeconfig.Clusters[context.Cluster].Server)
 			require.Equal(t, authority, kubeconfig.Clusters[context.Cluster].CertificateAuthorityData)
 			user := kubeconfig.AuthInfos[context.AuthInfo]
@@ -156,14 +155,16 @@ func TestAnotherClusterIsRefused(t *testing.T) {
 		meant = "this stack is on the cluster " + ours +
 			", which was at https://where-it-was:6443, and another one answers: that at "
 		advice = "Nothing was changed. " +
-			"To select the stack's own: kubectl config use-context, KUBECONFIG, or pulumi config set kubeContext my-cluster. " +
-			"To move the stack: pulumi destroy while its own is selected, which leaves the data there, and then pulumi up on the other one. " +
-			"If its own is lost: PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy, which forgets it, and then pulumi up, as in docs/bad-day.md"
+			"To select the stack's own: kubectl config use-context, KUBECONFIG, or pulumi config set kubeContext " +
+			"my-cluster. To move the stack: pulumi destroy while its own is selected, which leaves the data there, " +
+			"and then pulumi up on the other one. If its own is lost: PULUMI_K8S_DELETE_UNREACHABLE=true pulumi " +
+			"destroy, which forgets it, and then pulumi up, as in docs/bad-day.md"
 	)
 	for message, server := range map[string]string{
 		meant + server.URL + " is " + theirs + ". " +
 			advice: server.URL,
-		meant + restricted.URL + " does not let you read its namespace kube-system, by whose uid clusters are told apart. " + advice: restricted.URL,
+		meant + restricted.URL + " does not let you read its namespace kube-system, by whose uid clusters are " +
+			"told apart. " + advice: restricted.URL,
 	} {
 		useFile(t, file(t, server, "", unchanged))
 		for _, options := range [][]recorder.Option{{on(ours, "sha256:0")},
@@ -179,8 +180,8 @@ func TestAnotherClusterIsRefused(t *testing.T) {
 	}
 }
 
-// Whoever may not do that goes by address and authority, also after one who may.
-func TestOneWhoMayNotReadKubeSystem(t *testing.T) {
+// Users who may not read kube-system compare address and authority, even after a user who may.
+func TestUsersWhoMayNotReadKubeSystem(t *testing.T) {
 	text := file(t, newAPI(t, "").URL, "", unchanged)
 	useFile(t, text)
 	for _, options := range [][]recorder.Option{nil, {on("", fingerprint(t, text))},
@@ -200,114 +201,4 @@ func TestAPreviewWithoutTheClusterKeepsItsProvider(t *testing.T) {
 	require.ErrorContains(t, err,
 		"This preview does not know what the cluster would say: ") // Try takes warnings for errors
 	require.Equal(t, []string{"cluster pulumi:index:Stash"}, recording.Names())
-}
-
-func TestTheContextOfTheSettings(t *testing.T) {
-	server := newAPI(t, ours)
-	useFile(t, file(t, "https://127.0.0.1:1", server.URL, unchanged))
-	kubeconfig, _ := provider(t, Access{Context: "other"})
-	require.Equal(t, server.URL, kubeconfig.Clusters[ours].Server)
-	_, err := recorder.Try(t, preflight(Access{Context: "nowhere"}, nil))
-	require.ErrorContains(t, err, `context "nowhere" does not exist`)
-}
-
-func TestAKubeconfigOfTheSettingsIsKeptWhole(t *testing.T) {
-	t.Setenv("KUBECONFIG", "/nowhere")
-	server := newAPI(t, ours)
-	text := file(t, "https://127.0.0.1:1", server.URL, unchanged)
-	var object map[string]any
-	require.NoError(t, yaml.Unmarshal([]byte(text), &object))
-	for name, test := range map[string]struct {
-		access Access
-		output resource.PropertyValue
-	}{
-		"setting": {Access{Kubeconfig: text, Context: "other"}, resource.NewProperty("")},
-		"output": {Access{From: "alice/cluster/prod/kubeconfig", Context: "other"},
-			resource.NewProperty(text)},
-		"object": {Access{From: "alice/cluster/prod/kubeconfig", Context: "other"},
-			resource.NewProperty(resource.NewPropertyMapFromMap(object))},
-		"secret output": {Access{From: "alice/cluster/prod/kubeconfig", Context: "other"},
-			resource.MakeSecret(resource.NewProperty(text))},
-	} {
-		t.Run(name, func(t *testing.T) {
-			stack := recorder.OtherStack("alice/cluster/prod", resource.PropertyMap{"kubeconfig": test.output})
-			kubeconfig, secret := provider(t, test.access, stack)
-			require.True(t, secret)
-			context := kubeconfig.Contexts[kubeconfig.CurrentContext]
-			require.Equal(t, server.URL, kubeconfig.Clusters[context.Cluster].Server)
-			require.Equal(t, token, kubeconfig.AuthInfos[context.AuthInfo].Token)
-
-			test.access.From = strings.Replace(test.access.From, "/kubeconfig", "/typo", 1)
-			if test.access.From != "" {
-				_, err := recorder.Try(t, preflight(test.access, nil), stack)
-				require.ErrorContains(t, err,
-					"kubeconfigFrom: the stack alice/cluster/prod has no output typo; pulumi stack output --stack alice/cluster/prod shows those it has")
-			}
-		})
-	}
-	_, err := recorder.Try(t, preflight(Access{From: "alice/cluster/nowhere/kubeconfig"}, nil))
-	require.ErrorContains(t, err, `"alice/cluster/nowhere"`) // says Pulumi itself
-}
-
-func TestLogins(t *testing.T) {
-	server := newAPI(t, ours)
-	const plugin = `test "$LETTER" = a && echo "$KUBERNETES_EXEC_INFO" | grep -q '"apiVersion":"client.authentication.k8s.io/v1beta1"' &&
-		echo '{"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1beta1", "status": {"token": "from the plugin"}}'`
-	for name, test := range map[string]struct {
-		user func(*api.AuthInfo)
-		want clientauthentication.ExecCredentialStatus
-	}{
-		"token": {unchanged, clientauthentication.ExecCredentialStatus{Token: token}},
-		"plugin": {func(user *api.AuthInfo) {
-			*user = api.AuthInfo{Exec: &api.ExecConfig{
-				APIVersion: "client.authentication.k8s.io/v1beta1", Command: "sh", Args: []string{"-c", plugin},
-				Env: []api.ExecEnvVar{{Name: "LETTER", Value: "a"}}, InteractiveMode: api.NeverExecInteractiveMode,
-			}}
-		}, clientauthentication.ExecCredentialStatus{Token: "from the plugin"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			useFile(t, file(t, server.URL, "", test.user))
-			var said, faults bytes.Buffer
-			require.NoError(t, Credential(t.Context(), &said, &faults,
-				[]string{ours, "sha256:0", "https://elsewhere", "lab"}))
-			var credential clientauthentication.ExecCredential
-			require.NoError(t, json.Unmarshal(said.Bytes(), &credential))
-			require.Equal(t, "client.authentication.k8s.io/v1", credential.APIVersion)
-			require.Equal(t, "ExecCredential", credential.Kind)
-			require.Equal(t, &test.want, credential.Status)
-			require.Empty(t, faults.String())
-		})
-	}
-}
-
-func TestALoginThatCannotBePassedOn(t *testing.T) {
-	useFile(t, file(t, newAPI(t, ours).URL, "",
-		func(user *api.AuthInfo) { *user = api.AuthInfo{Username: "alice", Password: token} }))
-	_, err := recorder.Try(t, preflight(Access{}, nil))
-	require.ErrorContains(t, err,
-		"the user of your kubeconfig has a password or an auth-provider for the cluster https://127.0.0.1:")
-	require.NotContains(t, err.Error(), token)
-}
-
-func TestALostClusterIsNamedWithItsAddress(t *testing.T) {
-	useFile(t, file(t, "https://127.0.0.1:1", "", unchanged))
-	said, fault := refusedLogin(t)
-	const want = "this stack is on the cluster " + ours +
-		", which was at https://where-it-was:6443: the cluster https://127.0.0.1:1 does not answer: "
-	require.Contains(t, fault, want)
-	require.Contains(t, fault, selection)
-	require.Contains(t, said, want)
-	require.NotContains(t, said, selection)
-}
-
-// refusedLogin is what Pulumi's plugin shows of a login that must be refused, and the whole fault.
-func refusedLogin(t *testing.T) (shown, fault string) {
-	t.Helper()
-	var out, faults bytes.Buffer
-	require.NoError(t, Credential(t.Context(), &out, &faults,
-		[]string{ours, "sha256:0", "https://where-it-was:6443", ""}))
-	var credential clientauthentication.ExecCredential
-	require.NoError(t, json.Unmarshal(out.Bytes(), &credential))
-	require.Nil(t, credential.Status)
-	return credential.Kind, faults.String()
 }

@@ -8,11 +8,11 @@ import (
 	"k8s.io/client-go/tools/clientcmd/api"
 )
 
-// kubeconfig is what Pulumi's provider has in the state, so that refresh and destroy, which run no program,
-// find the cluster that the stack is on and no other one. It names the cluster by its id. Whoever uses the
-// stack's files brings a login of his own: the state holds none. A kubeconfig of the settings keeps its
-// login, and is then secret.
-func (a Access) kubeconfig(config *rest.Config, meant place) (text string, secret bool, err error) {
+// kubeconfig returns the kubeconfig of Pulumi's provider. The state holds it, and so leads refresh and
+// destroy, which do not run the program, to the stack's own cluster. It names the cluster by its identity,
+// and has no login: each user of the stack brings one. Only a kubeconfig of the settings keeps its login, and
+// is secret.
+func (a Access) kubeconfig(config *rest.Config, expected identity) (text string, secret bool, err error) {
 	cluster := api.NewCluster()
 	cluster.Server = config.Host
 	cluster.CertificateAuthorityData = config.CAData
@@ -27,15 +27,15 @@ func (a Access) kubeconfig(config *rest.Config, meant place) (text string, secre
 		cluster.ProxyURL = proxy.String()
 		secret = secret || proxy.User != nil
 	}
-	user, err := a.user(config, meant)
+	user, err := a.user(config, expected)
 	if err != nil {
 		return "", false, err
 	}
 	const context, name = "stack", "user"
 	written, err := clientcmd.Write(api.Config{
-		Clusters:       map[string]*api.Cluster{meant.id(): cluster},
+		Clusters:       map[string]*api.Cluster{expected.id(): cluster},
 		AuthInfos:      map[string]*api.AuthInfo{name: user},
-		Contexts:       map[string]*api.Context{context: {Cluster: meant.id(), AuthInfo: name}},
+		Contexts:       map[string]*api.Context{context: {Cluster: expected.id(), AuthInfo: name}},
 		CurrentContext: context,
 	})
 	if err != nil {
@@ -44,7 +44,7 @@ func (a Access) kubeconfig(config *rest.Config, meant place) (text string, secre
 	return string(written), secret, nil
 }
 
-func (a Access) user(config *rest.Config, meant place) (*api.AuthInfo, error) {
+func (a Access) user(config *rest.Config, expected identity) (*api.AuthInfo, error) {
 	user := api.NewAuthInfo()
 	if a.Kubeconfig != "" {
 		client, _, err := a.load()
@@ -59,14 +59,15 @@ func (a Access) user(config *rest.Config, meant place) (*api.AuthInfo, error) {
 		if a.Context != "" {
 			name = a.Context
 		}
-		if is := all.AuthInfos[all.Contexts[name].AuthInfo]; is != nil {
-			user = is
+		if set := all.AuthInfos[all.Contexts[name].AuthInfo]; set != nil {
+			return set, nil
 		}
 		return user, nil
 	}
 	if config.Username != "" || config.AuthProvider != nil {
-		return nil, fmt.Errorf("the user of your kubeconfig has a password or an auth-provider for the cluster %s, which the stack cannot pass on: "+
-			`take a token, a certificate or an exec plugin, or set pulumi config set --secret kubeconfig "$(kubectl config view --raw --minify --flatten)"`, config.Host)
+		return nil, fmt.Errorf("the user of your kubeconfig has a password or an auth-provider for the cluster "+
+			"%s, which the stack cannot pass on: take a token, a certificate or an exec plugin, or set "+
+			`pulumi config set --secret kubeconfig "$(kubectl config view --raw --minify --flatten)"`, config.Host)
 	}
 	user.Impersonate, user.ImpersonateUID = config.Impersonate.UserName, config.Impersonate.UID
 	user.ImpersonateGroups, user.ImpersonateUserExtra = config.Impersonate.Groups, config.Impersonate.Extra
@@ -77,7 +78,7 @@ func (a Access) user(config *rest.Config, meant place) (*api.AuthInfo, error) {
 	user.Exec = &api.ExecConfig{
 		APIVersion: credentialVersion,
 		Command:    "sh",
-		Args: []string{"-c", loginScript, "sh", CredentialCommand, meant.uid, meant.fingerprint,
+		Args: []string{"-c", loginScript, "sh", CredentialCommand, expected.uid, expected.fingerprint,
 			config.Host, a.Context},
 		InteractiveMode: api.NeverExecInteractiveMode,
 	}

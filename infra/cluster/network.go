@@ -17,38 +17,38 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-// nodeCache selects the pods of NodeLocal DNSCache, and nodeCacheAddress is where they answer unless they are
-// told otherwise. Source: https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns
+// nodeCache selects the pods of NodeLocal DNSCache, and nodeCacheAddress is their default address.
+// Source: https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns
 const (
 	nodeCache        = "k8s-app in (node-local-dns, nodelocaldns)"
 	nodeCacheAddress = "169.254.20.10/32"
 )
 
-// findsDNS fails if the stack's pods could not look up names, since no network policy would let them ask.
+// findsDNS fails if the stack's network policies would let pods reach no DNS server.
 func (r Requirements) findsDNS(ctx context.Context, client kubernetes.Interface) error {
 	isPods := func(server kube.DNSServer) bool { return server.Network == "" }
 	if slices.ContainsFunc(r.DNSServers, func(server kube.DNSServer) bool { return !isPods(server) }) {
-		return nil // only pods there know whether an address answers
+		return nil // only pods can tell whether an address answers
 	}
 	found := false
 	for _, server := range r.DNSServers {
-		pods, mayLook, err := podsIn(ctx, client, server.Namespace, labels.Set(server.Labels).String())
-		if err != nil || !mayLook {
+		pods, allowed, err := podsIn(ctx, client, server.Namespace, labels.Set(server.Labels).String())
+		if err != nil || !allowed {
 			return err
 		}
 		found = found || len(pods) > 0
 	}
 	if !found {
-		return errors.New("the cluster has none of the pods that dnsServers names, and no network policy would let the " +
-			"stack's pods ask others for names: say where they look them up; for example: pulumi config set dnsServers " +
-			"openshift-dns/dns.operator.openshift.io/daemonset-dns=default:5353 on OpenShift, or an address that is in " +
-			"/etc/resolv.conf of pods, such as 169.254.169.254/32")
+		return errors.New("the cluster has none of the pods that dnsServers names, and no network policy would " +
+			"let the stack's pods ask others for names: say where they look them up; for example: pulumi config set " +
+			"dnsServers openshift-dns/dns.operator.openshift.io/daemonset-dns=default:5353 on OpenShift, or an " +
+			"address that is in /etc/resolv.conf of pods, such as 169.254.169.254/32")
 	}
 	return r.findsDNSCache(ctx, client)
 }
 
-// findsDNSCache fails if each node has a cache that answers in place of the DNS servers, and which is none of
-// them.
+// findsDNSCache fails if nodes have a DNS cache that answers pods, and the DNS servers of the settings do not
+// include it.
 func (r Requirements) findsDNSCache(ctx context.Context, client kubernetes.Interface) error {
 	caches, _, err := podsIn(ctx, client, metav1.NamespaceSystem, nodeCache)
 	if err != nil || len(caches) == 0 {
@@ -66,7 +66,7 @@ func (r Requirements) findsDNSCache(ctx context.Context, client kubernetes.Inter
 	}
 	if cache.Spec.HostNetwork {
 		servers = append(servers, nodeCacheAddress)
-		// It answers at the Service's address too, for pods that were told that one.
+		// It may also answer at the Service's address.
 		if service, err := client.CoreV1().Services(cache.Namespace).Get(ctx, "kube-dns",
 			metav1.GetOptions{}); err == nil {
 			servers = append(servers, single(service.Spec.ClusterIP)...)
@@ -74,13 +74,13 @@ func (r Requirements) findsDNSCache(ctx context.Context, client kubernetes.Inter
 	} else {
 		servers = append(servers, cache.Namespace+"/k8s-app="+cache.Labels["k8s-app"])
 	}
-	return fmt.Errorf("pods look up names in a cache on their node (%s in %s), which no network policy would let the "+
-		"stack's pods ask; for example: pulumi config set dnsServers %q", cache.Name, cache.Namespace,
+	return fmt.Errorf("pods look up names in a cache on their node (%s in %s), which no network policy would "+
+		"let the stack's pods ask; for example: pulumi config set dnsServers %q", cache.Name, cache.Namespace,
 		strings.Join(servers, " "))
 }
 
-// letsIngressIn fails if the ingress controller connects from addresses of nodes that the stack was not told:
-// network policies that name its pods do not match those.
+// letsIngressIn fails if the ingress controller is on its nodes' network and the settings do not name its
+// addresses: network policies that select its pods do not match them.
 func (r Requirements) letsIngressIn(ctx context.Context, client kubernetes.Interface) error {
 	if r.Ingress == nil || r.Ingress.Networks != nil {
 		return nil
@@ -96,14 +96,15 @@ func (r Requirements) letsIngressIn(ctx context.Context, client kubernetes.Inter
 	if onHost < 0 {
 		return nil
 	}
-	return fmt.Errorf("the ingress controller (%s in %s) is on its node's network, and no network policy would let it reach "+
-		"the stack's pods: name the addresses that it connects from; for example: pulumi config set ingressNetworks %q",
+	return fmt.Errorf("the ingress controller (%s in %s) is on its node's network, and no network policy would "+
+		"let it reach the stack's pods: name the addresses that it connects from; for example: pulumi config set "+
+		"ingressNetworks %q",
 		pods[onHost].Name, r.Ingress.Namespace, strings.Join(nodeAddresses(ctx, client, pods[onHost]), " "))
 }
 
-// nodeAddresses are those that programs on the nodes' network connect to pods from: the nodes' own, and the
-// first two of each node's range for pods, which most network plugins give to the node itself. Who may not
-// see nodes gets that of the pod's.
+// nodeAddresses returns the addresses from which programs on the nodes' network connect to pods: the nodes'
+// own, and the first two of each node's range for pods, which most network plugins give to the node. Users
+// who may not list nodes get the address of the pod's node.
 func nodeAddresses(ctx context.Context, client kubernetes.Interface, pod corev1.Pod) (networks []string) {
 	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -124,7 +125,7 @@ func nodeAddresses(ctx context.Context, client kubernetes.Interface, pod corev1.
 	return networks
 }
 
-// single is the network of an address, or nothing if it is none.
+// single returns the network of one address, or nothing if the text is no address.
 func single(address string) []string {
 	parsed, err := netip.ParseAddr(address)
 	if err != nil {
@@ -133,12 +134,12 @@ func single(address string) []string {
 	return []string{netip.PrefixFrom(parsed, parsed.BitLen()).String()}
 }
 
-// podsIn returns the namespace's pods, and whether it may look at them.
-func podsIn(ctx context.Context, client kubernetes.Interface, namespace, selector string) ([]corev1.Pod,
-	bool, error) {
-	pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+// podsIn returns the namespace's pods, and whether the user may list them.
+func podsIn(ctx context.Context, client kubernetes.Interface, namespace, selector string) (
+	pods []corev1.Pod, allowed bool, err error) {
+	list, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
 		return nil, false, unlessForbidden(err, "pods in "+namespace)
 	}
-	return pods.Items, true, nil
+	return list.Items, true, nil
 }

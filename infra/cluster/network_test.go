@@ -20,7 +20,7 @@ var (
 	dnsPod  = systemPod("coredns", "k8s-app", "kube-dns", false)
 )
 
-// checked is what requirements say of a cluster with no pods but those.
+// checked returns what the requirements say of a cluster with only these objects, and classes.
 func checked(t *testing.T, requirements Requirements, objects ...runtime.Object) error {
 	t.Helper()
 	client := newCluster(nil, classes...)
@@ -34,12 +34,12 @@ func checked(t *testing.T, requirements Requirements, objects ...runtime.Object)
 
 func TestDNSThatNoPolicyAllows(t *testing.T) {
 	const (
-		nothing = `the cluster has none of the pods that dnsServers names, and no network policy would let the stack's pods ` +
-			`ask others for names: say where they look them up; for example: pulumi config set dnsServers ` +
-			`openshift-dns/dns.operator.openshift.io/daemonset-dns=default:5353 on OpenShift, or an address that is in ` +
-			`/etc/resolv.conf of pods, such as 169.254.169.254/32`
-		cached = `pods look up names in a cache on their node (node-local-dns-1 in kube-system), which no network policy ` +
-			`would let the stack's pods ask; for example: pulumi config set dnsServers `
+		nothing = `the cluster has none of the pods that dnsServers names, and no network policy would let the ` +
+			`stack's pods ask others for names: say where they look them up; for example: pulumi config set ` +
+			`dnsServers openshift-dns/dns.operator.openshift.io/daemonset-dns=default:5353 on OpenShift, or an ` +
+			`address that is in /etc/resolv.conf of pods, such as 169.254.169.254/32`
+		cached = `pods look up names in a cache on their node (node-local-dns-1 in kube-system), which no ` +
+			`network policy would let the stack's pods ask; for example: pulumi config set dnsServers `
 	)
 	service := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: "kube-dns", Namespace: "kube-system"},
@@ -85,8 +85,8 @@ func TestDNSThatNoPolicyAllows(t *testing.T) {
 }
 
 func TestAnIngressControllerThatNoPolicyAllows(t *testing.T) {
-	const refused = `the ingress controller (rke2-traefik-1 in kube-system) is on its node's network, and no network policy ` +
-		`would let it reach the stack's pods: name the addresses that it connects from; ` +
+	const refused = `the ingress controller (rke2-traefik-1 in kube-system) is on its node's network, and no ` +
+		`network policy would let it reach the stack's pods: name the addresses that it connects from; ` +
 		`for example: pulumi config set ingressNetworks `
 	controller := systemPod("rke2-traefik-1", "app.kubernetes.io/name", "rke2-traefik", true)
 	node := func(name, address, pods string) *corev1.Node {
@@ -109,7 +109,8 @@ func TestAnIngressControllerThatNoPolicyAllows(t *testing.T) {
 	require.NoError(t, checked(t, named, nodes...))
 	require.NoError(t, checked(t, requirements, dnsPod,
 		systemPod("traefik-1", "app.kubernetes.io/name", "traefik", false)), "a pod like others")
-	require.NoError(t, checked(t, requirements, dnsPod, systemPod("kube-proxy-1", "k8s-app", "kube-proxy", true)),
+	require.NoError(t, checked(t, requirements, dnsPod,
+		systemPod("kube-proxy-1", "k8s-app", "kube-proxy", true)),
 		"no controller")
 
 	client := fake.NewClientset(controller)

@@ -13,7 +13,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 )
 
-// runPreflight has the kubeconfig lead to a server.
+// runPreflight runs a program that does only that, with the user's kubeconfig.
 func runPreflight(t *testing.T, kubeconfig string, options ...recorder.Option) error {
 	t.Helper()
 	useFile(t, kubeconfig)
@@ -21,7 +21,7 @@ func runPreflight(t *testing.T, kubeconfig string, options ...recorder.Option) e
 	return err
 }
 
-// useFile makes a kubeconfig that of the user.
+// useFile makes the text the user's kubeconfig.
 func useFile(t *testing.T, kubeconfig string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kubeconfig")
@@ -29,21 +29,21 @@ func useFile(t *testing.T, kubeconfig string) {
 	t.Setenv("KUBECONFIG", path)
 }
 
-// preflight is a program that does nothing else, and declares the provider with the kubeconfig that it gets,
-// if made is not nil.
-func preflight(access Access,
-	made func(ctx *pulumi.Context, kubeconfig pulumi.StringInput) error) pulumi.RunFunc {
+// preflight is a program that does only that, and then calls next with the provider's kubeconfig, if it is
+// not nil.
+func preflight(access Access, next func(*pulumi.Context, pulumi.StringInput) error) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		kubeconfig, err := requirements.Preflight(ctx, access)
-		if err != nil || made == nil {
+		if err != nil || next == nil {
 			return err
 		}
-		return made(ctx, kubeconfig)
+		return next(ctx, kubeconfig)
 	}
 }
 
 func leadingTo(server string) string {
-	return `{"apiVersion": "v1", "kind": "Config", "current-context": "lab", "contexts": [{"name": "lab", "context": {"cluster": "lab"}}],
+	return `{"apiVersion": "v1", "kind": "Config", "current-context": "lab",
+		"contexts": [{"name": "lab", "context": {"cluster": "lab"}}],
 		"clusters": [{"name": "lab", "cluster": {"server": "` + server + `"}}]}`
 }
 
@@ -73,8 +73,7 @@ func TestAClusterThatIsAway(t *testing.T) {
 }
 
 func TestAClusterThatHangsIsGivenUp(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter,
-		r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 	}))
 	defer server.Close()
@@ -82,7 +81,7 @@ func TestAClusterThatHangsIsGivenUp(t *testing.T) {
 	require.ErrorContains(t, err, "the cluster "+server.URL+" does not answer: ")
 }
 
-// What answers is asked, also in a preview.
+// A preview checks a cluster that answers too.
 func TestAClusterThatIsNotOne(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/version" {

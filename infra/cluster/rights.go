@@ -25,7 +25,7 @@ var Declared = []schema.GroupResource{
 	{Group: "policy", Resource: "poddisruptionbudgets"},
 }
 
-// mayDeclare asks for the rights that an update uses: Pulumi applies objects, and watches pods until they are
+// mayDeclare checks the rights that an update uses: Pulumi applies objects, and watches pods until they are
 // ready.
 func (r Requirements) mayDeclare(ctx context.Context, client kubernetes.Interface) error {
 	asked := []authorizationv1.ResourceAttributes{}
@@ -83,6 +83,7 @@ func (r Requirements) mayDeclare(ctx context.Context, client kubernetes.Interfac
 		lacking = append(lacking, "to "+verbs+": "+strings.Join(kinds[verbs], ", "))
 	}
 	return fmt.Errorf("you lack rights in the namespaces %s: %s; "+
-		"ask the cluster's administrator for them (kubectl auth whoami says who you are), or select another context with kubectl config use-context",
+		"ask the cluster's administrator for them (kubectl auth whoami says who you are), or select another "+
+		"context with kubectl config use-context",
 		strings.Join(r.Namespaces, ", "), strings.Join(lacking, "; "))
 }

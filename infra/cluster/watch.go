@@ -16,39 +16,39 @@ import (
 )
 
 const (
-	// interval is how often pods are looked at. What is wrong twice is said.
+	// interval is the time between two polls. A reason is reported if two polls in a row find it.
 	interval = 10 * time.Second
-	// logLines is how much of the end of a container's log is shown.
+	// logLines is how many of a log's last lines are shown.
 	logLines = 10
-	// fresh is how old the end of a log may be without that being said.
+	// fresh is the age from which a log's last lines are shown with their age.
 	fresh = time.Minute
-	// slowStart is how long a container may run without being ready before that is said.
+	// slowStart is how long a container may run without being ready.
 	slowStart = 2 * time.Minute
 )
 
-// starting are the reasons for a container to wait that are none to worry.
+// starting are the harmless reasons for a container to wait.
 var starting = []string{"ContainerCreating", "PodInitializing"}
 
-// Watch says of pods in the namespaces why they are not ready, each reason once, until the context ends.
+// Watch reports why pods in the namespaces are not ready, each reason once, until the context ends.
 func (r Requirements) Watch(ctx context.Context, client kubernetes.Interface, warn func(string)) {
 	w := &watcher{client: client, warn: warn, since: time.Now(), refusals: map[string]int32{},
-		said: map[string]bool{}}
-	wait.UntilWithContext(ctx, func(ctx context.Context) { w.look(ctx, r.Namespaces) }, interval)
+		reported: map[string]bool{}}
+	wait.UntilWithContext(ctx, func(ctx context.Context) { w.poll(ctx, r.Namespaces) }, interval)
 }
 
 type watcher struct {
 	client kubernetes.Interface
 	warn   func(string)
 	since  time.Time
-	// before are the reasons of the last look, by pod and container; refusals how often pods were refused, by
-	// event.
-	before   map[string]string
+	// before are the reasons that the last poll found, by pod.
+	before map[string]string
+	// refusals are the counts of events about refused pods.
 	refusals map[string]int32
-	said     map[string]bool
+	reported map[string]bool
 }
 
-// look leaves out what the cluster does not answer: Pulumi notices that the cluster is away.
-func (w *watcher) look(ctx context.Context, namespaces []string) {
+// poll ignores errors: Pulumi itself notices that the cluster is away.
+func (w *watcher) poll(ctx context.Context, namespaces []string) {
 	first, now := w.before == nil, map[string]string{}
 	for _, namespace := range namespaces {
 		pods, err := w.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
@@ -62,20 +62,21 @@ func (w *watcher) look(ctx context.Context, namespaces []string) {
 			}
 			now[string(pod.UID)] = reason
 			if w.before[string(pod.UID)] == reason {
-				w.say(namespace+"/"+pod.Labels["app"]+reason,
-					fmt.Sprintf("pod %s in %s is not ready: %s%s", pod.Name, namespace, reason, w.log(ctx, &pod, where)))
+				w.report(namespace+"/"+pod.Labels["app"]+reason, fmt.Sprintf("pod %s in %s is not ready: %s%s",
+					pod.Name, namespace, reason, w.log(ctx, &pod, where)))
 			}
 		}
-		w.lookForRefusals(ctx, namespace, first)
+		w.findRefusals(ctx, namespace, first)
 	}
 	w.before = now
 }
 
-// reason returns why a pod is not ready, and the container at fault, if it is one and has run.
+// reason returns why a pod is not ready, and the container at fault if it has a log. It skips pods of
+// CronJobs, which are not part of the update.
 func (w *watcher) reason(pod *corev1.Pod) (container, reason string) {
-	if job := pod.Labels["batch.kubernetes.io/job-name"]; pod.DeletionTimestamp != nil || job != "" &&
-		job != pod.Labels["app"] {
-		return "", "" // the Jobs of a CronJob are none of the update's
+	job := pod.Labels["batch.kubernetes.io/job-name"]
+	if pod.DeletionTimestamp != nil || job != "" && job != pod.Labels["app"] {
+		return "", ""
 	}
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {
@@ -89,7 +90,7 @@ func (w *watcher) reason(pod *corev1.Pod) (container, reason string) {
 		case waiting != nil && waiting.Reason == "CrashLoopBackOff" && last != nil:
 			return status.Name, exit(status.Name, last)
 		case waiting != nil && strings.Contains(waiting.Reason, "Image"):
-			// The two take turns, with messages of their own.
+			// ErrImagePull and ImagePullBackOff take turns.
 			return "", fmt.Sprintf("container %s has no image: %s cannot be pulled", status.Name, status.Image)
 		case waiting != nil && !slices.Contains(starting, waiting.Reason):
 			return "", fmt.Sprintf("container %s waits: %s: %s", status.Name, waiting.Reason, waiting.Message)
@@ -107,7 +108,7 @@ func exit(container string, end *corev1.ContainerStateTerminated) string {
 	return fmt.Sprintf("container %s has ended with exit code %d (%s)", container, end.ExitCode, end.Reason)
 }
 
-// log returns the end of what the container wrote, of its last run if it waits for the next one.
+// log returns the end of the container's log, of its last run if it waits for the next one.
 func (w *watcher) log(ctx context.Context, pod *corev1.Pod, container string) string {
 	if container == "" {
 		return ""
@@ -126,8 +127,8 @@ func (w *watcher) log(ctx context.Context, pod *corev1.Pod, container string) st
 	return lastWords(string(log), time.Now())
 }
 
-// lastWords are the lines of a log, each of which begins with its time, and how old they are: a container
-// that runs may have written them long before it failed.
+// lastWords returns the lines of a log, which begin with their times, and their age: a running container may
+// have written them long before its probe failed.
 func lastWords(log string, now time.Time) string {
 	var lines []string
 	var written time.Time
@@ -146,8 +147,9 @@ func lastWords(log string, now time.Time) string {
 	return "; its last words" + when + ":\n" + strings.Join(lines, "\n")
 }
 
-// lookForRefusals finds pods that the cluster did not let be made, such as beyond a quota: only events tell.
-func (w *watcher) lookForRefusals(ctx context.Context, namespace string, first bool) {
+// findRefusals reports pods that the cluster refuses to create, for example beyond a quota. Only events show
+// them.
+func (w *watcher) findRefusals(ctx context.Context, namespace string, first bool) {
 	events, err := w.client.CoreV1().Events(namespace).List(ctx,
 		metav1.ListOptions{FieldSelector: "reason=FailedCreate"})
 	if err != nil {
@@ -157,16 +159,16 @@ func (w *watcher) lookForRefusals(ctx context.Context, namespace string, first b
 		again := event.Count > w.refusals[event.Name]
 		w.refusals[event.Name] = event.Count
 		if again && !first {
-			of := event.InvolvedObject
-			w.say(namespace+"/"+of.Name+event.Message,
-				fmt.Sprintf("%s %s in %s gets no pod: %s", strings.ToLower(of.Kind), of.Name, namespace, event.Message))
+			workload := event.InvolvedObject
+			w.report(namespace+"/"+workload.Name+event.Message, fmt.Sprintf("%s %s in %s gets no pod: %s",
+				strings.ToLower(workload.Kind), workload.Name, namespace, event.Message))
 		}
 	}
 }
 
-func (w *watcher) say(key, message string) {
-	if !w.said[key] {
-		w.said[key] = true
+func (w *watcher) report(key, message string) {
+	if !w.reported[key] {
+		w.reported[key] = true
 		w.warn(message)
 	}
 }

@@ -41,15 +41,15 @@ func running(since time.Time) corev1.ContainerState {
 	return corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(since)}}
 }
 
-// looks are what is said in each of some looks at the cluster.
-func looks(t *testing.T, client *fake.Clientset, number int) [][]string {
+// polls returns what each of several polls reports.
+func polls(t *testing.T, client *fake.Clientset, number int) [][]string {
 	t.Helper()
 	said := make([][]string, number)
 	current := 0
-	w := &watcher{client: client, since: began, refusals: map[string]int32{}, said: map[string]bool{},
+	w := &watcher{client: client, since: began, refusals: map[string]int32{}, reported: map[string]bool{},
 		warn: func(reason string) { said[current] = append(said[current], reason) }}
 	for current = range number {
-		w.look(t.Context(), []string{"exercises", "project"})
+		w.poll(t.Context(), []string{"exercises", "project"})
 	}
 	return said
 }
@@ -80,7 +80,7 @@ func TestWhyPodsAreNotReady(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client := fake.NewClientset(pod("server", test.status))
 			require.Equal(t, [][]string{nil, {"pod server-0 in project is not ready: " + test.reason}, nil},
-				looks(t, client, 3))
+				polls(t, client, 3))
 		})
 	}
 }
@@ -112,13 +112,13 @@ func TestPodsThatAreNotWatched(t *testing.T) {
 		pod("failed-before", container(ended(began.Add(-time.Minute), 1), corev1.ContainerState{})),
 		pod("done", container(ended(began.Add(time.Second), 0), corev1.ContainerState{})),
 	)
-	require.Equal(t, [][]string{nil, nil, nil}, looks(t, client, 3))
+	require.Equal(t, [][]string{nil, nil, nil}, polls(t, client, 3))
 }
 
 func TestAJobOfTheUpdateThatFails(t *testing.T) {
 	failed := pod("backup", container(ended(began.Add(time.Second), 1), corev1.ContainerState{}))
 	failed.Labels["batch.kubernetes.io/job-name"] = "backup"
-	require.Len(t, looks(t, fake.NewClientset(failed), 2)[1], 1)
+	require.Len(t, polls(t, fake.NewClientset(failed), 2)[1], 1)
 }
 
 // Pods of one app that fail alike are one fault.
@@ -129,7 +129,7 @@ func TestAFaultIsSaidOnce(t *testing.T) {
 		pod("server", container(waiting("ImagePullBackOff"), corev1.ContainerState{})))
 	require.Equal(t, [][]string{nil,
 		{"pod server-0 in project is not ready: container server has no image: redis:99 cannot be pulled"}},
-		looks(t, client, 2))
+		polls(t, client, 2))
 }
 
 func TestPodsThatAreNotLetBeMade(t *testing.T) {
@@ -142,15 +142,15 @@ func TestPodsThatAreNotLetBeMade(t *testing.T) {
 	}
 	client := fake.NewClientset(refusal("before", 1), refusal("still", 1))
 	said := []string{}
-	w := &watcher{client: client, refusals: map[string]int32{}, said: map[string]bool{},
+	w := &watcher{client: client, refusals: map[string]int32{}, reported: map[string]bool{},
 		warn: func(reason string) { said = append(said, reason) }}
-	w.look(t.Context(), []string{"project"})
+	w.poll(t.Context(), []string{"project"})
 	require.Empty(t, said)
 	require.NoError(t, client.Tracker().Update(corev1.SchemeGroupVersion.WithResource("events"),
 		refusal("still", 2), "project"))
 	require.NoError(t, client.Tracker().Add(refusal("new", 1)))
-	w.look(t.Context(), []string{"project"})
-	w.look(t.Context(), []string{"project"})
+	w.poll(t.Context(), []string{"project"})
+	w.poll(t.Context(), []string{"project"})
 	require.Equal(t, []string{
 		"statefulset postgres-ss in project gets no pod: exceeded quota: new",
 		"statefulset postgres-ss in project gets no pod: exceeded quota: still",

@@ -1,5 +1,5 @@
-// Package cluster asks the cluster whether it can take the stack, before anything is declared in it, and says
-// why pods do not start, while Pulumi waits for them.
+// Package cluster checks that the cluster can run the stack before anything is declared in it, and reports
+// why pods do not start while Pulumi waits for them.
 package cluster
 
 import (
@@ -17,25 +17,21 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-const (
-	// oldest is the first Kubernetes in which pods have sidecars without a feature gate.
-	oldest = "1.29"
-)
+// oldest is the first Kubernetes with sidecars that need no feature gate.
+const oldest = "1.29"
 
-// Requirements are what the stack wants of the cluster.
+// Requirements are what the stack needs of the cluster.
 type Requirements struct {
-	// Owner is the value of kube.StackLabel on the stack's namespaces, LastOwner what it was in the last up, if
-	// there was one.
+	// Owner is the kube.StackLabel of the stack's namespaces. LastOwner was it in the last up, or is "".
 	Owner, LastOwner string
 	Namespaces       []string
 	StorageClass     string
 	DNSServers       []kube.DNSServer
-	// Ingress is nil where the stack has none.
+	// Ingress is nil if the stack has none.
 	Ingress *kube.Ingress
 }
 
-// Check returns an error that names each thing that the cluster lacks, or has too much of, and what to do
-// about it.
+// Check returns an error that names each unmet requirement, and what to do about it.
 func (r Requirements) Check(ctx context.Context, client kubernetes.Interface) error {
 	return errors.Join(
 		newEnough(client),
@@ -58,12 +54,13 @@ func newEnough(client kubernetes.Interface) error {
 		return fmt.Errorf("reading the cluster's version: %w", err)
 	}
 	if running.LessThan(version.MustParseGeneric(oldest)) {
-		return fmt.Errorf("the cluster runs Kubernetes %s, and the stack needs %s or newer: upgrade the cluster, or select another one with kubectl config use-context", info.GitVersion, oldest)
+		return fmt.Errorf("the cluster runs Kubernetes %s, and the stack needs %s or newer: upgrade the cluster, "+
+			"or select another one with kubectl config use-context", info.GitVersion, oldest)
 	}
 	return nil
 }
 
-// ownsNamespaces refuses what belongs to others, whose pods the stack's network policies would cut off.
+// ownsNamespaces refuses namespaces of others, because the stack's network policies would cut off their pods.
 func (r Requirements) ownsNamespaces(ctx context.Context, client kubernetes.Interface) error {
 	var faults []error
 	for _, name := range r.Namespaces {
@@ -79,18 +76,19 @@ func (r Requirements) ownsNamespaces(ctx context.Context, client kubernetes.Inte
 	return errors.Join(faults...)
 }
 
-// owns fails if the namespace is another stack's, or nobody's.
+// owns fails if the namespace belongs to another stack or to none.
 func (r Requirements) owns(namespace metav1.Object) error {
 	name := namespace.GetName()
 	owner, owned := namespace.GetLabels()[kube.StackLabel]
 	switch {
 	case !owned:
-		return fmt.Errorf("the namespace %s is there, and no stack owns it: have others with pulumi config set namePrefix alice-; "+
-			"or, if nobody needs what is in it, give it to this stack with %s", name, kube.TakeOverCommand(name, r.Owner))
+		return fmt.Errorf("the namespace %s is there, and no stack owns it: have others with "+
+			"pulumi config set namePrefix alice-; or, if nobody needs what is in it, give it to this stack with %s",
+			name, kube.TakeOverCommand(name, r.Owner))
 	case owner != r.Owner && owner != r.LastOwner:
-		return fmt.Errorf("the namespace %s belongs to the stack %s, and this is %s: give this one namespaces of its own with pulumi config set namePrefix alice-; "+
-			"if that stack is gone, or has become this one, take it over with %s", name, owner, r.Owner,
-			kube.TakeOverCommand(name, r.Owner))
+		return fmt.Errorf("the namespace %s belongs to the stack %s, and this is %s: give this one namespaces of "+
+			"its own with pulumi config set namePrefix alice-; if that stack is gone, or has become this one, take "+
+			"it over with %s", name, owner, r.Owner, kube.TakeOverCommand(name, r.Owner))
 	}
 	return nil
 }
@@ -122,7 +120,7 @@ func (r Requirements) hasIngressClass(ctx context.Context, client kubernetes.Int
 	return oneOf(append(names, "none"), "ingress class", "ingressClass", r.Ingress.Class)
 }
 
-// unlessForbidden lets those deploy who may not look at what belongs to all of the cluster.
+// unlessForbidden skips a check that the user may not make: who may not list cluster-wide objects can deploy.
 func unlessForbidden(err error, what string) error {
 	if apierrors.IsForbidden(err) {
 		return nil

@@ -40,7 +40,7 @@ func ingressClass(name string) *networkingv1.IngressClass {
 	return &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-// systemPod is one in kube-system with a label.
+// systemPod returns a pod in kube-system with a label.
 func systemPod(name, key, value string, onHost bool) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "kube-system", Labels: map[string]string{key: value}},
@@ -49,7 +49,8 @@ func systemPod(name, key, value string, onHost bool) *corev1.Pod {
 	}
 }
 
-// newCluster is a new enough cluster with objects and DNS, where all is allowed but for what refused says.
+// newCluster returns a cluster with DNS and objects, whose user has all rights but those that refused returns
+// true for.
 func newCluster(refused func(authorizationv1.ResourceAttributes) bool,
 	objects ...runtime.Object) *fake.Clientset {
 	client := fake.NewClientset(append(objects, systemPod("coredns", "k8s-app", "kube-dns", false))...)
@@ -85,24 +86,31 @@ func TestFaultsOfTheCluster(t *testing.T) {
 	}{
 		"a namespace of another stack": {append(full,
 			namespace("project", map[string]string{"stateful-k3s/stack": "bob.dev"})),
-			"the namespace project belongs to the stack bob.dev, and this is alice.dev: give this one namespaces of its own with pulumi config set namePrefix alice-; " +
-				"if that stack is gone, or has become this one, take it over with kubectl label --overwrite namespace project stateful-k3s/stack=alice.dev"},
+			"the namespace project belongs to the stack bob.dev, and this is alice.dev: give this one namespaces of " +
+				"its own with pulumi config set namePrefix alice-; if that stack is gone, or has become this one, take " +
+				"it over with kubectl label --overwrite namespace project stateful-k3s/stack=alice.dev"},
 		"a namespace of nobody": {append(full, namespace("project", nil)),
-			"the namespace project is there, and no stack owns it: have others with pulumi config set namePrefix alice-; " +
-				"or, if nobody needs what is in it, give it to this stack with kubectl label --overwrite namespace project stateful-k3s/stack=alice.dev"},
+			"the namespace project is there, and no stack owns it: have others with pulumi config set namePrefix " +
+				"alice-; or, if nobody needs what is in it, give it to this stack with kubectl label --overwrite " +
+				"namespace project stateful-k3s/stack=alice.dev"},
 		"another storage class": {[]runtime.Object{storageClass("standard"), storageClass("fast"),
 			ingressClass("traefik")},
-			"the cluster has no storage class local-path: choose one of fast, standard; for example: pulumi config set storageClass fast"},
+			"the cluster has no storage class local-path: choose one of fast, standard; for example: pulumi config " +
+				"set storageClass fast"},
 		"no storage class": {[]runtime.Object{ingressClass("traefik")},
 			"the cluster has no storage class at all, and so not local-path: install one"},
 		"another ingress class": {[]runtime.Object{storageClass("local-path"), ingressClass("nginx")},
-			"the cluster has no ingress class traefik: choose one of nginx, none; for example: pulumi config set ingressClass nginx"},
+			"the cluster has no ingress class traefik: choose one of nginx, none; for example: pulumi config set " +
+				"ingressClass nginx"},
 		"no ingress class": {[]runtime.Object{storageClass("local-path")},
-			"the cluster has no ingress class traefik: choose one of none; for example: pulumi config set ingressClass none"},
+			"the cluster has no ingress class traefik: choose one of none; for example: pulumi config set " +
+				"ingressClass none"},
 		"two faults": {[]runtime.Object{storageClass("fast"), namespace("exercises", nil), ingressClass("traefik")},
-			"the namespace exercises is there, and no stack owns it: have others with pulumi config set namePrefix alice-; " +
-				"or, if nobody needs what is in it, give it to this stack with kubectl label --overwrite namespace exercises stateful-k3s/stack=alice.dev\n" +
-				"the cluster has no storage class local-path: choose one of fast; for example: pulumi config set storageClass fast"},
+			"the namespace exercises is there, and no stack owns it: have others with pulumi config set namePrefix " +
+				"alice-; or, if nobody needs what is in it, give it to this stack with kubectl label --overwrite " +
+				"namespace exercises stateful-k3s/stack=alice.dev\n" +
+				"the cluster has no storage class local-path: choose one of fast; for example: pulumi config set " +
+				"storageClass fast"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.EqualError(t, requirements.Check(t.Context(), newCluster(nil, test.objects...)), test.message)
@@ -114,7 +122,8 @@ func TestAnOlderKubernetes(t *testing.T) {
 	client := newCluster(nil, storageClass("local-path"), ingressClass("traefik"))
 	client.Discovery().(*discovery.FakeDiscovery).FakedServerVersion = &version.Info{GitVersion: "v1.28.15+k3s1"}
 	require.EqualError(t, requirements.Check(t.Context(), client),
-		"the cluster runs Kubernetes v1.28.15+k3s1, and the stack needs 1.29 or newer: upgrade the cluster, or select another one with kubectl config use-context")
+		"the cluster runs Kubernetes v1.28.15+k3s1, and the stack needs 1.29 or newer: upgrade the cluster, or "+
+			"select another one with kubectl config use-context")
 }
 
 func TestAStackWithoutAnIngressNeedsNoClass(t *testing.T) {
@@ -129,13 +138,13 @@ func TestFewRights(t *testing.T) {
 			asked.Namespace == "project" || asked.Resource == "cronjobs" && asked.Verb == "delete"
 	}, storageClass("local-path"), ingressClass("traefik"))
 	require.EqualError(t, requirements.Check(t.Context(), client),
-		"you lack rights in the namespaces exercises, project: "+
-			"to create, delete, get, patch, watch: secrets; to create, patch: namespaces; to delete: cronjobs.batch; "+
-			"ask the cluster's administrator for them (kubectl auth whoami says who you are), or select another context with kubectl config use-context")
+		"you lack rights in the namespaces exercises, project: to create, delete, get, patch, watch: secrets; to "+
+			"create, patch: namespaces; to delete: cronjobs.batch; ask the cluster's administrator for them (kubectl "+
+			"auth whoami says who you are), or select another context with kubectl config use-context")
 }
 
-// Those who may not look at what belongs to all of the cluster can deploy, if they may do that.
-func TestWhatMayNotBeLookedAtIsNoFault(t *testing.T) {
+// Users who may not list cluster-wide objects can deploy, if they may do that.
+func TestChecksThatTheUserMayNotMakeAreSkipped(t *testing.T) {
 	client := newCluster(nil)
 	client.PrependReactor("*", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		global := slices.Contains([]string{"namespaces", "storageclasses", "ingressclasses", "pods"},
