@@ -12,7 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
@@ -44,8 +44,8 @@ func (r Requirements) Guard(ctx *pulumi.Context, client kubernetes.Interface) er
 // mayCreate fails if the object that the inputs describe exists and belongs to others.
 func (r Requirements) mayCreate(ctx context.Context, client kubernetes.Interface,
 	inputs resource.PropertyMap) error {
-	kind := schema.FromAPIVersionAndKind(text(inputs, "apiVersion"), text(inputs, "kind"))
-	namespace, name := text(inputs, "metadata", "namespace"), text(inputs, "metadata", "name")
+	object := unstructured.Unstructured{Object: inputs.MapRepl(nil, unwrap)}
+	kind, namespace, name := object.GroupVersionKind(), object.GetNamespace(), object.GetName()
 	path := "/apis/" + kind.GroupVersion().String()
 	if kind.Group == "" {
 		path = "/api/" + kind.Version
@@ -77,28 +77,13 @@ func (r Requirements) mayCreate(ctx context.Context, client kubernetes.Interface
 		"pulumi config set namePrefix alice-", what, name, namespace)
 }
 
-// text returns the string at the path, or "".
-func text(inputs resource.PropertyMap, path ...resource.PropertyKey) string {
-	value := resource.NewProperty(inputs)
-	for _, key := range path {
-		if !value.IsObject() {
-			return ""
-		}
-		value = plain(value.ObjectValue()[key])
-	}
-	if !value.IsString() {
-		return ""
-	}
-	return value.StringValue()
-}
-
-// plain unwraps a value that is secret or an output.
-func plain(value resource.PropertyValue) resource.PropertyValue {
+// unwrap reads values that are secret or outputs.
+func unwrap(value resource.PropertyValue) (any, bool) {
 	switch {
 	case value.IsSecret():
-		return plain(value.SecretValue().Element)
+		return value.SecretValue().Element.MapRepl(nil, unwrap), true
 	case value.IsOutput():
-		return plain(value.OutputValue().Element)
+		return value.OutputValue().Element.MapRepl(nil, unwrap), true
 	}
-	return value
+	return nil, false
 }

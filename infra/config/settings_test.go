@@ -1,9 +1,7 @@
 package config
 
 import (
-	"flag"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,13 +9,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata/config.yaml")
 
 type settings = map[string]string
 
@@ -62,43 +58,6 @@ func noEnvironment(t *testing.T) {
 	}
 }
 
-// The program reads every setting that Pulumi.yaml declares, or it would refuse it as unknown.
-func TestEverySetting(t *testing.T) {
-	t.Setenv(builderVariable, "from-the-environment")
-	t.Setenv(registryVariable, "environment.example.com")
-	t.Setenv(addressVariable, "10.231.1.2")
-	text, err := os.ReadFile("testdata/settings.yaml")
-	require.NoError(t, err)
-	var all settings
-	require.NoError(t, yaml.Unmarshal(text, &all))
-	declared := slices.Collect(maps.Keys(recorder.LoadProject(t).Config))
-	require.ElementsMatch(t, declared, append(slices.Collect(maps.Keys(all)), "kubeconfig"))
-
-	cfg, err := load(t, all)
-	require.NoError(t, err)
-	auth, err := cfg.Registry.Auth.Authorization()
-	require.NoError(t, err)
-	require.Equal(t, &authn.AuthConfig{Username: "pusher", Password: "push it"}, auth)
-	cfg.Registry.Auth = nil
-	for _, secret := range []*pulumi.StringInput{&cfg.Registry.Push.Password, &cfg.Registry.Pull.Password,
-		&cfg.Redis.Password, &cfg.Archive.Passphrase, &cfg.S3.AccessKey, &cfg.S3.SecretKey} {
-		*secret = reveal(t, *secret)
-	}
-	for database, restore := range cfg.Restore {
-		restore.Identity = reveal(t, restore.Identity)
-		cfg.Postgres.Passwords[database] = reveal(t, cfg.Postgres.Passwords[database])
-		cfg.Postgres.ReaderPasswords[database] = reveal(t, cfg.Postgres.ReaderPasswords[database])
-	}
-	got, err := yaml.Marshal(cfg)
-	require.NoError(t, err)
-	if *update {
-		require.NoError(t, os.WriteFile("testdata/config.yaml", got, 0o600))
-	}
-	golden, err := os.ReadFile("testdata/config.yaml")
-	require.NoError(t, err)
-	require.Equal(t, string(golden), string(got), "go test ./infra/config -update rewrites testdata/config.yaml")
-}
-
 // reveal returns the text of a value that must be secret.
 func reveal(t *testing.T, value pulumi.StringInput) pulumi.String {
 	t.Helper()
@@ -111,6 +70,8 @@ func reveal(t *testing.T, value pulumi.StringInput) pulumi.String {
 	return pulumi.String(input.SecretValue().Element.StringValue())
 }
 
+// The golden manifests of package main show what each setting changes. That a setting is read at all shows
+// here: an unread one would be refused as unknown.
 func TestDeclarationsOfPulumiYAML(t *testing.T) {
 	noEnvironment(t)
 	project := recorder.LoadProject(t)
@@ -167,6 +128,9 @@ func TestRegistry(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "alice", cfg.Registry.Pull.Username, "who pushes pulls too")
 	require.EqualValues(t, "push it", reveal(t, cfg.Registry.Pull.Password))
+	auth, err := cfg.Registry.Auth.Authorization()
+	require.NoError(t, err)
+	require.Equal(t, &authn.AuthConfig{Username: "alice", Password: "push it"}, auth)
 
 	t.Setenv(registryVariable, "team")
 	_, err = load(t, settings{"registry": ""})
@@ -198,6 +162,27 @@ func TestHostOfTheIngress(t *testing.T) {
 	cfg, err := load(t, settings{"namePrefix": "alice-", "ingressClass": "none"})
 	require.NoError(t, err)
 	require.Nil(t, cfg.Ingress)
+}
+
+func TestListsOfSettings(t *testing.T) {
+	noEnvironment(t)
+	cfg, err := load(t, settings{
+		"dnsServers":     "openshift-dns/dns.operator.openshift.io/daemonset-dns=default:5353  169.254.20.10/32",
+		"s3Networks":     "10.1.3.0/24 fd00::/8",
+		"secretVersions": "pingpong-owner=2; pingpong-reader = 3;todo-certificate=4;",
+		"s3Endpoint":     "https://s3.example.com:9000/", "s3AccessKey": "a", "s3SecretKey": "b",
+	})
+	require.NoError(t, err)
+	require.Equal(t, []kube.DNSServer{
+		{Namespace: "openshift-dns", Port: 5353,
+			Labels: map[string]string{"dns.operator.openshift.io/daemonset-dns": "default"}},
+		{Network: "169.254.20.10/32", Port: 53},
+	}, cfg.DNSServers)
+	require.Equal(t, []kube.Network{{CIDR: "10.1.3.0/24"}, {CIDR: "fd00::/8"}}, cfg.S3.Networks)
+	require.Equal(t, "https://s3.example.com:9000", cfg.S3.Endpoint)
+	require.Equal(t, map[string]kube.Versions{
+		"pingpong": {"owner": "2", "reader": "3"}, "todo": {"certificate": "4"},
+	}, cfg.SecretVersions)
 }
 
 func TestAccessToTheCluster(t *testing.T) {
