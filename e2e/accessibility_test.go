@@ -14,83 +14,149 @@ import (
 // page. A picture of each is kept.
 func TestEveryStateIsAccessible(t *testing.T) {
 	p := openPage(t)
-	p.check("empty")
-	p.add("Buy oat milk and bread", "Call Grandma",
+	p.Check("empty")
+	p.Add("Buy oat milk and bread", "Call Grandma",
 		"Read https://en.wikipedia.org/wiki/Go_(programming_language)", "לקנות חלב",
 		strings.Repeat("x", 140), "Water the plants, also the one in the bathroom that everybody forgets until its leaves hang down", "Repair the bicycle")
-	p.change("Call Grandma", `{"completed": true}`)
-	p.change("Repair the bicycle", `{"completed": true}`)
-	p.open("")
-	p.check("todos")
-	p.click(p.row("Call Grandma") + " .edit")
-	p.check("editing")
-	p.do(chromedp.SetValue(chromedp.CSS(".editor input"), strings.Repeat("too long ", 20)))
-	p.press(kb.Enter)
-	p.text("The title has 179 characters; 140 are allowed.", ".editor .error")
-	p.write(strings.Repeat("too long ", 20) + kb.Enter)
-	p.text("The title has 179 characters; 140 are allowed.", "#title-error")
-	p.check("refused")
+	p.Change("Call Grandma", `{"completed": true}`)
+	p.Change("Repair the bicycle", `{"completed": true}`)
+	p.Open("")
+	p.Check("todos")
+	p.Click(p.Row("Call Grandma") + " .edit")
+	p.Check("editing")
+	p.Do(chromedp.SetValue(chromedp.CSS(".editor input"), strings.Repeat("too long ", 20)))
+	p.Press(kb.Enter)
+	p.Text("The title has 179 characters; 140 are allowed.", ".editor .error")
+	p.Write(strings.Repeat("too long ", 20) + kb.Enter)
+	p.Text("The title has 179 characters; 140 are allowed.", "#title-error")
+	p.Check("refused")
 
-	p.open("?show=active")
-	p.check("active")
-	p.open("?show=completed")
-	p.check("completed")
-	p.click("#clear button")
-	p.text("Nothing is done yet. One at a time.", ".empty[data-show=completed]")
-	p.check("nothing-completed")
+	p.Open("?show=active")
+	p.Check("active")
+	p.Open("?show=completed")
+	p.Check("completed")
+	p.Click("#clear button")
+	p.Text("Nothing is done yet. One at a time.", ".empty[data-show=completed]")
+	p.Check("nothing-completed")
 
-	p.open("")
-	p.cut(true)
-	p.write("Written while the todos are away" + kb.Enter)
-	p.text("The todos cannot be reached right now. What you did is kept, and saved when they are back. Try again", "#away")
-	p.check("away")
-	p.click("nav a[data-show=active]")
-	p.becomes("true", `document.querySelector("main").ariaBusy`)
-	p.check("loading")
-	p.cut(false)
-	p.shows("- Written while the todos are away",
+	p.Open("")
+	p.Cut(true)
+	p.Write("Written while the todos are away" + kb.Enter)
+	p.Text("The todos cannot be reached right now. What you did is kept, and saved when they are back. Try again", "#away")
+	p.Check("away")
+	p.Click("nav a[data-show=active]")
+	p.Becomes("true", `document.querySelector("main").ariaBusy`)
+	p.Check("loading")
+	p.Cut(false)
+	p.Shows("- Written while the todos are away",
 		"- Water the plants, also the one in the bathroom that everybody forgets until its leaves hang down",
 		"- "+strings.Repeat("x", 140), "- לקנות חלב",
 		"- Read https://en.wikipedia.org/wiki/Go_(programming_language)", "- Buy oat milk and bread")
-	p.becomes(false, `document.querySelector("#away").checkVisibility()`)
-	for _, todo := range p.todos() {
-		p.change(todo.Title, `{"completed": true}`)
+	p.Becomes(false, `document.querySelector("#away").checkVisibility()`)
+	for _, todo := range p.Todos() {
+		p.Change(todo.Title, `{"completed": true}`)
 	}
-	p.text("All done. Well done.", ".empty[data-show=active]")
-	p.check("nothing-active")
+	p.Text("All done. Well done.", ".empty[data-show=active]")
+	p.Check("nothing-active")
 
 	for i := range 101 {
-		p.add(fmt.Sprint("Todo ", i))
+		p.Add(fmt.Sprint("Todo ", i))
 	}
-	p.open("?after=" + strings.TrimPrefix(p.path("Todo 100"), "todos/"))
-	p.becomes(true, `document.querySelector("#more").checkVisibility() && document.querySelector("#newest").checkVisibility()`)
-	p.check("further-on")
-	p.script(false)
-	p.open("?edit=" + strings.TrimPrefix(p.path("Todo 99"), "todos/"))
-	p.click(p.row("Todo 98") + " .check")
-	p.script(true) // not for the page, which is loaded, but for axe
-	p.check("without-script")
+	p.Open("?after=" + p.ID("Todo 100"))
+	p.Becomes(true, `document.querySelector("#more").checkVisibility() && document.querySelector("#newest").checkVisibility()`)
+	p.Check("further-on")
+	p.Script(false)
+	p.Open("?edit=" + p.ID("Todo 99"))
+	p.Click(p.Row("Todo 98") + " .check")
+	p.Script(true) // not for the page, which is loaded, but for axe
+	p.Check("without-script")
 }
 
-// check looks at a state with axe-core and takes its pictures.
-func (p *page) check(state string) {
-	p.t.Helper()
-	p.do(chromedp.Evaluate[chromedp.Void](axeScript(p.t)))
-	for _, width := range []int64{1000, 320} {
-		for _, scheme := range []string{"light", "dark"} {
-			p.media("prefers-color-scheme", scheme, "prefers-reduced-motion", "reduce")
-			p.do(chromedp.EmulateViewport(width, 900))
-			value[bool](p, `document.getAnimations().every((animation) => { animation.finish(); return true })`) // colours are the final ones
-			name := fmt.Sprintf("%s-%s-%d", state, scheme, width)
-			violations := value[[]string](p,
-				`axe.run({ exclude: ["#todos > li:nth-child(n + 10)"] }, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(
-				({ violations }) => violations.flatMap(({ id, nodes }) => nodes.map((node) => id + ": " + node.target + " " + node.failureSummary)))`)
-			assert.Empty(p.t, violations, name)
-			assert.LessOrEqual(p.t, value[float64](p, `document.documentElement.scrollWidth`), float64(width),
-				"%s: it is to be read without scrolling sideways", name)
-			p.picture(name)
-		}
+// The page does all it does by links and forms alone.
+func TestPageWithoutScript(t *testing.T) {
+	p := openPage(t)
+	p.Script(false)
+	p.Reload()
+	for _, title := range []string{"Buy milk", "Call Grandma", "Sleep"} {
+		p.Write(title)
+		p.Submit("#add button")
 	}
-	p.media()
-	p.do(chromedp.EmulateViewport(1000, 900))
+	p.Shows("- Sleep", "- Call Grandma", "- Buy milk")
+	p.Text("3 left", "#left")
+	p.Becomes(p.URL, "location.href")
+	p.Reload() // which sends no form again
+	p.Shows("- Sleep", "- Call Grandma", "- Buy milk")
+
+	row := p.Row("Call Grandma")
+	p.Becomes(false, fmt.Sprintf(`document.querySelector("%s .save").checkVisibility()`, row))
+	p.Click(row + " .check")
+	p.Submit(row + " .save")
+	p.Has("- Sleep", "x Call Grandma", "- Buy milk")
+	p.Shows("- Sleep", "x Call Grandma", "- Buy milk")
+	p.Click(row + " .check")
+	p.Submit(row + " .save")
+	p.Has("- Sleep", "- Call Grandma", "- Buy milk")
+	p.Click(row + " .check")
+	p.Submit(row + " .save")
+
+	p.Submit(p.Row("Buy milk") + " .edit")
+	p.Becomes("Buy milk", `document.querySelector(".editor input").value`)
+	p.Do(chromedp.SetValue(chromedp.CSS(".editor input"), "Buy milk and bread"))
+	p.Submit(".editor button")
+	p.Has("- Sleep", "x Call Grandma", "- Buy milk and bread")
+	p.Submit(p.Row("Sleep") + " .edit")
+	p.Submit(".cancel")
+	p.Shows("- Sleep", "x Call Grandma", "- Buy milk and bread")
+
+	for name, shown := range map[string][]string{
+		"active":    {"- Sleep", "- Buy milk and bread"},
+		"completed": {"x Call Grandma"},
+	} {
+		p.Submit(fmt.Sprintf("nav a[data-show=%s]", name))
+		p.Shows(shown...)
+		p.Becomes(p.URL+"?show="+name, "location.href")
+	}
+	p.Open("?show=active")
+	p.Submit(p.Row("Sleep") + " .delete")
+	p.Shows("- Buy milk and bread")
+	p.Becomes(p.URL+"?show=active", "location.href")
+	p.Submit("#clear button")
+	p.Has("- Buy milk and bread")
+
+	long := strings.Repeat("long ", 29)
+	p.Write(long)
+	p.Submit("#add button")
+	p.Text("The title has 144 characters; 140 are allowed.", "#title-error")
+	p.Becomes(long, `document.querySelector("#title").value`)
+	p.Shows("- Buy milk and bread")
+	p.Do(chromedp.SetValue(chromedp.CSS("#title"), "Short"))
+	p.Submit("#add button")
+	p.Has("- Short", "- Buy milk and bread")
+	p.Submit(p.Row("Short") + " .edit")
+	p.Do(chromedp.SetValue(chromedp.CSS(".editor input"), " "))
+	p.Submit(".editor button")
+	p.Text("The title is empty.", ".editor .error")
+	p.Shows("e  ", "- Buy milk and bread")
+}
+
+func TestPagesWithoutScript(t *testing.T) {
+	p := openPage(t)
+	for i := range 130 {
+		p.Add(fmt.Sprint(i))
+	}
+	p.Script(false)
+	p.Open("")
+	p.Becomes(100.0, `document.querySelectorAll("#todos > li").length`)
+	p.Submit("#more")
+	p.Becomes(30.0, `document.querySelectorAll("#todos > li").length`)
+	p.Becomes("29", `document.querySelector(".title").textContent`)
+	p.Becomes(false, `document.querySelector("#more").checkVisibility()`)
+	row := p.Row("7")
+	p.Click(row + " .check")
+	p.Submit(row + " .save")
+	p.Becomes("7", `document.querySelector(":checked").closest("li").querySelector(".title").textContent`)
+	p.Becomes(30.0, `document.querySelectorAll("#todos > li").length`)
+	p.Submit("#newest")
+	p.Becomes("129", `document.querySelector(".title").textContent`)
+	assert.Empty(t, p.Complaints())
 }

@@ -2,18 +2,15 @@ package e2e
 
 import (
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/page"
 )
 
 // attack is a page of another origin that asks for what a browser lets it ask, on the todo with an ID.
@@ -39,25 +36,25 @@ const results = (async () => {
 
 func TestAnotherOriginChangesAndReadsNothing(t *testing.T) {
 	p := openPage(t)
-	p.add("Buy milk")
-	p.change("Buy milk", `{"completed": true}`)
-	visitor := openBystander(t, p)
-	answers := visitor.answers()
-	visitor.visit(fmt.Sprintf(attack, p.url, strings.TrimPrefix(p.path("Buy milk"), "todos/")))
-	assert.Equal(t, slices.Repeat([]string{"failed"}, 7), value[[]string](visitor, "results"))
-	becomes(t, 8, func() int { return answers()["POST 403"] }) // all that needs no permission
+	p.Add("Buy milk")
+	p.Change("Buy milk", `{"completed": true}`)
+	visitor := p.OpenBystander()
+	answers := visitor.Answers()
+	visitor.Visit(fmt.Sprintf(attack, p.URL, p.ID("Buy milk")))
+	assert.Equal(t, slices.Repeat([]string{"failed"}, 7), page.Value[[]string](visitor, "results"))
+	page.Becomes(t, 8, func() int { return answers()["POST 403"] }) // all that needs no permission
 	for answer := range answers() {
 		assert.NotRegexp(t, `^(POST|PUT|PATCH|DELETE) [^4]`, answer)
 	}
-	p.has("x Buy milk")
+	p.Has("x Buy milk")
 }
 
 func TestFormsOfAnotherOriginChangeNothing(t *testing.T) {
 	p := openPage(t)
-	p.add("Buy milk")
-	p.change("Buy milk", `{"completed": true}`)
-	id := strings.TrimPrefix(p.path("Buy milk"), "todos/")
-	visitor := openBystander(t, p)
+	p.Add("Buy milk")
+	p.Change("Buy milk", `{"completed": true}`)
+	id := p.ID("Buy milk")
+	visitor := p.OpenBystander()
 	const urlencoded = "application/x-www-form-urlencoded"
 	for _, form := range []struct{ path, enctype, name, value string }{
 		{"form/add", urlencoded, "title", "forged"},
@@ -67,82 +64,113 @@ func TestFormsOfAnotherOriginChangeNothing(t *testing.T) {
 		{"form/clear", urlencoded, "", ""},
 		{"todos", "text/plain", `{"title": "forged", "x": "`, `"}`},
 	} {
-		visitor.visit(fmt.Sprintf(`<form method="post" action="%s" enctype="%s"><input name='%s' value='%s'><button>Win</button></form>`,
-			p.url+form.path, form.enctype, form.name, form.value))
-		visitor.submit("button")
-		visitor.becomes(true, `document.body.innerText.includes("page of another site asked for this")`)
+		visitor.Visit(fmt.Sprintf(`<form method="post" action="%s" enctype="%s"><input name='%s' value='%s'><button>Win</button></form>`,
+			p.URL+form.path, form.enctype, form.name, form.value))
+		visitor.Submit("button")
+		visitor.Becomes(true, `document.body.innerText.includes("page of another site asked for this")`)
 	}
-	p.has("x Buy milk")
-}
-
-// visit goes to a page of another origin.
-func (p *page) visit(html string) {
-	p.t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		_, _ = io.WriteString(w, html)
-	}))
-	p.t.Cleanup(server.Close)
-	p.do(chromedp.Navigate(server.URL))
+	p.Has("x Buy milk")
 }
 
 // A page without an origin of its own is another origin too.
 func TestSandboxedPageChangesNothing(t *testing.T) {
 	p := openPage(t)
-	p.add("Buy milk")
-	visitor := openBystander(t, p)
-	answers := visitor.answers()
-	visitor.do(chromedp.Navigate(`data:text/html,<form method=post action="` + p.url +
+	p.Add("Buy milk")
+	visitor := p.OpenBystander()
+	answers := visitor.Answers()
+	visitor.Do(chromedp.Navigate(`data:text/html,<form method=post action="` + p.URL +
 		`form/clear"><button>Win</button></form>`))
-	visitor.submit("button")
-	visitor.becomes(true, `document.body.innerText.includes("page of another site asked for this")`)
-	becomes(t, 1, func() int { return answers()["POST 403"] })
-	p.has("- Buy milk")
+	visitor.Submit("button")
+	visitor.Becomes(true, `document.body.innerText.includes("page of another site asked for this")`)
+	page.Becomes(t, 1, func() int { return answers()["POST 403"] })
+	p.Has("- Buy milk")
 }
 
 func TestNobodyFramesThePage(t *testing.T) {
 	p := openPage(t)
-	visitor := openBystander(t, p)
-	visitor.visit(`<iframe src="` + p.url + `"></iframe>`)
+	visitor := p.OpenBystander()
+	visitor.Visit(`<iframe src="` + p.URL + `"></iframe>`)
 	assert.Contains(t, strings.Join(visitor.Complaints(), "\n"), "frame-ancestors 'none'")
 }
 
-// openBystander opens a window in which pages of others may complain.
-func openBystander(t *testing.T, p *page) *page {
-	t.Helper()
-	window, err := p.chromium.Open()
-	require.NoError(t, err)
-	t.Cleanup(window.Close)
-	return &page{window, t, p.chromium, p.url}
+// What the script adds to the page is what the server would have sent.
+func TestScriptAndServerRenderAlike(t *testing.T) {
+	p := openPage(t)
+	for _, title := range titles {
+		p.Add(title) // which the page then finds by itself
+	}
+	p.Becomes(float64(len(titles)), `document.querySelectorAll("#todos > li").length`)
+	const html = `[...document.querySelectorAll("#todos > li")].map((li) => {
+		li.removeAttribute("class") // which makes new ones glide in
+		for (const a of li.querySelectorAll("a")) a.setAttribute("href", a.href)
+		for (const e of li.querySelectorAll("*")) {
+			const all = [...e.attributes].map(({ name, value }) => [name, value]).sort()
+			all.forEach(([name]) => e.removeAttribute(name))
+			all.forEach(([name, value]) => e.setAttribute(name, value))
+		}
+		return li.outerHTML
+	})`
+	byScript := page.Value[[]string](p, html)
+	p.Reload()
+	assert.Equal(t, byScript, page.Value[[]string](p, html))
 }
 
-// answers counts those that the todos' page gives from now on, by method and status.
-func (p *page) answers() func() map[string]int {
-	p.t.Helper()
-	var mu sync.Mutex
-	methods, statuses := map[network.RequestID]string{}, map[network.RequestID]int64{}
-	err := p.Listen(func(event any) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch event := event.(type) {
-		case *network.EventRequestWillBeSent:
-			if strings.HasPrefix(event.Request.URL, p.url) {
-				methods[event.RequestID] = event.Request.Method
-			}
-		case *network.EventResponseReceivedExtraInfo:
-			statuses[event.RequestID] = event.StatusCode
-		}
-	})
-	require.NoError(p.t, err)
-	return func() map[string]int {
-		mu.Lock()
-		defer mu.Unlock()
-		count := map[string]int{}
-		for id, method := range methods {
-			if status, ok := statuses[id]; ok {
-				count[fmt.Sprint(method, " ", status)]++
-			}
-		}
-		return count
+// titles try to be more than text.
+var titles = []string{
+	`<script>document.title = "pwned"</script>`,
+	`<img src=x onerror="document.title = 'pwned'">`,
+	`"><svg onload=alert(1)>`,
+	`</span></li></ul><h1>pwned</h1>`,
+	`{{.Key}} ${document.title = "pwned"} %s <!-- -->`,
+	`javascript:document.title="pwned"`,
+	`http://example.com/"onmouseover="document.title='pwned'`,
+	`https://example.com/'><script>document.title="pwned"</script>`,
+	`data:text/html,<script>alert(1)</script>`,
+	`&lt;b&gt; &amp;amp; &quot;`,
+	`Read https://en.wikipedia.org/wiki/Go_(programming_language).`,
+	`(see http://example.com/a_(b), HTTPS://EXAMPLE.COM/?a=1&b=2#c; and https://例え.jp/ä!)`,
+	`https:// http://. xhttp://no.example ftp://no.example http://[::1]:8080/] http://a`,
+	`“https://example.com/quoted” https://example.com/...? *https://example.com/bold*`,
+	`שלום https://example.com/עברית`,
+}
+
+func TestTitlesAreTextAndLinks(t *testing.T) {
+	p := openPage(t)
+	for _, title := range titles {
+		p.Do(chromedp.SetValue(chromedp.CSS("#title"), title))
+		p.Write(kb.Enter)
 	}
+	links := map[string][]string{
+		titles[6]:  {"http://example.com/"},
+		titles[7]:  {"https://example.com/"},
+		titles[10]: {"https://en.wikipedia.org/wiki/Go_(programming_language)"},
+		titles[11]: {"http://example.com/a_(b)", "https://example.com/?a=1&b=2#c", "https://xn--r8jz45g.jp/%C3%A4"},
+		titles[12]: {"http://[::1]:8080/", "http://a/"},
+		titles[13]: {"https://example.com/quoted", "https://example.com/", "https://example.com/bold"},
+		titles[14]: {"https://example.com/%D7%A2%D7%91%D7%A8%D7%99%D7%AA"},
+	}
+	check := func() {
+		p.Becomes(float64(len(titles)), `document.querySelectorAll("#todos > li").length`)
+		for i, title := range titles {
+			li := fmt.Sprintf(`document.querySelectorAll("#todos > li")[%d]`, len(titles)-1-i)
+			p.Becomes(title, li+`.querySelector(".title").textContent`)
+			p.Becomes(append([]string{}, links[title]...), `[...`+li+
+				`.querySelectorAll(".title *")].map((a) => a.href)`)
+		}
+		p.Becomes([]string{}, `[...document.querySelectorAll(".title *")].filter((a) =>
+			a.tagName !== "A" || a.rel !== "noopener noreferrer" || !/^https?:$/.test(a.protocol)).map((a) => a.outerHTML)`)
+		p.Becomes("Todos", "document.title")
+		p.Becomes(float64(1), `document.querySelectorAll("h1").length`)
+	}
+	check()
+	stored := []string{}
+	for _, title := range slices.Backward(titles) {
+		stored = append(stored, "- "+title)
+	}
+	p.Has(stored...)
+	p.Reload()
+	check()
+	id := p.ID(titles[2])
+	p.Open("?edit=" + id)
+	p.Becomes(titles[2], `document.querySelector(".editor input").value`)
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,28 +19,34 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/cert"
+
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/page"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
 )
 
-// fetch asks a URL as a browser on this machine does, for a host of its own if one is given.
+// fetch asks a URL as a browser on this machine does, for another host if one is given.
 func fetch(t *testing.T, address, host string) (status int, body string) {
-	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
 	require.NoError(t, err)
 	request.Host = host
-	return exchange(t, request)
+	return page.Send(t, request)
 }
 
 func TestPeopleReachWhatIsMeantForThem(t *testing.T) {
 	c := newCluster(t)
-	urls := outputs(t)
+	urls := pulumi.GetOutputs(t)
 	status, body := fetch(t, urls.TodoURL, "")
 	assert.Equal(t, http.StatusOK, status)
 	assert.Contains(t, body, "</html>")
-	before := c.pings()
+	before := traffic.Pingpong(c).Pings()
 	status, body = fetch(t, urls.PingpongURL, "")
 	assert.Equal(t, http.StatusOK, status)
 	assert.Contains(t, body, "pong ")
-	assert.Equal(t, before+1, c.pings())
+	assert.Equal(t, before+1, traffic.Pingpong(c).Pings())
 	for _, path := range []string{"/todos", "/todos/counts", "/pings"} {
 		status, _ := fetch(t, strings.TrimSuffix(urls.TodoURL, "/")+path, "")
 		assert.Equal(t, http.StatusOK, status, path)
@@ -51,10 +56,8 @@ func TestPeopleReachWhatIsMeantForThem(t *testing.T) {
 		status, _ := fetch(t, strings.TrimSuffix(urls.TodoURL, "/")+path, "")
 		assert.Equal(t, http.StatusNotFound, status, path)
 	}
-	address, err := url.Parse(urls.TodoURL)
-	require.NoError(t, err)
 	for _, port := range []string{"8080", "9090", "9000"} { // of the apps, and of Traefik itself
-		_, err := http.Get("http://" + address.Hostname() + ":" + port + "/metrics")
+		_, err := http.Get("http://" + lab.NodeAddress() + ":" + port + "/metrics")
 		assert.Error(t, err, port)
 	}
 }
@@ -63,10 +66,9 @@ func TestPeopleReachWhatIsMeantForThem(t *testing.T) {
 // nothing more.
 func TestTricksReachNothingMore(t *testing.T) {
 	newCluster(t)
-	address, err := url.Parse(outputs(t).TodoURL)
-	require.NoError(t, err)
+	node := lab.NodeAddress()
 	ask := func(request, host string) int {
-		connection, err := net.DialTimeout("tcp", address.Hostname()+":80", 10*time.Second)
+		connection, err := net.DialTimeout("tcp", node+":80", 10*time.Second)
 		require.NoError(t, err)
 		defer connection.Close()
 		require.NoError(t, connection.SetDeadline(time.Now().Add(time.Minute)))
@@ -77,7 +79,7 @@ func TestTricksReachNothingMore(t *testing.T) {
 		response.Body.Close()
 		return response.StatusCode
 	}
-	require.Equal(t, http.StatusOK, ask("GET /pings", address.Host))
+	require.Equal(t, http.StatusOK, ask("GET /pings", node))
 	for _, request := range []string{
 		"GET //livez", "GET //metrics", "GET /./livez", "GET /%6civez", "GET /livez?path=/todos",
 		"GET /livez;/todos", "GET /livez/",
@@ -93,7 +95,7 @@ func TestTricksReachNothingMore(t *testing.T) {
 		"GET /dashboard/", "GET /debug/pprof/",
 	} {
 		assert.Contains(t, []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed},
-			ask(request, address.Host), request)
+			ask(request, node), request)
 	}
 	for _, host := range []string{"localhost:9090", "127.0.0.1:8080", "todo-backend-svc.project.svc",
 		"traefik.kube-system", "kubernetes.default"} {
@@ -105,14 +107,14 @@ func TestTricksReachNothingMore(t *testing.T) {
 	var http2 http.Protocols
 	http2.SetUnencryptedHTTP2(true)
 	for scheme, transport := range map[string]*http.Transport{
-		"http":  {Protocols: &http2},
+		"http": {Protocols: &http2},
+		// The controller has no certificate.
 		"https": {TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true},
-		// the controller has no certificate
 	} {
 		client := http.Client{Transport: transport}
 		for path, status := range map[string]int{"/": http.StatusOK, "/livez": http.StatusNotFound,
 			"/metrics": http.StatusNotFound, "/todos/%2e%2e/livez": http.StatusNotFound} {
-			response, err := client.Get(scheme + "://" + address.Hostname() + path)
+			response, err := client.Get(scheme + "://" + node + path)
 			if assert.NoError(t, err) {
 				response.Body.Close()
 				assert.Equal(t, "HTTP/2.0 "+strconv.Itoa(status), fmt.Sprint(response.Proto, " ", response.StatusCode),
@@ -129,39 +131,37 @@ type tlsName struct {
 }
 
 // createTLSName creates the Secrets of a name, which go when the test ends.
-func (c *cluster) createTLSName() tlsName {
-	c.t.Helper()
+func createTLSName(c *kube.Cluster) tlsName {
 	const host, secret = "stateful.example.com", "e2e-tls"
 	certificate, key, err := cert.GenerateSelfSignedCertKey(host, nil, nil)
-	require.NoError(c.t, err)
+	require.NoError(c.T, err)
 	for _, namespace := range []string{exercises, project} {
-		_, err := c.CoreV1().Secrets(namespace).Create(c.t.Context(), &corev1.Secret{
+		_, err := c.CoreV1().Secrets(namespace).Create(c.T.Context(), &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Name: secret},
 			Type:       corev1.SecretTypeTLS,
 			Data:       map[string][]byte{"tls.crt": certificate, "tls.key": key},
 		}, metav1.CreateOptions{})
-		require.NoError(c.t, err)
-		c.t.Cleanup(func() { run(c.t, command(".", "kubectl", "-n", namespace, "delete", "secret", secret)) })
+		require.NoError(c.T, err)
+		c.T.Cleanup(func() { c.In(namespace).Kubectl("delete", "secret", secret) })
 	}
 	return tlsName{host, secret, certificate}
 }
 
-// answersForOneName asks the ingress at a node's address for its name, and for another one.
-func answersForOneName(t *testing.T, name tlsName, node *url.URL) {
-	assert.Equal(t, "https://"+name.host+"/", outputs(t).TodoURL)
-	assert.Equal(t, "https://"+name.host+"/pingpong", outputs(t).PingpongURL)
+// answersForOneName asks the ingress for its name, and for another one.
+func answersForOneName(t *testing.T, name tlsName) {
+	assert.Equal(t, "https://"+name.host+"/", pulumi.GetOutputs(t).TodoURL)
+	assert.Equal(t, "https://"+name.host+"/pingpong", pulumi.GetOutputs(t).PingpongURL)
 
 	trusted := x509.NewCertPool()
 	require.True(t, trusted.AppendCertsFromPEM(name.certificate))
 	client := http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: trusted},
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn,
-			error) { // there is no name server for it
-			return new(net.Dialer).DialContext(ctx, network, node.Hostname()+":443")
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, lab.NodeAddress()+":443") // no name server knows the name
 		},
 	}}
 	for _, path := range []string{"/", "/pings"} {
-		eventually(t, func() error { // Traefik takes up a change within seconds
+		wait.Until(t, func() error { // Traefik takes up a change within seconds
 			response, err := client.Get("https://" + name.host + path)
 			if err != nil {
 				return err
@@ -173,8 +173,8 @@ func answersForOneName(t *testing.T, name tlsName, node *url.URL) {
 			return nil
 		})
 	}
-	eventually(t, func() error {
-		if status, _ := fetch(t, node.String(), "other.example.com"); status != http.StatusNotFound {
+	wait.Until(t, func() error {
+		if status, _ := fetch(t, "http://"+lab.NodeAddress(), "other.example.com"); status != http.StatusNotFound {
 			return fmt.Errorf("another name is answered with %d", status)
 		}
 		return nil

@@ -1,46 +1,63 @@
+// Package e2e looks at the running stack from outside: its tests use a lab as a person would, with make,
+// pulumi and a Kubernetes client, and stop, delete and kill what is in it.
 package e2e
 
 import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/page"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
 )
 
-// newCluster is the namespace exercises of a stack as make up leaves it, for a test that has all of the lab
-// for itself.
-func newCluster(t *testing.T) *cluster {
-	t.Helper()
-	settle(t)
-	c := connect(t)
-	c.waitUntilReady()
+const (
+	exercises = kube.Exercises
+	project   = kube.Project
+)
+
+// connect returns the namespace exercises, for a test that has the whole lab for itself.
+func connect(t *testing.T) *kube.Cluster {
+	c := kube.Connect(t, exercises, project, kube.Storage)
+	c.WaitUntilReady()
 	return c
 }
 
-// lanes run beside one another, after the tests that have all of the lab for themselves. The tests of a lane
-// run one after the other, and disturb no other lane.
+// newCluster connects to a stack as make up leaves it.
+func newCluster(t *testing.T) *kube.Cluster {
+	settle(t)
+	return connect(t)
+}
+
+// lanes run side by side, after the tests that have the lab for themselves. The tests of a lane run one after
+// the other, and disturb no other lane.
 var lanes = map[string]*sync.Mutex{exercises: {}, project: {}}
 
-// inLane returns when the tests before this one in its lane have ended.
+// inLane returns when the earlier tests of the lane have ended.
 func inLane(t *testing.T, lane string) {
-	t.Helper()
 	t.Parallel()
 	lanes[lane].Lock()
 	began := time.Now()
 	t.Cleanup(func() {
-		t.Logf("ran for %s", time.Since(began).Round(100*time.Millisecond)) // the rest of its time it waited
+		t.Logf("ran for %s", time.Since(began).Round(100*time.Millisecond)) // before, it waited
 		lanes[lane].Unlock()
 	})
 	settle(t)
 }
 
-// newLane is a namespace for a test that disturbs no other one.
-func newLane(t *testing.T, namespace string) *cluster {
-	t.Helper()
+// newLane returns the namespace of a lane when the earlier tests there have ended.
+func newLane(t *testing.T, namespace string) *kube.Cluster {
 	inLane(t, namespace)
-	c := connect(t).in(namespace)
-	c.own = []string{namespace}
-	c.waitUntilReady()
+	c := kube.Connect(t, namespace).In(namespace)
+	c.WaitUntilReady()
 	return c
+}
+
+// openPage shows a page without todos, in the lane of the todos.
+func openPage(t *testing.T) *page.Page {
+	inLane(t, project)
+	return page.Show(t)
 }
 
 // unsettled says that a test has left the stack with settings of its own.
@@ -49,9 +66,8 @@ var unsettled struct {
 	is bool
 }
 
-// leaveSettings leaves it to the next test that minds to bring up the stack with its own settings again.
+// leaveSettings leaves it to the next test that minds to bring the stack up with its own settings again.
 func leaveSettings(t *testing.T) {
-	t.Helper()
 	t.Cleanup(func() {
 		unsettled.Lock()
 		defer unsettled.Unlock()
@@ -59,13 +75,12 @@ func leaveSettings(t *testing.T) {
 	})
 }
 
-// settle brings up the stack with its own settings, unless it has them.
+// settle brings the stack up with its own settings, unless it has them.
 func settle(t *testing.T) {
-	t.Helper()
 	unsettled.Lock()
 	defer unsettled.Unlock()
 	if unsettled.is {
-		makeUp(t)
+		pulumi.MakeUp(t)
 		unsettled.is = false
 	}
 }

@@ -16,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
 	"github.com/stateful-k3s/stateful-k3s/internal/state"
 )
 
@@ -36,14 +38,14 @@ var exceptions = []struct{ check, objects, why string }{
 
 // manifests are the Kubernetes objects of the stack, as the program declares them.
 func manifests(t *testing.T) []unstructured.Unstructured {
-	t.Helper()
-	objects := state.Objects(deployed(t))
+	resources, err := state.Read(t.Context(), lab.Checkout)
+	require.NoError(t, err)
+	objects := state.Objects(resources)
 	require.NotEmpty(t, objects)
 	return objects
 }
 
 func list(t *testing.T, objects []unstructured.Unstructured) []byte {
-	t.Helper()
 	content, err := state.List(objects)
 	require.NoError(t, err)
 	return content
@@ -55,10 +57,10 @@ func TestManifestsPassTheStrictDryRun(t *testing.T) {
 	for _, object := range objects {
 		object.SetName("dry-run")
 	}
-	create := command(checkout, "kubectl", "create", "--dry-run=server", "--validate=strict",
+	create := proc.Command(lab.Checkout, "kubectl", "create", "--dry-run=server", "--validate=strict",
 		"--warnings-as-errors", "--output=name", "--filename=-")
 	create.Stdin = bytes.NewReader(list(t, objects))
-	assert.Len(t, strings.Fields(run(t, create)), len(objects))
+	assert.Len(t, strings.Fields(proc.Run(t, create)), len(objects))
 }
 
 // score is what kube-score says about an object.
@@ -76,7 +78,8 @@ type score struct {
 const critical = 1
 
 func TestManifestsHaveNoCriticalScore(t *testing.T) {
-	judge := command(filepath.Join(checkout, "lab", "tools", "kube-score"), "go", "tool", "kube-score", "score",
+	judge := proc.Command(filepath.Join(lab.Checkout, "lab", "tools", "kube-score"), "go", "tool", "kube-score",
+		"score",
 		"--kubernetes-version=v1.35", "--disable-ignore-checks-annotations", "--output-format=json", "-")
 	judge.Stdin = bytes.NewReader(list(t, manifests(t)))
 	judge.Stderr = os.Stderr
@@ -105,7 +108,6 @@ func TestManifestsHaveNoCriticalScore(t *testing.T) {
 }
 
 func excepted(t *testing.T, check, object string, used map[string]bool) bool {
-	t.Helper()
 	for _, exception := range exceptions {
 		matches, err := path.Match(exception.objects, object)
 		require.NoError(t, err)

@@ -1,47 +1,58 @@
 package e2e
 
 import (
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"os"
 	"os/exec"
-	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/postgres"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/rounds"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/secrets"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/train"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
 )
 
 // TestNothingIsLostInDestroyAndUp kills a destroy and an up at random moments, each before the same command
 // goes through. UP_KILLS is the number of times, 1 by default; UP_SEED repeats a sequence.
 func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 	c := newCluster(t)
-	random := newRandom(t, "UP")
-	pings, todos, ride := c.startPinging(), c.in(project).startAdding(), c.board()
-	destroy := func() *exec.Cmd { return makeCommand(checkout, "destroy", labName()) }
-	for range number(t, "UP_KILLS", 1) {
-		claims, url := c.claims(), c.postgresSecret("URL")
-		startAndKillWithin(t, random, 20*time.Second, destroy())
-		said := run(t, destroy())
+	random := rounds.Random(t, "UP")
+	pings, todos, ride := traffic.StartPings(c), traffic.StartTodos(c.In(project)), train.Board(c)
+	for range rounds.Number(t, "UP_KILLS", 1) {
+		claims, url := c.Claims(), postgres.Secret(c, "URL")
+		proc.KillWithin(t, random, 20*time.Second, pulumi.Make("destroy"))
+		said := proc.Run(t, pulumi.Make("destroy"))
 		assert.Contains(t, said, "The stack's namespaces stay, with the data in their claims: make up takes them up again, make purge deletes them.")
-		_, err := c.AppsV1().StatefulSets(c.namespace).Get(t.Context(), statefulSet, metav1.GetOptions{})
-		assert.True(t, apierrors.IsNotFound(err), "the StatefulSet after destroy: %v", err)
-		_, err = c.CoreV1().Namespaces().Get(t.Context(), c.namespace, metav1.GetOptions{})
-		assert.NoError(t, err, "destroy keeps the namespace")
-		assert.Equal(t, claims, c.claims(), "destroy keeps the claims")
+		assert.Empty(t, c.Kubectl("get", "statefulsets", "--output", "name"), "after destroy")
+		c.Kubectl("get", "namespace", c.Namespace)
+		assert.Equal(t, claims, c.Claims(), "destroy keeps the claims")
 
-		startAndKillWithin(t, random, 40*time.Second, makeCommand(checkout, "up", labName()))
-		makeUp(t)
-		c.waitUntilReady()
-		assert.Equal(t, claims, c.claims(), "up takes up the same claims")
-		assert.NotEqual(t, url, c.postgresSecret("URL"), "the new Secret has other passwords than the old volume")
-		pings.goesOn()
-		todos.goesOn()
-		ride.goesOn()
-		upChangesNothing(t)
+		proc.KillWithin(t, random, 40*time.Second, pulumi.Make("up"))
+		pulumi.MakeUp(t)
+		c.WaitUntilReady()
+		assert.Equal(t, claims, c.Claims(), "up takes up the same claims")
+		assert.NotEqual(t, url, postgres.Secret(c, "URL"), "the new Secret has other passwords than the old volume")
+		pings.WaitUntilGoingOn()
+		todos.WaitUntilGoingOn()
+		ride.WaitUntilGoingOn()
+		pulumi.UpChangesNothing(t)
 	}
-	pings.end()
-	todos.end()
+	pings.End()
+	todos.End()
 }
 
 // TestChangesRollOut changes images and rotates some secrets at once, or with ROTATIONS=all each of them on
@@ -50,49 +61,56 @@ func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 func TestChangesRollOut(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings(t)
-	random := newRandom(t, "UP")
-	changed := copyCheckout(t)
-	edit(t, filepath.Join(changed, "app/redisfiller/filler.go"), `"the train goes on"`,
-		`"the train goes on again"`)
-	edit(t, filepath.Join(changed, "app/backup/main.go"), `commands().ExecuteContext(ctx)`,
-		`commands().ExecuteContext(context.WithoutCancel(ctx))`)
-	ride, kept, image, fewest := c.board(), c.keepSomething(), imageRef(t, "redisfiller"), c.watchReady()
+	random := rounds.Random(t, "UP")
+	changed := pulumi.CopyCheckout(t)
+	edit(t, changed+"/app/redisfiller/filler.go", `"the train goes on"`, `"the train goes on again"`)
+	edit(t, changed+"/app/backup/main.go", "commands().ExecuteContext(ctx)",
+		"commands().ExecuteContext(context.WithoutCancel(ctx))")
+	ride, kept, image := train.Board(c), keepSomething(c), pulumi.Image(t, "redisfiller")
+	fewest := c.WatchReady(kube.Redis)
 
-	for range number(t, "UP_KILLS", 1) {
-		startAndKillWithin(t, random, 40*time.Second, changedUp(changed))
-		makeUp(t)
-		c.waitUntilReady()
-		assert.Equal(t, kept, c.kept())
-		ride.goesOn()
-		upChangesNothing(t)
+	for range rounds.Number(t, "UP_KILLS", 1) {
+		proc.KillWithin(t, random, 40*time.Second, changedUp(changed))
+		pulumi.MakeUp(t)
+		c.WaitUntilReady()
+		assert.Equal(t, kept, readKept(c))
+		ride.WaitUntilGoingOn()
+		pulumi.UpChangesNothing(t)
 	}
 
-	c.rotateAll(changed)
-	c.waitUntilRolledOut(statefulSet)
-	assert.NotEqual(t, image, imageRef(t, "redisfiller"))
-	assert.Equal(t, []string{imageRef(t, "redisfiller")}, c.fillerImages())
-	ride.goesOn()
+	rotateAll(c, changed)
+	c.WaitUntilRolledOut("redis-stset")
+	assert.NotEqual(t, image, pulumi.Image(t, "redisfiller"))
+	fillers := c.Kubectl("get", "pods", "--selector", kube.Redis, "--output",
+		`jsonpath={.items[*].spec.containers[?(@.name=="redisfiller")].image}`)
+	assert.Equal(t, slices.Repeat([]string{pulumi.Image(t, "redisfiller")}, 2), strings.Fields(fillers))
+	ride.WaitUntilGoingOn()
 
-	pulumiUp(t, checkout)
-	c.waitUntilRolledOut(statefulSet)
-	assert.Equal(t, image, imageRef(t, "redisfiller"), "the same sources give the same image again")
+	proc.Run(t, pulumi.Up())
+	c.WaitUntilRolledOut("redis-stset")
+	assert.Equal(t, image, pulumi.Image(t, "redisfiller"), "the same sources give the same image again")
 	assert.Equal(t, 1, fewest(), "pods that were ready at any time")
 }
 
-// A restore that nobody asks for any more would go on by itself, and one from another source could not take
-// its place.
+// A restore that nobody asks for any more would continue by itself, and no restore from another source could
+// take its place.
 func TestMakeUpEndsTheRestoreOfAKilledUp(t *testing.T) {
 	c := newCluster(t)
-	before := c.keepSomething()
-	job := func() error {
-		_, err := c.BatchV1().Jobs(c.namespace).Get(t.Context(), "restore", metav1.GetOptions{})
-		return err
-	}
-	startAndKill(t, upWith("pingpongRestoreFrom=2001-01-01T00:00:00Z", "restoreOver=pingpong"),
-		func() bool { return job() == nil })
-	makeUp(t)
-	assert.True(t, apierrors.IsNotFound(job()), "%v", job())
-	assert.Equal(t, before, c.kept())
+	before := keepSomething(c)
+	job := func() string { return c.Kubectl("get", "job", "restore", "--ignore-not-found", "--output", "name") }
+	proc.KillWhen(t, pulumi.Up("pingpongRestoreFrom=2001-01-01T00:00:00Z", "restoreOver=pingpong"),
+		func() bool { return job() != "" })
+	pulumi.MakeUp(t)
+	assert.Empty(t, job())
+	assert.Equal(t, before, readKept(c))
+}
+
+// edit replaces a text that a file has once.
+func edit(t *testing.T, path, before, after string) {
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, 1, strings.Count(string(content), before), "%q in %s", before, path)
+	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(content), before, after, 1)), 0o644))
 }
 
 // changedUp is an up in a changed checkout that also rotates passwords, changes parameters and restores the
@@ -100,12 +118,14 @@ func TestMakeUpEndsTheRestoreOfAKilledUp(t *testing.T) {
 func changedUp(dir string) *exec.Cmd {
 	now := time.Now().UTC()
 	version := strconv.FormatInt(now.UnixNano(), 36)
-	return upOf(dir,
+	up := pulumi.Up(
 		"redisPasswordVersion="+version, "postgresPasswordVersion="+version, "postgresTLSVersion="+version,
 		"storageKeysVersion="+version,
 		"postgresParameters=work_mem="+strconv.Itoa(1024+now.Second())+"kB",
 		"pingpongRestoreFrom="+now.Format(time.RFC3339), "restoreOver=pingpong",
 	)
+	up.Dir = dir
+	return up
 }
 
 // kept is what people keep in the stack.
@@ -115,17 +135,100 @@ type kept struct {
 }
 
 // keepSomething adds a ping and a todo, which is deleted when the test ends.
-func (c *cluster) keepSomething() kept {
-	c.t.Helper()
-	c.get(pingpongService, "/pingpong")
-	c.in(project).psql("INSERT INTO todo (title, completed) VALUES ('" + keptTodo + "', false)")
-	c.t.Cleanup(func() { c.in(project).psql("DELETE FROM todo WHERE title = '" + keptTodo + "'") })
-	return c.kept()
+func keepSomething(c *kube.Cluster) kept {
+	traffic.Pingpong(c).Get("/pingpong")
+	postgres.Query(c.In(project), "INSERT INTO todo (title, completed) VALUES ('"+keptTodo+"', false)")
+	c.T.Cleanup(func() { postgres.Query(c.In(project), "DELETE FROM todo WHERE title = '"+keptTodo+"'") })
+	return readKept(c)
 }
 
 const keptTodo = "Keep this"
 
-func (c *cluster) kept() kept {
-	c.t.Helper()
-	return kept{c.pings(), c.in(project).site(todoService).todosWith(keptTodo)}
+func readKept(c *kube.Cluster) kept {
+	return kept{traffic.Pingpong(c).Pings(), traffic.Backend(c.In(project)).TodosWith(keptTodo)}
+}
+
+// passwords are the settings that take the place of generated secrets, which have these names in the setting
+// secretVersions.
+var passwords = map[string]string{
+	"redisPassword":                  "redis-password",
+	"pingpongPostgresPassword":       "pingpong-owner",
+	"pingpongPostgresReaderPassword": "pingpong-reader",
+	"todoPostgresPassword":           "todo-owner",
+	"todoPostgresReaderPassword":     "todo-reader",
+}
+
+// rotateAll rotates secrets with ups of a checkout.
+func rotateAll(c *kube.Cluster, dir string) {
+	rotations := [][]string{{"pingpong-owner", "pingpong-certificate", "todoPostgresPassword", "todo-reader",
+		"storage-exercises-key"}}
+	if os.Getenv("ROTATIONS") == "all" {
+		rotations = nil
+		for _, name := range append(slices.Sorted(maps.Keys(secrets.Generated(c))),
+			slices.Sorted(maps.Keys(passwords))...) {
+			rotations = append(rotations, []string{name})
+		}
+	}
+	versions := map[string]bool{}
+	for _, rotation := range rotations {
+		var names []string
+		for _, name := range rotation {
+			if password, configured := passwords[name]; configured {
+				pulumi.Configure(c.T, map[string]string{name: rand.Text()})
+				delete(versions, password+"=rotated")
+				names = append(names, password)
+				continue
+			}
+			versions[name+"=rotated"] = true
+			names = append(names, name)
+		}
+		rotate(c, dir, names, "secretVersions="+strings.Join(slices.Collect(maps.Keys(versions)), ";"))
+	}
+}
+
+// rotate brings the stack of a checkout up with a setting that rotates these secrets, while clients ping and
+// add todos.
+func rotate(c *kube.Cluster, dir string, names []string, setting string) {
+	pings, todos := traffic.StartPings(c), traffic.StartTodos(c.In(project))
+	before := secrets.Read(c)
+	noPing, noTodo := traffic.Silence(pings.Acknowledged), traffic.Silence(todos.Acknowledged)
+	started := time.Now()
+	rotation := pulumi.Up(setting)
+	rotation.Dir = dir
+	rotation.Args = append(rotation.Args, "--diff")
+	output := proc.Run(c.T, rotation)
+	c.WaitUntilReady()
+	up := time.Since(started)
+	pings.WaitUntilGoingOn()
+	todos.WaitUntilGoingOn()
+	now := secrets.Read(c)
+	s := secrets.SearchForAll(c)
+	require.NoError(c.T, s.AddData(before))
+	require.NoError(c.T, s.In("output", strings.NewReader(output)))
+	assert.Empty(c.T, s.Found, "what up says")
+
+	generated := secrets.Generated(c)
+	var keys []string
+	for _, name := range names {
+		keys = append(keys, generated[name].Keys...)
+	}
+	slices.Sort(keys)
+	assert.ElementsMatch(c.T, slices.Compact(keys), now.ChangedSince(before), names)
+	for name, secret := range generated {
+		wait.Until(c.T, func() error { return secret.LogIn(now, now) })
+		if slices.Contains(names, name) {
+			wait.Until(c.T, func() error {
+				if secret.LogIn(before, now) == nil {
+					return fmt.Errorf("%s: what was rotated away is still taken", name)
+				}
+				return nil
+			})
+		}
+	}
+	quietPings, quietTodos := noPing(), noTodo()
+	c.T.Logf("rotated %s in %s: no ping was answered for %s, no todo for %s", strings.Join(names, ", "),
+		up.Round(time.Second),
+		quietPings.Round(100*time.Millisecond), quietTodos.Round(100*time.Millisecond))
+	pings.End()
+	todos.End()
 }

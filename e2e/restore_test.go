@@ -9,8 +9,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/postgres"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/store"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
 )
 
 // TestALostVolumeComesBackFromTheArchive loses the volume of the pings as the death of a node does: with all
@@ -21,54 +28,53 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 	leaveSettings(t)
 	// Every pod that ever ran has a row. The lost database has more of them than the one in its place, but in a
 	// very young stack: there, end would ask for a name.
-	c.psql("INSERT INTO replica (id) SELECT 'earlier ' || n FROM generate_series(1, 10) n")
-	pinging := c.startPinging()
-	durable := pinging.before + int64(pinging.Acknowledged())
-	log := c.psql("SELECT pg_walfile_name(pg_current_wal_lsn())")
+	postgres.Query(c, "INSERT INTO replica (id) SELECT 'earlier ' || n FROM generate_series(1, 10) n")
+	pinging := traffic.StartPings(c)
+	durable := pinging.Before + int64(pinging.Acknowledged())
+	log := postgres.Query(c, "SELECT pg_walfile_name(pg_current_wal_lsn())")
 
-	todos := c.in(project).site(todoService)
-	before := todos.todos()
-	output, err := upWith("todoRestoreFrom=" + c.in(project).backups()[0]).CombinedOutput()
+	todos := traffic.Backend(c.In(project))
+	before := todos.Todos()
+	output, err := pulumi.Up("todoRestoreFrom=" + store.Backups(c.In(project))[0]).CombinedOutput()
 	require.Error(t, err)
 	assert.Contains(t, string(output), "todo holds ")
 	assert.Contains(t, string(output), "restoreOver")
-	assert.Equal(t, before, todos.todos())
+	assert.Equal(t, before, todos.Todos())
 
-	c.waitUntilArchived(log)
-	storeIsBack := c.takeStoreAway()
+	waitUntilArchived(c, log)
+	storeIsBack := store.TakeAway(c)
 	account := pinging.Stop()
-	acknowledged := pinging.before + int64(len(account.Numbers)+account.Failed())
-	c.loseVolume()
+	acknowledged := pinging.Before + int64(len(account.Numbers)+account.Failed())
+	postgres.LoseVolume(c)
 	storeIsBack()
-	assert.Zero(t, c.pings(), "the app makes its tables anew")
-	c.waitUntilReady()
+	assert.Zero(t, traffic.Pingpong(c).Pings(), "the app makes its tables anew")
+	c.WaitUntilReady()
 
-	pulumiUpWith(t, "pingpongRestoreFrom=end", "restoreOver=pingpong")
-	restored := c.pings()
+	proc.Run(t, pulumi.Up("pingpongRestoreFrom=end", "restoreOver=pingpong"))
+	restored := traffic.Pingpong(c).Pings()
 	t.Logf("%d pings in all, %d of them in the archive before the volume was lost: %d restored", acknowledged,
 		durable, restored)
 	assert.GreaterOrEqual(t, restored, durable)
 	assert.LessOrEqual(t, restored, acknowledged)
-	assert.Contains(t, c.outcome("restore").Said, "restored pingpong from ")
+	assert.Contains(t, store.OutcomeOf(c, "restore").Said, "restored pingpong from ")
 
-	c.startPinging().end()
-	counted := c.pings()
-	pulumiUpWith(t, "pingpongRestoreFrom=end", "restoreOver=pingpong")
-	assert.Equal(t, counted, c.pings(), "the same up once more")
+	traffic.StartPings(c).End()
+	counted := traffic.Pingpong(c).Pings()
+	proc.Run(t, pulumi.Up("pingpongRestoreFrom=end", "restoreOver=pingpong"))
+	assert.Equal(t, counted, traffic.Pingpong(c).Pings(), "the same up once more")
 }
 
 // TestALostStateTakesUpWhatRuns runs the commands by which docs/bad-day.md makes a new state for a stack that
 // runs, and finds the same data in the same volumes. The passwords that they set stay until the next up.
 func TestALostStateTakesUpWhatRuns(t *testing.T) {
 	c := connect(t) // the last of the commands is make up, whatever settings the test before has left
-	c.waitUntilReady()
 	leaveSettings(t)
-	restoreSettings(t)
-	lab := filepath.Join(labs, labName())
-	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(filepath.Join(lab, "pulumi.lost"))) })
-	before, volumes := c.keepSomething(), c.volumes()
+	pulumi.RestoreSettings(t)
+	lost := lab.Path("pulumi.lost")
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(lost)) })
+	before, claims := keepSomething(c), c.Claims()
 
-	document, err := os.ReadFile(filepath.Join(checkout, "docs/bad-day.md"))
+	document, err := os.ReadFile(filepath.Join(lab.Checkout, "docs/bad-day.md"))
 	require.NoError(t, err)
 	var commands string
 	for block := range strings.SplitSeq(string(document), "```sh\n") {
@@ -77,45 +83,23 @@ func TestALostStateTakesUpWhatRuns(t *testing.T) {
 		}
 	}
 	require.NotEmpty(t, commands)
-	names := strings.NewReplacer(labs+"/dev", lab, ".lab/env", ".lab/"+labName()+"/env")
-	cmd := command(checkout, "sh", "-ec", names.Replace(commands))
-	cmd.Env = append(os.Environ(), "LAB="+labName(), "YES=1")
-	run(t, cmd)
+	names := strings.NewReplacer(lab.Root+"/dev", lab.Path(""), ".lab/env", ".lab/"+lab.Name()+"/env")
+	cmd := proc.Command(lab.Checkout, "sh", "-ec", names.Replace(commands))
+	cmd.Env = append(os.Environ(), "LAB="+lab.Name(), "YES=1")
+	proc.Run(t, cmd)
 
-	c.waitUntilReady()
-	assert.DirExists(t, filepath.Join(lab, "pulumi.lost"), "the state of before")
-	assert.Equal(t, volumes, c.volumes())
-	assert.Equal(t, before, c.kept())
+	c.WaitUntilReady()
+	assert.DirExists(t, lost, "the state of before")
+	assert.Equal(t, claims, c.Claims())
+	assert.Equal(t, before, readKept(c))
 }
 
 // waitUntilArchived waits for a file of the log: Postgres ends each after archiveTimeout at the latest.
-func (c *cluster) waitUntilArchived(log string) {
-	c.t.Helper()
-	eventually(c.t, func() error {
-		if last := c.psql("SELECT last_archived_wal FROM pg_stat_archiver"); last < log {
+func waitUntilArchived(c *kube.Cluster, log string) {
+	wait.Until(c.T, func() error {
+		if last := postgres.Query(c, "SELECT last_archived_wal FROM pg_stat_archiver"); last < log {
 			return fmt.Errorf("%s is not in the archive, the last one is %q", log, last)
 		}
 		return nil
 	})
-}
-
-// loseVolume deletes the volume of Postgres, and has it start anew.
-func (c *cluster) loseVolume() {
-	c.t.Helper()
-	const volume = "data-" + postgresPod
-	scale := func(replicas int) {
-		run(c.t, command(".", "kubectl", "-n", c.namespace, "scale", "statefulset", postgresSet, "--replicas",
-			fmt.Sprint(replicas)))
-	}
-	scale(0)
-	c.forceDelete(postgresPod)
-	claims := c.CoreV1().PersistentVolumeClaims(c.namespace)
-	require.NoError(c.t, claims.Delete(c.t.Context(), volume, metav1.DeleteOptions{}))
-	eventually(c.t, func() error {
-		if _, err := claims.Get(c.t.Context(), volume, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("claim %s is still there: %w", volume, err)
-		}
-		return nil
-	})
-	scale(1)
 }

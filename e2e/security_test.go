@@ -1,30 +1,169 @@
 package e2e
 
 import (
+	"archive/tar"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/assert"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
 )
 
-// askRedis tries again, since policies reach a new pod a moment after its start.
-const askRedis = "for try in $(seq 20); do timeout 3 redis-cli -h redis-svc ping && exit; sleep 1; done; exit 1"
-
-func TestClientReachesRedisWhichWantsAPassword(t *testing.T) {
-	c := newLane(t, exercises)
-	output, status := c.visit(map[string]string{"redis-client": "true"}, askRedis)
-	assert.Equal(t, int32(0), status, output)
-	assert.Contains(t, output, "NOAUTH Authentication required.")
+// TestProcessesOfPodsHaveNoPower looks at what runs. A pod's first process, which holds its namespaces, is
+// Kubernetes' own.
+func TestProcessesOfPodsHaveNoPower(t *testing.T) {
+	c := newCluster(t)
+	containers := map[string]bool{}
+	for _, pod := range c.Running() {
+		if !kube.IsOurs(pod) {
+			continue
+		}
+		for _, process := range kube.Processes(&pod, "") {
+			dir := proc.Dir(process)
+			status, mounts, comm := proc.Read(dir, "status"), proc.Read(dir, "mountinfo"), proc.Name(dir)
+			if comm == "pause" || status == "" || mounts == "" { // it has ended
+				continue
+			}
+			name := pod.Namespace + "/" + pod.Name + " " + comm
+			containers[proc.Read(dir, "cgroup")] = true
+			for field, wanted := range map[string]string{"NoNewPrivs": "1", "Seccomp": "2",
+				"CapEff": "0000000000000000", "CapBnd": "0000000000000000"} {
+				assert.Contains(t, status, "\n"+field+":\t"+wanted+"\n", name)
+			}
+			for _, ids := range []string{"Uid", "Gid"} {
+				_, rest, _ := strings.Cut(status, "\n"+ids+":\t")
+				line, _, _ := strings.Cut(rest, "\n")
+				assert.NotContains(t, strings.Fields(line), "0", "%s: %s", name, ids)
+			}
+			assert.Regexp(t, `(?m)^\d+ \d+ \S+ \S+ / ro[, ]`, mounts, "%s: its root file system can be written to",
+				name)
+			assert.NotContains(t, mounts, "kubernetes.io/serviceaccount", name)
+		}
+	}
+	count := 0
+	for _, pod := range c.Running() {
+		if kube.IsOurs(pod) {
+			count += len(pod.Spec.Containers)
+			for _, container := range pod.Spec.InitContainers {
+				if container.RestartPolicy != nil { // it runs beside them
+					count++
+				}
+			}
+		}
+	}
+	assert.Len(t, containers, count, "containers looked at")
 }
 
-func TestPodThatBreaksRestrictedIsRefused(t *testing.T) {
-	c := newLane(t, exercises)
-	pod := visitor(nil, "true")
-	yes := true
-	pod.Spec.Containers[0].SecurityContext.Privileged = &yes
-	pod.Spec.Containers[0].SecurityContext.AllowPrivilegeEscalation = &yes
-	_, err := c.CoreV1().Pods(c.namespace).Create(t.Context(), pod, metav1.CreateOptions{})
-	assert.True(t, apierrors.IsForbidden(err), err)
-	assert.ErrorContains(t, err, `violates PodSecurity "restricted`)
+// TestImagesHoldNothingButTheirApp leaves out those that run Postgres' own programs, which start others with
+// a shell.
+func TestImagesHoldNothingButTheirApp(t *testing.T) {
+	newCluster(t)
+	images := pulumi.GetOutputs(t).Images
+	for _, postgres := range []string{"backup", "postgres"} {
+		require.Contains(t, images, postgres)
+		delete(images, postgres)
+	}
+	require.NotEmpty(t, images)
+	for app, reference := range images {
+		assert.Equal(t, []string{strings.ReplaceAll(app, "postgres-exporter", "postgres_exporter")},
+			files(t, reference), app)
+	}
+}
+
+// files are those of an image, as the registry has it, without folders.
+func files(t *testing.T, reference string) (names []string) {
+	digest, err := name.NewDigest(reference)
+	require.NoError(t, err)
+	image, err := remote.Image(digest, append(registryAccess(t), remote.WithContext(t.Context()))...)
+	require.NoError(t, err)
+	content := mutate.Extract(image)
+	defer content.Close()
+	for archive := tar.NewReader(content); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return names
+		}
+		require.NoError(t, err)
+		if header.Typeflag != tar.TypeDir {
+			names = append(names, strings.TrimPrefix(header.Name, "/"))
+		}
+	}
+}
+
+// neighbour is another user of this machine.
+const neighbour = 65534
+
+// TestOtherUsersOfThisMachineGetNothing is what docs/connections.md says of them.
+func TestOtherUsersOfThisMachineGetNothing(t *testing.T) {
+	newCluster(t)
+	for _, name := range []string{"", "kubeconfig", "passphrase", "registry-login.json", "pulumi",
+		"node-0/lib/rancher/k3s/server/token", "run/buildkitd.sock"} {
+		path := lab.Path(name)
+		_, err := os.Lstat(path)
+		require.NoError(t, err)
+		for _, may := range []string{"-r", "-w"} {
+			test := exec.Command("/usr/bin/test", may, path)
+			test.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: neighbour, Gid: neighbour}}
+			var exit *exec.ExitError
+			if assert.ErrorAs(t, test.Run(), &exit, "%s %s", may, path) {
+				assert.Equal(t, 1, exit.ExitCode(), "%s %s", may, path)
+			}
+		}
+	}
+
+	registry, node := lab.Registry(), lab.NodeAddress()
+	stranger := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // it asks without a password
+	for _, request := range []struct {
+		method, url string
+		want        int
+	}{
+		{http.MethodGet, "https://" + registry + "/v2/_catalog", http.StatusUnauthorized},
+		{http.MethodGet, "https://" + registry + "/v2/library/postgres/manifests/17", http.StatusUnauthorized},
+		{http.MethodPost, "https://" + registry + "/v2/library/postgres/blobs/uploads/", http.StatusUnauthorized},
+		{http.MethodPut, "https://" + registry + "/v2/library/postgres/manifests/17", http.StatusUnauthorized},
+		{http.MethodPut, "http://" + registry + "/v2/library/postgres/manifests/17", http.StatusBadRequest},
+		// it speaks TLS alone
+		{http.MethodGet, "https://" + node + ":6443/api/v1/namespaces/kube-system/secrets",
+			http.StatusUnauthorized},
+		{http.MethodGet, "https://" + node + ":10250/pods", http.StatusUnauthorized},
+	} {
+		asked, err := http.NewRequestWithContext(t.Context(), request.method, request.url, strings.NewReader("{}"))
+		require.NoError(t, err)
+		answer, err := stranger.Do(asked)
+		if assert.NoError(t, err, request.url) {
+			assert.Equal(t, request.want, answer.StatusCode, "%s %s", request.method, request.url)
+			answer.Body.Close()
+		}
+	}
+}
+
+// registryAccess is how the lab's owner uses its registry.
+func registryAccess(t *testing.T) []remote.Option {
+	trusted := x509.NewCertPool()
+	require.True(t, trusted.AppendCertsFromPEM([]byte(proc.Read(lab.Path(""), "trust/registry.crt"))))
+	var login struct{ Auths map[string]authn.AuthConfig }
+	require.NoError(t, json.Unmarshal([]byte(proc.Read(lab.Path(""), "registry-login.json")), &login))
+	return []remote.Option{
+		remote.WithTransport(&http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted,
+			MinVersion: tls.VersionTLS12}}),
+		remote.WithAuth(authn.FromConfig(login.Auths[lab.Registry()])),
+	}
 }

@@ -1,38 +1,186 @@
 package e2e
 
 import (
-	"net/url"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/postgres"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
+	"github.com/stateful-k3s/stateful-k3s/internal/wikitest"
 )
 
 // TestTheStackFollowsItsSettings makes many settings in one up.
 func TestTheStackFollowsItsSettings(t *testing.T) {
 	c := newCluster(t)
-	node, err := url.Parse(outputs(t).TodoURL)
-	require.NoError(t, err)
-	wiki, name, before := startEncyclopedia(t, c), c.createTLSName(), c.keepInPostgres()
+	wiki, name, before := startEncyclopedia(t), createTLSName(c), keepInPostgres(c)
 	t.Cleanup(func() {
-		makeUp(t)
-		c.in(project).deleteDaily()
-		c.in(project).psql("DELETE FROM todo WHERE title LIKE 'Read " + wiki.URL + "/%'")
+		pulumi.MakeUp(t)
+		deleteDaily(c.In(project))
+		postgres.Query(c.In(project), "DELETE FROM todo WHERE title LIKE 'Read "+wiki.URL+"/%'")
 	})
-	pulumiUpWith(t, append(wiki.settings(),
+	proc.Run(t, pulumi.Up(append(wiki.settings(),
 		"backupSchedule=* * * * *", "ingressHost="+name.host, "ingressTLSSecret="+name.secret,
 		"postgresPasswordVersion=2", "postgresTLSVersion=2",
-		`postgresParameters=work_mem=3MB; my.parameter=it's 1\2`)...)
-	c.in(project).deleteDaily()
+		`postgresParameters=work_mem=3MB; my.parameter=it's 1\2`)...))
+	deleteDaily(c.In(project))
 
-	for setting, followed := range map[string]func(*testing.T, *cluster){
+	for setting, followed := range map[string]func(*testing.T, *kube.Cluster){
 		"backupSchedule":     backsUpUnderLoad,
-		"dailyTodoSchedule":  func(t *testing.T, c *cluster) { addsDailyTodos(t, c.in(project), wiki) },
-		"ingressHost":        func(t *testing.T, _ *cluster) { answersForOneName(t, name, node) },
-		"postgresParameters": func(t *testing.T, c *cluster) { postgresHasFollowed(t, c, before) },
+		"dailyTodoSchedule":  func(t *testing.T, c *kube.Cluster) { addsDailyTodos(t, c.In(project), wiki) },
+		"ingressHost":        func(t *testing.T, _ *kube.Cluster) { answersForOneName(t, name) },
+		"postgresParameters": func(t *testing.T, c *kube.Cluster) { postgresHasFollowed(t, c, before) },
 	} {
 		t.Run(setting, func(t *testing.T) {
 			t.Parallel()
-			followed(t, c.of(t))
+			followed(t, c.For(t))
 		})
 	}
+}
+
+const dailyTodo = "daily-todo"
+
+// encyclopedia is a server on this machine that stands in for Wikipedia.
+type encyclopedia struct {
+	*wikitest.Wiki
+	// machine and node are addresses. Nobody listens at the node's.
+	machine, node string
+}
+
+// scheduled is the article that the CronJob's own todo is about.
+const scheduled = "/wiki/Caf%C3%A9_(drink)"
+
+func startEncyclopedia(t *testing.T) encyclopedia {
+	machine, _, err := net.SplitHostPort(lab.Registry())
+	require.NoError(t, err)
+	return encyclopedia{wikitest.Start(t, net.JoinHostPort(machine, "0")), machine, lab.NodeAddress()}
+}
+
+// settings make the CronJob ask it every minute.
+func (e encyclopedia) settings() []string {
+	return []string{
+		"dailyTodoSchedule=* * * * *", "articleUrl=" + e.Page("/wiki/Special:Random", wikitest.Article(scheduled)),
+		"articleCA=" + string(e.CA), "articleNetworks=" + e.machine + "/32 " + e.node + "/32",
+	}
+}
+
+// dailyCase is how the encyclopedia answers a Job.
+type dailyCase struct {
+	answers []http.HandlerFunc // without one, nobody listens
+	fails   string             // what the last line of the log says if no todo is added
+}
+
+func (e encyclopedia) cases() map[string]dailyCase {
+	type answers = []http.HandlerFunc
+	good := func(name string) http.HandlerFunc { return wikitest.Article("/wiki/" + name) }
+	elsewhere := strings.Replace(e.URL, "https:", "http:", 1)
+	return map[string]dailyCase{
+		"too-long-at-first": {answers{e.Title(141), good("too-long-at-first")}, ""},
+		"too-many-requests": {answers{wikitest.Status(http.StatusTooManyRequests, "2"),
+			good("too-many-requests")}, ""},
+		"hanging-for-a-time": {answers{wikitest.Hang, good("hanging-for-a-time")}, ""},
+		"failing-at-first":   {answers{wikitest.Article(""), good("failing-at-first")}, ""},
+		"no-location":        {answers{wikitest.Article("")}, "302 Found, and no redirect"},
+		"other-host":         {answers{wikitest.Article("https://evil.example/wiki/other-host")}, "which is another host"},
+		"http":               {answers{wikitest.Article(elsewhere + "/wiki/http")}, "which is not https"},
+		"too-long":           {answers{e.Title(141)}, "20 articles in a row make no todo"},
+		"much-later": {answers{wikitest.Status(http.StatusTooManyRequests, "3600")},
+			"429 Too Many Requests, retry after 1h0m0s; given up after"},
+		"hanging": {answers{wikitest.Hang}, "no answer within"},
+		"down":    {nil, "connect: connection refused (is it up, and may this pod reach it?); given up after"},
+	}
+}
+
+// start starts the Job of a case.
+func (e encyclopedia) start(c *kube.Cluster, name string, test dailyCase) (job string) {
+	return c.StartJob(dailyTodo, name, func(job *batchv1.JobSpec) {
+		article := strings.Replace(e.URL, e.machine, e.node, 1)
+		if test.answers != nil {
+			article = e.Page("/"+name, test.answers...)
+		}
+		kube.SetEnv(job, "ARTICLE_URL", article)
+		if test.fails != "" {
+			kube.SetEnv(job, "TIMEOUT", "10s")
+			job.BackoffLimit = ptr.To[int32](0)
+		}
+	})
+}
+
+// addsDailyTodos runs Jobs of the CronJob, all at the same time, while the CronJob starts its own.
+func addsDailyTodos(t *testing.T, c *kube.Cluster, wiki encyclopedia) {
+	cases, jobs := wiki.cases(), map[string]string{}
+	for name, test := range cases {
+		jobs[name] = wiki.start(c, name, test)
+	}
+	two := c.StartJob(dailyTodo, "two-pods", func(job *batchv1.JobSpec) {
+		kube.SetEnv(job, "ARTICLE_URL", wiki.Page("/two-pods",
+			wikitest.Article("/wiki/one-of-two"), wikitest.Article("/wiki/two-of-two")))
+		job.Completions, job.Parallelism = ptr.To[int32](2), ptr.To[int32](2)
+	})
+	byHand := fmt.Sprintf("by-hand-%x", rand.Uint32())
+	c.Kubectl("create", "job", byHand, "--from=cronjob/"+dailyTodo)
+
+	address := strings.TrimPrefix(wiki.URL, "https://")
+	assert.ElementsMatch(t, []string{"todo-backend-svc:80", address},
+		c.Reached(map[string]string{"app": dailyTodo},
+			"todo-backend-svc:80", address, "todo-frontend-svc:80", "postgres-svc:5432", "postgres-svc.exercises:5432",
+			"redis-svc.exercises:6379", "pingpong-svc.exercises:80", "storage-svc.storage:9000",
+			lab.Registry(), "kubernetes.default:443"))
+
+	// First, since the CronJob deletes its Jobs when it has newer ones.
+	for _, name := range []string{byHand, c.ScheduledJob(dailyTodo)} {
+		completed, log := c.WaitForJob(name)
+		assert.True(t, completed, "%s: %s", name, log)
+		assert.Contains(t, log, `msg=added title="Read `+wiki.URL+scheduled+`"`)
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) { test.check(c.For(t), wiki.URL+"/wiki/"+name, jobs[name]) })
+	}
+	completed, log := c.WaitForJob(two)
+	assert.True(t, completed, log)
+	assert.Equal(t, 1, strings.Count(log, "msg=added "), log)
+	assert.Equal(t, 1, strings.Count(log, `msg="already added" job=`+two), log)
+	assert.Equal(t, 1, todosAbout(c, "-of-two"))
+	assert.GreaterOrEqual(t, todosAbout(c, scheduled), 2)
+}
+
+// check waits for the Job of a case, and looks for a todo about the article.
+func (test dailyCase) check(c *kube.Cluster, article, job string) {
+	completed, log := c.WaitForJob(job)
+	assert.Equal(c.T, test.fails == "", completed, log)
+	if test.fails == "" {
+		assert.Contains(c.T, log, `level=INFO msg=added title="Read `+article+
+			`" todo=http://todo-backend-svc/todos/`)
+		assert.Equal(c.T, 1, todosAbout(c, article))
+		return
+	}
+	lines := strings.Split(strings.TrimSuffix(log, "\n"), "\n")
+	assert.Contains(c.T, lines[len(lines)-1], "level=ERROR msg=stopped error=")
+	assert.Contains(c.T, lines[len(lines)-1], test.fails)
+	assert.Zero(c.T, todosAbout(c, article))
+}
+
+// deleteDaily deletes all Jobs of daily-todo, whoever started them.
+func deleteDaily(c *kube.Cluster) { c.Kubectl("delete", "job", "--selector", "app="+dailyTodo) }
+
+// todosAbout counts the todos about articles with an ending.
+func todosAbout(c *kube.Cluster, article string) (n int) {
+	for _, title := range traffic.Backend(c).TodosWith("Read ") {
+		if strings.HasSuffix(title, article) {
+			n++
+		}
+	}
+	return n
 }

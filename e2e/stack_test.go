@@ -1,43 +1,147 @@
 package e2e
 
 import (
+	"bufio"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/postgres"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
 )
 
 func TestSecondUpChangesAndBuildsNothing(t *testing.T) {
 	c := newCluster(t)
-	running := daemons(labName())
-	makeUp(t)
-	assert.Equal(t, running, daemons(labName()), "the lab's processes")
-	image, uids := imageRef(t, "redisfiller"), c.podUIDs()
+	running := lab.Daemons(lab.Name())
+	pulumi.MakeUp(t)
+	assert.Equal(t, running, lab.Daemons(lab.Name()), "the lab's processes")
+	image, uids := pulumi.Image(t, "redisfiller"), uidsOf(c)
 
-	pulumi(t, checkout, "up", "--yes", "--skip-preview", "--expect-no-changes")
-	assert.Equal(t, image, imageRef(t, "redisfiller"))
-	assert.Equal(t, uids, c.podUIDs())
+	pulumi.Run(t, "up", "--yes", "--skip-preview", "--expect-no-changes")
+	assert.Equal(t, image, pulumi.Image(t, "redisfiller"))
+	assert.Equal(t, uids, uidsOf(c))
 	// An image that would be built again counts as an update.
-	assert.Equal(t, []string{"same"}, slices.Collect(maps.Keys(plan(t))))
+	assert.Equal(t, []string{"same"}, slices.Collect(maps.Keys(pulumi.Plan(t))))
 	// What the cluster adds to an object by itself is no difference either.
-	pulumi(t, checkout, "refresh", "--yes", "--skip-preview", "--expect-no-changes")
+	pulumi.Run(t, "refresh", "--yes", "--skip-preview", "--expect-no-changes")
+}
+
+func uidsOf(c *kube.Cluster) string {
+	return c.Kubectl("get", "pods", "--selector", kube.Lasting, "--output", "jsonpath={.items[*].metadata.uid}")
 }
 
 func TestPreviewWorksWhileClusterAndBuilderAreAway(t *testing.T) {
 	newCluster(t)
-	config, err := clientcmd.LoadFromFile(os.Getenv("KUBECONFIG"))
-	require.NoError(t, err)
-	for _, cluster := range config.Clusters {
-		cluster.Server = "https://127.0.0.1:1"
-	}
-	away := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, clientcmd.WriteToFile(*config, away))
-
-	changes := plan(t, "KUBECONFIG="+away, "BUILDX_CONFIG="+t.TempDir())
+	away := changedKubeconfig(t, "set clusters.default.server https://127.0.0.1:1")
+	changes := pulumi.Plan(t, "KUBECONFIG="+away, "BUILDX_CONFIG="+t.TempDir())
 	assert.Equal(t, []string{"same"}, slices.Collect(maps.Keys(changes)))
+}
+
+// TestALabFromReleasesAndPulledImages has a server on this machine in the place of the projects' releases and
+// of Docker Hub.
+func TestALabFromReleasesAndPulledImages(t *testing.T) {
+	const second = "second"
+	cache := t.TempDir()
+	t.Cleanup(func() { proc.Run(t, lab.Make(lab.Checkout, "lab-delete", second)) })
+	up := proc.Command(lab.Checkout, ".lab/lab", "--name", second, "--cache", cache, "up")
+	up.Env = append(os.Environ(), mirror(t)...)
+	var said strings.Builder
+	up.Stderr = &said
+	require.NoError(t, up.Run(), "%s", &said)
+
+	assert.Len(t, lab.Daemons(second), 4)
+	assert.Contains(t, said.String(), `msg=downloaded tool="k3s and containerd-shim-runc-v2"`)
+	assert.Contains(t, said.String(), "msg=pulled image=redis:8")
+	for _, made := range []string{"compil", "assembl"} {
+		assert.NotContains(t, said.String(), "msg="+made)
+	}
+	kubectl := proc.Command(lab.Checkout, filepath.Join(".lab", second, "bin", "kubectl"), "--kubeconfig",
+		filepath.Join(lab.Root, second, "kubeconfig"),
+		"--namespace", "kube-system", "get", "addons.k3s.cattle.io", "--output", "name")
+	assert.Equal(t, []string{"ccm", "coredns", "lab-storage", "lab-traefik", "rolebindings"},
+		strings.Fields(strings.ReplaceAll(proc.Run(t, kubectl), "addon.k3s.cattle.io/", "")), "what k3s deploys")
+}
+
+// mirror serves this machine's cache until the test ends, and returns the settings that lead to it.
+func mirror(t *testing.T) []string {
+	serve := proc.Command(filepath.Join(lab.Checkout, "lab"), "go", "run", "./mirror")
+	input, err := serve.StdinPipe()
+	require.NoError(t, err)
+	output, err := serve.StdoutPipe()
+	require.NoError(t, err)
+	serve.Stderr = os.Stderr
+	require.NoError(t, serve.Start())
+	t.Cleanup(func() {
+		require.NoError(t, input.Close())
+		require.NoError(t, serve.Wait())
+	})
+	var settings []string
+	for lines := bufio.NewScanner(output); len(settings) < 2 && lines.Scan(); {
+		settings = append(settings, lines.Text())
+	}
+	require.Len(t, settings, 2, "the mirror does not serve")
+	return settings
+}
+
+// TestDataStaysWhereItIs changes all that says where the data is, in as few ups as that takes, and finds the
+// data again.
+func TestDataStaysWhereItIs(t *testing.T) {
+	c := newCluster(t)
+	before, claims, class := keepSomething(c), c.Claims(), "test-"+lab.Name()
+	proc.Run(t, proc.Command(".", "sh", "-ec", `kubectl get storageclass local-path --output json |
+		sed 's/"name": "local-path"/"name": "'"$1"'"/' | kubectl create --filename -`, "sh", class))
+	t.Cleanup(func() {
+		c.Kubectl("delete", "storageclass", class)
+		c.Kubectl("delete", "namespace", "--ignore-not-found", "moved-exercises", "moved-project", "moved-storage")
+	})
+
+	t.Run("with a prefix", func(t *testing.T) {
+		c := c.For(t)
+		said := proc.Run(t, pulumi.Up("namePrefix=moved-", "ingressHost=moved.example.com"))
+		assert.Contains(t, said, `Namespaces that are not used any more: exercises, project and storage.`)
+		assert.Contains(t, said, `when namePrefix is "" again`)
+		assert.Equal(t, claims, c.Claims())
+		assert.Empty(t, c.Kubectl("get", "pods", "--selector", kube.Lasting, "--output", "name"))
+		assert.Empty(t, traffic.Backend(c.In("moved-"+project)).Todos())
+	})
+
+	t.Run("back without it, of a renamed stack, in another class and size", func(t *testing.T) {
+		c := c.For(t)
+		const name = "renamed"
+		pulumi.Run(t, "stack", "rename", name)
+		t.Setenv("PULUMI_STACK", name)
+		t.Cleanup(func() { pulumi.Run(t, "stack", "rename", lab.Name()) })
+
+		said := proc.Run(t, pulumi.Up("storageClass="+class, "redisStorageSize=101Mi", "postgresStorageSize=2Gi",
+			"storageSize=6Gi"))
+		assert.Contains(t, said, `Namespaces that are not used any more: moved-exercises, moved-project and moved-storage.`)
+		c.In("moved-"+exercises).Kubectl("get", "pvc", postgres.Volume)
+		assert.Contains(t, said, "The stack was organization."+lab.Name()+", and is organization.renamed now.")
+		assert.Contains(t, said, "storageClass: new claims are of "+class+
+			". Those that are there stay in local-path, with their data.")
+		for setting, size := range map[string]string{"redisStorageSize": "101Mi", "postgresStorageSize": "2Gi",
+			"storageSize": "6Gi"} {
+			assert.Contains(t, said, setting+": new claims are of "+size+". ")
+		}
+		assert.Equal(t, claims, c.Claims())
+		assert.Equal(t, before, readKept(c))
+	})
+
+	set := c.Field("statefulset", postgres.Set, "{.metadata.uid}")
+	pulumi.MakeUp(t)
+	c.WaitUntilReady()
+	assert.NotEqual(t, set, c.Field("statefulset", postgres.Set, "{.metadata.uid}"),
+		"no StatefulSet can change its claim template: it is replaced")
+	assert.Equal(t, claims, c.Claims())
+	assert.Equal(t, before, readKept(c))
 }

@@ -8,29 +8,36 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/home"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
 )
 
 // TestAnEarlierVersionsDataIsCarriedOver takes a stack of the revision UPGRADE_FROM to this one while
 // visitors use it.
 func TestAnEarlierVersionsDataIsCarriedOver(t *testing.T) {
-	const lab = "upgrade"
 	revision := os.Getenv("UPGRADE_FROM")
 	require.NotEmpty(t, revision,
 		"UPGRADE_FROM is not set: name a revision of this repository, as in make upgrade UPGRADE_FROM=HEAD~1")
-	earlier, now := home{t, t.TempDir(), lab}, home{t, checkout, lab}
-	run(t, command(checkout, "sh", "-ec", `git archive "$1" | tar --extract --directory "$2"`, "sh", revision,
-		earlier.dir))
-	t.Cleanup(func() { now.make("lab-delete") })
-	earlier.make("up")
+	now := home.Home{T: t, Dir: lab.Checkout, Lab: "upgrade"}
+	earlier := home.Home{T: t, Dir: t.TempDir(), Lab: now.Lab}
+	proc.Run(t, proc.Command(lab.Checkout, "sh", "-ec", `git archive "$1" | tar --extract --directory "$2"`,
+		"sh",
+		revision, earlier.Dir))
+	t.Cleanup(func() { now.Make("lab-delete") })
+	earlier.Make("up")
 
-	site := earlier.site()
-	visitors := earlier.use("visit")
-	visitors.goOn()
-	now.make("up")
-	visitors.goOn()
-	pings, todos := visitors.stop()
-	pings.Outcomes, todos.Outcomes = withoutIngress(pings.Outcomes), withoutIngress(todos.Outcomes)
+	site := earlier.Site()
+	visitors := site.Visit("visit")
+	visitors.WaitUntilGoingOn()
+	now.Make("up")
+	visitors.WaitUntilGoingOn()
+	pings, todos := visitors.Stop()
+	pings.Outcomes, todos.Outcomes = traffic.WithoutIngress(pings.Outcomes),
+		traffic.WithoutIngress(todos.Outcomes)
 	t.Log(pings, todos)
-	assert.NoError(t, pings.Check(0, site.pings()))
-	assert.NoError(t, todos.Check(site.todosWith("visit")))
+	assert.NoError(t, pings.Check(0, site.Pings()))
+	assert.NoError(t, todos.Check(site.TodosWith("visit")))
 }
