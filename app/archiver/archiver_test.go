@@ -278,9 +278,9 @@ func TestBaseBackupsThatAreKept(t *testing.T) {
 		backups = append(backups, pgbackrest.Backup{Ended: noon.AddDate(0, 0, days)})
 	}
 	for days, number := range map[int]int{1: 2, 2: 4, 3: 5, 10: 8} {
-		assert.Equal(t, number, kept(backups, days), "%d days", days)
+		assert.Equal(t, number, backupsToKeep(backups, days), "%d days", days)
 	}
-	assert.Zero(t, kept(nil, 7))
+	assert.Zero(t, backupsToKeep(nil, 7))
 }
 
 // After its volume was set back to a snapshot, a server writes segments by names that it has archived
@@ -369,6 +369,6 @@ func TestDue(t *testing.T) {
 			span(-time.Minute, -time.Hour, "000000010000000000000007"),
 		},
 	} {
-		assert.Equal(t, why, due(spans, now))
+		assert.Equal(t, why, backupDue(spans, now))
 	}
 }

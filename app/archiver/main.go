@@ -1,13 +1,13 @@
-// Archiver runs beside a Postgres server and keeps an archive of it, from which the server can be brought
-// back to any second: a base backup of every day, and all of the write-ahead log. They are in a bucket, in
-// the format of pgBackRest.
+// Archiver runs beside a Postgres server and archives it in a bucket, in the format of pgBackRest: a base
+// backup of every day, and all of the write-ahead log. The server can be restored from that to any second.
 //
-//	archiver push PATH   stores a file of the log: it is the server's archive_command, in which pgBackRest looks for its name
-//	archiver run         makes base backups, and deletes what is older than the archive shall go back; of earlier
-//	                     servers, when this one's archive goes back as far, its databases hold rows, and no restore
-//	                     was asked for that is not done
+//	archiver push PATH   stores a file of the log. It is the server's archive_command, in which pgBackRest looks
+//	                     for its own name.
+//	archiver run         makes base backups, and deletes those that are too old. It deletes the archives of earlier
+//	                     servers when this server's archive is as long, its databases have rows, and no requested
+//	                     restore is pending.
 //
-// Settings, all in the environment and read anew each time:
+// Settings, all in the environment and read anew each time, with defaults in brackets:
 //
 //	PGDATA                   the server's data directory, which pg_controldata and pgbackrest read
 //	PGHOST, PGPORT, PGUSER   the server's socket, and its superuser (those of libpq)
@@ -16,23 +16,44 @@
 //	S3_PREFIX                folder in the bucket; the archive is in its folder wal
 //	S3_ACCESS_KEY_FILE, S3_SECRET_KEY_FILE
 //	                         files that hold the keys
-//	S3_PATH_STYLE            whether the bucket's name stands in the path of addresses, instead of in the host's name (true)
+//	S3_PATH_STYLE            whether the bucket is named in the path of URLs instead of the host name (true)
 //	S3_CA_FILE               PEM file with authorities to trust besides the system's (none)
-//	ARCHIVE_PASSPHRASE_FILE  file with a passphrase that the archive is encrypted with (none)
+//	ARCHIVE_PASSPHRASE_FILE  file with a passphrase that encrypts the archive (none)
 //	ARCHIVE_KEEP_DAYS        how many days the archive goes back (7)
-//	PGBACKREST_…             options of pgBackRest, which count more than those that follow from all this
-//	ARCHIVE_LOOK_EVERY       how soon it is found that a base backup has to be made (1m)
-//	ARCHIVE_QUEUE            how much of the log may wait on the server's volume while the service is away (128MiB); what comes
-//	                         then is dropped, and there is a new base backup afterwards
+//	ARCHIVE_LOOK_EVERY       how often it checks whether a base backup is due (1m)
+//	ARCHIVE_QUEUE            how much log may wait on the server's volume while the service is away (128MiB). More is
+//	                         dropped, and a new base backup follows.
+//	PGBACKREST_…             options of pgBackRest, which override those that follow from the above
 package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/settings"
 )
+
+type config struct {
+	archive  *pgbackrest.Archive
+	keepDays int
+	interval time.Duration
+	queue    string
+}
+
+func readConfig() (config, error) {
+	var r settings.Reader
+	c := config{
+		archive:  pgbackrest.New(r.Bucket(), r.OptionalFile("ARCHIVE_PASSPHRASE_FILE")),
+		keepDays: r.Number("ARCHIVE_KEEP_DAYS", 7, 1, 10_000),
+		interval: r.Duration("ARCHIVE_LOOK_EVERY", "1m"),
+		queue:    r.Text("ARCHIVE_QUEUE", "128MiB", ""),
+	}
+	return c, r.Err()
+}
 
 func main() {
 	service.Main(func(ctx context.Context) error {

@@ -16,9 +16,9 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
 )
 
-// isSetBack is whether the archive holds log that this server does not have, or has with another content.
-func isSetBack(ctx context.Context, own pgbackrest.Stanza) (bool, error) {
-	now, err := ask[string](ctx, "postgres", `SELECT pg_walfile_name(pg_current_wal_insert_lsn())`)
+// wasSetBack tells whether the archive has log that this server lacks, or has with other content.
+func wasSetBack(ctx context.Context, own pgbackrest.Stanza) (bool, error) {
+	now, err := query[string](ctx, "postgres", `SELECT pg_walfile_name(pg_current_wal_insert_lsn())`)
 	if err != nil {
 		return false, err
 	}
@@ -28,57 +28,58 @@ func isSetBack(ctx context.Context, own pgbackrest.Stanza) (bool, error) {
 			return true, nil
 		}
 	}
-	failed, err := ask[string](ctx, "postgres", `SELECT coalesce(last_failed_wal, '') FROM pg_stat_archiver`)
+	failed, err := query[string](ctx, "postgres",
+		`SELECT coalesce(last_failed_wal, '') FROM pg_stat_archiver`)
 	if err != nil || failed == "" {
 		return false, err
 	}
-	isOther, err := own.HasDifferent(filepath.Join(os.Getenv("PGDATA"), "pg_wal", failed))
+	isDifferent, err := own.HasDifferent(filepath.Join(os.Getenv("PGDATA"), "pg_wal", failed))
 	if errors.Is(err, fs.ErrNotExist) { // it was archived in the end
 		return false, nil
 	}
-	return isOther, err
+	return isDifferent, err
 }
 
-// beginAnother makes a new stanza for a server that was set back, and has the server archive to it.
+// beginAnother makes a further stanza for a server that was set back, to which it archives from now on.
 func beginAnother(
-	ctx context.Context, archive *pgbackrest.Archive, c control, stanzas []pgbackrest.Stanza,
+	ctx context.Context, archive *pgbackrest.Archive, c controlData, stanzas []pgbackrest.Stanza,
 ) (name string, err error) {
 	isTaken := func(s pgbackrest.Stanza) bool { return s.Name == name }
 	for next := 2; ; next++ {
-		c.stretch = strconv.Itoa(next)
-		if name = archive.Stanza(c.identity()); !slices.ContainsFunc(stanzas, isTaken) {
+		c.archiveNumber = strconv.Itoa(next)
+		if name = archive.StanzaName(c.identity()); !slices.ContainsFunc(stanzas, isTaken) {
 			break
 		}
 	}
 	if err := archive.Create(ctx, name); err != nil {
 		return "", err
 	}
-	return name, keepStretch(ctx, c.stretch)
+	return name, writeArchiveNumber(ctx, c.archiveNumber)
 }
 
-// keepStretch has the server write the number beside its data, where this process may only read.
-func keepStretch(ctx context.Context, stretch string) error {
+// writeArchiveNumber makes the server write the number beside its data, which this process may only read.
+func writeArchiveNumber(ctx context.Context, number string) error {
 	conn, err := pgx.Connect(ctx, "")
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	_, err = conn.Exec(ctx, fmt.Sprintf("COPY (SELECT %s) TO '%s'", stretch, stretchFile()))
+	_, err = conn.Exec(ctx, fmt.Sprintf("COPY (SELECT %s) TO '%s'", number, archiveNumberFile()))
 	return err
 }
 
-// stretchFile is nothing that the server knows. Whoever sets its data back sets this back too.
-func stretchFile() string { return filepath.Join(os.Getenv("PGDATA"), "archiver.stretch") }
+// archiveNumberFile means nothing to the server. It is set back together with the data.
+func archiveNumberFile() string { return filepath.Join(os.Getenv("PGDATA"), "archiver.stretch") }
 
-var stretchLine = regexp.MustCompile(`^(\d+)\n$`)
+var numberLine = regexp.MustCompile(`^(\d+)\n$`)
 
-// readStretch returns the number that keepStretch left, empty if there is none.
-func readStretch() (string, error) {
-	content, err := os.ReadFile(stretchFile())
+// readArchiveNumber returns what writeArchiveNumber wrote; empty if it wrote nothing.
+func readArchiveNumber() (string, error) {
+	content, err := os.ReadFile(archiveNumberFile())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	if line := stretchLine.FindSubmatch(content); line != nil {
+	if line := numberLine.FindSubmatch(content); line != nil {
 		return string(line[1]), nil
 	}
 	return "", nil

@@ -49,8 +49,7 @@ func mainOrPart() {
 
 // storeDump is a run up to the restore, or only what of it stores the dump.
 func storeDump(ctx context.Context, record bool) error {
-	var e environment
-	store, err := openStore(&e)
+	c, err := readConfig()
 	if err != nil {
 		return err
 	}
@@ -65,7 +64,8 @@ func storeDump(ctx context.Context, record bool) error {
 	defer snapshot.Close()
 	m := manifest.Manifest{Name: restorepoint.NewBackup(snapshot.Taken)}
 	if record {
-		_, err := job{store: store, level: benchLevel}.dump(ctx, snapshot, &m)
+		c.level = benchLevel
+		_, err := backupJob{config: c}.dump(ctx, snapshot, &m)
 		return err
 	}
 	dump, err := snapshot.Dump(ctx, benchLevel)
@@ -73,7 +73,7 @@ func storeDump(ctx context.Context, record bool) error {
 		return err
 	}
 	defer dump.Close()
-	return store.WriteDump(ctx, m.Name, newDigest(dump))
+	return c.store.WriteDump(ctx, m.Name, newDigest(dump))
 }
 
 // BenchmarkBackup measures each part of a backup beside its peer, in rounds. `go run ./bench backup` says

@@ -263,11 +263,11 @@ func unquoted(log string) string { return strings.ReplaceAll(log, `\"`, `"`) }
 const restoringArchived = "restore-archived"
 
 func restoreArchived(ctx context.Context) error {
-	of, err := openArchive()
+	c, err := readConfig()
 	if err != nil {
 		return err
 	}
-	stanzas, err := of.Stanzas(ctx)
+	stanzas, err := c.archive.Stanzas(ctx)
 	if err != nil {
 		return err
 	}
@@ -275,17 +275,15 @@ func restoreArchived(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	spans, err := pointInTime{at: at}.spans(stanzas)
+	spans, err := pointInTime{config: c, at: at}.candidates(stanzas)
 	if err != nil {
 		return err
 	}
-	server, err := recovered(ctx, of, spans[0], at)
+	server, err := c.recoverSpan(ctx, spans[0], at)
 	if err != nil {
 		return err
 	}
-	if err := os.Setenv("SERVER_DIR", os.Getenv("OTHER_SERVER_DIR")); err != nil { // that one runs a server
-		return err
-	}
+	c.serverDir = os.Getenv("OTHER_SERVER_DIR") // that one runs a server
 	databases := make(chan string)
 	go func() {
 		defer close(databases)
@@ -297,7 +295,7 @@ func restoreArchived(ctx context.Context) error {
 	for range 2 {
 		group.Go(func() {
 			for database := range databases {
-				if err := restoreOne(ctx, server, database); err != nil {
+				if err := c.restoreOne(ctx, server, database); err != nil {
 					slog.Error("not restored", "database", database, "error", err)
 				}
 			}
@@ -307,13 +305,13 @@ func restoreArchived(ctx context.Context) error {
 	return server.Close()
 }
 
-func restoreOne(ctx context.Context, server *postgres.ScratchServer, database string) error {
-	dir, err := os.MkdirTemp(os.Getenv("SCRATCH_DIR"), "restore-")
+func (c config) restoreOne(ctx context.Context, server *postgres.ScratchServer, database string) error {
+	dir, err := os.MkdirTemp(c.scratchDir, "restore-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	m, err := dumpOf(ctx, server, database, dir)
+	dump, err := dumpFrom(ctx, server, database, dir)
 	if err != nil {
 		return err
 	}
@@ -327,10 +325,10 @@ func restoreOne(ctx context.Context, server *postgres.ScratchServer, database st
 		return err
 	}
 	defer target.Close()
-	r := restoration{job: job{scratch: dir}}
-	if err := r.replace(ctx, target, m); err != nil {
+	r := restoration{backupJob: backupJob{config: c}}
+	if err := r.replace(ctx, target, dump); err != nil {
 		return err
 	}
-	slog.Info("restored", "database", database, "unlogged", m.unlogged)
+	slog.Info("restored", "database", database, "unlogged", dump.unlogged)
 	return nil
 }

@@ -8,22 +8,19 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
 )
 
-func list(ctx context.Context, _ []string) error {
-	var e environment
-	store, err := openStore(&e)
-	if err != nil {
-		return fmt.Errorf("read the settings: %w", err)
-	}
-	names, err := store.Names(ctx)
+func list(ctx context.Context, c config, _ []string) error {
+	names, err := c.store.Names(ctx)
 	if err != nil {
 		return fmt.Errorf("list the backups: %w", err)
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "NAME\tDATABASE\tSERVER\tTABLES\tROWS\tSIZE\tTOOK\tENCRYPTED\tSYSTEM")
 	for _, name := range names {
-		m, err := store.ReadManifest(ctx, name)
+		m, err := c.store.ReadManifest(ctx, name)
 		if err != nil {
 			fmt.Fprintf(table, "%s\t%v\n", name, err)
 			continue
@@ -39,16 +36,38 @@ func list(ctx context.Context, _ []string) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	of, err := openArchive()
-	if err != nil {
-		return err
-	}
-	stanzas, err := of.Stanzas(ctx)
+	stanzas, err := c.archive.Stanzas(ctx)
 	if err != nil {
 		return fmt.Errorf("look into the archive: %w", err)
 	}
-	for _, times := range coverage(stanzas) {
-		fmt.Println("archive:", times)
+	for _, covered := range coverage(stanzas) {
+		fmt.Println("archive:", covered)
 	}
 	return nil
+}
+
+// coverage describes which times can be restored, and what cannot be read.
+func coverage(stanzas []pgbackrest.Stanza) (covered []string) {
+	for _, s := range stanzas {
+		if s.Unreadable != nil {
+			covered = append(covered,
+				fmt.Sprintf("what archive %s holds, which cannot be read: %v", s.Name, s.Unreadable))
+		}
+		for _, span := range mergeOverlapping(s.Spans()) {
+			covered = append(covered, fmt.Sprintf("%s to %s in %s",
+				span.From.Format(time.RFC3339), span.To.Format(time.RFC3339), endName(span)))
+		}
+	}
+	return covered
+}
+
+func mergeOverlapping(spans []pgbackrest.Span) (merged []pgbackrest.Span) {
+	for _, span := range spans {
+		if last := len(merged) - 1; last >= 0 && !span.From.After(merged[last].To) {
+			merged[last].To = span.To
+			continue
+		}
+		merged = append(merged, span)
+	}
+	return merged
 }

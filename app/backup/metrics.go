@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -17,11 +16,11 @@ import (
 )
 
 const (
-	lookEvery = time.Minute
-	lookAgain = 5 * time.Second // after one that failed
+	updateInterval = time.Minute
+	updateRetry    = 5 * time.Second
 )
 
-// gauges tell of the store what was there at the last look.
+// gauges show the store as of the last update.
 type gauges struct {
 	taken, size, duration, lacks, backups, runEnded, runSuccess prometheus.Gauge
 }
@@ -45,61 +44,55 @@ func newGauges(prefix string) gauges {
 	}
 }
 
-func serveMetrics(ctx context.Context) error {
-	var e environment
-	bucket, ports := e.Bucket(), e.Ports()
-	if err := e.Err(); err != nil {
-		return fmt.Errorf("read the settings: %w", err)
-	}
-	shown := newGauges(bucket.Prefix)
-	var seen atomic.Bool
-	looking, stop := context.WithCancel(ctx)
+func serveMetrics(ctx context.Context, c config, _ []string) error {
+	gauges := newGauges(c.bucket.Prefix)
+	var answers atomic.Bool
+	updating, stop := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	background.Go(func() {
-		for looking.Err() == nil {
-			err := shown.look(looking)
-			seen.Store(err == nil)
+		for updating.Err() == nil {
+			err := gauges.update(updating)
+			answers.Store(err == nil)
 			if err == nil {
-				sleep(looking, lookEvery)
+				sleep(updating, updateInterval)
 				continue
 			}
 			slog.Warn("the store does not answer", "error", err)
-			sleep(looking, lookAgain)
+			sleep(updating, updateRetry)
 		}
 	})
 	defer background.Wait()
 	defer stop()
-	return web.Serve(ctx, ports, service.Probes(func(context.Context) error {
-		if !seen.Load() {
+	return web.Serve(ctx, c.ports, service.Probes(func(context.Context) error {
+		if !answers.Load() {
 			return errors.New("the store does not answer")
 		}
 		return nil
 	}))
 }
 
-// look reads the settings anew, for keys can change.
-func (g gauges) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, lookAtMost)
+// update reads the settings anew, since keys can change.
+func (g gauges) update(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	var e environment
-	store, err := openStore(&e)
+	c, err := readConfig()
 	if err != nil {
 		return err
 	}
-	is, err := inspect(ctx, store)
+	state, err := readStoreState(ctx, c.store)
 	if err != nil {
 		return err
 	}
-	if !is.taken.IsZero() {
-		g.taken.Set(float64(is.taken.Unix()))
+	if !state.taken.IsZero() {
+		g.taken.Set(float64(state.taken.Unix()))
 	}
-	g.backups.Set(float64(is.backups))
-	g.size.Set(float64(is.newest.Dump.Size))
-	g.lacks.Set(float64(len(is.newest.Lacks)))
-	g.duration.Set(is.newest.Duration().Seconds())
-	if !is.run.Ended.IsZero() {
-		g.runEnded.Set(float64(is.run.Ended.Unix()))
-		g.runSuccess.Set(map[bool]float64{true: 1}[is.run.Error == ""])
+	g.backups.Set(float64(state.backups))
+	g.size.Set(float64(state.newest.Dump.Size))
+	g.lacks.Set(float64(len(state.newest.Lacks)))
+	g.duration.Set(state.newest.Duration().Seconds())
+	if !state.run.Ended.IsZero() {
+		g.runEnded.Set(float64(state.run.Ended.Unix()))
+		g.runSuccess.Set(map[bool]float64{true: 1}[state.run.Error == ""])
 	}
 	return nil
 }

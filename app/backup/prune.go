@@ -9,26 +9,22 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
 )
 
-// sweepAge is when what a run without a manifest has stored is surely not a run's that still goes on.
-const sweepAge = 24 * time.Hour
+const (
+	// sweepAge is the age at which a dump without a manifest cannot be of a run that still goes on.
+	sweepAge = 24 * time.Hour
+	// pendingTime is how long a requested restore that was not done counts as pending.
+	pendingTime = 7 * 24 * time.Hour
+)
 
-// askedFor is how long a restore that was not done may still be.
-const askedFor = 7 * 24 * time.Hour
-
-func prune(ctx context.Context, _ []string) error {
-	var e environment
-	retention := e.retention()
-	store, err := openStore(&e)
-	if err != nil {
-		return fmt.Errorf("read the settings: %w", err)
-	}
-	return tidy(ctx, store, retention)
+func prune(ctx context.Context, c config, _ []string) error {
+	return pruneStore(ctx, c.store, c.retention)
 }
 
-// tidy deletes what is not kept, if the newest backup is whole.
-func tidy(ctx context.Context, store *s3.Store, retention manifest.Retention) error {
+// pruneStore deletes expired backups if the newest is whole, and what interrupted runs left.
+func pruneStore(ctx context.Context, store *s3.Store, retention manifest.Retention) error {
 	names, err := store.Names(ctx)
 	if err != nil {
 		return fmt.Errorf("list the backups: %w", err)
@@ -45,7 +41,7 @@ func tidy(ctx context.Context, store *s3.Store, retention manifest.Retention) er
 	}
 	swept, err := store.Sweep(ctx, time.Now().Add(-sweepAge))
 	if err != nil {
-		return fmt.Errorf("sweep what broken runs left: %w", err)
+		return fmt.Errorf("sweep what interrupted runs left: %w", err)
 	}
 	for _, name := range swept {
 		slog.Info("swept", "run", name)
@@ -54,8 +50,8 @@ func tidy(ctx context.Context, store *s3.Store, retention manifest.Retention) er
 	return nil
 }
 
-// expired are the names of those backups that are not kept. Those of an earlier server are, as long as they
-// may have to be restored.
+// expired returns the names of expired backups, without those of earlier servers while they may have to be
+// restored.
 func expired(
 	ctx context.Context, store *s3.Store, retention manifest.Retention, names []string,
 ) ([]string, error) {
@@ -73,51 +69,50 @@ func expired(
 		return nil, err
 	}
 	past := manifest.WithoutFuture(names, now)
-	newest, err := isThere(ctx, store, past[len(past)-1])
+	newest, err := readIfWhole(ctx, store, past[len(past)-1])
 	if err != nil {
 		return nil, fmt.Errorf("nothing is deleted, for the newest backup may be the only one: %w", err)
 	}
-	why, err := needed(ctx, store, newest)
-	if err != nil || why == "" {
+	reason, err := keepReason(ctx, store, newest)
+	if err != nil || reason == "" {
 		return expired, err
 	}
 	return slices.DeleteFunc(expired, func(name string) bool {
-		i := slices.Index(names, name)
-		if backups[i].IsFrom(newest.System) {
+		if backups[slices.Index(names, name)].IsFrom(newest.System) {
 			return false
 		}
-		slog.Info("kept a backup of an earlier server", "backup", name, "because", why)
+		slog.Info("kept a backup of an earlier server", "backup", name, "because", reason)
 		return true
 	}), nil
 }
 
-// needed is why backups of earlier servers are kept; empty if they need not be.
-func needed(ctx context.Context, store *s3.Store, newest manifest.Manifest) (why string, err error) {
-	asked, err := store.RestoreRequested(ctx)
-	switch {
-	case err != nil:
+// keepReason says why backups of earlier servers are still needed; empty if they are not.
+func keepReason(ctx context.Context, store *s3.Store, newest manifest.Manifest) (string, error) {
+	requested, err := store.RestoreRequested(ctx)
+	if err != nil {
 		return "", fmt.Errorf("look whether a restore was asked for: %w", err)
-	case time.Since(asked) < askedFor:
-		return fmt.Sprintf("a restore was asked for at %s and is not done", asked.Format(time.RFC3339)), nil
-	case newest.Content.Rows() == 0:
+	}
+	if reason := pgbackrest.PendingRestore(requested, pendingTime); reason != "" {
+		return reason, nil
+	}
+	if newest.Content.Rows() == 0 {
 		return "the newest backup holds no rows", nil
 	}
 	return "", nil
 }
 
-// isThere fails unless a backup's manifest, which it returns, is sound and its dump has the size that stands
-// there.
-func isThere(ctx context.Context, store *s3.Store, name string) (manifest.Manifest, error) {
+// readIfWhole returns a backup's manifest. It fails if the manifest is damaged, or the dump has another size.
+func readIfWhole(ctx context.Context, store *s3.Store, name string) (manifest.Manifest, error) {
 	m, err := store.ReadManifest(ctx, name)
 	if err != nil {
 		return m, err
 	}
-	stored, err := store.DumpSize(ctx, name)
+	size, err := store.DumpSize(ctx, name)
 	if err != nil {
 		return m, fmt.Errorf("look for the dump of %s: %w", name, err)
 	}
-	if stored != m.Dump.Size {
-		return m, fmt.Errorf("%s: %w: it has %d bytes instead of %d", name, errDamaged, stored, m.Dump.Size)
+	if size != m.Dump.Size {
+		return m, fmt.Errorf("%s: %w: it has %d bytes instead of %d", name, errDamaged, size, m.Dump.Size)
 	}
 	return m, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,53 +9,17 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"log/slog"
-	"strings"
-	"time"
 
 	"filippo.io/age"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
-	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
 )
 
 var errDamaged = fmt.Errorf("the stored dump is %w", s3.ErrDamaged)
 
-// restoreCopy reads a stored dump, restores it into a throwaway server, and returns what is then in there.
-func restoreCopy(ctx context.Context, store *s3.Store, m manifest.Manifest,
-	identities []age.Identity) (content manifest.Content, err error) {
-	start := time.Now()
-	server, err := postgres.StartScratch(ctx, serverDir())
-	if err != nil {
-		return content, fmt.Errorf("start the throwaway server: %w", err)
-	}
-	defer func() {
-		if closeErr := server.Close(); closeErr != nil {
-			err = errors.Join(err, fmt.Errorf("remove the throwaway server: %w", closeErr))
-		}
-	}()
-	err = readBack(ctx, store, m, func(stored io.Reader) error {
-		dump, err := decrypt(stored, m, identities)
-		if err != nil {
-			return err
-		}
-		return server.Restore(ctx, m.Content.Roles, dump)
-	})
-	if err != nil {
-		return content, fmt.Errorf("restore the dump: %w", err)
-	}
-	slog.Info("restored", "backup", m.Name, "in", time.Since(start).Round(time.Millisecond))
-	start = time.Now()
-	if content, err = server.Content(ctx, m.Database); err != nil {
-		return content, fmt.Errorf("record the restored copy: %w", err)
-	}
-	slog.Info("recorded the copy", "backup", m.Name, "in", time.Since(start).Round(time.Millisecond))
-	return content, nil
-}
-
-// opens fails if a dump is encrypted and there is nothing to open it with.
-func opens(m manifest.Manifest, identities []age.Identity) error {
+// checkIdentity fails if a dump is encrypted and there is no key to open it.
+func checkIdentity(m manifest.Manifest, identities []age.Identity) error {
 	if m.Dump.Recipient != "" && identities == nil {
 		return fmt.Errorf("its dump is encrypted to %s: let AGE_IDENTITY_FILE name the file with its private key",
 			m.Dump.Recipient)
@@ -75,19 +38,19 @@ func decrypt(stored io.Reader, m manifest.Manifest, identities []age.Identity) (
 	return dump, nil
 }
 
-// readBack lets use read a stored dump, then reads the rest, and fails if it was not what the manifest says.
-func readBack(ctx context.Context, store *s3.Store, m manifest.Manifest, use func(io.Reader) error) error {
-	object, err := store.ReadDump(ctx, m.Name)
+// readBack passes a stored dump to use, reads the rest itself, and fails if it was not what the manifest says.
+func (c config) readBack(ctx context.Context, m manifest.Manifest, use func(io.Reader) error) error {
+	object, err := c.store.ReadDump(ctx, m.Name)
 	if err != nil {
 		return err
 	}
 	defer object.Close()
-	stored := newDigest(ahead(object))
+	stored := newDigest(readAhead(object))
 	useErr := use(stored)
 	if _, err := io.Copy(io.Discard, stored); err != nil {
 		return fmt.Errorf("read the stored dump: %w", err)
 	}
-	// Whatever use has found, this is why.
+	// Damage explains any error of use.
 	if stored.size != m.Dump.Size {
 		return fmt.Errorf("%w: it has %d bytes instead of %d", errDamaged, stored.size, m.Dump.Size)
 	}
@@ -97,71 +60,16 @@ func readBack(ctx context.Context, store *s3.Store, m manifest.Manifest, use fun
 	return useErr
 }
 
-// readAhead is in bytes.
-const readAhead = 1 << 20
-
-// ahead reads on while what it has read is being worked on. Whoever begins to read has to read to the end, or
-// to an error.
-func ahead(from io.Reader) io.Reader {
+// readAhead reads the next MiB while the last one is processed. The caller must read to the end, or to an
+// error.
+func readAhead(from io.Reader) io.Reader {
+	const size = 1 << 20
 	read, write := io.Pipe()
 	go func() {
-		_, err := io.CopyBuffer(write, from, make([]byte, readAhead))
+		_, err := io.CopyBuffer(write, from, make([]byte, size))
 		_ = write.CloseWithError(err) // never fails, by its documentation
 	}()
-	return bufio.NewReaderSize(read, readAhead)
-}
-
-// compare fails unless a restored copy is equal to what the manifest records of the database. The manifest
-// then describes the copy, which may have other words for the same schema, and other values in generated
-// columns.
-func compare(ctx context.Context, m *manifest.Manifest, restored manifest.Content) error {
-	onlySchema := len(m.Content.WithSchemaOf(restored).Differences(restored)) == 0
-	if definition := m.Content.Definition; definition != nil && onlySchema &&
-		m.Content.Schema != restored.Schema {
-		// A server may write an expression in other words when it has read it back: x IN ('a') of a varchar
-		// column gets its casts in another place. So both are compared in the words of a server that has read
-		// them once.
-		again, err := reread(ctx, *m, bytes.NewReader(definition))
-		if err != nil {
-			return fmt.Errorf("restore the schema to compare it: %w", err)
-		}
-		m.Content = m.Content.WithSchemaOf(again)
-	}
-	if err := equal(*m, restored); err != nil {
-		return err
-	}
-	for _, table := range m.Content.RecomputedTables(restored) {
-		slog.Warn("a restore gives generated columns other values, for a function was changed since rows were written",
-			"table", table.Schema+"."+table.Name, "columns", strings.Join(table.Generated, ", "))
-	}
-	m.Content = restored
-	return nil
-}
-
-// reread is what a throwaway server makes of the schema in a dump.
-func reread(ctx context.Context, m manifest.Manifest, dump io.Reader) (content manifest.Content, err error) {
-	server, err := postgres.StartScratch(ctx, serverDir())
-	if err != nil {
-		return content, err
-	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-	if err := server.Restore(ctx, m.Content.Roles, dump, "--schema-only"); err != nil {
-		return content, err
-	}
-	return server.Content(ctx, m.Database)
-}
-
-// equal fails unless contents are equal.
-func equal(m manifest.Manifest, restored manifest.Content) error {
-	differences := m.Content.Differences(restored)
-	if len(differences) == 0 {
-		return nil
-	}
-	const told = 10
-	if more := len(differences) - told; more > 0 {
-		differences = append(differences[:told], fmt.Sprintf("and %d more", more))
-	}
-	return fmt.Errorf("compare: %w: %s", errDiffers, strings.Join(differences, ", "))
+	return bufio.NewReaderSize(read, size)
 }
 
 // digest counts and hashes what is read through it.

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"filippo.io/age"
 	"github.com/cenkalti/backoff/v5"
 	"github.com/dustin/go-humanize"
 
@@ -18,49 +17,41 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
-// restoration lets another database take the place of one.
+// restoration replaces a database by a restored one.
 type restoration struct {
-	// job makes a backup of what is replaced.
-	job
-	// asked is what was asked for, archived where that is in the archive; nil if it is a backup, which
-	// identities open.
-	asked      postgres.RestoreRequest
-	archived   *pointInTime
-	identities []age.Identity
-	// over is the name of the database that may hold something.
-	over string
+	// backupJob backs up what is replaced.
+	backupJob
+	request postgres.RestoreRequest
 }
 
-func restore(ctx context.Context, args []string) error {
-	said, err := restoreFrom(ctx, args)
+func restore(ctx context.Context, c config, args []string) error {
+	r := restoration{backupJob{config: c, asSuperuser: true},
+		postgres.RestoreRequest{From: c.restore.from, ID: c.restore.request}}
+	if len(args) == 1 {
+		r.request.From = args[0]
+	}
+	message, err := r.run(ctx)
 	if err != nil {
 		return fmt.Errorf("not restored: %w", err)
 	}
-	reportSuccess(said, "")
+	reportSuccess(message, "")
 	return nil
 }
 
-func restoreFrom(ctx context.Context, args []string) (said string, err error) {
-	var e environment
-	r := restoration{identities: e.identities(), over: os.Getenv("RESTORE_OVER")}
-	r.asked.ID = os.Getenv("RESTORE_REQUEST")
-	if len(args) == 1 {
-		r.asked.From = args[0]
-	} else {
-		r.asked.From = e.Text("RESTORE_FROM", "", restorepoint.Latest)
-	}
-	r.archived = e.archived(r.asked.From)
-	if r.job, err = newJob(&e); err != nil {
+func (r restoration) run(ctx context.Context) (message string, err error) {
+	if _, err := r.newSource(r.request.From, ""); err != nil {
 		return "", fmt.Errorf("read the settings: %w", err)
 	}
-	r.superuser = true
+	if _, err := r.database(); err != nil {
+		return "", fmt.Errorf("read the settings: %w", err)
+	}
 	return retry(ctx, r.retry, func() (string, error) { return r.attempt(ctx) })
 }
 
-// attempt says what it has done.
-func (r restoration) attempt(ctx context.Context) (said string, err error) {
+// attempt returns what it has done.
+func (r restoration) attempt(ctx context.Context) (message string, err error) {
 	start := time.Now()
-	address, err := r.address()
+	address, err := r.database()
 	if err != nil {
 		return "", err
 	}
@@ -73,67 +64,68 @@ func (r restoration) attempt(ctx context.Context) (said string, err error) {
 		return "", fmt.Errorf("open the database: %w", err)
 	}
 	defer target.Close()
-	if said, err := r.restored(ctx, target); said != "" || err != nil {
-		return said, err
+	if message, err := r.checkLastRestore(ctx, target); message != "" || err != nil {
+		return message, err
 	}
-	if err := r.store.RequestRestore(ctx, r.asked.From); err != nil {
+	if err := r.store.RequestRestore(ctx, r.request.From); err != nil {
 		slog.Warn("what old backups are deleted meanwhile may be what is to be restored", "error", err)
 	}
-	holds, rows, err := r.holds(ctx, target)
+	holds, err := r.checkReplaceable(ctx, target)
 	if err != nil {
 		return "", err
 	}
-	if holds != "" && r.archived != nil {
+	source, err := r.newSource(r.request.From, target.System)
+	if err != nil {
+		return "", err
+	}
+	if _, archived := source.(pointInTime); archived && holds.What != "" {
 		if err := target.ArchiveWAL(ctx); err != nil {
 			return "", fmt.Errorf("archive the log up to now: %w", err)
 		}
 	}
-
-	dir, err := os.MkdirTemp(r.scratch, "restore-")
+	dir, err := os.MkdirTemp(r.scratchDir, "restore-")
 	if err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	m, err := r.source(target).fetch(ctx, target.Database, dir)
+	dump, err := source.fetch(ctx, target.Database, dir)
 	if err != nil {
 		return "", fmt.Errorf("fetch the dump: %w", err)
 	}
-	slog.Info("fetched", "from", m.Name, "in", time.Since(start).Round(time.Millisecond))
-	warnOfLacks(m.Manifest)
-	if err := fits(ctx, target, m.Manifest); err != nil {
+	slog.Info("fetched", "from", dump.Name, "in", time.Since(start).Round(time.Millisecond))
+	warnOfLacks(dump.Manifest)
+	if err := r.checkDump(ctx, target, dump.Manifest, holds); err != nil {
 		return "", err
 	}
-	if !r.isNamed() && rows > m.Content.Rows() {
-		return "", backoff.Permanent(fmt.Errorf(
-			"%s holds %s, which is more than the %s rows of %s, and nothing was changed: "+
-				"to have that nevertheless, ask for it by this name",
-			target.Database, holds, humanize.Comma(m.Content.Rows()), m.Name))
-	}
-	slog.Info("restoring", "from", m.Name, "server", cmp.Or(m.System, "not recorded"),
-		"until", m.until.Format(time.RFC3339), "tables", len(m.Content.Tables), "rows", m.Content.Rows(),
-		"over", cmp.Or(holds, "nothing"))
-	if err := r.replace(ctx, target, m); err != nil {
+	slog.Info("restoring", "from", dump.Name, "server", cmp.Or(dump.System, "not recorded"),
+		"until", dump.until.Format(time.RFC3339), "tables", len(dump.Content.Tables),
+		"rows", dump.Content.Rows(), "over", cmp.Or(holds.What, "nothing"))
+	if err := r.replace(ctx, target, dump); err != nil {
 		return "", err
 	}
-	r.done(ctx)
-	info, err := os.Stat(m.dump)
+	r.markDone(ctx)
+	return summary(target.Database, dump, start)
+}
+
+func summary(database string, dump fetchedDump, start time.Time) (string, error) {
+	info, err := os.Stat(dump.path)
 	if err != nil {
 		return "", err
 	}
-	said = fmt.Sprintf("restored %s from %s: %d tables, %s rows, %s in %s", target.Database, m.Name,
-		len(m.Content.Tables),
-		humanize.Comma(m.Content.Rows()), humanize.Bytes(uint64(info.Size())),
+	message := fmt.Sprintf("restored %s from %s: %d tables, %s rows, %s in %s", database, dump.Name,
+		len(dump.Content.Tables), humanize.Comma(dump.Content.Rows()), humanize.Bytes(uint64(info.Size())),
 		time.Since(start).Round(time.Millisecond))
-	if len(m.unlogged) > 0 {
-		said += "; without the rows of unlogged tables, which are in no log: " + strings.Join(m.unlogged, ", ")
+	if len(dump.unlogged) > 0 {
+		message += "; without the rows of unlogged tables, which are in no log: " +
+			strings.Join(dump.unlogged, ", ")
 	}
-	return said, nil
+	return message, nil
 }
 
-// restored says so if what is asked for was done. It fails if what is asked for depends on what this server
-// is: since an earlier restore it is where the database lives, and no longer one that has nothing.
-func (r restoration) restored(ctx context.Context, target *postgres.Target) (said string, err error) {
-	last, err := target.LastRestore(ctx, r.asked)
+// checkLastRestore returns a message if an earlier restore did what is requested. It fails for latest and end
+// after any other restore: the database lives on this server since then.
+func (r restoration) checkLastRestore(ctx context.Context, target *postgres.Target) (message string, err error) {
+	last, err := target.LastRestore(ctx, r.request)
 	if err != nil {
 		return "", fmt.Errorf("look for an earlier restore: %w", err)
 	}
@@ -143,55 +135,50 @@ func (r restoration) restored(ctx context.Context, target *postgres.Target) (sai
 	at := last.At.UTC().Format(time.RFC3339)
 	earlier := fmt.Sprintf("%s was restored from %s at %s", target.Database, last.From, at)
 	if last.Fulfills {
-		r.done(ctx)
+		r.markDone(ctx)
 		return "nothing to do: " + earlier, nil
 	}
 	if !r.isNamed() {
 		return "", backoff.Permanent(fmt.Errorf(
 			"%s, and %q takes nothing of the server that it restores into, so that all since would be lost: "+
 				"ask for a time, or for a backup or an archive by its name, which backup list prints", earlier,
-			r.asked.From))
+			r.request.From))
 	}
 	return "", nil
 }
 
-// isNamed tells whether it is clear what was asked for, and not only that it is whatever came last.
+// isNamed tells whether the request names one state, and not whatever came last.
 func (r restoration) isNamed() bool {
-	return r.asked.From != restorepoint.Latest && r.asked.From != restorepoint.End
+	return r.request.From != restorepoint.Latest && r.request.From != restorepoint.End
 }
 
-// done lets old backups be deleted again.
-func (r restoration) done(ctx context.Context) {
+// markDone lets old backups be deleted again.
+func (r restoration) markDone(ctx context.Context) {
 	if err := r.store.RestoreDone(ctx); err != nil {
 		slog.Warn("backups of earlier servers are kept for a while", "error", err)
 	}
 }
 
-func (r restoration) source(target *postgres.Target) source {
-	if r.archived != nil {
-		from := *r.archived
-		from.system = target.System
-		return from
+// checkReplaceable returns what the database holds, and fails if that may not be replaced.
+func (r restoration) checkReplaceable(
+	ctx context.Context, target *postgres.Target,
+) (holds postgres.Holdings, err error) {
+	if holds, err = target.Holdings(ctx); err != nil {
+		return holds, fmt.Errorf("look into the database: %w", err)
 	}
-	return stored{store: r.store, identities: r.identities, name: r.asked.From, system: target.System}
+	if holds.What != "" && r.config.restore.over != target.Database {
+		return holds, backoff.Permanent(fmt.Errorf("%[1]s holds %[2]s, and nothing was changed: "+
+			"to have them backed up and replaced, set restoreOver to %[1]s (RESTORE_OVER)",
+			target.Database, holds.What))
+	}
+	return holds, nil
 }
 
-// holds says what the database holds, and how many rows, and fails if that may not be replaced.
-func (r restoration) holds(ctx context.Context, target *postgres.Target) (holds string, rows int64,
-	err error) {
-	if holds, rows, err = target.Holds(ctx); err != nil {
-		return "", 0, fmt.Errorf("look into the database: %w", err)
-	}
-	if holds != "" && r.over != target.Database {
-		return "", 0, backoff.Permanent(
-			fmt.Errorf("%[1]s holds %[2]s, and nothing was changed: to have them backed up and replaced, set restoreOver to %[1]s (RESTORE_OVER)",
-				target.Database, holds))
-	}
-	return holds, rows, nil
-}
-
-// fits fails if the server is not one for the database that a manifest describes.
-func fits(ctx context.Context, target *postgres.Target, m manifest.Manifest) error {
+// checkDump fails if the dump is not for this server, or if it was not named and has fewer rows than the
+// database.
+func (r restoration) checkDump(
+	ctx context.Context, target *postgres.Target, m manifest.Manifest, holds postgres.Holdings,
+) error {
 	if m.Database != target.Database {
 		return backoff.Permanent(fmt.Errorf(
 			"%s is of database %s, and this is %s: look for a backup of its own under its own prefix (S3_PREFIX)",
@@ -215,13 +202,19 @@ func fits(ctx context.Context, target *postgres.Target, m manifest.Manifest) err
 			"the server lacks roles that %s names: create them, without a password if need be: %s", m.Name,
 			strings.Join(missing, ", ")))
 	}
+	if !r.isNamed() && holds.Rows > m.Content.Rows() {
+		return backoff.Permanent(fmt.Errorf(
+			"%s holds %s, which is more than the %s rows of %s, and nothing was changed: "+
+				"to have that nevertheless, ask for it by this name",
+			target.Database, holds.What, humanize.Comma(m.Content.Rows()), m.Name))
+	}
 	return nil
 }
 
-// replace restores beside the database, compares, and only then changes something.
-func (r restoration) replace(ctx context.Context, target *postgres.Target, m fetched) error {
+// replace restores beside the database, compares, backs up what the database holds, and then renames.
+func (r restoration) replace(ctx context.Context, target *postgres.Target, dump fetchedDump) error {
 	start := time.Now()
-	if err := target.Restore(ctx, m.dump); err != nil {
+	if err := target.Restore(ctx, dump.path); err != nil {
 		return fmt.Errorf("restore the dump: %w", err)
 	}
 	slog.Info("restored beside the database", "in", time.Since(start).Round(time.Millisecond))
@@ -230,22 +223,22 @@ func (r restoration) replace(ctx context.Context, target *postgres.Target, m fet
 	if err != nil {
 		return fmt.Errorf("record the restored copy: %w", err)
 	}
-	if err := compare(ctx, &m.Manifest, restored); err != nil {
+	if err := r.compare(ctx, &dump.Manifest, restored); err != nil {
 		return err
 	}
 	slog.Info("compared", "rows", restored.Rows(), "in", time.Since(start).Round(time.Millisecond))
-	holds, _, err := r.holds(ctx, target)
+	holds, err := r.checkReplaceable(ctx, target)
 	if err != nil {
 		return err
 	}
-	if holds != "" {
-		old, err := r.job.attempt(ctx, time.Now().UTC())
+	if holds.What != "" {
+		old, err := r.backupJob.attempt(ctx, time.Now().UTC())
 		if err != nil {
 			return fmt.Errorf("back up what is replaced: %w", err)
 		}
-		slog.Info("backed up what is replaced", "held", holds, "backup", old.Name)
+		slog.Info("backed up what is replaced", "held", holds.What, "backup", old.Name)
 	}
-	if err := target.Replace(ctx, r.asked, m.Name); err != nil {
+	if err := target.Replace(ctx, r.request, dump.Name); err != nil {
 		return fmt.Errorf("replace the database: %w", err)
 	}
 	return nil

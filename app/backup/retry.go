@@ -15,16 +15,13 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
 )
 
-// ReconcileSequences two attempts.
-const firstPause, longestPause = time.Second, 30 * time.Second
-
-// retry makes attempts for so long, until one works, or fails in a way that another one will too.
+// retry makes attempts until one works or fails for good, or the limit is over.
 func retry[T any](ctx context.Context, limit time.Duration, attempt func() (T, error)) (T, error) {
 	pauses := backoff.NewExponentialBackOff()
-	pauses.InitialInterval, pauses.MaxInterval = firstPause, longestPause
+	pauses.InitialInterval, pauses.MaxInterval = time.Second, 30*time.Second
 	var failure error
 	result, err := backoff.Retry(ctx, func() (result T, err error) {
-		if result, failure = attempt(); failure != nil && (isFinal(failure) || limit == 0) {
+		if result, failure = attempt(); failure != nil && (isPermanent(failure) || limit == 0) {
 			return result, backoff.Permanent(failure)
 		}
 		return result, failure
@@ -38,21 +35,18 @@ func retry[T any](ctx context.Context, limit time.Duration, attempt func() (T, e
 	return result, nil
 }
 
-// errDiffers says that a copy is not what it should be.
-var errDiffers = errors.New("the restored copy differs from the database")
-
-// failsAgain is whether another pod fails in the same way too, although it may have other passwords and keys.
-func failsAgain(err error) bool {
-	const authorization = "28"
-	var told *pgconn.PgError
-	if errors.As(err, &told) && strings.HasPrefix(told.Code, authorization) {
-		return false
-	}
-	return errors.Is(err, postgres.ErrPermanent) || errors.Is(err, errDiffers)
-}
-
-func isFinal(err error) bool {
+func isPermanent(err error) bool {
 	var identity *age.NoIdentityMatchError
 	return errors.Is(err, postgres.ErrPermanent) || errors.Is(err, errDiffers) || errors.As(err, &identity) ||
 		s3.IsRefusal(err)
+}
+
+// failsAgain tells whether another pod would fail in the same way, even with other passwords and keys.
+func failsAgain(err error) bool {
+	const authorization = "28" // class of SQLSTATE codes
+	var refusal *pgconn.PgError
+	if errors.As(err, &refusal) && strings.HasPrefix(refusal.Code, authorization) {
+		return false
+	}
+	return errors.Is(err, postgres.ErrPermanent) || errors.Is(err, errDiffers)
 }

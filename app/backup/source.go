@@ -12,7 +12,6 @@ import (
 	"slices"
 	"time"
 
-	"filippo.io/age"
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
@@ -21,87 +20,86 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
-// source is a database as it was.
+// source is where a restore gets a dump from.
 type source interface {
-	// fetch leaves a dump of the database of that name in a folder.
-	fetch(ctx context.Context, database, dir string) (fetched, error)
+	// fetch writes a dump of a database into a folder.
+	fetch(ctx context.Context, database, dir string) (fetchedDump, error)
 }
 
-// fetched has a manifest that says where the database comes from and what must be in it: its name, database,
-// servers and content.
-type fetched struct {
+// fetchedDump is a dump with a manifest that names its origin and content.
+type fetchedDump struct {
 	manifest.Manifest
-	// dump is the path of a dump in the custom format of pg_dump.
-	dump string
-	// until is the time up to which all is in it.
+	// path is the file of the dump, in the custom format of pg_dump.
+	path string
+	// until is the last moment that is in it.
 	until time.Time
 	// unlogged are tables whose rows are not in it.
 	unlogged []string
 }
 
-// archived is the source of what only the archive has; nil for what names a backup.
-func (e *environment) archived(what string) *pointInTime {
-	if what == restorepoint.End {
-		return &pointInTime{}
+// newSource returns the source that a text names. System identifies the server that is restored into.
+func (c config) newSource(from, system string) (source, error) {
+	if from == restorepoint.Latest || restorepoint.IsBackup(from) {
+		return storedBackup{config: c, name: from, system: system}, nil
 	}
-	if stanza := restorepoint.ArchiveStanza(what); stanza != "" {
-		return &pointInTime{archive: stanza}
+	if from == restorepoint.End {
+		return pointInTime{config: c, system: system}, nil
 	}
-	if at, err := time.Parse(time.RFC3339, what); err == nil {
-		return &pointInTime{at: at}
+	if stanza := restorepoint.ArchiveStanza(from); stanza != "" {
+		return pointInTime{config: c, system: system, stanza: stanza}, nil
 	}
-	if !restorepoint.IsBackup(what) && what != restorepoint.Latest && what != "" {
-		e.Fault("RESTORE_FROM",
-			"%q is none of: %s, a name that backup list prints, a time such as 2026-11-22T14:05:00Z, %s",
-			what, restorepoint.Latest, restorepoint.End)
+	if at, err := time.Parse(time.RFC3339, from); err == nil {
+		return pointInTime{config: c, system: system, at: at}, nil
 	}
-	return nil
+	if from == "" {
+		return nil, fmt.Errorf("RESTORE_FROM: is not set; for example: RESTORE_FROM=%s", restorepoint.Latest)
+	}
+	return nil, fmt.Errorf(
+		"RESTORE_FROM: %q is none of: %s, a name that backup list prints, a time such as 2026-11-22T14:05:00Z, %s",
+		from, restorepoint.Latest, restorepoint.End)
 }
 
-// stored is a backup as a source: one by its name, or the latest.
-type stored struct {
-	store      *s3.Store
-	identities []age.Identity
-	name       string
-	// system is the identifier of the server that is restored to.
-	system string
+// storedBackup is a backup by its name, or the latest.
+type storedBackup struct {
+	config
+	name, system string
 }
 
-func (s stored) fetch(ctx context.Context, _, dir string) (fetched, error) {
+func (s storedBackup) fetch(ctx context.Context, _, dir string) (fetchedDump, error) {
 	m, err := s.manifest(ctx)
 	if err != nil {
-		return fetched{}, lasting(err)
+		return fetchedDump{}, permanentIfLost(err)
 	}
-	if err := opens(m, s.identities); err != nil {
-		return fetched{}, backoff.Permanent(err)
+	if err := checkIdentity(m, s.identities); err != nil {
+		return fetchedDump{}, backoff.Permanent(err)
 	}
-	dump := filepath.Join(dir, "dump")
-	if err := s.download(ctx, m, dump); err != nil {
-		return fetched{}, lasting(err)
+	path := filepath.Join(dir, "dump")
+	if err := s.download(ctx, m, path); err != nil {
+		return fetchedDump{}, permanentIfLost(err)
 	}
 	client, _, err := postgres.ClientVersion(ctx)
 	if err != nil {
-		return fetched{}, err
+		return fetchedDump{}, err
 	}
 	if m.Client != client {
 		slog.Info("making the schema anew to compare with", "pg_dump", client, "was", m.Client)
-		file, err := os.Open(dump)
+		file, err := os.Open(path)
 		if err != nil {
-			return fetched{}, err
+			return fetchedDump{}, err
 		}
 		defer file.Close()
-		again, err := reread(ctx, m, file)
+		reparsed, err := s.reparseSchema(ctx, m, file)
 		if err != nil {
-			return fetched{}, fmt.Errorf("restore the schema into a throwaway server: %w", err)
+			return fetchedDump{}, fmt.Errorf("restore the schema into a throwaway server: %w", err)
 		}
-		m.Content = m.Content.WithSchemaOf(again)
+		m.Content = m.Content.WithSchemaOf(reparsed)
 	}
 	taken, err := restorepoint.BackupTime(m.Name)
-	return fetched{Manifest: m, dump: dump, until: taken}, err
+	return fetchedDump{Manifest: m, path: path, until: taken}, err
 }
 
-// lasting marks what another attempt does not cure.
-func lasting(err error) error {
+// permanentIfLost marks an error that a retry does not cure.
+func permanentIfLost(err error) error {
 	switch {
 	case errors.Is(err, s3.ErrNone):
 		return backoff.Permanent(err)
@@ -111,21 +109,21 @@ func lasting(err error) error {
 	return err
 }
 
-func (s stored) manifest(ctx context.Context) (manifest.Manifest, error) {
+func (s storedBackup) manifest(ctx context.Context) (manifest.Manifest, error) {
 	if s.name == restorepoint.Latest {
 		return s.latest(ctx)
 	}
 	return s.store.ReadManifest(ctx, s.name)
 }
 
-// download leaves the dump in a file.
-func (s stored) download(ctx context.Context, m manifest.Manifest, path string) error {
+// download writes the decrypted dump into a file.
+func (s storedBackup) download(ctx context.Context, m manifest.Manifest, path string) error {
 	file, err := os.Create(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	err = readBack(ctx, s.store, m, func(stored io.Reader) error {
+	err = s.readBack(ctx, m, func(stored io.Reader) error {
 		dump, err := decrypt(stored, m, s.identities)
 		if err != nil {
 			return err
@@ -139,18 +137,18 @@ func (s stored) download(ctx context.Context, m manifest.Manifest, path string) 
 	return file.Close()
 }
 
-// latest is the newest backup that brings back what was lost: of no database in which nothing was yet, and
-// not of the server that is restored into, for that would bring back what is there.
-func (s stored) latest(ctx context.Context) (manifest.Manifest, error) {
+// latest returns the newest backup that has tables and is of another server than the one restored into, whose
+// own backups would only bring back what is there.
+func (s storedBackup) latest(ctx context.Context) (manifest.Manifest, error) {
 	names, err := s.store.Names(ctx)
 	if err != nil {
 		return manifest.Manifest{}, fmt.Errorf("list the backups: %w", err)
 	}
+	skip := func(name, reason string) { slog.Info("passed over", "backup", name, "because", reason) }
 	past := manifest.WithoutFuture(names, time.Now())
-	passOver := func(name, why string) { slog.Info("passed over", "backup", name, "because", why) }
 	for _, name := range slices.Backward(names) {
 		if !slices.Contains(past, name) {
-			passOver(name, "it is dated in the future")
+			skip(name, "it is dated in the future")
 		}
 	}
 	var own string
@@ -160,9 +158,9 @@ func (s stored) latest(ctx context.Context) (manifest.Manifest, error) {
 		case err != nil:
 			return m, err
 		case len(m.Content.Tables) == 0:
-			passOver(name, "it has no tables")
+			skip(name, "it has no tables")
 		case m.IsFrom(s.system):
-			passOver(name, "it is of the server that is restored into")
+			skip(name, "it is of the server that is restored into")
 			own = cmp.Or(own, name)
 		default:
 			return m, nil

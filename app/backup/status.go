@@ -14,41 +14,40 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
-const lookAtMost = 30 * time.Second
+const storeTimeout = 30 * time.Second
 
-// holdings are what is in the store.
-type holdings struct {
-	// backups is their number.
+// storeState is a summary of the store.
+type storeState struct {
 	backups int
-	// newest is the newest one, and when it was taken; zero if there is none. One that is dated in the future
-	// would hide for long that others fail.
+	// newest and taken are zero without a backup. A backup dated in the future does not count: it would hide for
+	// long that runs fail.
 	newest manifest.Manifest
 	taken  time.Time
 	// run is how the last run ended; zero if there was none.
 	run s3.Run
 }
 
-func inspect(ctx context.Context, store *s3.Store) (is holdings, err error) {
+func readStoreState(ctx context.Context, store *s3.Store) (state storeState, err error) {
 	names, err := store.Names(ctx)
 	if err != nil {
-		return is, fmt.Errorf("list the backups: %w", err)
+		return state, fmt.Errorf("list the backups: %w", err)
 	}
-	is.backups = len(names)
+	state.backups = len(names)
 	if past := manifest.WithoutFuture(names, time.Now()); len(past) > 0 {
-		if is.newest, err = store.ReadManifest(ctx, past[len(past)-1]); err != nil {
-			return is, err
+		if state.newest, err = store.ReadManifest(ctx, past[len(past)-1]); err != nil {
+			return state, err
 		}
-		if is.taken, err = restorepoint.BackupTime(is.newest.Name); err != nil {
-			return is, err
+		if state.taken, err = restorepoint.BackupTime(state.newest.Name); err != nil {
+			return state, err
 		}
 	}
-	is.run, err = store.LastRun(ctx)
-	return is, err
+	state.run, err = store.LastRun(ctx)
+	return state, err
 }
 
-// storeStatus is what programs are told of the store.
+// storeStatus is what status prints.
 type storeStatus struct {
-	// Backups is their number.
+	// Backups is the number of backups.
 	Backups int           `json:"backups"`
 	Newest  *newestBackup `json:"newest,omitempty"`
 	LastRun *s3.Run       `json:"lastRun,omitempty"`
@@ -62,26 +61,21 @@ type newestBackup struct {
 	Size string `json:"size"`
 }
 
-func status(ctx context.Context, _ []string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, lookAtMost,
-		fmt.Errorf("the store has not answered within %s", lookAtMost))
+func status(ctx context.Context, c config, _ []string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, storeTimeout,
+		fmt.Errorf("the store has not answered within %s", storeTimeout))
 	defer cancel()
-	var e environment
-	store, err := openStore(&e)
-	if err != nil {
-		return fmt.Errorf("read the settings: %w", err)
-	}
-	is, err := inspect(ctx, store)
+	state, err := readStoreState(ctx, c.store)
 	if err != nil {
 		return err
 	}
-	said := storeStatus{Backups: is.backups}
-	if m := is.newest; m.Name != "" {
-		said.Newest = &newestBackup{Name: m.Name, Taken: is.taken, Verified: m.Verified,
+	status := storeStatus{Backups: state.backups}
+	if m := state.newest; m.Name != "" {
+		status.Newest = &newestBackup{Name: m.Name, Taken: state.taken, Verified: m.Verified,
 			Size: humanize.Bytes(uint64(m.Dump.Size))}
 	}
-	if !is.run.Ended.IsZero() {
-		said.LastRun = &is.run
+	if !state.run.Ended.IsZero() {
+		status.LastRun = &state.run
 	}
-	return json.NewEncoder(os.Stdout).Encode(said)
+	return json.NewEncoder(os.Stdout).Encode(status)
 }

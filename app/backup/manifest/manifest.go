@@ -15,30 +15,29 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
-// Version is that of the manifest's form.
+// Version is the version of the manifest's format.
 const Version = 1
 
-// Manifest describes a backup. It is written when a restored copy was found equal to the database, and makes
-// the backup one.
+// Manifest describes a backup. It is stored once the restored dump was found equal to the database, and makes
+// the dump a backup.
 type Manifest struct {
 	Version int `json:"version"`
-	// Name is the backup's own, which begins with the time of its snapshot.
+	// Name is the backup's name, which begins with the time of its snapshot.
 	Name     string `json:"name"`
 	Database string `json:"database"`
-	// Server and Client are versions of Postgres: the database's, and that of the programs that dumped and
-	// restored it.
+	// Server is the database's version of Postgres, Client that of the programs that dumped and restored it.
 	Server string `json:"server"`
 	Client string `json:"client"`
-	// Started and Verified are when the run began and when the copy was found equal.
+	// Started is when the run began, Verified when the restored dump was found equal.
 	Started  time.Time `json:"started"`
 	Verified time.Time `json:"verified"`
 	Dump     Dump      `json:"dump"`
 	Content  Content   `json:"content"`
-	// Replacing stands in older manifests, of what a restore was about to replace.
+	// Replacing is in older manifests of what a restore was about to replace.
 	Replacing string `json:"replacing,omitempty"`
-	// System is the identifier of the server that the database was on; empty in older manifests.
+	// System is the identifier of the database's server; empty in older manifests.
 	System string `json:"system,omitempty"`
-	// Lacks names what the database and its server had that is not in the backup, one by one.
+	// Lacks names each thing of the database and its server that is not in the backup.
 	Lacks []string `json:"lacks,omitempty"`
 }
 
@@ -52,11 +51,12 @@ type Dump struct {
 	Recipient string `json:"recipient,omitempty"`
 }
 
-// Duration is how long it took until the backup was verified.
+// Duration returns how long it took until the backup was verified.
 func (m Manifest) Duration() time.Duration { return m.Verified.Sub(m.Started) }
 
-// IsFrom tells whether the backup is of the server with that identifier. A manifest that does not say so is, if
-// the backup was taken since that server was made: identifiers begin with that time. Source: BootStrapXLOG,
+// IsFrom tells whether the backup is of the server with that identifier. If an older manifest does not say so,
+// it is if the backup was taken after the server was made, with which time identifiers begin.
+// Source: BootStrapXLOG,
 // https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/access/transam/xlog.c
 func (m Manifest) IsFrom(system string) bool {
 	if m.System != "" {
@@ -83,8 +83,8 @@ func (m Manifest) Encode() ([]byte, error) {
 	return json.Marshal(sealed{content, hex.EncodeToString(digest[:])})
 }
 
-// Decode reads a stored manifest. It accepts nothing that Encode does not write, to the byte, nor the
-// manifest of a backup of another name.
+// Decode reads a stored manifest. It accepts nothing that Encode does not write, to the byte, nor the manifest
+// of a backup with another name.
 func Decode(stored []byte, name string) (Manifest, error) {
 	var outer sealed
 	var m Manifest
@@ -111,8 +111,8 @@ func Decode(stored []byte, name string) (Manifest, error) {
 	return m, nil
 }
 
-// WithoutFuture leaves out the names of backups that are dated in the future, by a clock that was wrong: they would
-// stay the newest for as long as it went wrong. If all are, it is this clock, and all stay.
+// WithoutFuture removes the names of backups that a wrong clock dated in the future: they would stay the newest
+// until then. If all are, this clock is wrong, and all stay.
 func WithoutFuture(names []string, now time.Time) []string {
 	past := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		taken, err := restorepoint.BackupTime(name)

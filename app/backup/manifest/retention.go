@@ -11,13 +11,13 @@ import (
 )
 
 // Retention says how many backups are kept: the newest of each server in each of the last days, weeks (from
-// Monday, ISO 8601) and months that have any, in UTC: an empty server that came after a loss must not push
-// out what it was lost with. The newest of all is always kept, and with it those that are less than a day
-// older: one that was made before a change must not go because one was made after it.
+// Monday, ISO 8601) and months that have any, in UTC. By server, since an empty server that came after a loss
+// must not push out the backups of the lost one. The newest of all is always kept, and with it those less than
+// a day older: a backup made before a change must not expire because another was made after it.
 type Retention struct{ Daily, Weekly, Monthly int }
 
-// Expired returns the names of those that are not kept, oldest first. Those that are dated in the future, by
-// a clock that was wrong, are kept and do not count.
+// Expired returns the names of backups that are not kept, oldest first. Backups that a wrong clock dated in the
+// future are kept and do not count.
 func (r Retention) Expired(backups []Manifest, now time.Time) ([]string, error) {
 	type backup struct {
 		name, system string
@@ -49,8 +49,8 @@ func (r Retention) Expired(backups []Manifest, now time.Time) ([]string, error) 
 				break
 			}
 			periods[period] = true
-			if of := [2]string{period, b.system}; !seen[of] {
-				seen[of], kept[b.name] = true, true
+			if key := [2]string{period, b.system}; !seen[key] {
+				seen[key], kept[b.name] = true, true
 			}
 		}
 	}

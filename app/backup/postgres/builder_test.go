@@ -32,7 +32,7 @@ func TestOwnersAreWhatIsPrintedMoreThanWithout(t *testing.T) {
 		without.WriteString(printed(o.definition, o.name, "-"))
 		wanted = append(wanted, "ALTER TABLE "+o.name+" OWNER TO "+o.owner+";")
 	}
-	found, err := owners([]byte(with.String()), []byte(without.String()))
+	found, err := ownerStatements([]byte(with.String()), []byte(without.String()))
 	require.NoError(t, err)
 	for i := range found {
 		found[i] = strings.TrimSpace(found[i])
@@ -47,7 +47,7 @@ func TestANameOfSeveralLinesIsNoStatement(t *testing.T) {
 		"\" OWNER TO app;\n\nALTER ROLE app SUPERUSER --\n OWNER TO app;\n\ny\"",
 	} {
 		definition := "CREATE TABLE public." + name + " ();"
-		statements, err := owners([]byte(printed(definition, "public."+name, "app")),
+		statements, err := ownerStatements([]byte(printed(definition, "public."+name, "app")),
 			[]byte(printed(definition, "public."+name, "-")))
 		if err != nil {
 			require.ErrorIs(t, err, ErrPermanent)
@@ -66,13 +66,13 @@ func TestOnlyWhatRunsNoCodeIsForASuperuser(t *testing.T) {
 		"7; 1255 16390 FUNCTION public f() app\n",
 	} {
 		require.Regexp(t, entry, e)
-		for _, superusers := range []interface{ MatchString(string) bool }{early, late, last} {
+		for _, superusers := range []interface{ MatchString(string) bool }{earlyEntry, lateEntry, lastEntry} {
 			assert.False(t, superusers.MatchString(e), e)
 		}
 	}
-	assert.Regexp(t, early, "7; 3079 16390 EXTENSION - citext \n")
-	assert.Regexp(t, late, "7; 0 0 SEQUENCE SET public s app\n")
-	assert.Regexp(t, late, "7; 2613 4711 BLOB METADATA - 4711 app\n")
-	assert.Regexp(t, late, "7; 0 0 BLOBS - 4711 app\n")
-	assert.Regexp(t, last, "7; 826 16390 DEFAULT ACL public DEFAULT PRIVILEGES FOR TABLES app\n")
+	assert.Regexp(t, earlyEntry, "7; 3079 16390 EXTENSION - citext \n")
+	assert.Regexp(t, lateEntry, "7; 0 0 SEQUENCE SET public s app\n")
+	assert.Regexp(t, lateEntry, "7; 2613 4711 BLOB METADATA - 4711 app\n")
+	assert.Regexp(t, lateEntry, "7; 0 0 BLOBS - 4711 app\n")
+	assert.Regexp(t, lastEntry, "7; 826 16390 DEFAULT ACL public DEFAULT PRIVILEGES FOR TABLES app\n")
 }

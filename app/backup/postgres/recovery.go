@@ -17,20 +17,21 @@ import (
 // ErrNotReached says that the log ends before the time up to which it was to be replayed.
 var ErrNotReached = errors.New("the log ends before that time")
 
-// RecoverScratch starts a server in a new folder in the shared one, on the files that fetch leaves in a folder, and
-// returns when the server has replayed its log as those files tell it. It gets the files of the log from
-// segment, by their names, for it has none of the keys that this takes. It ends with ctx. If the log ends too
-// early, the error is ErrNotReached and says when the last transaction was.
-func RecoverScratch(ctx context.Context, shared string, fetch func(data string) error, segment Segments) (*ScratchServer,
-	error) {
-	c, err := newScratch(shared)
+// RecoverScratch starts a server in a new folder in the shared one, on the files that fetch writes into a data
+// directory. It returns when the server has replayed its log as those files say, and fails with ErrNotReached
+// if the log ends too early. The server has none of the keys to fetch its log, and gets it from read. It ends
+// with ctx.
+func RecoverScratch(
+	ctx context.Context, shared string, fetch func(data string) error, read SegmentReader,
+) (*ScratchServer, error) {
+	s, err := newScratch(shared)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.recover(ctx, fetch, segment); err != nil {
-		return nil, errors.Join(err, c.Close())
+	if err := s.recover(ctx, fetch, read); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	return c, nil
+	return s, nil
 }
 
 var (
@@ -39,58 +40,54 @@ var (
 )
 
 // Data is the server's data directory.
-func (c *ScratchServer) Data() string { return dataOf(c.dir) }
+func (s *ScratchServer) Data() string { return dataDir(s.dir) }
 
-func (c *ScratchServer) recover(ctx context.Context, fetch func(data string) error, segment Segments) error {
-	if err := os.Mkdir(c.Data(), 0o700); err != nil {
+func (s *ScratchServer) recover(ctx context.Context, fetch func(data string) error, read SegmentReader) error {
+	if err := os.Mkdir(s.Data(), 0o700); err != nil {
 		return err
 	}
-	if err := fetch(c.Data()); err != nil {
+	if err := fetch(s.Data()); err != nil {
 		return err
 	}
-	// What the server asks of its clients does not count here.
-	hba := filepath.Join(c.dir, "pg_hba.conf")
+	// The server's own rules for clients do not apply here.
+	hba := filepath.Join(s.dir, "pg_hba.conf")
 	if err := os.WriteFile(hba, []byte("local all all trust\n"), 0o600); err != nil {
 		return err
 	}
 	var err error
-	if c.log, err = serveLog(ctx, filepath.Join(c.dir, logSocket), c.Data(), segment); err != nil {
+	if s.segments, err = serveSegments(ctx, filepath.Join(s.dir, segmentSocket), s.Data(), read); err != nil {
 		return err
 	}
-	// With hot standby, the server would have to be as large as the one that wrote the log.
+	// Hot standby would need as much memory for connections as the archived server had.
 	parameters := []string{"hba_file=" + hba, "hot_standby=off", "archive_mode=off", "log_timezone=UTC",
 		"log_min_messages=log"}
 	var failure error
-	for needs := []string(nil); ; {
-		before := needs
-		if needs, err = c.required(ctx); err != nil {
+	for required := []string(nil); ; {
+		before := required
+		if required, err = s.requiredParameters(ctx); err != nil {
 			return errors.Join(failure, err)
 		}
-		if slices.Equal(needs, before) {
+		if slices.Equal(required, before) {
 			return failure
 		}
-		if failure = c.start(ctx, order{Parameters: append(parameters, needs...)}); failure == nil {
-			return c.discardPrepared(ctx)
+		if failure = s.start(ctx, startRequest{Parameters: append(parameters, required...)}); failure == nil {
+			return s.discardPrepared(ctx)
 		}
-		if said := failure.Error(); notReached.MatchString(said) {
-			return asNotReached(said)
+		if message := failure.Error(); notReached.MatchString(message) {
+			if last := lastTransaction.FindStringSubmatch(message); last != nil {
+				return fmt.Errorf("%w: its last transaction was at %s UTC", ErrNotReached, last[1])
+			}
+			return ErrNotReached
 		}
 	}
-}
-
-func asNotReached(said string) error {
-	if last := lastTransaction.FindStringSubmatch(said); last != nil {
-		return fmt.Errorf("%w: its last transaction was at %s UTC", ErrNotReached, last[1])
-	}
-	return ErrNotReached
 }
 
 var requirement = regexp.MustCompile(`(?m)^(max_prepared_xacts|max_locks_per_xact) setting: *(\d+)$`)
 
-// required are the parameters that have to be as high as those of the server that wrote the log, which may
-// have changed from one stretch of it to the next.
-func (c *ScratchServer) required(ctx context.Context) (parameters []string, err error) {
-	control, err := output(ctx, nil, "pg_controldata", c.Data())
+// requiredParameters must be as high as on the archived server, which may have raised them while it wrote the
+// log.
+func (s *ScratchServer) requiredParameters(ctx context.Context) (parameters []string, err error) {
+	control, err := output(ctx, nil, "pg_controldata", s.Data())
 	if err != nil {
 		return nil, err
 	}
@@ -103,32 +100,23 @@ func (c *ScratchServer) required(ctx context.Context) (parameters []string, err 
 		case "max_prepared_xacts":
 			parameters = append(parameters, fmt.Sprintf("max_prepared_transactions=%d", number))
 		case "max_locks_per_xact":
-			parameters = append(parameters, fmt.Sprintf("max_locks_per_transaction=%d", max(number, locks)))
+			parameters = append(parameters, fmt.Sprintf("max_locks_per_transaction=%d", max(number, maxLocks)))
 		}
 	}
 	return parameters, nil
 }
 
-// discardPrepared rolls back transactions that were prepared, and not committed by then: their locks would
-// keep others from reading what they changed.
-func (c *ScratchServer) discardPrepared(ctx context.Context) error {
-	conn, err := c.connect(ctx, superuser)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
+// discardPrepared rolls back prepared transactions that were not committed by then. Their locks would keep
+// others from reading what they changed.
+func (s *ScratchServer) discardPrepared(ctx context.Context) error {
 	type prepared struct{ Database, ID, Rollback string }
-	const query = `SELECT database::text, gid, format('ROLLBACK PREPARED %L', gid) FROM pg_prepared_xacts`
-	rows, err := conn.Query(ctx, query)
-	if err != nil {
-		return err
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[prepared])
+	const sql = `SELECT database::text, gid, format('ROLLBACK PREPARED %L', gid) FROM pg_prepared_xacts`
+	all, err := queryScratch(ctx, s, superuser, pgx.RowToStructByPos[prepared], sql)
 	if err != nil {
 		return err
 	}
 	for _, p := range all {
-		if err := c.exec(ctx, p.Database, p.Rollback); err != nil {
+		if err := s.exec(ctx, p.Database, p.Rollback); err != nil {
 			return fmt.Errorf("roll back prepared transaction %s: %w", p.ID, err)
 		}
 		slog.Warn("left out a transaction that was prepared, and not committed by then",
@@ -137,8 +125,8 @@ func (c *ScratchServer) discardPrepared(ctx context.Context) error {
 	return nil
 }
 
-func (c *ScratchServer) exec(ctx context.Context, database, statement string) error {
-	conn, err := c.connect(ctx, database)
+func (s *ScratchServer) exec(ctx context.Context, database, statement string) error {
+	conn, err := s.connect(ctx, database)
 	if err != nil {
 		return err
 	}
@@ -147,63 +135,57 @@ func (c *ScratchServer) exec(ctx context.Context, database, statement string) er
 	return err
 }
 
-// Unlogged names a database's unlogged tables, whose rows are not in the log.
-func (c *ScratchServer) Unlogged(ctx context.Context, database string) ([]string, error) {
-	conn, err := c.connect(ctx, database)
+// queryScratch collects the rows of a query in a database of a server.
+func queryScratch[T any](ctx context.Context, s *ScratchServer, database string, scan pgx.RowToFunc[T],
+	sql string, args ...any) ([]T, error) {
+	conn, err := s.connect(ctx, database)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close(ctx)
-	rows, err := conn.Query(ctx, `SELECT n.nspname || '.' || c.relname
+	return query(ctx, conn, scan, sql, args...)
+}
+
+// Unlogged names a database's unlogged tables, whose rows are not in the log.
+func (s *ScratchServer) Unlogged(ctx context.Context, database string) ([]string, error) {
+	return queryScratch(ctx, s, database, pgx.RowTo[string], `SELECT n.nspname || '.' || c.relname
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relpersistence = 'u' AND c.relkind IN ('r', 'm') ORDER BY 1`)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// Has is whether the server has a whole database of that name, which may be empty. One that somebody was
-// about to drop has none of its files any more, for they go before the transaction ends.
-func (c *ScratchServer) Has(ctx context.Context, database string) (has bool, err error) {
-	conn, err := c.connect(ctx, superuser)
-	if err != nil {
-		return false, err
-	}
-	defer conn.Close(ctx)
-	err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datconnlimit <> -2)`, database).Scan(&has)
-	return has, err
+// Has tells whether the server has a database, and it is whole. A DROP DATABASE removes the files before its
+// transaction ends, and marks the database with that connection limit.
+func (s *ScratchServer) Has(ctx context.Context, database string) (bool, error) {
+	found, err := queryScratch(ctx, s, superuser, pgx.RowTo[string],
+		`SELECT datname::text FROM pg_database WHERE datname = $1 AND datconnlimit <> -2`, database)
+	return len(found) > 0, err
 }
 
-// Reached is whether the server has replayed its log up to a place such as 0/3000000.
-func (c *ScratchServer) Reached(ctx context.Context, place string) (reached bool, err error) {
-	conn, err := c.connect(ctx, superuser)
-	if err != nil {
-		return false, err
-	}
-	defer conn.Close(ctx)
-	err = conn.QueryRow(ctx, `SELECT pg_current_wal_insert_lsn() >= $1::text::pg_lsn`, place).Scan(&reached)
-	return reached, err
+// Reached tells whether the server has replayed its log up to a position such as 0/3000000.
+func (s *ScratchServer) Reached(ctx context.Context, lsn string) (bool, error) {
+	reached, err := queryScratch(ctx, s, superuser, pgx.RowTo[bool],
+		`SELECT pg_current_wal_insert_lsn() >= $1::text::pg_lsn`, lsn)
+	return err == nil && reached[0], err
 }
 
 // Dump writes a database into a file, in the custom format of pg_dump, and returns the server's version.
-func (c *ScratchServer) Dump(ctx context.Context, database, file string) (server string, err error) {
-	conn, err := c.connect(ctx, database)
+func (s *ScratchServer) Dump(ctx context.Context, database, file string) (version string, err error) {
+	conn, err := s.connect(ctx, database)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close(ctx)
-	if server, _, err = serverVersion(conn); err != nil {
+	if version, _, err = serverVersion(conn); err != nil {
 		return "", err
 	}
-	_, err = output(ctx, c.environment(database), "pg_dump", "--format=custom", "--compress=zstd:1", "--file="+
-		file)
-	return server, err
+	_, err = output(ctx, s.environment(database),
+		"pg_dump", "--format=custom", "--compress=zstd:1", "--file="+file)
+	return version, err
 }
 
 // Check reads all tables and indexes of all databases, and fails if one is damaged.
-func (c *ScratchServer) Check(ctx context.Context) error {
-	_, err := output(ctx, c.environment(superuser), "pg_amcheck", "--all", "--install-missing",
-		"--heapallindexed")
+func (s *ScratchServer) Check(ctx context.Context) error {
+	_, err := output(ctx, s.environment(superuser),
+		"pg_amcheck", "--all", "--install-missing", "--heapallindexed")
 	return err
 }

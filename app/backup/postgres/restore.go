@@ -11,30 +11,30 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 )
 
-// longestName is what Postgres keeps of a name, in bytes.
-const longestName = 63
+// maxName is the longest name that Postgres keeps, in bytes.
+const maxName = 63
 
 // Restore makes the new database from a dump in a file. Code of the database's owner, such as a function in a
-// CHECK, runs as a role that can do nothing outside this database. A superuser makes only what takes one and
-// runs no code, and then sets the owners.
+// CHECK, runs as a role that can do nothing outside of this database. A superuser makes only what takes one
+// and runs no code, and then sets the owners.
 func (t *Target) Restore(ctx context.Context, dump string) error {
-	if err := t.name(ctx); err != nil {
+	if err := t.chooseName(ctx); err != nil {
 		return err
 	}
 	contents, err := output(ctx, nil, "pg_restore", "--list", "--create", dump)
 	if err != nil {
 		return err
 	}
-	r := &builder{Target: t, dump: dump}
-	if err := r.run(ctx, string(contents)); err != nil {
-		return fmt.Errorf("database %s: %w", t.new, refused(err))
+	b := &builder{Target: t, dump: dump}
+	if err := b.build(ctx, string(contents)); err != nil {
+		return fmt.Errorf("database %s: %w", t.new, markPermanent(err))
 	}
 	return nil
 }
 
-// name takes a name for the new database that no other has. Programs quote it as they quote the database's
-// own, so that without the suffix their statements are the same.
-func (t *Target) name(ctx context.Context) error {
+// chooseName chooses a unique name for the new database. Programs quote it if they quote the database's own
+// name, so their statements are the same without the suffix.
+func (t *Target) chooseName(ctx context.Context) error {
 	mark := make([]byte, markSize)
 	_, _ = rand.Read(mark) // never fails, by its documentation
 	t.mark = hex.EncodeToString(mark)
@@ -47,7 +47,7 @@ func (t *Target) name(ctx context.Context) error {
 		t.suffix = strings.ToUpper(t.suffix)
 	}
 	name := t.Database + t.suffix
-	if more := len(name) - longestName; more > 0 {
+	if more := len(name) - maxName; more > 0 {
 		return fmt.Errorf("%w: the name of database %s is too long for one with %s beside it, by %d bytes",
 			ErrPermanent, t.Database, t.suffix, more)
 	}
@@ -59,9 +59,9 @@ func (t *Target) quote(ctx context.Context, name string) (quoted string, err err
 	return quoted, t.conn.QueryRow(ctx, `SELECT quote_ident($1)`, name).Scan(&quoted)
 }
 
-// renamed gives the database in statements of pg_restore another name, both as they are quoted, and connects
-// to none. Comments, texts and other names stay as they are.
-func renamed(statements, from, to string) string {
+// renameDatabase replaces the quoted name of the database in statements of pg_restore, and removes \connect.
+// Comments, texts and other names stay as they are.
+func renameDatabase(statements, from, to string) string {
 	words := regexp.MustCompile(`(?m)^--.*$|^\\connect .*$|'[^']*'|DATABASE ` + regexp.QuoteMeta(from) +
 		`[ ;]|"[^"]*"`)
 	return words.ReplaceAllStringFunc(statements, func(word string) string {
@@ -75,17 +75,17 @@ func renamed(statements, from, to string) string {
 	})
 }
 
-// environment lets programs restore quickly, as a superuser who fires no event triggers. The new database
-// need not survive a crash of the server before Replace.
+// environment lets programs restore quickly, as a superuser who fires no event triggers. Before Replace, the
+// new database need not survive a crash.
 func (t *Target) environment() []string {
-	return withOptions(t.login.environment(), map[string]string{
+	return withParameters(t.login.environment(), map[string]string{
 		"role": superuser, "event_triggers": "off", "default_transaction_read_only": "off",
 		"synchronous_commit": "off",
 	})
 }
 
-// Content is that of the new database.
+// Content returns the content of the new database.
 func (t *Target) Content(ctx context.Context) (manifest.Content, error) {
-	l := t.login.in(t.new)
-	return recordAlone(ctx, l.connect, t.suffix, t.environment(), l.argument(), "--no-password")
+	l := t.login.to(t.new)
+	return readExclusive(ctx, l.connect, t.suffix, t.environment(), l.argument(), "--no-password")
 }

@@ -21,89 +21,90 @@ import (
 )
 
 const (
-	startTime  = time.Minute
-	startPause = 20 * time.Millisecond
+	startTimeout = time.Minute
+	startPause   = 20 * time.Millisecond
 )
 
-// regardless replaces settings of a database or a role that would keep it from being restored or read.
-var regardless = map[string]string{
+// overrides replace settings of a database or a role that would keep it from being restored or read.
+var overrides = map[string]string{
 	"default_transaction_read_only": "off", "role": "none", "session_replication_role": "origin",
 	"lc_messages": "C", "session_preload_libraries": "", "local_preload_libraries": "",
 }
 
-// ScratchServer is a Postgres server of its own, for what was restored. Another process runs it, by Serve, in a folder
+// ScratchServer is a temporary Postgres server to restore into. Another process runs it with Serve, in a folder
 // that both see.
 type ScratchServer struct {
-	dir  string
-	conn *net.UnixConn // as long as the server runs
-	log  *http.Server  // nil for a new server
-	// done is closed when the server has ended, for that reason.
-	done  chan struct{}
-	ended error
+	dir      string
+	conn     *net.UnixConn // to Serve, open while the server runs
+	segments *http.Server  // nil for a new server
+	// done is closed when the server has ended. Then exitErr says why.
+	done    chan struct{}
+	exitErr error
 }
 
-// StartScratch starts an empty server with its data in a new folder in the shared one. It ends with ctx.
+// StartScratch starts an empty server in a new folder in the shared one. It ends with ctx.
 func StartScratch(ctx context.Context, shared string) (*ScratchServer, error) {
-	c, err := newScratch(shared)
+	s, err := newScratch(shared)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.start(ctx, order{New: true}); err != nil {
-		return nil, errors.Join(err, c.Close())
+	if err := s.start(ctx, startRequest{New: true}); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	return c, nil
+	return s, nil
 }
 
 func newScratch(shared string) (*ScratchServer, error) {
 	if shared == "" {
-		return nil, fmt.Errorf("%w: there is no folder for it: let SERVER_DIR name the one in which `backup server` runs", ErrPermanent)
+		return nil, fmt.Errorf(
+			"%w: there is no folder for it: let SERVER_DIR name the one in which `backup server` runs", ErrPermanent)
 	}
 	dir, err := os.MkdirTemp(shared, "copy-")
 	return &ScratchServer{dir: dir}, err
 }
 
-// start returns when the server takes connections.
-func (c *ScratchServer) start(ctx context.Context, o order) (err error) {
-	shared, folder := filepath.Split(c.dir)
-	o.Folder = folder
-	conn, err := reach(ctx, filepath.Join(shared, control))
+// start returns when the server accepts connections.
+func (s *ScratchServer) start(ctx context.Context, request startRequest) (err error) {
+	shared, folder := filepath.Split(s.dir)
+	request.Folder = folder
+	conn, err := dialSocket(ctx, filepath.Join(shared, controlSocket))
 	if err != nil {
 		return fmt.Errorf("reach what runs it: %w", err)
 	}
-	c.conn = conn
+	s.conn = conn
 	context.AfterFunc(ctx, func() { _ = conn.CloseWrite() })
-	c.done = make(chan struct{})
-	if err := json.NewEncoder(c.conn).Encode(o); err != nil {
-		close(c.done)
+	s.done = make(chan struct{})
+	if err := json.NewEncoder(s.conn).Encode(request); err != nil {
+		close(s.done)
 		return err
 	}
 	go func() {
-		defer close(c.done)
-		var why end
-		if c.ended = json.NewDecoder(c.conn).Decode(&why); c.ended == nil {
-			c.ended = errors.New(why.Error)
+		defer close(s.done)
+		var why exit
+		if s.exitErr = json.NewDecoder(s.conn).Decode(&why); s.exitErr == nil {
+			s.exitErr = errors.New(why.Error)
 		}
 	}()
 	for ; ; time.Sleep(startPause) {
-		conn, err := c.connect(ctx, superuser)
+		conn, err := s.connect(ctx, superuser)
 		if err == nil {
 			return conn.Close(ctx)
 		}
 		select {
-		case <-c.done:
-			_ = c.conn.Close()
+		case <-s.done:
+			_ = s.conn.Close()
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			return fmt.Errorf("it does not start: %w", c.ended)
+			return fmt.Errorf("it does not start: %w", s.exitErr)
 		default:
 		}
 	}
 }
 
-// reach connects to a socket, which may come a moment later.
-func reach(ctx context.Context, path string) (*net.UnixConn, error) {
-	for deadline := time.Now().Add(startTime); ; time.Sleep(startPause) {
+// dialSocket connects to a socket that may appear a moment later.
+func dialSocket(ctx context.Context, path string) (*net.UnixConn, error) {
+	for deadline := time.Now().Add(startTimeout); ; time.Sleep(startPause) {
 		conn, err := new(net.Dialer).DialUnix(ctx, "unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 		switch {
 		case err == nil:
@@ -116,10 +117,10 @@ func reach(ctx context.Context, path string) (*net.UnixConn, error) {
 	}
 }
 
-// Restore makes the database that a dump holds, with roles that it needs, and reads the dump no further than
-// it has to. Arguments are those of pg_restore.
-func (c *ScratchServer) Restore(ctx context.Context, roles []string, dump io.Reader, args ...string) error {
-	conn, err := c.connect(ctx, superuser)
+// Restore makes the database in a dump, and the roles that it needs. It reads the dump no further than it has
+// to. Arguments are for pg_restore.
+func (s *ScratchServer) Restore(ctx context.Context, roles []string, dump io.Reader, args ...string) error {
+	conn, err := s.connect(ctx, superuser)
 	if err != nil {
 		return err
 	}
@@ -132,8 +133,9 @@ func (c *ScratchServer) Restore(ctx context.Context, roles []string, dump io.Rea
 			return fmt.Errorf("create role %s: %w", role, err)
 		}
 	}
-	// All in one transaction as long as it has fewer objects: rows of a new table then need no entry in the log.
-	cmd, said := program(ctx, c.environment("template1"), "pg_restore", append(args,
+	// Rows of a table that was made in the same transaction need no log. A dump with fewer objects is restored
+	// in one.
+	cmd, stderr := command(ctx, s.environment("template1"), "pg_restore", append(args,
 		"--dbname=template1", "--create", "--clean", "--if-exists", "--no-tablespaces", "--exit-on-error",
 		"--transaction-size=10000")...)
 	in, err := cmd.StdinPipe()
@@ -143,58 +145,58 @@ func (c *ScratchServer) Restore(ctx context.Context, roles []string, dump io.Rea
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	// Not by cmd itself, which would take a dump that cannot be read for one that ends.
+	// cmd.Stdin would turn a read error into the end of the dump.
 	_, copyErr := io.Copy(in, dump)
 	if errors.Is(copyErr, syscall.EPIPE) {
-		copyErr = nil // it says itself why it reads no further
+		copyErr = nil // pg_restore itself says why it reads no further
 	}
 	if copyErr != nil {
 		_ = cmd.Process.Kill()
 	}
 	_ = in.Close()
-	err = failure(ctx, cmd, said, cmd.Wait())
+	err = commandError(ctx, cmd, stderr, cmd.Wait())
 	if copyErr != nil {
 		return copyErr
 	}
-	return withWayOut(err)
+	return withRemedy(err)
 }
 
-// Content is that of the restored database.
-func (c *ScratchServer) Content(ctx context.Context, database string) (manifest.Content, error) {
-	connect := func(ctx context.Context) (*pgx.Conn, error) { return c.connect(ctx, database) }
-	return recordAlone(ctx, connect, "", c.environment(database))
+// Content returns the content of the restored database.
+func (s *ScratchServer) Content(ctx context.Context, database string) (manifest.Content, error) {
+	connect := func(ctx context.Context) (*pgx.Conn, error) { return s.connect(ctx, database) }
+	return readExclusive(ctx, connect, "", s.environment(database))
 }
 
 // Close ends the server and removes its data.
-func (c *ScratchServer) Close() error {
-	if c.conn != nil {
-		_ = c.conn.CloseWrite() // it may have ended
+func (s *ScratchServer) Close() error {
+	if s.conn != nil {
+		_ = s.conn.CloseWrite() // it may have ended
 		select {
-		case <-c.done:
-		case <-time.After(2 * stopTime):
+		case <-s.done:
+		case <-time.After(2 * stopTimeout):
 			slog.Warn("the throwaway server does not end")
 		}
-		_ = c.conn.Close()
+		_ = s.conn.Close()
 	}
-	if c.log != nil {
-		_ = c.log.Close()
+	if s.segments != nil {
+		_ = s.segments.Close()
 	}
-	return os.RemoveAll(c.dir)
+	return os.RemoveAll(s.dir)
 }
 
-func (c *ScratchServer) connect(ctx context.Context, database string) (*pgx.Conn, error) {
+func (s *ScratchServer) connect(ctx context.Context, database string) (*pgx.Conn, error) {
 	config, err := pgx.ParseConfig("")
 	if err != nil {
 		return nil, err
 	}
-	config.Host, config.Port, config.User, config.Database, config.TLSConfig, config.Fallbacks = c.dir, 5432,
-		superuser, database, nil, nil
-	maps.Copy(config.RuntimeParams, uniform)
-	maps.Copy(config.RuntimeParams, regardless)
+	config.Host, config.Port, config.User, config.Database = s.dir, 5432, superuser, database
+	config.TLSConfig, config.Fallbacks = nil, nil
+	maps.Copy(config.RuntimeParams, canonical)
+	maps.Copy(config.RuntimeParams, overrides)
 	return connect(ctx, config)
 }
 
-func (c *ScratchServer) environment(database string) []string {
-	environment := []string{"PGHOST=" + c.dir, "PGPORT=5432", "PGUSER=" + superuser, "PGDATABASE=" + database}
-	return withOptions(environment, regardless)
+func (s *ScratchServer) environment(database string) []string {
+	return withParameters([]string{"PGHOST=" + s.dir, "PGPORT=5432", "PGUSER=" + superuser,
+		"PGDATABASE=" + database}, overrides)
 }

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// Segments returns a file of the log by its name, for the server with that data directory.
-type Segments func(ctx context.Context, data, name string) ([]byte, error)
+// SegmentReader returns a file of the log by its name, for the server with that data directory.
+type SegmentReader func(ctx context.Context, data, name string) ([]byte, error)
 
-// logFile is the name of a segment, or of a timeline's history.
+// logFile matches the names of segments and of the histories of timelines.
 var logFile = regexp.MustCompile(`^([0-9A-F]{24}|[0-9A-F]{8}\.history)$`)
 
-// serveLog serves files of the log on a socket, until it is closed.
-func serveLog(ctx context.Context, socket, data string, segment Segments) (*http.Server, error) {
+// serveSegments serves files of the log on a socket until the server is closed.
+func serveSegments(ctx context.Context, socket, data string, read SegmentReader) (*http.Server, error) {
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
 		return nil, err
@@ -31,21 +31,21 @@ func serveLog(ctx context.Context, socket, data string, segment Segments) (*http
 			http.Error(w, name+" is no file of the log", http.StatusNotFound)
 			return
 		}
-		content, err := segment(ctx, data, name)
+		content, err := read(ctx, data, name)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusNotFound)
 			return
 		}
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: stopTime}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: stopTimeout}
 	go func() { _ = server.Serve(listener) }() // until it is closed
 	return server, nil
 }
 
-// GetSegment gets a file of the log from a socket into another file: it is the restore_command of throwaway
+// FetchSegment copies a file of the log from a socket into a file. It is the restore_command of scratch
 // servers.
-func GetSegment(ctx context.Context, socket, name, file string) error {
+func FetchSegment(ctx context.Context, socket, name, file string) error {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}

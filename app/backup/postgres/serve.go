@@ -18,49 +18,47 @@ import (
 
 const (
 	superuser = "postgres"
-	// control is the socket on which Serve waits for orders, in the folder that it shares with those who give
-	// them.
-	control = "control"
-	// logSocket is the one on which a server is given its log, in its own folder.
-	logSocket = "log"
-	// locks are enough for the objects that a transaction of pg_restore makes.
-	locks = 1024
+	// controlSocket is where Serve listens, in the folder that it shares with its clients.
+	controlSocket = "control"
+	// segmentSocket is where a scratch server fetches its log, in its own folder.
+	segmentSocket = "log"
+	// maxLocks is enough for all objects that one transaction of pg_restore makes.
+	maxLocks = 1024
 )
 
-// throwaway are parameters of a server that nobody else reaches, and whose data need not outlive it.
-var throwaway = map[string]string{
+// scratchParameters are for a server that nobody else reaches, and whose data need not outlive it.
+var scratchParameters = map[string]string{
 	"listen_addresses": "", "port": "5432", "max_connections": "10", "unix_socket_permissions": "0700",
 	"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "wal_level": "minimal",
-	"max_wal_senders": "0",
-	"autovacuum":      "off", "shared_buffers": "32MB", "max_wal_size": "1GB",
-	"max_locks_per_transaction":  strconv.Itoa(locks),
+	"max_wal_senders": "0", "autovacuum": "off", "shared_buffers": "32MB", "max_wal_size": "1GB",
+	"max_locks_per_transaction":  strconv.Itoa(maxLocks),
 	"dynamic_shared_memory_type": "mmap", // which needs no /dev/shm
 	"logging_collector":          "off",
-	"event_triggers":             "off", // whose functions anybody may own
+	"event_triggers":             "off", // anybody may own their functions
 }
 
-// order asks for a server.
-type order struct {
-	// Folder is its own, in the shared one.
+// startRequest asks Serve for a server.
+type startRequest struct {
+	// Folder is the server's own, in the shared one.
 	Folder string
-	// New has it begin empty. Else it begins with what is in its folder, and asks there for its log.
+	// New makes an empty server. Otherwise it starts on the data in its folder, and fetches its log there.
 	New        bool
 	Parameters []string
 }
 
-// end is why a server has ended.
-type end struct{ Error string }
+// exit says why a server has ended.
+type exit struct{ Error string }
 
-// Serve runs a throwaway server for each order that comes in a shared folder, one after the other, until ctx
-// ends. Whatever a server has started ends with it. What runs as the server's superuser, such as functions in
-// a dump, can do what this process can: it must not see anything worth knowing, nor share its container with
-// others.
+// Serve runs the scratch servers that clients ask for in a shared folder, one after the other, until ctx ends.
+// With a server ends everything that it has started. Code that runs as its superuser, such as a function in a
+// dump, can do whatever this process can. So this process must not see anything worth knowing, or share its
+// container.
 func Serve(ctx context.Context, shared string) error {
 	if os.Getpid() != 1 {
 		return errors.New("this ends all other processes: run it as the only one of a container")
 	}
-	path := filepath.Join(shared, control)
-	if err := os.RemoveAll(path); err != nil { // of one that was killed
+	path := filepath.Join(shared, controlSocket)
+	if err := os.RemoveAll(path); err != nil { // left by a process that was killed
 		return err
 	}
 	listener, err := net.Listen("unix", path)
@@ -76,70 +74,69 @@ func Serve(ctx context.Context, shared string) error {
 		case err != nil:
 			return err
 		}
-		obey(ctx, shared, conn)
+		handle(ctx, shared, conn)
 	}
 }
 
-// obey runs a server until it ends, or whoever asked for it closes the connection for writing.
-func obey(ctx context.Context, shared string, conn net.Conn) {
+// handle runs a server until it ends, or until the client closes its side of the connection.
+func handle(ctx context.Context, shared string, conn net.Conn) {
 	defer conn.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var o order
-	if err := json.NewDecoder(conn).Decode(&o); err != nil {
-		slog.Warn("no order", "error", err)
+	var request startRequest
+	if err := json.NewDecoder(conn).Decode(&request); err != nil {
+		slog.Warn("cannot read a request", "error", err)
 		return
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, conn)
 		cancel()
 	}()
-	err := o.run(ctx, shared)
+	err := request.run(ctx, shared)
 	killOthers()
-	_ = json.NewEncoder(conn).Encode(end{err.Error()}) // it may be gone
+	_ = json.NewEncoder(conn).Encode(exit{err.Error()}) // the client may be gone
 }
 
-// run always returns why the server has ended.
-func (o order) run(ctx context.Context, shared string) error {
-	if !filepath.IsLocal(o.Folder) {
-		return fmt.Errorf("%s is not in the shared folder", o.Folder)
+// run returns why the server has ended, never nil.
+func (r startRequest) run(ctx context.Context, shared string) error {
+	if !filepath.IsLocal(r.Folder) {
+		return fmt.Errorf("%s is not in the shared folder", r.Folder)
 	}
-	dir := filepath.Join(shared, o.Folder)
-	data := dataOf(dir)
-	if o.New {
+	dir := filepath.Join(shared, r.Folder)
+	data := dataDir(dir)
+	if r.New {
 		if _, err := output(ctx, nil, "initdb", "--pgdata="+data, "--username="+superuser, "--auth=trust",
-			"--encoding=UTF8",
-			"--no-locale", "--no-sync", "--no-instructions"); err != nil {
+			"--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"); err != nil {
 			return err
 		}
 	}
 	args := []string{"-D", data, "-k", dir}
-	for name, value := range throwaway {
+	for name, value := range scratchParameters {
 		args = append(args, "-c", name+"="+value)
 	}
-	for _, parameter := range o.Parameters {
+	for _, parameter := range r.Parameters {
 		args = append(args, "-c", parameter)
 	}
-	if !o.New {
+	if !r.New {
 		own, err := os.Executable()
 		if err != nil {
 			return err
 		}
-		args = append(args, "-c", fmt.Sprintf(`restore_command=%s segment %s %%f "%%p"`, own,
-			filepath.Join(dir, logSocket)))
+		args = append(args, "-c",
+			fmt.Sprintf(`restore_command=%s segment %s %%f "%%p"`, own, filepath.Join(dir, segmentSocket)))
 	}
-	cmd, said := program(ctx, nil, "postgres", args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // at once, its children too
+	cmd, stderr := command(ctx, nil, "postgres", args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // ends its children too, at once
 	err := cmd.Run()
 	if err == nil {
 		err = errors.New("it was shut down")
 	}
-	return failure(ctx, cmd, said, err)
+	return commandError(ctx, cmd, stderr, err)
 }
 
-func dataOf(dir string) string { return filepath.Join(dir, "data") }
+func dataDir(dir string) string { return filepath.Join(dir, "data") }
 
-// killOthers ends all that a server has left running. They are children of this process by then.
+// killOthers ends everything that a server has left running. It has become a child of this process.
 func killOthers() {
 	_ = unix.Kill(-1, unix.SIGKILL) // there may be none
 	for {

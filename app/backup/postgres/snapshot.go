@@ -15,26 +15,26 @@ const (
 	connectTimeout = 10 * time.Second
 	// lockTimeout is how long to wait for a table that somebody changes.
 	lockTimeout = time.Minute
-	// dumpLockTimeout is how long pg_dump waits, which finds all tables locked for reading already. It is
-	// somebody who wants to change one, came in between and waits too that keeps it from getting the same lock.
+	// dumpLockTimeout is how long pg_dump waits. The snapshot's connection holds the same locks already, so
+	// pg_dump only waits if somebody who wants to change a table is waiting in between.
 	dumpLockTimeout = 5 * time.Second
 )
 
-// Snapshot is a moment of a database, which stays as it is while others write.
+// Snapshot is a moment of a database. It stays as it is while others write.
 type Snapshot struct {
-	// Database is its name, Server the server's version, such as 17.11, and System its identifier, which no
-	// other has.
+	// Database is its name, Server the server's version, such as 17.11, and System the server's unique
+	// identifier.
 	Database, Server, System string
 	// Taken is when, by the database's clock.
 	Taken time.Time
-
 	id    string
 	conn  *pgx.Conn
 	login login
 }
 
-// TakeSnapshot takes a snapshot of the database at a URL such as postgres://user:password@host/database, whose role
-// may be a superuser. The error is an ErrPermanent if the URL, the password or the server's version is wrong.
+// TakeSnapshot takes a snapshot of the database at a URL such as postgres://user:password@host/database, whose
+// role may be a superuser. The error is an ErrPermanent if the URL, the password or the server's version is
+// wrong.
 func TakeSnapshot(ctx context.Context, address string, superuser bool, clientMajor int) (*Snapshot, error) {
 	l, err := parseLogin(address)
 	if err != nil {
@@ -46,7 +46,7 @@ func TakeSnapshot(ctx context.Context, address string, superuser bool, clientMaj
 	s := &Snapshot{Database: l.config.Database, login: l}
 	if err := s.begin(ctx, clientMajor); err != nil {
 		s.Close()
-		return nil, refused(err)
+		return nil, markPermanent(err)
 	}
 	return s, nil
 }
@@ -66,20 +66,19 @@ func (s *Snapshot) begin(ctx context.Context, clientMajor int) (err error) {
 	if err := refuseLargeObjects(ctx, s.conn); err != nil {
 		return fmt.Errorf("%w: %w", ErrPermanent, err)
 	}
-	all, err := relations(ctx, s.conn)
+	relations, err := listTables(ctx, s.conn)
 	if err != nil {
 		return fmt.Errorf("list tables: %w", err)
 	}
-	if _, err := s.conn.Exec(ctx,
-		fmt.Sprintf("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '%dms'",
-			lockTimeout.Milliseconds())); err != nil {
+	if _, err := s.conn.Exec(ctx, fmt.Sprintf(
+		"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '%dms'",
+		lockTimeout.Milliseconds())); err != nil {
 		return err
 	}
-	// Truncated or rewritten after the snapshot is taken, a table would look empty in it: so the locks come
-	// first. Source: https://www.postgresql.org/docs/17/mvcc-caveats.html
-	for _, r := range all {
-		if _, err := s.conn.Exec(ctx, "LOCK TABLE ONLY "+pgx.Identifier{r.schema, r.name}.Sanitize()+
-			" IN ACCESS SHARE MODE"); err != nil {
+	// A table that is truncated or rewritten after the snapshot would look empty in it: so lock first.
+	// Source: https://www.postgresql.org/docs/17/mvcc-caveats.html
+	for _, r := range relations {
+		if _, err := s.conn.Exec(ctx, "LOCK TABLE ONLY "+r.quoted()+" IN ACCESS SHARE MODE"); err != nil {
 			return fmt.Errorf("lock table %s.%s: %w", r.schema, r.name, err)
 		}
 	}
@@ -87,22 +86,22 @@ func (s *Snapshot) begin(ctx context.Context, clientMajor int) (err error) {
 	return s.conn.QueryRow(ctx, take).Scan(&s.id, &s.Taken, &s.System)
 }
 
-// Content is that of the snapshot, but for the sequences.
+// Content returns the content of the snapshot without sequences.
 func (s *Snapshot) Content(ctx context.Context) (manifest.Content, error) {
-	found, err := record(ctx, []*pgx.Conn{s.conn}, "", s.login.environment(), s.selection()...)
-	return found, refused(err)
+	found, err := readContent(ctx, []*pgx.Conn{s.conn}, "", s.login.environment(), s.selection()...)
+	return found, markPermanent(err)
 }
 
-// Sequences are those of this moment, for a sequence belongs to no snapshot.
+// Sequences returns the sequences as they are now, since they obey no snapshot.
 func (s *Snapshot) Sequences(ctx context.Context) ([]manifest.Sequence, error) {
-	return sequences(ctx, s.conn)
+	return readSequences(ctx, s.conn)
 }
 
-// Dump is the database in the custom format of pg_dump, compressed by zstd of a level from 1 to 19. Whoever
-// reads it to its end without an error has all of it.
+// Dump returns a dump in the custom format of pg_dump, compressed by zstd of a level from 1 to 19. It is
+// complete if it can be read to its end without an error.
 func (s *Snapshot) Dump(ctx context.Context, level int) (io.ReadCloser, error) {
 	args := append([]string{"--format=custom", fmt.Sprintf("--compress=zstd:%d", level)}, s.selection()...)
-	return start(ctx, s.login.environment(), "pg_dump", args...)
+	return startStream(ctx, s.login.environment(), "pg_dump", args...)
 }
 
 func (s *Snapshot) selection() []string {

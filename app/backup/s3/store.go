@@ -30,21 +30,18 @@ const (
 	manifestKey = "manifest.json"
 	lastRunKey  = "last-run.json"
 
-	// partSize is how much of a dump is held in memory until it is sent, in bytes, and parts how often. S3 takes
-	// 10,000 parts of an object, so that the largest dump has 156 GiB.
-	partSize = 16 << 20
-	parts    = 2
-
-	// answerTime is how long a server may take to begin its answer: it puts a large object together before.
-	answerTime = 5 * time.Minute
-	// maxManifest is in bytes.
-	maxManifest = 64 << 20
+	// A dump is sent in parts of this size, of which two are in memory. S3 takes 10,000 parts of an object, so a
+	// dump has at most 156 GiB.
+	partSize, partsInMemory = 16 << 20, 2
+	// responseTimeout includes the time in which a server assembles a large object.
+	responseTimeout = 5 * time.Minute
+	maxManifest     = 64 << 20 // in bytes
 )
 
-// ErrNone says that a backup does not exist, for it has no manifest.
+// ErrNone says that a backup does not exist: it has no manifest.
 var ErrNone = errors.New("there is no such backup")
 
-// ErrDamaged says that what is stored is not what was.
+// ErrDamaged says that a stored object has changed.
 var ErrDamaged = errors.New("damaged")
 
 // Store keeps the backups of one database.
@@ -53,14 +50,14 @@ type Store struct {
 	bucket, prefix string
 }
 
-// Open connects when there is something to do.
+// Open returns a store that connects on first use.
 func Open(b settings.Bucket) (*Store, error) {
 	transport, err := minio.DefaultTransport(b.Endpoint.Scheme == "https")
 	if err != nil {
 		return nil, err
 	}
 	transport.TLSClientConfig = &tls.Config{RootCAs: b.Authorities, MinVersion: tls.VersionTLS12}
-	transport.ResponseHeaderTimeout = answerTime
+	transport.ResponseHeaderTimeout = responseTimeout
 	lookup := minio.BucketLookupDNS
 	if b.PathStyle {
 		lookup = minio.BucketLookupPath
@@ -79,30 +76,30 @@ func Open(b settings.Bucket) (*Store, error) {
 	return &Store{client, b.Name, b.Prefix}, nil
 }
 
-// IsRefusal tells an answer that stays the same however often one asks.
+// IsRefusal tells whether a retry would get the same answer.
 func IsRefusal(err error) bool {
 	code := answer(err).StatusCode
 	return code == http.StatusForbidden || code == http.StatusUnauthorized || code == http.StatusNotFound
 }
 
-// MayBeFull tells an answer that a store gives when it has no more room: most call it an error of their own.
+// MayBeFull tells whether a store may be out of room. Most stores answer with an internal error.
 func MayBeFull(err error) bool {
-	said := answer(err)
+	response := answer(err)
 	full := []string{"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "AccountProblem"}
-	return said.StatusCode == http.StatusInternalServerError ||
-		said.StatusCode == http.StatusInsufficientStorage || slices.Contains(full, said.Code)
+	return response.StatusCode == http.StatusInternalServerError ||
+		response.StatusCode == http.StatusInsufficientStorage || slices.Contains(full, response.Code)
 }
 
-// answer is what the server said, or nothing if it said nothing.
+// answer returns the response in an error; zero if there is none.
 func answer(err error) (response minio.ErrorResponse) {
 	errors.As(err, &response)
 	return response
 }
 
-// WriteDump stores a dump while it is made. It fails, and stores nothing, if reading does.
+// WriteDump streams a dump into the store. If reading it fails, it stores nothing.
 func (s *Store) WriteDump(ctx context.Context, name string, dump io.Reader) error {
 	_, err := s.client.PutObject(ctx, s.bucket, s.key(name, dumpKey), dump, -1, minio.PutObjectOptions{
-		PartSize: partSize, NumThreads: parts, ConcurrentStreamParts: true,
+		PartSize: partSize, NumThreads: partsInMemory, ConcurrentStreamParts: true,
 		Checksum: minio.ChecksumCRC32C, ContentType: "application/octet-stream",
 	})
 	return err
@@ -113,7 +110,7 @@ func (s *Store) ReadDump(ctx context.Context, name string) (io.ReadCloser, error
 	return s.client.GetObject(ctx, s.bucket, s.key(name, dumpKey), minio.GetObjectOptions{})
 }
 
-// DumpSize is the size of a stored dump in bytes.
+// DumpSize returns the size of a stored dump in bytes.
 func (s *Store) DumpSize(ctx context.Context, name string) (int64, error) {
 	info, err := s.client.StatObject(ctx, s.bucket, s.key(name, dumpKey), minio.StatObjectOptions{})
 	return info.Size, err
@@ -128,8 +125,7 @@ func (s *Store) WriteManifest(ctx context.Context, m manifest.Manifest) error {
 	return s.write(ctx, s.key(m.Name, manifestKey), content)
 }
 
-// ReadManifest returns the manifest of a backup. The error is ErrNone if there is none, and ErrDamaged if
-// somebody has changed it.
+// ReadManifest returns the manifest of a backup, ErrNone if there is none, and ErrDamaged if it was changed.
 func (s *Store) ReadManifest(ctx context.Context, name string) (manifest.Manifest, error) {
 	content, err := s.read(ctx, s.key(name, manifestKey))
 	if answer(err).Code == minio.NoSuchKey {
@@ -145,16 +141,16 @@ func (s *Store) ReadManifest(ctx context.Context, name string) (manifest.Manifes
 	return m, nil
 }
 
-// Run is how a run ended.
+// Run says how a run ended.
 type Run struct {
 	Ended time.Time `json:"ended"`
-	// Backup is its name; empty if there was none.
+	// Backup is the name of the backup that it made, if any.
 	Backup string `json:"backup,omitempty"`
-	// Error is why there was none.
+	// Error says why it made none.
 	Error string `json:"error,omitempty"`
 }
 
-// WriteLastRun replaces what is known of the last run.
+// WriteLastRun replaces the record of the last run.
 func (s *Store) WriteLastRun(ctx context.Context, run Run) error {
 	content, err := json.Marshal(run)
 	if err != nil {
@@ -163,7 +159,7 @@ func (s *Store) WriteLastRun(ctx context.Context, run Run) error {
 	return s.write(ctx, s.key(lastRunKey), content)
 }
 
-// LastRun is the zero Run if there was none.
+// LastRun returns how the last run ended; zero if there was none.
 func (s *Store) LastRun(ctx context.Context) (run Run, err error) {
 	content, err := s.read(ctx, s.key(lastRunKey))
 	if answer(err).Code == minio.NoSuchKey {
@@ -175,7 +171,7 @@ func (s *Store) LastRun(ctx context.Context) (run Run, err error) {
 	return run, json.Unmarshal(content, &run)
 }
 
-// RequestRestore leaves word that a restore was asked for, for those who would delete what it may need.
+// RequestRestore records that a restore was requested, so that nothing is deleted that it may need.
 func (s *Store) RequestRestore(ctx context.Context, what string) error {
 	content, err := json.Marshal(map[string]string{"restore": what})
 	if err != nil {
@@ -184,8 +180,7 @@ func (s *Store) RequestRestore(ctx context.Context, what string) error {
 	return s.write(ctx, s.key(pgbackrest.RestoreRequested), content)
 }
 
-// RestoreRequested is when RequestRestore did so last, by the store's clock; zero if no restore was asked for, or it
-// is done.
+// RestoreRequested returns when the pending restore was requested, by the store's clock; zero if none is.
 func (s *Store) RestoreRequested(ctx context.Context) (time.Time, error) {
 	info, err := s.client.StatObject(ctx, s.bucket, s.key(pgbackrest.RestoreRequested), minio.StatObjectOptions{})
 	if answer(err).Code == minio.NoSuchKey {
@@ -194,12 +189,12 @@ func (s *Store) RestoreRequested(ctx context.Context) (time.Time, error) {
 	return info.LastModified, err
 }
 
-// RestoreDone takes the word of RequestRestore back.
+// RestoreDone removes the record of RequestRestore.
 func (s *Store) RestoreDone(ctx context.Context) error {
 	return s.client.RemoveObject(ctx, s.bucket, s.key(pgbackrest.RestoreRequested), minio.RemoveObjectOptions{})
 }
 
-// Names are those of all backups, oldest first.
+// Names returns the names of all backups, oldest first.
 func (s *Store) Names(ctx context.Context) ([]string, error) {
 	folders, err := s.folders(ctx)
 	if err != nil {
@@ -209,7 +204,7 @@ func (s *Store) Names(ctx context.Context) ([]string, error) {
 	return slices.DeleteFunc(names, func(name string) bool { return !folders[name].finished }), nil
 }
 
-// Delete removes a backup: its manifest first, so that no moment shows half of one.
+// Delete removes a backup: its manifest first, so that half of one never counts as a backup.
 func (s *Store) Delete(ctx context.Context, name string) error {
 	for _, key := range []string{manifestKey, dumpKey} {
 		if err := s.client.RemoveObject(ctx, s.bucket, s.key(name, key), minio.RemoveObjectOptions{}); err != nil {
@@ -219,8 +214,8 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
-// Sweep removes what runs that never ended left before that time, by the store's clock, and returns its
-// names.
+// Sweep removes dumps without a manifest and unfinished uploads older than that time, by the store's clock, and
+// returns their names.
 func (s *Store) Sweep(ctx context.Context, before time.Time) ([]string, error) {
 	folders, err := s.folders(ctx)
 	if err != nil {
@@ -251,7 +246,7 @@ func (s *Store) Sweep(ctx context.Context, before time.Time) ([]string, error) {
 	return swept, nil
 }
 
-// folder is what is stored under one name.
+// folder is what is stored under the name of a backup.
 type folder struct {
 	finished bool
 	changed  time.Time
@@ -265,7 +260,7 @@ func (s *Store) folders(ctx context.Context) (map[string]folder, error) {
 			return nil, object.Err
 		}
 		name, key, _ := strings.Cut(strings.TrimPrefix(object.Key, s.prefix+"/"), "/")
-		if _, err := restorepoint.BackupTime(name); err != nil {
+		if !restorepoint.IsBackup(name) {
 			continue // not ours
 		}
 		f := folders[name]

@@ -1,4 +1,4 @@
-// Package archivertest has servers archive their log for tests, by the archiver of app/archiver.
+// Package archivertest runs app/archiver beside the Postgres servers of tests.
 package archivertest
 
 import (
@@ -21,13 +21,15 @@ type Archiver struct {
 	t         testing.TB
 	tree      *imagetest.Tree
 	db        *postgrestest.Server
-	secretKey string // the file
+	secretKey string // its file
 }
 
-// Start has a server archive below the prefix of the account of that name, with further settings. It returns
-// when the first base backup is made.
-func Start(t testing.TB, tree *imagetest.Tree, db *postgrestest.Server, store *storagetest.Server,
-	account string, settings ...string) *Archiver {
+// Start archives a server with an account of the store, below the prefix of the same name, and further settings.
+// It returns when the first base backup is made.
+func Start(
+	t testing.TB, tree *imagetest.Tree, db *postgrestest.Server, store *storagetest.Server, account string,
+	settings ...string,
+) *Archiver {
 	t.Helper()
 	program := tree.Copy(program.Path(t))
 	name := path.Base(tree.TempDir())
@@ -36,8 +38,8 @@ func Start(t testing.TB, tree *imagetest.Tree, db *postgrestest.Server, store *s
 	require.NoError(t, err)
 	settings = append(append(db.Local(),
 		"S3_ENDPOINT="+store.Endpoint(), "S3_PREFIX="+account, "S3_BUCKET="+storagetest.Bucket,
-		"S3_ACCESS_KEY_FILE="+tree.File(name+".access-key", account), "S3_SECRET_KEY_FILE="+
-			tree.File(a.secretKey, store.SecretKey(account)),
+		"S3_ACCESS_KEY_FILE="+tree.File(name+".access-key", account),
+		"S3_SECRET_KEY_FILE="+tree.File(a.secretKey, store.SecretKey(account)),
 		"S3_CA_FILE="+tree.File(name+".ca.crt", string(certificate)),
 		"ARCHIVE_LOOK_EVERY=200ms", "TMPDIR="+tree.TempDir(),
 	), settings...)
@@ -47,23 +49,23 @@ func Start(t testing.TB, tree *imagetest.Tree, db *postgrestest.Server, store *s
 	return a
 }
 
-// WaitForBackups returns when so many base backups were made.
+// WaitForBackups returns when that many base backups were made.
 func (a *Archiver) WaitForBackups(number int) {
 	a.t.Helper()
 	a.Eventually(func() bool { return strings.Count(a.Logged(), `msg="made a base backup"`) >= number })
 }
 
-// SetSecretKey is what a changed Secret does in a pod.
+// SetSecretKey does what a changed Secret does in a pod.
 func (a *Archiver) SetSecretKey(key string) {
 	a.t.Helper()
 	a.tree.File(a.secretKey, key)
 }
 
-// Switch ends the present segment of the log, and returns when it is archived.
+// Switch ends the current segment of the log, and returns when it is archived.
 func (a *Archiver) Switch() {
 	a.t.Helper()
 	superuser := a.db.As("postgres")
-	superuser.Exec("SELECT pg_logical_emit_message(false, 'test', '')") // for a segment without a record is not ended
+	superuser.Exec("SELECT pg_logical_emit_message(false, 'test', '')") // a segment without a record does not end
 	segment := superuser.Ask("SELECT pg_walfile_name(pg_switch_wal())")
 	a.Eventually(func() bool {
 		return superuser.Ask("SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver") >= segment

@@ -1,5 +1,5 @@
-// Package outcome tells how a Job has ended, for people and programs: in a line of JSON, which Kubernetes
-// keeps in the status of the pod.
+// Package outcome reports how a Job's pod has ended: a line of JSON in its termination message, which
+// Kubernetes keeps in the pod's status.
 package outcome
 
 import (
@@ -11,28 +11,29 @@ import (
 	"time"
 )
 
-// maxSaid is how much is said at most, in bytes. With what JSON adds that is less than the 4096 that
-// Kubernetes keeps.
-const maxSaid = 1800
+// maxMessage is in bytes. With what JSON adds it stays below the 4096 that Kubernetes keeps.
+const maxMessage = 1800
 
-// Outcome is how a Job's pod has ended.
+// Outcome says how a Job's pod has ended.
 type Outcome struct {
 	Ended time.Time `json:"ended"`
-	// OK says that the pod has done what it was to do.
+	// OK says that the pod has done its work.
 	OK bool `json:"ok"`
-	// Said is what it has done, or why it has not.
+	// Said is what it has done, or why it failed.
 	Said string `json:"said"`
-	// Backup is the name of the backup that it has made; empty if it has made none.
+	// Backup is the name of the backup that it made, if any.
 	Backup string `json:"backup,omitempty"`
 }
 
-// Success returns the outcome of work that was done, and what it did.
-func Success(said string) Outcome { return Outcome{Ended: time.Now().UTC(), OK: true, Said: said} }
+// Success returns the outcome of work that was done.
+func Success(message string) Outcome {
+	return Outcome{Ended: time.Now().UTC(), OK: true, Said: message}
+}
 
 // Failure returns the outcome of work that failed.
 func Failure(err error) Outcome { return Outcome{Ended: time.Now().UTC(), Said: err.Error()} }
 
-// WriteTerminationMessage writes the outcome to the file that the environment variable TERMINATION_LOG names, if it names one.
+// WriteTerminationMessage writes the outcome to the file that $TERMINATION_LOG names, if any.
 func (o Outcome) WriteTerminationMessage() {
 	file := os.Getenv("TERMINATION_LOG")
 	if file == "" {
@@ -48,8 +49,8 @@ func (o Outcome) WriteTerminationMessage() {
 }
 
 func (o Outcome) line() ([]byte, error) {
-	if len(o.Said) > maxSaid {
-		o.Said = strings.ToValidUTF8(o.Said[:maxSaid], "") + "…"
+	if len(o.Said) > maxMessage {
+		o.Said = strings.ToValidUTF8(o.Said[:maxMessage], "") + "…"
 	}
 	var line bytes.Buffer
 	encoder := json.NewEncoder(&line)

@@ -14,20 +14,20 @@ import (
 )
 
 func TestItIsOneLineOfJSON(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "termination-log")
-	t.Setenv("TERMINATION_LOG", file)
-	left := func(o Outcome) string {
+	success := Success("verified backup a: 3 tables")
+	success.Backup = "a"
+	for want, o := range map[string]Outcome{
+		`"ok":true,"said":"verified backup a: 3 tables","backup":"a"}`: success,
+		`"ok":false,"said":"find an article:\n<\"302\">"}`:             Failure(errors.New("find an article:\n<\"302\">")),
+	} {
+		file := filepath.Join(t.TempDir(), "termination-log")
+		t.Setenv("TERMINATION_LOG", file)
 		o.Ended = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 		o.WriteTerminationMessage()
 		line, err := os.ReadFile(file)
 		require.NoError(t, err)
-		return string(line)
+		assert.Equal(t, `{"ended":"2026-11-22T10:00:00Z",`+want+"\n", string(line))
 	}
-	made := Success("verified backup a: 3 tables")
-	made.Backup = "a"
-	assert.Equal(t, `{"ended":"2026-11-22T10:00:00Z","ok":true,"said":"verified backup a: 3 tables","backup":"a"}`+"\n", left(made))
-	assert.Equal(t, `{"ended":"2026-11-22T10:00:00Z","ok":false,"said":"find an article:\n<\"302\">"}`+"\n",
-		left(Failure(errors.New("find an article:\n<\"302\">"))))
 }
 
 func TestKubernetesCutsNothingOff(t *testing.T) {
@@ -40,9 +40,4 @@ func TestKubernetesCutsNothingOff(t *testing.T) {
 		assert.True(t, strings.HasSuffix(read.Said, "…"))
 		assert.True(t, strings.HasPrefix(said, strings.TrimSuffix(read.Said, "…")))
 	}
-}
-
-func TestWithoutAFileNothingIsLeft(t *testing.T) {
-	t.Setenv("TERMINATION_LOG", "")
-	Success("done").WriteTerminationMessage()
 }

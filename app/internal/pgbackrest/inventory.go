@@ -14,30 +14,60 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// Stanza is what one server has archived.
+// Stanza is the archive of one server.
 type Stanza struct {
 	Name string
-	// Backups are those that are complete, oldest first.
+	// Backups are the complete base backups, oldest first.
 	Backups []Backup
-	// Future are those that are dated in the future, by a clock that was wrong. If all are, it is this clock,
-	// and none is here.
+	// Future are base backups dated in the future by a wrong clock. If all are, this clock is wrong, and Future
+	// is empty.
 	Future []Backup
-	// Segments are the log, oldest first.
+	// Segments are the files of the log, oldest first.
 	Segments []Segment
 	// Changed is when the newest file was stored.
 	Changed time.Time
-	// Unreadable is why it cannot be used, such as that it was encrypted with another passphrase; nil if it can.
-	// It is an ErrIncomplete if nobody can.
+	// Unreadable says why the stanza cannot be used, for example because it has another passphrase; nil if it
+	// can. It is ErrIncomplete if no passphrase helps.
 	Unreadable error
 }
 
-// System is the identifier of the server.
+// Backup is a base backup.
+type Backup struct {
+	Stanza, Label string
+	Started       time.Time
+	// Ended is the first second at which it was complete.
+	Ended time.Time
+	// first is the name of the segment with which replay begins.
+	first string
+}
+
+// Segment is a file of the log.
+type Segment struct {
+	// Name has 24 hexadecimal digits: the timeline, and the position on it.
+	Name   string
+	Stored time.Time
+	// sha1 is the checksum before compression, in hexadecimal.
+	sha1 string
+}
+
+// ClockSkew is how far clocks may differ.
+const ClockSkew = time.Hour
+
+var (
+	// errPassphrase is why a stanza is unreadable whose name has the suffix of another passphrase.
+	errPassphrase = errors.New("it was encrypted with another passphrase, or with none")
+	// ErrIncomplete says that a stanza has lost its index files, for example because its deletion was cut short.
+	ErrIncomplete = errors.New("the files that say what is in it are missing")
+)
+
+// System returns the system identifier of the server.
 func (s Stanza) System() string { return system(s.Name) }
+
+// System returns the system identifier of the server.
 func (b Backup) System() string { return system(b.Stanza) }
 
 func system(stanza string) string {
@@ -45,19 +75,17 @@ func system(stanza string) string {
 	return system
 }
 
-// IsAfterRollback is whether the server had archived otherwise before, and then was set back to an earlier
-// state.
+// IsAfterRollback tells whether this is a further archive of a server, which was set back to an earlier state.
 func (s Stanza) IsAfterRollback() bool { return strings.Contains(s.identity(), "-") }
 
-// identity is that by which Stanza names it.
-func (s Stanza) identity() string { return ofPassphrase.ReplaceAllString(s.Name, "") }
+// identity is the argument that StanzaName made the name of.
+func (s Stanza) identity() string { return passphraseSuffix.ReplaceAllString(s.Name, "") }
 
-var ofPassphrase = regexp.MustCompile(`-[0-9a-f]{8}$`)
+var passphraseSuffix = regexp.MustCompile(`-[0-9a-f]{8}$`)
 
-// HasDifferent is whether the stanza has another segment by the name of a file of the log.
+// HasDifferent tells whether the stanza has a segment with the name of a file and other content.
 func (s Stanza) HasDifferent(file string) (bool, error) {
-	isIt := func(segment Segment) bool { return segment.Name == filepath.Base(file) }
-	i := slices.IndexFunc(s.Segments, isIt)
+	i := slices.IndexFunc(s.Segments, func(s Segment) bool { return s.Name == filepath.Base(file) })
 	if i < 0 {
 		return false, nil
 	}
@@ -68,44 +96,17 @@ func (s Stanza) HasDifferent(file string) (bool, error) {
 	return checksum(content) != s.Segments[i].sha1, nil
 }
 
-// checksum is the one that pgBackRest keeps of a segment.
 func checksum(content []byte) string {
 	sum := sha1.Sum(content) //nolint:gosec // it tells damage, not forgery
 	return hex.EncodeToString(sum[:])
 }
 
-// Backup is a base backup.
-type Backup struct {
-	Stanza, Label string
-	Started       time.Time
-	// Ended is the first second when it was complete.
-	Ended time.Time
-	// first is the name of the segment that the server has to begin with.
-	first string
-}
-
-// Segment is a file of the log.
-type Segment struct {
-	// Name is 24 hexadecimal digits: the timeline, and the place on it.
-	Name   string
-	Stored time.Time
-	// sha1 is that of the file before it was compressed, in hexadecimal.
-	sha1 string
-}
-
-// errPassphrase is why a stanza with another name than that which the passphrase gives it cannot be read.
-var errPassphrase = errors.New("it was encrypted with another passphrase, or with none")
-
-// ErrIncomplete says that a stanza lacks the files that say what is in it, as one does whose deletion was cut
-// short.
-var ErrIncomplete = errors.New("the files that say what is in it are missing")
-
-// Stanzas are all that the archive holds, also what cannot be used of it.
+// Stanzas lists everything in the archive, including what cannot be used.
 func (a *Archive) Stanzas(ctx context.Context) ([]Stanza, error) {
 	if a.isPlain() {
 		return nil, nil
 	}
-	folders, err := a.list(ctx, logFolder)
+	names, err := a.list(ctx, logFolder)
 	if err != nil {
 		return nil, err
 	}
@@ -113,10 +114,10 @@ func (a *Archive) Stanzas(ctx context.Context) ([]Stanza, error) {
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(folders, backups)
-	delete(folders, ".")
+	maps.Copy(names, backups)
+	delete(names, ".")
 	var stanzas []Stanza
-	for _, name := range slices.Sorted(maps.Keys(folders)) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		stanza, err := a.stanza(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("look into stanza %s: %w", name, err)
@@ -142,20 +143,17 @@ func (a *Archive) stanza(ctx context.Context, name string) (Stanza, error) {
 		}
 	}
 	slices.SortFunc(s.Segments, func(a, b Segment) int { return cmp.Compare(a.Name, b.Name) })
-	if a.Stanza(s.identity()) != name {
+	if a.StanzaName(s.identity()) != name {
 		s.Unreadable = errPassphrase
 		return s, nil
 	}
 	backups, unreadable, err := a.backups(ctx, name)
 	s.Unreadable = unreadable
-	s.Backups, s.Future = divide(backups, time.Now())
+	s.Backups, s.Future = splitFuture(backups, time.Now())
 	return s, err
 }
 
-// ClockSkew is how far clocks may differ.
-const ClockSkew = time.Hour
-
-func divide(backups []Backup, now time.Time) (past, future []Backup) {
+func splitFuture(backups []Backup, now time.Time) (past, future []Backup) {
 	for _, b := range backups {
 		if b.Ended.After(now.Add(ClockSkew)) {
 			future = append(future, b)
@@ -169,8 +167,16 @@ func divide(backups []Backup, now time.Time) (past, future []Backup) {
 	return past, future
 }
 
-// backups are those that are complete, oldest first. Unreadable is why the stanza cannot be used; nil if it
-// can.
+// Status codes of a stanza. Source: https://pgbackrest.org/command.html#command-info
+const codeOK, codeNoPath, codeNoBackup, codeNoData = 0, 1, 2, 3
+
+// Messages about index files that are missing or damaged. Other errors may be transient.
+const missingIndex = "[FileMissingError]"
+
+var damagedIndex = regexp.MustCompile(
+	`^\[(FormatError|JsonFormatError|ChecksumError|CryptoError|FileOpenError)\]`)
+
+// backups returns the complete base backups, oldest first, or why the stanza is unreadable.
 func (a *Archive) backups(ctx context.Context, stanza string) (backups []Backup, unreadable, err error) {
 	out, err := a.run(ctx, nil, "info", "--stanza="+stanza, "--output=json")
 	if err != nil {
@@ -191,18 +197,18 @@ func (a *Archive) backups(ctx context.Context, stanza string) (backups []Backup,
 		}
 	}
 	if err := json.Unmarshal(out, &all); err != nil {
-		return nil, nil, fmt.Errorf("read what %s info says: %w", program, err)
+		return nil, nil, fmt.Errorf("parse the output of %s info: %w", program, err)
 	}
 	for _, i := range all {
 		for _, repository := range i.Repo {
 			s := repository.Status
-			switch said := fmt.Errorf("%s info: %s", program, strings.Join(strings.Fields(s.Message), " ")); {
-			case s.Code == noPath, s.Code == noData, strings.HasPrefix(s.Message, noFile):
+			switch message := fmt.Errorf("%s info: %s", program, oneLine(s.Message)); {
+			case s.Code == codeNoPath, s.Code == codeNoData, strings.HasPrefix(s.Message, missingIndex):
 				return nil, ErrIncomplete, nil
-			case damaged.MatchString(s.Message):
-				return nil, said, nil
-			case s.Code != fine && s.Code != noBackup:
-				return nil, nil, said
+			case damagedIndex.MatchString(s.Message):
+				return nil, message, nil
+			case s.Code != codeOK && s.Code != codeNoBackup:
+				return nil, nil, message
 			}
 		}
 		for _, b := range i.Backup {
@@ -218,17 +224,12 @@ func (a *Archive) backups(ctx context.Context, stanza string) (backups []Backup,
 	return backups, nil, nil
 }
 
-// Codes of a stanza that is fine, of one that has no backup yet, and of one of which something is missing.
-// Source: https://pgbackrest.org/command.html#command-info
-const fine, noPath, noBackup, noData = 0, 1, 2, 3
+// file is a file of the archive, or a folder, which has no time.
+type file struct{ Time int64 }
 
-// What is said of a stanza whose files that say what is in it are missing, or are not what they were. Other
-// errors may pass.
-const noFile = "[FileMissingError]"
+var segmentFile = regexp.MustCompile(`^([0-9A-F]{24})-([0-9a-f]{40})`)
 
-var damaged = regexp.MustCompile(`^\[(FormatError|JsonFormatError|ChecksumError|CryptoError|FileOpenError)\]`)
-
-// list returns the files and folders of a folder by their names.
+// list returns the files and folders in a folder by name.
 func (a *Archive) list(ctx context.Context, dir string, args ...string) (map[string]file, error) {
 	out, err := a.run(ctx, nil, "repo-ls", append(args, "--output=json", dir)...)
 	if err != nil {
@@ -236,72 +237,7 @@ func (a *Archive) list(ctx context.Context, dir string, args ...string) (map[str
 	}
 	var files map[string]file
 	if err := json.Unmarshal(out, &files); err != nil {
-		return nil, fmt.Errorf("read what %s repo-ls says: %w", program, err)
+		return nil, fmt.Errorf("parse the output of %s repo-ls: %w", program, err)
 	}
 	return files, nil
-}
-
-// file is one in the archive, or a folder, which has no time.
-type file struct{ Time int64 }
-
-var segmentFile = regexp.MustCompile(`^([0-9A-F]{24})-([0-9a-f]{40})`)
-
-// Span is a time to every second of which a server can be brought back.
-type Span struct {
-	Backup Backup
-	// From is when the base backup ended, To when the last segment that follows on it without a gap was stored.
-	From, To time.Time
-	// last is that segment.
-	last Segment
-	// Gap is the name of the first segment after To, if it is missing though later ones are there; empty if none
-	// is.
-	Gap string
-}
-
-// Spans are those of each base backup, oldest first.
-func (s Stanza) Spans() (spans []Span) {
-	for _, b := range s.Backups {
-		span := Span{Backup: b, From: b.Ended, To: b.Ended}
-		next := b.first
-		for _, segment := range s.Segments {
-			if segment.Name < b.first {
-				continue
-			}
-			if segment.Name != next {
-				span.Gap = next
-				break
-			}
-			if segment.Stored.After(span.To) {
-				span.To = segment.Stored
-			}
-			span.last, next = segment, following(next)
-		}
-		spans = append(spans, span)
-	}
-	return spans
-}
-
-// End is a place in the last segment that a server which has replayed all of the log has passed, such as
-// 0/3000000.
-func (s Span) End() string {
-	if s.last.Name == "" {
-		return "0/0"
-	}
-	high, low := place(s.last.Name)
-	return fmt.Sprintf("%X/%X", high, low<<24)
-}
-
-// following is the name of the segment after one, if segments have the usual 16 MiB.
-// Source: https://www.postgresql.org/docs/17/wal-internals.html
-func following(segment string) string {
-	high, low := place(segment)
-	next := high<<8 + low + 1
-	return fmt.Sprintf("%s%08X%08X", segment[:8], next>>8, next&0xff)
-}
-
-// place is that of a segment in the log: the upper and the lower half of its name.
-func place(segment string) (high, low uint64) {
-	high, _ = strconv.ParseUint(segment[8:16], 16, 32) // it has digits alone
-	low, _ = strconv.ParseUint(segment[16:], 16, 32)
-	return high, low
 }

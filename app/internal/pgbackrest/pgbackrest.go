@@ -1,6 +1,5 @@
-// Package pgbackrest archives Postgres servers in a bucket, with the program of that name: base backups,
-// which are copies of all files of a server, and the write-ahead log, by which a base backup is brought to
-// any time after it.
+// Package pgbackrest archives Postgres servers in a bucket with pgBackRest: base backups, which copy all files
+// of a server, and the write-ahead log, which brings a base backup to any later time.
 package pgbackrest
 
 import (
@@ -27,34 +26,31 @@ import (
 
 const (
 	program = "pgbackrest"
-	// folder is that of the archive, below the bucket's prefix. In it, the log and the base backups have one
-	// each.
+	// folder is the archive's folder below the bucket's prefix. The log and the base backups have one each in it.
 	folder, logFolder, backupFolder = "wal", "archive", "backup"
-	// stopTime is what the program may take to end after it was told to.
-	stopTime = 10 * time.Second
-	// publicAuthorities is where Debian has them, by the names that OpenSSL looks for.
+	// RestoreRequested is an object beside the archive. It exists while a requested restore is not done.
+	RestoreRequested = "restore-asked.json"
+
+	stopTimeout    = 10 * time.Second
+	connectTimeout = 3 * time.Second
+	// publicAuthorities is Debian's folder of them, under the names that OpenSSL looks up.
 	publicAuthorities = "/etc/ssl/certs"
-	// reachTime is what a connection to the store may take.
-	reachTime = 3 * time.Second
 )
 
-// Archive is what one or more servers have archived. Each has a stanza of its own in it, so that a new server
-// never meets an old one's files.
+// Archive is a repository of pgBackRest. Each server has a stanza of its own in it, so a new server never
+// meets the files of an old one.
 type Archive struct {
 	bucket     settings.Bucket
 	passphrase string
 }
 
-// FromEnvironment reads the settings of the archive: those of its bucket, and the passphrase that encrypts it, which is
-// in the file that $ARCHIVE_PASSPHRASE_FILE names, if any.
-func FromEnvironment(r *settings.Reader) *Archive {
-	return &Archive{r.Bucket(), r.OptionalFile("ARCHIVE_PASSPHRASE_FILE")}
-}
+// New returns the archive in a bucket. A passphrase, if any, encrypts it.
+func New(bucket settings.Bucket, passphrase string) *Archive { return &Archive{bucket, passphrase} }
 
-// Stanza is the name of the stanza of a server with that system identifier. A server that was set back to an
-// earlier state has a number after its identifier, such as 7711158423862165527-2, for it archives other log
-// by the same names. With another passphrase it is another stanza, since none can be read with two.
-func (a *Archive) Stanza(identity string) string {
+// StanzaName names the stanza of a server by its system identifier. A server that was set back to an earlier
+// state archives other log under the same names, so its identity gets a number, such as 7711158423862165527-2.
+// A stanza has one passphrase, so another passphrase makes another stanza.
+func (a *Archive) StanzaName(identity string) string {
 	if a.passphrase == "" {
 		return identity
 	}
@@ -62,26 +58,26 @@ func (a *Archive) Stanza(identity string) string {
 	return identity + "-" + hex.EncodeToString(sum[:4])
 }
 
-// Create makes a stanza for the server that libpq's variables name, unless there is one.
+// Create makes a stanza for the server that libpq's variables name, unless it exists.
 func (a *Archive) Create(ctx context.Context, stanza string) error {
 	if a.isPlain() {
 		return errors.New("S3_ENDPOINT: pgBackRest takes nothing but https")
 	}
-	_, err := a.run(ctx, server(), "stanza-create", "--stanza="+stanza)
+	_, err := a.run(ctx, serverOptions(), "stanza-create", "--stanza="+stanza)
 	return err
 }
 
-// BackUp makes a base backup of the server that libpq's variables name. It then deletes all but so many of
-// the newest ones, and the log before them.
+// BackUp makes a base backup of the server that libpq's variables name. It then deletes all but the newest
+// base backups, as many as keep says, and the log before them.
 func (a *Archive) BackUp(ctx context.Context, stanza string, keep int) error {
-	_, err := a.run(ctx, server(), "backup", "--stanza="+stanza, "--type=full", "--start-fast", "--repo1-bundle",
-		"--repo1-retention-full="+strconv.Itoa(keep))
+	_, err := a.run(ctx, serverOptions(), "backup", "--stanza="+stanza, "--type=full", "--start-fast",
+		"--repo1-bundle", "--repo1-retention-full="+strconv.Itoa(keep))
 	return err
 }
 
-// Forget deletes a base backup, and what its history says of it: pgBackRest makes none that is dated before
-// one that it knows of.
-func (a *Archive) Forget(ctx context.Context, b Backup) error {
+// DeleteBackup deletes a base backup and its entry in the history: pgBackRest makes no base backup that is
+// dated before one in there.
+func (a *Archive) DeleteBackup(ctx context.Context, b Backup) error {
 	history := path.Join(backupFolder, b.Stanza, "backup.history", b.Label[:len("2006")])
 	files, err := a.list(ctx, history)
 	if err != nil {
@@ -99,10 +95,10 @@ func (a *Archive) Forget(ctx context.Context, b Backup) error {
 	return err
 }
 
-// Reach fails if nobody answers soon where the bucket is.
-func (a *Archive) Reach(ctx context.Context) error {
+// Ping fails unless the store accepts a connection soon.
+func (a *Archive) Ping(ctx context.Context) error {
 	port := cmp.Or(a.bucket.Endpoint.Port(), "443")
-	conn, err := (&net.Dialer{Timeout: reachTime}).DialContext(ctx, "tcp",
+	conn, err := (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, "tcp",
 		net.JoinHostPort(a.bucket.Endpoint.Hostname(), port))
 	if err != nil {
 		return fmt.Errorf("reach the store: %w", err)
@@ -110,20 +106,20 @@ func (a *Archive) Reach(ctx context.Context) error {
 	return conn.Close()
 }
 
-// Push stores a file of the log, in place of this process. When more of the log than queue, such as 128MiB,
-// waits to be stored, it drops the file instead, so that they never fill the server's volume.
-func (a *Archive) Push(stanza, file, queue string) error {
+// ExecPush replaces this process by one that stores a file of the log. If more log is waiting than queue, such
+// as 128MiB, it drops the file, so that the log never fills the server's volume.
+func (a *Archive) ExecPush(stanza, file, queue string) error {
 	executable, err := exec.LookPath(program)
 	if err != nil {
 		return err
 	}
 	args := []string{program, "archive-push", "--stanza=" + stanza, "--archive-push-queue-max=" + queue, file}
-	return syscall.Exec(executable, args, append(a.environment(), server()...))
+	return syscall.Exec(executable, args, append(a.environment(), serverOptions()...))
 }
 
-// Restore fetches a base backup into an empty folder. A server that starts there, with a restore_command that
-// has Segment, replays the log up to a time, or its end if that is zero, and then is a server of its own.
-// Tablespaces get folders beside the folder.
+// Restore fetches a base backup into an empty folder. A server that starts there needs a restore_command that
+// calls ReadSegment. It replays the log up to a time, or all of it if that is zero, and then becomes a server
+// of its own. Tablespaces get folders beside the folder.
 func (a *Archive) Restore(ctx context.Context, b Backup, folder string, until time.Time) error {
 	args := []string{"--stanza=" + b.Stanza, "--set=" + b.Label, "--pg1-path=" + folder, "--archive-mode=off",
 		"--tablespace-map-all=" + filepath.Join(filepath.Dir(folder), "tablespaces"),
@@ -136,9 +132,9 @@ func (a *Archive) Restore(ctx context.Context, b Backup, folder string, until ti
 	return err
 }
 
-// Segment reads a file of the log of the server with that data directory, which was restored from a stanza.
-func (a *Archive) Segment(ctx context.Context, stanza, data, name string) ([]byte, error) {
-	dir, err := os.MkdirTemp("", "segment-") // where nobody else can put another file in its place
+// ReadSegment reads a file of the log, for the server restored from the stanza into that data directory.
+func (a *Archive) ReadSegment(ctx context.Context, stanza, data, name string) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "segment-") // where nobody else can replace the file
 	if err != nil {
 		return nil, err
 	}
@@ -150,13 +146,13 @@ func (a *Archive) Segment(ctx context.Context, stanza, data, name string) ([]byt
 	return os.ReadFile(file)
 }
 
-// CheckEnd reads the last segment of a span, of which the server with that data directory was restored, and
-// fails unless it is what was stored.
-func (a *Archive) CheckEnd(ctx context.Context, s Span, data string) error {
+// CheckLastSegment fails unless the last segment of a span is what was stored. The data directory is the one
+// that the span was restored into.
+func (a *Archive) CheckLastSegment(ctx context.Context, s Span, data string) error {
 	if s.last.Name == "" {
 		return nil
 	}
-	content, err := a.Segment(ctx, s.Backup.Stanza, data, s.last.Name)
+	content, err := a.ReadSegment(ctx, s.Backup.Stanza, data, s.last.Name)
 	if err != nil {
 		return err
 	}
@@ -166,43 +162,48 @@ func (a *Archive) CheckEnd(ctx context.Context, s Span, data string) error {
 	return nil
 }
 
-// Verify reads all that is in a stanza, and fails unless its checksums are those that were recorded.
+// Verify reads everything in a stanza and compares the checksums.
 func (a *Archive) Verify(ctx context.Context, stanza string) error {
 	found, err := a.run(ctx, nil, "verify", "--stanza="+stanza, "--output=text")
 	if err == nil && bytes.Contains(found, []byte("status: error")) {
-		err = errors.New(strings.Join(strings.Fields(string(found)), " "))
+		err = errors.New(oneLine(string(found)))
 	}
 	return err
 }
 
-// RestoreRequested is a file beside the archive, which is there from when a restore was asked for until it is
-// done.
-const RestoreRequested = "restore-asked.json"
-
-// RestoreRequested is when a restore was asked for that is not done, by the store's clock; zero if none was.
+// RestoreRequested returns when the pending restore was requested, by the store's clock; zero if none is.
 func (a *Archive) RestoreRequested(ctx context.Context) (time.Time, error) {
 	files, err := a.list(ctx, RestoreRequested, "--repo1-path=/"+a.bucket.Prefix)
-	asked := files["."]
-	if err != nil || asked.Time == 0 {
+	request := files["."]
+	if err != nil || request.Time == 0 {
 		return time.Time{}, err
 	}
-	return time.Unix(asked.Time, 0).UTC(), nil
+	return time.Unix(request.Time, 0).UTC(), nil
 }
 
-// Delete deletes a stanza. Its server, if there still is one, archives nothing until Create makes another.
+// PendingRestore says that a restore was requested within the last limit and is not done; empty if none was.
+// Nothing that it may need must be deleted meanwhile.
+func PendingRestore(requested time.Time, limit time.Duration) string {
+	if time.Since(requested) >= limit {
+		return ""
+	}
+	return fmt.Sprintf("a restore was asked for at %s and is not done", requested.Format(time.RFC3339))
+}
+
+// Delete deletes a stanza. Its server archives nothing more until Create makes the stanza again.
 func (a *Archive) Delete(ctx context.Context, stanza string) error {
 	if _, err := a.run(ctx, nil, "stop", "--stanza="+stanza); err != nil {
 		return err
 	}
-	_, err := a.run(ctx, server(), "stanza-delete", "--stanza="+stanza, "--force")
+	_, err := a.run(ctx, serverOptions(), "stanza-delete", "--stanza="+stanza, "--force")
 	return err
 }
 
-// isPlain tells a service without TLS, where no archive can be.
+// isPlain tells that the store has no TLS, which pgBackRest needs.
 func (a *Archive) isPlain() bool { return a.bucket.Endpoint.Scheme == "http" }
 
-// environment has the program's options: as variables, for some of them are secrets. Those that this process
-// has already count more. Source: https://pgbackrest.org/configuration.html
+// environment passes options as variables, since some are secrets. Variables that this process has already
+// take precedence. Source: https://pgbackrest.org/configuration.html
 func (a *Archive) environment() []string {
 	style := "host"
 	if a.bucket.PathStyle {
@@ -228,9 +229,9 @@ func (a *Archive) environment() []string {
 		"REPO1_S3_KEY_SECRET=" + a.bucket.SecretKey,
 	}
 	if a.bucket.CAFile != "" {
-		// Each alone would take the place of the public ones.
-		options = append(options, "REPO1_STORAGE_CA_FILE="+a.bucket.CAFile, "REPO1_STORAGE_CA_PATH="+
-			publicAuthorities)
+		// Either one alone would replace the public authorities.
+		options = append(options, "REPO1_STORAGE_CA_FILE="+a.bucket.CAFile,
+			"REPO1_STORAGE_CA_PATH="+publicAuthorities)
 	}
 	if a.passphrase != "" {
 		options = append(options, "REPO1_CIPHER_TYPE=aes-256-cbc", "REPO1_CIPHER_PASS="+a.passphrase)
@@ -245,8 +246,8 @@ func (a *Archive) environment() []string {
 	return environment
 }
 
-// server are the options that say where the server is.
-func server() (options []string) {
+// serverOptions translates libpq's variables for pgBackRest.
+func serverOptions() (options []string) {
 	for option, variable := range map[string]string{"PG1_PATH": "PGDATA", "PG1_SOCKET_PATH": "PGHOST",
 		"PG1_PORT": "PGPORT", "PG1_USER": "PGUSER"} {
 		if value := os.Getenv(variable); value != "" {
@@ -256,26 +257,29 @@ func server() (options []string) {
 	return options
 }
 
-// run returns what the program prints. What it warns of is logged.
-func (a *Archive) run(ctx context.Context, environment []string, command string, args ...string) ([]byte,
-	error) {
+// run returns what pgBackRest prints, and logs its warnings.
+func (a *Archive) run(
+	ctx context.Context, environment []string, command string, args ...string,
+) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, program, append([]string{command}, args...)...)
 	cmd.Env = append(a.environment(), environment...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = stopTime
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
+	cmd.WaitDelay = stopTimeout
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
 	err := cmd.Run()
-	message := strings.Join(strings.Fields(said.String()), " ")
+	message := oneLine(stderr.String())
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case err != nil && message == "":
 		return nil, fmt.Errorf("%s %s: %w", program, command, err)
 	case err != nil:
-		return nil, fmt.Errorf("%s %s: %w", program, command, errors.New(message))
+		return nil, fmt.Errorf("%s %s: %s", program, command, message)
 	case message != "":
 		slog.Warn(program+" "+command, "said", message)
 	}
 	return out.Bytes(), nil
 }
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

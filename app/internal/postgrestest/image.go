@@ -10,7 +10,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/imagetest"
 )
 
-// The roles and the database are those of the stack's servers, whose superuser has no password, though.
+// roles are those of the stack's servers. There the superuser has no password.
 const roles = `
 	CREATE ROLE app LOGIN PASSWORD '` + firstPassword + `';
 	CREATE ROLE reader LOGIN BYPASSRLS PASSWORD '` + firstPassword + `';
@@ -18,9 +18,9 @@ const roles = `
 	GRANT pg_read_all_data TO reader;
 	CREATE ROLE restorer LOGIN SUPERUSER PASSWORD '` + firstPassword + `';`
 
-// StartIn makes a server in the tree, with an empty database that the role app owns, and the roles reader,
-// which may read everything, and postgres and restorer, which are superusers. It takes connections with and
-// without TLS. It ends with the test.
+// StartIn starts a server in the tree with an empty database of the role app. The role reader may read
+// everything; postgres and restorer are superusers. It accepts connections with and without TLS. It ends with
+// the test.
 func StartIn(t testing.TB, tree *imagetest.Tree) *Server {
 	t.Helper()
 	dir := tree.TempDir()
@@ -39,30 +39,29 @@ func StartIn(t testing.TB, tree *imagetest.Tree) *Server {
 		"--set=dynamic_shared_memory_type=mmap") // in files of its own, which go with it
 	superuser.Exec(roles)
 	superuser.Exec("CREATE DATABASE app OWNER app")
-	superuser.Exec("REVOKE ALL ON DATABASE app, postgres, template1 FROM PUBLIC; GRANT CONNECT ON DATABASE app TO reader")
+	superuser.Exec("REVOKE ALL ON DATABASE app, postgres, template1 FROM PUBLIC; " +
+		"GRANT CONNECT ON DATABASE app TO reader")
 	s.Login, s.database, s.certificate = s.As("app"), "app", dir+".crt"
 	return s
 }
 
-// Archive restarts the server with a command by which it archives its log, and further variables of the
-// environment.
+// Archive restarts the server with an archive_command, and further variables of the environment.
 func (s *Server) Archive(command string, environment ...string) {
 	s.t.Helper()
-	s.settings = append(s.settings, "-c", "archive_mode=on", "-c", "archive_command="+command, "-c",
-		"archive_timeout=1h")
+	s.settings = append(s.settings, "-c", "archive_mode=on", "-c", "archive_command="+command,
+		"-c", "archive_timeout=1h")
 	s.environment = environment
 	s.Kill()
 	s.Restart()
 }
 
-// Local are libpq's variables for programs beside the server, which log in as its superuser.
+// Local returns libpq's variables for programs beside the server, with which they log in as its superuser.
 func (s *Server) Local() []string {
 	return []string{"PGDATA=" + s.data(), "PGHOST=" + s.dir, "PGPORT=" + s.port, "PGUSER=postgres",
 		"PGPASSWORD=" + firstPassword}
 }
 
-// TLSURL is the address for programs in the tree, with which they verify the server's certificate, as pods
-// do.
+// TLSURL returns the address for programs in the tree. They verify the server's certificate, as pods do.
 func (l *Login) TLSURL() string {
 	return l.url(l.server.Addr(), url.Values{"sslmode": {"verify-full"}, "sslrootcert": {l.server.certificate}})
 }

@@ -10,30 +10,30 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// firstPassword is every role's, until SetPassword.
+// firstPassword is the password of every role until SetPassword.
 const firstPassword = "correct-horse"
 
-// Login is what one role can do with the server.
+// Login is a role's login to a database.
 type Login struct {
 	server         *Server
 	role, password string
-	database       string // the server's, if empty
+	database       string // empty for the server's own
 }
 
-// As is the login of another role.
+// As returns the login of another role.
 func (s *Server) As(role string) *Login {
 	return &Login{server: s, role: role, password: firstPassword}
 }
 
-// In is the same login to another database.
+// In returns the same login to another database.
 func (l *Login) In(database string) *Login {
 	return &Login{server: l.server, role: l.role, password: l.password, database: database}
 }
 
-// URL is the address with the password.
+// URL returns the address with the password.
 func (l *Login) URL() string { return l.URLVia(l.server.Addr()) }
 
-// URLVia is the address with another host and port, such as those of a Proxy.
+// URLVia returns the address with another host and port, such as a Proxy's.
 func (l *Login) URLVia(addr string) string { return l.url(addr, url.Values{"sslmode": {"disable"}}) }
 
 func (l *Login) url(addr string, parameters url.Values) string {
@@ -44,35 +44,39 @@ func (l *Login) url(addr string, parameters url.Values) string {
 
 // Exec runs a statement on a connection of its own.
 func (l *Login) Exec(sql string) {
-	t := l.server.t
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), l.URL())
-	require.NoError(t, err)
-	defer conn.Close(context.WithoutCancel(t.Context()))
-	_, err = conn.Exec(t.Context(), sql)
-	require.NoError(t, err, sql)
+	l.server.t.Helper()
+	l.onConnection(func(ctx context.Context, conn *pgx.Conn) {
+		_, err := conn.Exec(ctx, sql)
+		require.NoError(l.server.t, err, sql)
+	})
 }
 
-// Refusal is the code with which the server refuses a statement, on a connection of its own.
+// Refusal returns the code with which the server refuses a statement, on a connection of its own.
 func (l *Login) Refusal(sql string) (code string) {
-	t := l.server.t
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), l.URL())
-	require.NoError(t, err)
-	defer conn.Close(context.WithoutCancel(t.Context()))
-	_, err = conn.Exec(t.Context(), sql)
-	var refusal *pgconn.PgError
-	require.ErrorAs(t, err, &refusal, sql)
-	return refusal.Code
+	l.server.t.Helper()
+	l.onConnection(func(ctx context.Context, conn *pgx.Conn) {
+		_, err := conn.Exec(ctx, sql)
+		var refusal *pgconn.PgError
+		require.ErrorAs(l.server.t, err, &refusal, sql)
+		code = refusal.Code
+	})
+	return code
 }
 
-// Ask returns what a statement says, a text, on a connection of its own.
+// Ask returns the text that a statement returns, on a connection of its own.
 func (l *Login) Ask(sql string) (answer string) {
-	t := l.server.t
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), l.URL())
-	require.NoError(t, err)
-	defer conn.Close(context.WithoutCancel(t.Context()))
-	require.NoError(t, conn.QueryRow(t.Context(), sql).Scan(&answer), sql)
+	l.server.t.Helper()
+	l.onConnection(func(ctx context.Context, conn *pgx.Conn) {
+		require.NoError(l.server.t, conn.QueryRow(ctx, sql).Scan(&answer), sql)
+	})
 	return answer
+}
+
+func (l *Login) onConnection(do func(ctx context.Context, conn *pgx.Conn)) {
+	l.server.t.Helper()
+	ctx := l.server.t.Context()
+	conn, err := pgx.Connect(ctx, l.URL())
+	require.NoError(l.server.t, err)
+	defer conn.Close(context.WithoutCancel(ctx))
+	do(ctx, conn)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Proxy stands between an app and a server, and cuts their connections.
+// Proxy forwards connections of an app to a server, and cuts them.
 type Proxy struct {
 	t        testing.TB
 	listener net.Listener
@@ -22,13 +22,12 @@ type Proxy struct {
 	fault *Fault
 }
 
-// Fault befalls the next message from the app that contains Match.
+// Fault strikes the next message from the app that contains Match.
 type Fault struct {
 	Match string
 	// Struck is closed when it has happened.
 	Struck chan struct{}
-	// deliver says whether the message ever reaches the server; it is held back until held is closed, if there
-	// is that.
+	// deliver says whether the message reaches the server. If held is not nil, it does so once that is closed.
 	deliver        bool
 	held, answered chan struct{}
 }
@@ -75,24 +74,23 @@ func (p *Proxy) cutAll() {
 	}
 }
 
-// LoseAnswer lets the next matching message reach the server, and cuts the connection when the server has
-// answered it.
+// LoseAnswer delivers the next matching message, and cuts the connection when the server has answered.
 func (p *Proxy) LoseAnswer(match string) *Fault {
 	return p.arm(&Fault{Match: match, deliver: true})
 }
 
-// LoseRequest cuts the connection when the next matching message comes, which the server never sees.
+// LoseRequest cuts the connection at the next matching message, which the server never sees.
 func (p *Proxy) LoseRequest(match string) *Fault {
 	return p.arm(&Fault{Match: match})
 }
 
-// HoldRequest cuts the app's side of the connection when the next matching message comes. The server gets it
-// later, on Release.
+// HoldRequest cuts the app's side of the connection at the next matching message. The server gets the message
+// on Release.
 func (p *Proxy) HoldRequest(match string) *Fault {
 	return p.arm(&Fault{Match: match, deliver: true, held: make(chan struct{})})
 }
 
-// Release lets a message that was held back go to the server, and returns when the server has answered it.
+// Release delivers a held message, and returns when the server has answered it.
 func (f *Fault) Release() {
 	close(f.held)
 	<-f.answered
@@ -147,7 +145,7 @@ func (p *Proxy) serve() {
 	}
 }
 
-// forward copies in both directions until one ends or a fault strikes.
+// forward copies in both directions until one side ends or a fault strikes.
 func (p *Proxy) forward(app, server net.Conn) {
 	var struck atomic.Bool // the next answer is lost
 	answers := make(chan struct{})

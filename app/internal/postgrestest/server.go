@@ -23,11 +23,11 @@ import (
 
 const (
 	patience = 5 * time.Minute
-	// nobody runs the server if the tests run as root, as which Postgres refuses to start.
+	// nobody runs the server if the tests run as root, since Postgres refuses to.
 	nobody = 65534
 )
 
-// Server is a Postgres server whose users have to give a password. Its own Login owns the database.
+// Server is a Postgres server that wants passwords. Its own Login owns the database.
 type Server struct {
 	*Login
 	t              testing.TB
@@ -40,10 +40,10 @@ type Server struct {
 	process        *exec.Cmd
 }
 
-// Start makes a server with an empty database and starts it. It ends with the test.
+// Start starts a server of the machine with an empty database. It ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "postgres-") // which a user other than root can reach, unlike t.TempDir
+	dir, err := os.MkdirTemp("", "postgres-") // a user other than root can reach it, unlike t.TempDir
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	if os.Geteuid() == 0 {
@@ -112,7 +112,7 @@ func (s *Server) Kill() {
 // Addr is the server's host and port.
 func (s *Server) Addr() string { return net.JoinHostPort("localhost", s.port) }
 
-// SetPassword changes the password that new connections need, and which URL has.
+// SetPassword changes the password for new connections, and in URL.
 func (s *Server) SetPassword(password string) {
 	s.t.Helper()
 	s.Exec(fmt.Sprintf("ALTER ROLE %s PASSWORD '%s'", s.role, password))
@@ -121,7 +121,7 @@ func (s *Server) SetPassword(password string) {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
-// binaries is the folder of the server's programs: on PATH, or the newest where Debian and Ubuntu have them.
+// binaries returns the folder of the server's programs: on PATH, or the newest where Debian and Ubuntu put them.
 func binaries(t testing.TB) string {
 	t.Helper()
 	if path, err := exec.LookPath("initdb"); err == nil {
@@ -133,24 +133,25 @@ func binaries(t testing.TB) string {
 		_, err := os.Stat(filepath.Join(folder, "initdb"))
 		return err != nil
 	})
-	require.NotEmpty(t, folders, "these tests need a Postgres server: make test installs postgresql on Debian and Ubuntu")
+	require.NotEmpty(t, folders,
+		"these tests need a Postgres server: make test installs postgresql on Debian and Ubuntu")
 	slices.Sort(folders)
 	return folders[len(folders)-1]
 }
 
-// Lock keeps everybody else from changing a table's rows, until the function that it returns is called.
+// Lock keeps others from changing a table's rows until they are unlocked.
 func (s *Server) Lock(table string) (unlock func()) {
 	s.t.Helper()
 	return s.lock("SELECT FROM " + pgx.Identifier{table}.Sanitize() + " FOR UPDATE")
 }
 
-// LockTable keeps everybody else from adding rows too.
+// LockTable also keeps others from adding rows.
 func (s *Server) LockTable(table string) (unlock func()) {
 	s.t.Helper()
 	return s.lock("LOCK TABLE " + pgx.Identifier{table}.Sanitize() + " IN EXCLUSIVE MODE")
 }
 
-// LockAll keeps everybody else from reading a table.
+// LockAll keeps others even from reading a table.
 func (s *Server) LockAll(table string) (unlock func()) {
 	s.t.Helper()
 	return s.lock("LOCK TABLE " + pgx.Identifier{table}.Sanitize() + " IN ACCESS EXCLUSIVE MODE")
@@ -171,7 +172,7 @@ func (s *Server) WaitForLock() {
 	s.WaitForLocks(1)
 }
 
-// WaitForLocks returns when so many statements wait for locks.
+// WaitForLocks returns when that many statements wait for locks.
 func (s *Server) WaitForLocks(statements int) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
