@@ -1,11 +1,11 @@
 // Archiver runs beside a Postgres server and archives it in a bucket, in the format of pgBackRest: a base
 // backup of every day, and all of the write-ahead log. The server can be restored from that to any second.
 //
-//	archiver push PATH   stores a file of the log. It is the server's archive_command, in which pgBackRest looks
-//	                     for its own name.
-//	archiver run         makes base backups, and deletes those that are too old. It deletes the archives of earlier
-//	                     servers when this server's archive is as long, its databases have rows, and no requested
-//	                     restore is pending.
+//	archiver push PATH  stores a file of the log. It is the server's archive_command, in which pgBackRest
+//	                    looks for its own name.
+//	archiver run        makes base backups, and deletes those that are too old. It deletes the archives of
+//	                    earlier servers once this server's archive is as long, its databases have rows, and no
+//	                    requested restore is pending.
 //
 // Settings, all in the environment and read anew each time, with defaults in brackets:
 //
@@ -21,13 +21,14 @@
 //	ARCHIVE_PASSPHRASE_FILE  file with a passphrase that encrypts the archive (none)
 //	ARCHIVE_KEEP_DAYS        how many days the archive goes back (7)
 //	ARCHIVE_LOOK_EVERY       how often it checks whether a base backup is due (1m)
-//	ARCHIVE_QUEUE            how much log may wait on the server's volume while the service is away (128MiB). More is
-//	                         dropped, and a new base backup follows.
+//	ARCHIVE_QUEUE            how much log may wait on the server's volume while the service is away (128MiB);
+//	                         more is dropped, and a new base backup follows
 //	PGBACKREST_…             options of pgBackRest, which override those that follow from the above
 package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -75,4 +76,23 @@ func commands() *cobra.Command {
 			}},
 	)
 	return root
+}
+
+// push stores a file of the log.
+func push(ctx context.Context, file string) error {
+	c, err := readConfig()
+	if err != nil {
+		return fmt.Errorf("read the settings: %w", err)
+	}
+	control, err := readControlData(ctx)
+	if err != nil {
+		return err
+	}
+	if control.stopping { // the server waits for this, and pgBackRest would retry for most of a minute
+		if err := c.archive.Ping(ctx); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("start pgbackrest: %w",
+		c.archive.ExecPush(c.archive.StanzaName(control.identity()), file, c.queue))
 }

@@ -1,198 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
-	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
-	"github.com/stateful-k3s/stateful-k3s/app/internal/imagetest"
-	"github.com/stateful-k3s/stateful-k3s/app/internal/outcome"
-	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
-	"github.com/stateful-k3s/stateful-k3s/app/internal/storagetest"
 )
-
-const prefix = "project"
-
-func TestMain(m *testing.M) { apptest.Main(m, mainOrPart) }
-
-// system is a database and a store, and what a pod would have.
-type system struct {
-	t       testing.TB
-	tree    *imagetest.Tree
-	db      *postgrestest.Server
-	store   *storagetest.Server
-	scratch string
-	// visible are folders that throwaway servers see, besides their own.
-	visible []string
-	servers []server
-}
-
-// start makes a database with all of the sample.
-func start(t *testing.T) *system {
-	t.Helper()
-	s := startEmpty(t)
-	sample, err := os.ReadFile("testdata/sample.sql")
-	require.NoError(t, err)
-	s.db.As("postgres").Exec(string(sample))
-	return s
-}
-
-func startEmpty(t *testing.T) *system {
-	t.Helper()
-	t.Parallel()
-	return newSystem(t)
-}
-
-func newSystem(t testing.TB) *system {
-	t.Helper()
-	s := &system{t: t, tree: imagetest.Open(t), store: storagetest.Start(t, prefix, "other")}
-	s.db = postgrestest.StartIn(t, s.tree)
-	s.scratch = s.tree.TempDir()
-	return s
-}
-
-// settings are those of a pod that can do everything.
-func (s *system) settings() []string {
-	certificate, err := os.ReadFile(s.store.CAFile())
-	require.NoError(s.t, err)
-	return []string{
-		"URL=" + s.db.As("reader").TLSURL(),
-		"S3_ENDPOINT=" + s.store.Endpoint(), "S3_PREFIX=" + prefix, "S3_BUCKET=" + storagetest.Bucket,
-		"S3_ACCESS_KEY_FILE=" + s.tree.File("access-key", prefix+"\n"), "S3_SECRET_KEY_FILE=" +
-			s.tree.File("secret-key", s.store.SecretKey(prefix)),
-		"S3_CA_FILE=" + s.tree.File("ca.crt", string(certificate)),
-		"SCRATCH_DIR=" + s.scratch, "SERVER_DIR=" + s.serve(), "RETRY=0s", "TERMINATION_LOG=" + s.tree.Dir +
-			"/termination-log",
-	}
-}
-
-// begin starts the app with further settings.
-func (s *system) begin(command string, settings ...string) *apptest.Process {
-	s.t.Helper()
-	return apptest.StartIn(s.t, s.tree, strings.Fields(command), append(s.settings(), settings...)...)
-}
-
-// succeed runs the app, which has to succeed, and returns what it logged.
-func (s *system) succeed(command string, settings ...string) string {
-	s.t.Helper()
-	p := s.begin(command, settings...)
-	require.Equal(s.t, 0, p.Wait().ExitCode(), p.Logged())
-	return p.Logged()
-}
-
-// outcome is how the last command ended, as the status of its pod has it.
-func (s *system) outcome() (end outcome.Outcome) {
-	s.t.Helper()
-	line, err := os.ReadFile(s.tree.Path(s.tree.Dir + "/termination-log"))
-	require.NoError(s.t, err)
-	require.NoError(s.t, json.Unmarshal(line, &end))
-	return end
-}
-
-// fail runs the app, which has to fail for reasons that are told in its last line.
-func (s *system) fail(command string, reasons []string, settings ...string) {
-	s.t.Helper()
-	p := s.begin(command, settings...)
-	s.hasFailed(p, reasons...)
-	s.isClean()
-}
-
-// lastingStatus is the exit status of an error that another pod would meet too.
-const lastingStatus = 3
-
-func (s *system) hasFailed(p *apptest.Process, reasons ...string) {
-	s.t.Helper()
-	assert.Contains(s.t, []int{1, lastingStatus}, p.Wait().ExitCode(), p.Logged())
-	lines := strings.Split(strings.TrimSpace(p.Logged()), "\n")
-	last := strings.ReplaceAll(lines[len(lines)-1], `\"`, `"`)
-	for _, reason := range reasons {
-		assert.Contains(s.t, last, reason)
-	}
-	assert.NotContains(s.t, p.Logged(), "correct-horse", "the password")
-}
-
-// renewPod gives up the folders of a killed pod, whose throwaway servers have to end with it.
-func (s *system) renewPod() {
-	s.t.Helper()
-	s.areServersIdle()
-	s.scratch = s.tree.TempDir()
-}
-
-// object is the file of an object, as the store keeps it.
-func (s *system) object(parts ...string) string {
-	return filepath.Join(append([]string{s.store.DataDir(), storagetest.Bucket, prefix}, parts...)...)
-}
-
-// backups are the names of those that have a manifest.
-func (s *system) backups() (names []string) {
-	found, err := filepath.Glob(s.object("*", "manifest.json"))
-	require.NoError(s.t, err)
-	for _, manifest := range found {
-		names = append(names, filepath.Base(filepath.Dir(manifest)))
-	}
-	return names
-}
-
-// backup makes one and returns its name.
-func (s *system) backup(settings ...string) string {
-	s.t.Helper()
-	before := s.backups()
-	s.succeed("run", settings...)
-	made := slices.DeleteFunc(s.backups(), func(name string) bool { return slices.Contains(before, name) })
-	require.Len(s.t, made, 1)
-	return made[0]
-}
-
-func (s *system) manifest(name string) manifest.Manifest {
-	s.t.Helper()
-	stored, err := os.ReadFile(s.object(name, "manifest.json"))
-	require.NoError(s.t, err)
-	m, err := manifest.Decode(stored, name)
-	require.NoError(s.t, err)
-	return m
-}
-
-// setManifest replaces a manifest by one that is sealed as it should be.
-func (s *system) setManifest(name string, m manifest.Manifest) {
-	s.t.Helper()
-	stored, err := m.Encode()
-	require.NoError(s.t, err)
-	s.overwrite(stored, name, "manifest.json")
-}
-
-// overwrite changes a stored object, and leaves its attributes as they are.
-func (s *system) overwrite(content []byte, parts ...string) {
-	s.t.Helper()
-	require.NoError(s.t, os.WriteFile(s.object(parts...), content, 0o600))
-}
-
-func (s *system) read(parts ...string) []byte {
-	s.t.Helper()
-	content, err := os.ReadFile(s.object(parts...))
-	require.NoError(s.t, err)
-	return content
-}
-
-func (s *system) output(cmd *exec.Cmd) string {
-	s.t.Helper()
-	said, err := cmd.CombinedOutput()
-	require.NoError(s.t, err, string(said))
-	return string(said)
-}
 
 func TestABackupIsWhatTheDatabaseWas(t *testing.T) {
 	s := start(t)
@@ -214,9 +37,9 @@ func TestABackupIsWhatTheDatabaseWas(t *testing.T) {
 		rows[table.Schema+"."+table.Name] = table.Rows
 	}
 	assert.Equal(t, map[string]int64{
-		"public.account": 5, "public.entry": 5000, "public.shape": 2, "public.measured_2025": 30,
-		"public.measured_2026": 30,
-		"public.parent":        1, "public.child": 1, "public.cache": 1, "public.empty": 1, "public.nothing": 0,
+		"public.account": 5, "public.entry": 5000, "public.shape": 2,
+		"public.measured_2025": 30, "public.measured_2026": 30,
+		"public.parent": 1, "public.child": 1, "public.cache": 1, "public.empty": 1, "public.nothing": 0,
 		`Odd "names".Select`: 3,
 	}, rows)
 	assert.Equal(t, []manifest.Sequence{
@@ -242,13 +65,12 @@ func TestABackupIsWhatTheDatabaseWas(t *testing.T) {
 	s.isClean()
 }
 
-// Postgres' own program reads what is stored.
+// Postgres' own programs can read what is stored.
 func TestADumpIsAnOrdinaryOne(t *testing.T) {
 	s := start(t)
 	name := s.backup("COMPRESSION_LEVEL=1")
 	dump := s.tree.File("dump", string(s.read(name, "dump")))
-	assert.Regexp(t, regexp.MustCompile(`Compression: zstd`),
-		s.output(s.tree.Command("pg_restore", "--list", dump)))
+	assert.Contains(t, s.output(s.tree.Command("pg_restore", "--list", dump)), "Compression: zstd")
 	rows := s.output(s.tree.Command("pg_restore", "--file=-", "--data-only", "--table=account", dump))
 	assert.Contains(t, rows, `tab\t newline\n back\\slash \\N`)
 }
@@ -260,11 +82,12 @@ func TestAnEmptyDatabase(t *testing.T) {
 	assert.Contains(t, s.succeed("verify"), "restored and compared")
 }
 
-// Large tables are read in parts, of a new copy over several connections.
+// A large table is read in parts, from a restored database over several connections.
 func TestALargeTable(t *testing.T) {
 	s := startEmpty(t)
 	s.db.Exec(`CREATE TABLE large (n int, body text); ALTER TABLE large ALTER body SET STORAGE EXTERNAL;
-		INSERT INTO large SELECT n, repeat(n::text, CASE WHEN n % 200 = 0 THEN 200000 ELSE 1 END) FROM generate_series(1, 20000) n`)
+		INSERT INTO large SELECT n, repeat(n::text, CASE WHEN n % 200 = 0 THEN 200000 ELSE 1 END)
+		FROM generate_series(1, 20000) n`)
 	conn, err := pgx.Connect(t.Context(), s.db.URL())
 	require.NoError(t, err)
 	defer conn.Close(context.WithoutCancel(t.Context()))
@@ -279,10 +102,11 @@ func TestALargeTable(t *testing.T) {
 	s.restore(name)
 }
 
-// Writers go on: of each transaction, all or nothing is in the backup.
+// Clients write meanwhile. The backup has all or nothing of each transaction.
 func TestABackupIsOfOneMoment(t *testing.T) {
 	s := start(t)
-	s.db.Exec(`CREATE TABLE pair (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, half int); CREATE TABLE other (id bigint)`)
+	s.db.Exec(`CREATE TABLE pair (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, half int);
+		CREATE TABLE other (id bigint)`)
 	stop := make(chan struct{})
 	done := make(chan int)
 	for range 2 {
@@ -295,8 +119,9 @@ func TestABackupIsOfOneMoment(t *testing.T) {
 					return
 				default:
 				}
-				s.db.Exec(`BEGIN; INSERT INTO pair (half) VALUES (1); UPDATE account SET balance = balance + 1; INSERT INTO pair (half) VALUES (2);
-					INSERT INTO other SELECT id FROM pair ORDER BY id DESC LIMIT 1; DELETE FROM other WHERE id % 7 = 0; COMMIT`)
+				s.db.Exec(`BEGIN; INSERT INTO pair (half) VALUES (1); UPDATE account SET balance = balance + 1;
+					INSERT INTO pair (half) VALUES (2); INSERT INTO other SELECT id FROM pair ORDER BY id DESC LIMIT 1;
+					DELETE FROM other WHERE id % 7 = 0; COMMIT`)
 			}
 		}()
 	}
@@ -320,7 +145,7 @@ func TestABackupIsOfOneMoment(t *testing.T) {
 	assert.Contains(t, s.succeed("verify --all"), "restored and compared")
 }
 
-// A table that is emptied after the snapshot would look empty in it.
+// A table that is truncated after the snapshot would look empty in it.
 func TestTablesStayAsTheyAreUntilTheyAreDumped(t *testing.T) {
 	s := start(t)
 	unlock := s.db.LockAll("shape")
@@ -365,4 +190,67 @@ func TestStopping(t *testing.T) {
 	assert.Empty(t, end.Backup)
 	assert.Contains(t, end.Said, "not done within 2s (TIMEOUT): no backup: ")
 	assert.Empty(t, s.backups())
+}
+
+func TestAnEncryptedBackup(t *testing.T) {
+	s := start(t)
+	mine, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	other, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	identity := "AGE_IDENTITY_FILE=" + s.tree.File("mine", "# the key\n"+mine.String()+"\n")
+
+	name := s.backup("AGE_RECIPIENT=" + mine.Recipient().String())
+	dump := s.read(name, "dump")
+	assert.True(t, bytes.HasPrefix(dump, []byte("age-encryption.org/v1\n")))
+	assert.Equal(t, mine.Recipient().String(), s.manifest(name).Dump.Recipient)
+	assert.Contains(t, s.succeed("list"), "to "+mine.Recipient().String())
+
+	s.fail("verify", []string{"encrypted to " + mine.Recipient().String(), "AGE_IDENTITY_FILE", "--checksums"})
+	s.fail("verify", []string{"decrypt"}, "AGE_IDENTITY_FILE="+s.tree.File("other", other.String()))
+	assert.Contains(t, s.succeed("verify --checksums"), "checksums compared")
+	assert.Contains(t, s.succeed("verify", identity), "restored and compared")
+
+	// Postgres' own program reads what age's own decrypts.
+	plain, err := age.Decrypt(bytes.NewReader(dump), mine)
+	require.NoError(t, err)
+	var decrypted bytes.Buffer
+	_, err = decrypted.ReadFrom(plain)
+	require.NoError(t, err)
+	listed := s.output(s.tree.Command("pg_restore", "--list", s.tree.File("dump", decrypted.String())))
+	assert.Contains(t, listed, "TABLE DATA public entry app")
+
+	for _, at := range []int{30, len(dump) / 2, len(dump) - 1} { // in the header, and twice in the rest
+		damaged := bytes.Clone(dump)
+		damaged[at] ^= 1
+		s.overwrite(damaged, name, "dump")
+		s.fail("verify", []string{"the stored dump is damaged"}, identity)
+	}
+}
+
+// Whatever pg_dump claims, only what a restore brings back counts.
+func TestADumpThatIsNotTheDatabaseIsNoBackup(t *testing.T) {
+	s := start(t)
+	for _, lie := range []struct{ name, script, reason string }{
+		{"without a table", `exec $real --exclude-table=cache "$@"`,
+			"compare: the restored copy differs from the database: table public.cache is missing"},
+		{"without rows", `exec $real --exclude-table-data=cache "$@"`,
+			"compare: the restored copy differs from the database: table public.cache has 0 rows instead of 1"},
+		{"without grants", `exec $real --no-privileges "$@"`,
+			"compare: the restored copy differs from the database: role Auditor's is missing"},
+		{"without comments", `exec $real --no-comments "$@"`,
+			"compare: the restored copy differs from the database: in the schema, comment "},
+		{"half of it", `$real "$@" | head -c 20000`, "restore the dump: pg_restore: "},
+		{"nothing", `exit 0`, "restore the dump: pg_restore: "},
+		{"all of it, and a failure", `$real "$@"; echo something failed >&2; exit 1`,
+			"dump the database: pg_dump: exit status 1: something failed"},
+	} {
+		dir := s.tree.TempDir()
+		script := "#!/bin/sh\nreal=/usr/lib/postgresql/17/bin/pg_dump\n" +
+			`case "$*" in *--schema-only*) exec $real "$@" ;; *--format=custom*) ;; *) exec $real "$@" ;; esac` +
+			"\n" + lie.script + "\n"
+		require.NoError(t, os.WriteFile(s.tree.Path(dir+"/pg_dump"), []byte(script), 0o755))
+		s.fail("run", []string{"no backup: " + lie.reason}, "PATH="+dir+":/bin:/usr/bin:/usr/lib/postgresql/17/bin")
+		assert.Empty(t, s.backups(), lie.name)
+	}
 }

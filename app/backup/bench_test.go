@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,13 +13,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
-	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
-	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
 	"github.com/stateful-k3s/stateful-k3s/internal/load"
-	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
 const (
@@ -28,56 +23,10 @@ const (
 	benchSize     = 1_000_000_000 // of the dump, at least, in bytes
 	benchPatience = 20 * time.Minute
 	benchLevel    = 3
-
-	// The parts of a run that are measured, as commands of the test binary.
-	storing          = "store"
-	recordingStoring = "record-and-store"
 )
 
-// mainOrPart is main, or a part of what it does.
-func mainOrPart() {
-	if part := os.Args[len(os.Args)-1]; part == storing || part == recordingStoring {
-		service.Main(func(ctx context.Context) error { return storeDump(ctx, part == recordingStoring) })
-		return
-	}
-	if os.Args[len(os.Args)-1] == restoringArchived {
-		service.Main(restoreArchived)
-		return
-	}
-	main()
-}
-
-// storeDump is a run up to the restore, or only what of it stores the dump.
-func storeDump(ctx context.Context, record bool) error {
-	c, err := readConfig()
-	if err != nil {
-		return err
-	}
-	_, major, err := postgres.ClientVersion(ctx)
-	if err != nil {
-		return err
-	}
-	snapshot, err := postgres.TakeSnapshot(ctx, os.Getenv("URL"), false, major)
-	if err != nil {
-		return err
-	}
-	defer snapshot.Close()
-	m := manifest.Manifest{Name: restorepoint.NewBackup(snapshot.Taken)}
-	if record {
-		c.level = benchLevel
-		_, err := backupJob{config: c}.dump(ctx, snapshot, &m)
-		return err
-	}
-	dump, err := snapshot.Dump(ctx, benchLevel)
-	if err != nil {
-		return err
-	}
-	defer dump.Close()
-	return c.store.WriteDump(ctx, m.Name, newDigest(dump))
-}
-
-// BenchmarkBackup measures each part of a backup beside its peer, in rounds. `go run ./bench backup` says
-// what the figures should be.
+// BenchmarkBackup measures each part of a backup and its peer, in rounds. `go run ./bench backup` has the
+// targets.
 func BenchmarkBackup(b *testing.B) {
 	s := &benched{system: newSystem(b)}
 	s.live = &system{t: b, tree: s.tree, store: s.store, db: postgrestest.StartIn(b, s.tree), scratch: s.scratch}
@@ -128,7 +77,7 @@ type benched struct {
 	live *system // one to restore to
 }
 
-// await runs the app, which has to succeed.
+// await runs the app, which must succeed.
 func (s *benched) await(settings []string, args ...string) time.Duration {
 	start := time.Now()
 	p := apptest.StartIn(s.t, s.tree, args, settings...)
@@ -136,7 +85,7 @@ func (s *benched) await(settings []string, args ...string) time.Duration {
 	return time.Since(start)
 }
 
-// timePart also removes what the part has stored.
+// timePart times a part, and removes what it stored.
 func (s *benched) timePart(name string) time.Duration {
 	took := s.await(s.settings(), name)
 	dumps, err := filepath.Glob(s.object("*", "dump"))
@@ -151,13 +100,13 @@ func (s *benched) timePart(name string) time.Duration {
 
 func (s *benched) pgDump() time.Duration {
 	file := s.dump + ".peer"
-	took := s.timed("pg_dump", "--format=custom", fmt.Sprintf("--compress=zstd:%d", benchLevel), "--file="+file,
-		"--dbname="+s.db.As("reader").TLSURL())
+	took := s.timed("pg_dump", "--format=custom", fmt.Sprintf("--compress=zstd:%d", benchLevel),
+		"--file="+file, "--dbname="+s.db.As("reader").TLSURL())
 	require.NoError(s.t, os.Remove(s.tree.Path(file)))
 	return took
 }
 
-// pgRestore restores into a new server that has Postgres' own settings.
+// pgRestore restores into a new server with Postgres' default settings.
 func (s *benched) pgRestore() time.Duration {
 	dir := s.tree.TempDir()
 	defer func() { require.NoError(s.t, os.RemoveAll(s.tree.Path(dir))) }()
@@ -188,8 +137,8 @@ func (s *benched) restoreLive() time.Duration {
 func (s *benched) pgRestoreLive() time.Duration {
 	s.live.lose()
 	s.live.db.As("postgres").Exec("CHECKPOINT")
-	return s.timed("pg_restore", fmt.Sprintf("--jobs=%d", min(runtime.GOMAXPROCS(0), 4)), "--dbname="+
-		s.live.db.As("postgres").TLSURL(), "--exit-on-error", s.dump)
+	return s.timed("pg_restore", fmt.Sprintf("--jobs=%d", min(runtime.GOMAXPROCS(0), 4)),
+		"--dbname="+s.live.db.As("postgres").TLSURL(), "--exit-on-error", s.dump)
 }
 
 // timed runs a program of Postgres.

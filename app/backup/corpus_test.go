@@ -2,10 +2,8 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"hash/fnv"
-	"log/slog"
 	"os"
 	"path"
 	"path/filepath"
@@ -13,25 +11,23 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stateful-k3s/stateful-k3s/app/backup/postgres"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 )
 
-// specimen is a database of the corpus, testdata/corpus. Lines at the head of its file may say more:
+// specimen is a database of testdata/corpus. Lines at the head of its file say what is special:
 //
 //	-- Database: …          options of CREATE DATABASE
-//	-- Refused: … | …       what is said of it, for no copy of it can be made
-//	-- By hand: … | …       what a restore says that leaves it to a superuser
-//	-- Says: … | …          what is logged besides
-//	-- Reworded             a copy has other words for the same schema
-//	-- Moved                rows are in other partitions of a copy
+//	-- Refused: … | …       why it cannot be backed up
+//	-- By hand: … | …       why a restore leaves it to a superuser
+//	-- Says: … | …          further messages
+//	-- Reworded             a restored database writes the same schema in other words
+//	-- Moved                a restored database has rows in other partitions
 //	-- Archive lacks: …     tables whose rows are not in the archive
 type specimen struct {
 	name, sql, options, lacks string
@@ -42,7 +38,7 @@ type specimen struct {
 var headLine = regexp.MustCompile(
 	`(?m)^-- (Database|Refused|By hand|Says|Reworded|Moved|Archive lacks):? ?(.*)$`)
 
-// specimens are a third of the corpus, a different one by each seed, or with CORPUS what it names or all.
+// specimens returns a third of the corpus by seed, or what CORPUS names, or all.
 func specimens(t *testing.T) (chosen []specimen) {
 	t.Helper()
 	files, err := filepath.Glob("testdata/corpus/*.sql")
@@ -85,14 +81,14 @@ func specimens(t *testing.T) (chosen []specimen) {
 	return chosen
 }
 
-// tested is a specimen on a server, with what pg_dump knew of it at first.
+// tested is a specimen on a server, with its dump at first.
 type tested struct {
 	specimen
 	*system
 	whole string
 }
 
-// Each database is equal after all ways that a backup and the archive go, or there is a reason why it is not.
+// Each database is equal after a restore from a backup and from the archive, or there is a known reason.
 func TestCorpus(t *testing.T) {
 	s := startEmpty(t)
 	superuser := s.db.As("postgres").In("postgres")
@@ -152,11 +148,9 @@ func TestCorpus(t *testing.T) {
 	t.Logf("%d are restored by hand, and %d were refused with a reason", byHand, refused)
 }
 
-// in is the same in a test of its own.
+// in returns the same for a subtest.
 func (d *tested) in(t *testing.T) *tested {
-	other := *d.system
-	other.t, other.servers = t, nil
-	return &tested{d.specimen, &other, d.whole}
+	return &tested{d.specimen, d.system.with(t), d.whole}
 }
 
 func (d *tested) create(options string) {
@@ -170,7 +164,7 @@ func (d *tested) drop() {
 	d.db.As("postgres").In("postgres").Exec(fmt.Sprintf(`DROP DATABASE %q WITH (FORCE)`, d.name))
 }
 
-// backUpAndRestore makes a backup, verifies it and restores it.
+// backUpAndRestore backs the database up, verifies the backup and restores it.
 func (d *tested) backUpAndRestore(t *testing.T, settings []string) {
 	scratch, servers := d.tree.TempDir(), d.serve()
 	begin := func(role string, args ...string) *apptest.Process {
@@ -214,7 +208,7 @@ func (d *tested) backUpAndRestore(t *testing.T, settings []string) {
 	d.isEqual(t, "", "")
 }
 
-// hasComeBack says so of the archive, by what was logged.
+// hasComeBack checks the restore from the archive, and its log.
 func (d *tested) hasComeBack(t *testing.T, log string) {
 	failed := regexp.MustCompile(`level=ERROR msg="not restored" database=` + d.name +
 		` error=.*`).FindString(log)
@@ -227,11 +221,11 @@ func (d *tested) hasComeBack(t *testing.T, log string) {
 		return
 	}
 	assert.Contains(t, log, "database="+d.name+" unlogged=["+d.lacks+"]")
-	d.isEqual(t, d.lacks, `setval\(.*\)`) // the log says of a sequence what it has at most
+	d.isEqual(t, d.lacks, `setval\(.*\)`) // the log has values of sequences in advance
 }
 
-// isEqual compares what pg_dump knows now with what it knew at first. The rows of the tables in lacking do
-// not count, nor does what matches the pattern in besides.
+// isEqual compares a dump with the one at first, without the rows of the tables in lacking and without what
+// matches the pattern in besides.
 func (d *tested) isEqual(t *testing.T, lacking, besides string) {
 	now, before := d.dumped(d.name), d.whole
 	if besides != "" {
@@ -244,7 +238,7 @@ func (d *tested) isEqual(t *testing.T, lacking, besides string) {
 		now, before = rows.ReplaceAllString(now, ""), rows.ReplaceAllString(before, "")
 	}
 	if d.reworded {
-		// What is in parentheses, or after AS, may be written otherwise, and in no other way than once again.
+		// Expressions may be written in other words, but must not change any more.
 		words := regexp.MustCompile(`(?m)^.*::.*$`)
 		now, before = words.ReplaceAllString(now, "…"), words.ReplaceAllString(before, "…")
 	}
@@ -255,80 +249,5 @@ func (d *tested) isEqual(t *testing.T, lacking, besides string) {
 	assert.Equal(t, before, now)
 }
 
-// unquoted is a log without the quotes that slog puts around quotes.
+// unquoted returns a log without the escapes that slog puts before quotes.
 func unquoted(log string) string { return strings.ReplaceAll(log, `\"`, `"`) }
-
-// restoringArchived is a part of what the app does, as a command of the test binary: it brings the archive to
-// a time once, and restores all databases from that, as a restore of each would.
-const restoringArchived = "restore-archived"
-
-func restoreArchived(ctx context.Context) error {
-	c, err := readConfig()
-	if err != nil {
-		return err
-	}
-	stanzas, err := c.archive.Stanzas(ctx)
-	if err != nil {
-		return err
-	}
-	at, err := time.Parse(time.RFC3339Nano, os.Getenv("AT"))
-	if err != nil {
-		return err
-	}
-	spans, err := pointInTime{config: c, at: at}.candidates(stanzas)
-	if err != nil {
-		return err
-	}
-	server, err := c.recoverSpan(ctx, spans[0], at)
-	if err != nil {
-		return err
-	}
-	c.serverDir = os.Getenv("OTHER_SERVER_DIR") // that one runs a server
-	databases := make(chan string)
-	go func() {
-		defer close(databases)
-		for _, database := range strings.Fields(os.Getenv("DATABASES")) {
-			databases <- database
-		}
-	}()
-	var group sync.WaitGroup
-	for range 2 {
-		group.Go(func() {
-			for database := range databases {
-				if err := c.restoreOne(ctx, server, database); err != nil {
-					slog.Error("not restored", "database", database, "error", err)
-				}
-			}
-		})
-	}
-	group.Wait()
-	return server.Close()
-}
-
-func (c config) restoreOne(ctx context.Context, server *postgres.ScratchServer, database string) error {
-	dir, err := os.MkdirTemp(c.scratchDir, "restore-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	dump, err := dumpFrom(ctx, server, database, dir)
-	if err != nil {
-		return err
-	}
-	_, major, err := postgres.ClientVersion(ctx)
-	if err != nil {
-		return err
-	}
-	address := strings.Replace(os.Getenv("URL"), "/postgres?", "/"+database+"?", 1)
-	target, err := postgres.OpenTarget(ctx, address, major)
-	if err != nil {
-		return err
-	}
-	defer target.Close()
-	r := restoration{backupJob: backupJob{config: c}}
-	if err := r.replace(ctx, target, dump); err != nil {
-		return err
-	}
-	slog.Info("restored", "database", database, "unlogged", dump.unlogged)
-	return nil
-}

@@ -7,9 +7,12 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -17,7 +20,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 )
 
-// What a dump may lack or have too much, and what is then said of it.
+// damages are what a dump may lack or have too much, and how that is reported.
 var damages = []struct{ name, sql, says string }{
 	{"missing table", `DROP TABLE cache`, "table public.cache is missing"},
 	{"additional table", `CREATE TABLE more ()`, "table public.more is one too many"},
@@ -59,19 +62,19 @@ var damages = []struct{ name, sql, says string }{
 	{"missing setting of the database", `ALTER DATABASE app RESET work_mem`, "schema"},
 }
 
-// Each is a sound dump under a sound manifest, of which only a comparison with the database tells that it is
-// another one's.
+// Each dump and each manifest is sound. Only a comparison shows that they are not of the same database.
 func TestSemanticDamageIsFound(t *testing.T) {
 	s := start(t)
 	name := s.backup()
 	superuser := s.db.As("postgres")
 	system := superuser.In("postgres")
 	system.Exec(`ALTER DATABASE app RENAME TO pristine`)
-	// verify makes the database anew, damages it, and passes its dump off as that of the backup.
+	// verify makes the database anew, damages it, and replaces the backup's dump by a dump of it.
 	verify := func(sql string) *apptest.Process {
 		system.Exec(`DROP DATABASE IF EXISTS app WITH (FORCE)`)
 		system.Exec(`CREATE DATABASE app TEMPLATE pristine OWNER app`)
-		system.Exec(`REVOKE ALL ON DATABASE app FROM PUBLIC; GRANT CONNECT ON DATABASE app TO reader; ALTER DATABASE app SET work_mem = '5MB'`)
+		system.Exec(`REVOKE ALL ON DATABASE app FROM PUBLIC; GRANT CONNECT ON DATABASE app TO reader;
+			ALTER DATABASE app SET work_mem = '5MB'`)
 		superuser.Exec(sql)
 		dump := []byte(s.output(s.tree.Command("pg_dump", "--format=custom", "--dbname="+superuser.URL())))
 		digest := sha256.Sum256(dump)
@@ -84,12 +87,15 @@ func TestSemanticDamageIsFound(t *testing.T) {
 	p := verify(`ANALYZE`)
 	require.Zero(t, p.Wait().ExitCode(), "the dump of an equal database: %s", p.Logged())
 	for _, damage := range damages {
-		s.hasFailed(verify(damage.sql), "compare: the restored copy differs from the database", damage.says)
+		t.Run(damage.name, func(t *testing.T) {
+			s.with(t).hasFailed(verify(damage.sql), "compare: the restored copy differs from the database",
+				damage.says)
+		})
 	}
 	t.Logf("%d kinds of semantic damage", len(damages))
 }
 
-// Single bytes of what is stored are changed: $DAMAGES of them.
+// $DAMAGES single bytes of stored objects are changed, one after the other.
 func TestDamagedBytesAreFound(t *testing.T) {
 	const fewest = "20"
 	count, err := strconv.Atoi(cmp.Or(os.Getenv("DAMAGES"), fewest))
@@ -106,7 +112,7 @@ func TestDamagedBytesAreFound(t *testing.T) {
 		s.overwrite(damaged, name, object)
 		how := "verify"
 		if i%10 > 1 {
-			how = "verify --checksums" // which is the faster one, and finds as much
+			how = "verify --checksums" // it is faster, and finds as much
 		}
 		p := s.begin(how)
 		if assert.NotZero(t, p.Wait().ExitCode(), "byte %d of %s", at, object) {
@@ -134,8 +140,6 @@ func TestDamagedBackupsAreFound(t *testing.T) {
 	}{
 		{"truncated dump", func() { s.overwrite(dump[:len(dump)-1], first, "dump") },
 			"the stored dump is damaged: it has"},
-		{"half a dump", func() { s.overwrite(dump[:len(dump)/2], first, "dump") },
-			"the stored dump is damaged: it has"},
 		{"empty dump", func() { s.overwrite(nil, first, "dump") }, "the stored dump is damaged: it has 0 bytes"},
 		{"longer dump", func() { s.overwrite(append(bytes.Clone(dump), 0), first, "dump") },
 			"the stored dump is damaged: it has"},
@@ -144,12 +148,12 @@ func TestDamagedBackupsAreFound(t *testing.T) {
 		{"dump of another backup", func() { s.overwrite(s.read(second, "dump"), first, "dump") },
 			"the stored dump is damaged"},
 		{"manifest of another backup",
-			func() { s.overwrite(s.read(second, "manifest.json"), first, "manifest.json") }, "it belongs to " +
-				second},
+			func() { s.overwrite(s.read(second, "manifest.json"), first, "manifest.json") },
+			"it belongs to " + second},
 		{"no manifest", func() { require.NoError(t, os.Remove(s.object(first, "manifest.json"))) },
 			"there is no such backup"},
-		{"empty manifest", func() { s.overwrite(nil, first, "manifest.json") }, "the manifest of " + first +
-			" is damaged"},
+		{"empty manifest", func() { s.overwrite(nil, first, "manifest.json") },
+			"the manifest of " + first + " is damaged"},
 		{"formatted manifest", func() { s.overwrite(append(bytes.Clone(described), '\n'), first, "manifest.json") },
 			"it was changed after it was written"},
 		{"edited number of rows", func() {
@@ -176,9 +180,53 @@ func TestDamagedBackupsAreFound(t *testing.T) {
 			s.overwrite(s.read(second, "dump"), first, "dump")
 		}, "table public.entry has 2500 rows instead of 5000"},
 	} {
-		damage.do()
-		s.fail("verify "+first, []string{"not verified: " + first, damage.reason})
-		require.NoError(t, os.WriteFile(s.object(first, "dump"), dump, 0o600))
-		require.NoError(t, os.WriteFile(s.object(first, "manifest.json"), described, 0o600))
+		t.Run(damage.name, func(t *testing.T) {
+			damage.do()
+			s.with(t).fail("verify "+first, []string{"not verified: " + first, damage.reason})
+			s.overwrite(dump, first, "dump")
+			s.overwrite(described, first, "manifest.json")
+		})
 	}
+}
+
+func TestVerifyCoversTheArchive(t *testing.T) {
+	s := start(t)
+	archiver := s.archive()
+	s.backup()
+	for range 3 {
+		s.db.Exec(`INSERT INTO account (name) VALUES (gen_random_uuid()::text)`)
+		archiver.Switch()
+	}
+	assert.Contains(t, s.succeed("verify"), ", archive ")
+	assert.Contains(t, s.succeed("verify --checksums"), ", archive ")
+
+	archiver.Stop(syscall.SIGTERM) // it would make another base backup
+	segments, err := filepath.Glob(s.object("wal", "archive", "*", "*", "*", "*.zst"))
+	require.NoError(t, err)
+	for _, segment := range segments[len(segments)-2:] {
+		content, err := os.ReadFile(segment)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(segment, damaged(t, content), 0o600))
+		s.fail("verify", []string{"not verified: ", "segment"})
+		s.fail("verify --checksums", []string{"not verified: ", "status: error"})
+		s.hasFailed(s.beginRestore("end-"+s.archives()[0], "RESTORE_OVER=app"), "not restored: ", "segment")
+		require.NoError(t, os.WriteFile(segment, content, 0o600))
+	}
+	require.NoError(t, os.Remove(segments[len(segments)-2]))
+	s.fail("verify", []string{"not verified: ", "of the log is missing"})
+}
+
+// damaged returns a segment with a damaged first record. Damage to the unused rest would do no harm.
+func damaged(t *testing.T, segment []byte) []byte {
+	t.Helper()
+	const header, within = 40, 30
+	reader, err := zstd.NewReader(nil)
+	require.NoError(t, err)
+	defer reader.Close()
+	content, err := reader.DecodeAll(segment, nil)
+	require.NoError(t, err)
+	content[header+within] ^= 1
+	writer, err := zstd.NewWriter(nil)
+	require.NoError(t, err)
+	return writer.EncodeAll(content, nil)
 }

@@ -1,10 +1,18 @@
 package main
 
 import (
+	"crypto/tls"
 	"io/fs"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -15,8 +23,85 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 )
 
+// step is a request that a run sends to the store.
+type step struct {
+	name, method, path, query string
+	// fails is what is said if it gets no answer.
+	fails string
+}
+
+var readingBack = step{"reading back", "GET", "/dump", "", "restore the dump"}
+
+var steps = []step{
+	{"beginning the upload", "POST", "/dump", "uploads=", "store the dump"},
+	{"uploading", "PUT", "/dump", "partNumber=", "store the dump"},
+	{"completing the upload", "POST", "/dump", "uploadId=", "store the dump"},
+	readingBack,
+	{"storing the manifest", "PUT", "/manifest.json", "", "store the manifest"},
+}
+
+func (s step) is(r *http.Request) bool {
+	return r.Method == s.method && strings.HasSuffix(r.URL.Path, s.path) &&
+		strings.Contains(r.URL.RawQuery, s.query)
+}
+
+// gate stands between a run and the store, and closes with the first request of a step.
+type gate struct {
+	step    step
+	reached chan struct{} // closed then
+	open    chan struct{} // what is sent meanwhile waits for that, unless it is cut
+	ended   chan struct{}
+	cut     atomic.Bool
+	server  *httptest.Server
+	first   sync.Once
+}
+
+func (s *system) newGate(closesAt step) *gate {
+	g := &gate{step: closesAt, reached: make(chan struct{}), open: make(chan struct{}),
+		ended: make(chan struct{})}
+	endpoint, err := url.Parse(s.store.Endpoint())
+	require.NoError(s.t, err)
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(endpoint)
+			r.Out.Host = r.In.Host // which the request's signature covers
+		},
+		Transport: s.store.HTTPClient().Transport,
+	}
+	g.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.step.is(r) {
+			g.first.Do(func() { close(g.reached) })
+		}
+		select {
+		case <-g.reached:
+			if g.cut.Load() {
+				panic(http.ErrAbortHandler)
+			}
+			select {
+			case <-g.open:
+			case <-g.ended:
+				return
+			}
+		default:
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	g.server.TLS = &tls.Config{Certificates: []tls.Certificate{s.store.Certificate()}}
+	g.server.StartTLS()
+	s.t.Cleanup(func() {
+		close(g.ended)
+		g.server.CloseClientConnections()
+		g.server.Close()
+	})
+	return g
+}
+
+// endpoint is the setting that sends requests through the gate.
+func (g *gate) endpoint() string { return "S3_ENDPOINT=" + g.server.URL }
+
 // oneMegabyte of rows, of which half is left when it is compressed.
-const oneMegabyte = `INSERT INTO cache SELECT min(random())::text, string_agg(md5(random()::text), '') FROM generate_series(1, 30000) n GROUP BY n % 1000`
+const oneMegabyte = `INSERT INTO cache SELECT min(random())::text, string_agg(md5(random()::text), '')
+	FROM generate_series(1, 30000) n GROUP BY n % 1000`
 
 func TestTheStoreGoesAway(t *testing.T) {
 	s := start(t)

@@ -20,17 +20,19 @@ func TestABackupSaysWhatItLacks(t *testing.T) {
 		CREATE USER MAPPING FOR app SERVER far OPTIONS (user 'me', password 'secret');
 		CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'all');
 		CREATE TABLE adopted AS SELECT 1 AS a; ALTER EXTENSION hstore ADD TABLE adopted;
-		CREATE ROLE clerk LOGIN; GRANT clerk TO app; ALTER ROLE app SET work_mem = '6MB'; ALTER ROLE ALL SET geqo = off;
+		CREATE ROLE clerk LOGIN; GRANT clerk TO app; ALTER ROLE app SET work_mem = '6MB';
+		ALTER ROLE ALL SET geqo = off;
 		ALTER ROLE clerk SET work_mem = '7MB'; GRANT SET ON PARAMETER log_statement TO app;
 		CREATE FUNCTION low(text) RETURNS text LANGUAGE internal AS 'lower';
 		CREATE FUNCTION leak() RETURNS int LEAKPROOF LANGUAGE sql RETURN 1;
 		CREATE FOREIGN DATA WRAPPER bare;
 		SELECT pg_create_physical_replication_slot('standby')`)
-	su.Exec(`CREATE SUBSCRIPTION news CONNECTION 'host=far.example' PUBLICATION p WITH (connect = false, slot_name = NONE)`)
+	su.Exec(`CREATE SUBSCRIPTION news CONNECTION 'host=far.example' PUBLICATION p
+		WITH (connect = false, slot_name = NONE)`)
 	su.In("postgres").Exec(`CREATE DATABASE second`)
 	// And what is in one: default privileges, settings of roles in this database, publications, event triggers.
-	su.Exec(`ALTER DEFAULT PRIVILEGES FOR ROLE app GRANT SELECT ON TABLES TO reader; ALTER ROLE app IN DATABASE app SET work_mem = '6MB';
-		CREATE PUBLICATION p FOR ALL TABLES`)
+	su.Exec(`ALTER DEFAULT PRIVILEGES FOR ROLE app GRANT SELECT ON TABLES TO reader;
+		ALTER ROLE app IN DATABASE app SET work_mem = '6MB'; CREATE PUBLICATION p FOR ALL TABLES`)
 
 	p := s.begin("run")
 	assert.Equal(t, 0, p.Wait().ExitCode(), p.Logged())

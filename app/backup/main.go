@@ -6,9 +6,9 @@
 //	backup status          prints the newest backup and how the last run ended, as a line of JSON
 //	backup verify [NAME]   restores a backup, by default the newest, and compares it with what was recorded of
 //	                       the database. Without NAME it also verifies the archive.
-//	backup restore [WHAT]  restores the database: latest is the newest backup of another server that has a table,
-//	                       end all that another server archived on which the database has a table. Other values
-//	                       are a time such as 2026-11-22T14:05:00Z, or a backup or archive by its name in list.
+//	backup restore [WHAT]  restores the database from: latest, the newest backup of another server that has a
+//	                       table; end, all that another server archived on which the database has a table; a
+//	                       time such as 2026-11-22T14:05:00Z; or a backup or archive by its name in list
 //	backup prune           deletes expired backups, and what interrupted runs left
 //	backup metrics         serves Prometheus metrics of the newest backup
 //	backup server          runs the scratch servers that run, verify and restore restore into. It must be the
@@ -19,14 +19,14 @@
 //
 // Settings, all in the environment, with defaults in brackets:
 //
-//	URL, URL_FILE           address of the database, such as postgres://user:password@host/database, or its file
+//	URL, URL_FILE           postgres://user:password@host/database, or a file that holds it
 //	S3_ENDPOINT             address of the S3 service, such as https://s3.example.com
 //	S3_REGION, S3_BUCKET    (us-east-1, backups)
 //	S3_PREFIX               folder in the bucket
 //	S3_ACCESS_KEY_FILE, S3_SECRET_KEY_FILE
 //	                        files that hold the keys
 //	S3_PATH_STYLE           whether the bucket is named in the path of URLs instead of the host name (true)
-//	S3_CA_FILE              PEM file with authorities to trust besides those of the system or the program (none)
+//	S3_CA_FILE              PEM file with authorities to trust besides the public ones (none)
 //	SCRATCH_DIR             folder for dumps (the system's for temporary files)
 //	SERVER_DIR              folder of scratch servers, which the command server shares with the others
 //	COMPRESSION_LEVEL       of zstd, 1 to 19 (3)
@@ -37,7 +37,7 @@
 //	ARCHIVE_PASSPHRASE_FILE file with the passphrase that encrypts the archive (none)
 //	RESTORE_FROM            what restore restores without WHAT
 //	RESTORE_OVER            name of the database, if it may hold something (none)
-//	RESTORE_REQUEST         identifies a request, however often it is tried (none: each restore is a new request)
+//	RESTORE_REQUEST         identifies a request, however often it is tried (none: each restore is a new one)
 //	TIMEOUT                 how long a command may take (1h)
 //	RETRY                   how long run and restore retry after a transient failure, such as a restart of the
 //	                        database (10m)
@@ -47,8 +47,9 @@
 // Restore needs the URL of a superuser. It restores into a new database beside that of the URL, compares it
 // with what was recorded, and renames it in one transaction. That also records the restore in the table
 // restores of the database postgres, so that the same RESTORE_REQUEST does nothing more. Before, nothing has
-// changed. It refuses a database that holds something, unless RESTORE_OVER names it. In that case it backs the
-// database up first; what is written after that is lost. It logs what it restores, and what it skipped.
+// changed. It refuses a database that holds something, unless RESTORE_OVER names it, or an app has migrated
+// it and not written a row. In both cases it backs the database up first; what is written after that is lost.
+// It logs what it restores, and what it skipped.
 //
 // Latest and end are for what was lost with a server. They take nothing of the server that they restore into,
 // and refuse if that was restored before, or holds more rows than what they found: then ask by name.
@@ -152,8 +153,8 @@ func reportingFailure(do action) action {
 	}
 }
 
-// reportSuccess logs what a command did and writes it to the pod's status, with the name of the backup that it
-// made, if any.
+// reportSuccess logs what a command did and writes it to the pod's status, with the name of the backup that
+// it made, if any.
 func reportSuccess(message, backup string) {
 	slog.Info(message)
 	success := outcome.Success(message)

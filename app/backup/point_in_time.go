@@ -59,8 +59,8 @@ func logSkipped(stanza string, until time.Time, reason string) {
 	slog.Info("passed over", "archive", stanza, "until", until.Format(time.RFC3339), "because", reason)
 }
 
-// candidates returns the spans that may hold the database, in the order in which to try them. The end is never
-// that of the server restored into, unless it is named: its archive lacks what was lost.
+// candidates returns the spans that may hold the database, in the order in which to try them. The end is
+// never that of the server restored into, unless it is named: its archive lacks what was lost.
 func (p pointInTime) candidates(stanzas []pgbackrest.Stanza) (spans []pgbackrest.Span, err error) {
 	covered := "; the archive covers " + cmp.Or(strings.Join(coverage(stanzas), ", "), "nothing")
 	var unread []pgbackrest.Stanza
@@ -101,7 +101,8 @@ func (p pointInTime) candidates(stanzas []pgbackrest.Stanza) (spans []pgbackrest
 	case p.at.IsZero():
 		return spans, nil
 	case p.at.Truncate(time.Second).After(spans[0].To): // the store tells times to the second
-		return nil, fmt.Errorf("the archive does not hold the log up to %s%s; to restore all that there is, ask for %q",
+		return nil, fmt.Errorf(
+			"the archive does not hold the log up to %s%s; to restore all that there is, ask for %q",
 			p.at.Format(time.RFC3339), covered, endName(spans[0]))
 	}
 	return spans[:1], nil

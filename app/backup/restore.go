@@ -124,7 +124,8 @@ func summary(database string, dump fetchedDump, start time.Time) (string, error)
 
 // checkLastRestore returns a message if an earlier restore did what is requested. It fails for latest and end
 // after any other restore: the database lives on this server since then.
-func (r restoration) checkLastRestore(ctx context.Context, target *postgres.Target) (message string, err error) {
+func (r restoration) checkLastRestore(ctx context.Context, target *postgres.Target) (message string,
+	err error) {
 	last, err := target.LastRestore(ctx, r.request)
 	if err != nil {
 		return "", fmt.Errorf("look for an earlier restore: %w", err)
@@ -166,7 +167,7 @@ func (r restoration) checkReplaceable(
 	if holds, err = target.Holdings(ctx); err != nil {
 		return holds, fmt.Errorf("look into the database: %w", err)
 	}
-	if holds.What != "" && r.config.restore.over != target.Database {
+	if holds.What != "" && !holds.Unused && r.config.restore.over != target.Database {
 		return holds, backoff.Permanent(fmt.Errorf("%[1]s holds %[2]s, and nothing was changed: "+
 			"to have them backed up and replaced, set restoreOver to %[1]s (RESTORE_OVER)",
 			target.Database, holds.What))
@@ -202,7 +203,7 @@ func (r restoration) checkDump(
 			"the server lacks roles that %s names: create them, without a password if need be: %s", m.Name,
 			strings.Join(missing, ", ")))
 	}
-	if !r.isNamed() && holds.Rows > m.Content.Rows() {
+	if !r.isNamed() && !holds.Unused && holds.Rows > m.Content.Rows() {
 		return backoff.Permanent(fmt.Errorf(
 			"%s holds %s, which is more than the %s rows of %s, and nothing was changed: "+
 				"to have that nevertheless, ask for it by this name",
@@ -237,6 +238,9 @@ func (r restoration) replace(ctx context.Context, target *postgres.Target, dump 
 			return fmt.Errorf("back up what is replaced: %w", err)
 		}
 		slog.Info("backed up what is replaced", "held", holds.What, "backup", old.Name)
+		if _, err := r.checkReplaceable(ctx, target); err != nil { // an app may have written the first row since
+			return err
+		}
 	}
 	if err := target.Replace(ctx, r.request, dump.Name); err != nil {
 		return fmt.Errorf("replace the database: %w", err)

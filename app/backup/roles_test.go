@@ -16,7 +16,8 @@ import (
 const spying = `#!/bin/sh
 cat >/dev/null
 [ ! -e %[2]s/$1 ] || exit 0
-grep -rlsaE --exclude='*.test' '%[1]s' /tmp /run /var /home /root /etc /proc/[0-9]*/environ /proc/[0-9]*/cmdline >%[2]s/$1 2>/dev/null
+grep -rlsaE --exclude='*.test' '%[1]s' /tmp /run /var /home /root /etc \
+	/proc/[0-9]*/environ /proc/[0-9]*/cmdline >%[2]s/$1 2>/dev/null
 `
 
 // makeHostile fills the database with code that runs a program wherever it can, and returns where its traces

@@ -135,8 +135,8 @@ func warnOfLacks(m manifest.Manifest) {
 	}
 }
 
-// dump stores a dump of the snapshot, and at the same time records the content of the snapshot. It returns the
-// identities that open the dump.
+// dump stores a dump of the snapshot, and at the same time records the content of the snapshot. It returns
+// the identities that open the dump.
 func (j backupJob) dump(
 	ctx context.Context, snapshot *postgres.Snapshot, m *manifest.Manifest,
 ) (identities []age.Identity, err error) {

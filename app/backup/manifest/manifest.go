@@ -54,10 +54,9 @@ type Dump struct {
 // Duration returns how long it took until the backup was verified.
 func (m Manifest) Duration() time.Duration { return m.Verified.Sub(m.Started) }
 
-// IsFrom tells whether the backup is of the server with that identifier. If an older manifest does not say so,
-// it is if the backup was taken after the server was made, with which time identifiers begin.
-// Source: BootStrapXLOG,
-// https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/access/transam/xlog.c
+// IsFrom tells whether the backup is of the server with that identifier. If an older manifest does not say
+// so, it is if the backup was taken after the server was made, with which time identifiers begin. Source:
+// BootStrapXLOG, https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/access/transam/xlog.c
 func (m Manifest) IsFrom(system string) bool {
 	if m.System != "" {
 		return m.System == system
@@ -83,8 +82,8 @@ func (m Manifest) Encode() ([]byte, error) {
 	return json.Marshal(sealed{content, hex.EncodeToString(digest[:])})
 }
 
-// Decode reads a stored manifest. It accepts nothing that Encode does not write, to the byte, nor the manifest
-// of a backup with another name.
+// Decode reads a stored manifest. It accepts nothing that Encode does not write, to the byte, nor the
+// manifest of a backup with another name.
 func Decode(stored []byte, name string) (Manifest, error) {
 	var outer sealed
 	var m Manifest
@@ -111,8 +110,8 @@ func Decode(stored []byte, name string) (Manifest, error) {
 	return m, nil
 }
 
-// WithoutFuture removes the names of backups that a wrong clock dated in the future: they would stay the newest
-// until then. If all are, this clock is wrong, and all stay.
+// WithoutFuture removes the names of backups that a wrong clock dated in the future: they would stay the
+// newest until then. If all are, this clock is wrong, and all stay.
 func WithoutFuture(names []string, now time.Time) []string {
 	past := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		taken, err := restorepoint.BackupTime(name)

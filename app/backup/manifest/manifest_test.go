@@ -69,14 +69,16 @@ func TestTheServerOfABackup(t *testing.T) {
 	assert.False(t, manifest.Manifest{System: "7711158423862165527"}.IsFrom(server))
 	for taken, is := range map[time.Time]bool{made.Add(-time.Second): false, made: true,
 		made.AddDate(1, 0, 0): true} {
-		assert.Equal(t, is, manifest.Manifest{Name: restorepoint.NewBackup(taken)}.IsFrom(server), "an old manifest of %s",
+		assert.Equal(t, is, manifest.Manifest{Name: restorepoint.NewBackup(taken)}.IsFrom(server),
+			"an old manifest of %s",
 			taken)
 	}
 }
 
 func TestBackupsOfTheFuture(t *testing.T) {
 	now := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
-	yesterday, soon := restorepoint.NewBackup(now.AddDate(0, 0, -1)), restorepoint.NewBackup(now.Add(time.Minute))
+	yesterday, soon := restorepoint.NewBackup(now.AddDate(0, 0, -1)),
+		restorepoint.NewBackup(now.Add(time.Minute))
 	all := []string{yesterday, soon, restorepoint.NewBackup(now.AddDate(4, 0, 0))}
 	assert.Equal(t, all[:2], manifest.WithoutFuture(all, now))
 	assert.Equal(t, all, manifest.WithoutFuture(all, now.AddDate(-1, 0, 0)), "this clock is wrong")

@@ -12,12 +12,12 @@ import (
 
 // Retention says how many backups are kept: the newest of each server in each of the last days, weeks (from
 // Monday, ISO 8601) and months that have any, in UTC. By server, since an empty server that came after a loss
-// must not push out the backups of the lost one. The newest of all is always kept, and with it those less than
-// a day older: a backup made before a change must not expire because another was made after it.
+// must not push out the backups of the lost one. The newest of all is always kept, and with it those less
+// than a day older: a backup made before a change must not expire because another was made after it.
 type Retention struct{ Daily, Weekly, Monthly int }
 
-// Expired returns the names of backups that are not kept, oldest first. Backups that a wrong clock dated in the
-// future are kept and do not count.
+// Expired returns the names of backups that are not kept, oldest first. Backups that a wrong clock dated in
+// the future are kept and do not count.
 func (r Retention) Expired(backups []Manifest, now time.Time) ([]string, error) {
 	type backup struct {
 		name, system string

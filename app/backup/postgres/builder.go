@@ -20,8 +20,8 @@ type builder struct {
 	role login
 }
 
-// Entries of a dump's list are told apart by the OIDs of their catalogs in Postgres, which no name can imitate.
-// What a superuser restores has no expressions, and so runs nobody's code.
+// Entries of a dump's list are told apart by the OIDs of their catalogs in Postgres, which no name can
+// imitate. What a superuser restores has no expressions, and so runs nobody's code.
 var (
 	entry = regexp.MustCompile(`(?m)^\d+; (\d+) (\d+) .*\n`)
 	// databaseEntry makes the database itself, with its owner, grants, settings and comment.
@@ -141,7 +141,8 @@ func (b *builder) create(ctx context.Context, entries []string) (reset []string,
 	return reset, err
 }
 
-// createDatabase runs the entries of the database itself under the new name. pg_restore would use the old one.
+// createDatabase runs the entries of the database itself under the new name. pg_restore would use the old
+// one.
 func (b *builder) createDatabase(ctx context.Context, entries []string) error {
 	statements, err := b.statements(ctx, entries, "--create", "--no-tablespaces")
 	if err != nil {
@@ -189,7 +190,8 @@ func (b *builder) restore(ctx context.Context, s step, args ...string) error {
 var needsSuperuser = regexp.MustCompile(
 	`(?i)permission denied|must be superuser|must be owner|only superuser|cannot be internal`)
 
-// ownServers gives foreign servers, which a superuser has made, to the role, which makes their foreign tables.
+// ownServers gives foreign servers, which a superuser has made, to the role, which makes their foreign
+// tables.
 func (b *builder) ownServers(ctx context.Context) error {
 	conn, err := b.login.to(b.new).connect(ctx)
 	if err != nil {

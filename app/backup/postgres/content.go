@@ -1,10 +1,15 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"runtime"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -55,7 +60,8 @@ func readExclusive(ctx context.Context, connect func(context.Context) (*pgx.Conn
 
 // readContent returns what all connections see of a database, without its sequences. It ignores a suffix of
 // the database's name. The environment and the arguments are for pg_dump.
-func readContent(ctx context.Context, conns []*pgx.Conn, suffix string, environment []string, args ...string) (
+func readContent(ctx context.Context, conns []*pgx.Conn, suffix string, environment []string,
+	args ...string) (
 	content manifest.Content, err error) {
 	relations, err := listTables(ctx, conns[0])
 	if err != nil {
@@ -80,7 +86,8 @@ func readSequences(ctx context.Context, conn *pgx.Conn) ([]manifest.Sequence, er
 	for i := range sequences {
 		s := &sequences[i]
 		name := pgx.Identifier{s.Schema, s.Name}.Sanitize()
-		if err := conn.QueryRow(ctx, "SELECT last_value, is_called FROM "+name).Scan(&s.Value, &s.Called); err != nil {
+		if err := conn.QueryRow(ctx, "SELECT last_value, is_called FROM "+name).Scan(&s.Value,
+			&s.Called); err != nil {
 			return nil, fmt.Errorf("read sequence %s.%s: %w", s.Schema, s.Name, err)
 		}
 	}
@@ -114,7 +121,8 @@ var errLargeObjects = errors.New(
 
 func refuseLargeObjects(ctx context.Context, conn *pgx.Conn) error {
 	var exist bool
-	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_largeobject_metadata)`).Scan(&exist); err != nil {
+	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_largeobject_metadata)`).Scan(
+		&exist); err != nil {
 		return fmt.Errorf("look for large objects: %w", err)
 	}
 	if exist {
@@ -132,4 +140,76 @@ func query[T any](
 		return nil, err
 	}
 	return pgx.CollectRows(rows, scan)
+}
+
+// readSchema records everything that makes the database except its rows.
+func readSchema(
+	ctx context.Context, content *manifest.Content, suffix string, environment []string, args ...string,
+) (err error) {
+	args = append([]string{"--schema-only", "--format=custom", "--compress=none"}, args...)
+	environment = withParameters(environment, map[string]string{
+		"TimeZone": "UTC", "bytea_output": "hex", "quote_all_identifiers": "off",
+	})
+	if content.Definition, err = output(ctx, environment, "pg_dump", args...); err != nil {
+		return err
+	}
+	cmd, stderr := command(ctx, nil, "pg_restore", "--create", "--no-tablespaces", "--file=-")
+	cmd.Stdin = bytes.NewReader(content.Definition)
+	var statements bytes.Buffer
+	cmd.Stdout = &statements
+	if err := commandError(ctx, cmd, stderr, cmd.Run()); err != nil {
+		return err
+	}
+	content.Schema, content.Objects = hashObjects(statements.Bytes(), suffix)
+	return nil
+}
+
+var (
+	// objectLine begins each object in the output of pg_restore.
+	objectLine = regexp.MustCompile(`^-- Name: (.*); Type: (.*); Schema: (.*); Owner: `)
+	// trailer follows an object's statements, and belongs to the next object.
+	trailer = regexp.MustCompile(`(?:\n|--\n|SET default_\w+ = .*\n|-- PostgreSQL database dump complete\n)*$`)
+)
+
+// hashObjects hashes the output of pg_restore, as a whole and by object, after it removes a suffix.
+func hashObjects(statements []byte, suffix string) (schema string, objects []manifest.Object) {
+	whole := sha256.New()
+	texts := map[string][]byte{}
+	const preamble = "preamble"
+	name, names := preamble, []string{preamble}
+	for line := range bytes.Lines(statements) {
+		if isVolatile(line) {
+			continue
+		}
+		line = bytes.ReplaceAll(line, []byte(suffix), nil)
+		whole.Write(line)
+		if parts := objectLine.FindSubmatch(line); parts != nil {
+			texts[name] = trailer.ReplaceAll(texts[name], nil)
+			name = strings.ToLower(string(parts[2])) + " "
+			if string(parts[3]) != "-" {
+				name += string(parts[3]) + "."
+			}
+			name = strings.ToValidUTF8(name+string(parts[1]), "\uFFFD") // the database may have another encoding
+			if _, again := texts[name]; !again {
+				names = append(names, name)
+			}
+		}
+		texts[name] = append(texts[name], line...)
+	}
+	texts[name] = trailer.ReplaceAll(texts[name], nil)
+	for _, name := range names {
+		digest := sha256.Sum256(texts[name])
+		objects = append(objects, manifest.Object{Name: name, Hash: hex.EncodeToString(digest[:])})
+	}
+	return hex.EncodeToString(whole.Sum(nil)), objects
+}
+
+// isVolatile tells lines that differ between equal databases: versions, and keys that are new in each dump.
+func isVolatile(line []byte) bool {
+	for _, prefix := range []string{"-- Dumped from ", "-- Dumped by ", `\restrict `, `\unrestrict `} {
+		if bytes.HasPrefix(line, []byte(prefix)) {
+			return true
+		}
+	}
+	return false
 }

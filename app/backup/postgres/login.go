@@ -21,8 +21,8 @@ var ErrPermanent = errors.New("refused")
 // Source: https://www.postgresql.org/docs/17/errcodes-appendix.html
 var transientCodes = []string{"08", "40", "53", "55", "57", "58", "XX000", "3F000", "42P01", "42703"}
 
-// markPermanent marks errors that the server would return again, such as a wrong password, an unknown database
-// or a missing right.
+// markPermanent marks errors that the server would return again, such as a wrong password, an unknown
+// database or a missing right.
 func markPermanent(err error) error {
 	var refusal *pgconn.PgError
 	if !errors.As(err, &refusal) || errors.Is(err, ErrPermanent) {

@@ -68,14 +68,15 @@ func remedy(message string) string {
 			"take what needs the library out of the database"
 	case missing.MatchString(message) && inFunction.MatchString(message):
 		return "a dump is restored with an empty search_path, by which a function finds only what it names " +
-			"with its schema: name it so, or give the function a path of its own (ALTER FUNCTION … SET search_path = …)"
+			"with its schema: name it so, or give the function a path of its own " +
+			"(ALTER FUNCTION … SET search_path = …)"
 	}
 	return "no dump of it can be restored as it is: change or drop it in the database"
 }
 
 // Messages of the programs. A server that nobody else uses gives pg_restore the same answer to the same
-// statement again, unless it is about resources or connections. Of a live server, only some answers to pg_dump
-// are permanent.
+// statement again, unless it is about resources or connections. Of a live server, only some answers to
+// pg_dump are permanent.
 var (
 	serverError = regexp.MustCompile(`ERROR:  ?\S`)
 	transient   = regexp.MustCompile(`(?i)no space left|out of (shared )?memory|terminating connection|` +

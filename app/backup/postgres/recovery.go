@@ -17,10 +17,10 @@ import (
 // ErrNotReached says that the log ends before the time up to which it was to be replayed.
 var ErrNotReached = errors.New("the log ends before that time")
 
-// RecoverScratch starts a server in a new folder in the shared one, on the files that fetch writes into a data
-// directory. It returns when the server has replayed its log as those files say, and fails with ErrNotReached
-// if the log ends too early. The server has none of the keys to fetch its log, and gets it from read. It ends
-// with ctx.
+// RecoverScratch starts a server in a new folder in the shared one, on the files that fetch writes into a
+// data directory. It returns when the server has replayed its log as those files say, and fails with
+// ErrNotReached if the log ends too early. The server has none of the keys to fetch its log, and gets it from
+// read. It ends with ctx.
 func RecoverScratch(
 	ctx context.Context, shared string, fetch func(data string) error, read SegmentReader,
 ) (*ScratchServer, error) {
@@ -42,7 +42,8 @@ var (
 // Data is the server's data directory.
 func (s *ScratchServer) Data() string { return dataDir(s.dir) }
 
-func (s *ScratchServer) recover(ctx context.Context, fetch func(data string) error, read SegmentReader) error {
+func (s *ScratchServer) recover(ctx context.Context, fetch func(data string) error,
+	read SegmentReader) error {
 	if err := os.Mkdir(s.Data(), 0o700); err != nil {
 		return err
 	}

@@ -31,8 +31,8 @@ var overrides = map[string]string{
 	"lc_messages": "C", "session_preload_libraries": "", "local_preload_libraries": "",
 }
 
-// ScratchServer is a temporary Postgres server to restore into. Another process runs it with Serve, in a folder
-// that both see.
+// ScratchServer is a temporary Postgres server to restore into. Another process runs it with Serve, in a
+// folder that both see.
 type ScratchServer struct {
 	dir      string
 	conn     *net.UnixConn // to Serve, open while the server runs

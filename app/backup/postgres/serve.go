@@ -49,10 +49,10 @@ type startRequest struct {
 // exit says why a server has ended.
 type exit struct{ Error string }
 
-// Serve runs the scratch servers that clients ask for in a shared folder, one after the other, until ctx ends.
-// With a server ends everything that it has started. Code that runs as its superuser, such as a function in a
-// dump, can do whatever this process can. So this process must not see anything worth knowing, or share its
-// container.
+// Serve runs the scratch servers that clients ask for in a shared folder, one after the other, until ctx
+// ends. With a server ends everything that it has started. Code that runs as its superuser, such as a
+// function in a dump, can do whatever this process can. So this process must not see anything worth knowing,
+// or share its container.
 func Serve(ctx context.Context, shared string) error {
 	if os.Getpid() != 1 {
 		return errors.New("this ends all other processes: run it as the only one of a container")

@@ -32,9 +32,9 @@ type Snapshot struct {
 	login login
 }
 
-// TakeSnapshot takes a snapshot of the database at a URL such as postgres://user:password@host/database, whose
-// role may be a superuser. The error is an ErrPermanent if the URL, the password or the server's version is
-// wrong.
+// TakeSnapshot takes a snapshot of the database at a URL such as postgres://user:password@host/database,
+// whose role may be a superuser. The error is an ErrPermanent if the URL, the password or the server's
+// version is wrong.
 func TakeSnapshot(ctx context.Context, address string, superuser bool, clientMajor int) (*Snapshot, error) {
 	l, err := parseLogin(address)
 	if err != nil {
@@ -82,7 +82,8 @@ func (s *Snapshot) begin(ctx context.Context, clientMajor int) (err error) {
 			return fmt.Errorf("lock table %s.%s: %w", r.schema, r.name, err)
 		}
 	}
-	const take = `SELECT pg_export_snapshot(), clock_timestamp(), system_identifier::text FROM pg_control_system()`
+	const take = `SELECT pg_export_snapshot(), clock_timestamp(), system_identifier::text
+		FROM pg_control_system()`
 	return s.conn.QueryRow(ctx, take).Scan(&s.id, &s.Taken, &s.System)
 }
 

@@ -70,7 +70,8 @@ func (t *Target) begin(ctx context.Context, clientMajor int) (err error) {
 		return err
 	}
 	if clientMajor < t.Major {
-		return fmt.Errorf("%w: pg_restore of Postgres %d is too old for a server of %s: take an image of Postgres %d",
+		return fmt.Errorf(
+			"%w: pg_restore of Postgres %d is too old for a server of %s: take an image of Postgres %d",
 			ErrPermanent, clientMajor, t.Server, t.Major)
 	}
 	var alone bool
@@ -133,8 +134,8 @@ func (t *Target) clean(ctx context.Context) error {
 	return nil
 }
 
-// ArchiveWAL makes the server archive its log up to now, and returns when that is done. It does nothing if the
-// server has no archive.
+// ArchiveWAL makes the server archive its log up to now, and returns when that is done. It does nothing if
+// the server has no archive.
 func (t *Target) ArchiveWAL(ctx context.Context) error {
 	var mode string
 	if err := t.conn.QueryRow(ctx, `SHOW archive_mode`).Scan(&mode); err != nil || mode == "off" {

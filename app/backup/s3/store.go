@@ -182,7 +182,8 @@ func (s *Store) RequestRestore(ctx context.Context, what string) error {
 
 // RestoreRequested returns when the pending restore was requested, by the store's clock; zero if none is.
 func (s *Store) RestoreRequested(ctx context.Context) (time.Time, error) {
-	info, err := s.client.StatObject(ctx, s.bucket, s.key(pgbackrest.RestoreRequested), minio.StatObjectOptions{})
+	info, err := s.client.StatObject(ctx, s.bucket, s.key(pgbackrest.RestoreRequested),
+		minio.StatObjectOptions{})
 	if answer(err).Code == minio.NoSuchKey {
 		return time.Time{}, nil
 	}
@@ -214,8 +215,8 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
-// Sweep removes dumps without a manifest and unfinished uploads older than that time, by the store's clock, and
-// returns their names.
+// Sweep removes dumps without a manifest and unfinished uploads older than that time, by the store's clock,
+// and returns their names.
 func (s *Store) Sweep(ctx context.Context, before time.Time) ([]string, error) {
 	folders, err := s.folders(ctx)
 	if err != nil {

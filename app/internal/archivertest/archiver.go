@@ -24,8 +24,8 @@ type Archiver struct {
 	secretKey string // its file
 }
 
-// Start archives a server with an account of the store, below the prefix of the same name, and further settings.
-// It returns when the first base backup is made.
+// Start archives a server with an account of the store, below the prefix of the same name, and further
+// settings. It returns when the first base backup is made.
 func Start(
 	t testing.TB, tree *imagetest.Tree, db *postgrestest.Server, store *storagetest.Server, account string,
 	settings ...string,
@@ -65,7 +65,7 @@ func (a *Archiver) SetSecretKey(key string) {
 func (a *Archiver) Switch() {
 	a.t.Helper()
 	superuser := a.db.As("postgres")
-	superuser.Exec("SELECT pg_logical_emit_message(false, 'test', '')") // a segment without a record does not end
+	superuser.Exec("SELECT pg_logical_emit_message(false, 'test', '')") // an empty one does not end
 	segment := superuser.Ask("SELECT pg_walfile_name(pg_switch_wal())")
 	a.Eventually(func() bool {
 		return superuser.Ask("SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver") >= segment

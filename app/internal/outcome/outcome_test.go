@@ -18,7 +18,8 @@ func TestItIsOneLineOfJSON(t *testing.T) {
 	success.Backup = "a"
 	for want, o := range map[string]Outcome{
 		`"ok":true,"said":"verified backup a: 3 tables","backup":"a"}`: success,
-		`"ok":false,"said":"find an article:\n<\"302\">"}`:             Failure(errors.New("find an article:\n<\"302\">")),
+		`"ok":false,"said":"find an article:\n<\"302\">"}`: Failure(
+			errors.New("find an article:\n<\"302\">")),
 	} {
 		file := filepath.Join(t.TempDir(), "termination-log")
 		t.Setenv("TERMINATION_LOG", file)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha1" //nolint:gosec // the checksum that pgBackRest keeps
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -66,8 +66,6 @@ var (
 
 // System returns the system identifier of the server.
 func (s Stanza) System() string { return system(s.Name) }
-
-// System returns the system identifier of the server.
 func (b Backup) System() string { return system(b.Stanza) }
 
 func system(stanza string) string {
@@ -75,7 +73,8 @@ func system(stanza string) string {
 	return system
 }
 
-// IsAfterRollback tells whether this is a further archive of a server, which was set back to an earlier state.
+// IsAfterRollback tells whether this is a further archive of a server, which was set back to an earlier
+// state.
 func (s Stanza) IsAfterRollback() bool { return strings.Contains(s.identity(), "-") }
 
 // identity is the argument that StanzaName made the name of.
@@ -97,8 +96,7 @@ func (s Stanza) HasDifferent(file string) (bool, error) {
 }
 
 func checksum(content []byte) string {
-	sum := sha1.Sum(content) //nolint:gosec // it tells damage, not forgery
-	return hex.EncodeToString(sum[:])
+	return fmt.Sprintf("%x", sha1.Sum(content)) //nolint:gosec // it tells damage, not forgery
 }
 
 // Stanzas lists everything in the archive, including what cannot be used.
@@ -167,11 +165,12 @@ func splitFuture(backups []Backup, now time.Time) (past, future []Backup) {
 	return past, future
 }
 
-// Status codes of a stanza. Source: https://pgbackrest.org/command.html#command-info
-const codeOK, codeNoPath, codeNoBackup, codeNoData = 0, 1, 2, 3
-
-// Messages about index files that are missing or damaged. Other errors may be transient.
-const missingIndex = "[FileMissingError]"
+// Status codes and messages of a stanza; other messages may be transient.
+// Source: https://pgbackrest.org/command.html#command-info
+const (
+	codeOK, codeNoPath, codeNoBackup, codeNoData = 0, 1, 2, 3
+	missingIndex                                 = "[FileMissingError]"
+)
 
 var damagedIndex = regexp.MustCompile(
 	`^\[(FormatError|JsonFormatError|ChecksumError|CryptoError|FileOpenError)\]`)
@@ -240,4 +239,62 @@ func (a *Archive) list(ctx context.Context, dir string, args ...string) (map[str
 		return nil, fmt.Errorf("parse the output of %s repo-ls: %w", program, err)
 	}
 	return files, nil
+}
+
+// Span is a period to every second of which a server can be restored.
+type Span struct {
+	Backup Backup
+	// From is the end of the base backup. To is when the last segment that follows without a gap was stored.
+	From, To time.Time
+	// Gap is the name of the first segment after To if it is missing although later ones exist.
+	Gap  string
+	last Segment
+}
+
+// Spans returns one span for each base backup, oldest first.
+func (s Stanza) Spans() (spans []Span) {
+	for _, b := range s.Backups {
+		span := Span{Backup: b, From: b.Ended, To: b.Ended}
+		next := b.first
+		for _, segment := range s.Segments {
+			if segment.Name < b.first {
+				continue
+			}
+			if segment.Name != next {
+				span.Gap = next
+				break
+			}
+			if segment.Stored.After(span.To) {
+				span.To = segment.Stored
+			}
+			span.last, next = segment, following(next)
+		}
+		spans = append(spans, span)
+	}
+	return spans
+}
+
+// EndLSN returns a position in the last segment, such as 0/3000000. A server that has replayed the whole span
+// is past it.
+func (s Span) EndLSN() string {
+	if s.last.Name == "" {
+		return "0/0"
+	}
+	high, low := position(s.last.Name)
+	return fmt.Sprintf("%X/%X", high, low<<24)
+}
+
+// following returns the name of the next segment, of the default 16 MiB.
+// Source: https://www.postgresql.org/docs/17/wal-internals.html
+func following(segment string) string {
+	high, low := position(segment)
+	next := high<<8 + low + 1
+	return fmt.Sprintf("%s%08X%08X", segment[:8], next>>8, next&0xff)
+}
+
+// position returns both halves of a segment's position in the log.
+func position(segment string) (high, low uint64) {
+	high, _ = strconv.ParseUint(segment[8:16], 16, 32) // only hexadecimal digits get here
+	low, _ = strconv.ParseUint(segment[16:], 16, 32)
+	return high, low
 }

@@ -1,5 +1,5 @@
-// Package pgbackrest archives Postgres servers in a bucket with pgBackRest: base backups, which copy all files
-// of a server, and the write-ahead log, which brings a base backup to any later time.
+// Package pgbackrest archives Postgres servers in a bucket with pgBackRest: base backups, which copy all
+// files of a server, and the write-ahead log, which brings a base backup to any later time.
 package pgbackrest
 
 import (
@@ -26,14 +26,16 @@ import (
 
 const (
 	program = "pgbackrest"
-	// folder is the archive's folder below the bucket's prefix. The log and the base backups have one each in it.
+	// folder is the archive's folder below the bucket's prefix. The log and the base backups have one each in
+	// it.
 	folder, logFolder, backupFolder = "wal", "archive", "backup"
 	// RestoreRequested is an object beside the archive. It exists while a requested restore is not done.
 	RestoreRequested = "restore-asked.json"
 
 	stopTimeout    = 10 * time.Second
 	connectTimeout = 3 * time.Second
-	// publicAuthorities is Debian's folder of them, under the names that OpenSSL looks up.
+	// publicAuthorities is Debian's folder of them, under the names that OpenSSL looks up; $SSL_CERT_DIR
+	// overrides it, as for OpenSSL and Go.
 	publicAuthorities = "/etc/ssl/certs"
 )
 
@@ -48,8 +50,8 @@ type Archive struct {
 func New(bucket settings.Bucket, passphrase string) *Archive { return &Archive{bucket, passphrase} }
 
 // StanzaName names the stanza of a server by its system identifier. A server that was set back to an earlier
-// state archives other log under the same names, so its identity gets a number, such as 7711158423862165527-2.
-// A stanza has one passphrase, so another passphrase makes another stanza.
+// state archives other log under the same names, so its identity gets a number, such as
+// 7711158423862165527-2. A stanza has one passphrase, so another passphrase makes another stanza.
 func (a *Archive) StanzaName(identity string) string {
 	if a.passphrase == "" {
 		return identity
@@ -106,8 +108,8 @@ func (a *Archive) Ping(ctx context.Context) error {
 	return conn.Close()
 }
 
-// ExecPush replaces this process by one that stores a file of the log. If more log is waiting than queue, such
-// as 128MiB, it drops the file, so that the log never fills the server's volume.
+// ExecPush replaces this process by one that stores a file of the log. If more log is waiting than queue,
+// such as 128MiB, it drops the file, so that the log never fills the server's volume.
 func (a *Archive) ExecPush(stanza, file, queue string) error {
 	executable, err := exec.LookPath(program)
 	if err != nil {
@@ -231,7 +233,7 @@ func (a *Archive) environment() []string {
 	if a.bucket.CAFile != "" {
 		// Either one alone would replace the public authorities.
 		options = append(options, "REPO1_STORAGE_CA_FILE="+a.bucket.CAFile,
-			"REPO1_STORAGE_CA_PATH="+publicAuthorities)
+			"REPO1_STORAGE_CA_PATH="+cmp.Or(os.Getenv("SSL_CERT_DIR"), publicAuthorities))
 	}
 	if a.passphrase != "" {
 		options = append(options, "REPO1_CIPHER_TYPE=aes-256-cbc", "REPO1_CIPHER_PASS="+a.passphrase)

@@ -121,7 +121,8 @@ func (s *Server) SetPassword(password string) {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
-// binaries returns the folder of the server's programs: on PATH, or the newest where Debian and Ubuntu put them.
+// binaries returns the folder of the server's programs: on PATH, or the newest where Debian and Ubuntu put
+// them.
 func binaries(t testing.TB) string {
 	t.Helper()
 	if path, err := exec.LookPath("initdb"); err == nil {
