@@ -146,7 +146,7 @@ func TestPublicAuthoritiesAreTrustedBesidesS3CA(t *testing.T) {
 	certificate, err := os.ReadFile(s.store.CAFile())
 	require.NoError(t, err)
 	file := s.tree.File("public.crt", string(certificate))
-	hash, err := s.tree.Command("openssl", "x509", "-noout", "-subject_hash", "-in", file).Output()
+	hash, err := s.tree.Command("/usr/bin/openssl", "x509", "-noout", "-subject_hash", "-in", file).Output()
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(file, s.tree.Path(public+"/"+strings.TrimSpace(string(hash))+".0")))
 	other, _ := certificatetest.New(t, "other.example")
