@@ -9,7 +9,7 @@ import (
 )
 
 func (s *setup) listImages(ctx context.Context) (err error) {
-	s.base, s.system, err = images.All(ctx, toolsOf(s.lab), s.lab.Checkout)
+	s.base, s.system, err = images.All(ctx, toolsOf(s.lab))
 	s.tools = neededTools(s.lab, s.system)
 	return err
 }
@@ -31,7 +31,7 @@ func (s *setup) getBaseImages(ctx context.Context) error {
 }
 
 func assembleBaseImages(ctx context.Context, lab layout.Lab) error {
-	base, _, err := images.All(ctx, toolsOf(lab), lab.Checkout)
+	base, _, err := images.All(ctx, toolsOf(lab))
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ func (s *setup) startCluster(ctx context.Context) error { return asRoot("start")
 
 func startCluster(ctx context.Context, lab layout.Lab) error {
 	store := toolsOf(lab)
-	base, system, err := images.All(ctx, store, lab.Checkout)
+	base, system, err := images.All(ctx, store)
 	if err != nil {
 		return err
 	}

@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/images"
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/files"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/preflight"
 )
@@ -45,7 +45,7 @@ func prepareTests(ctx context.Context, lab layout.Lab) error {
 	if err != nil {
 		return err
 	}
-	return link(tree, filepath.Join(lab.Checkout, ".lab", "postgres-17"))
+	return files.Link(tree, filepath.Join(lab.Checkout, ".lab", "postgres-17"))
 }
 
 func extractPostgres(ctx context.Context, lab layout.Lab) error {
@@ -59,19 +59,4 @@ func extractPostgres(ctx context.Context, lab layout.Lab) error {
 func isDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
-}
-
-// link makes or replaces a symbolic link. It exists at any time.
-func link(target, path string) error {
-	if now, err := os.Readlink(path); err == nil && now == target {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	fresh := fmt.Sprintf("%s.%d", path, os.Getpid())
-	if err := os.Symlink(target, fresh); err != nil {
-		return err
-	}
-	return os.Rename(fresh, path)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/files"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
@@ -87,7 +88,7 @@ func createLogin(lab layout.Lab) (password string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := replaceFile(passwordFile(lab), fmt.Appendf(nil, "%s:%s\n", registryUser, hash),
+	if err := files.Write(passwordFile(lab), fmt.Appendf(nil, "%s:%s\n", registryUser, hash),
 		0o600); err != nil {
 		return "", err
 	}
@@ -96,7 +97,7 @@ func createLogin(lab layout.Lab) (password string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return password, replaceFile(lab.RegistryLogin(), content, 0o600)
+	return password, files.Write(lab.RegistryLogin(), content, 0o600)
 }
 
 func passwordFile(lab layout.Lab) string { return lab.Dir("registry.htpasswd") }
@@ -134,11 +135,11 @@ func makeCertificate(lab layout.Lab) ([]byte, error) {
 		return nil, err
 	}
 	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
-	if err := replaceFile(registryKey(lab), keyPEM, 0o600); err != nil {
+	if err := files.Write(registryKey(lab), keyPEM, 0o600); err != nil {
 		return nil, err
 	}
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return certificate, replaceFile(lab.RegistryCertificate(), certificate, 0o644)
+	return certificate, files.Write(lab.RegistryCertificate(), certificate, 0o644)
 }
 
 // options make the lab's own tools trust the registry, log in to it, and use no proxy.

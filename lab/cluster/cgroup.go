@@ -183,28 +183,6 @@ func cgroupDirs(h hierarchy, group string) ([]string, error) {
 	return dirs, err
 }
 
-// cgroupBusy reports whether a process runs in a group or below it.
-func cgroupBusy(group string) (bool, error) {
-	hierarchies, err := cgroupHierarchies()
-	if err != nil {
-		return false, err
-	}
-	dirs, err := cgroupDirs(hierarchies[0], group) // a daemon is in the same group of each tree
-	if err != nil {
-		return false, err
-	}
-	for _, dir := range dirs {
-		processes, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return false, err
-		}
-		if len(processes) > 0 {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
 // awaitCgroupsGone removes a group and the groups below it. They stay busy for a moment after their last
 // process.
 func awaitCgroupsGone(ctx context.Context, group string) error {

@@ -109,6 +109,7 @@ func TestNothingOfADaemonOutlivesItsFirstProcess(t *testing.T) {
 		}))
 		require.NoError(t, end.what(pid))
 		require.NoError(t, d.awaitGone(context.Background(), 10*time.Second), end.how)
+		require.NoError(t, awaitCgroupsGone(context.Background(), d.Cgroup), end.how)
 		assert.Empty(t, marked("sleep\x00"+mark), end.how)
 	}
 }

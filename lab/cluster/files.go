@@ -2,17 +2,15 @@ package cluster
 
 import (
 	"embed"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"text/template"
 )
 
 //go:embed files
-var files embed.FS
+var templateFiles embed.FS
 
-var templates = template.Must(template.ParseFS(files, "files/*"))
+var templates = template.Must(template.ParseFS(templateFiles, "files/*"))
 
 // render fills in a file of the folder files.
 func render(name string, data any) string {
@@ -21,17 +19,6 @@ func render(name string, data any) string {
 		panic(err) // the template does not fit its data
 	}
 	return content.String()
-}
-
-// replaceFile writes a file as a whole, and makes its directory.
-func replaceFile(path string, content []byte, mode fs.FileMode) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(path+".new", content, mode); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
 }
 
 func exists(path string) bool {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/images"
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/files"
 )
 
 // programs maps the names of the node's programs to their paths on this machine.
@@ -62,25 +63,21 @@ func (s server) files() (map[string]string, error) {
 	return files, nil
 }
 
-func (s server) writeFiles(files map[string]string) error {
+func (s server) writeFiles(contents map[string]string) error {
 	for _, dir := range []string{
-		s.node.Dir("etc"), s.node.Dir("etc.work"), s.node.Dir("log"), s.inNode("kubelet"), s.inNode(nodeBin),
+		s.node.Dir("etc"), s.node.Dir("etc.work"), s.node.Dir("log"), s.inNode("kubelet"),
 	} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
 	for name, target := range s.programs() {
-		link := s.inNode(nodeBin, name)
-		if err := os.Remove(link); err != nil && !os.IsNotExist(err) {
-			return err
-		}
-		if err := os.Symlink(target, link); err != nil {
+		if err := files.Link(target, s.inNode(nodeBin, name)); err != nil {
 			return err
 		}
 	}
-	for path, content := range files {
-		if err := replaceFile(path, []byte(content), 0o644); err != nil {
+	for path, content := range contents {
+		if err := files.Write(path, []byte(content), 0o644); err != nil {
 			return err
 		}
 	}

@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
@@ -35,13 +31,12 @@ func (s *Status) fault(format string, args ...any) {
 // GetStatus changes nothing. What it cannot find out is a fault.
 func GetStatus(ctx context.Context, lab layout.Lab) Status {
 	var status Status
-	size := diskUsage(lab.Dir())
-	if size == 0 {
+	if !exists(lab.Dir()) {
 		status.add("lab", "%s does not exist", lab.Name)
 		status.fault("there is no lab of this name: make lab-up LAB=%s makes one", lab.Name)
 		return status
 	}
-	status.add("lab", "%s, in %s (%.1f GB)", lab.Name, lab.Dir(), float64(size)/1e9)
+	status.add("lab", "%s, in %s", lab.Name, lab.Dir())
 	down := 0
 	for _, d := range daemons(lab) {
 		if pid, _ := find(d.Lab, d.Name); pid == 0 {
@@ -151,16 +146,4 @@ func (p pod) trouble() string {
 		}
 	}
 	return why
-}
-
-// diskUsage returns the bytes of the disk that a directory takes, without files that disappear meanwhile.
-func diskUsage(dir string) (bytes int64) {
-	_ = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		var stat unix.Stat_t
-		if err == nil && unix.Lstat(path, &stat) == nil {
-			bytes += stat.Blocks * 512
-		}
-		return nil
-	})
-	return bytes
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -49,24 +48,6 @@ func TestAnExtractedImageIsARootDirectory(t *testing.T) {
 	assert.Equal(t, []byte{0, 0, 0}, read)
 }
 
-func TestAnImageIsExtractedOnce(t *testing.T) {
-	cache := t.TempDir()
-	image := program(t, "hello")
-	require.NoError(t, Assemble(t.Context(), cache, []Image{image}))
-	var processes sync.WaitGroup
-	for range 4 {
-		processes.Go(func() { assert.NoError(t, image.Extract(t.Context(), cache)) })
-	}
-	processes.Wait()
-	trees, err := os.ReadDir(filepath.Join(cache, "trees"))
-	require.NoError(t, err)
-	assert.Len(t, trees, 1)
-
-	stopped, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.NoError(t, image.Extract(stopped, cache), "nothing is left to do")
-}
-
 func TestAnExtractionThatFailsLeavesNothing(t *testing.T) {
 	cache := t.TempDir()
 	image := program(t, "hello")
@@ -90,25 +71,6 @@ func TestAnExtractionThatFailsLeavesNothing(t *testing.T) {
 	left, err := os.ReadDir(filepath.Join(cache, "trees"))
 	require.NoError(t, err)
 	assert.Empty(t, left)
-}
-
-func TestPackagesThatCannotBeAddedLeaveNothing(t *testing.T) {
-	cache := t.TempDir()
-	image := program(t, "hello") // which has no shell
-	require.NoError(t, Assemble(t.Context(), cache, []Image{image}))
-	require.ErrorContains(t, image.Extract(t.Context(), cache, "pgbackrest"),
-		"extracting the image hello:1: adding pgbackrest: ")
-	left, err := os.ReadDir(filepath.Join(cache, "trees"))
-	require.NoError(t, err)
-	assert.Empty(t, left)
-
-	require.NoError(t, image.Extract(t.Context(), cache), "without them it is another tree")
-	without, err := image.Tree(cache)
-	require.NoError(t, err)
-	with, err := image.Tree(cache, "pgbackrest")
-	require.NoError(t, err)
-	assert.DirExists(t, without)
-	assert.NoDirExists(t, with)
 }
 
 func TestExtractedFilesKeepTheirOwners(t *testing.T) {

@@ -33,8 +33,6 @@ type Image struct {
 	Name string
 	// Tool is the tool that a system image is assembled from.
 	Tool string
-	// check rejects a pulled image that is of no use here.
-	check func(v1.Config) error
 	// inputs and config identify the content: their hash names the image in the cache.
 	inputs []string
 	config v1.Config
@@ -43,13 +41,12 @@ type Image struct {
 }
 
 // All returns the lab's images, cached or not: base images for builds and pods, and system images for k3s.
-// The base images must be able to compile the module in the checkout.
-func All(ctx context.Context, store tools.Store, checkout string) (base, system []Image, err error) {
+func All(ctx context.Context, store tools.Store) (base, system []Image, err error) {
 	binaries, err := store.Paths(tools.All)
 	if err != nil {
 		return nil, nil, err
 	}
-	if base, err = Base(ctx, checkout); err != nil {
+	if base, err = Base(ctx); err != nil {
 		return nil, nil, err
 	}
 	system, err = System(ctx, binaries)

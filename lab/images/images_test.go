@@ -82,17 +82,6 @@ func TestTheSameInputsMakeTheSameImage(t *testing.T) {
 	assert.NotEqual(t, first, digest("good bye"))
 }
 
-func TestAnAssemblyThatFailsLeavesNothing(t *testing.T) {
-	cache := t.TempDir()
-	image := program(t, "hello")
-	image.write = scratch(file{path: "hello", from: "/does/not/exist"})
-	err := Assemble(context.Background(), cache, []Image{image})
-	require.ErrorContains(t, err, "assembling the image hello:1: open /does/not/exist")
-	left, err := os.ReadDir(filepath.Join(cache, "images"))
-	require.NoError(t, err)
-	assert.Empty(t, left)
-}
-
 func pull(t *testing.T, reference string) v1.Image {
 	t.Helper()
 	ref, err := name.ParseReference(reference, name.Insecure)

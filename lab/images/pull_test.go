@@ -3,7 +3,6 @@ package images
 import (
 	"io"
 	"log"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -25,9 +24,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
-// docker is a registry that has hello:1 for two platforms; tamper may spoil its answers.
-func docker(t *testing.T, env []string,
-	tamper func(w http.ResponseWriter, r *http.Request) bool) (ours v1.Image) {
+// docker serves hello:1 for two platforms. tamper may answer in its place.
+func docker(t *testing.T, tamper func(w http.ResponseWriter, r *http.Request) bool) (ours v1.Image) {
 	t.Helper()
 	index := mutate.IndexMediaType(empty.Index, "application/vnd.oci.image.index.v1+json")
 	for _, architecture := range []string{"s390x", tools.Architecture} {
@@ -36,7 +34,7 @@ func docker(t *testing.T, env []string,
 		config, err := image.ConfigFile()
 		require.NoError(t, err)
 		config = config.DeepCopy()
-		config.OS, config.Architecture, config.Config.Env = "linux", architecture, env
+		config.OS, config.Architecture = "linux", architecture
 		image, err = mutate.ConfigFile(image, config)
 		require.NoError(t, err)
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{
@@ -59,7 +57,7 @@ func docker(t *testing.T, env []string,
 	return ours
 }
 
-// isLayer says whether the image's first layer is asked for.
+// isLayer reports whether a request is for the image's first layer.
 func isLayer(r *http.Request, image v1.Image) (size int64, ok bool) {
 	if image == nil { // it is still being uploaded
 		return 0, false
@@ -74,7 +72,7 @@ func isLayer(r *http.Request, image v1.Image) (size int64, ok bool) {
 
 func TestAnImageIsPulledForThisPlatformAlone(t *testing.T) {
 	cache := t.TempDir()
-	ours := docker(t, nil, nil)
+	ours := docker(t, nil)
 	image := program(t, "assembled")
 	require.NoError(t, Pull(t.Context(), cache, []Image{image}))
 	assert.Empty(t, Missing(cache, []Image{image}))
@@ -96,7 +94,7 @@ func TestAnImageIsPulledForThisPlatformAlone(t *testing.T) {
 func TestAPullThatBreaksOffIsTriedAgain(t *testing.T) {
 	var ours v1.Image
 	broken := 0
-	ours = docker(t, nil, func(w http.ResponseWriter, r *http.Request) bool {
+	ours = docker(t, func(w http.ResponseWriter, r *http.Request) bool {
 		size, ok := isLayer(r, ours)
 		if !ok || broken == 2 {
 			return false
@@ -115,7 +113,7 @@ func TestAPullThatBreaksOffIsTriedAgain(t *testing.T) {
 
 func TestADamagedImageIsAnErrorThatSaysWhatToDo(t *testing.T) {
 	var ours v1.Image
-	ours = docker(t, nil, func(w http.ResponseWriter, r *http.Request) bool {
+	ours = docker(t, func(w http.ResponseWriter, r *http.Request) bool {
 		size, ok := isLayer(r, ours)
 		if ok {
 			_, _ = w.Write(make([]byte, size))
@@ -133,16 +131,6 @@ func TestADamagedImageIsAnErrorThatSaysWhatToDo(t *testing.T) {
 	assert.Empty(t, left)
 }
 
-func TestWithImagesOffNoRegistryIsAsked(t *testing.T) {
-	var said strings.Builder
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&said, nil)))
-	t.Cleanup(func() { slog.SetDefault(before) })
-	t.Setenv(Setting, Off)
-	require.NoError(t, Pull(t.Context(), t.TempDir(), []Image{program(t, "assembled")}))
-	assert.Empty(t, said.String())
-}
-
 func TestWhatDockerHubDoesNotHaveIsAssembled(t *testing.T) {
 	image := program(t, "assembled")
 	for what, prepare := range map[string]func(){
@@ -151,7 +139,7 @@ func TestWhatDockerHubDoesNotHaveIsAssembled(t *testing.T) {
 		"unknown host": func() { t.Setenv(Setting, "nowhere.invalid") },
 		"no image":     func() { address, _ := hub(t); t.Setenv(Setting, address) },
 		"asked too often": func() {
-			docker(t, nil, func(w http.ResponseWriter, r *http.Request) bool {
+			docker(t, func(w http.ResponseWriter, r *http.Request) bool {
 				if !strings.Contains(r.URL.Path, "/manifests/") {
 					return false
 				}
@@ -167,20 +155,6 @@ func TestWhatDockerHubDoesNotHaveIsAssembled(t *testing.T) {
 		require.NoError(t, Assemble(t.Context(), cache, []Image{image}), what)
 		assert.Empty(t, Missing(cache, []Image{image}), what)
 	}
-}
-
-func TestAToolchainThatIsTooOldIsNotPulled(t *testing.T) {
-	image := program(t, "assembled")
-	for version, missing := range map[string]int{"1.26.7": 1, "1.26.8": 0, "1.26.10": 0, "1.25.9": 1} {
-		docker(t, []string{"PATH=/bin", "GOLANG_VERSION=" + version}, nil)
-		image.check = func(config v1.Config) error { return checkGoVersion(config, "go1.26.8") }
-		cache := t.TempDir()
-		require.NoError(t, Pull(t.Context(), cache, []Image{image}))
-		assert.Len(t, Missing(cache, []Image{image}), missing, version)
-	}
-	require.EqualError(t, checkGoVersion(v1.Config{Env: []string{"GOLANG_VERSION=1.26.7"}}, "go1.26.8"),
-		"it has Go 1.26.7, and go.mod wants go1.26.8")
-	require.Error(t, checkGoVersion(v1.Config{}, "go1.26.8"))
 }
 
 func TestASettingThatIsNoRegistryIsAnError(t *testing.T) {

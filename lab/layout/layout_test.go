@@ -41,14 +41,6 @@ func TestLabsShareNothingButTheCache(t *testing.T) {
 	assert.Equal(t, dev.Cache, test.Cache)
 }
 
-func TestAddressesLieInTheLabsSubnet(t *testing.T) {
-	dev := lab(t, "dev")
-	assert.Equal(t, "10.231.188.0/24", dev.Subnet().String())
-	assert.Equal(t, "10.231.188.1", dev.HostAddress().String())
-	assert.Equal(t, "10.231.188.10", dev.Nodes()[0].Address().String())
-	assert.Equal(t, "10.231.188.1:5000", dev.Registry())
-}
-
 func TestWithoutAClusterOfItsOwnALabLivesInTheUsersHome(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", "/home/ann/.state")
 	inHome, err := lab(t, "dev").InHome()

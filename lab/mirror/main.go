@@ -61,7 +61,7 @@ func serve(ctx context.Context, checkout string) error {
 		registry.WithBlobHandler(registry.NewDiskBlobHandler(filepath.Join(dir, "blobs")))))
 	server := httptest.NewServer(mux)
 	defer server.Close()
-	base, system, err := images.All(ctx, store, checkout)
+	base, system, err := images.All(ctx, store)
 	if err != nil {
 		return err
 	}

@@ -74,9 +74,6 @@ func Check(ctx context.Context, need Space) error {
 	} else if err := checkCapabilities(capabilities()); err != nil {
 		add("%w", err)
 	}
-	if err := checkClock(time.Now()); err != nil {
-		add("%w", err)
-	}
 	if names := Missing(ForLab); len(names) > 0 && !hasApt() {
 		add("%w", errorWithoutApt(names))
 	}

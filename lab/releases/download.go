@@ -1,6 +1,7 @@
 package releases
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,6 @@ func (h Host) download(ctx context.Context, address, partial string) (resumed bo
 		}
 		return progress.Bytes(have.Size(), whole.Load())
 	})()
-	started := false
 	for left := attempts; ; {
 		before, err := file.Seek(0, io.SeekEnd)
 		if err != nil {
@@ -50,25 +50,17 @@ func (h Host) download(ctx context.Context, address, partial string) (resumed bo
 		if err == nil {
 			return begin > 0, file.Close()
 		}
-		if ctx.Err() != nil {
-			return false, ctx.Err()
-		}
 		var local *os.PathError
-		if errors.As(err, &local) {
-			return false, fmt.Errorf("downloading %s: %w", address, err)
+		if ctx.Err() != nil || errors.As(err, &local) || errors.Is(err, ErrUnavailable) && before == begin {
+			return false, cmp.Or(ctx.Err(), err)
 		}
 		after, seekErr := file.Seek(0, io.SeekEnd)
 		if seekErr != nil {
 			return false, seekErr
 		}
-		switch {
-		case errors.Is(err, ErrUnavailable) && !started:
-			return false, err
-		case after > before:
-			started, left = true, attempts
-		default:
-			started = started || !errors.Is(err, ErrUnavailable)
-			left--
+		left--
+		if after > before {
+			left = attempts
 		}
 		if left == 0 {
 			return false, fmt.Errorf("downloading %s stopped after %d bytes: %w: try again, which goes on from "+

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/files"
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
@@ -35,9 +36,6 @@ func Prepare(
 	ctx context.Context, lab layout.Lab, binaries tools.Binaries, variables []Variable,
 ) (string, error) {
 	if err := os.MkdirAll(lab.Dir("pulumi"), 0o700); err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(lab.CheckoutDir("bin"), 0o755); err != nil {
 		return "", err
 	}
 	if err := makePassphrase(lab.Dir("passphrase")); err != nil {
@@ -104,17 +102,14 @@ func WriteEnvironment(lab layout.Lab, variables []Variable, bin string) (string,
 		fmt.Fprintf(&file, "case :$PATH: in *:%[1]s:*) ;; *) export PATH=%[1]q:\"$PATH\" ;; esac\n", bin)
 	}
 	path := lab.CheckoutDir("env")
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return "", err
-	}
-	if err := replaceFile(path, file.String(), 0o644); err != nil {
+	if err := files.Write(path, []byte(file.String()), 0o644); err != nil {
 		return "", err
 	}
 	if lab.Name != layout.Default {
 		return path, nil
 	}
 	short := filepath.Join(lab.Checkout, ".lab", "env")
-	return short, symlink(filepath.Join(lab.Name, "env"), short)
+	return short, files.Link(filepath.Join(lab.Name, "env"), short)
 }
 
 // makeStack creates the stack beside a copy of the project file, where Pulumi writes the new salt.
@@ -139,10 +134,7 @@ func installPlugins(lab layout.Lab, binaries tools.Binaries) error {
 	} {
 		tool := "pulumi-resource-" + plugin
 		dir := filepath.Join(pulumiHome(lab), "plugins", "resource-"+plugin+"-v"+version)
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-		if err := symlink(binaries[tool], filepath.Join(dir, tool)); err != nil {
+		if err := files.Link(binaries[tool], filepath.Join(dir, tool)); err != nil {
 			return err
 		}
 	}
@@ -194,7 +186,7 @@ func writeBin(lab layout.Lab, binaries tools.Binaries) error {
 		links[lab.CheckoutDir("bin", "kubectl")] = k3s
 	}
 	for link, target := range links {
-		if err := symlink(target, link); err != nil {
+		if err := files.Link(target, link); err != nil {
 			return err
 		}
 	}
@@ -208,23 +200,5 @@ func writeBin(lab layout.Lab, binaries tools.Binaries) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(lab.CheckoutDir("bin", "pulumi"), script.String(), 0o755)
-}
-
-// replaceFile replaces a file as a whole: a shell may be reading it.
-func replaceFile(path, content string, mode fs.FileMode) error {
-	if err := os.WriteFile(path+".new", []byte(content), mode); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
-
-func symlink(target, link string) error {
-	if now, err := os.Readlink(link); err == nil && now == target {
-		return nil // another lab may be using it
-	}
-	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return os.Symlink(target, link)
+	return files.Write(lab.CheckoutDir("bin", "pulumi"), []byte(script.String()), 0o755)
 }

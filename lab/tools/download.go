@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,13 +24,12 @@ func (s Store) download(ctx context.Context, missing []Tool) error {
 	if err != nil || !online {
 		return err
 	}
-	var unavailable reasons
 	group, ctx := errgroup.WithContext(ctx)
 	for _, r := range s.releasesOf(missing) {
 		group.Go(func() error {
 			err := s.downloadRelease(ctx, host, r, missing)
 			if errors.Is(err, releases.ErrUnavailable) {
-				unavailable.add(err, r.names())
+				slog.Info("not downloaded", "tool", r.names(), "because", err)
 				return nil
 			}
 			if err != nil {
@@ -40,11 +38,7 @@ func (s Store) download(ctx context.Context, missing []Tool) error {
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	unavailable.log()
-	return nil
+	return group.Wait()
 }
 
 func (s Store) downloadRelease(ctx context.Context, host releases.Host, r Release, missing []Tool) error {
@@ -121,25 +115,4 @@ func (r Release) names() string {
 		names = append(names, m.Tool)
 	}
 	return strings.Join(names, " and ")
-}
-
-// reasons collects why releases are unavailable: it is often the same for all.
-type reasons struct {
-	mutex sync.Mutex
-	tools map[string][]string
-}
-
-func (r *reasons) add(err error, tools string) {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	if r.tools == nil {
-		r.tools = map[string][]string{}
-	}
-	r.tools[err.Error()] = append(r.tools[err.Error()], tools)
-}
-
-func (r *reasons) log() {
-	for why, tools := range r.tools {
-		slog.Info("no release available", "tools", strings.Join(tools, ", "), "because", why)
-	}
 }

@@ -13,25 +13,24 @@ import (
 
 func TestPackagesAreCounted(t *testing.T) {
 	var r report
-	say := func(said string) string {
+	say := func(output string) string {
 		t.Helper()
-		_, err := r.Write([]byte(said))
+		_, err := r.Write([]byte(output))
 		require.NoError(t, err)
 		return r.progress()
 	}
 	assert.Empty(t, r.progress())
 	assert.Equal(t, "2 modules downloaded",
 		say("go: downloading a.example/b v1.0.0\ngo: downloading a.example/c v1.0.0\n"))
-	assert.Equal(t, "2 modules downloaded", say("inter"), "half a line is none")
+	assert.Equal(t, "2 modules downloaded", say("inter"), "half a line")
 	assert.Equal(t, "2 packages", say("nal/cpu\nerrors\n"))
-	r.expect([]string{"errors", "fmt", "a.example/b"}) // asked for when internal/cpu was compiled
-	assert.Equal(t, "2 of 4 packages", r.progress())
+	r.expect(4)
 	assert.Equal(t, "2 of 4 packages", say("# a.example/b\na.example/b/b.go:3:1: syntax error\n"))
 	assert.Equal(t, "4 packages, linking", say("fmt\na.example/b\n"))
-	assert.Equal(t, "# a.example/b\na.example/b/b.go:3:1: syntax error\n", r.faults())
+	assert.Equal(t, "# a.example/b\na.example/b/b.go:3:1: syntax error\n", r.errors.String())
 }
 
-// module is one with a main package and another one.
+// module makes a module with a main package and another one.
 func module(t *testing.T, main string) (b Build) {
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "other"), 0o755))
@@ -45,12 +44,13 @@ func module(t *testing.T, main string) (b Build) {
 
 func TestGoTellsWhatItHasToCompile(t *testing.T) {
 	b := module(t, "package main\n\nimport _ \"own/other\"\n\nfunc main() { print(\"hello\") }\n")
-	assert.Subset(t, b.stale(t.Context()), []string{"own", "own/other"})
+	before := b.stale(t.Context())
+	assert.GreaterOrEqual(t, before, 2)
 	require.NoError(t, b.Run(t.Context()))
 	said, err := exec.Command(b.Output).CombinedOutput()
 	require.NoError(t, err)
 	assert.Equal(t, "hello", string(said))
-	assert.NotContains(t, b.stale(t.Context()), "own/other", "it is compiled")
+	assert.Less(t, b.stale(t.Context()), before, "a package is compiled now")
 }
 
 func TestFaultsAreToldAlone(t *testing.T) {

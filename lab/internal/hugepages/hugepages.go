@@ -1,5 +1,5 @@
-// Package hugepages lends compilers huge pages. Page faults are dear on virtual machines: with huge pages,
-// compiling takes a third less processor time.
+// Package hugepages gives compilers huge pages. On virtual machines, where page faults are expensive,
+// compiling takes a third less processor time with them.
 package hugepages
 
 import (
@@ -15,12 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setting says for which memory the kernel uses huge pages: always, madvise or never, the current one in
-// brackets. Source: https://docs.kernel.org/admin-guide/mm/transhuge.html
+// setting chooses the memory for huge pages: always, madvise or never, the current one in brackets.
+// Source: https://docs.kernel.org/admin-guide/mm/transhuge.html
 const setting = "/sys/kernel/mm/transparent_hugepage/enabled"
 
-// Lend has the kernel use huge pages for all memory until release is called, or this process ends in whatever
-// way. Without the right to do so, it only says what would be gained.
+// Lend turns on huge pages for all memory until release is called, or this process ends in any way. Without
+// the permission it logs what would be gained.
 func Lend() (release func(), err error) { return lend(setting) }
 
 func lend(setting string) (release func(), err error) {
@@ -31,7 +31,7 @@ func lend(setting string) (release func(), err error) {
 	return guard.end, nil
 }
 
-// Exec has another program take this process's place, with huge pages until it and all that it started have
+// Exec replaces this process by another program. Huge pages are on until the program and its children have
 // ended.
 func Exec(args []string) error { return execute(setting, args) }
 
@@ -52,14 +52,14 @@ func execute(setting string, args []string) error {
 	return fmt.Errorf("running %s: %w", path, syscall.Exec(path, args, os.Environ()))
 }
 
-// guard is a process that restores the setting when its input ends. That is when the last process that has
-// input open ends, killed or not. The guard has a session of its own, so that nothing else ends it.
+// guard is a process that restores the setting when its input ends: when the last process that has it open
+// ends, killed or not. In a session of its own nothing else ends it.
 type guard struct {
 	process *exec.Cmd
 	input   *os.File
 }
 
-// startGuard turns huge pages on. It returns nil where there is nothing to do, or no right to do it.
+// startGuard turns on huge pages. It returns nil if there is nothing to do, or no permission.
 func startGuard(setting string) (*guard, error) {
 	content, err := os.ReadFile(setting)
 	if errors.Is(err, fs.ErrNotExist) { // a kernel without huge pages

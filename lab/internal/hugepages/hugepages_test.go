@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stand is a file that stands for the kernel's setting.
+// stand makes a file in place of the kernel's setting.
 func stand(t *testing.T, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "enabled")

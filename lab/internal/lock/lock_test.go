@@ -2,7 +2,10 @@ package lock
 
 import (
 	"context"
+	"errors"
+	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,4 +38,35 @@ func TestOneAfterTheOther(t *testing.T) {
 	}
 	release()
 	require.NoError(t, <-second)
+}
+
+func TestAPathIsMadeOnce(t *testing.T) {
+	cache := t.TempDir()
+	path := filepath.Join(cache, "images", "hello")
+	made := 0
+	create := func(partial string) error {
+		made++
+		return os.WriteFile(partial, []byte("hello"), 0o644)
+	}
+	fail := func(partial string) error {
+		require.NoError(t, os.WriteFile(partial, []byte("half"), 0o644))
+		return errors.New("no space left")
+	}
+	once := func(create func(string) error) error { return Once(t.Context(), cache, path, "another", create) }
+
+	require.EqualError(t, once(fail), "no space left")
+	left, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	assert.Empty(t, left)
+	require.NoError(t, os.WriteFile(path+".partial1", nil, 0o644)) // a killed process's
+
+	var processes sync.WaitGroup
+	for range 4 {
+		processes.Go(func() { assert.NoError(t, once(create)) })
+	}
+	processes.Wait()
+	assert.Equal(t, 1, made)
+	left, err = os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	assert.Len(t, left, 1)
 }

@@ -1,5 +1,4 @@
-// Package patience limits how long the lab waits for servers on the internet,
-// where a machine may have no way to them at all.
+// Package patience limits the time that the lab waits for servers on the internet.
 package patience
 
 import (
@@ -11,8 +10,8 @@ import (
 	"time"
 )
 
-// Transport gives up on a host that cannot be reached within a few seconds, and
-// on a transfer that brings nothing for as long as stall.
+// Transport gives up on a host that cannot be reached within seconds, and on a transfer that brings nothing
+// for the time of stall.
 func Transport(stall time.Duration) http.RoundTripper {
 	return transport{stall: stall, RoundTripper: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
@@ -40,7 +39,7 @@ func (t transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// body is the part of a response that may stall.
+// body is a response's body, which may stall.
 type body struct {
 	io.ReadCloser
 	ctx     context.Context

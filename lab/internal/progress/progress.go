@@ -1,5 +1,5 @@
-// Package progress shows that what takes time goes on: on a terminal in one line that is rewritten in place,
-// elsewhere in a line of the log each half a minute.
+// Package progress shows the tasks that go on: on a terminal in one line that is rewritten in place,
+// elsewhere in a line of the log every half a minute.
 package progress
 
 import (
@@ -11,23 +11,21 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
 
 const (
-	// unseen is how long a task goes on before it is shown.
+	// unseen is the time before a task shows.
 	unseen = time.Second
-	// silence is how long nothing is written where there is no terminal. With what a busy machine adds that
-	// is less than half a minute.
+	// silence is the time without output where there is no terminal. On a busy machine it takes a bit longer.
 	silence = 25 * time.Second
 )
 
-// display is the line in place, and what all else is written through.
+// display has the line in place. All other output goes through it.
 type display struct {
 	out io.Writer
-	// columns is the width of the terminal; 0 where there is none.
+	// columns returns the width of the terminal, or 0 if there is none.
 	columns func() int
 
 	mutex   sync.Mutex
@@ -43,22 +41,21 @@ type task struct {
 	began time.Time
 }
 
-// current is the display of this process; nil until Show. It is redrawn from the first task on.
+// current is the display of this process, or nil before Show. It is redrawn from the first task on.
 var (
 	current *display
 	redraw  sync.Once
 )
 
-// Show has tasks shown in a file, such as os.Stderr. All else that this process writes there has to go
-// through the writer. It is called once, before any task starts.
+// Show shows tasks in a file, such as os.Stderr. Everything else must be written there through the writer.
+// Call it once, before any task starts.
 func Show(file *os.File) io.Writer {
 	current = &display{out: file, columns: func() int { return columns(file) }, written: time.Now()}
 	return current
 }
 
-// Start shows a task, such as "compiling k3s", until end is called. How far it is, such as "3 of 10
-// packages", is asked while it is shown: the function may be called at any time, and nil if there is nothing
-// to tell.
+// Start shows a task, such as "compiling k3s", until end is called. how returns its progress, such as "3 of
+// 10 packages", at any time. It may be nil.
 func Start(what string, how func() string) (end func()) {
 	if current == nil {
 		return func() {}
@@ -73,8 +70,7 @@ func Start(what string, how func() string) (end func()) {
 	return current.start(&task{what: what, how: how, began: time.Now()})
 }
 
-// Bytes says how much of the whole is there, such as "12 of 70 MB"; of a whole of less than 1 byte the size
-// is not known.
+// Bytes returns a progress such as "12 of 70 MB". A whole of 0 is unknown.
 func Bytes(have, whole int64) string {
 	const mega = 1e6
 	if whole < 1 {
@@ -83,8 +79,7 @@ func Bytes(have, whole int64) string {
 	return fmt.Sprintf("%.0f of %.0f MB", float64(have)/mega, float64(whole)/mega)
 }
 
-// Hold leaves the terminal's line to another process, such as one that asks for a password, until release is
-// called.
+// Hold leaves the line to another process, such as one that asks for a password, until release is called.
 func Hold() (release func()) {
 	if current == nil {
 		return func() {}
@@ -114,7 +109,7 @@ func (d *display) hold(by int) {
 	d.held += by
 }
 
-// Write writes whole lines, above the line in place.
+// Write writes whole lines above the line in place.
 func (d *display) Write(lines []byte) (int, error) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
@@ -128,7 +123,7 @@ func (d *display) Write(lines []byte) (int, error) {
 	return n, err
 }
 
-// tick shows how far the tasks are.
+// tick shows the tasks.
 func (d *display) tick(now time.Time) {
 	d.mutex.Lock()
 	if d.columns() > 0 {
@@ -151,22 +146,22 @@ func (d *display) draw(now time.Time) {
 		return
 	}
 	d.erase()
-	lines, columns := d.lines(now), d.columns()
-	if len(lines) == 0 || columns == 0 {
+	line, columns := []rune(strings.Join(d.lines(now), " · ")), d.columns()
+	if len(line) == 0 || columns == 0 {
 		return
 	}
-	_, err := io.WriteString(d.out, fit(lines, columns))
+	_, err := io.WriteString(d.out, string(line[:min(len(line), columns-1)]))
 	d.drawn = err == nil
 }
 
 func (d *display) erase() {
-	if d.drawn || d.held > 0 && d.columns() > 0 { // of this process, or of the one that has the line now
-		_, _ = io.WriteString(d.out, "\r\x1b[K") // if that fails, so does what is written next
+	if d.drawn || d.held > 0 && d.columns() > 0 { // by this process, or by the one that has the line now
+		_, _ = io.WriteString(d.out, "\r\x1b[K") // a failure shows in the next write
 	}
 	d.drawn = false
 }
 
-// lines tell of each task that is no longer unseen.
+// lines returns a line for each task, the oldest first.
 func (d *display) lines(now time.Time) (lines []string) {
 	for _, t := range d.tasks {
 		if took := now.Sub(t.began); took >= unseen {
@@ -187,21 +182,7 @@ func (t *task) describe() string {
 	return t.what + ": " + how
 }
 
-// fit joins as many lines as the terminal is wide.
-func fit(lines []string, columns int) string {
-	for n := len(lines); n > 0; n-- {
-		joined := strings.Join(lines[:n], " · ")
-		if n < len(lines) {
-			joined += fmt.Sprintf(" · and %d more", len(lines)-n)
-		}
-		if utf8.RuneCountInString(joined) < columns {
-			return joined
-		}
-	}
-	return string([]rune(lines[0])[:max(0, min(utf8.RuneCountInString(lines[0]), columns-1))])
-}
-
-// columns is the width of a terminal, and 0 if the file is none, or one that moves no cursor.
+// columns returns the width of a terminal, or 0 if the file is none, or cannot move its cursor.
 func columns(file *os.File) int {
 	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
 	switch {
