@@ -1,16 +1,17 @@
-# The databases' server, whose programs backups use too.
+# The database server. Backups use its programs too.
 ARG POSTGRES_IMAGE=postgres:17
 
-# One stage compiles every app, and the tools of go.mod; each image then holds its own program and nothing else.
+# One stage compiles every app, and the tools of go.mod. Each image then has its own program and nothing else.
 FROM golang:1.26-trixie AS build
 WORKDIR /src
 COPY . .
-# The same sources give the same bytes: no paths, no time, no build identity. Debug information, which the images leave out, is not made.
+# The same sources give the same bytes: no paths, no times, no build id. Images leave out debug information.
 RUN --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 GOGC=400 go build -trimpath -buildvcs=false -gcflags=all=-dwarf=false -ldflags='-s -w -buildid=' -o /out/ ./app/... tool
+    CGO_ENABLED=0 GOGC=400 go build -trimpath -buildvcs=false -gcflags=all=-dwarf=false \
+    -ldflags='-s -w -buildid=' -o /out/ ./app/... tool
 
-# The server, with what archives it. Nothing is left that would make each build another image.
+# The server with its archiver. No timestamps or caches are left that would change the image in each build.
 FROM ${POSTGRES_IMAGE} AS postgres
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates pgbackrest \

@@ -1,8 +1,8 @@
-# LAB names the lab and the stack; labs share nothing but their tools and images.
+# LAB names the lab and the stack. Labs share only tools and images.
 LAB ?= dev
 
-# Debug information would cost a quarter of the time that compiling takes, and optimising Pulumi's packages another
-# quarter of the program's, which runs for seconds. The lab's pulumi sets the same flags.
+# Debug information would cost a quarter of the compile time, and optimising Pulumi's packages another quarter
+# of the program's, which runs for seconds. The lab's pulumi sets the same flags.
 compile_flags := -gcflags=all=-dwarf=false '-gcflags=github.com/pulumi/...=-N -l -dwarf=false'
 export GOFLAGS := $(if $(findstring -gcflags,$(GOFLAGS)),$(GOFLAGS),$(shell go env GOFLAGS) $(compile_flags))
 
@@ -10,12 +10,13 @@ env := .lab/$(LAB)/env
 lab := .lab/lab --name $(LAB)
 huge_pages := .lab/lab huge-pages
 in_lab := . $(env) &&
-# What makes namespaces, changes its root directory or kills processes of pods runs as root.
+# Tests that create namespaces, change their root directory or kill processes of pods need root.
 as_root := $(if $(filter 0,$(shell id -u)),,-exec "sudo --preserve-env env PATH=$$PATH")
 
-.PHONY: help up preview destroy purge check test beside integration lint kube-score vulnerabilities fuzz e2e soak upgrade bench screenshot lab-get lab-up lab-down lab-delete status
+.PHONY: help up preview destroy purge check test beside integration lint kube-score vulnerabilities fuzz e2e \
+	soak upgrade bench screenshot lab-get lab-up lab-down lab-delete status
 
-# What stands after ## is for people; docs/lab.md has these commands too.
+# It lists the comments after ##. docs/lab.md has the same commands.
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
@@ -31,7 +32,8 @@ preview: $(env) ## shows what make up would change
 destroy: lab-up ## deletes the stack, but not its data
 	$(in_lab) $(lab) recover
 	$(in_lab) pulumi destroy --stack $(LAB) --yes --skip-preview
-	@echo "The stack's namespaces stay, with the data in their claims: make up takes them up again, make purge deletes them."
+	@echo "The stack's namespaces stay, with the data in their claims:" \
+		"make up takes them up again, make purge deletes them."
 
 purge: lab-up ## deletes the data too, after asking
 	$(in_lab) $(lab) recover
@@ -46,25 +48,25 @@ lab-up: .lab/lab ## starts the lab alone
 lab-down: .lab/lab ## stops the lab; volumes stay
 	$(lab) down
 
-lab-delete: .lab/lab ## stops the lab and deletes all that it holds, after asking
+lab-delete: .lab/lab ## stops the lab and deletes its data, after asking
 	$(lab) delete $(if $(YES),--yes)
 
-status: .lab/lab ## says what runs, where, and what is wrong
+status: .lab/lab ## shows what runs, where, and what is wrong
 	$(lab) status
 
-# Tests come in layers: check needs neither root nor servers, integration runs the apps on real Postgres and Redis servers,
-# e2e looks at the whole stack in a lab, and soak repeats what is random. docs/testing.md says what is in each.
+# Tests come in layers: check needs neither root nor servers, integration runs the apps on real Postgres and
+# Redis servers, e2e tests the whole stack in a lab, and soak repeats the random ones: docs/testing.md.
 check: .lab/lab lint ## lint, and the tests that need neither root nor servers
 	$(compile) $(unit_packages) >/dev/null
 	$(go_test) $(unit_packages)
 	cd lab && $(go_test) $(unit_lab_packages)
 
-# The lab's tools are compiled beside check and integration, with what these leave of the processors.
+# The lab's tools are compiled beside check and integration, with the processor time that these leave.
 test: .lab/lab ## all tests, in a lab of its own
 	chrt --idle 0 $(MAKE) beside & trap "kill $$! 2>/dev/null" EXIT; trap "exit 1" INT TERM; \
 	$(MAKE) check integration && wait $$! && $(MAKE) e2e
 
-# The kernel divides the processors among sessions before it looks at priorities, and the lab has sessions of its own.
+# The kernel divides processor time among sessions before it looks at priorities.
 beside:
 	setsid --wait sh -c 'echo 19 2>/dev/null >/proc/self/autogroup; exec $(MAKE) lab-get kube-score'
 
@@ -78,50 +80,57 @@ lint: .lab/lab
 	$(huge_pages) $(golangci_lint) run ./...
 	cd lab && $(golangci_lint) run ./...
 
-# Known vulnerabilities: in code that is reached, for what is ours, and in packages, for what the lab compiles.
+# Known vulnerabilities: in our code by calls, in the lab's tools by packages.
 govulncheck := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 vulnerabilities: .lab/lab
 	$(lab) sources
 	failed=0; \
-	for module in . lab; do echo "module $$module"; $(govulncheck) -C $$module ./... || failed=1; done; \
-	for module in lab/tools/*/go.mod; do echo "module $$module"; $(govulncheck) -C $${module%/go.mod} -scan package tool ./... || failed=1; done; \
+	for module in . lab; do \
+		echo "module $$module"; $(govulncheck) -C $$module ./... || failed=1; \
+	done; \
+	for module in lab/tools/*/go.mod; do \
+		echo "module $$module"; $(govulncheck) -C $${module%/go.mod} -scan package tool ./... || failed=1; \
+	done; \
 	exit $$failed
 
-# What the end-to-end tests judge manifests with.
+# The end-to-end tests check manifests with it.
 kube-score:
 	cd lab/tools/kube-score && go tool kube-score version >/dev/null
 
-# The go command compiles it once, and keeps it in its cache.
+# The go command caches it.
 golangci_lint := go tool -modfile=$(CURDIR)/lab/tools/golangci-lint/go.mod golangci-lint
 
-# Lint vets all of it.
+# Lint includes vet.
 go_test := go test -vet=off
 
-# The list compiles the packages, with less garbage collection than tests are to run with.
+# Compiles packages, with less garbage collection than tests should run with.
 compile := GOGC=400 $(huge_pages) go list -export -test
 
-# What needs neither root nor servers; the rest runs in the files of an image.
-unit_packages := ./bench/... ./e2e/internal/docs ./infra/... ./internal/... $(addprefix ./app/,backup/manifest internal/freeport internal/pgbackrest \
-	internal/service todo-backend/batch todo-frontend/http todo-frontend/page)
-unit_lab_packages := . ./images ./internal/... ./layout ./mirror/... ./preflight ./releases ./stack ./tools
+# Packages whose tests need neither root nor servers.
+unit_packages := ./bench/... ./e2e/internal/docs ./infra/... ./internal/... \
+	$(addprefix ./app/,backup/manifest internal/freeport internal/pgbackrest internal/service \
+	todo-frontend/http todo-frontend/page)
+unit_lab_packages := . ./images ./internal/... ./layout ./mirror ./preflight ./releases ./stack ./tools
 
-# Each is tried with a fixed number of inputs.
+# Each runs with a fixed number of inputs.
 fuzz_targets := app/daily-todo/FuzzLocation app/todo-backend/FuzzRequest app/todo-backend/FuzzTitle
 
 fuzz:
-	$(foreach target,$(fuzz_targets),$(go_test) -run '^$$' -fuzz '^$(notdir $(target))$$' -fuzztime 10000x -fuzzminimizetime 10x ./$(dir $(target)) &&) true
+	$(foreach target,$(fuzz_targets),$(go_test) -run '^$$' -fuzz '^$(notdir $(target))$$' \
+		-fuzztime 10000x -fuzzminimizetime 10x ./$(dir $(target)) &&) true
 
-# Tests that wait for their lane count as running.
+# Tests that wait for their lane count as running, so -parallel is high.
 go_test_e2e := $(go_test) $(as_root) -count=1 -parallel 100 -v
 
-# Tests and measurements have labs of their own, and remove them. A cluster of the user's own is none of theirs.
-in_own_lab = unset KUBECONFIG; $(MAKE) up && . .lab/$$LAB/env && $(1) ; status=$$?; $(MAKE) lab-delete YES=1; exit $$status
+# Tests and measurements run in labs of their own, which they delete, and never in the user's own cluster.
+in_own_lab = unset KUBECONFIG; $(MAKE) up && . .lab/$$LAB/env && $(1) ; status=$$?; \
+	$(MAKE) lab-delete YES=1; exit $$status
 
 e2e: export LAB = test
 e2e:
 	$(call in_own_lab,$(go_test_e2e) -timeout 60m ./e2e/...)
 
-# More of what is random.
+# More rounds of the random tests.
 soak: export LAB = soak
 soak: export PINGPONG_KILLS = 50
 soak: export TODO_KILLS = 50
@@ -133,24 +142,24 @@ soak: export ROTATIONS = all
 soak: export STORAGE_OPERATIONS = 20000
 soak: export STORAGE_SEED ?= $(shell date +%s)
 soak: export CORPUS = all
-soak: fuzz ## what is random, often; hours
+soak: fuzz ## the random tests, often; hours
 	$(go_test) $(as_root) -count=1 -timeout 30m -v -run Corpus ./app/backup
 	$(go_test) $(as_root) -count=1 -timeout 30m -v -run NoEffectOnEachOther ./app/storage
 	$(call in_own_lab,$(go_test_e2e) -timeout 3h -run 'Kill|ChangesRollOut|DestroyAndUp' ./e2e)
 
-# Data of an earlier revision is there after an up of this one.
+# The data of an earlier revision survives an up of this one.
 upgrade: export UPGRADE_FROM ?= HEAD~1
 upgrade: .lab/lab ## takes over an earlier revision's stack and its data
 	unset KUBECONFIG; $(go_test_e2e) -tags upgrade -timeout 1h -run CarriedOver ./e2e
 
-# The load comes from the node's network namespace, which takes root.
+# The load comes from the node's network namespace, so it needs root.
 bench: export LAB = bench
 bench: .lab/lab ## measures the apps against their peers
 	$(lab) test-packages
 	$(call in_own_lab,$(if $(filter 0,$(shell id -u)),,sudo --preserve-env env PATH=$$PATH) go run ./bench)
 
 screenshot: export LAB = screenshot
-screenshot: ## takes the picture of the page in the README anew
+screenshot: ## takes the README's picture of the page
 	$(call in_own_lab,go run ./internal/screenshot "$$(pulumi stack output todoUrl)" docs/todo.png)
 
 .PHONY: .lab/lab
