@@ -19,8 +19,8 @@ func measureAbuse(ctx context.Context, _ *cluster) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n| app | abuse | honest requests sent | answered | p99 quiet | p99 | ratio (should be at most 10) |\n" +
-		"|---|---|---|---|---|---|---|\n")
+	printTable("app", "abuse", "honest requests sent", "answered", "p99 quiet", "p99",
+		"ratio (should be at most 10)")
 	var faults []error
 	for _, site := range abuse.Sites(address + ":80") {
 		quiet := measureHonest(ctx, site)
@@ -31,7 +31,7 @@ func measureAbuse(ctx context.Context, _ *cluster) error {
 			if err := account.Check(); err != nil {
 				faults = append(faults, fmt.Errorf("%s, %s: %w", site.Name, way.Name, err))
 			}
-			fmt.Printf("| %s | %s | %d | %d | %s | %s | %.1f |\n", site.Name, way.Name, account.Sent,
+			printRow("%s | %s | %d | %d | %s | %s | %.1f", site.Name, way.Name, account.Sent,
 				len(account.Latencies), quiet.P99(), account.P99(), float64(account.P99())/float64(quiet.P99()))
 		}
 	}

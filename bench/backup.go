@@ -12,19 +12,19 @@ import (
 	"strings"
 )
 
-// damagedBytes is how many single bytes of stored objects are changed.
+// damagedBytes is how many bytes of stored objects are changed, one at a time.
 const damagedBytes = 1000
 
-// measureBackup measures how long each part of a backup takes in the files of its image, what memory its pod
-// needs, and whether its tests find the damages that they do.
+// measureBackup measures how long each part of a backup takes in the files of its image, how much memory its
+// pod needs, and whether verification finds damage.
 func measureBackup(ctx context.Context, c *cluster) error {
-	for _, measure := range []func(context.Context) error{measureBackupTime, c.measureBackupMemory,
-		measureDamages} {
-		if err := measure(ctx); err != nil {
-			return err
-		}
+	if err := measureBackupTime(ctx); err != nil {
+		return err
 	}
-	return nil
+	if err := c.measureBackupMemory(ctx); err != nil {
+		return err
+	}
+	return measureDamage(ctx)
 }
 
 func measureBackupTime(ctx context.Context) error {
@@ -32,7 +32,9 @@ func measureBackupTime(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n| a dump of %.2f GB, compressed by zstd of level 3 | s | peer | s | ratio | should be |\n|---|---|---|---|---|---|\n", figures["dump-B"]/1e9)
+	printTable(fmt.Sprintf("a dump of %.2f GB, compressed by zstd of level 3", figures["dump-B"]/1e9), "s",
+		"peer", "s",
+		"ratio", "should be")
 	for _, row := range []struct {
 		what, ours, peer, theirs string
 		most                     float64
@@ -45,8 +47,8 @@ func measureBackupTime(ctx context.Context) error {
 			"pg_restore with as many jobs of a local file to the same server", "pg_restore-jobs", 1.3},
 	} {
 		ours, theirs := figures[row.ours+"-s"], figures[row.theirs+"-s"]
-		fmt.Printf("| %s | %.1f | %s | %.1f | %.2f | at most %.2f |\n", row.what, ours, row.peer, theirs,
-			ours/theirs, row.most)
+		printRow("%s | %.1f | %s | %.1f | %.2f | at most %.2f", row.what, ours, row.peer, theirs, ours/theirs,
+			row.most)
 	}
 	fmt.Printf("\nMedians of %d rounds.\n", rounds)
 	return nil
@@ -58,7 +60,7 @@ var (
 	damagesLine     = regexp.MustCompile(`\d+ kinds of semantic damage|\d+ of \d+ changed bytes`)
 )
 
-// backupFigures are those of the benchmark, by their units.
+// backupFigures runs the benchmark and returns its figures by unit.
 func backupFigures(ctx context.Context) (map[string]float64, error) {
 	out, err := goTest(ctx, "-run=^$", "-bench=Backup", "-benchtime=1x")
 	if err != nil {
@@ -73,8 +75,8 @@ func backupFigures(ctx context.Context) (map[string]float64, error) {
 	return figures, nil
 }
 
-// measureDamages fails if a single damage is not found.
-func measureDamages(ctx context.Context) error {
+// measureDamage fails if verification misses a single damage.
+func measureDamage(ctx context.Context) error {
 	if err := os.Setenv("DAMAGES", strconv.Itoa(damagedBytes)); err != nil {
 		return err
 	}
@@ -84,11 +86,11 @@ func measureDamages(ctx context.Context) error {
 	}
 	damages := damagesLine.FindAllString(out, -1)
 	if len(damages) != 2 {
-		return errors.New("the tests do not say what they have damaged")
+		return errors.New("the output of the tests does not count the damages")
 	}
-	fmt.Printf("\n| damages | found |\n|---|---|\n")
+	printTable("damages", "found")
 	for _, damage := range damages {
-		fmt.Printf("| %s | all |\n", damage)
+		printRow("%s | all", damage)
 	}
 	return nil
 }

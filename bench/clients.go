@@ -11,7 +11,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/load"
 )
 
-// result is what clients measured.
+// result holds the figures of a number of clients.
 type result struct {
 	perSecond    float64
 	median, p99  time.Duration
@@ -22,9 +22,8 @@ func (r result) String() string {
 	return fmt.Sprintf("%.0f/s, median %s, p99 %s", r.perSecond, r.median, r.p99)
 }
 
-// send has clients send requests for some time, each on a connection of its own to one of the addresses, and
-// each as soon as it has the answer to the last. Next returns a request and the status that it has to be
-// answered with.
+// send sends requests from a number of clients, each over its own connection to one of the addresses, and
+// each as soon as it has the answer to the last one. next returns a request and the status of its answer.
 func send(ctx context.Context, network string, addresses []string, clients int,
 	next func() (load.Request, int)) (result, error) {
 	var all sync.WaitGroup
@@ -64,9 +63,4 @@ func send(ctx context.Context, network string, addresses []string, clients int,
 		p99:          sorted[len(sorted)*99/100],
 		acknowledged: int64(len(sorted)),
 	}, nil
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
 }

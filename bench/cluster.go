@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// cluster is the lab's.
+// cluster is a client of the lab's cluster.
 type cluster struct {
 	*kubernetes.Clientset
 	lab string
@@ -34,7 +34,7 @@ func newCluster() (*cluster, error) {
 	return &cluster{client, lab}, err
 }
 
-// network is the network namespace of the node on which all pods are.
+// network returns the path of the node's network namespace. There is one node.
 func (c *cluster) network() string { return "/run/netns/sk3s-" + c.lab + "-0" }
 
 func (c *cluster) pods(ctx context.Context, namespace, selector string) ([]corev1.Pod, error) {
@@ -43,7 +43,7 @@ func (c *cluster) pods(ctx context.Context, namespace, selector string) ([]corev
 		return nil, err
 	}
 	if len(list.Items) == 0 {
-		return nil, fmt.Errorf("there are no pods %s: run make up", selector)
+		return nil, fmt.Errorf("no pods %s in the namespace %s: run make up", selector, namespace)
 	}
 	return list.Items, nil
 }
@@ -56,12 +56,12 @@ func addresses(pods []corev1.Pod) []string {
 	return all
 }
 
-// kubectl runs a command and returns what it wrote.
+// kubectl runs kubectl in a namespace and returns its output.
 func kubectl(ctx context.Context, namespace string, stdin []byte, args ...string) (string, error) {
 	return run(ctx, stdin, "kubectl", append([]string{"--namespace", namespace}, args...)...)
 }
 
-// run runs a program and returns what it wrote.
+// run runs a program and returns its output.
 func run(ctx context.Context, stdin []byte, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdin = bytes.NewReader(stdin)
@@ -70,12 +70,12 @@ func run(ctx context.Context, stdin []byte, name string, args ...string) (string
 	out, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("%s %s: %w\n%s%s", name, strings.Join(args, " "), err, out,
-			stderr.String()) // pulumi tells errors in out
+			stderr.String()) // pulumi writes errors to stdout
 	}
 	return strings.TrimSpace(string(out)), nil
 }
 
-// memory is the largest working set of the containers of that name, in bytes, as the kubelet sees it.
+// memory returns the largest working set of the containers with a name, in bytes, from the kubelet.
 func (c *cluster) memory(ctx context.Context, container string) (largest int64, err error) {
 	path := "/api/v1/nodes/" + c.lab + "-0/proxy/stats/summary"
 	raw, err := c.RESTClient().Get().AbsPath(path).DoRaw(ctx)

@@ -9,10 +9,10 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/load"
 )
 
-// here is the network namespace in which people's browsers are.
+// here is this process's network namespace, where people's browsers are.
 const here = "/proc/self/ns/net"
 
-// ingressAddress is that of the lab's ingress controller.
+// ingressAddress returns the address of the lab's ingress controller.
 func ingressAddress() (string, error) {
 	address := os.Getenv("STATEFUL_K3S_INGRESS_ADDRESS")
 	if address == "" {
@@ -21,8 +21,8 @@ func ingressAddress() (string, error) {
 	return address, nil
 }
 
-// way is one on which clients reach pods.
-type way struct {
+// route is one way to an app.
+type route struct {
 	name, network string
 	addresses     []string
 	request       func() (load.Request, int)
@@ -31,8 +31,9 @@ type way struct {
 	spent         map[string]float64
 }
 
-// measureIngress compares pings through the ingress with pings straight at the pods, with those of the peer
-// on the same way, and with a page of the peer that takes no database: nothing behind this ingress is faster.
+// measureIngress compares pings through the ingress with pings straight to the pods, with the peer's pings
+// through the ingress, and with a page of the peer that needs no database: nothing behind this ingress is
+// faster.
 func measureIngress(ctx context.Context, c *cluster) error {
 	address, err := ingressAddress()
 	if err != nil {
@@ -47,49 +48,48 @@ func measureIngress(ctx context.Context, c *cluster) error {
 		return err
 	}
 	ingress := []string{address + ":80"}
-	ways := []*way{
+	routes := []*route{
 		{name: "straight at the pods", network: c.network(), addresses: addresses(pods), request: ping},
 		{name: "through the ingress", network: here, addresses: ingress, request: ping},
 		{name: "one UPDATE a request, through the ingress", network: here, addresses: ingress, request: naivePing},
 		{name: "no database, through the ingress", network: here, addresses: ingress, request: emptyPage},
 	}
 	for range rounds {
-		for _, way := range ways {
-			if err := way.measure(ctx); err != nil {
+		for _, route := range routes {
+			if err := route.measure(ctx); err != nil {
 				return err
 			}
 		}
 	}
-	const heads = "\n| pingpong, %d clients | answers/s | median latency, µs | CPU seconds of %s: clients | traefik | pingpong | naive " +
-		"| postgres |\n|---|---|---|---|---|---|---|---|\n"
-	fmt.Printf(heads, many, duration)
-	for _, way := range ways {
-		fmt.Printf("| %s | %.0f | %.0f | %.1f | %.1f | %.1f | %.1f | %.1f |\n", way.name, median(way.rates),
-			median(way.latencies),
-			way.spent["bench"], way.spent["traefik"], way.spent["pingpong"], way.spent["naive"], way.spent["postgres"])
+	printTable(fmt.Sprintf("pingpong, %d clients", many), "answers/s", "median latency, µs",
+		fmt.Sprintf("CPU seconds of %s: clients", duration), "traefik", "pingpong", "naive", "postgres")
+	for _, r := range routes {
+		printRow("%s | %.0f | %.0f | %.1f | %.1f | %.1f | %.1f | %.1f", r.name, median(r.rates),
+			median(r.latencies),
+			r.spent["bench"], r.spent["traefik"], r.spent["pingpong"], r.spent["naive"], r.spent["postgres"])
 	}
-	through, peer, limit := median(ways[1].rates), median(ways[2].rates), median(ways[3].rates)
-	fmt.Printf("\n| numbers/s through the ingress, %d clients | pingpong | peer | ratio | should be |\n|---|---|---|---|---|\n", many)
-	fmt.Printf("| against one UPDATE a request | %.0f | %.0f | %.1f | at least 3 |\n", through, peer,
-		through/peer)
-	fmt.Printf("| against no database, the limit | %.0f | %.0f | %.2f | |\n", through, limit, through/limit)
+	through, peer, limit := median(routes[1].rates), median(routes[2].rates), median(routes[3].rates)
+	printTable(fmt.Sprintf("numbers/s through the ingress, %d clients", many), "pingpong", "peer", "ratio",
+		"should be")
+	printRow("against one UPDATE a request | %.0f | %.0f | %.1f | at least 3", through, peer, through/peer)
+	printRow("against no database, the limit | %.0f | %.0f | %.2f | ", through, limit, through/limit)
 	fmt.Printf("\nMedians of %d rounds; CPU seconds of the last one.\n", rounds)
 	return nil
 }
 
-// measure takes one round.
-func (w *way) measure(ctx context.Context) error {
+// measure measures one round.
+func (r *route) measure(ctx context.Context) error {
 	before := cpuSeconds()
-	r, err := send(ctx, w.network, w.addresses, many, w.request)
+	result, err := send(ctx, r.network, r.addresses, many, r.request)
 	if err != nil {
 		return err
 	}
-	w.spent = map[string]float64{}
+	r.spent = map[string]float64{}
 	for program, seconds := range cpuSeconds() {
-		w.spent[program] = seconds - before[program]
+		r.spent[program] = seconds - before[program]
 	}
-	fmt.Printf("%s, %d clients: %s\n", w.name, many, r)
-	w.rates = append(w.rates, r.perSecond)
-	w.latencies = append(w.latencies, float64(r.median.Microseconds()))
+	fmt.Printf("%s, %d clients: %s\n", r.name, many, result)
+	r.rates = append(r.rates, result.perSecond)
+	r.latencies = append(r.latencies, float64(result.median.Microseconds()))
 	return nil
 }

@@ -1,10 +1,10 @@
-// Bench measures the apps against their peers, in turns and on the same Postgres pods, and prints tables.
-// Arguments are the systems to be measured, all by default.
+// Bench measures the apps against their peers, in the same run and on the same Postgres pods, and prints
+// tables. Its arguments name what to measure; the default is everything.
 //
-// The load comes from this process on the same machine: from the node's network namespace straight to the
-// pods, without Service and ingress, or, where it says so, through the ingress. pgbench runs in the pod of
-// Postgres, on its socket and so without TLS. The parts of a backup are measured outside the cluster, by the
-// benchmark of app/backup, and so are apps that are abused, by their tests.
+// The load comes from this process on the same machine: straight from the node's network namespace to the
+// pods, without Service and ingress, or through the ingress where a table says so. pgbench runs in the pod of
+// Postgres, over its socket and so without TLS. The parts of a backup are measured outside the cluster, by
+// the benchmark of app/backup.
 package main
 
 import (
@@ -21,17 +21,17 @@ const (
 	duration = 5 * time.Second
 )
 
-var systems = []struct {
+var subjects = []struct {
 	name    string
-	measure func(context.Context) error
+	measure func(context.Context, *cluster) error
 }{
-	{"pingpong", inLab(measurePingpong)},
-	{"todo", inLab(measureTodo)},
-	{"page", inLab(measurePage)},
-	{"ingress", inLab(measureIngress)},
-	{"backup", inLab(measureBackup)},
-	{"up", inLab(measureUp)},
-	{"abuse", inLab(measureAbuse)},
+	{"pingpong", measurePingpong},
+	{"todo", measureTodo},
+	{"page", measurePage},
+	{"ingress", measureIngress},
+	{"backup", measureBackup},
+	{"up", measureUp},
+	{"abuse", measureAbuse},
 }
 
 func main() {
@@ -44,23 +44,17 @@ func main() {
 }
 
 func measure(ctx context.Context, chosen []string) error {
-	for _, system := range systems {
-		if len(chosen) > 0 && !slices.Contains(chosen, system.name) {
+	c, err := newCluster()
+	if err != nil {
+		return err
+	}
+	for _, subject := range subjects {
+		if len(chosen) > 0 && !slices.Contains(chosen, subject.name) {
 			continue
 		}
-		if err := system.measure(ctx); err != nil {
-			return fmt.Errorf("measure %s: %w", system.name, err)
+		if err := subject.measure(ctx, c); err != nil {
+			return fmt.Errorf("measure %s: %w", subject.name, err)
 		}
 	}
 	return nil
-}
-
-func inLab(measure func(context.Context, *cluster) error) func(context.Context) error {
-	return func(ctx context.Context) error {
-		c, err := newCluster()
-		if err != nil {
-			return err
-		}
-		return measure(ctx, c)
-	}
 }

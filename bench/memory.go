@@ -24,7 +24,7 @@ const (
 	sampleEvery = 50 * time.Millisecond
 )
 
-// measureBackupMemory has backups made of a small and of a large database.
+// measureBackupMemory measures backups of a small and of a large database.
 func (c *cluster) measureBackupMemory(ctx context.Context) (err error) {
 	const drop = `DROP TABLE IF EXISTS bench`
 	defer func() {
@@ -55,15 +55,17 @@ func (c *cluster) measureBackupMemory(ctx context.Context) (err error) {
 		fmt.Fprintf(&table, "| database of %.0f MB | %.1f | %.1f | at most 96 |\n", float64(size)/1e6,
 			float64(peak)/1e6, float64(peakRest)/1e6)
 	}
-	fmt.Printf("\n| peak memory of the Job's pod without page cache, MB | all | without the throwaway server | should be |\n|---|---|---|---|\n%s", &table)
-	fmt.Printf("\nThe largest of %d runs, looked at every %s.\n", rounds, sampleEvery)
+	printTable("peak memory of the Job's pod without page cache, MB", "all", "without the throwaway server",
+		"should be")
+	fmt.Print(&table)
+	fmt.Printf("\nThe largest of %d runs, sampled every %s.\n", rounds, sampleEvery)
 	return nil
 }
 
-// backUp runs a Job of the CronJob and watches its pod.
+// backUp runs a Job of the CronJob and returns the peaks of sampleMemory in its pod.
 func (c *cluster) backUp(ctx context.Context) (peak, rest int64, err error) {
-	if _, err := kubectl(ctx, todos.namespace, nil, "create", "job", backupJob,
-		"--from=cronjob/backup"); err != nil {
+	_, err = kubectl(ctx, todos.namespace, nil, "create", "job", backupJob, "--from=cronjob/backup")
+	if err != nil {
 		return 0, 0, err
 	}
 	defer func() {
@@ -104,9 +106,9 @@ func (c *cluster) backUp(ctx context.Context) (peak, rest int64, err error) {
 	}
 }
 
-// memoryGroup is the folder of a pod's control group; empty if there is none.
+// memoryGroup returns the folder of a pod's control group, or "" if there is none.
 func memoryGroup(uid string) (group string, err error) {
-	root := "/sys/fs/cgroup/memory" // of version 1
+	root := "/sys/fs/cgroup/memory" // version 1
 	if _, err := os.Stat(root); err != nil {
 		root = "/sys/fs/cgroup"
 	}
@@ -116,14 +118,14 @@ func memoryGroup(uid string) (group string, err error) {
 			group = path
 			return fs.SkipAll
 		}
-		return nil // what disappears meanwhile is not it
+		return nil // other groups may disappear meanwhile
 	})
 	return group, err
 }
 
-// sampleMemory is what a pod's control group has of memory, other than page cache, in bytes; and without a
-// server of Postgres: what the kernel has for the pod, and what its other processes have. The difference
-// would hold servers that are just ending.
+// sampleMemory returns the memory of a pod's control group without page cache, in bytes, and the same without
+// the processes of Postgres. The second is a sum over the other processes: subtracting those of Postgres
+// would miss servers that are just ending.
 func sampleMemory(group string) (all, rest int64, err error) {
 	kernel, processes, err := groupMemory(group)
 	if err != nil {
@@ -135,13 +137,13 @@ func sampleMemory(group string) (all, rest int64, err error) {
 		return 0, 0, err
 	}
 	for _, list := range lists {
-		listed, _ := os.ReadFile(list) // the container may have ended
+		listed, _ := os.ReadFile(list) // fails if the container has ended
 		for _, process := range strings.Fields(string(listed)) {
 			dir := "/proc/" + process
 			if program, err := os.Readlink(dir + "/exe"); err != nil || filepath.Base(program) == "postgres" {
 				continue
 			}
-			rollup, _ := os.ReadFile(dir + "/smaps_rollup") // it may have ended
+			rollup, _ := os.ReadFile(dir + "/smaps_rollup") // fails if the process has ended
 			rest += 1024 * (field(rollup, "Pss_Anon:") + field(rollup, "Pss_Shmem:"))
 		}
 	}
@@ -164,7 +166,7 @@ func groupMemory(group string) (kernel, processes int64, err error) {
 	return kernel, field(stat, "total_rss") + field(stat, "total_shmem"), err
 }
 
-// field is the number after a name at the beginning of a line; 0 if there is none.
+// field returns the number after a name at the beginning of a line, or 0 if there is none.
 func field(text []byte, name string) int64 {
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
 		fields := strings.Fields(lines.Text())

@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// naiveRoutes let the peer be reached, also through the ingress, and reach Postgres.
+// naiveRoutes leads to the peer, also through the ingress, and lets it connect to Postgres.
 const naiveRoutes = `
 apiVersion: v1
 kind: Service
@@ -47,13 +47,35 @@ spec:
   ingress: [{from: [{podSelector: {matchLabels: {bench: naive}}}]}]
 `
 
-// startNaive runs the peer in as many pods as pingpong has, which are like those in everything but their
-// program.
+// startNaive runs the peer in as many pods as pingpong has, with the same settings but another program.
 func (c *cluster) startNaive(ctx context.Context) (pods []corev1.Pod, err error) {
 	deployment, err := c.AppsV1().Deployments(counts.namespace).Get(ctx, "pingpong", metav1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}
+	binary, err := buildNaive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, err = counts.sql(ctx, `CREATE TABLE IF NOT EXISTS naive AS SELECT 0::bigint AS pings;
+		ALTER TABLE naive OWNER TO pingpong`)
+	if err != nil {
+		return nil, err
+	}
+	for range *deployment.Spec.Replicas {
+		if err := c.startNaivePod(ctx, deployment.Spec.Template.Spec, binary); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := kubectl(ctx, counts.namespace, []byte(naiveRoutes), "apply", "--filename=-"); err != nil {
+		return nil, err
+	}
+	time.Sleep(5 * time.Second) // network policies reach a new pod a moment after its start
+	return c.pods(ctx, counts.namespace, "bench=naive")
+}
+
+// buildNaive returns the peer's binary.
+func buildNaive(ctx context.Context) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "naive-")
 	if err != nil {
 		return nil, err
@@ -65,47 +87,36 @@ func (c *cluster) startNaive(ctx context.Context) (pods []corev1.Pod, err error)
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the peer: %w\n%s", err, out)
 	}
-	binary, err := os.ReadFile(dir + "/naive")
+	return os.ReadFile(dir + "/naive")
+}
+
+// startNaivePod starts a pod, and copies the peer's binary into it.
+func (c *cluster) startNaivePod(ctx context.Context, spec corev1.PodSpec, binary []byte) error {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "naive-", Labels: map[string]string{"bench": "naive"}},
+		Spec:       *spec.DeepCopy(),
+	}
+	container := &pod.Spec.Containers[0]
+	container.Name, container.Image = "naive", "redis:8" // any image with a shell
+	container.Command = []string{"sh", "-c",
+		"until [ -x /program/naive ]; do sleep 0.1; done; exec /program/naive"}
+	container.StartupProbe, container.LivenessProbe, container.ReadinessProbe = nil, nil, nil
+	container.VolumeMounts = append(container.VolumeMounts,
+		corev1.VolumeMount{Name: "program", MountPath: "/program"})
+	pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: "program",
+		VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
+	created, err := c.CoreV1().Pods(counts.namespace).Create(ctx, pod, metav1.CreateOptions{})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if _, err := counts.sql(ctx, `CREATE TABLE IF NOT EXISTS naive AS SELECT 0::bigint AS pings; ALTER TABLE naive OWNER TO pingpong`); err != nil {
-		return nil, err
+	_, err = kubectl(ctx, counts.namespace, nil, "wait", "--for=condition=Ready", "--timeout=2m", "pod/"+
+		created.Name)
+	if err != nil {
+		return err
 	}
-	for range *deployment.Spec.Replicas {
-		pod := &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{GenerateName: "naive-", Labels: map[string]string{"bench": "naive"}},
-			Spec:       *deployment.Spec.Template.Spec.DeepCopy(),
-		}
-		container := &pod.Spec.Containers[0]
-		container.Name, container.Image = "naive", "redis:8" // any that has a shell
-		container.Command = []string{"sh", "-c",
-			"until [ -x /program/naive ]; do sleep 0.1; done; exec /program/naive"}
-		container.StartupProbe, container.LivenessProbe, container.ReadinessProbe = nil, nil, nil
-		container.VolumeMounts = append(container.VolumeMounts,
-			corev1.VolumeMount{Name: "program", MountPath: "/program"})
-		pod.Spec.Volumes = append(pod.Spec.Volumes,
-			corev1.Volume{Name: "program",
-				VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
-		made, err := c.CoreV1().Pods(counts.namespace).Create(ctx, pod, metav1.CreateOptions{})
-		if err != nil {
-			return nil, err
-		}
-		if _, err := kubectl(ctx, counts.namespace, nil, "wait", "--for=condition=Ready", "--timeout=2m", "pod/"+
-			made.Name); err != nil {
-			return nil, err
-		}
-		const receive = "cat > /program/partial && chmod +x /program/partial && mv /program/partial /program/naive"
-		if _, err := kubectl(ctx, counts.namespace, binary, "exec", "--stdin", made.Name, "--", "sh", "-c",
-			receive); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := kubectl(ctx, counts.namespace, []byte(naiveRoutes), "apply", "--filename=-"); err != nil {
-		return nil, err
-	}
-	time.Sleep(5 * time.Second) // network policies reach a new pod a moment after its start
-	return c.pods(ctx, counts.namespace, "bench=naive")
+	const receive = "cat > /program/partial && chmod +x /program/partial && mv /program/partial /program/naive"
+	_, err = kubectl(ctx, counts.namespace, binary, "exec", "--stdin", created.Name, "--", "sh", "-c", receive)
+	return err
 }
 
 func (c *cluster) stopNaive() {

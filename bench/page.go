@@ -18,24 +18,29 @@ import (
 const (
 	pageTodos = 100
 	pageLoads = 15
-	// pageRate is how many pages are asked for in a second, by pageClients, for pageTime.
+	// pageClients request pageRate pages a second in all, for pageTime.
 	pageRate, pageClients, pageTime = 200, 10, 20 * time.Second
 
-	// seeTodo notes when a todo is first on the screen: in the second frame after it is there, the first one has
-	// been painted.
+	// seeTodo records when the first todo is on the screen: in the second frame after it is in the document, the
+	// first frame has been painted.
 	seeTodo = `(() => {
 		const look = () => document.querySelector("main li") ?
-			requestAnimationFrame(() => requestAnimationFrame(() => { window.seen = performance.now(); })) : requestAnimationFrame(look);
+			requestAnimationFrame(() => requestAnimationFrame(() => { window.seen = performance.now(); })) :
+			requestAnimationFrame(look);
 		look();
 	})()`
-	awaitTodo = `new Promise(done => { const look = () => window.seen ? done(window.seen) : setTimeout(look, 5); look(); })`
-	// weigh adds up what came over the network, headers included, after all has come.
-	weigh = `new Promise(done => setTimeout(() => done(
-		[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource").filter(e => !e.name.includes("/todos"))]
-			.reduce((sum, entry) => sum + entry.transferSize, 0)), 500))`
+	awaitTodo = `new Promise(done => {
+		const look = () => window.seen ? done(window.seen) : setTimeout(look, 5);
+		look();
+	})`
+	// weigh adds up the bytes of the page that came over the network, with headers, once all have come.
+	weigh = `new Promise(done => setTimeout(() => done([
+		...performance.getEntriesByType("navigation"),
+		...performance.getEntriesByType("resource").filter(e => !e.name.includes("/todos"))
+	].reduce((sum, entry) => sum + entry.transferSize, 0)), 500))`
 )
 
-// measurePage loads the page with empty caches in a browser on this machine, through the ingress.
+// measurePage loads the page in a browser on this machine, through the ingress and with an empty cache.
 func measurePage(ctx context.Context, c *cluster) (err error) {
 	address, err := ingressAddress()
 	if err != nil {
@@ -64,15 +69,19 @@ func measurePage(ctx context.Context, c *cluster) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n| page with %d todos | measured | should be |\n|---|---|---|\n", pageTodos)
-	fmt.Printf("| all that is transferred, KB | %.1f | at most 40 |\n", median(weights)/1e3)
-	fmt.Printf("| from the start of the navigation until the first todo is painted, ms | %.0f | at most 200 |\n", median(times))
-	fmt.Printf("| working set of the larger container of todo-frontend at %d requests/s, MB | %.1f | at most 32 |\n", pageRate, float64(memory)/1e6)
+	printTable(fmt.Sprintf("page with %d todos", pageTodos), "measured", "should be")
+	printRow("all that is transferred, KB | %.1f | at most 40", median(weights)/1e3)
+	printRow("from the start of the navigation until the first todo is painted, ms | %.0f | at most 200",
+		median(times))
+	printRow("working set of the larger container of todo-frontend at %d requests/s, MB | %.1f | at most 32",
+		pageRate,
+		float64(memory)/1e6)
 	fmt.Printf("\nMedians of %d loads.\n", pageLoads)
 	return nil
 }
 
-// loadPage opens the page in a window that has never seen it.
+// loadPage opens the page in a new window. It returns when the first todo was seen, in milliseconds, and the
+// bytes.
 func loadPage(chromium *browser.Browser, url string) (seen, weight float64, err error) {
 	w, err := chromium.Open()
 	if err != nil {
@@ -94,7 +103,7 @@ func loadPage(chromium *browser.Browser, url string) (seen, weight float64, err 
 	return seen, weight, err
 }
 
-// frontendMemory is the largest working set of a container while many pages are asked for.
+// frontendMemory returns the largest working set of todo-frontend's containers while clients load pages.
 func (c *cluster) frontendMemory(ctx context.Context, url string) (largest int64, err error) {
 	ctx, stop := context.WithTimeout(ctx, pageTime)
 	defer stop()

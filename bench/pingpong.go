@@ -13,81 +13,47 @@ const many = 64
 
 var counts = database{namespace: "exercises", name: "pingpong"}
 
-// pageAt returns requests of a page that has to be there.
+// pageAt returns requests for a page, answered with 200.
 func pageAt(path string) func() (load.Request, int) {
 	return func() (load.Request, int) { return load.Request{Method: "GET", Path: path}, http.StatusOK }
 }
 
-// Pages of pingpong, and of its peer.
+// Pages of pingpong and of its peer.
 var (
 	ping      = pageAt("/pingpong")
 	naivePing = pageAt("/naive")
 	emptyPage = pageAt("/empty")
 )
 
-// samples are those of all rounds.
-type samples struct {
-	counter, naive, counterLone, naiveLone, pgbench []float64
-	memory                                          int64
+// pingFigures are the figures of each round.
+type pingFigures struct {
+	rate, naiveRate, pgbenchRate []float64 // per second
+	lone, naiveLone              []float64 // seconds
+	memory                       int64
 }
 
 func measurePingpong(ctx context.Context, c *cluster) error {
-	counters, err := c.pods(ctx, counts.namespace, "app=pingpong")
+	pods, err := c.pods(ctx, counts.namespace, "app=pingpong")
 	if err != nil {
 		return err
 	}
 	defer c.stopNaive()
-	naives, err := c.startNaive(ctx)
+	naivePods, err := c.startNaive(ctx)
 	if err != nil {
 		return err
 	}
-	counter, naive := addresses(counters), addresses(naives)
+	counter, naive := addresses(pods), addresses(naivePods)
 	if _, err := send(ctx, c.network(), counter, many, ping); err != nil { // warm up
 		return err
 	}
 	if _, err := send(ctx, c.network(), naive, many, naivePing); err != nil {
 		return err
 	}
-	var s samples
-	best := 0.0
+	var f pingFigures
 	for range rounds {
-		for _, clients := range []int{1, 4, 16, 64} {
-			tps, err := pgbenchCounter(ctx, clients)
-			if err != nil {
-				return err
-			}
-			fmt.Printf("pgbench, %d clients: %.0f/s\n", clients, tps)
-			best = max(best, tps)
+		if err := f.measureRound(ctx, c, counter, naive); err != nil {
+			return err
 		}
-		for _, measure := range []struct {
-			name             string
-			pods             []string
-			request          func() (load.Request, int)
-			clients          int
-			rates, latencies *[]float64
-		}{
-			{"naive", naive, naivePing, many, &s.naive, nil},
-			{"pingpong", counter, ping, many, &s.counter, nil},
-			{"naive", naive[:1], naivePing, 1, nil, &s.naiveLone},
-			{"pingpong", counter[:1], ping, 1, nil, &s.counterLone},
-		} {
-			r, err := send(ctx, c.network(), measure.pods, measure.clients, measure.request)
-			if err != nil {
-				return err
-			}
-			fmt.Printf("%s, %d clients: %s\n", measure.name, measure.clients, r)
-			if measure.rates != nil {
-				*measure.rates = append(*measure.rates, r.perSecond)
-			} else {
-				*measure.latencies = append(*measure.latencies, r.median.Seconds())
-			}
-			memory, err := c.memory(ctx, "pingpong")
-			if err != nil {
-				return err
-			}
-			s.memory = max(s.memory, memory)
-		}
-		s.pgbench, best = append(s.pgbench, best), 0
 	}
 	syncs, numbers, err := c.walSyncs(ctx, counter[:1])
 	if err != nil {
@@ -97,31 +63,75 @@ func measurePingpong(ctx context.Context, c *cluster) error {
 	if err != nil {
 		return err
 	}
-	s.print(syncs, numbers, settings)
+	f.print(syncs, numbers, settings)
 	return nil
 }
 
-// print writes the medians of all rounds.
-func (s samples) print(syncs, numbers int64, settings string) {
-	counter, naive, pgbench := median(s.counter), median(s.naive), median(s.pgbench)
-	fmt.Printf("\n| what | pingpong | peer | ratio | should be |\n|---|---|---|---|---|\n")
-	fmt.Printf("| numbers/s, 64 clients, against the best of pgbench | %.0f | %.0f | %.1f | at least 6 |\n",
-		counter, pgbench, counter/pgbench)
-	fmt.Printf("| numbers/s, 64 clients, against one UPDATE a request | %.0f | %.0f | %.1f | at least 8 |\n",
-		counter, naive, counter/naive)
-	lone, naiveLone := median(s.counterLone), median(s.naiveLone)
-	fmt.Printf("| median latency of a lone client, µs | %.0f | %.0f | %.2f | at most 1.1 |\n", lone*1e6,
-		naiveLone*1e6, lone/naiveLone)
-	fmt.Printf("| working set of the larger container, MB | %.1f | | | at most 32 |\n", float64(s.memory)/1e6)
-	fmt.Printf("| WAL syncs, one client, against numbers handed out | %d | %d | %.2f | at least 1 |\n", syncs,
-		numbers, float64(syncs)/float64(numbers))
+func (f *pingFigures) measureRound(ctx context.Context, c *cluster, counter, naive []string) error {
+	best := 0.0
+	for _, clients := range []int{1, 4, 16, 64} {
+		tps, err := pgbenchCounter(ctx, clients)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("pgbench, %d clients: %.0f/s\n", clients, tps)
+		best = max(best, tps)
+	}
+	f.pgbenchRate = append(f.pgbenchRate, best)
+	for _, measure := range []struct {
+		name    string
+		pods    []string
+		request func() (load.Request, int)
+		clients int
+		figures *[]float64
+		figure  func(result) float64
+	}{
+		{"naive", naive, naivePing, many, &f.naiveRate, rate},
+		{"pingpong", counter, ping, many, &f.rate, rate},
+		{"naive", naive[:1], naivePing, 1, &f.naiveLone, latency},
+		{"pingpong", counter[:1], ping, 1, &f.lone, latency},
+	} {
+		r, err := send(ctx, c.network(), measure.pods, measure.clients, measure.request)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s, %d clients: %s\n", measure.name, measure.clients, r)
+		*measure.figures = append(*measure.figures, measure.figure(r))
+		memory, err := c.memory(ctx, "pingpong")
+		if err != nil {
+			return err
+		}
+		f.memory = max(f.memory, memory)
+	}
+	return nil
+}
+
+func rate(r result) float64    { return r.perSecond }
+func latency(r result) float64 { return r.median.Seconds() }
+
+// print prints the medians of all rounds.
+func (f *pingFigures) print(syncs, numbers int64, settings string) {
+	counter, naive, pgbench := median(f.rate), median(f.naiveRate), median(f.pgbenchRate)
+	lone, naiveLone := median(f.lone), median(f.naiveLone)
+	printTable("what", "pingpong", "peer", "ratio", "should be")
+	printRow("numbers/s, 64 clients, against the best of pgbench | %.0f | %.0f | %.1f | at least 6", counter,
+		pgbench,
+		counter/pgbench)
+	printRow("numbers/s, 64 clients, against one UPDATE a request | %.0f | %.0f | %.1f | at least 8", counter,
+		naive,
+		counter/naive)
+	printRow("median latency of a lone client, µs | %.0f | %.0f | %.2f | at most 1.1", lone*1e6, naiveLone*1e6,
+		lone/naiveLone)
+	printRow("working set of the larger container, MB | %.1f | | | at most 32", float64(f.memory)/1e6)
+	printRow("WAL syncs, one client, against numbers handed out | %d | %d | %.2f | at least 1", syncs, numbers,
+		float64(syncs)/float64(numbers))
 	fmt.Printf("\nMedians of %d rounds. %s.\n", rounds, settings)
 }
 
-// walSyncs are those that one client's pings cost. Other pods that share the server are idle meanwhile.
+// walSyncs counts the WAL syncs of one client's pings. Other pods of the server are idle meanwhile.
 func (c *cluster) walSyncs(ctx context.Context, pods []string) (syncs, numbers int64, err error) {
 	settle := func() (int64, error) {
-		time.Sleep(3 * time.Second) // backends report once a second at most, and after 10 s of silence at the latest
+		time.Sleep(3 * time.Second) // backends report at most once a second, and after 10 s of silence
 		return counts.sqlNumber(ctx, `SELECT wal_sync FROM pg_stat_wal`)
 	}
 	before, err := settle()
@@ -136,9 +146,10 @@ func (c *cluster) walSyncs(ctx context.Context, pods []string) (syncs, numbers i
 	return after - before, r.acknowledged, err
 }
 
-// pgbenchCounter is the transactions in a second of clients that all change one row.
+// pgbenchCounter returns the transactions per second of clients that all change one row.
 func pgbenchCounter(ctx context.Context, clients int) (float64, error) {
-	if _, err := counts.sql(ctx, `DROP TABLE IF EXISTS benched; CREATE TABLE benched AS SELECT 0::bigint AS pings`); err != nil {
+	_, err := counts.sql(ctx, `DROP TABLE IF EXISTS benched; CREATE TABLE benched AS SELECT 0::bigint AS pings`)
+	if err != nil {
 		return 0, err
 	}
 	tps, err := counts.pgbench(ctx, clients, `UPDATE benched SET pings = pings + 1 RETURNING pings;`)

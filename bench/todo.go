@@ -24,7 +24,7 @@ var (
 	todoSizes = []int{100, 10_000, 1_000_000}
 )
 
-// todoBench has the figures of all rounds, by what was measured.
+// todoBench holds the figures of all rounds, by name.
 type todoBench struct {
 	*cluster
 	pods []string
@@ -66,8 +66,7 @@ func measureTodo(ctx context.Context, c *cluster) (err error) {
 	return nil
 }
 
-// fillTodos makes so many todos of the benchmark, in order of their IDs, and deletes those that were there.
-// Todos of others stay.
+// fillTodos replaces the todos of the benchmark, in the order of their IDs. Others stay.
 func fillTodos(ctx context.Context, size int) error {
 	_, err := todos.sql(ctx, `DELETE FROM todo WHERE title LIKE 'bench: %'`)
 	if err == nil {
@@ -75,12 +74,12 @@ func fillTodos(ctx context.Context, size int) error {
 			SELECT 'bench: write a letter to number ' || n, n %% 3 = 0 FROM generate_series(1, %d) n`, size))
 	}
 	if err == nil {
-		_, err = todos.sql(ctx, `VACUUM ANALYZE todo`) // as the server does by itself sooner or later
+		_, err = todos.sql(ctx, `VACUUM ANALYZE todo`) // the server would do so sooner or later
 	}
 	return err
 }
 
-// measurePages measures how long a lone client waits for a page.
+// measurePages measures the latency of pages for a lone client.
 func (b *todoBench) measurePages(ctx context.Context, size int) error {
 	last, err := todos.sqlNumber(ctx,
 		`SELECT coalesce((SELECT id FROM todo ORDER BY id OFFSET 100 LIMIT 1), 9223372036854775807)`)
@@ -91,9 +90,7 @@ func (b *todoBench) measurePages(ctx context.Context, size int) error {
 		{"first", "/todos?limit=100"},
 		{"last", "/todos?limit=100&after=" + strconv.FormatInt(last, 10)},
 	} {
-		r, err := send(ctx, b.network(), b.pods[:1], 1, func() (load.Request, int) {
-			return load.Request{Method: "GET", Path: page.path}, http.StatusOK
-		})
+		r, err := send(ctx, b.network(), b.pods[:1], 1, pageAt(page.path))
 		if err != nil {
 			return err
 		}
@@ -104,21 +101,19 @@ func (b *todoBench) measurePages(ctx context.Context, size int) error {
 	return nil
 }
 
-// measureRates measures reads and writes of many clients against pgbench running the statement that each of
-// them needs.
-func (b *todoBench) measureRates(ctx context.Context) error {
-	first, err := todos.sqlNumber(ctx, `SELECT min(id) FROM todo WHERE title LIKE 'bench: %'`)
-	if err != nil {
-		return err
-	}
-	for _, measure := range []struct {
-		name, script string
-		next         func() (load.Request, int)
-	}{
+// endpoint is a request, and the statement that it needs as a script of pgbench.
+type endpoint struct {
+	name, script string
+	next         func() (load.Request, int)
+}
+
+// endpoints reads and writes todos. The benchmark's have the IDs from first on.
+func endpoints(first int64) []endpoint {
+	return []endpoint{
 		{
 			"GET /todos/{id}",
-			fmt.Sprintf("\\set id random(%d, %d)\nSELECT id, title, completed, \"order\" FROM todo WHERE id = :id;",
-				first, first+ratedTodos-1),
+			fmt.Sprintf("\\set id random(%d, %d)\n"+
+				`SELECT id, title, completed, "order" FROM todo WHERE id = :id;`, first, first+ratedTodos-1),
 			func() (load.Request, int) {
 				id := first + rand.Int64N(ratedTodos)
 				return load.Request{Method: "GET", Path: "/todos/" + strconv.FormatInt(id, 10)}, http.StatusOK
@@ -127,9 +122,7 @@ func (b *todoBench) measureRates(ctx context.Context) error {
 		{
 			"GET /todos?limit=100",
 			`SELECT id, title, completed, "order" FROM todo WHERE id < 9223372036854775807 ORDER BY id DESC LIMIT 101;`,
-			func() (load.Request, int) {
-				return load.Request{Method: "GET", Path: "/todos?limit=100"}, http.StatusOK
-			},
+			pageAt("/todos?limit=100"),
 		},
 		{
 			"POST /todos",
@@ -141,18 +134,27 @@ func (b *todoBench) measureRates(ctx context.Context) error {
 				}, http.StatusCreated
 			},
 		},
-	} {
-		tps, err := todos.pgbench(ctx, todoClients, measure.script)
+	}
+}
+
+// measureRates measures reads and writes of many clients against pgbench.
+func (b *todoBench) measureRates(ctx context.Context) error {
+	first, err := todos.sqlNumber(ctx, `SELECT min(id) FROM todo WHERE title LIKE 'bench: %'`)
+	if err != nil {
+		return err
+	}
+	for _, e := range endpoints(first) {
+		tps, err := todos.pgbench(ctx, todoClients, e.script)
 		if err != nil {
 			return err
 		}
-		r, err := send(ctx, b.network(), b.pods, todoClients, measure.next)
+		r, err := send(ctx, b.network(), b.pods, todoClients, e.next)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%s, %d clients: %s; pgbench %.0f/s\n", measure.name, todoClients, r, tps)
-		b.app[measure.name] = append(b.app[measure.name], r.perSecond)
-		b.peer[measure.name] = append(b.peer[measure.name], tps)
+		fmt.Printf("%s, %d clients: %s; pgbench %.0f/s\n", e.name, todoClients, r, tps)
+		b.app[e.name] = append(b.app[e.name], r.perSecond)
+		b.peer[e.name] = append(b.peer[e.name], tps)
 		memory, err := b.cluster.memory(ctx, "todo-backend")
 		if err != nil {
 			return err
@@ -162,24 +164,23 @@ func (b *todoBench) measureRates(ctx context.Context) error {
 	return nil
 }
 
-// print writes the medians of all rounds.
+// print prints the medians of all rounds.
 func (b *todoBench) print(settings string) {
-	fmt.Printf("\n| what | todo-backend | peer | ratio | should be |\n|---|---|---|---|---|\n")
-	least, most := 0.0, 0.0
+	printTable("what", "todo-backend", "peer", "ratio", "should be")
+	var medians []float64
 	for _, name := range slices.Sorted(maps.Keys(b.latencies)) {
-		latency := median(b.latencies[name])
-		if least == 0 || latency < least {
-			least = latency
-		}
-		most = max(most, latency)
-		fmt.Printf("| median latency of a lone client, µs: %s | %.0f | | | |\n", name, latency)
+		medians = append(medians, median(b.latencies[name]))
+		printRow("median latency of a lone client, µs: %s | %.0f | | | ", name, median(b.latencies[name]))
 	}
-	fmt.Printf("| the largest of these, against the smallest | %.0f | %.0f | %.2f | at most 1.3 |\n", most,
-		least, most/least)
+	most, least := slices.Max(medians), slices.Min(medians)
+	printRow("the largest of these, against the smallest | %.0f | %.0f | %.2f | at most 1.3", most, least,
+		most/least)
 	for _, name := range slices.Sorted(maps.Keys(b.app)) {
 		app, peer := median(b.app[name]), median(b.peer[name])
-		fmt.Printf("| %s per second, %d clients, against its statement in pgbench | %.0f | %.0f | %.2f | at least 0.5 |\n", name, todoClients, app, peer, app/peer)
+		printRow("%s per second, %d clients, against its statement in pgbench | %.0f | %.0f | %.2f | at least 0.5",
+			name,
+			todoClients, app, peer, app/peer)
 	}
-	fmt.Printf("| working set of the larger container, MB | %.1f | | | at most 48 |\n", float64(b.memory)/1e6)
+	printRow("working set of the larger container, MB | %.1f | | | at most 48", float64(b.memory)/1e6)
 	fmt.Printf("\nMedians of %d rounds. %s.\n", rounds, settings)
 }

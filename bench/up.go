@@ -12,64 +12,67 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/state"
 )
 
+// upFigures are the seconds of each round.
+type upFigures struct{ applied, up, unchanged, diffed []float64 }
+
 // measureUp compares `pulumi up` into an empty cluster with kubectl, which applies the same objects and waits
 // for the same, and an unchanged `make up` with `kubectl diff`. The node has all images.
 func measureUp(ctx context.Context, _ *cluster) error {
-	var applied, up, unchanged, diffed []float64 // seconds
-	timed := func(name string, all *[]float64, act func() error) error {
-		start := time.Now()
-		if err := act(); err != nil {
-			return err
-		}
-		took := time.Since(start).Seconds()
-		fmt.Printf("%s: %.1f s\n", name, took)
-		*all = append(*all, took)
-		return nil
-	}
+	var f upFigures
 	for range rounds {
-		objects, err := declared(ctx)
-		if err != nil {
-			return err
-		}
-		if err := empty(ctx, objects); err != nil {
-			return err
-		}
-		if err := timed("kubectl apply", &applied, func() error { return apply(ctx, objects) }); err != nil {
-			return err
-		}
-		if err := empty(ctx, objects); err != nil {
-			return err
-		}
-		if err := timed("pulumi up", &up, command(ctx, "pulumi", "up", "--yes", "--skip-preview")); err != nil {
-			return err
-		}
-		makeUp := command(ctx, "env", "--unset=KUBECONFIG", "make", "up")
-		if err := timed("unchanged make up", &unchanged, makeUp); err != nil {
-			return err
-		}
-		if objects, err = declared(ctx); err != nil { // with the passwords of now
-			return err
-		}
-		if err := timed("kubectl diff", &diffed, func() error { return diff(ctx, objects) }); err != nil {
+		if err := f.measureRound(ctx); err != nil {
 			return err
 		}
 	}
-	a, u := median(applied), median(up)
-	fmt.Printf("\n| what | s | peer | s | ratio | should be |\n|---|---|---|---|---|---|\n")
-	fmt.Printf("| pulumi up into an empty cluster | %.1f | kubectl apply --server-side and wait | %.1f | %.2f | at most 1.05, and 40 s |\n", u, a, u/a)
-	fmt.Printf("| unchanged make up | %.1f | kubectl diff | %.1f | | at most 12 s |\n", median(unchanged),
-		median(diffed))
+	a, u := median(f.applied), median(f.up)
+	printTable("what", "s", "peer", "s", "ratio", "should be")
+	printRow("pulumi up into an empty cluster | %.1f | kubectl apply --server-side and wait | %.1f | %.2f | "+
+		"at most 1.05, and 40 s", u, a, u/a)
+	printRow("unchanged make up | %.1f | kubectl diff | %.1f | | at most 12 s", median(f.unchanged),
+		median(f.diffed))
 	fmt.Printf("\nMedians of %d rounds.\n", rounds)
 	return nil
 }
 
-// declared are the objects of the stack.
+func (f *upFigures) measureRound(ctx context.Context) error {
+	objects, err := declared(ctx)
+	if err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		name    string
+		seconds *[]float64 // nil for what is not measured
+		act     func() error
+	}{
+		{"empty the cluster", nil, func() error { return empty(ctx, objects) }},
+		{"kubectl apply", &f.applied, func() error { return apply(ctx, objects) }},
+		{"empty the cluster", nil, func() error { return empty(ctx, objects) }},
+		{"pulumi up", &f.up, command(ctx, "pulumi", "up", "--yes", "--skip-preview")},
+		{"unchanged make up", &f.unchanged, command(ctx, "env", "--unset=KUBECONFIG", "make", "up")},
+		{"read the new passwords", nil, func() error { objects, err = declared(ctx); return err }},
+		{"kubectl diff", &f.diffed, func() error { return diff(ctx, objects) }},
+	} {
+		start := time.Now()
+		if err := step.act(); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+		if step.seconds != nil {
+			seconds := time.Since(start).Seconds()
+			fmt.Printf("%s: %.1f s\n", step.name, seconds)
+			*step.seconds = append(*step.seconds, seconds)
+		}
+	}
+	return nil
+}
+
+// declared returns the stack's objects, as the program declares them.
 func declared(ctx context.Context) ([]unstructured.Unstructured, error) {
 	resources, err := state.Read(ctx, ".")
 	return state.Objects(resources), err
 }
 
-// empty removes the stack, and what it leaves for the next one: namespaces, with all claims and keys.
+// empty destroys the stack, and deletes what that keeps for the next one: namespaces, with all claims and
+// keys.
 func empty(ctx context.Context, objects []unstructured.Unstructured) error {
 	if _, err := run(ctx, nil, "pulumi", "destroy", "--yes", "--skip-preview"); err != nil {
 		return err
@@ -77,7 +80,7 @@ func empty(ctx context.Context, objects []unstructured.Unstructured) error {
 	return withObjects(ctx, objects, "delete", "--ignore-not-found", "--timeout=5m")
 }
 
-// apply applies objects, and waits for what an up waits for.
+// apply applies objects, and waits as an up does.
 func apply(ctx context.Context, objects []unstructured.Unstructured) error {
 	if err := withObjects(ctx, objects, "apply", "--server-side"); err != nil {
 		return err
@@ -101,7 +104,7 @@ func apply(ctx context.Context, objects []unstructured.Unstructured) error {
 	return nil
 }
 
-// diff looks for differences, which may be there: the API server fills in what the program leaves out.
+// diff looks for differences. There may be some: the API server fills in what the program leaves out.
 func diff(ctx context.Context, objects []unstructured.Unstructured) error {
 	err := withObjects(ctx, objects, "diff", "--server-side", "--force-conflicts")
 	var exit *exec.ExitError
@@ -120,7 +123,7 @@ func withObjects(ctx context.Context, objects []unstructured.Unstructured, args 
 	return err
 }
 
-// command is one that is run later.
+// command returns a function that runs a command.
 func command(ctx context.Context, name string, args ...string) func() error {
 	return func() error {
 		_, err := run(ctx, nil, name, args...)
