@@ -121,7 +121,8 @@ func endpoints(first int64) []endpoint {
 		},
 		{
 			"GET /todos?limit=100",
-			`SELECT id, title, completed, "order" FROM todo WHERE id < 9223372036854775807 ORDER BY id DESC LIMIT 101;`,
+			`SELECT id, title, completed, "order" FROM todo WHERE id < 9223372036854775807
+				ORDER BY id DESC LIMIT 101;`,
 			pageAt("/todos?limit=100"),
 		},
 		{

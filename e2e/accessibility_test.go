@@ -158,5 +158,5 @@ func TestPagesWithoutScript(t *testing.T) {
 	p.Becomes(30.0, `document.querySelectorAll("#todos > li").length`)
 	p.Submit("#newest")
 	p.Becomes("129", `document.querySelector(".title").textContent`)
-	assert.Empty(t, p.Complaints())
+	assert.Empty(t, p.Faults())
 }

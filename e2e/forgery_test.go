@@ -90,7 +90,7 @@ func TestNobodyFramesThePage(t *testing.T) {
 	p := openPage(t)
 	visitor := p.OpenBystander()
 	visitor.Visit(`<iframe src="` + p.URL + `"></iframe>`)
-	assert.Contains(t, strings.Join(visitor.Complaints(), "\n"), "frame-ancestors 'none'")
+	assert.Contains(t, strings.Join(visitor.Faults(), "\n"), "frame-ancestors 'none'")
 }
 
 // What the script adds to the page is what the server would have sent.

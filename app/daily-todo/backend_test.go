@@ -37,7 +37,7 @@ func TestAddsOneTodoWhateverTheBackendDoes(t *testing.T) {
 			require.Equal(t, 0, d.Wait().ExitCode(), d.Logged())
 			same := post{title: "Read " + wiki.URL + "/wiki/Train", key: "job-1", contentType: "application/json"}
 			assert.Equal(t, []post{same, same}, backend.posts())
-			assert.Len(t, wiki.Asked(page), 1)
+			assert.Len(t, wiki.Requests(page), 1)
 		})
 	}
 }

@@ -35,8 +35,8 @@ func TestAddsATodo(t *testing.T) {
 		wiki.CAFile(), "TERMINATION_LOG="+ended)
 	require.Equal(t, 0, d.Wait().ExitCode(), d.Logged())
 
-	require.Len(t, wiki.Asked(page), 1)
-	asked := wiki.Asked(page)[0]
+	require.Len(t, wiki.Requests(page), 1)
+	asked := wiki.Requests(page)[0]
 	assert.Equal(t, http.MethodGet, asked.Method)
 	assert.Equal(t, "stateful-k3s-daily-todo-bot/1.0 (https://github.com/stateful-k3s/stateful-k3s)",
 		asked.UserAgent())
@@ -91,7 +91,7 @@ func TestStopsWhenItIsTold(t *testing.T) {
 	t.Parallel()
 	wiki, backend := wikitest.Start(t, localhost), startBackend(t)
 	d := start(t, wiki.Page(page, wikitest.Hang), backend, "CA_FILE="+wiki.CAFile(), "TIMEOUT=1h")
-	d.Eventually(func() bool { return len(wiki.Asked(page)) == 1 })
+	d.Eventually(func() bool { return len(wiki.Requests(page)) == 1 })
 	assert.Equal(t, 1, d.Stop(syscall.SIGTERM).ExitCode())
 	assert.Contains(t, lastLine(d), "told to stop before the todo was added")
 }

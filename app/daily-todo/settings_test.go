@@ -32,7 +32,7 @@ func TestAuthorities(t *testing.T) {
 	require.Equal(t, 1, d.Wait().ExitCode(), d.Logged())
 	assert.Contains(t, lastLine(d), "x509: certificate signed by unknown authority")
 	assert.Contains(t, lastLine(d), "(CA_FILE can name a file with further authorities)")
-	assert.Len(t, further.Asked(page), 1, "of the other process")
+	assert.Len(t, further.Requests(page), 1, "of the other process")
 	assert.NotContains(t, d.Logged(), "trying again")
 }
 

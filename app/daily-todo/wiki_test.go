@@ -49,7 +49,7 @@ func TestSaysWhatWikipediaDoesWrong(t *testing.T) {
 			assert.Contains(t, lastLine(d), "level=ERROR msg=stopped error=\"find a random article: GET "+wiki.URL+
 				page)
 			assert.Contains(t, lastLine(d), test.says)
-			assert.Len(t, wiki.Asked(page), 1)
+			assert.Len(t, wiki.Requests(page), 1)
 		})
 	}
 }
@@ -76,7 +76,7 @@ func TestTriesUntilTheTimeIsOver(t *testing.T) {
 			d := start(t, wiki.Page(page, test.answer), backend, "CA_FILE="+wiki.CAFile(), "TIMEOUT=3s")
 			require.Equal(t, 1, d.Wait().ExitCode(), d.Logged())
 			assert.Empty(t, backend.posts())
-			assert.Greater(t, len(wiki.Asked(page)), 1)
+			assert.Greater(t, len(wiki.Requests(page)), 1)
 			assert.Contains(t, d.Logged(), test.says)
 			assert.Contains(t, lastLine(d), "; given up after ")
 		})
@@ -98,7 +98,7 @@ func TestTriesAgain(t *testing.T) {
 			wiki, backend := wikitest.Start(t, localhost), startBackend(t)
 			d := start(t, wiki.Page(page, answers...), backend, "CA_FILE="+wiki.CAFile())
 			require.Equal(t, 0, d.Wait().ExitCode(), d.Logged())
-			assert.Len(t, wiki.Asked(page), len(answers))
+			assert.Len(t, wiki.Requests(page), len(answers))
 			assert.Len(t, backend.posts(), 1)
 		})
 	}
@@ -125,9 +125,9 @@ func TestWaitsAsLongAsRetryAfterSays(t *testing.T) {
 			}
 			d := start(t, wiki.Page(page, later, wikitest.Article("/wiki/Train")), backend, "CA_FILE="+wiki.CAFile())
 			require.Equal(t, 0, d.Wait().ExitCode(), d.Logged())
-			require.Len(t, wiki.Asked(page), 2)
-			assert.False(t, wiki.Asked(page)[1].At.Before(earliest), "asked again at %s, before %s",
-				wiki.Asked(page)[1].At, earliest)
+			require.Len(t, wiki.Requests(page), 2)
+			assert.False(t, wiki.Requests(page)[1].At.Before(earliest), "asked again at %s, before %s",
+				wiki.Requests(page)[1].At, earliest)
 		})
 	}
 }

@@ -1,5 +1,5 @@
-// Naive is the peer of pingpong as most people would write it: one UPDATE for each request, and nothing else. GET /empty
-// answers without the database, to show how fast a server on the same machine can be at most.
+// Naive is the peer of pingpong as most people would write it: one UPDATE for each request, and nothing else.
+// GET /empty answers without the database, to show how fast a server on the same machine can be at most.
 package main
 
 import (

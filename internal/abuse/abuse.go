@@ -39,16 +39,15 @@ const perSecond = 100
 
 // Honest starts a client that does nothing wrong.
 func (s Site) Honest() *load.Steady {
-	return load.StartSteady(perSecond, &http.Transport{}, "http://"+s.address+s.get,
-		func(status int, body string) error {
-			if status != http.StatusOK {
-				return errors.New(body)
-			}
-			if !s.body.MatchString(body) {
-				return fmt.Errorf("%q does not match %q", body, s.body)
-			}
-			return nil
-		})
+	return load.StartSteady(perSecond, "http://"+s.address+s.get, func(status int, body string) error {
+		if status != http.StatusOK {
+			return errors.New(body)
+		}
+		if !s.body.MatchString(body) {
+			return fmt.Errorf("%q does not match %q", body, s.body)
+		}
+		return nil
+	})
 }
 
 // Abuse is one way to abuse a site.

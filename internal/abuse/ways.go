@@ -95,6 +95,8 @@ func largeBody(s *stranger) {
 	}
 }
 
+const postTodos = "POST /todos HTTP/1.1\r\nHost: localhost\r\n"
+
 var malformed = []string{
 	"GET /", "GET /\r\n\r\n", "GET / HTTP/9.9\r\nHost: localhost\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
 	"\x00\x00\x00\x00", "GET /\xff HTTP/1.1\r\nHost: a b\r\n\r\n",
@@ -104,13 +106,12 @@ var malformed = []string{
 	"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
 	"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
 	"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" + strings.Repeat("\x00", 160),
-	"POST /todos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG" +
-		get("/"),
-	"POST /todos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}}",
-	"POST /todos HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n{}",
-	"POST /todos HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
-	"POST /todos HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n{}\r\n0\r\n\r\n",
-	"POST /todos HTTP/1.1\r\nHost: localhost\r\nExpect: nonsense\r\nContent-Length: 2\r\n\r\n{}",
+	postTodos + "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG" + get("/"),
+	postTodos + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}}",
+	postTodos + "Content-Length: -1\r\n\r\n{}",
+	postTodos + "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+	postTodos + "Transfer-Encoding: chunked\r\n\r\n-1\r\n{}\r\n0\r\n\r\n",
+	postTodos + "Expect: nonsense\r\nContent-Length: 2\r\n\r\n{}",
 }
 
 func malformedRequest(s *stranger) {

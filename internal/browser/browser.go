@@ -1,4 +1,4 @@
-// Package browser drives a Chromium, for tests, measurements and pictures of the page.
+// Package browser drives Chromium for tests, measurements and pictures of the page.
 package browser
 
 import (
@@ -13,16 +13,16 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is the longest that a call may take.
-const patience = time.Minute
+// timeout bounds each call.
+const timeout = time.Minute
 
 // Browser is a running Chromium.
 type Browser struct{ ctx context.Context }
 
-// Start starts the Chromium that is on the PATH, without a screen. It ends with ctx, or by stop.
+// Start starts the Chromium on the PATH, headless. It ends with ctx or stop.
 func Start(ctx context.Context) (b *Browser, stop func(), err error) {
 	ctx, end := chromedp.NewExecAllocator(ctx, append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.NoSandbox, // root has none
+		chromedp.NoSandbox, // as root there is none
 		chromedp.DisableGPU,
 	)...)
 	ctx, cancel := chromedp.NewContext(ctx)
@@ -37,13 +37,13 @@ func Start(ctx context.Context) (b *Browser, stop func(), err error) {
 	return &Browser{ctx}, stop, nil
 }
 
-// Window is one of a visitor of its own, with whom it shares neither cache nor storage.
+// Window is a window with its own cache and storage.
 type Window struct {
 	ctx   context.Context
 	close func()
 
-	mu         sync.Mutex
-	complaints []string
+	mu     sync.Mutex
+	faults []string
 }
 
 // Open opens an empty window.
@@ -56,7 +56,7 @@ func (b *Browser) Open() (*Window, error) {
 			if err != nil {
 				return
 			}
-			w.hear(message)
+			w.addFault(message)
 		}
 	}()
 	if err := w.Do(chromedp.EmulateViewport(1000, 900)); err != nil {
@@ -69,59 +69,58 @@ func (b *Browser) Open() (*Window, error) {
 // Close closes the window.
 func (w *Window) Close() { w.close() }
 
-// hear collects what goes wrong in a page. Answers with an error status do not count: pages know what to do
-// with them.
-func (w *Window) hear(message chromedp.ConsoleMessage) {
+// addFault keeps what goes wrong in a page. Answers with an error status do not count: pages handle them.
+func (w *Window) addFault(message chromedp.ConsoleMessage) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	wrong := message.IsException() || message.Type == "error" && message.Source != "network"
 	onlyHTTPS := strings.Contains(message.Text, "Cross-Origin-Opener-Policy header has been ignored")
 	if wrong && !onlyHTTPS {
-		w.complaints = append(w.complaints, message.Text)
+		w.faults = append(w.faults, message.Text)
 	}
 }
 
-// Complaints are exceptions of scripts, and violations of the page's own policy.
-func (w *Window) Complaints() []string {
+// Faults returns exceptions of scripts, and violations of the page's content security policy.
+func (w *Window) Faults() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.complaints)
+	return slices.Clone(w.faults)
 }
 
-// Do does steps, one after the other.
+// Do runs actions one after the other.
 func (w *Window) Do(steps ...chromedp.Action[chromedp.Void]) error {
-	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	ctx, cancel := context.WithTimeout(w.ctx, timeout)
 	defer cancel()
 	return chromedp.Do(ctx, steps...)
 }
 
-// Value is what a JavaScript expression is in the page.
+// Value evaluates a JavaScript expression in the page.
 func Value[T any](w *Window, expression string, options ...chromedp.EvaluateOption) (T, error) {
-	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	ctx, cancel := context.WithTimeout(w.ctx, timeout)
 	defer cancel()
 	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, options...))
 }
 
 // Call runs a command of the DevTools protocol.
 func Call[P, R any](w *Window, command cdp.Command[P, R], params P) (R, error) {
-	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	ctx, cancel := context.WithTimeout(w.ctx, timeout)
 	defer cancel()
 	return chromedp.Call(ctx, command, params)
 }
 
-// Listen calls a function for every event of the window.
+// Listen calls a function with every event of the window.
 func (w *Window) Listen(do func(event any)) error { return chromedp.Listen(w.ctx, do) }
 
-// Picture is a PNG of the whole page.
-func Picture(w *Window) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(w.ctx, patience)
+// Screenshot returns a PNG of the whole page.
+func Screenshot(w *Window) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(w.ctx, timeout)
 	defer cancel()
 	return chromedp.Run(ctx, chromedp.FullScreenshot(100))
 }
 
-// Follow does steps of which one leads to another page, and waits until that is loaded.
+// Follow runs actions that lead to another page, and waits until it has loaded.
 func (w *Window) Follow(steps ...chromedp.Action[chromedp.Void]) error {
-	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	ctx, cancel := context.WithTimeout(w.ctx, timeout)
 	defer cancel()
 	_, err := chromedp.RunResponse(ctx, steps...)
 	return err

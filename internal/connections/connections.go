@@ -1,5 +1,5 @@
-// Package connections has the table of who may connect where: made from network policies, written as
-// Markdown, and read again.
+// Package connections makes a table of allowed connections from network policies, and writes and reads it as
+// Markdown.
 package connections
 
 import (
@@ -37,23 +37,23 @@ type Port struct {
 // Peer is pods of a namespace, or networks.
 type Peer struct {
 	Namespace string
-	// Labels are those of the pods; without one it is every pod.
+	// Labels select the pods; empty ones select all.
 	Labels   labels.Set
 	Networks []Network
 }
 
-// Network is a range of addresses, without those of the ranges in Except.
+// Network is a range of addresses without the ranges in Except.
 type Network struct {
 	CIDR   netip.Prefix
 	Except []netip.Prefix
 }
 
-// HasPod tells whether a pod of the namespace with the labels is one of those.
+// HasPod reports whether the peer includes a pod by its namespace and labels.
 func (p Peer) HasPod(namespace string, of map[string]string) bool {
 	return p.Namespace == namespace && p.Namespace != "" && p.Labels.AsSelector().Matches(labels.Set(of))
 }
 
-// HasAddress tells whether an address is in the networks.
+// HasAddress reports whether the networks include an address.
 func (p Peer) HasAddress(address netip.Addr) bool {
 	return slices.ContainsFunc(p.Networks, func(n Network) bool {
 		return n.CIDR.Contains(address) &&
@@ -61,15 +61,15 @@ func (p Peer) HasAddress(address netip.Addr) bool {
 	})
 }
 
-// half is a connection as one policy has it.
+// half is a connection as the policy at one of its ends allows it.
 type half struct {
 	Connection
 	policy string
 }
 
-// Of returns what the policies allow, sorted. It refuses policies that the table cannot show as they are: of
-// other shapes, without a reason, or such that only one end of a connection between their namespaces allows
-// it.
+// Of returns what the policies allow, sorted. It refuses policies that the table cannot show: of other
+// shapes, without a reason, or without a counterpart at the other end of a connection between closed
+// namespaces.
 func Of(policies []*networkingv1.NetworkPolicy) ([]Connection, error) {
 	out, in := map[string]half{}, map[string]half{}
 	closed := map[string]bool{}
@@ -86,17 +86,22 @@ func Of(policies []*networkingv1.NetworkPolicy) ([]Connection, error) {
 		}
 	}
 	all := map[string]Connection{}
-	for key, h := range out {
-		if other, found := in[key]; closed[h.To.Namespace] && (!found || other.Why != h.Why) {
-			return nil, fmt.Errorf("network policy %s has no counterpart where the connection ends, for the same reason", h.policy)
+	for _, side := range []struct {
+		halves, others map[string]half
+		farEnd         func(Connection) Peer
+		place          string
+	}{
+		{out, in, func(c Connection) Peer { return c.To }, "ends"},
+		{in, out, func(c Connection) Peer { return c.From }, "starts"},
+	} {
+		for key, h := range side.halves {
+			if other, found := side.others[key]; closed[side.farEnd(h.Connection).Namespace] &&
+				(!found || other.Why != h.Why) {
+				return nil, fmt.Errorf("network policy %s has no counterpart where the connection %s, "+
+					"for the same reason", h.policy, side.place)
+			}
+			all[key] = h.Connection
 		}
-		all[key] = h.Connection
-	}
-	for key, h := range in {
-		if other, found := out[key]; closed[h.From.Namespace] && (!found || other.Why != h.Why) {
-			return nil, fmt.Errorf("network policy %s has no counterpart where the connection starts, for the same reason", h.policy)
-		}
-		all[key] = h.Connection
 	}
 	return sorted(all), nil
 }
@@ -106,68 +111,60 @@ func addHalves(policy *networkingv1.NetworkPolicy, out, in map[string]half) erro
 	if err != nil {
 		return err
 	}
-	add := func(to map[string]half, peers []networkingv1.NetworkPolicyPeer,
-		ports []networkingv1.NetworkPolicyPort, connect func(Peer) Connection) error {
-		numbers, err := portsOf(ports)
-		if err != nil {
-			return err
-		}
-		found, err := peersOf(peers)
-		if err != nil {
-			return err
-		}
-		for _, peer := range found {
-			c := connect(peer)
-			c.Ports, c.Why = numbers, policy.Annotations[reason]
-			to[c.key()] = half{c, policy.Name}
-		}
-		return nil
-	}
 	for _, rule := range policy.Spec.Egress {
-		if err := add(out, rule.To, rule.Ports,
-			func(to Peer) Connection { return Connection{From: own, To: to} }); err != nil {
+		peers, ports, err := parseRule(rule.To, rule.Ports)
+		if err != nil {
 			return err
+		}
+		for _, peer := range peers {
+			c := Connection{From: own, To: peer, Ports: ports, Why: policy.Annotations[reason]}
+			out[c.key()] = half{c, policy.Name}
 		}
 	}
 	for _, rule := range policy.Spec.Ingress {
-		if err := add(in, rule.From, rule.Ports,
-			func(from Peer) Connection { return Connection{From: from, To: own} }); err != nil {
+		peers, ports, err := parseRule(rule.From, rule.Ports)
+		if err != nil {
 			return err
+		}
+		for _, peer := range peers {
+			c := Connection{From: peer, To: own, Ports: ports, Why: policy.Annotations[reason]}
+			in[c.key()] = half{c, policy.Name}
 		}
 	}
 	return nil
 }
 
-// peersOf has the networks of a rule as one peer.
-func peersOf(peers []networkingv1.NetworkPolicyPeer) ([]Peer, error) {
+// parseRule returns the peers and ports of a rule. All its networks are one peer.
+func parseRule(peers []networkingv1.NetworkPolicyPeer, ports []networkingv1.NetworkPolicyPort) (
+	all []Peer, numbers []Port, err error) {
 	if len(peers) == 0 {
-		return nil, errors.New("a rule is for everybody")
+		return nil, nil, errors.New("a rule is for everybody")
 	}
-	var all []Peer
 	var networks []Network
 	for _, peer := range peers {
 		switch {
 		case peer.IPBlock != nil:
 			network, err := networkOf(peer.IPBlock)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			networks = append(networks, network)
 		case peer.PodSelector != nil && peer.NamespaceSelector != nil &&
 			len(peer.NamespaceSelector.MatchLabels) == 1 && len(peer.NamespaceSelector.MatchExpressions) == 0:
 			pods, err := podsOf(peer.NamespaceSelector.MatchLabels[namespaceName], peer.PodSelector)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			all = append(all, pods)
 		default:
-			return nil, errors.New("a peer is neither pods of one namespace nor networks")
+			return nil, nil, errors.New("a peer is neither pods of one namespace nor networks")
 		}
 	}
 	if networks != nil {
 		all = append(all, Peer{Networks: networks})
 	}
-	return all, nil
+	numbers, err = portsOf(ports)
+	return all, numbers, err
 }
 
 func podsOf(namespace string, selector *metav1.LabelSelector) (Peer, error) {
@@ -212,7 +209,7 @@ func sorted(all map[string]Connection) []Connection {
 	for _, c := range all {
 		connections = append(connections, c)
 	}
-	// What every pod may do comes last.
+	// Connections of every pod come last.
 	slices.SortFunc(connections, func(a, b Connection) int {
 		return cmp.Or(cmp.Compare(a.From.Namespace, b.From.Namespace),
 			cmp.Compare(len(b.From.Labels), len(a.From.Labels)), strings.Compare(a.key(), b.key()))

@@ -17,7 +17,8 @@ import (
 )
 
 const table = "| from | to | port | why |\n|---|---|---|---|\n" +
-	"| `app=a,part=x` in `here` | `0.0.0.0/0` but not `10.0.0.0/8`, `127.0.0.0/8`; `fd00::/8` | TCP 443 | goes out |\n" +
+	"| `app=a,part=x` in `here` | `0.0.0.0/0` but not `10.0.0.0/8`, `127.0.0.0/8`; `fd00::/8` | TCP 443 " +
+	"| goes out |\n" +
 	"| `app=a` in `here` | `app=b` in `there` | TCP 80, UDP 53 | asks |\n" +
 	"| every pod in `others` | `app=a` in `here` | TCP 80 | shows it |\n"
 
@@ -57,21 +58,23 @@ func egress(ports []networkingv1.NetworkPolicyPort,
 
 func ingress(ports []networkingv1.NetworkPolicyPort,
 	from ...networkingv1.NetworkPolicyPeer) networkingv1.NetworkPolicySpec {
-	return networkingv1.NetworkPolicySpec{Ingress: []networkingv1.NetworkPolicyIngressRule{{From: from,
-		Ports: ports}}}
+	return networkingv1.NetworkPolicySpec{
+		Ingress: []networkingv1.NetworkPolicyIngressRule{{From: from, Ports: ports}},
+	}
 }
 
 func in(namespace string, labels ...string) networkingv1.NetworkPolicyPeer {
-	return networkingv1.NetworkPolicyPeer{NamespaceSelector: labelled("kubernetes.io/metadata.name=" +
-		namespace), PodSelector: labelled(labels...)}
+	return networkingv1.NetworkPolicyPeer{
+		NamespaceSelector: labelled("kubernetes.io/metadata.name=" + namespace), PodSelector: labelled(labels...),
+	}
 }
 
 func network(cidr string, except ...string) networkingv1.NetworkPolicyPeer {
 	return networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: cidr, Except: except}}
 }
 
-// policies are two closed namespaces, with what the table has.
-func policies() []*networkingv1.NetworkPolicy {
+// examplePolicies returns the policies of the table, in two closed namespaces.
+func examplePolicies() []*networkingv1.NetworkPolicy {
 	closed := networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress", "Egress"}}
 	return []*networkingv1.NetworkPolicy{
 		policy("here", "deny", "refuses", labelled(), closed),
@@ -85,60 +88,54 @@ func policies() []*networkingv1.NetworkPolicy {
 }
 
 func TestTableOfPolicies(t *testing.T) {
-	all, err := connections.Of(policies())
+	all, err := connections.Of(examplePolicies())
 	require.NoError(t, err)
 	assert.Equal(t, table, connections.Markdown(all))
 }
 
 func TestPoliciesThatTheTableCannotShow(t *testing.T) {
-	for message, change := range map[string]func(
-		all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy{
-		"network policy out has no counterpart where the connection ends": func(
-			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+	type policies = []*networkingv1.NetworkPolicy
+	for message, change := range map[string]func(all policies) policies{
+		"network policy out has no counterpart where the connection ends": func(all policies) policies {
 			return append(all[:3], all[4:]...)
 		},
-		"network policy in has no counterpart where the connection starts": func(
-			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+		"network policy in has no counterpart where the connection starts": func(all policies) policies {
 			return append(all[:2], all[3:]...)
 		},
-		"for the same reason": func(all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+		"for the same reason": func(all policies) policies {
 			all[3].Annotations["kubernetes.io/description"] = "answers"
 			return all
 		},
-		"network policy far has no annotation": func(
-			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+		"network policy far has no annotation": func(all policies) policies {
 			all[5].Annotations = nil
 			return all
 		},
-		"network policy far: a rule is for everybody": func(
-			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+		"network policy far: a rule is for everybody": func(all policies) policies {
 			all[5].Spec.Egress[0].To = nil
 			return all
 		},
-		"network policy far: a rule is for every port": func(
-			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+		"network policy far: a rule is for every port": func(all policies) policies {
 			all[5].Spec.Egress[0].Ports = nil
 			return all
 		},
-		"network policy far: a port is not a number": func(
-			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+		"network policy far: a port is not a number": func(all policies) policies {
 			all[5].Spec.Egress[0].Ports[0].EndPort = ptr.To[int32](500)
 			return all
 		},
-		"network policy shown: a peer is neither pods of one namespace nor networks": func(
-			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+		"network policy shown: a peer is neither pods of one namespace nor networks": func(all policies) policies {
 			all[4].Spec.Ingress[0].From[0].NamespaceSelector = &metav1.LabelSelector{}
 			return all
 		},
-		"network policy shown: pods are not chosen by": func(
-			all []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+		"network policy shown: pods are not chosen by": func(all policies) policies {
 			all[4].Spec.PodSelector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "app",
 				Operator: "Exists"}}
 			return all
 		},
 	} {
-		_, err := connections.Of(change(policies()))
-		assert.ErrorContains(t, err, message)
+		t.Run(message, func(t *testing.T) {
+			_, err := connections.Of(change(examplePolicies()))
+			assert.ErrorContains(t, err, message)
+		})
 	}
 }
 

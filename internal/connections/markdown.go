@@ -18,7 +18,7 @@ const (
 	otherThan = " but not "
 )
 
-// Markdown is the table of the connections.
+// Markdown returns the table of connections.
 func Markdown(connections []Connection) string {
 	var table strings.Builder
 	table.WriteString(header)
@@ -28,7 +28,7 @@ func Markdown(connections []Connection) string {
 	return table.String()
 }
 
-// key is the row of the connection up to its reason.
+// key returns the row of the connection up to its reason.
 func (c Connection) key() string {
 	var ports []string
 	for _, port := range c.Ports {
@@ -37,7 +37,7 @@ func (c Connection) key() string {
 	return fmt.Sprintf("| %s | %s | %s |", c.From, c.To, strings.Join(ports, ", "))
 }
 
-// String is the peer's cell of the table.
+// String returns the peer's cell of the table.
 func (p Peer) String() string {
 	if p.Namespace != "" {
 		pods := everyPod
@@ -63,7 +63,7 @@ func (p Peer) String() string {
 
 func code(text string) string { return "`" + text + "`" }
 
-// Parse reads the tables of a document by the headings of its sections, up to one table in each.
+// Parse reads the tables of a document by the headings of its sections. Each has at most one table.
 func Parse(document string) (map[string][]Connection, error) {
 	all := map[string][]Connection{}
 	for section := range strings.SplitSeq("\n"+document, "\n## ") {

@@ -1,4 +1,4 @@
-// Package load sends requests to an app as many clients at once, and keeps account of the answers.
+// Package load sends requests to an app from many clients at once, and counts the answers.
 package load
 
 import (
@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// Timeout is how long a client waits for an answer: longer than the app says it takes at most.
+// Timeout is how long a client waits for an answer. Apps promise to answer sooner.
 const Timeout = time.Minute
 
 // Dial connects to the app.
 type Dial func(ctx context.Context) (net.Conn, error)
 
-// Client is an HTTP client with one connection, which it keeps. Unlike Go's own it never repeats a request by
-// itself, and it costs little beside the app that it measures. It is used by one goroutine.
+// Client is an HTTP client that keeps one connection. Unlike Go's own it never repeats a request by itself,
+// and it uses little CPU beside the app that it measures. It is for one goroutine.
 type Client struct {
 	Dial Dial
 
@@ -31,24 +31,24 @@ type Client struct {
 	request, body []byte
 }
 
-// ErrNotSent says that there was no connection, so that the app cannot have seen the request.
+// ErrNotSent means that there was no connection, so the app cannot have seen the request.
 var ErrNotSent = errors.New("not sent")
 
 // Request is what a client sends.
 type Request struct {
 	Method, Path string
-	// Header is lines that end in \r\n, but for Host and Content-Length, which the client adds.
+	// Header has lines that end in \r\n. The client adds Host and Content-Length.
 	Header string
 	Body   []byte
 }
 
-// Get returns the status and body of an answer, as Do does.
+// Get is Do for a GET request.
 func (c *Client) Get(ctx context.Context, path string) (status int, body []byte, err error) {
 	return c.Do(ctx, Request{Method: "GET", Path: path})
 }
 
-// Do returns the status and body of an answer; the body is valid until the next call. Without an answer the
-// connection is closed, and the next call makes a new one.
+// Do returns the status and body of the answer. The body is valid until the next call. After an error the
+// next call makes a new connection.
 func (c *Client) Do(ctx context.Context, r Request) (status int, body []byte, err error) {
 	if c.conn == nil {
 		conn, err := c.Dial(ctx)

@@ -12,46 +12,44 @@ import (
 	"time"
 )
 
-// PingAccount is what became of the pings that clients sent.
+// PingAccount has the outcomes of pings.
 type PingAccount struct {
-	// Numbers were handed out.
+	// Numbers are the acknowledged ones.
 	Numbers []int64
 	Outcomes
 }
 
-// Pings is clients that send GET /pingpong.
+// Pings are clients that send GET /pingpong.
 type Pings struct {
-	clients *clients
+	clients
 
 	mu      sync.Mutex
 	account PingAccount
 }
 
-// StartPings starts clients, which go on until Stop. Together they send at most perSecond requests a second;
-// 0 sets no limit.
+// StartPings starts clients, which send at most perSecond requests a second together; 0 means no limit.
 func StartPings(clients, perSecond int, dial Dial) *Pings {
 	p := &Pings{}
-	p.clients = start(clients, perSecond, dial, p.send)
+	p.start(clients, perSecond, dial, p.send)
 	return p
 }
 
-// Stop returns the account when every client has its last answer.
+// Stop returns when every client has its last answer.
 func (p *Pings) Stop() PingAccount {
-	p.clients.wait()
+	p.wait()
 	return p.account
 }
 
-// Acknowledged is how many numbers were handed out so far.
+// Acknowledged returns how many numbers were handed out so far.
 func (p *Pings) Acknowledged() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.account.Numbers)
 }
 
-func (p *Pings) send(ctx context.Context, c *Client, pace *pace, _ int) {
-	for sent := 1; ctx.Err() == nil; sent++ {
-		pace.wait()
-		// A request that is under way as ctx ends still gets its answer.
+func (p *Pings) send(ctx context.Context, c *Client, _ int) {
+	for sent := 1; p.next(ctx); sent++ {
+		// A request in progress still gets its answer after ctx has ended.
 		status, body, err := c.Get(context.WithoutCancel(ctx), "/pingpong")
 		if !p.record(status, body, err) {
 			c.Close()
@@ -66,8 +64,8 @@ func (p *Pings) send(ctx context.Context, c *Client, pace *pace, _ int) {
 func (p *Pings) record(status int, body []byte, err error) (acknowledged bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	number, notANumber := strconv.ParseInt(strings.TrimPrefix(string(body), "pong "), 10, 64)
-	if err != nil || status != http.StatusOK || notANumber != nil {
+	number, parseErr := strconv.ParseInt(strings.TrimPrefix(string(body), "pong "), 10, 64)
+	if err != nil || status != http.StatusOK || parseErr != nil {
 		p.account.add(status, body, err)
 		return false
 	}
@@ -75,8 +73,8 @@ func (p *Pings) record(status int, body []byte, err error) (acknowledged bool) {
 	return true
 }
 
-// Check returns what is wrong if the count was before when the clients started, and is after now that they
-// have stopped. Nobody else may have pinged meanwhile.
+// Check compares the account with the count before the clients started and after they stopped. Nobody else
+// may have pinged meanwhile.
 func (a PingAccount) Check(before, after int64) error {
 	faults := a.faults()
 	slices.Sort(a.Numbers)
@@ -94,13 +92,12 @@ func (a PingAccount) Check(before, after int64) error {
 		faults = append(faults, fmt.Errorf("%d numbers were handed out that are not counted", -lost))
 	}
 	if lost > int64(a.Unanswered) {
-		faults = append(faults, fmt.Errorf(
-			"%d pings were counted without an answer, and only %d requests had none", lost, a.Unanswered))
+		faults = append(faults, fmt.Errorf("%d pings were counted without an answer, and only %d requests had none",
+			lost, a.Unanswered))
 	}
 	return errors.Join(faults...)
 }
 
-// String sums it up.
 func (a PingAccount) String() string {
 	return fmt.Sprintf("%d acknowledged, %s", len(a.Numbers), &a.Outcomes)
 }

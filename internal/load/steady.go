@@ -1,7 +1,6 @@
 package load
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,41 +10,38 @@ import (
 	"time"
 )
 
-// freshEvery so many requests comes one on a connection of its own, as from a visitor who has just arrived.
+// freshEvery is how often a request comes on a new connection, as from a new visitor.
 const freshEvery = 10
 
-// SteadyAccount is what became of requests that were sent on a schedule.
+// SteadyAccount has the outcomes of requests that were sent on a schedule.
 type SteadyAccount struct {
 	Sent int
-	// Latencies are those of the requests that were answered, each from the time at which it was due.
+	// Latencies of the answered requests begin when the request was due.
 	Latencies []time.Duration
-	// Faults are those that were not, or not as they should be.
+	// Faults are missing or wrong answers.
 	Faults []string
 }
 
-// Steady is an honest client that sends GET requests at fixed times, whether those before have been answered
-// or not.
+// Steady is a client that sends GET requests at fixed times, whether the ones before have been answered or
+// not.
 type Steady struct {
-	url          string
-	kept, single *http.Client
-	check        func(status int, body string) error
-	stop         chan struct{}
-	running      sync.WaitGroup
+	url         string
+	kept, fresh *http.Client
+	check       func(status int, body string) error
+	stop        chan struct{}
+	running     sync.WaitGroup
 
 	mu      sync.Mutex
 	account SteadyAccount
 }
 
-// StartSteady starts a client, which goes on until Stop. Check returns what is wrong with an answer.
-func StartSteady(perSecond int, transport *http.Transport, url string,
-	check func(status int, body string) error) *Steady {
-	// A request on a kept connection that the server has closed is sent again by Go's client, as by every one.
-	fresh := transport.Clone()
-	fresh.DisableKeepAlives = true
+// StartSteady starts a client. check returns what is wrong with an answer. If the server has closed a kept
+// connection, Go's client sends the request again, as every client does.
+func StartSteady(perSecond int, url string, check func(status int, body string) error) *Steady {
 	s := &Steady{
 		url: url, check: check, stop: make(chan struct{}),
-		kept:   &http.Client{Transport: transport, Timeout: Timeout},
-		single: &http.Client{Transport: fresh, Timeout: Timeout},
+		kept:  &http.Client{Transport: &http.Transport{}, Timeout: Timeout},
+		fresh: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: Timeout},
 	}
 	s.running.Go(func() {
 		start := time.Now()
@@ -58,7 +54,7 @@ func StartSteady(perSecond int, transport *http.Transport, url string,
 			}
 			client := s.kept
 			if n%freshEvery == 0 {
-				client = s.single
+				client = s.fresh
 			}
 			s.running.Go(func() { s.send(client, due) })
 		}
@@ -80,11 +76,7 @@ func (s *Steady) send(client *http.Client, due time.Time) {
 }
 
 func (s *Steady) exchange(client *http.Client) error {
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, s.url, http.NoBody)
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
+	response, err := client.Get(s.url)
 	if err != nil {
 		return err
 	}
@@ -99,14 +91,7 @@ func (s *Steady) exchange(client *http.Client) error {
 	return nil
 }
 
-// Answered is how many requests were answered so far as they should be.
-func (s *Steady) Answered() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.account.Latencies)
-}
-
-// Stop returns the account when every request has its answer.
+// Stop returns when every request has its answer.
 func (s *Steady) Stop() SteadyAccount {
 	close(s.stop)
 	s.running.Wait()
@@ -115,7 +100,7 @@ func (s *Steady) Stop() SteadyAccount {
 	return s.account
 }
 
-// Check returns the faults.
+// Check returns the faults as one error.
 func (a SteadyAccount) Check() error {
 	var faults []error
 	for _, fault := range a.Faults {
@@ -124,7 +109,7 @@ func (a SteadyAccount) Check() error {
 	return errors.Join(faults...)
 }
 
-// P99 is the latency that 99 of 100 answers did not exceed.
+// P99 returns the latency that 99 of 100 answers did not exceed.
 func (a SteadyAccount) P99() time.Duration {
 	if len(a.Latencies) == 0 {
 		return 0

@@ -10,54 +10,52 @@ import (
 	"time"
 )
 
-// TodoAccount is what became of the todos that clients added.
+// TodoAccount has the outcomes of clients that add todos.
 type TodoAccount struct {
 	// Added are the titles of acknowledged todos, by ID.
 	Added map[int64]string
 	// Uncertain are titles that may have been added: their clients were stopped before they knew.
 	Uncertain []string
-	// Read is how many todos were read again.
+	// Read counts the todos that were read again.
 	Read int
 	Outcomes
 }
 
-// Todos is clients that add todos and read each again. What was not acknowledged is repeated with the same
-// Idempotency-Key.
+// Todos are clients that add todos and read each again. They repeat a request that was not acknowledged, with
+// the same Idempotency-Key.
 type Todos struct {
-	clients *clients
-	prefix  string
+	clients
+	prefix string
 
 	mu      sync.Mutex
 	account TodoAccount
 }
 
-// StartTodos starts clients, which go on until Stop. Together they send at most perSecond requests a second;
-// 0 sets no limit. All titles begin with the prefix, which consists of letters and digits.
+// StartTodos starts clients, which send at most perSecond requests a second together; 0 means no limit. All
+// titles begin with the prefix, which consists of letters and digits.
 func StartTodos(clients, perSecond int, prefix string, dial Dial) *Todos {
 	t := &Todos{prefix: prefix, account: TodoAccount{Added: map[int64]string{}}}
-	t.clients = start(clients, perSecond, dial, t.work)
+	t.start(clients, perSecond, dial, t.work)
 	return t
 }
 
-// Stop returns the account when every client has its last answer.
+// Stop returns when every client has its last answer.
 func (t *Todos) Stop() TodoAccount {
-	t.clients.wait()
+	t.wait()
 	return t.account
 }
 
-// Acknowledged is how many todos were added so far.
+// Acknowledged returns how many todos were added so far.
 func (t *Todos) Acknowledged() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.account.Added)
 }
 
-func (t *Todos) work(ctx context.Context, c *Client, pace *pace, number int) {
-	for n := 1; ctx.Err() == nil; n++ {
+func (t *Todos) work(ctx context.Context, c *Client, number int) {
+	for n := 1; t.next(ctx); n++ {
 		title := fmt.Sprintf("%s-%d-%d", t.prefix, number, n)
-		pace.wait()
-		if id := t.add(ctx, c, title); id != 0 {
-			pace.wait()
+		if id := t.add(ctx, c, title); id != 0 && t.next(ctx) {
 			t.read(ctx, c, id, title)
 		}
 		if n%(reconnectAfter/2) == 0 {
@@ -66,7 +64,6 @@ func (t *Todos) work(ctx context.Context, c *Client, pace *pace, number int) {
 	}
 }
 
-// todo is what the app says of one.
 type todo struct {
 	ID    int64
 	Title string
@@ -75,9 +72,9 @@ type todo struct {
 // add returns the ID of a new todo, or 0 if ctx ended before one was acknowledged.
 func (t *Todos) add(ctx context.Context, c *Client, title string) (id int64) {
 	request := Request{
-		Method: http.MethodPost, Path: "/todos", Header: "Content-Type: application/json\r\nIdempotency-Key: " +
-			title + "\r\n",
-		Body: []byte(`{"title": "` + title + `"}`),
+		Method: http.MethodPost, Path: "/todos",
+		Header: "Content-Type: application/json\r\nIdempotency-Key: " + title + "\r\n",
+		Body:   []byte(`{"title": "` + title + `"}`),
 	}
 	uncertain := false
 	for ctx.Err() == nil {
@@ -118,7 +115,7 @@ func (t *Todos) record(change func(*TodoAccount)) {
 	change(&t.account)
 }
 
-// Check returns what is wrong if these are now all todos whose titles have the clients' prefix, by ID.
+// Check compares the account with the titles of all todos that have the clients' prefix, by ID.
 func (a TodoAccount) Check(stored map[int64]string) error {
 	faults := a.faults()
 	lost := 0
@@ -143,7 +140,6 @@ func (a TodoAccount) Check(stored map[int64]string) error {
 	return errors.Join(faults...)
 }
 
-// String sums it up.
 func (a TodoAccount) String() string {
 	return fmt.Sprintf("%d added, %d read, %d uncertain, %s", len(a.Added), a.Read, len(a.Uncertain),
 		&a.Outcomes)

@@ -22,19 +22,19 @@ import (
 	"time"
 )
 
-// patience is for the whole of a package.
-const patience = 2 * time.Minute
+// timeout bounds the download of a package.
+const timeout = 2 * time.Minute
 
 // Package is one version of a package.
 type Package struct {
 	Name, Version string
-	// Integrity is what a package-lock.json says of it: "sha512-" and its SHA-512 in base64.
+	// Integrity is as in package-lock.json: "sha512-" and the SHA-512 in base64.
 	Integrity string
 }
 
-// File returns a file of the package, such as "lib/index.js". The package is kept in the directory cache, and
-// only downloaded where that lacks it: from the registry that npm's variable npm_config_registry names, or
-// else npm itself. A package of another integrity is an error and never kept.
+// File returns a file of the package, such as "lib/index.js". It downloads the package unless the folder
+// cache has it, from the registry in the variable npm_config_registry, or else from npm's own. A package of
+// another integrity is an error and not kept.
 func (p Package) File(ctx context.Context, cache, name string) ([]byte, error) {
 	archive, err := p.get(ctx, cache)
 	if err != nil {
@@ -49,42 +49,41 @@ func (p Package) File(ctx context.Context, cache, name string) ([]byte, error) {
 
 func (p Package) get(ctx context.Context, cache string) ([]byte, error) {
 	file := path.Base(p.Name) + "-" + p.Version + ".tgz"
-	kept := filepath.Join(cache, file)
-	archive, err := os.ReadFile(kept)
-	if err == nil && p.check(archive) == nil {
+	cached := filepath.Join(cache, file)
+	if archive, err := os.ReadFile(cached); err == nil && p.check(archive) == nil {
 		return archive, nil
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
 	}
 	registry, err := registry(ctx)
 	if err != nil {
 		return nil, err
 	}
 	address := strings.TrimSuffix(registry, "/") + "/" + p.Name + "/-/" + file
-	if archive, err = download(ctx, address); err != nil {
+	archive, err := download(ctx, address)
+	if err != nil {
 		return nil, fmt.Errorf("%w: is the registry out of reach? npm_config_registry can name another", err)
 	}
 	if err := p.check(archive); err != nil {
 		return nil, fmt.Errorf("%s: %w", address, err)
 	}
-	return archive, keep(archive, kept)
+	return archive, errors.Join(os.MkdirAll(cache, 0o755), os.WriteFile(cached, archive, 0o644))
 }
 
-// registry is the address that npm's variable holds, in any case, or else npm's own answer.
+// registry returns the address in npm's variable, in either case, or else the one that npm is configured
+// with.
 func registry(ctx context.Context) (string, error) {
 	if set := cmp.Or(os.Getenv("npm_config_registry"), os.Getenv("NPM_CONFIG_REGISTRY")); set != "" {
 		return set, nil
 	}
 	answer, err := exec.CommandContext(ctx, "npm", "config", "get", "registry").Output()
 	if err != nil {
-		return "", fmt.Errorf("ask npm for its registry: %w: set npm_config_registry to its address, or install npm", err)
+		return "", fmt.Errorf("ask npm for its registry: %w: "+
+			"set npm_config_registry to its address, or install npm", err)
 	}
 	return strings.TrimSpace(string(answer)), nil
 }
 
 func download(ctx context.Context, address string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -106,25 +105,6 @@ func (p Package) check(archive []byte) error {
 	if got := "sha512-" + base64.StdEncoding.EncodeToString(sum[:]); got != p.Integrity {
 		return fmt.Errorf("its integrity is %s instead of %s: it was changed or damaged on its way", got,
 			p.Integrity)
-	}
-	return nil
-}
-
-// keep has the whole file appear at once, whoever else writes it.
-func keep(archive []byte, path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	partial, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".partial-")
-	if err != nil {
-		return err
-	}
-	_, err = partial.Write(archive)
-	if err = errors.Join(err, partial.Chmod(0o644), partial.Close()); err == nil {
-		err = os.Rename(partial.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(partial.Name()))
 	}
 	return nil
 }

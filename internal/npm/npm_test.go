@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pack is a package as the registry has it, with one file in it.
+// pack returns a package as a registry has it, with one file, and its integrity.
 func pack(t *testing.T, content string) (archive []byte, integrity string) {
 	t.Helper()
 	var packed bytes.Buffer
@@ -34,8 +34,8 @@ func pack(t *testing.T, content string) (archive []byte, integrity string) {
 	return packed.Bytes(), "sha512-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// serve is a registry that has one file, and is what npm's variable names. It counts downloads.
-func serve(t *testing.T, variable, path string, archive []byte) (downloads *int) {
+// serve starts a registry with one package, names it in npm's variable and counts downloads.
+func serve(t *testing.T, path string, archive []byte) (address string, downloads *int) {
 	t.Helper()
 	downloads = new(int)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -47,84 +47,69 @@ func serve(t *testing.T, variable, path string, archive []byte) (downloads *int)
 		_, _ = w.Write(archive)
 	}))
 	t.Cleanup(server.Close)
-	t.Setenv("npm_config_registry", "")
 	t.Setenv("NPM_CONFIG_REGISTRY", "")
-	t.Setenv(variable, server.URL+"/")
-	return downloads
+	t.Setenv("npm_config_registry", server.URL+"/")
+	return server.URL, downloads
 }
 
-func TestAFileIsDownloadedOnce(t *testing.T) {
-	for _, variable := range []string{"npm_config_registry", "NPM_CONFIG_REGISTRY"} {
-		archive, integrity := pack(t, "let axe")
-		downloads := serve(t, variable, "/@deque/axe/-/axe-1.2.3.tgz", archive)
-		p, cache := Package{Name: "@deque/axe", Version: "1.2.3", Integrity: integrity},
-			filepath.Join(t.TempDir(), "cache")
-		for range 2 {
-			content, err := p.File(t.Context(), cache, "lib/index.js")
-			require.NoError(t, err)
-			assert.Equal(t, "let axe", string(content))
-		}
-		assert.Equal(t, 1, *downloads)
-		assert.Equal(t, []string{"axe-1.2.3.tgz"}, list(t, cache))
-	}
-}
+const index = "lib/index.js"
 
-func TestNpmIsAskedForTheRegistry(t *testing.T) {
+func TestFileIsDownloadedOnce(t *testing.T) {
 	archive, integrity := pack(t, "let axe")
-	serve(t, "npm_config_registry", "/axe/-/axe-1.2.3.tgz", archive)
-	address := os.Getenv("npm_config_registry")
+	_, downloads := serve(t, "/@deque/axe/-/axe-1.2.3.tgz", archive)
+	p := Package{"@deque/axe", "1.2.3", integrity}
+	cache := filepath.Join(t.TempDir(), "cache")
+	for range 2 {
+		content, err := p.File(t.Context(), cache, index)
+		require.NoError(t, err)
+		assert.Equal(t, "let axe", string(content))
+	}
+	assert.Equal(t, 1, *downloads)
+	assert.FileExists(t, filepath.Join(cache, "axe-1.2.3.tgz"))
+}
+
+func TestRegistryOfNpmItself(t *testing.T) {
+	archive, integrity := pack(t, "let axe")
+	address, _ := serve(t, "/axe/-/axe-1.2.3.tgz", archive)
 	t.Setenv("npm_config_registry", "")
-	p, bin := Package{Name: "axe", Version: "1.2.3", Integrity: integrity}, t.TempDir()
+	p, bin := Package{"axe", "1.2.3", integrity}, t.TempDir()
 	t.Setenv("PATH", bin)
-	_, err := p.File(t.Context(), t.TempDir(), "lib/index.js")
+	_, err := p.File(t.Context(), t.TempDir(), index)
 	require.ErrorContains(t, err, "set npm_config_registry to its address, or install npm")
 
 	script := "#!/bin/sh\ntest \"$*\" = 'config get registry' && echo " + address + "\n"
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "npm"), []byte(script), 0o755))
-	content, err := p.File(t.Context(), t.TempDir(), "lib/index.js")
+	content, err := p.File(t.Context(), t.TempDir(), index)
 	require.NoError(t, err)
 	assert.Equal(t, "let axe", string(content))
 }
 
-func TestADamagedPackageIsRefusedAndNotKept(t *testing.T) {
+func TestDamagedPackages(t *testing.T) {
 	damaged, got := pack(t, "evil")
 	whole, integrity := pack(t, "let axe")
-	serve(t, "npm_config_registry", "/axe/-/axe-1.2.3.tgz", damaged)
-	p, cache := Package{Name: "axe", Version: "1.2.3", Integrity: integrity}, t.TempDir()
-	_, err := p.File(t.Context(), cache, "lib/index.js")
-	require.ErrorContains(t, err, "/axe/-/axe-1.2.3.tgz: its integrity is "+got+" instead of "+integrity+
+	const path = "/axe/-/axe-1.2.3.tgz"
+	p, cache := Package{"axe", "1.2.3", integrity}, t.TempDir()
+	serve(t, path, damaged)
+	_, err := p.File(t.Context(), cache, index)
+	require.ErrorContains(t, err, path+": its integrity is "+got+" instead of "+integrity+
 		": it was changed or damaged on its way")
-	assert.Empty(t, list(t, cache))
+	assert.NoFileExists(t, filepath.Join(cache, "axe-1.2.3.tgz"))
 
 	require.NoError(t, os.WriteFile(filepath.Join(cache, "axe-1.2.3.tgz"), whole[:len(whole)-1], 0o644))
-	downloads := serve(t, "npm_config_registry", "/axe/-/axe-1.2.3.tgz", whole)
-	content, err := p.File(t.Context(), cache, "lib/index.js")
-	require.NoError(t, err, "half of it was kept")
+	serve(t, path, whole)
+	content, err := p.File(t.Context(), cache, index)
+	require.NoError(t, err, "the cache has a part of it")
 	assert.Equal(t, "let axe", string(content))
-	assert.Equal(t, 1, *downloads)
 }
 
-func TestWhatIsNotToBeHadIsSaid(t *testing.T) {
+func TestWhatIsMissing(t *testing.T) {
 	archive, integrity := pack(t, "let axe")
-	serve(t, "npm_config_registry", "/axe/-/axe-1.2.3.tgz", archive)
-	_, err := Package{Name: "axe", Version: "1.2.4", Integrity: integrity}.File(t.Context(), t.TempDir(),
-		"lib/index.js")
+	serve(t, "/axe/-/axe-1.2.3.tgz", archive)
+	_, err := Package{"axe", "1.2.4", integrity}.File(t.Context(), t.TempDir(), index)
 	require.ErrorContains(t, err, "get axe 1.2.4 of npm: ")
-	require.ErrorContains(t, err,
-		"/axe/-/axe-1.2.4.tgz answers 404 Not Found: is the registry out of reach? npm_config_registry can name another")
-
-	_, err = Package{Name: "axe", Version: "1.2.3", Integrity: integrity}.File(t.Context(), t.TempDir(),
-		"lib/main.js")
+	require.ErrorContains(t, err, "/axe/-/axe-1.2.4.tgz answers 404 Not Found: is the registry out of reach? "+
+		"npm_config_registry can name another")
+	_, err = Package{"axe", "1.2.3", integrity}.File(t.Context(), t.TempDir(), "lib/main.js")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.ErrorContains(t, err, "unpack lib/main.js of npm's axe 1.2.3: ")
-}
-
-func list(t *testing.T, dir string) (names []string) {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	for _, entry := range entries {
-		names = append(names, entry.Name())
-	}
-	return names
 }

@@ -1,4 +1,5 @@
-// Package nsenter does things inside a namespace that another process has, as nsenter(1) does. It needs root.
+// Package nsenter runs functions inside a namespace of another process, as nsenter(1) runs programs. It needs
+// root.
 package nsenter
 
 import (
@@ -9,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A process keeps its first thread, with whatever namespace that is in, even when a goroutine that is locked
-// to it ends. So the main goroutine has it for good, and no other gets it.
+// The first thread of a process survives a locked goroutine that ends on it, and so would stay in a foreign
+// namespace. Locking the main goroutine to it keeps it from Do.
 func init() { runtime.LockOSThread() }
 
-// Do calls do inside the namespace that the path names, such as /run/netns/NAME or /proc/PID/ns/mnt. Sockets
-// that do opens stay there. It returns the error of do, or why the namespace cannot be entered.
+// Do calls a function inside the namespace at a path, such as /run/netns/NAME or /proc/PID/ns/mnt. Sockets
+// that it opens stay there.
 func Do(path string, do func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		// The namespace is the thread's. A locked thread ends with its goroutine, so it need not go back.
+		// The namespace belongs to the thread, which ends with its locked goroutine.
 		runtime.LockOSThread()
 		if err := enter(path); err != nil {
 			done <- fmt.Errorf("enter the namespace %s: %w", path, err)
@@ -35,7 +36,7 @@ func enter(path string) error {
 		return err
 	}
 	defer namespace.Close()
-	// A mount namespace is only open to threads that share their root and working directory with no other.
+	// Only a thread that shares its root and working directory with no other may enter a mount namespace.
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return err
 	}

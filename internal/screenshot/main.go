@@ -1,5 +1,5 @@
-// Screenshot takes the picture of the todos' page that the README shows: screenshot ADDRESS FILE. It adds the
-// todos that are to be seen, and so refuses a page that has others.
+// Screenshot takes the picture of the page with todos for the README: screenshot ADDRESS FILE. It adds the
+// todos that the picture shows, and refuses a page that has others.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/browser"
 )
 
-// todos are the oldest first; a + marks those that are completed.
+// todos begin with the oldest. A + marks completed ones.
 var todos = []string{
 	"+ Buy oat milk and bread",
 	"Read https://en.wikipedia.org/wiki/Idempotence",
@@ -60,7 +60,7 @@ func run(ctx context.Context, address, file string) error {
 	if err != nil {
 		return fmt.Errorf("show the page: %w", err)
 	}
-	picture, err := browser.Picture(window)
+	picture, err := browser.Screenshot(window)
 	if err != nil {
 		return fmt.Errorf("take the picture: %w", err)
 	}
@@ -72,19 +72,19 @@ func run(ctx context.Context, address, file string) error {
 
 func fill(ctx context.Context, address string) error {
 	var others []struct{}
-	if err := ask(ctx, http.MethodGet, address+"/todos", nil, &others); err != nil {
+	if err := call(ctx, http.MethodGet, address+"/todos", nil, &others); err != nil {
 		return err
 	}
 	if len(others) > 0 {
-		return errors.New("the page has todos already; take the picture of a stack of its own: make screenshot")
+		return errors.New("the page has todos already: make screenshot takes the picture of a new stack")
 	}
 	for _, todo := range todos {
 		title, completed := strings.CutPrefix(todo, "+ ")
 		var added struct{ ID int64 }
-		if err := ask(ctx, http.MethodPost, address+"/todos", map[string]any{"title": title}, &added); err != nil {
+		if err := call(ctx, http.MethodPost, address+"/todos", map[string]any{"title": title}, &added); err != nil {
 			return err
 		}
-		err := ask(ctx, http.MethodPatch, fmt.Sprintf("%s/todos/%d", address, added.ID),
+		err := call(ctx, http.MethodPatch, fmt.Sprintf("%s/todos/%d", address, added.ID),
 			map[string]any{"completed": completed}, &struct{}{})
 		if err != nil {
 			return err
@@ -93,8 +93,8 @@ func fill(ctx context.Context, address string) error {
 	return nil
 }
 
-// ask sends JSON if there is some, and reads the answer's.
-func ask(ctx context.Context, method, url string, body, answer any) error {
+// call sends a body as JSON, if there is one, and decodes the answer.
+func call(ctx context.Context, method, url string, body, answer any) error {
 	var content io.Reader = http.NoBody
 	if body != nil {
 		encoded, err := json.Marshal(body)

@@ -1,4 +1,4 @@
-// Package state reads the state of the deployed stack.
+// Package state reads the state of a deployed stack.
 package state
 
 import (
@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// Read returns the resources of the stack of a project's folder, with their secrets in the clear.
+// Read returns the resources of the current stack of a project's folder, with secrets as plain text.
 func Read(ctx context.Context, project string) ([]apitype.ResourceV3, error) {
 	cmd := exec.CommandContext(ctx, "pulumi", "stack", "export", "--show-secrets")
 	cmd.Dir = project
@@ -31,7 +31,7 @@ func Read(ctx context.Context, project string) ([]apitype.ResourceV3, error) {
 	resources := export.Deployment.Resources
 	for i := range resources {
 		for _, values := range []map[string]any{resources[i].Inputs, resources[i].Outputs} {
-			if _, err := plain(values); err != nil {
+			if _, err := decrypt(values); err != nil {
 				return nil, fmt.Errorf("read %s: %w", resources[i].URN, err)
 			}
 		}
@@ -39,8 +39,8 @@ func Read(ctx context.Context, project string) ([]apitype.ResourceV3, error) {
 	return resources, nil
 }
 
-// plain returns a value with its secrets in the clear, also below it.
-func plain(value any) (_ any, err error) {
+// decrypt replaces the secrets in a value by their plain text.
+func decrypt(value any) (_ any, err error) {
 	switch value := value.(type) {
 	case map[string]any:
 		if value[resource.SigKey] == resource.SecretSig {
@@ -49,16 +49,16 @@ func plain(value any) (_ any, err error) {
 			if err := json.Unmarshal([]byte(text), &secret); err != nil {
 				return nil, fmt.Errorf("decode a secret: %w", err)
 			}
-			return plain(secret)
+			return decrypt(secret)
 		}
 		for key := range value {
-			if value[key], err = plain(value[key]); err != nil {
+			if value[key], err = decrypt(value[key]); err != nil {
 				return nil, err
 			}
 		}
 	case []any:
 		for i := range value {
-			if value[i], err = plain(value[i]); err != nil {
+			if value[i], err = decrypt(value[i]); err != nil {
 				return nil, err
 			}
 		}
@@ -66,8 +66,8 @@ func plain(value any) (_ any, err error) {
 	return value, nil
 }
 
-// Objects are the Kubernetes objects among resources, as the program declares them, in the order in which
-// they were made.
+// Objects returns the Kubernetes objects among resources as the program declares them, in the order of
+// creation.
 func Objects(resources []apitype.ResourceV3) []unstructured.Unstructured {
 	var objects []unstructured.Unstructured
 	for _, r := range resources {
@@ -78,7 +78,7 @@ func Objects(resources []apitype.ResourceV3) []unstructured.Unstructured {
 	return objects
 }
 
-// List writes objects as kubectl reads them.
+// List encodes objects for kubectl.
 func List(objects []unstructured.Unstructured) ([]byte, error) {
 	return json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": objects})
 }

@@ -1,5 +1,4 @@
-// Package wikitest is an HTTPS server that stands in for Wikipedia, and answers well or badly as a test wants
-// it.
+// Package wikitest is an HTTPS server that stands in for Wikipedia in tests, and answers well or badly.
 package wikitest
 
 import (
@@ -36,17 +35,17 @@ type Wiki struct {
 }
 
 type page struct {
-	answers []http.HandlerFunc
-	asked   []Request
+	answers  []http.HandlerFunc
+	requests []Request
 }
 
-// Request is what a page was asked.
+// Request is a request for a page.
 type Request struct {
 	*http.Request
 	At time.Time
 }
 
-// Start starts a server at an IP address and port; port 0 is any that is free. It ends with the test.
+// Start starts a server at an IP address and port. Port 0 is any free one. It ends with the test.
 func Start(t testing.TB, address string) *Wiki {
 	t.Helper()
 	host, _, err := net.SplitHostPort(address)
@@ -75,13 +74,13 @@ func (w *Wiki) Restart() {
 	w.server.StartTLS()
 }
 
-// Stop lets nobody connect, and cuts all connections.
+// Stop stops the server and closes all connections.
 func (w *Wiki) Stop() {
 	w.server.CloseClientConnections()
 	w.server.Close()
 }
 
-// CAFile is a file that holds the authority.
+// CAFile writes the authority to a file.
 func (w *Wiki) CAFile() string {
 	w.t.Helper()
 	file := filepath.Join(w.t.TempDir(), "ca.crt")
@@ -89,8 +88,8 @@ func (w *Wiki) CAFile() string {
 	return file
 }
 
-// Page makes a page and returns its address. The first request gets the first answer and so on; the last one
-// stays.
+// Page adds a page and returns its address. Each request gets the next answer, and the last one again and
+// again.
 func (w *Wiki) Page(path string, answers ...http.HandlerFunc) (address string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -98,11 +97,11 @@ func (w *Wiki) Page(path string, answers ...http.HandlerFunc) (address string) {
 	return w.URL + path
 }
 
-// Asked are the requests for a page so far.
-func (w *Wiki) Asked(path string) []Request {
+// Requests returns the requests for a page so far.
+func (w *Wiki) Requests(path string) []Request {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.pages[path].asked
+	return w.pages[path].requests
 }
 
 func (w *Wiki) ServeHTTP(response http.ResponseWriter, request *http.Request) {
@@ -116,11 +115,11 @@ func (w *Wiki) answer(request *http.Request) http.HandlerFunc {
 	if p == nil {
 		return http.NotFound
 	}
-	p.asked = append(p.asked, Request{request, time.Now()})
-	return p.answers[min(len(p.asked), len(p.answers))-1]
+	p.requests = append(p.requests, Request{request, time.Now()})
+	return p.answers[min(len(p.requests), len(p.answers))-1]
 }
 
-// Article redirects as Wikipedia does to a random article. The location is sent as it is; an empty one is not
+// Article redirects to a location as it is, as Wikipedia redirects to a random article. An empty one is not
 // sent.
 func Article(location string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
@@ -131,13 +130,13 @@ func Article(location string) http.HandlerFunc {
 	}
 }
 
-// Title redirects to an article whose todo, "Read <URL>", has that many characters.
+// Title redirects to an article such that the todo, "Read <URL>", has a number of characters.
 func (w *Wiki) Title(characters int) http.HandlerFunc {
 	const others = len("Read ") + len("/wiki/")
 	return Article("/wiki/" + strings.Repeat("A", characters-others-len(w.URL)))
 }
 
-// Status answers with a status, and Retry-After unless that is empty.
+// Status answers with a status, and with Retry-After unless it is empty.
 func Status(status int, retryAfter string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if retryAfter != "" {
@@ -147,19 +146,19 @@ func Status(status int, retryAfter string) http.HandlerFunc {
 	}
 }
 
-// Hang answers when the client has gone.
+// Hang returns when the client has gone.
 func Hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
-// Cut closes the connection before the answer is whole.
+// Cut closes the connection before the answer is complete.
 func Cut(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
-// HugeHeader answers with a redirect to an article, and a megabyte of header before it.
+// HugeHeader redirects to an article in a header of a megabyte.
 func HugeHeader(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("A", strings.Repeat("a", 1<<20))
 	Article("/wiki/Huge")(w, r)
 }
 
-// EndlessBody answers with a redirect to an article, and with a body that ends when the client does.
+// EndlessBody redirects to an article with a body that ends when the client does.
 func EndlessBody(w http.ResponseWriter, r *http.Request) {
 	Article("/wiki/Endless")(w, r)
 	for chunk := bytes.Repeat([]byte("a"), 1<<16); r.Context().Err() == nil; {

@@ -51,7 +51,7 @@ func Show(t *testing.T) *Page {
 // page's policy.
 func (p *Page) OpenWindow() *Page {
 	other := p.OpenBystander()
-	p.T.Cleanup(func() { assert.Empty(p.T, other.Complaints()) })
+	p.T.Cleanup(func() { assert.Empty(p.T, other.Faults()) })
 	return other
 }
 
