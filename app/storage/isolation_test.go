@@ -25,35 +25,35 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/storagetest"
 )
 
-// Two accounts take turns at sending requests of every kind to the server, with any names, ids and encodings,
-// each signed with the account's own key. Nothing of the other account changes by them, neither on the disk
-// nor as that account sees it, and no answer has anything of the other's in it. STORAGE_OPERATIONS is the
-// number of requests, STORAGE_SEED repeats a sequence.
+// Two accounts take turns at sending requests of every kind to the server, with any names, IDs and encodings,
+// each signed with the account's own key. They change nothing of the other account, neither on the disk nor
+// as that account sees it, and no answer reveals anything of it. STORAGE_OPERATIONS is the number of
+// requests, and STORAGE_SEED repeats a sequence.
 func TestAccountsHaveNoEffectOnEachOther(t *testing.T) {
 	number, seed := setting(t, "STORAGE_OPERATIONS", 3000), setting(t, "STORAGE_SEED", 1)
 	t.Logf("STORAGE_SEED=%d", seed)
 	server := storagetest.Start(t, "exercises", "project")
-	s := &strangers{
+	f := &fuzzer{
 		t: t, server: server, http: server.HTTPClient(), random: rand.New(rand.NewPCG(seed, 0)),
 		codes: map[string]int{}, accepted: map[string]int{},
 	}
-	s.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	s.thief, s.victim = newParty(server, "project"), newParty(server, "exercises")
+	f.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	f.attacker, f.victim = newAccount(server, "project"), newAccount(server, "exercises")
 
 	effects := 0
 	for sent := uint64(0); sent < number; {
-		s.thief, s.victim = s.victim, s.thief
-		s.stock(s.thief)
-		s.stock(s.victim)
-		seen, held := s.seenBy(s.victim), s.heldBesides(s.thief)
+		f.attacker, f.victim = f.victim, f.attacker
+		f.reset(f.attacker)
+		f.reset(f.victim)
+		seen, files := f.seenBy(f.victim), f.filesExcept(f.attacker)
 		effect := ""
 		for i := 0; i < 50 && effect == ""; i++ {
-			effect = s.try(held)
+			effect = f.try(files)
 			sent++
 		}
 		if effect == "" {
-			if now := s.seenBy(s.victim); now != seen {
-				effect = fmt.Sprintf("%s saw %s\nand sees %s", s.victim.name, seen, now)
+			if now := f.seenBy(f.victim); now != seen {
+				effect = fmt.Sprintf("%s saw %s\nand sees %s", f.victim.name, seen, now)
 			}
 		}
 		if effect != "" {
@@ -61,10 +61,10 @@ func TestAccountsHaveNoEffectOnEachOther(t *testing.T) {
 			effects++
 		}
 	}
-	t.Logf("%d requests, %d effects; answers: %v; accepted: %v", number, effects, s.codes, s.accepted)
-	assert.Zero(t, s.codes["SignatureDoesNotMatch"], "these never came to what they were to try")
+	t.Logf("%d requests, %d effects; answers: %v; accepted: %v", number, effects, f.codes, f.accepted)
+	assert.Zero(t, f.codes["SignatureDoesNotMatch"], "these were refused before they could try anything")
 	if number < 3000 {
-		return // which may leave some out
+		return // some operations may not be among them
 	}
 	for _, name := range []string{
 		"GetObject", "HeadObject", "PutObject", "CopyObject", "DeleteObject", "DeleteObjects", "ListObjects",
@@ -72,7 +72,7 @@ func TestAccountsHaveNoEffectOnEachOther(t *testing.T) {
 		"ListMultipartUploads",
 		"CompleteMultipartUpload", "AbortMultipartUpload",
 	} {
-		assert.NotZero(t, s.accepted[name], name)
+		assert.NotZero(t, f.accepted[name], name)
 	}
 }
 
@@ -83,95 +83,98 @@ func setting(t *testing.T, variable string, byDefault uint64) uint64 {
 	return number
 }
 
-// party is an account. Its objects have a secret in their content and metadata, and one of them in its name.
-type party struct {
+// account has objects with a secret in their content and metadata, and one with the secret in its name.
+type account struct {
 	name, key, secret string
 	minio.Core
 	upload, part string   // an unfinished upload of the key a, and the ETag of its first part
 	etags        []string // of its objects
 }
 
-func newParty(server *storagetest.Server, name string) *party {
-	return &party{
+func newAccount(server *storagetest.Server, name string) *account {
+	return &account{
 		name: name, key: server.SecretKey(name), secret: "secret-of-" + name,
 		Core: minio.Core{Client: server.Client(name)},
 	}
 }
 
-type strangers struct {
-	t               *testing.T
-	server          *storagetest.Server
-	http            *http.Client
-	random          *rand.Rand
-	thief, victim   *party
-	honesty         int            // of the request in the making
-	codes, accepted map[string]int // numbers of answers with a code, and of requests of an operation that were granted
+// fuzzer sends the requests of an attacker, which shall not affect the victim.
+type fuzzer struct {
+	t                *testing.T
+	server           *storagetest.Server
+	http             *http.Client
+	random           *rand.Rand
+	attacker, victim *account
+	honesty          int            // of the next request, in percent
+	codes            map[string]int // answers by their code
+	accepted         map[string]int // accepted requests by operation
 }
 
-// stock makes what an account has anew.
-func (s *strangers) stock(p *party) {
-	s.t.Helper()
-	dir := filepath.Join(s.server.DataDir(), bucket)
-	require.NoError(s.t, os.RemoveAll(filepath.Join(dir, p.name)))
-	for name := range s.uploads(p.name) {
-		require.NoError(s.t, os.RemoveAll(name))
+// reset replaces all that an account has.
+func (f *fuzzer) reset(p *account) {
+	f.t.Helper()
+	dir := filepath.Join(f.server.DataDir(), bucket)
+	require.NoError(f.t, os.RemoveAll(filepath.Join(dir, p.name)))
+	for _, name := range f.uploads(p.name) {
+		require.NoError(f.t, os.RemoveAll(name))
 	}
-	ctx, secret := s.t.Context(), strings.NewReader(p.secret)
+	ctx, secret := f.t.Context(), strings.NewReader(p.secret)
 	options := minio.PutObjectOptions{UserMetadata: map[string]string{"note": p.secret}}
 	p.etags = nil
 	for _, key := range []string{"1", "a", "d/b", p.secret} {
 		content := strings.NewReader(key + " " + p.secret)
 		info, err := p.PutObject(ctx, bucket, p.name+"/"+key, content, content.Size(), "", "", options)
-		require.NoError(s.t, err)
+		require.NoError(f.t, err)
 		p.etags = append(p.etags, info.ETag)
 	}
 	var err error
 	p.upload, err = p.NewMultipartUpload(ctx, bucket, p.name+"/a", options)
-	require.NoError(s.t, err)
+	require.NoError(f.t, err)
 	part, err := p.PutObjectPart(ctx, bucket, p.name+"/a", p.upload, 1, secret, secret.Size(),
 		minio.PutObjectPartOptions{})
-	require.NoError(s.t, err)
+	require.NoError(f.t, err)
 	p.part = part.ETag
 	p.etags = append(p.etags, p.part)
 }
 
-// seenBy is all that an account can find out about what is its own.
-func (s *strangers) seenBy(p *party) string {
-	s.t.Helper()
+// seenBy returns all that an account can find out about its own objects and uploads.
+func (f *fuzzer) seenBy(p *account) string {
+	f.t.Helper()
 	var seen strings.Builder
 	all := minio.ListObjectsOptions{Prefix: p.name + "/", Recursive: true}
-	for object := range p.Client.ListObjects(s.t.Context(), bucket, all) {
-		require.NoError(s.t, object.Err)
-		reader, info, _, err := p.GetObject(s.t.Context(), bucket, object.Key, minio.GetObjectOptions{})
-		require.NoError(s.t, err, object.Key)
+	for object := range p.Client.ListObjects(f.t.Context(), bucket, all) {
+		require.NoError(f.t, object.Err)
+		reader, info, _, err := p.GetObject(f.t.Context(), bucket, object.Key, minio.GetObjectOptions{})
+		require.NoError(f.t, err, object.Key)
 		content, err := io.ReadAll(reader)
-		require.NoError(s.t, err, object.Key)
-		require.NoError(s.t, reader.Close())
+		require.NoError(f.t, err, object.Key)
+		require.NoError(f.t, reader.Close())
 		fmt.Fprintf(&seen, "%s %s %s %s %v\n", object.Key, object.LastModified, object.ETag, content,
 			info.UserMetadata)
 	}
-	uploads, err := p.ListMultipartUploads(s.t.Context(), bucket, p.name+"/", "", "", "", 1000)
-	require.NoError(s.t, err)
+	uploads, err := p.ListMultipartUploads(f.t.Context(), bucket, p.name+"/", "", "", "", 1000)
+	require.NoError(f.t, err)
 	for _, upload := range uploads.Uploads {
-		parts, err := p.ListObjectParts(s.t.Context(), bucket, upload.Key, upload.UploadID, 0, 1000)
-		require.NoError(s.t, err, upload.Key)
+		parts, err := p.ListObjectParts(f.t.Context(), bucket, upload.Key, upload.UploadID, 0, 1000)
+		require.NoError(f.t, err, upload.Key)
 		fmt.Fprintf(&seen, "%s %s %v\n", upload.Key, upload.UploadID, parts.ObjectParts)
 	}
 	return seen.String()
 }
 
-// heldBesides is all that is on the server's disk besides what an account has.
-func (s *strangers) heldBesides(p *party) map[string]string {
-	s.t.Helper()
-	root := filepath.Dir(s.server.DataDir())
-	temporary := filepath.Join(s.server.DataDir(), bucket, ".sgwtmp")
-	own := maps.Collect(s.uploads(p.name))
-	held := map[string]string{}
+// filesExcept returns all files on the server's disk, except for those of an account.
+func (f *fuzzer) filesExcept(p *account) map[string]string {
+	f.t.Helper()
+	root := filepath.Dir(f.server.DataDir())
+	temporary := filepath.Join(f.server.DataDir(), bucket, ".sgwtmp")
+	own := f.uploads(p.name)
+	files := map[string]string{}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case own[path], path == filepath.Join(s.server.DataDir(), bucket, p.name), entry.Name() == ".vgwlocks":
+		case slices.Contains(own, path), path == filepath.Join(f.server.DataDir(), bucket, p.name),
+			entry.Name() == ".vgwlocks":
 			return fs.SkipDir
 		case path == temporary, path == filepath.Join(temporary, "multipart"):
 			return nil
@@ -199,60 +202,62 @@ func (s *strangers) heldBesides(p *party) map[string]string {
 			}
 			state += fmt.Sprintf(" %s %s", info.ModTime(), content)
 		}
-		held[path] = state
+		files[path] = state
 		return nil
 	})
-	require.NoError(s.t, err)
-	return held
+	require.NoError(f.t, err)
+	return files
 }
 
-// uploads are the folders with unfinished uploads of keys that begin with an account's name.
-func (s *strangers) uploads(account string) func(yield func(string, bool) bool) {
-	return func(yield func(string, bool) bool) {
-		folders, err := filepath.Glob(filepath.Join(s.server.DataDir(), bucket, ".sgwtmp/multipart/*"))
-		require.NoError(s.t, err)
-		for _, folder := range folders {
-			key, err := xattr.LGet(folder, "user.objname")
-			if err == nil && strings.HasPrefix(string(key), account+"/") && !yield(folder, true) {
-				return
-			}
+// uploads returns the folders with unfinished uploads of an account.
+func (f *fuzzer) uploads(account string) (own []string) {
+	f.t.Helper()
+	folders, err := filepath.Glob(filepath.Join(f.server.DataDir(), bucket, ".sgwtmp/multipart/*"))
+	require.NoError(f.t, err)
+	for _, folder := range folders {
+		key, err := xattr.LGet(folder, "user.objname")
+		if err == nil && strings.HasPrefix(string(key), account+"/") {
+			own = append(own, folder)
 		}
 	}
+	return own
 }
 
-// try sends a request of the thief's, and says what effect it had on what the victim holds.
-func (s *strangers) try(held map[string]string) string {
-	s.t.Helper()
-	operation := pick(s, pick(s, operations, leading)...)
-	request := s.request(operation)
-	description := fmt.Sprintln(operation.name, "of", s.thief.name, request.Method, request.URL, request.Header)
-	response, err := s.http.Do(request)
-	require.NoError(s.t, err, description)
+// try sends a request of the attacker, and returns its effect on other files or the secrets in the answer, if
+// any.
+func (f *fuzzer) try(files map[string]string) string {
+	f.t.Helper()
+	operation := pick(f, pick(f, operations, pathOperations)...)
+	request := f.request(operation)
+	description := fmt.Sprintln(operation.name, "of", f.attacker.name, request.Method, request.URL,
+		request.Header)
+	response, err := f.http.Do(request)
+	require.NoError(f.t, err, description)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	require.NoError(s.t, err, description)
+	require.NoError(f.t, err, description)
 
 	var answer struct{ Code, UploadId string }
 	if err := xml.Unmarshal(body, &answer); err != nil && !errors.Is(err, io.EOF) {
 		answer.Code = ""
 	}
-	s.codes[cmp.Or(answer.Code, strconv.Itoa(response.StatusCode))]++
+	f.codes[cmp.Or(answer.Code, strconv.Itoa(response.StatusCode))]++
 	if response.StatusCode < 300 {
-		s.accepted[operation.name]++
+		f.accepted[operation.name]++
 		if answer.UploadId != "" && operation.name == "CreateMultipartUpload" {
-			s.thief.upload = answer.UploadId
+			f.attacker.upload = answer.UploadId
 		}
 	}
 	all := fmt.Sprint(response.Header, string(body))
-	for _, secret := range append(s.victim.etags, s.victim.secret) {
+	for _, secret := range append(f.victim.etags, f.victim.secret) {
 		if strings.Contains(all, secret) {
-			return fmt.Sprintf("%s was told %q: %s", description, secret, all)
+			return fmt.Sprintf("%s got %q: %s", description, secret, all)
 		}
 	}
-	now := s.heldBesides(s.thief)
-	if !maps.Equal(held, now) {
-		return fmt.Sprintf("%s answered with %s, changed what is not its own:%s", description, response.Status,
-			difference(held, now))
+	now := f.filesExcept(f.attacker)
+	if !maps.Equal(files, now) {
+		return fmt.Sprintf("%s answered with %s, changed other files:%s", description, response.Status,
+			difference(files, now))
 	}
 	return ""
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/storagetest"
 )
 
-// Each of these took an id for a path, and so deleted, showed, overwrote or moved the other account's
+// The server took these IDs for paths, and so deleted, showed, overwrote or moved the other account's
 // objects.
 func TestNoUploadIDLeadsElsewhere(t *testing.T) {
 	operations := map[string]func(t *testing.T, core minio.Core, id string) error{
@@ -46,31 +46,31 @@ func TestNoUploadIDLeadsElsewhere(t *testing.T) {
 	for name, operation := range operations {
 		t.Run(name, func(t *testing.T) {
 			server := storagetest.Start(t, "exercises", "project")
-			victim, thief := minio.Core{Client: server.Client("exercises")},
-				minio.Core{Client: server.Client("project")}
+			victim := minio.Core{Client: server.Client("exercises")}
+			attacker := minio.Core{Client: server.Client("project")}
 			put(t, victim.Client, "exercises/1", "secret") // also the name of a part
-			put(t, thief.Client, "project/mine", "mine")
-			upload, err := thief.NewMultipartUpload(t.Context(), bucket, "project/x", minio.PutObjectOptions{})
+			put(t, attacker.Client, "project/mine", "mine")
+			upload, err := attacker.NewMultipartUpload(t.Context(), bucket, "project/x", minio.PutObjectOptions{})
 			require.NoError(t, err)
 			for _, id := range []string{
 				"../../../exercises", "../../../exercises/", "/../../../exercises", upload + "/../../../../exercises",
 				"..", ".", "../" + strings.Repeat("0", 64), strings.ToUpper(upload), upload + "/", upload + "\x00",
 				"{" + upload + "}", "urn:uuid:" + upload, "null",
 			} {
-				assert.Equal(t, "NoSuchUpload", code(operation(t, thief, id)), id)
+				assert.Equal(t, "NoSuchUpload", code(operation(t, attacker, id)), id)
 			}
 			requireContent(t, victim.Client, "exercises/1", "secret")
 			keys, err := list(t.Context(), victim.Client, "exercises/")
 			require.NoError(t, err)
 			assert.Equal(t, []string{"exercises/1"}, keys)
-			keys, err = list(t.Context(), thief.Client, "project/")
+			keys, err = list(t.Context(), attacker.Client, "project/")
 			require.NoError(t, err)
 			assert.Equal(t, []string{"project/mine"}, keys)
 		})
 	}
 }
 
-// An upload is listed by the text of its key, but was allowed for where that leads.
+// An upload is listed under the text of its key, but the policy looks at the cleaned path.
 func TestNoUploadIsStartedInAnothersList(t *testing.T) {
 	server := storagetest.Start(t, "exercises", "project")
 	status, body := signed(t, server, "project", http.MethodPost, "/backups/exercises/../project/x?uploads")
@@ -81,7 +81,7 @@ func TestNoUploadIsStartedInAnothersList(t *testing.T) {
 	assert.Empty(t, uploads.Uploads)
 }
 
-// The server ran this in a goroutine of its own, whose panic ended it for all.
+// A panic in the goroutine that answers a select ended the server.
 func TestNoSelectEndsTheServer(t *testing.T) {
 	server := storagetest.Start(t, "project")
 	client := server.Client("project")

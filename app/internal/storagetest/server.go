@@ -25,15 +25,15 @@ import (
 )
 
 const (
-	// Bucket is the server's only one.
+	// Bucket is the server's only bucket.
 	Bucket = "backups"
-	// Region is the one that it takes requests for.
+	// Region is the region of requests.
 	Region = "us-east-1"
 
-	patience = 5 * time.Minute
+	startTimeout = 5 * time.Minute
 )
 
-// Server is a storage server that is reached by HTTPS.
+// Server is a storage server. It serves HTTPS.
 type Server struct {
 	t       testing.TB
 	dir     string
@@ -41,8 +41,8 @@ type Server struct {
 	process *exec.Cmd
 }
 
-// Start makes a server with an empty bucket and the accounts, each with a secret key of its own, and starts
-// it. It ends with the test.
+// Start starts a server with an empty bucket and accounts, each with a random secret key. It ends with the
+// test.
 func Start(t testing.TB, accounts ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, dir: t.TempDir(), port: freeport.Find(t)}
@@ -69,7 +69,8 @@ func (s *Server) Restart() {
 	require.NoError(s.t, s.process.Start())
 	client := s.HTTPClient()
 	var err error
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); time.Sleep(
+		10 * time.Millisecond) {
 		var response *http.Response
 		if response, err = client.Get(s.Endpoint() + "/livez"); err == nil {
 			require.NoError(s.t, response.Body.Close())
@@ -91,7 +92,7 @@ func (s *Server) Kill() {
 	s.process = nil
 }
 
-// Settings are the environment that the server runs with.
+// Settings returns the environment of the server.
 func (s *Server) Settings() []string {
 	return []string{
 		"PORT=" + s.port, "BUCKET=" + Bucket, "DATA_DIR=" + s.DataDir(), "ACCOUNTS_DIR=" + s.AccountsDir(),
@@ -99,14 +100,16 @@ func (s *Server) Settings() []string {
 	}
 }
 
-// Addr is the server's host and port, Endpoint its URL.
-func (s *Server) Addr() string     { return net.JoinHostPort("127.0.0.1", s.port) }
+// Addr returns the server's host and port.
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", s.port) }
+
+// Endpoint returns the server's URL.
 func (s *Server) Endpoint() string { return "https://" + s.Addr() }
 
-// CAFile is a file with the certificate by which clients trust the server, under any port of 127.0.0.1.
+// CAFile returns the path of the server's certificate, which is valid for any port of 127.0.0.1.
 func (s *Server) CAFile() string { return filepath.Join(s.dir, "ca.crt") }
 
-// Certificate is that of CAFile with its private key, for what stands between clients and the server.
+// Certificate returns the server's certificate and key, for proxies between clients and the server.
 func (s *Server) Certificate() tls.Certificate {
 	s.t.Helper()
 	pair, err := tls.LoadX509KeyPair(s.CAFile(), s.keyFile())
@@ -114,15 +117,15 @@ func (s *Server) Certificate() tls.Certificate {
 	return pair
 }
 
-// DataDir is the folder that holds the bucket's folder, and this one file for each object.
+// DataDir returns the folder of the bucket's folder, which has a file for each object.
 func (s *Server) DataDir() string { return filepath.Join(s.dir, "data") }
 
-// AccountsDir is the folder with a file for each account, which holds its secret key.
+// AccountsDir returns the folder with a file for each account, which has the secret key.
 func (s *Server) AccountsDir() string { return filepath.Join(s.dir, "accounts") }
 
 func (s *Server) keyFile() string { return filepath.Join(s.dir, "tls.key") }
 
-// SecretKey is that of an account.
+// SecretKey returns the secret key of an account.
 func (s *Server) SecretKey(account string) string {
 	s.t.Helper()
 	key, err := os.ReadFile(filepath.Join(s.AccountsDir(), account))
@@ -136,13 +139,13 @@ func (s *Server) SetSecretKey(account, key string) {
 	require.NoError(s.t, os.WriteFile(filepath.Join(s.AccountsDir(), account), []byte(key), 0o600))
 }
 
-// Client logs in as an account, with the secret key that it has now.
+// Client returns an S3 client of an account, with its current secret key.
 func (s *Server) Client(account string) *minio.Client {
 	s.t.Helper()
 	return s.ClientWith(account, s.SecretKey(account))
 }
 
-// ClientWith logs in with any access key and secret key.
+// ClientWith returns an S3 client with any access key and secret key.
 func (s *Server) ClientWith(accessKey, secretKey string) *minio.Client {
 	s.t.Helper()
 	client, err := minio.New(s.Addr(), &minio.Options{
@@ -156,7 +159,7 @@ func (s *Server) ClientWith(accessKey, secretKey string) *minio.Client {
 	return client
 }
 
-// HTTPClient trusts the server. Its connections are closed when the test ends.
+// HTTPClient returns a client that trusts the server. Its connections are closed when the test ends.
 func (s *Server) HTTPClient() *http.Client {
 	s.t.Helper()
 	certificate, err := os.ReadFile(s.CAFile())
