@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/stateful-k3s/stateful-k3s/internal/load"
 )
 
@@ -58,56 +60,52 @@ type Abuse struct {
 	act       func(s *stranger)
 }
 
-const (
-	// Strangers connect at this rate, and when their connections have ended come back at a lower one: the tests
-	// are not about how many connections the machine can open.
-	connectsPerSecond, returnsPerSecond = 2000, 200
-	// connecting bounds the strangers that connect at the same time.
-	connecting = 16
-)
+// Strangers connect at the first rate, and come back at the second: how many connections the machine can open
+// is not the subject.
+const connectsPerSecond, returnsPerSecond = 2000, 200
 
-// Start starts the abuse, and returns when each stranger has begun.
+// Start starts the abuse, and returns when every stranger has tried to connect.
 func (a Abuse) Start(site Site) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	var all, begun sync.WaitGroup
-	places := make(chan struct{}, connecting)
+	limiter := rate.NewLimiter(connectsPerSecond, 1)
+	var all, arrived sync.WaitGroup
+	arrived.Add(a.strangers)
 	for number := range a.strangers {
-		begun.Add(1)
 		all.Go(func() {
-			first := sync.OnceFunc(begun.Done)
-			defer first()
-			s := &stranger{ctx: ctx, site: site, turn: number}
-			pause := time.Duration(number) * time.Second / connectsPerSecond
-			for ; s.sleep(pause); s.turn++ {
-				places <- struct{}{}
-				s.begun = sync.OnceFunc(func() { <-places; first() })
-				if s.connect() {
-					a.act(s)
-					s.disconnect()
+			arrive := sync.OnceFunc(arrived.Done)
+			for turn := number; limiter.Wait(ctx) == nil; turn++ {
+				conn, err := new(net.Dialer).DialContext(ctx, "tcp", site.address)
+				arrive()
+				if err == nil {
+					a.visit(&stranger{ctx, site, turn, conn.(*net.TCPConn)})
 				}
-				s.begun()
-				pause = time.Duration(a.strangers) * time.Second / returnsPerSecond
 			}
 		})
 	}
-	begun.Wait()
+	arrived.Wait()
+	limiter.SetLimit(returnsPerSecond)
 	return func() {
 		cancel()
 		all.Wait()
 	}
 }
 
-// stranger is a client with one connection at a time.
+// visit acts until the stranger has had enough, the server closes the connection or the abuse ends. It resets
+// the connection, so that nothing of it stays in the kernel's tables.
+func (a Abuse) visit(s *stranger) {
+	defer s.conn.Close()
+	_ = s.conn.SetLinger(0)
+	defer context.AfterFunc(s.ctx, func() { _ = s.conn.Close() })()
+	a.act(s)
+}
+
+// stranger is a client on one connection.
 type stranger struct {
 	ctx  context.Context
 	site Site
-	// turn differs between strangers and between the times that one of them acts.
+	// turn differs between strangers and between their connections.
 	turn int
-	// begun lets the next stranger connect.
-	begun func()
-	conn  net.Conn
-	// release ends the watch for the end of the abuse, which closes conn.
-	release func() bool
+	conn *net.TCPConn
 }
 
 const (
@@ -116,23 +114,6 @@ const (
 	// dripEvery is the time between two bytes of a slow stranger.
 	dripEvery = time.Second
 )
-
-func (s *stranger) connect() bool {
-	conn, err := new(net.Dialer).DialContext(s.ctx, "tcp", s.site.address)
-	if err != nil {
-		return false
-	}
-	s.conn = conn
-	s.release = context.AfterFunc(s.ctx, func() { _ = conn.Close() })
-	return true
-}
-
-// disconnect resets the connection, so that nothing of it stays in the kernel's tables.
-func (s *stranger) disconnect() {
-	s.release()
-	_ = s.conn.(*net.TCPConn).SetLinger(0)
-	_ = s.conn.Close()
-}
 
 // send reports whether all of a text was sent in time.
 func (s *stranger) send(text string) bool {
@@ -143,7 +124,6 @@ func (s *stranger) send(text string) bool {
 
 // receive reads until the server closes the connection or sends nothing for a while.
 func (s *stranger) receive() {
-	s.begun()
 	buffer := make([]byte, 16<<10)
 	for err := error(nil); err == nil; _, err = s.conn.Read(buffer) {
 		_ = s.conn.SetReadDeadline(time.Now().Add(patience))
@@ -152,14 +132,12 @@ func (s *stranger) receive() {
 
 // hold keeps the connection until the server ends it.
 func (s *stranger) hold() {
-	s.begun()
 	_ = s.conn.SetReadDeadline(time.Time{})
 	_, _ = s.conn.Read(make([]byte, 1))
 }
 
 // drip sends a text byte by byte until the server ends the connection.
 func (s *stranger) drip(text string) {
-	s.begun()
 	for i := range len(text) {
 		if !s.sleep(dripEvery) || !s.send(text[i:i+1]) {
 			return

@@ -1,7 +1,6 @@
 package abuse
 
 import (
-	"net"
 	"strings"
 	"time"
 )
@@ -44,11 +43,10 @@ func slowBody(s *stranger) {
 }
 
 func slowReader(s *stranger) {
-	_ = s.conn.(*net.TCPConn).SetReadBuffer(1) // the smallest that the kernel allows
+	_ = s.conn.SetReadBuffer(1) // the smallest that the kernel allows
 	if !s.send(strings.Repeat(get(s.site.large), 2)) {
 		return
 	}
-	s.begun()
 	_ = s.conn.SetReadDeadline(time.Time{})
 	for s.sleep(dripEvery) {
 		if _, err := s.conn.Read(make([]byte, 1)); err != nil {
@@ -128,6 +126,5 @@ func flood(s *stranger) {
 		if _, err := s.conn.Read(answer); err != nil {
 			return
 		}
-		s.begun()
 	}
 }

@@ -4,7 +4,6 @@ package npm
 import (
 	"archive/tar"
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/sha512"
@@ -13,17 +12,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"strings"
-	"time"
 )
-
-// timeout bounds the download of a package.
-const timeout = 2 * time.Minute
 
 // Package is one version of a package.
 type Package struct {
@@ -32,9 +25,8 @@ type Package struct {
 	Integrity string
 }
 
-// File returns a file of the package, such as "lib/index.js". It downloads the package unless the folder
-// cache has it, from the registry in the variable npm_config_registry, or else from npm's own. A package of
-// another integrity is an error and not kept.
+// File returns a file of the package, such as "lib/index.js". npm downloads the package unless the folder
+// cache has it. A package of another integrity is an error.
 func (p Package) File(ctx context.Context, cache, name string) ([]byte, error) {
 	archive, err := p.get(ctx, cache)
 	if err != nil {
@@ -48,56 +40,23 @@ func (p Package) File(ctx context.Context, cache, name string) ([]byte, error) {
 }
 
 func (p Package) get(ctx context.Context, cache string) ([]byte, error) {
-	file := path.Base(p.Name) + "-" + p.Version + ".tgz"
-	cached := filepath.Join(cache, file)
-	if archive, err := os.ReadFile(cached); err == nil && p.check(archive) == nil {
+	file := filepath.Join(cache, p.Name+"-"+p.Version+".tgz") // npm's name for it
+	if archive, err := os.ReadFile(file); err == nil && p.check(archive) == nil {
 		return archive, nil
 	}
-	registry, err := registry(ctx)
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return nil, err
+	}
+	download := exec.CommandContext(ctx, "npm", "pack", "--pack-destination", cache, p.Name+"@"+p.Version)
+	if out, err := download.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%s: %w\n%sIs npm installed, and the registry in reach? "+
+			"npm_config_registry can name another", strings.Join(download.Args, " "), err, out)
+	}
+	archive, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	address := strings.TrimSuffix(registry, "/") + "/" + p.Name + "/-/" + file
-	archive, err := download(ctx, address)
-	if err != nil {
-		return nil, fmt.Errorf("%w: is the registry out of reach? npm_config_registry can name another", err)
-	}
-	if err := p.check(archive); err != nil {
-		return nil, fmt.Errorf("%s: %w", address, err)
-	}
-	return archive, errors.Join(os.MkdirAll(cache, 0o755), os.WriteFile(cached, archive, 0o644))
-}
-
-// registry returns the address in npm's variable, in either case, or else the one that npm is configured
-// with.
-func registry(ctx context.Context) (string, error) {
-	if set := cmp.Or(os.Getenv("npm_config_registry"), os.Getenv("NPM_CONFIG_REGISTRY")); set != "" {
-		return set, nil
-	}
-	answer, err := exec.CommandContext(ctx, "npm", "config", "get", "registry").Output()
-	if err != nil {
-		return "", fmt.Errorf("ask npm for its registry: %w: "+
-			"set npm_config_registry to its address, or install npm", err)
-	}
-	return strings.TrimSpace(string(answer)), nil
-}
-
-func download(ctx context.Context, address string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s", address, response.Status)
-	}
-	return io.ReadAll(response.Body)
+	return archive, p.check(archive)
 }
 
 func (p Package) check(archive []byte) error {

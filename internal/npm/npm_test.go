@@ -7,10 +7,9 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"io/fs"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -34,81 +33,58 @@ func pack(t *testing.T, content string) (archive []byte, integrity string) {
 	return packed.Bytes(), "sha512-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// serve starts a registry with one package, names it in npm's variable and counts downloads.
-func serve(t *testing.T, path string, archive []byte) (address string, downloads *int) {
+// installNpm puts an npm on the PATH that can pack axe 1.2.3, and counts its runs in a file.
+func installNpm(t *testing.T, archive []byte) (runs string) {
 	t.Helper()
-	downloads = new(int)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != path {
-			http.NotFound(w, r)
-			return
-		}
-		*downloads++
-		_, _ = w.Write(archive)
-	}))
-	t.Cleanup(server.Close)
-	t.Setenv("NPM_CONFIG_REGISTRY", "")
-	t.Setenv("npm_config_registry", server.URL+"/")
-	return server.URL, downloads
+	bin := t.TempDir()
+	runs = filepath.Join(bin, "runs")
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "axe.tgz"), archive, 0o644))
+	script := `#!/bin/sh
+echo "$*" >> ` + runs + `
+test "$1 $2 $4" = "pack --pack-destination axe@1.2.3" || { echo E404; exit 1; }
+cp ` + bin + `/axe.tgz "$3/axe-1.2.3.tgz"
+`
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "npm"), []byte(script), 0o755))
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	return runs
 }
 
 const index = "lib/index.js"
 
 func TestFileIsDownloadedOnce(t *testing.T) {
 	archive, integrity := pack(t, "let axe")
-	_, downloads := serve(t, "/@deque/axe/-/axe-1.2.3.tgz", archive)
-	p := Package{"@deque/axe", "1.2.3", integrity}
+	runs := installNpm(t, archive)
 	cache := filepath.Join(t.TempDir(), "cache")
-	for range 2 {
-		content, err := p.File(t.Context(), cache, index)
+	get := func() string {
+		content, err := Package{"axe", "1.2.3", integrity}.File(t.Context(), cache, index)
 		require.NoError(t, err)
-		assert.Equal(t, "let axe", string(content))
+		return string(content)
 	}
-	assert.Equal(t, 1, *downloads)
-	assert.FileExists(t, filepath.Join(cache, "axe-1.2.3.tgz"))
-}
-
-func TestRegistryOfNpmItself(t *testing.T) {
-	archive, integrity := pack(t, "let axe")
-	address, _ := serve(t, "/axe/-/axe-1.2.3.tgz", archive)
-	t.Setenv("npm_config_registry", "")
-	p, bin := Package{"axe", "1.2.3", integrity}, t.TempDir()
-	t.Setenv("PATH", bin)
-	_, err := p.File(t.Context(), t.TempDir(), index)
-	require.ErrorContains(t, err, "set npm_config_registry to its address, or install npm")
-
-	script := "#!/bin/sh\ntest \"$*\" = 'config get registry' && echo " + address + "\n"
-	require.NoError(t, os.WriteFile(filepath.Join(bin, "npm"), []byte(script), 0o755))
-	content, err := p.File(t.Context(), t.TempDir(), index)
+	assert.Equal(t, "let axe", get())
+	assert.Equal(t, "let axe", get())
+	log, err := os.ReadFile(runs)
 	require.NoError(t, err)
-	assert.Equal(t, "let axe", string(content))
+	assert.Equal(t, 1, strings.Count(string(log), "\n"))
+
+	require.NoError(t, os.Truncate(filepath.Join(cache, "axe-1.2.3.tgz"), 10))
+	assert.Equal(t, "let axe", get(), "the cache has a part of it")
 }
 
-func TestDamagedPackages(t *testing.T) {
-	damaged, got := pack(t, "evil")
-	whole, integrity := pack(t, "let axe")
-	const path = "/axe/-/axe-1.2.3.tgz"
-	p, cache := Package{"axe", "1.2.3", integrity}, t.TempDir()
-	serve(t, path, damaged)
-	_, err := p.File(t.Context(), cache, index)
-	require.ErrorContains(t, err, path+": its integrity is "+got+" instead of "+integrity+
+func TestDamagedPackage(t *testing.T) {
+	archive, got := pack(t, "evil")
+	_, integrity := pack(t, "let axe")
+	installNpm(t, archive)
+	_, err := Package{"axe", "1.2.3", integrity}.File(t.Context(), t.TempDir(), index)
+	require.ErrorContains(t, err, "its integrity is "+got+" instead of "+integrity+
 		": it was changed or damaged on its way")
-	assert.NoFileExists(t, filepath.Join(cache, "axe-1.2.3.tgz"))
-
-	require.NoError(t, os.WriteFile(filepath.Join(cache, "axe-1.2.3.tgz"), whole[:len(whole)-1], 0o644))
-	serve(t, path, whole)
-	content, err := p.File(t.Context(), cache, index)
-	require.NoError(t, err, "the cache has a part of it")
-	assert.Equal(t, "let axe", string(content))
 }
 
 func TestWhatIsMissing(t *testing.T) {
 	archive, integrity := pack(t, "let axe")
-	serve(t, "/axe/-/axe-1.2.3.tgz", archive)
+	installNpm(t, archive)
 	_, err := Package{"axe", "1.2.4", integrity}.File(t.Context(), t.TempDir(), index)
-	require.ErrorContains(t, err, "get axe 1.2.4 of npm: ")
-	require.ErrorContains(t, err, "/axe/-/axe-1.2.4.tgz answers 404 Not Found: is the registry out of reach? "+
-		"npm_config_registry can name another")
+	require.ErrorContains(t, err, "get axe 1.2.4 of npm: npm pack --pack-destination ")
+	require.ErrorContains(t, err, "E404\nIs npm installed, and the registry in reach?")
 	_, err = Package{"axe", "1.2.3", integrity}.File(t.Context(), t.TempDir(), "lib/main.js")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.ErrorContains(t, err, "unpack lib/main.js of npm's axe 1.2.3: ")
