@@ -20,12 +20,12 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/load"
 )
 
-// input is a request; its output is a number, or unknown if no answer came.
+// input is a request. Its output is a number, or unknown without an answer.
 type input struct{ counts bool }
 
 const unknown int64 = -1
 
-// counterModel is what all replicas together behave like.
+// counterModel is how all replicas together must behave.
 var counterModel = porcupine.Model{
 	Init: func() any { return int64(0) },
 	Step: func(state, in, out any) (bool, any) {
@@ -38,7 +38,7 @@ var counterModel = porcupine.Model{
 	},
 }
 
-// history records what clients asked and were told.
+// history records requests and answers.
 type history struct {
 	start time.Time
 
@@ -53,7 +53,7 @@ func (h *history) record(client int, in input, call time.Duration, out int64) {
 	defer h.mu.Unlock()
 	if out == unknown {
 		h.unanswered++
-		returned = math.MaxInt64 // it may take effect at any time, also never
+		returned = math.MaxInt64 // it may take effect at any time or never
 	}
 	h.operations = append(h.operations,
 		porcupine.Operation{ClientId: client, Input: in, Call: int64(call), Output: out, Return: returned})
@@ -150,7 +150,7 @@ func TestCountIsLinearizableWhateverBreaks(t *testing.T) {
 	clients.Wait()
 
 	assert.True(t, porcupine.CheckOperations(counterModel, h.operations),
-		"%d operations, of which %d had no answer", len(h.operations), h.unanswered)
+		"%d operations, %d without an answer", len(h.operations), h.unanswered)
 
 	acknowledged, highest := 0, int64(-1)
 	for _, operation := range h.operations {

@@ -97,7 +97,7 @@ func TestDatabaseComesAndGoes(t *testing.T) {
 	assert.Equal(t, int64(1), p.ping())
 }
 
-// The tables are made again for a process that has made them before.
+// A running process makes the tables again if they are lost.
 func TestDatabaseIsLost(t *testing.T) {
 	server := postgrestest.Start(t)
 	p := startProcess(t, "URL="+server.URL())
@@ -133,7 +133,7 @@ func TestPasswordChanges(t *testing.T) {
 	assert.NotContains(t, p.Logged(), "correct-horse")
 }
 
-// A process that is told to stop goes on until nobody sends it anything any more, and loses no request.
+// After SIGTERM a process goes on until its clients have gone, and loses no request.
 func TestStopUnderLoadLosesNoRequest(t *testing.T) {
 	server := postgrestest.Start(t)
 	first, second := startProcess(t, "URL="+server.URL()), startProcess(t, "URL="+server.URL())
@@ -151,7 +151,7 @@ func TestStopUnderLoadLosesNoRequest(t *testing.T) {
 			for seen := 0; seen < 100; { // on the second
 				if to == first {
 					select {
-					case <-stopping: // as a Service does that has taken the pod out
+					case <-stopping: // a Service no longer sends requests to the pod
 						client.Close()
 						to, client = second, second.Client()
 					default:
@@ -184,8 +184,7 @@ func TestStopUnderLoadLosesNoRequest(t *testing.T) {
 	assert.Equal(t, total, second.pings())
 }
 
-// While it stops, every answer asks the client for another connection, so that none is cut in the middle of a
-// request.
+// While a process stops, every answer closes its connection, so none is cut in the middle of a request.
 func TestStopClosesConnectionsAfterAnAnswer(t *testing.T) {
 	server := postgrestest.Start(t)
 	p := startProcess(t, "URL="+server.URL())
@@ -199,7 +198,7 @@ func TestStopClosesConnectionsAfterAnAnswer(t *testing.T) {
 	assert.True(t, response.Close)
 }
 
-// Requests that the database has not answered as the process is told to stop are answered.
+// A request that waits for the database at SIGTERM is answered.
 func TestStopWaitsForTheDatabase(t *testing.T) {
 	server := postgrestest.Start(t)
 	p := startProcess(t, "URL="+server.URL())
@@ -210,7 +209,7 @@ func TestStopWaitsForTheDatabase(t *testing.T) {
 	server.WaitForLock()
 	ended := make(chan *os.ProcessState, 1)
 	go func() { ended <- p.Stop(syscall.SIGTERM) }()
-	// Once it no longer listens, it only finishes what is under way.
+	// Once it no longer listens, it only finishes requests in progress.
 	p.Eventually(func() bool {
 		client := load.Client{Dial: p.Dial}
 		defer client.Close()

@@ -21,7 +21,7 @@ type process struct {
 	t *testing.T
 }
 
-// startProcess starts pingpong with a variable that says where the database is.
+// startProcess starts pingpong with the address of its database, NAME=value.
 func startProcess(t *testing.T, database string) *process {
 	t.Helper()
 	return &process{apptest.Start(t, database), t}
@@ -34,7 +34,7 @@ func (p *process) ping() int64 {
 	return number(p.t, body)
 }
 
-// number is N of "pong N".
+// number returns N of "pong N".
 func number(t *testing.T, body string) int64 {
 	t.Helper()
 	text, ok := strings.CutPrefix(body, "pong ")
@@ -44,7 +44,7 @@ func number(t *testing.T, body string) int64 {
 	return n
 }
 
-// pings is the count so far.
+// pings returns the count so far.
 func (p *process) pings() int64 {
 	p.t.Helper()
 	status, body := p.Get("/pings")
@@ -52,7 +52,7 @@ func (p *process) pings() int64 {
 	return count(p.t, body)
 }
 
-// count is N of {"pings": N}.
+// count returns N of {"pings": N}.
 func count(t *testing.T, body string) int64 {
 	t.Helper()
 	var answer struct{ Pings *int64 }

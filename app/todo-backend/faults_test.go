@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
 	"github.com/stateful-k3s/stateful-k3s/internal/load"
@@ -79,24 +77,6 @@ func TestDatabaseIsLost(t *testing.T) {
 		p.WaitUntilReady(http.StatusServiceUnavailable)
 		server.Exec("ALTER TABLE gone RENAME TO " + table)
 		p.WaitUntilReady(http.StatusOK)
-	}
-}
-
-func TestPasswordChanges(t *testing.T) {
-	server := postgrestest.Start(t)
-	file := filepath.Join(t.TempDir(), "URL")
-	require.NoError(t, os.WriteFile(file, []byte(server.URL()+"\n"), 0o600))
-	p := startProcess(t, "URL_FILE="+file)
-	p.WaitUntilReady(http.StatusOK)
-	server.SetPassword("battery-staple")
-	server.Kill()
-	server.Restart()
-	p.WaitUntilReady(http.StatusServiceUnavailable)
-	require.NoError(t, os.WriteFile(file, []byte(server.URL()+"\n"), 0o600))
-	p.WaitUntilReady(http.StatusOK)
-	p.add(`{"title":"a"}`)
-	for _, password := range []string{"battery-staple", "correct-horse"} {
-		assert.NotContains(t, p.Logged(), password)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -199,10 +200,5 @@ func attribute(node *html.Node, name string) string {
 }
 
 func has(node *html.Node, name string) bool {
-	for _, a := range node.Attr {
-		if a.Key == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(node.Attr, func(a html.Attribute) bool { return a.Key == name })
 }

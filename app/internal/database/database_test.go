@@ -13,10 +13,10 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
 )
 
-// patience is how long a test waits for what does not come.
+// patience is how long a test waits before it fails.
 const patience = time.Minute
 
-// open returns a database whose only table has one row with the number 7.
+// open returns a database with a table of one row, the number 7.
 func open(t *testing.T, server *postgrestest.Server) *database.Database {
 	t.Helper()
 	return openAt(t, func() (string, error) { return server.URL(), nil })
@@ -35,7 +35,7 @@ func openAt(t *testing.T, address database.Address) *database.Database {
 
 const number = `SELECT number::text FROM first`
 
-// ask returns what a statement says, once the tables are up to date.
+// ask returns the result of a query, once the tables are up to date.
 func ask(t *testing.T, db *database.Database, sql string) (answer string) {
 	t.Helper()
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
@@ -53,7 +53,7 @@ func TestCommitsAreDurableWhateverTheServerSays(t *testing.T) {
 	assert.Equal(t, "on", ask(t, open(t, server), `SHOW synchronous_commit`))
 }
 
-// Nobody gets a connection before the tables are there, however late the database comes.
+// No connection is handed out before the tables exist, even if the database starts late.
 func TestTablesComeFirst(t *testing.T) {
 	server := postgrestest.Start(t)
 	server.Kill()
@@ -62,10 +62,10 @@ func TestTablesComeFirst(t *testing.T) {
 	assert.EqualError(t, err, "the tables are not up to date yet")
 	server.Restart()
 	assert.Equal(t, "7", ask(t, db, number))
-	assert.Equal(t, "7", ask(t, open(t, server), number), "in a second process, for which nothing is left to do")
+	assert.Equal(t, "7", ask(t, open(t, server), number), "in a second process, which has nothing to do")
 }
 
-// The volume of a database is lost, and a server with an empty one answers at its address.
+// The volume was lost, and a server with an empty one answers at the same address.
 func TestTablesAreMadeAgainInAnEmptyDatabase(t *testing.T) {
 	var now atomic.Pointer[postgrestest.Server]
 	now.Store(postgrestest.Start(t))
@@ -75,10 +75,10 @@ func TestTablesAreMadeAgainInAnEmptyDatabase(t *testing.T) {
 	now.Store(postgrestest.Start(t))
 	require.Eventually(t, func() bool { return db.Ready(t.Context(), number) == nil }, patience,
 		10*time.Millisecond)
-	assert.Equal(t, "7", ask(t, db, number), "whoever is ready has the tables")
+	assert.Equal(t, "7", ask(t, db, number), "ready means that the tables exist")
 }
 
-// Whoever did that, connections stay.
+// The connections stay.
 func TestTablesAreMadeAgainWhereSomebodyDroppedThem(t *testing.T) {
 	server := postgrestest.Start(t)
 	db := open(t, server)
@@ -96,5 +96,5 @@ func TestABackupFromBeforeAMigrationIsBroughtUpToDate(t *testing.T) {
 	server.Exec(`UPDATE first SET number = 41; DELETE FROM goose_db_version WHERE version_id = 2`)
 	server.Kill()
 	server.Restart()
-	assert.Equal(t, "42", ask(t, db, number), "before anybody gets a connection")
+	assert.Equal(t, "42", ask(t, db, number), "before a connection is handed out")
 }

@@ -56,13 +56,10 @@ func TestPingsThatWereGivenUpAreNotCounted(t *testing.T) {
 func TestPingsAreRefusedWhenTheQueueIsFull(t *testing.T) {
 	r, server, _ := startOne(t)
 	first, release := r.block(server)
-	done := make(chan outcome)
 	const most = 1024
+	var waiting []<-chan outcome
 	for range most {
-		go func() {
-			number, err := r.Ping(context.Background())
-			done <- outcome{number, err}
-		}()
+		waiting = append(waiting, r.send(context.Background()))
 	}
 	r.eventually(func() bool { return r.Waiting() == most })
 	_, err := r.Ping(t.Context())
@@ -70,7 +67,7 @@ func TestPingsAreRefusedWhenTheQueueIsFull(t *testing.T) {
 	release()
 	assert.Equal(t, outcome{number: 0}, <-first)
 	numbers := map[int64]bool{}
-	for range most {
+	for _, done := range waiting {
 		o := <-done
 		require.NoError(t, o.err)
 		numbers[o.number] = true
@@ -83,12 +80,8 @@ func TestPingsAreRefusedWhileTheDatabaseIsAway(t *testing.T) {
 	r, server, proxy := startOne(t)
 	require.Equal(t, int64(0), r.ping())
 	proxy.Away(true)
-	// The first of them finds the connection cut, and waits to learn what became of it.
-	first := make(chan outcome, 1)
-	go func() {
-		number, err := r.Ping(context.Background())
-		first <- outcome{number, err}
-	}()
+	// The first ping finds the connection cut, and waits to learn whether it was counted.
+	first := r.send(context.Background())
 	r.eventually(func() bool {
 		if !r.Away() {
 			return false
@@ -135,7 +128,7 @@ func TestRowsOfReplicasThatAreGoneAreDeleted(t *testing.T) {
 	assert.Equal(t, 2, r.scan(`SELECT count(*) FROM replica`), "however long it was idle")
 	start()
 	assert.Equal(t, 2, r.scan(`SELECT count(*) FROM replica`), "the last two")
-	// One that was only idle begins anew.
+	// An idle replica gets a new row.
 	assert.Equal(t, int64(1), r.ping())
 	assert.Equal(t, int64(2), r.ping())
 	begin(20_000)
@@ -145,25 +138,18 @@ func TestRowsOfReplicasThatAreGoneAreDeleted(t *testing.T) {
 	assert.Equal(t, 1, r.scan(`SELECT count(*) FROM replica`))
 }
 
-// The tables of the version before, with a process that still runs.
+// The tables of the version before are migrated while a process of that version still runs.
 func TestMigrationCarriesOver(t *testing.T) {
 	first, err := fs.ReadFile(postgres.Migrations, "migrations/00001_counter.sql")
 	require.NoError(t, err)
 	server := postgrestest.Start(t)
 	before, err := database.Open(t.Context(), func() (string, error) { return server.URL(), nil }, 1,
-		fstest.MapFS{
-			"migrations/00001_counter.sql": {Data: first},
-		})
+		fstest.MapFS{"migrations/00001_counter.sql": {Data: first}})
 	require.NoError(t, err)
 	defer before.Close()
-	require.Eventually(t, func() bool {
-		conn, err := before.Acquire(t.Context())
-		if err != nil {
-			return false
-		}
-		conn.Release()
-		return true
-	}, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return before.Ready(t.Context(), "SELECT FROM counter") == nil },
+		patience,
+		time.Millisecond)
 	server.Exec(`UPDATE counter SET pings = 7; INSERT INTO replica VALUES ('old', 5, 3, 7), ('older', 2, 1, 4)`)
 
 	r := startReplica(t, server.URL())

@@ -18,7 +18,7 @@ import (
 
 const patience = time.Minute
 
-// replica is what a process has: a committer and its ledger.
+// replica is a committer and its ledger, as each process has them.
 type replica struct {
 	*counter.Committer
 	t      *testing.T
@@ -26,7 +26,7 @@ type replica struct {
 	db     *database.Database
 }
 
-// startReplica counts on the database at the address until the test ends.
+// startReplica runs a replica on a database until the test ends.
 func startReplica(t *testing.T, address string) *replica {
 	t.Helper()
 	db, err := database.Open(t.Context(), func() (string, error) { return address, nil }, 5, postgres.Migrations)
@@ -44,7 +44,7 @@ func startReplica(t *testing.T, address string) *replica {
 	return r
 }
 
-// startOne counts on a server of its own, through a proxy.
+// startOne runs a replica on a server of its own, through a proxy.
 func startOne(t *testing.T) (*replica, *postgrestest.Server, *postgrestest.Proxy) {
 	t.Helper()
 	server := postgrestest.Start(t)
@@ -54,12 +54,22 @@ func startOne(t *testing.T) (*replica, *postgrestest.Server, *postgrestest.Proxy
 	return r, server, proxy
 }
 
-// add is what the message that adds a batch contains: it names the replica.
+// add returns a text that only messages with a batch contain: the replica's name.
 func add(t *testing.T) string {
 	t.Helper()
 	host, err := os.Hostname()
 	require.NoError(t, err)
 	return host + "/"
+}
+
+// send sends a ping in the background.
+func (r *replica) send(ctx context.Context) <-chan outcome {
+	done := make(chan outcome, 1)
+	go func() {
+		number, err := r.Ping(ctx)
+		done <- outcome{number, err}
+	}()
+	return done
 }
 
 func (r *replica) ping() int64 {
@@ -76,7 +86,7 @@ func (r *replica) pings() int64 {
 	return pings
 }
 
-// scan asks for a number.
+// scan queries a number.
 func (r *replica) scan(sql string) (number int) {
 	r.t.Helper()
 	conn, err := r.db.Acquire(r.t.Context())
@@ -86,50 +96,38 @@ func (r *replica) scan(sql string) (number int) {
 	return number
 }
 
-// outcome is what a ping ended with.
+// outcome is the outcome of a ping.
 type outcome struct {
 	number int64
 	err    error
 }
 
-// start sends a ping and returns when it waits behind the others that were started.
+// start sends a ping and returns when it waits in the queue.
 func (r *replica) start(ctx context.Context) <-chan outcome {
 	r.t.Helper()
 	before := r.Waiting()
-	done := make(chan outcome, 1)
-	go func() {
-		number, err := r.Ping(ctx)
-		done <- outcome{number, err}
-	}()
+	done := r.send(ctx)
 	r.eventually(func() bool { return r.Waiting() > before })
 	return done
 }
 
-// abandon sends a ping whose client leaves when the fault has struck.
+// abandon sends a ping whose client gives up when the fault has struck.
 func (r *replica) abandon(fault *postgrestest.Fault) {
 	r.t.Helper()
 	ctx, giveUp := context.WithCancel(r.t.Context())
-	done := make(chan error, 1)
-	go func() {
-		_, err := r.Ping(ctx)
-		done <- err
-	}()
+	done := r.send(ctx)
 	<-fault.Struck
 	giveUp()
-	assert.ErrorIs(r.t, <-done, context.Canceled)
+	assert.ErrorIs(r.t, (<-done).err, context.Canceled)
 }
 
-// block holds the counter's row, and returns when a batch waits for it. From then on pings wait in the queue.
+// block locks the counter's row and returns when a batch waits for it. Later pings wait in the queue.
 func (r *replica) block(server *postgrestest.Server) (first <-chan outcome, release func()) {
 	r.t.Helper()
 	release = server.Lock("counter")
-	done := make(chan outcome, 1)
-	go func() {
-		number, err := r.Ping(context.Background())
-		done <- outcome{number, err}
-	}()
+	first = r.send(context.Background())
 	server.WaitForLock()
-	return done, release
+	return first, release
 }
 
 func (r *replica) eventually(condition func() bool) {

@@ -8,8 +8,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
 )
 
-// A connection that is lost while a batch is committed leaves it open whether it was. Either way the ping
-// gets its number, and is counted once.
+// If the connection is lost during a commit, the ping gets its number and is counted once, whether the commit
+// was received or not.
 func TestUnknownCommits(t *testing.T) {
 	for what, lose := range map[string]func(*postgrestest.Proxy, string) *postgrestest.Fault{
 		"committed, and the answer lost": (*postgrestest.Proxy).LoseAnswer,
@@ -29,7 +29,7 @@ func TestUnknownCommits(t *testing.T) {
 	}
 }
 
-// What an earlier session sent and the server gets only now changes nothing.
+// A message of an earlier session that arrives late changes nothing.
 func TestLateCommitIsRefused(t *testing.T) {
 	r, _, proxy := startOne(t)
 	assert.Equal(t, int64(0), r.ping())
@@ -41,7 +41,7 @@ func TestLateCommitIsRefused(t *testing.T) {
 	assert.Equal(t, int64(2), r.ping())
 }
 
-// That holds even if nothing was added since: the client that waited for it has gone meanwhile.
+// That holds even if the new session has added nothing, because the client has gone.
 func TestLateCommitForNobodyIsRefused(t *testing.T) {
 	r, _, proxy := startOne(t)
 	assert.Equal(t, int64(0), r.ping())
@@ -53,7 +53,7 @@ func TestLateCommitForNobodyIsRefused(t *testing.T) {
 	assert.Equal(t, int64(1), r.ping())
 }
 
-// Nor does it find its epoch in a row that took the place of its own.
+// A late message does not match the row that has replaced its own.
 func TestLateCommitFindsNoNewRow(t *testing.T) {
 	r, server, proxy := startOne(t)
 	server.Exec(`DELETE FROM replica`)
@@ -65,8 +65,7 @@ func TestLateCommitFindsNoNewRow(t *testing.T) {
 	assert.Equal(t, int64(0), r.ping())
 }
 
-// Whether a batch was committed is known for as long as somebody asks, however far the server's clock jumps
-// meanwhile.
+// The server remembers the last batch however far its clock jumps.
 func TestCommitIsRememberedWhateverTheTime(t *testing.T) {
 	r, server, proxy := startOne(t)
 	first, release := r.block(server)
@@ -79,7 +78,7 @@ func TestCommitIsRememberedWhateverTheTime(t *testing.T) {
 	assert.Equal(t, int64(1), r.pings())
 }
 
-// A batch that the server is still committing as its connection is lost is waited for.
+// The next session waits for a commit that is still in progress when the connection is lost.
 func TestCommitUnderWayIsWaitedFor(t *testing.T) {
 	r, server, proxy := startOne(t)
 	assert.Equal(t, int64(0), r.ping())

@@ -5,7 +5,7 @@ CREATE TABLE counter (
 );
 INSERT INTO counter DEFAULT VALUES;
 
--- The last batch that each process has added, changed in one statement with the counter. So after a lost connection
+-- The last batch of each process. One statement changes it and the counter, so after a lost connection
 -- the process can find out whether its batch was added.
 CREATE TABLE replica (
     id       text        PRIMARY KEY,

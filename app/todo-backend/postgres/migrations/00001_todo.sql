@@ -7,7 +7,8 @@ CREATE TABLE todo (
 
     CONSTRAINT title_is_1_to_140_characters CHECK (char_length(title) BETWEEN 1 AND 140),
     CONSTRAINT title_is_trimmed CHECK (
-        title = btrim(title, U&' \00A0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200A\202F\205F\3000')
+        title = btrim(title,
+            U&' \00A0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200A\202F\205F\3000')
     ),
     CONSTRAINT title_shows_something CHECK (
         title ~ U&'[^ \00A0\1680\2000-\200A\202F\205F\3000\00AD\061C\180E\FEFF\200B-\200F\2060-\206F]'
@@ -17,11 +18,11 @@ CREATE TABLE todo (
     CONSTRAINT title_is_whole CHECK (title !~ U&'\FFFD')
 );
 
--- Pages and counts of each kind cost the same however many there are of the other.
+-- With these, pages and counts of one kind cost the same however many todos of the other there are.
 CREATE INDEX todo_active ON todo (id) WHERE NOT completed;
 CREATE INDEX todo_completed ON todo (id) WHERE completed;
 
--- What the requests with an idempotency key were answered, for repetitions of them. The todo may have changed since.
+-- The answers to requests with an idempotency key, for repetitions. The todo may have changed since.
 CREATE TABLE answer (
     key       text        PRIMARY KEY,
     added     timestamptz NOT NULL DEFAULT now(),
