@@ -95,7 +95,7 @@ func (e encyclopedia) cases() map[string]dailyCase {
 		"no-location":        {answers{wikitest.Article("")}, "302 Found, and no redirect"},
 		"other-host":         {answers{wikitest.Article("https://evil.example/wiki/other-host")}, "which is another host"},
 		"http":               {answers{wikitest.Article(elsewhere + "/wiki/http")}, "which is not https"},
-		"too-long":           {answers{e.Title(141)}, "20 articles in a row make no todo"},
+		"too-long":           {answers{e.Title(141)}, "the backend refused 20 articles in a row"},
 		"much-later": {answers{wikitest.Status(http.StatusTooManyRequests, "3600")},
 			"429 Too Many Requests, retry after 1h0m0s; given up after"},
 		"hanging": {answers{wikitest.Hang}, "no answer within"},

@@ -87,7 +87,7 @@ func TestGivesUpWhileTheBackendIsAway(t *testing.T) {
 	assert.Contains(t, lastLine(d), `add the todo \"Read `+wiki.URL+`/wiki/Train\": POST http://localhost:`+
 		port+`/todos: dial tcp`)
 	assert.Contains(t, lastLine(d),
-		"connection refused (is it up, and may this pod connect to it?); given up after")
+		"connection refused (is it up, and may this pod reach it?); given up after")
 }
 
 // post is a request to POST /todos.

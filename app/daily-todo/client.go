@@ -96,7 +96,7 @@ func (c client) try(ctx context.Context, call call) error {
 	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
-		return fmt.Errorf("%w (is it up, and may this pod connect to it?)", err)
+		return fmt.Errorf("%w (is it up, and may this pod reach it?)", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusTooManyRequests ||

@@ -66,8 +66,8 @@ func TestTriesUntilTheTimeIsOver(t *testing.T) {
 		says   string
 	}{
 		"hanging":       {wikitest.Hang, "no answer within 300ms"},
-		"cut":           {wikitest.Cut, "(is it up, and may this pod connect to it?)"},
-		"huge header":   {wikitest.HugeHeader, "(is it up, and may this pod connect to it?)"},
+		"cut":           {wikitest.Cut, "(is it up, and may this pod reach it?)"},
+		"huge header":   {wikitest.HugeHeader, "(is it up, and may this pod reach it?)"},
 		"server errors": {wikitest.Status(http.StatusInternalServerError, ""), "500 Internal Server Error"},
 	} {
 		t.Run(name, func(t *testing.T) {
