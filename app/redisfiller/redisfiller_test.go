@@ -15,7 +15,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 )
 
-// These tests run redisfiller as a process of its own beside a real redis-server, and read its log.
+// These tests run redisfiller as a process with a real redis-server, and read its log.
 
 const (
 	password = `pass "word" \n 'with' $igns`

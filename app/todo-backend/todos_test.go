@@ -188,29 +188,6 @@ func TestConcurrentChangesOfFields(t *testing.T) {
 	assert.Equal(t, item{1, "50", false, new(50), made.URL}, p.item(http.StatusOK, p.send("GET", made.URL, "")))
 }
 
-// Each of many concurrent clients gets its own answer.
-func TestManyClientsAtOnce(t *testing.T) {
-	p, server := start(t)
-	var clients sync.WaitGroup
-	for client := range 16 {
-		clients.Go(func() {
-			for n := range 25 {
-				title := fmt.Sprintf("%d of %d", n, client)
-				a, err := p.try("POST", "/todos", fmt.Sprintf(`{"title":%q,"order":%d}`, title, n))
-				if !assert.NoError(t, err) || !assert.Equal(t, http.StatusCreated, a.status, a.body) {
-					return
-				}
-				got, err := p.try("GET", a.header.Get("Location"), "")
-				assert.NoError(t, err)
-				assert.Equal(t, a.body, got.body)
-				assert.Contains(t, got.body, fmt.Sprintf(`"title":%q,"completed":false,"order":%d,`, title, n))
-			}
-		})
-	}
-	clients.Wait()
-	assert.Equal(t, "400 of 400", server.Ask(`SELECT count(DISTINCT title) || ' of ' || count(*) FROM todo`))
-}
-
 func TestTodosAreLogged(t *testing.T) {
 	p, _ := start(t)
 	p.send("POST", "/todos", `{"title":"walk the dog"}`, "X-Request-Id: one")

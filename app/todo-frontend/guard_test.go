@@ -59,7 +59,7 @@ func TestForgedRequestsAreRefused(t *testing.T) {
 	assert.Equal(t, rows, s.page("/").rows())
 }
 
-// A proxy in front asks by a name of its own, and the browser tells the one that its visitor typed.
+// The proxy sends its own Host, and the browser an Origin with the name that the visitor typed.
 func TestBehindAProxyThatChangesHost(t *testing.T) {
 	const origin = "http://todo.example.com:8081"
 	form := func(s site) answer {

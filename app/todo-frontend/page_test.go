@@ -70,7 +70,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// The script asks for what the page has only if it has changed since.
+// With the page's entity tag, the script gets 304 until the list changes.
 func TestPageKnowsTheTagOfItsTodos(t *testing.T) {
 	s := startSite(t)
 	s.add("Buy milk")

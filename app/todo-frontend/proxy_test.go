@@ -142,7 +142,7 @@ func TestBodiesThatBreakOffAreRefused(t *testing.T) {
 	assert.Contains(t, string(content), `"detail":"the body is incomplete: `)
 }
 
-// What may have been done is told apart from what was not.
+// Once a request was sent, the answer is 502, because it may have been handled.
 func TestBackendBreaksOff(t *testing.T) {
 	p := start(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -174,7 +174,7 @@ func TestBackendTalksNonsense(t *testing.T) {
 func TestBackendHangs(t *testing.T) {
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "localhost:0")
 	require.NoError(t, err)
-	defer listener.Close() // which accepts, but nobody reads
+	defer listener.Close() // the kernel accepts connections, but nobody reads
 	p := startFrontend(t, "http://"+listener.Addr().String())
 	forwarded := make(chan answer, 1)
 	go func() {

@@ -103,7 +103,7 @@ func (r *Reader) URL(variable, fallback, example string) *url.URL {
 	return u
 }
 
-// Ports are the TCP ports of an app that serves people or other pods.
+// Ports are the TCP ports of an app.
 type Ports struct{ App, Metrics string }
 
 // Ports reads $PORT and $METRICS_PORT.

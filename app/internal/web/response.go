@@ -7,13 +7,13 @@ type response struct {
 	http.ResponseWriter
 	request *http.Request
 	status  int
-	// replaced means that the text which follows is to be dropped.
+	// replaced means that the mux's text must be dropped.
 	replaced bool
 }
 
 func (r *response) WriteHeader(status int) {
 	if r.status != 0 {
-		r.ResponseWriter.WriteHeader(status) // which logs the second call
+		r.ResponseWriter.WriteHeader(status) // logs the superfluous call
 		return
 	}
 	r.status = status

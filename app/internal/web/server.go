@@ -1,5 +1,5 @@
-// Package web serves the apps that answer people and other pods: with metrics, request IDs, problems as
-// errors, and a stop that loses no request.
+// Package web is the HTTP server of the apps: with metrics, request IDs, problems as errors, and a stop that
+// loses no request.
 package web
 
 import (

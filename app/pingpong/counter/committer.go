@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// queueLength is how many pings may wait, which is also the largest batch.
+	// queueLength is how many pings may wait. It is also the largest batch.
 	queueLength = 1024
 	// maxDoubt is how long pings wait to learn whether they were counted.
 	maxDoubt = 30 * time.Second

@@ -56,7 +56,7 @@ type Ledger struct {
 
 // NewLedger returns the ledger of a new replica. The database needs the Migrations.
 func NewLedger(db *database.Database) *Ledger {
-	host, _ := os.Hostname() // tells people which pod it is
+	host, _ := os.Hostname() // shows which pod it is
 	return &Ledger{db: db, id: host + "/" + rand.Text()}
 }
 

@@ -55,7 +55,7 @@ type List struct {
 // Refusal is an answer of the backend that a retry would not change.
 type Refusal struct {
 	Status int
-	// Detail is for people.
+	// Detail is shown to the visitor.
 	Detail string
 }
 

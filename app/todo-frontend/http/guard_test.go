@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ask asks what is behind a guard, which answers 204. Headers are names and values in turn.
+// ask sends a request to a guard in front of a handler that answers 204. Headers alternate names and values.
 func ask(t *testing.T, g *Guard, method, host string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	request := httptest.NewRequestWithContext(t.Context(), method, "/", http.NoBody)
@@ -72,7 +72,7 @@ func TestOriginsOfThePage(t *testing.T) {
 	}
 }
 
-// People are shown what was compared and what to set, programs are told it.
+// Browsers get a page and programs get JSON. Both say what was compared and what to set.
 func TestRefusalsSayWhatWasCompared(t *testing.T) {
 	const browser, command = "text/html,application/xhtml+xml,*/*;q=0.8", "pulumi config set todoOwnOrigins"
 	for _, test := range []struct {
@@ -112,7 +112,7 @@ func TestRefusalsSayWhatWasCompared(t *testing.T) {
 				`if people reach the todos by this name, set ingressHost or todoOwnOrigins"}` + "\n",
 			[]string{"No todos here", "todo.lan:81 <small>Host", command + " https://todo.lan:81<"}, "Sec-Fetch-Site",
 		},
-		{ // strangers choose what stands there, and people copy what is shown
+		{ // the page shows no command with a name that a stranger chose
 			http.MethodGet, "$(reboot).example", nil,
 			`{"title":"Misdirected Request","status":421,"detail":` +
 				`"nobody here is called \"$(reboot).example\" (Host): ` +
