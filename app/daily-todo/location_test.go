@@ -36,12 +36,14 @@ func TestResolve(t *testing.T) {
 		"\\\\evil.example/wiki/Train":                               "/wiki/%5C%5Cevil.example/wiki/Train",
 		"https://en.wikipedia.org/wiki/https://evil.example/wiki/A": "/wiki/https://evil.example/wiki/A",
 	} {
-		got, err := resolve(parse(t, source), location)
-		require.NoError(t, err, location)
-		if strings.HasPrefix(article, "/") {
-			article = "https://en.wikipedia.org" + article
-		}
-		assert.Equal(t, article, got, location)
+		t.Run(location, func(t *testing.T) {
+			got, err := resolve(parse(t, source), location)
+			require.NoError(t, err)
+			if strings.HasPrefix(article, "/") {
+				article = "https://en.wikipedia.org" + article
+			}
+			assert.Equal(t, article, got)
+		})
 	}
 }
 
@@ -68,8 +70,10 @@ func TestResolveRefuses(t *testing.T) {
 		"Special%3ARandom": "which is that page itself",
 		"https://EN.wikipedia.org:443/wiki/./Special:Random": "which is that page itself",
 	} {
-		_, err := resolve(parse(t, source), location)
-		assert.EqualError(t, err, reason, location)
+		t.Run(location, func(t *testing.T) {
+			_, err := resolve(parse(t, source), location)
+			assert.EqualError(t, err, reason)
+		})
 	}
 }
 

@@ -33,7 +33,7 @@ func TestParts(t *testing.T) {
 			{Text: "http://a/?b=1&c='2", Link: `href="http://a/?b=1&amp;c=&#39;2"`}, {Text: "'"},
 		},
 	} {
-		assert.Equal(t, want, parts(title), title)
+		t.Run(title, func(t *testing.T) { assert.Equal(t, want, parts(title)) })
 	}
 }
 

@@ -1,14 +1,16 @@
-// The page works without this script. With it, a visitor's actions show at once; they are sent in the background, in
-// order, and retried until they are answered. Changes by others show within seconds.
+// The page works without this script. With it, a visitor's actions show at once; they are sent in the
+// background, in order, and retried until they are answered. Changes by others show within seconds.
 //
-// The page always shows the base, which is the backend's last answer, with the unanswered actions applied to it.
+// The page always shows the base, which is the backend's last answer, with the unanswered actions applied.
 
 const $ = (id) => document.getElementById(id)
 const main = $('main'), list = $('todos'), add = $('add'), field = $('title')
 
 const pollInterval = 2000, maxBackoff = 10000, timeout = 20000 // milliseconds
 const step = 300 // todos
-const [maxTitle, pageSize, maxPage, maxCount] = ['maxTitle', 'pageSize', 'maxPage', 'maxCount'].map((name) => Number(main.dataset[name]))
+const limit = (name) => Number(main.dataset[name])
+const maxTitle = limit('maxTitle'), pageSize = limit('pageSize'), maxPage = limit('maxPage')
+const maxCount = limit('maxCount')
 
 const base = { todos: [], counts: { active: 0, completed: 0 }, more: false }
 const rows = new Map() // by the ID of their todos
@@ -179,10 +181,12 @@ async function read() {
   reading = new AbortController()
   const late = setTimeout(() => reading.abort(new Error('no answer')), timeout)
   try {
-    const [list, counts] = await Promise.all([get(listAddress(), reading.signal), get('/todos/counts', reading.signal)])
+    const { signal } = reading
+    const [list, counts] = await Promise.all([get(listAddress(), signal), get('/todos/counts', signal)])
     if (list) Object.assign(base, { todos: list.content, more: list.more })
     if (counts) base.counts = counts.content
-    for (const answer of [list, counts]) if (answer) etags.set(answer.path, answer.etag) // only if both succeeded
+    // Not before both have succeeded.
+    for (const answer of [list, counts]) if (answer) etags.set(answer.path, answer.etag)
     known = true
     busy = false
   } finally {
@@ -192,12 +196,14 @@ async function read() {
 }
 
 function listAddress() {
-  return address('/todos', { limit: size, completed: { active: 'false', completed: 'true' }[view.show], after: view.after })
+  const completed = { active: 'false', completed: 'true' }[view.show]
+  return address('/todos', { limit: size, completed, after: view.after })
 }
 
 // get returns null if nothing has changed.
 async function get(path, signal) {
-  const response = await request(path, { signal, headers: etags.has(path) ? { 'If-None-Match': etags.get(path) } : {} })
+  const headers = etags.has(path) ? { 'If-None-Match': etags.get(path) } : {}
+  const response = await request(path, { signal, headers })
   if (response.status === 304) return null
   const content = await response.json()
   const etag = response.headers.get('ETag') ?? ''
@@ -275,7 +281,8 @@ function fill(row, todo) {
   const was = row.todo
   row.todo = todo
   if (was === todo || row.querySelector('.editor')) return
-  const [box, title, change, remove] = ['.check input', '.title', '.edit', '.delete'].map((name) => row.querySelector(name))
+  const [box, title, change, remove] =
+    ['.check input', '.title', '.edit', '.delete'].map((name) => row.querySelector(name))
   const query = address('', view)
   row.id = `todo-${todo.id}`
   row.dataset.id = todo.id
@@ -332,7 +339,8 @@ function withoutPunctuation(link) {
 
 // Adding and editing.
 
-const sentence = (detail) => detail ? `${detail[0].toUpperCase()}${detail.slice(1)}.` : 'This is not possible.'
+const sentence = (detail) =>
+  detail ? `${detail[0].toUpperCase()}${detail.slice(1)}.` : 'This is not possible.'
 
 const length = (title) => [...title.trim()].length
 
@@ -385,7 +393,8 @@ function submitAdd() {
   if (reason) return field.focus()
   field.value = ''
   hint()
-  if (view.show === 'completed' || view.after) go({ show: view.show === 'completed' ? '' : view.show, after: 0 })
+  const show = view.show === 'completed' ? '' : view.show
+  if (show !== view.show || view.after) go({ show, after: 0 })
   const random = crypto.getRandomValues(new Uint8Array(16))
   act({ kind: 'add', title, key: Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('') })
 }
@@ -413,7 +422,8 @@ function go(to, keepAddress) {
   busy = true
   etags.clear()
   base.todos = base.todos.filter(shown)
-  for (const row of rows.values()) if (row.todo) row.todo = { ...row.todo } // links in rows depend on the view
+  // The links in rows depend on the view.
+  for (const row of rows.values()) if (row.todo) row.todo = { ...row.todo }
   render()
   wake()
 }
@@ -428,7 +438,8 @@ document.addEventListener('submit', (event) => {
 })
 
 list.addEventListener('change', ({ target }) => {
-  if (target.type === 'checkbox') act({ kind: 'complete', id: target.closest('li').todo.id, completed: target.checked })
+  if (target.type !== 'checkbox') return
+  act({ kind: 'complete', id: target.closest('li').todo.id, completed: target.checked })
 })
 
 list.addEventListener('dblclick', ({ target }) => {
@@ -446,7 +457,8 @@ document.addEventListener('keypress', (event) => { if (event.target !== pressedI
 
 document.addEventListener('click', (event) => {
   const link = event.target.closest('a')
-  if (!link || link.target || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
+  if (!link || link.target || event.button) return
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
   if (link.id === 'more' && size === maxPage) return // the next page
   event.preventDefault()
   const row = link.closest('li')
@@ -470,9 +482,10 @@ addEventListener('beforeunload', (event) => { if (failures && actions.length) ev
 // The server's rendering is the first base.
 for (const row of list.children) {
   const editor = row.querySelector('.editor'), input = row.querySelector('input')
+  const id = Number(row.dataset.id)
   row.todo = editor
-    ? { id: Number(row.dataset.id), title: input.defaultValue, completed: 'completed' in editor.dataset }
-    : { id: Number(row.dataset.id), title: row.querySelector('.title').textContent, completed: input.defaultChecked }
+    ? { id, title: input.defaultValue, completed: 'completed' in editor.dataset }
+    : { id, title: row.querySelector('.title').textContent, completed: input.defaultChecked }
   rows.set(row.todo.id, row)
   base.todos.push(row.todo)
   if (editor) {
