@@ -128,7 +128,7 @@ func TestDataStaysWhereItIs(t *testing.T) {
 		c.In("moved-"+exercises).Kubectl("get", "pvc", postgres.Volume)
 		assert.Contains(t, said, "The stack was organization."+lab.Name()+", and is organization.renamed now.")
 		assert.Contains(t, said, "storageClass: new claims are of "+class+
-			". Those that are there stay in local-path, with their data.")
+			". Existing claims stay in local-path, with their data.")
 		for setting, size := range map[string]string{"redisStorageSize": "101Mi", "postgresStorageSize": "2Gi",
 			"storageSize": "6Gi"} {
 			assert.Contains(t, said, setting+": new claims are of "+size+". ")

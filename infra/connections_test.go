@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"os"
 	"reflect"
 	"slices"
@@ -16,10 +15,6 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/connections"
 )
 
-//go:generate go test -run ^TestDocumentOfConnections$ . -update
-
-var update = flag.Bool("update", false, "write the documents anew")
-
 func TestDocumentOfConnections(t *testing.T) {
 	const path = "../docs/connections.md"
 	document := documentConnections(t)
@@ -28,7 +23,7 @@ func TestDocumentOfConnections(t *testing.T) {
 	}
 	written, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, document, string(written), "to bring it up to date: go generate ./infra")
+	require.Equal(t, document, string(written), "to bring it up to date: go test ./infra -update")
 }
 
 func documentConnections(t *testing.T) string {
@@ -53,7 +48,7 @@ func documentConnections(t *testing.T) string {
 	return document.String()
 }
 
-// connectionsWith are those that the network policies allow that the program declares with the settings.
+// connectionsWith returns the connections that the program's network policies allow.
 func connectionsWith(t *testing.T, changes map[string]string) []connections.Connection {
 	t.Helper()
 	var policies []*networkingv1.NetworkPolicy

@@ -1,15 +1,11 @@
-// The Pulumi program: one page that shows all of the stack.
+// The Pulumi program. This file is the whole graph: settings, images, databases, systems, outputs.
 package main
 
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
-	"strings"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/backup"
@@ -25,20 +21,6 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/volumes"
 )
 
-// apps are the images, each a target of the Dockerfile.
-var apps = []string{"backup", "daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend",
-	"todo-frontend"}
-
-// archivingPostgres is the image of the servers, if they archive.
-const archivingPostgres = "postgres"
-
-// namespaces are the course's own names. Each has a database.
-var namespaces = []string{"exercises", "project"}
-
-// store is the image and the namespace of the storage server, which there only is if the backups do not go
-// elsewhere.
-const store = "storage"
-
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == cluster.CredentialCommand {
 		if err := cluster.Credential(context.Background(), os.Stdout, os.Stderr, os.Args[2:]); err != nil {
@@ -47,14 +29,13 @@ func main() {
 		}
 		return
 	}
-	pulumi.Run(stack(cluster.Requirements.Preflight, image.Lost))
+	pulumi.Run(program(cluster.Requirements.Preflight, image.Missing))
 }
 
-// preflightFunc checks the cluster, and returns the kubeconfig by which Pulumi reaches it.
-type preflightFunc func(cluster.Requirements, *pulumi.Context, cluster.Access) (pulumi.StringInput, error)
+// preflight checks the cluster before anything is declared in it. It returns the provider's kubeconfig.
+type preflight func(cluster.Requirements, *pulumi.Context, cluster.Access) (pulumi.StringInput, error)
 
-// stack is the program. It calls preflight before it declares anything, and lost to look at the registry.
-func stack(preflight preflightFunc, lost look) pulumi.RunFunc {
+func program(check preflight, missing missingImages) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		cfg, err := config.Load(ctx)
 		if err != nil {
@@ -64,290 +45,127 @@ func stack(preflight preflightFunc, lost look) pulumi.RunFunc {
 		if err != nil {
 			return err
 		}
-		kubeconfig, err := preflight(requirements(ctx, cfg, last), ctx, cfg.Cluster)
+		kubeconfig, err := check(requirements(ctx, cfg, last), ctx, cfg.Cluster)
 		if err != nil {
 			return err
 		}
-		return program(ctx, cfg, kubeconfig, last, lost)
-	}
-}
-
-// look returns the keys of those images that their registry has lost.
-type look func(ctx context.Context, refs map[string]string, login authn.Authenticator) map[string]bool
-
-// requirements are what the stack needs of its cluster.
-func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs) cluster.Requirements {
-	n := cluster.Requirements{Owner: kube.Owner(ctx), LastOwner: last.Volumes.Owner,
-		StorageClass: cfg.StorageClass, DNSServers: cfg.DNSServers, Ingress: cfg.Ingress}
-	for _, name := range places(cfg) {
-		n.Namespaces = append(n.Namespaces, cfg.NamePrefix+name)
-	}
-	return n
-}
-
-// places are the stack's namespaces, by the course's own names.
-func places(cfg *config.Config) []string {
-	if cfg.S3 == nil {
-		return append(slices.Clone(namespaces), store)
-	}
-	return namespaces
-}
-
-func program(ctx *pulumi.Context, cfg *config.Config, kubeconfig pulumi.StringInput, last volumes.Outputs,
-	lost look) error {
-	apps := apps
-	if cfg.Archive.On {
-		apps = append(apps, archivingPostgres)
-	}
-	if cfg.S3 == nil {
-		apps = append(apps, store)
-	}
-	again, err := lostImages(ctx, cfg, last, lost)
-	if err != nil {
-		return err
-	}
-	images, err := buildImages(ctx, cfg, apps, again)
-	if err != nil {
-		return err
-	}
-	provider, err := kube.NewProvider(ctx, "k3s", kubeconfig)
-	if err != nil {
-		return err
-	}
-	inCluster := pulumi.Provider(provider)
-	spaces, err := makeNamespaces(ctx, cfg, places(cfg), inCluster)
-	if err != nil {
-		return err
-	}
-	buckets, err := makeBuckets(ctx, cfg, images, spaces, inCluster)
-	if err != nil {
-		return err
-	}
-
-	train, err := redis.New(ctx, "redis", redis.Args{
-		Namespace:       spaces["exercises"],
-		Image:           cfg.Redis.Image,
-		FillerImage:     images["redisfiller"],
-		Password:        cfg.Redis.Password,
-		PasswordVersion: cfg.Redis.PasswordVersion,
-		SecretVersions:  cfg.SecretVersions["redis"],
-		StorageClass:    cfg.StorageClass,
-		StorageSize:     cfg.Redis.StorageSize,
-		Memory:          cfg.Redis.Memory,
-	}, inCluster)
-	if err != nil {
-		return err
-	}
-
-	backups := pulumi.StringMap{}
-	newDatabase := func(name, namespace string) (postgres.Database, error) {
-		server, err := newPostgres(ctx, name, spaces[namespace], buckets[namespace], images, cfg, inCluster)
+		images, err := buildImages(ctx, cfg, last, missing)
 		if err != nil {
-			return postgres.Database{}, err
+			return err
 		}
-		made, err := backup.New(ctx, name+"-backup", backup.Args{
-			Namespace: spaces[namespace],
-			Image:     images["backup"],
-			Database:  server.Database,
-			Bucket:    buckets[namespace],
-
-			ArchivePassphrase: cfg.Archive.Passphrase,
-			Restore:           cfg.Restore[name],
-			Settings:          cfg.Backup,
-		}, inCluster)
+		provider, err := kube.NewProvider(ctx, "k3s", kubeconfig)
 		if err != nil {
-			return postgres.Database{}, err
+			return err
 		}
-		backups[name] = made.Location
-		return made.Database, nil
+		s := &stack{ctx: ctx, cfg: cfg, images: images, inCluster: pulumi.Provider(provider)}
+		if err := s.declare(); err != nil {
+			return err
+		}
+		return s.export(last)
 	}
+}
 
-	pings, err := newDatabase("pingpong", "exercises")
-	if err != nil {
-		return err
-	}
-	counter, err := pingpong.New(ctx, "pingpong", pingpong.Args{
-		Namespace: spaces["exercises"],
-		Image:     images["pingpong"],
-		Replicas:  cfg.Pingpong.Replicas,
-		Database:  pings,
-		Ingress:   cfg.Ingress,
-	}, inCluster)
-	if err != nil {
-		return err
-	}
+// stack is what the systems are made from, and the systems.
+type stack struct {
+	ctx       *pulumi.Context
+	cfg       *config.Config
+	images    pulumi.StringMap // by app
+	inCluster pulumi.ResourceOption
 
-	todos, err := newDatabase("todo", "project")
-	if err != nil {
-		return err
-	}
-	project, err := todo.New(ctx, "todo", todo.Args{
-		Namespace:        spaces["project"],
-		BackendImage:     images["todo-backend"],
-		FrontendImage:    images["todo-frontend"],
-		DailyImage:       images["daily-todo"],
-		BackendReplicas:  cfg.Todo.BackendReplicas,
-		FrontendReplicas: cfg.Todo.FrontendReplicas,
-		Database:         todos,
-		AllowedOrigins:   cfg.Todo.AllowedOrigins,
-		OwnOrigins:       cfg.Todo.OwnOrigins,
-		Daily:            cfg.Todo.Daily,
-		Ingress:          cfg.Ingress,
-	}, inCluster)
-	if err != nil {
-		return err
-	}
+	namespaces map[string]*kube.Namespace // by name without the prefix
+	buckets    map[string]storage.Bucket  // by namespace
 
-	names := map[string]string{}
-	for name, space := range spaces {
-		names[name] = space.Name
+	redis              *redis.Redis
+	pingpongDB, todoDB *backup.Backup
+	pingpong           *pingpong.Pingpong
+	todo               *todo.Todo
+}
+
+// declare declares all that is in the cluster, each after what it needs.
+func (s *stack) declare() (err error) {
+	if s.namespaces, err = newNamespaces(s.ctx, s.cfg, s.inCluster); err != nil {
+		return err
 	}
-	err = volumes.Export(ctx, last, volumes.Settings{
-		Namespaces:   names,
-		Owner:        kube.Owner(ctx),
-		StorageClass: cfg.StorageClass,
-		Sizes: map[string]string{
-			"redisStorageSize": cfg.Redis.StorageSize, "postgresStorageSize": cfg.Postgres.StorageSize,
-			"storageSize": cfg.Storage.Size,
-		},
+	if s.buckets, err = s.newBuckets(); err != nil {
+		return err
+	}
+	if s.redis, err = s.newRedis(); err != nil {
+		return err
+	}
+	if s.pingpongDB, err = s.newDatabase("pingpong", exercises); err != nil {
+		return err
+	}
+	if s.pingpong, err = s.newPingpong(s.pingpongDB.Database); err != nil {
+		return err
+	}
+	if s.todoDB, err = s.newDatabase("todo", project); err != nil {
+		return err
+	}
+	s.todo, err = s.newTodo(s.todoDB.Database)
+	return err
+}
+
+func (s *stack) newRedis() (*redis.Redis, error) {
+	return redis.New(s.ctx, "redis", redis.Args{
+		Namespace:       s.namespaces[exercises],
+		Image:           s.cfg.Redis.Image,
+		FillerImage:     s.images["redisfiller"],
+		Password:        s.cfg.Redis.Password,
+		PasswordVersion: s.cfg.Redis.PasswordVersion,
+		SecretVersions:  s.cfg.SecretVersions["redis"],
+		StorageClass:    s.cfg.StorageClass,
+		StorageSize:     s.cfg.Redis.StorageSize,
+		Memory:          s.cfg.Redis.Memory,
+	}, s.inCluster)
+}
+
+func (s *stack) newPingpong(db postgres.Database) (*pingpong.Pingpong, error) {
+	return pingpong.New(s.ctx, "pingpong", pingpong.Args{
+		Namespace: s.namespaces[exercises],
+		Image:     s.images["pingpong"],
+		Replicas:  s.cfg.Pingpong.Replicas,
+		Database:  db,
+		Ingress:   s.cfg.Ingress,
+	}, s.inCluster)
+}
+
+func (s *stack) newTodo(db postgres.Database) (*todo.Todo, error) {
+	return todo.New(s.ctx, "todo", todo.Args{
+		Namespace:        s.namespaces[project],
+		BackendImage:     s.images["todo-backend"],
+		FrontendImage:    s.images["todo-frontend"],
+		DailyImage:       s.images["daily-todo"],
+		BackendReplicas:  s.cfg.Todo.BackendReplicas,
+		FrontendReplicas: s.cfg.Todo.FrontendReplicas,
+		Database:         db,
+		AllowedOrigins:   s.cfg.Todo.AllowedOrigins,
+		OwnOrigins:       s.cfg.Todo.OwnOrigins,
+		Daily:            s.cfg.Todo.Daily,
+		Ingress:          s.cfg.Ingress,
+	}, s.inCluster)
+}
+
+// export sets the stack's outputs.
+func (s *stack) export(last volumes.Outputs) error {
+	if err := volumes.Export(s.ctx, last, s.volumes()); err != nil {
+		return err
+	}
+	s.ctx.Export("images", s.images)
+	s.ctx.Export("redis", s.redis.Addresses)
+	s.ctx.Export("postgres", pulumi.StringMap{
+		"pingpong": s.pingpongDB.Database.Address, "todo": s.todoDB.Database.Address,
 	})
-	if err != nil {
-		return err
+	s.ctx.Export("backups", pulumi.StringMap{
+		"pingpong": s.pingpongDB.Location, "todo": s.todoDB.Location,
+	})
+	s.ctx.Export("pingpong", s.pingpong.Address)
+	s.ctx.Export("todoBackend", s.todo.Backend)
+	s.ctx.Export("todoFrontend", s.todo.Frontend)
+	if s.cfg.Ingress == nil {
+		return s.ctx.Log.Info("Without an ingress nobody reaches the apps from outside. To see the page: "+
+			"kubectl -n "+s.namespaces[project].Name+" port-forward service/todo-frontend-svc 8080:80", nil)
 	}
-	ctx.Export("images", images)
-	ctx.Export("redis", train.Addresses)
-	ctx.Export("postgres", pulumi.StringMap{"pingpong": pings.Address, "todo": todos.Address})
-	ctx.Export("backups", backups)
-	ctx.Export("pingpong", counter.Address)
-	ctx.Export("todoBackend", project.Backend)
-	ctx.Export("todoFrontend", project.Frontend)
-	if cfg.Ingress == nil {
-		return ctx.Log.Info("Without an ingress nobody reaches the apps from outside. To see the page: "+
-			"kubectl -n "+spaces["project"].Name+" port-forward service/todo-frontend-svc 8080:80", nil)
-	}
-	ctx.Export("pingpongUrl", counter.URL)
-	ctx.Export("todoUrl", project.URL)
+	s.ctx.Export("pingpongUrl", s.pingpong.URL)
+	s.ctx.Export("todoUrl", s.todo.URL)
 	return nil
-}
-
-func newPostgres(ctx *pulumi.Context, database string, space *kube.Namespace, bucket storage.Bucket,
-	images pulumi.StringMap, cfg *config.Config, opts ...pulumi.ResourceOption) (*postgres.Postgres, error) {
-	var serverImage pulumi.StringInput = pulumi.String(cfg.Postgres.Image)
-	var archive *postgres.Archive
-	if a := cfg.Archive; a.On {
-		serverImage = images[archivingPostgres]
-		archive = &postgres.Archive{Bucket: bucket, Timeout: a.Timeout, KeepDays: a.KeepDays,
-			Passphrase: a.Passphrase}
-	}
-	return postgres.New(ctx, database+"-postgres", postgres.Args{
-		Namespace:       space,
-		Image:           serverImage,
-		Archive:         archive,
-		ExporterImage:   images["postgres-exporter"],
-		Database:        database,
-		Password:        cfg.Postgres.Passwords[database],
-		ReaderPassword:  cfg.Postgres.ReaderPasswords[database],
-		PasswordVersion: cfg.Postgres.PasswordVersion,
-		TLSVersion:      cfg.Postgres.TLSVersion,
-		SecretVersions:  cfg.SecretVersions[database],
-		StorageClass:    cfg.StorageClass,
-		StorageSize:     cfg.Postgres.StorageSize,
-		Memory:          cfg.Postgres.Memory,
-		Parameters:      cfg.Postgres.Parameters,
-	}, opts...)
-}
-
-// makeBuckets returns what each namespace with a database keeps its backups in.
-func makeBuckets(ctx *pulumi.Context, cfg *config.Config, images pulumi.StringMap,
-	spaces map[string]*kube.Namespace, opts ...pulumi.ResourceOption) (map[string]storage.Bucket, error) {
-	buckets := map[string]storage.Bucket{}
-	if cfg.S3 != nil {
-		for _, name := range namespaces {
-			buckets[name] = *cfg.S3
-		}
-		return buckets, nil
-	}
-	var accounts []string
-	versions := maps.Clone(cfg.SecretVersions[store])
-	for _, name := range namespaces {
-		account := spaces[name].Name
-		accounts = append(accounts, account)
-		if version, set := versions[name+"-key"]; set {
-			delete(versions, name+"-key")
-			versions[account+"-key"] = version
-		}
-	}
-	server, err := storage.New(ctx, store, storage.Args{
-		Namespace:      spaces[store],
-		Image:          images[store],
-		Accounts:       accounts,
-		KeysVersion:    cfg.Storage.KeysVersion,
-		TLSVersion:     cfg.Storage.TLSVersion,
-		SecretVersions: versions,
-		StorageClass:   cfg.StorageClass,
-		StorageSize:    cfg.Storage.Size,
-		Memory:         cfg.Storage.Memory,
-	}, opts...)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range namespaces {
-		buckets[name] = server.Bucket(spaces[name].Name)
-	}
-	return buckets, nil
-}
-
-// lostImages are those of apps that the last up has pushed, and the registry has lost since.
-func lostImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs, look look) (map[string]bool,
-	error) {
-	pushed := maps.Clone(last.Images)
-	maps.DeleteFunc(pushed, func(_, ref string) bool { return !strings.HasPrefix(ref, cfg.Registry.Path+"/") })
-	lost := look(ctx.Context(), pushed, cfg.Registry.Auth)
-	if len(lost) == 0 {
-		return nil, nil
-	}
-	return lost, ctx.Log.Info(fmt.Sprintf(
-		"The registry has lost images, which are built again, since no new pod could start without: %s.",
-		strings.Join(slices.Sorted(maps.Keys(lost)), ", ")), nil)
-}
-
-func buildImages(ctx *pulumi.Context, cfg *config.Config, apps []string,
-	again map[string]bool) (pulumi.StringMap, error) {
-	ofServer := map[string]string{"POSTGRES_IMAGE": cfg.Postgres.Image}
-	buildArgs := map[string]map[string]string{"backup": ofServer, archivingPostgres: ofServer}
-	refs := pulumi.StringMap{}
-	for _, app := range apps {
-		ref, err := image.New(ctx, app, image.Args{
-			Registry:  cfg.Registry.Path,
-			BuildArgs: buildArgs[app],
-			Tag:       ctx.Stack(),
-			Username:  cfg.Registry.Push.Username,
-			Password:  cfg.Registry.Push.Password,
-			Builder:   cfg.Builder,
-			Again:     again[app],
-		})
-		if err != nil {
-			return nil, err
-		}
-		refs[app] = ref
-	}
-	return refs, nil
-}
-
-func makeNamespaces(ctx *pulumi.Context, cfg *config.Config, names []string,
-	opts ...pulumi.ResourceOption) (map[string]*kube.Namespace, error) {
-	spaces := map[string]*kube.Namespace{}
-	for _, name := range names {
-		args := kube.NamespaceArgs{Name: cfg.NamePrefix + name, DNSServers: cfg.DNSServers}
-		if pull := cfg.Registry.Pull; pull.Username != "" {
-			args.Login = &kube.RegistryLogin{Server: cfg.Registry.Host, Username: pull.Username,
-				Password: pull.Password}
-		}
-		space, err := kube.NewNamespace(ctx, name, args, opts...)
-		if err != nil {
-			return nil, err
-		}
-		spaces[name] = space
-	}
-	return spaces, nil
 }

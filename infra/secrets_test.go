@@ -15,14 +15,14 @@ import (
 
 const stashType = "pulumi:index:Stash"
 
-// kept has the state hold the same for every generated secret. It is a certificate, and will do for a
+// kept makes the state hold the same text for every generated secret. It is a certificate, and passes for a
 // password.
 var kept = recorder.Outputs(stashType, resource.PropertyMap{
 	"output": resource.NewProperty(
 		`{"Authority": "the authority", "Server": "the certificate", "Key": "the key"}`),
 })
 
-// versions are those of the generated secrets, by their names in the state.
+// versions returns the versions of the generated secrets, by their names in the state.
 func versions(recording *recorder.Recording) map[string]string {
 	all := map[string]string{}
 	for _, recorded := range recording.All() {
@@ -33,7 +33,7 @@ func versions(recording *recorder.Recording) map[string]string {
 	return all
 }
 
-// changed are the keys whose values differ.
+// changed returns the keys with different values.
 func changed[V any](t *testing.T, before, after map[string]V) (keys []string) {
 	t.Helper()
 	require.Len(t, after, len(before))
@@ -89,14 +89,13 @@ func TestEachGeneratedSecretIsReplacedAlone(t *testing.T) {
 	}
 }
 
-// It does not matter which version is the newer one.
+// A secret is replaced by a new version of its own and by a new one of its group, in either order.
 func TestGroupAndOwnVersionsReplaceASecret(t *testing.T) {
 	seen := map[string]bool{}
 	for _, group := range []string{"1", "2"} {
 		for _, own := range []string{"", "todo-owner=1", "todo-owner=2"} {
-			version := versions(recorder.Run(t, withoutCluster,
-				settings(t, map[string]string{"postgresPasswordVersion": group,
-					"secretVersions": own})))["todo-postgres-owner"]
+			changes := map[string]string{"postgresPasswordVersion": group, "secretVersions": own}
+			version := versions(recorder.Run(t, withoutCluster, settings(t, changes)))["todo-postgres-owner"]
 			require.NotEmpty(t, version)
 			seen[version] = true
 		}
@@ -106,11 +105,11 @@ func TestGroupAndOwnVersionsReplaceASecret(t *testing.T) {
 
 func TestEachConfiguredSecretIsReplacedAlone(t *testing.T) {
 	given := map[string]string{
-		"registryUsername": "pusher", "registryPassword": "of-the-pusher", "pullUsername": "puller",
-		"pullPassword":  "of-the-puller",
-		"redisPassword": "of-redis", "postgresPassword": "of-the-owners",
-		"postgresReaderPassword": "of-the-readers",
-		"archivePassphrase":      "of-the-archives", "backupRecipient": ageKey,
+		"registryUsername": "pusher", "registryPassword": "of-the-pusher",
+		"pullUsername": "puller", "pullPassword": "of-the-puller",
+		"redisPassword":    "of-redis",
+		"postgresPassword": "of-the-owners", "postgresReaderPassword": "of-the-readers",
+		"archivePassphrase": "of-the-archives", "backupRecipient": ageKey,
 	}
 	data := func(changes map[string]string) (map[string]string, *recorder.Recording) {
 		all := maps.Clone(given)
@@ -129,15 +128,21 @@ func TestEachConfiguredSecretIsReplacedAlone(t *testing.T) {
 	before, _ := data(nil)
 	for setting, replaced := range map[string][]string{
 		"registryPassword": nil,
-		"pullPassword": {"exercises/registry .dockerconfigjson",
-			"project/registry .dockerconfigjson", "storage/registry .dockerconfigjson"},
+		"pullPassword": {
+			"exercises/registry .dockerconfigjson", "project/registry .dockerconfigjson",
+			"storage/registry .dockerconfigjson",
+		},
 		"redisPassword": {"exercises/redis password", "exercises/redis auth.conf"},
-		"postgresPassword": {"exercises/postgres URL", "exercises/postgres verifiers.sql",
-			"project/postgres URL", "project/postgres verifiers.sql"},
+		"postgresPassword": {
+			"exercises/postgres URL", "exercises/postgres verifiers.sql",
+			"project/postgres URL", "project/postgres verifiers.sql",
+		},
 		"pingpongPostgresPassword": {"exercises/postgres URL", "exercises/postgres verifiers.sql"},
 		"todoPostgresPassword":     {"project/postgres URL", "project/postgres verifiers.sql"},
-		"postgresReaderPassword": {"exercises/postgres READER_URL", "exercises/postgres verifiers.sql",
-			"project/postgres READER_URL", "project/postgres verifiers.sql"},
+		"postgresReaderPassword": {
+			"exercises/postgres READER_URL", "exercises/postgres verifiers.sql",
+			"project/postgres READER_URL", "project/postgres verifiers.sql",
+		},
 		"pingpongPostgresReaderPassword": {"exercises/postgres READER_URL", "exercises/postgres verifiers.sql"},
 		"todoPostgresReaderPassword":     {"project/postgres READER_URL", "project/postgres verifiers.sql"},
 		"archivePassphrase": {

@@ -15,8 +15,6 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-//go:generate go test -run ^TestDocumentOfSettings$ . -update
-
 // setting is one of Pulumi.yaml's config section.
 type setting struct {
 	Default, Description string

@@ -1,5 +1,5 @@
-// Package backup makes backups of a database: one when the stack comes up, others by a schedule. Each is
-// proven by restoring it.
+// Package backup declares the backups of a database: one when the stack comes up, and one for each time of a
+// schedule. Each is proven by restoring it.
 package backup
 
 import (
@@ -18,57 +18,55 @@ import (
 )
 
 const (
-	app     = "backup"
-	metrics = "backup-metrics"
+	app         = "backup"
+	metricsName = "backup-metrics"
 
-	// user is postgres in the official image, which can start no server as a user without a name.
+	// user is postgres in the official image. A Postgres server does not start as a user without a name.
 	user = 999
 
 	scratchDir = "/scratch"
 	serverDir  = "/server"
 	server     = "server"
 
-	// startingDeadline is how late a backup may still be made, such as after a night without power.
+	// startingDeadline is how late a scheduled backup may start, for instance after a night without power.
 	startingDeadline = 12 * time.Hour
-	// programMemory is for all but the throwaway server.
+	// programMemory is the limit of everything but the throwaway server.
 	programMemory = "256Mi"
-	// pauses is more than what Kubernetes waits between the tries of a Job, and what it takes to start their
-	// pods.
+	// pauses has room for Kubernetes' pauses between a Job's attempts and for the start of their pods.
 	pauses = 10 * time.Minute
 )
 
-// Settings are those of every database.
+// Settings are the same for every database.
 type Settings struct {
-	// Schedule is a cron expression, in TimeZone, which is a name of the time zone database such as Etc/UTC.
+	// Schedule is a cron expression in TimeZone, a name of the time zone database such as Etc/UTC.
 	Schedule, TimeZone string
-	// KeepDaily, KeepWeekly and KeepMonthly are how many backups of different days, weeks and months are kept.
+	// KeepDaily, KeepWeekly and KeepMonthly are how many days, weeks and months keep a backup.
 	KeepDaily, KeepWeekly, KeepMonthly int
-	// ScratchSize is the size of the volume on which a backup is restored, and of that of dumps, a Kubernetes
+	// ScratchSize is the size of the volume for dumps and of the volume for restored servers, a Kubernetes
 	// quantity.
 	ScratchSize string
 	// Memory is the limit of the server that a backup is restored into, a Kubernetes quantity.
 	Memory string
 	// Compression is the level of zstd, 1 to 19.
 	Compression int
-	// Recipient is age's public key that dumps are encrypted to; empty for none.
+	// Recipient is the public key of age that dumps are encrypted to; empty for none.
 	Recipient string
-	// Timeout is how long one try may take.
+	// Timeout is how long one attempt may take.
 	Timeout time.Duration
 }
 
-// Args describes the backups of a database. All but Restore and Recipient is required, but none of a day,
-// week or month may be kept.
+// Args describes the backups of a database. ArchivePassphrase, Restore and Recipient are optional, and each
+// Keep may be 0.
 type Args struct {
-	// Namespace is that of the database too.
+	// Namespace is also the namespace of the database.
 	Namespace *kube.Namespace
 	Image     pulumi.StringInput
 	Database  postgres.Database
 	// Bucket keeps the backups, in a folder of the namespace's name.
 	Bucket storage.Bucket
-	// ArchivePassphrase opens the archive of the database, which is in the same folder; nil if it is not
-	// encrypted.
+	// ArchivePassphrase decrypts the database's archive in the same folder; nil if it is not encrypted.
 	ArchivePassphrase pulumi.StringInput
-	// Restore is what the database is restored from before anybody else uses it; nil for nothing.
+	// Restore is restored before anything else uses the database; nil for nothing.
 	Restore *Restore
 	Settings
 }
@@ -77,23 +75,22 @@ type Args struct {
 type Backup struct {
 	pulumi.ResourceState
 
-	// Location is the URL below which the backups are.
+	// Location is the URL of the backups' folder.
 	Location pulumi.StringOutput `pulumi:"location"`
-	// Database is the one of Args, ready once it is restored.
+	// Database is the database of Args, ready once it is restored.
 	Database postgres.Database
 }
 
-// New declares a Job, which is there once it has made a verified backup, a CronJob, and a pod that serves
-// metrics of what the bucket holds. The Job makes another backup, in place of the one before, when the image
-// or a setting in its pods' template changes, and if it failed. If there is something to restore, another Job
-// does that first.
+// New declares a Job, a CronJob, and a pod with metrics of the backups in the bucket. Pulumi waits until the
+// Job has made a verified backup. A change of its pods' template, such as a new image, replaces the Job, and
+// so does its failure. With Restore, another Job restores the database first.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Backup, error) {
 	if err := args.check(); err != nil {
 		return nil, fmt.Errorf("backup %s: %w", name, err)
 	}
 	b := &Backup{}
-	if err := ctx.RegisterComponentResourceV2("stateful-k3s:backup:Backup", name, args.inputs(), b,
-		opts...); err != nil {
+	inputs := pulumi.Map{"namespace": pulumi.String(args.Namespace.Name)}
+	if err := ctx.RegisterComponentResourceV2("stateful-k3s:backup:Backup", name, inputs, b, opts...); err != nil {
 		return nil, fmt.Errorf("declaring backup %s: %w", name, err)
 	}
 	if err := b.declare(ctx, name, args); err != nil {
@@ -123,8 +120,8 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 	if err := allow(ctx, name, args, job, "backs up the database", parent); err != nil {
 		return err
 	}
-	measuring := metricsApp(args, bucket)
-	if err := args.Bucket.Allow(ctx, name+"-metrics-bucket", measuring.Pods(),
+	metrics := metricsApp(args, bucket)
+	if err := args.Bucket.Allow(ctx, name+"-metrics-bucket", metrics.Pods(),
 		"measures what backups there are", parent); err != nil {
 		return err
 	}
@@ -137,7 +134,7 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 	if err := job.DeclareCron(ctx, name+"-cronjob", schedule, parent, bucket.Ready()); err != nil {
 		return err
 	}
-	if _, err := measuring.Declare(ctx, name+"-metrics", parent, bucket.Ready(),
+	if _, err := metrics.Declare(ctx, name+"-metrics", parent, bucket.Ready(),
 		args.Bucket.Ready()); err != nil {
 		return err
 	}
@@ -157,7 +154,7 @@ func newJob(args Args, name string, spec corev1.PodSpecArgs) kube.Job {
 	}
 }
 
-// allow lets the pods of a job connect to the database and to the bucket, and says why.
+// allow lets the pods of a job connect to the database and to the bucket.
 func allow(ctx *pulumi.Context, name string, args Args, job kube.Job, why string,
 	parent pulumi.ResourceOption) error {
 	err := kube.Allow(ctx, name+"-database", kube.Connection{
@@ -169,7 +166,7 @@ func allow(ctx *pulumi.Context, name string, args Args, job kube.Job, why string
 	return args.Bucket.Allow(ctx, name+"-bucket", job.Pods(), why, parent)
 }
 
-// work is what a pod does with the database, and what it needs for that.
+// work is a command of the program, and what its pod needs besides the settings.
 type work struct {
 	command  string
 	bucket   *storage.Client
@@ -179,9 +176,9 @@ type work struct {
 	mounts   corev1.VolumeMountArray
 }
 
-// podSpec has a container for the program, with all keys, and one for the servers that it restores into. Code
-// in a database can do there what it likes: it sees nothing but the servers' own files, and no process of the
-// program.
+// podSpec has two containers: one for the program, with all keys, and one for the throwaway servers. A
+// restored database may run any code in the second one. That code sees only the servers' files, and no
+// process of the program.
 func podSpec(args Args, work work) corev1.PodSpecArgs {
 	env := append(slices.Clone(work.bucket.Env),
 		work.database.Env,
@@ -218,7 +215,7 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 				Args:          pulumi.ToStringArray([]string{server}),
 				Env:           corev1.EnvVarArray{kube.Env("SERVER_DIR", serverDir)},
 				VolumeMounts:  corev1.VolumeMountArray{kube.Mount(server, serverDir)},
-				RestartPolicy: pulumi.String("Always"), // beside the others, and it ends when they have
+				RestartPolicy: pulumi.String("Always"), // a sidecar
 
 				TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 			}),
@@ -243,7 +240,7 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 func metricsApp(args Args, bucket *storage.Client) kube.WebApp {
 	return kube.WebApp{
 		Namespace: args.Namespace,
-		Name:      metrics,
+		Name:      metricsName,
 		Image:     args.Image,
 		Args:      pulumi.StringArray{pulumi.String("metrics")},
 		Replicas:  1,
@@ -258,37 +255,9 @@ func (a *Args) check() error {
 	required := map[string]bool{
 		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Database": a.Database.Name != "",
 		"Schedule": a.Schedule != "", "TimeZone": a.TimeZone != "", "ScratchSize": a.ScratchSize != "",
-		"Memory":      a.Memory != "",
-		"Compression": a.Compression != 0, "Timeout": a.Timeout != 0, "Restore.From": a.Restore == nil ||
-			a.Restore.From != "",
+		"Memory": a.Memory != "", "Compression": a.Compression != 0, "Timeout": a.Timeout != 0,
+		"Restore.From": a.Restore == nil || a.Restore.From != "",
 	}
 	maps.Copy(required, a.Bucket.Required())
 	return kube.Missing(required)
-}
-
-func (a *Args) inputs() pulumi.Map {
-	inputs := pulumi.Map{
-		"namespace":   pulumi.String(a.Namespace.Name),
-		"image":       a.Image,
-		"database":    a.Database.Address,
-		"endpoint":    pulumi.String(a.Bucket.Endpoint),
-		"region":      pulumi.String(a.Bucket.Region),
-		"bucket":      pulumi.String(a.Bucket.Name),
-		"prefix":      pulumi.String(a.Bucket.Prefix),
-		"schedule":    pulumi.String(a.Schedule),
-		"timeZone":    pulumi.String(a.TimeZone),
-		"keepDaily":   pulumi.Int(a.KeepDaily),
-		"keepWeekly":  pulumi.Int(a.KeepWeekly),
-		"keepMonthly": pulumi.Int(a.KeepMonthly),
-		"scratchSize": pulumi.String(a.ScratchSize),
-		"memory":      pulumi.String(a.Memory),
-		"compression": pulumi.Int(a.Compression),
-		"recipient":   pulumi.String(a.Recipient),
-		"timeout":     pulumi.String(a.Timeout.String()),
-	}
-	if a.Restore != nil {
-		inputs["restoreFrom"] = pulumi.String(a.Restore.From)
-		inputs["restoreOver"] = pulumi.Bool(a.Restore.Over)
-	}
-	return inputs
 }

@@ -17,21 +17,20 @@ const (
 
 // Restore says what a database is restored from.
 type Restore struct {
-	// From is latest (the newest backup of an earlier server), a backup's name, a time in RFC 3339, end (all
-	// that an earlier server archived), or end- and the name of an archive.
+	// From is latest (the newest backup of an earlier server), the name of a backup, a time in RFC 3339, end
+	// (everything that an earlier server archived), or end- and the name of an archive.
 	From string
-	// Over lets the database hold something, which is backed up and then replaced.
+	// Over allows a database that is not empty. Its content is backed up and then replaced.
 	Over bool
-	// Identity is age's private key that opens the backups; nil if they are not encrypted.
+	// Identity is the private key of age that decrypts the backups; nil if they are not encrypted.
 	Identity pulumi.StringInput
 }
 
-// declareRestore declares the Job that restores the database, which does nothing if it has done so. It knows
-// by a mark that what it is asked for is the same still, and was not given up and asked for again, with data
-// in between.
+// declareRestore declares the Job that restores the database once. The Job knows each request by an id: if
+// the setting is removed and set again later, the id is a new one, because there may be new data.
 func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage.Client,
 	parent pulumi.ResourceOption) (*batchv1.Job, error) {
-	mark, err := kube.NewRandomID(ctx, name+"-request", args.Restore.From, parent)
+	id, err := kube.NewRandomID(ctx, name+"-request", args.Restore.From, parent)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +41,7 @@ func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage
 		database: args.Database.Restorer,
 		env: corev1.EnvVarArray{
 			kube.Env("RESTORE_FROM", args.Restore.From),
-			corev1.EnvVarArgs{Name: pulumi.String("RESTORE_REQUEST"), Value: mark},
+			corev1.EnvVarArgs{Name: pulumi.String("RESTORE_REQUEST"), Value: id},
 		},
 	}
 	if args.Restore.Over {
@@ -65,7 +64,7 @@ func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage
 		work.mounts = corev1.VolumeMountArray{kube.ReadOnly(identity, identityDir)}
 	}
 	job := newJob(args, restore, podSpec(args, work))
-	job.MaxAttempts = 1 // it tries again by itself, and what it refuses the user should know at once
+	job.MaxAttempts = 1 // the program retries by itself, and the user should see at once what it refuses
 	if err := allow(ctx, name, args, job, "restores the database", parent); err != nil {
 		return nil, err
 	}

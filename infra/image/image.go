@@ -16,15 +16,15 @@ const (
 	contextDir = ".."
 	dockerfile = "../Dockerfile"
 
-	// Every byte of the image follows from its sources. The SDK has no field for rewrite-timestamp.
+	// The image is reproducible, byte for byte. The SDK has no field for rewrite-timestamp.
 	export = "type=registry,oci-mediatypes=true,rewrite-timestamp=true"
-	// epoch is the time that all files and the image itself carry, in Unix seconds.
+	// epoch is the time of the image and of all its files, in Unix seconds.
 	epoch = "0"
 )
 
-// Args says how images are built and where they go.
+// Args says how an image is built and where it is pushed.
 type Args struct {
-	// Registry is the registry's host with the path below which images are, such as registry.example.com/team.
+	// Registry is the registry's host and the path of its images, such as registry.example.com/team.
 	Registry string
 	// BuildArgs are arguments of the Dockerfile.
 	BuildArgs map[string]string
@@ -34,20 +34,19 @@ type Args struct {
 	// configuration are used.
 	Username string
 	Password pulumi.StringInput
-	// Builder is the name of a buildx builder; empty leaves the choice to the docker-build plugin.
+	// Builder is the name of a buildx builder. If it is empty, the docker-build plugin chooses.
 	Builder string
-	// Again has it built and pushed although nothing has changed: the registry has lost it.
-	Again bool
+	// Rebuild builds and pushes the image even if nothing has changed, because the registry has lost it.
+	Rebuild bool
 }
 
-// again is an argument that no Dockerfile has. The image is built when its value changes, which it keeps
-// otherwise.
-const again = "STATEFUL_K3S_AGAIN"
+// rebuildArg is a build argument that the Dockerfile does not use. A new value makes Pulumi build the image.
+const rebuildArg = "STATEFUL_K3S_AGAIN"
 
-// New declares the image of an app, which is the Dockerfile's target of that name, and returns its
+// New declares the image of an app, the Dockerfile's target of that name, and returns its
 // repository:tag@digest. Deleting it from the stack leaves it in the registry.
-func New(ctx *pulumi.Context, app string, args Args, opts ...pulumi.ResourceOption) (pulumi.StringOutput,
-	error) {
+func New(ctx *pulumi.Context, app string, args Args,
+	opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
 	name, err := reference.ParseNamed(fmt.Sprintf("%s/%s:%s", args.Registry, app, args.Tag))
 	if err != nil {
 		return pulumi.StringOutput{}, fmt.Errorf("naming image %s: %w", app, err)
@@ -76,10 +75,10 @@ func New(ctx *pulumi.Context, app string, args Args, opts ...pulumi.ResourceOpti
 			Password: pulumi.ToSecret(args.Password).(pulumi.StringOutput),
 		}}
 	}
-	if args.Again {
-		buildArgs[again] = pulumi.String(rand.Text())
+	if args.Rebuild {
+		buildArgs[rebuildArg] = pulumi.String(rand.Text())
 	} else {
-		opts = append(slices.Clip(opts), pulumi.IgnoreChanges([]string{"buildArgs." + again}))
+		opts = append(slices.Clip(opts), pulumi.IgnoreChanges([]string{"buildArgs." + rebuildArg}))
 	}
 	image, err := dockerbuild.NewImage(ctx, app, build, append(opts, pulumi.RetainOnDelete(true))...)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package pingpong runs the pods that count pings in a Postgres.
+// Package pingpong declares the pods that count pings in Postgres.
 package pingpong
 
 import (
@@ -19,7 +19,7 @@ type Args struct {
 	Replicas int
 	// Database keeps the count. It is in the same namespace.
 	Database postgres.Database
-	// Ingress shows /pingpong and /pings to people; nil if nobody is to reach them.
+	// Ingress publishes /pingpong and /pings; nil for none.
 	Ingress *kube.Ingress
 }
 
@@ -29,18 +29,18 @@ type Pingpong struct {
 
 	// Address is host:port of the Service inside the cluster.
 	Address pulumi.StringOutput `pulumi:"address"`
-	// URL is the address for people; empty without an ingress.
+	// URL is the address at the ingress; empty without one.
 	URL pulumi.StringOutput `pulumi:"url"`
 }
 
-// New declares the pods and what they need.
+// New declares the pods, their Service, their network policies and the Ingress.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Pingpong, error) {
 	if err := args.check(); err != nil {
 		return nil, fmt.Errorf("pingpong %s: %w", name, err)
 	}
 	p := &Pingpong{}
-	err := ctx.RegisterComponentResourceV2("stateful-k3s:pingpong:Pingpong", name, args.inputs(), p, opts...)
-	if err != nil {
+	inputs := pulumi.Map{"namespace": pulumi.String(args.Namespace.Name)}
+	if err := ctx.RegisterComponentResourceV2("stateful-k3s:pingpong:Pingpong", name, inputs, p, opts...); err != nil {
 		return nil, fmt.Errorf("declaring pingpong %s: %w", name, err)
 	}
 	if err := p.declare(ctx, name, args); err != nil {
@@ -62,7 +62,7 @@ func (p *Pingpong) declare(ctx *pulumi.Context, name string, args Args) error {
 		Env:       corev1.EnvVarArray{database.Env},
 		Volumes:   corev1.VolumeArray{database.Volume},
 		Mounts:    corev1.VolumeMountArray{database.Mount},
-		// The app reads a new address by itself, but the kubelet takes a minute to bring it.
+		// The app rereads the file, but the kubelet takes a minute to update it.
 		RestartOn: pulumi.StringMap{"stateful-k3s/postgres-client": database.Digest},
 	}
 	clients := kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"pingpong-client": "true"}}
@@ -96,15 +96,7 @@ func (a *Args) check() error {
 	if a.Replicas == 0 {
 		a.Replicas = 2
 	}
-	return kube.Missing(map[string]bool{"Namespace": a.Namespace != nil, "Image": a.Image != nil,
-		"Database": a.Database.Name != ""})
-}
-
-func (a *Args) inputs() pulumi.Map {
-	return pulumi.Map{
-		"namespace": pulumi.String(a.Namespace.Name),
-		"image":     a.Image,
-		"replicas":  pulumi.Int(a.Replicas),
-		"database":  a.Database.Address,
-	}
+	return kube.Missing(map[string]bool{
+		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Database": a.Database.Name != "",
+	})
 }

@@ -1,4 +1,4 @@
-// Package redis runs pods with a Redis server each, and a redisfiller beside it that keeps its state there.
+// Package redis declares pods with a Redis server and a redisfiller, which keeps its state there.
 package redis
 
 import (
@@ -27,7 +27,7 @@ const (
 	port       = 6379
 	fillerPort = 8080
 
-	// redisUser is the one of the official image.
+	// redisUser is the user of the official image.
 	redisUser = 999
 
 	secretDir    = "/run/secrets/redis"
@@ -43,24 +43,25 @@ var (
 	start string
 )
 
-// Args describes the Redis pods. All but Password, SecretVersions and Replicas is required.
+// Args describes the Redis pods. Password, SecretVersions and Replicas are optional.
 type Args struct {
 	Namespace *kube.Namespace
-	// Image is the Redis server's, FillerImage that of redisfiller.
-	Image       string
+	// Image is the image of the Redis server.
+	Image string
+	// FillerImage is the image of redisfiller.
 	FillerImage pulumi.StringInput
 	// Replicas is the number of pods, 2 by default. Each has data of its own.
 	Replicas int
-	// Password is the one that every connection needs; nil has one generated.
+	// Password is for every connection. Without it, one is generated.
 	Password pulumi.StringInput
-	// PasswordVersion is any text. A new one makes a new generated password.
+	// PasswordVersion is any text. A new text makes a new generated password.
 	PasswordVersion string
-	// SecretVersions can replace the password too, under that name.
+	// SecretVersions may hold another version for password.
 	SecretVersions kube.Versions
-	// StorageClass and StorageSize (a Kubernetes quantity) are those of each pod's volume.
+	// StorageClass and StorageSize (a Kubernetes quantity) are for each pod's volume.
 	StorageClass, StorageSize string
-	// Memory is the limit of each server, a Kubernetes quantity. Half of it holds data, the other half is for
-	// connections and for the copy that rewriting the append-only file needs.
+	// Memory is the limit of each server, a Kubernetes quantity. Half of it holds data. The rest is for
+	// connections, and for the copy that rewriting the append-only file needs.
 	Memory string
 }
 
@@ -72,15 +73,15 @@ type Redis struct {
 	Addresses pulumi.StringArrayOutput `pulumi:"addresses"`
 }
 
-// New declares the Redis pods and what they need.
+// New declares the Redis pods with their Service, Secret, configuration and network policies.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Redis, error) {
 	conf, err := args.check()
 	if err != nil {
 		return nil, fmt.Errorf("redis %s: %w", name, err)
 	}
 	r := &Redis{}
-	err = ctx.RegisterComponentResourceV2("stateful-k3s:redis:Redis", name, args.inputs(), r, opts...)
-	if err != nil {
+	inputs := pulumi.Map{"namespace": pulumi.String(args.Namespace.Name)}
+	if err := ctx.RegisterComponentResourceV2("stateful-k3s:redis:Redis", name, inputs, r, opts...); err != nil {
 		return nil, fmt.Errorf("declaring redis %s: %w", name, err)
 	}
 	if err := r.declare(ctx, name, args, conf); err != nil {
@@ -236,28 +237,8 @@ func (a *Args) check() (string, error) {
 	return fmt.Sprintf(configTemplate, memory.Value()/2), nil
 }
 
-func (a *Args) inputs() pulumi.Map {
-	inputs := pulumi.Map{
-		"namespace":       pulumi.String(a.Namespace.Name),
-		"image":           pulumi.String(a.Image),
-		"fillerImage":     a.FillerImage,
-		"replicas":        pulumi.Int(a.Replicas),
-		"passwordVersion": pulumi.String(a.PasswordVersion),
-		"storageClass":    pulumi.String(a.StorageClass),
-		"storageSize":     pulumi.String(a.StorageSize),
-		"memory":          pulumi.String(a.Memory),
-	}
-	if len(a.SecretVersions) > 0 {
-		inputs["secretVersions"] = pulumi.ToStringMap(a.SecretVersions)
-	}
-	if a.Password != nil {
-		inputs["password"] = pulumi.ToSecret(a.Password)
-	}
-	return inputs
-}
-
-// requirepass returns the line that sets the password. Redis unquotes \xHH inside double quotes, so that
-// every byte can be written.
+// requirepass returns the line of the configuration that sets the password. Redis reads \xHH in double quotes
+// as a byte.
 func requirepass(password string) string {
 	var line strings.Builder
 	line.WriteString(`requirepass "`)

@@ -6,27 +6,27 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-// Bucket is a bucket of an S3 service: that of a Storage, or one elsewhere.
+// Bucket is a bucket of a Storage or of an external S3 service.
 type Bucket struct {
 	// Endpoint is the service's URL, with https and without a path.
 	Endpoint string
 	Region   string
 	// Name is the bucket's name.
 	Name string
-	// Prefix is the folder in it below which namespaces have theirs; empty for the bucket itself.
+	// Prefix is the folder of the namespaces' folders; empty for the top of the bucket.
 	Prefix string
-	// PathStyle puts it into the path of addresses, and not in front of the host's name.
+	// PathStyle puts the bucket's name into the path of a URL, and not in front of the host name.
 	PathStyle            bool
 	AccessKey, SecretKey pulumi.StringInput
-	// Authorities are certificates in PEM that are trusted besides the public ones; nil for none.
+	// Authorities are certificates in PEM to trust besides the public ones; nil for none.
 	Authorities pulumi.StringInput
-	// Networks are where a service elsewhere may be.
+	// Networks are where an external service may be.
 	Networks []kube.Network
 
-	server *Storage // nil elsewhere
+	server *Storage // nil for an external service
 }
 
-// Allow lets pods connect to the service, and says why.
+// Allow declares network policies that let pods connect to the service. why is the policies' description.
 func (b Bucket) Allow(ctx *pulumi.Context, name string, from kube.Pods, why string,
 	opts ...pulumi.ResourceOption) error {
 	if b.server != nil {
@@ -36,7 +36,7 @@ func (b Bucket) Allow(ctx *pulumi.Context, name string, from kube.Pods, why stri
 		kube.Outbound{From: from, Networks: b.Networks, URL: b.Endpoint, Why: why}, opts...)
 }
 
-// Ready makes a resource wait until the server answers, if it is part of the program.
+// Ready makes a resource wait until the server answers. An external service is taken as ready.
 func (b Bucket) Ready() pulumi.ResourceOption {
 	if b.server == nil {
 		return pulumi.DependsOn(nil)

@@ -18,8 +18,8 @@ const (
 	passphraseKey = "archive-passphrase"
 )
 
-// Client is what a pod needs to use a bucket: the pod takes Volume, each container that uses the bucket Mount
-// and Env. The files change when keys do.
+// Client gives a pod access to a bucket. The pod takes Volume, and each container that uses the bucket takes
+// Mount and Env. The files change with the keys.
 type Client struct {
 	Volume corev1.VolumeArgs
 	Mount  corev1.VolumeMountArgs
@@ -28,18 +28,18 @@ type Client struct {
 	secret *corev1.Secret
 }
 
-// ClientArgs describes the client. All but Passphrase is required.
+// ClientArgs describes the client. Only Passphrase is optional.
 type ClientArgs struct {
-	// Namespace is that of the pods. Its name is that of their folder in the bucket.
+	// Namespace has the pods. Their folder in the bucket has its name.
 	Namespace *kube.Namespace
 	App       string
 	// Secret is the name of the Secret with the keys.
 	Secret string
-	// Passphrase encrypts archives of Postgres; nil for none.
+	// Passphrase encrypts the archive of Postgres; nil for none.
 	Passphrase pulumi.StringInput
 }
 
-// NewClient declares a Secret with what the client needs.
+// NewClient declares a Secret with the client's keys.
 func (b Bucket) NewClient(ctx *pulumi.Context, name string, args ClientArgs,
 	opts ...pulumi.ResourceOption) (*Client, error) {
 	data := map[string]pulumi.StringInput{accessKey: b.AccessKey, secretKey: b.SecretKey}
@@ -77,15 +77,15 @@ func (b Bucket) NewClient(ctx *pulumi.Context, name string, args ClientArgs,
 	}, nil
 }
 
-// Ready makes a resource wait until the Secret is there.
+// Ready makes a resource wait for the Secret.
 func (c *Client) Ready() pulumi.ResourceOption {
 	return pulumi.DependsOn([]pulumi.Resource{c.secret})
 }
 
-// Folder is the namespace's in the bucket.
+// Folder returns the namespace's folder in the bucket.
 func (b Bucket) Folder(namespace *kube.Namespace) string { return path.Join(b.Prefix, namespace.Name) }
 
-// Required is what a bucket has to have, and whether it does, for kube.Missing.
+// Required tells which required fields are set, for kube.Missing.
 func (b Bucket) Required() map[string]bool {
 	return map[string]bool{
 		"Bucket.Endpoint": b.Endpoint != "", "Bucket.Region": b.Region != "", "Bucket.Name": b.Name != "",

@@ -1,5 +1,5 @@
-// Package storage runs a pod with an S3 server, and gives other pods what they need to use its bucket, or one
-// elsewhere.
+// Package storage declares a pod with an S3 server. It gives other pods access to its bucket, or to an
+// external one.
 package storage
 
 import (
@@ -24,7 +24,7 @@ const (
 
 	port = 9000
 
-	// Keys of the Secret besides the names of the accounts.
+	// Keys of the Secret, beside one of each account's name.
 	certificateKey = "tls.crt"
 	privateKey     = "tls.key"
 
@@ -33,20 +33,20 @@ const (
 	serverDir   = "/run/secrets/server"
 )
 
-// Args describes the server. All but SecretVersions is required.
+// Args describes the server. Only SecretVersions is optional.
 type Args struct {
 	Namespace *kube.Namespace
 	Image     pulumi.StringInput
-	// Accounts are names of 1 to 63 small letters, digits and hyphens. Each may use what stands below its name
-	// in the bucket.
+	// Accounts are names of 1 to 63 lower-case letters, digits and hyphens. Each account may use the folder of
+	// its name in the bucket.
 	Accounts []string
-	// KeysVersion is any text. A new one makes new secret keys.
+	// KeysVersion is any text. A new text makes new secret keys.
 	KeysVersion string
-	// TLSVersion is any text. A new one makes a new certificate of a new authority.
+	// TLSVersion is any text. A new text makes a new certificate, from a new authority.
 	TLSVersion string
-	// SecretVersions replace single secrets: certificate, and of each account ACCOUNT-key.
+	// SecretVersions may hold other versions for single secrets: certificate, and ACCOUNT-key.
 	SecretVersions kube.Versions
-	// StorageClass and StorageSize (a Kubernetes quantity) are those of the volume.
+	// StorageClass and StorageSize (a Kubernetes quantity) are for the volume.
 	StorageClass, StorageSize string
 	// Memory is the server's limit, a Kubernetes quantity.
 	Memory string
@@ -64,7 +64,7 @@ type Storage struct {
 	Endpoint pulumi.StringOutput `pulumi:"endpoint"`
 }
 
-// New declares the server and what it needs.
+// New declares the server with its Service, Secret and certificate.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Storage, error) {
 	if err := args.check(); err != nil {
 		return nil, fmt.Errorf("storage %s: %w", name, err)
@@ -73,8 +73,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		pods: kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"app": app}},
 		keys: map[string]pulumi.StringOutput{},
 	}
-	if err := ctx.RegisterComponentResourceV2("stateful-k3s:storage:Storage", name, args.inputs(), s,
-		opts...); err != nil {
+	inputs := pulumi.Map{"namespace": pulumi.String(args.Namespace.Name)}
+	if err := ctx.RegisterComponentResourceV2("stateful-k3s:storage:Storage", name, inputs, s, opts...); err != nil {
 		return nil, fmt.Errorf("declaring storage %s: %w", name, err)
 	}
 	if err := s.declare(ctx, name, args); err != nil {
@@ -83,7 +83,7 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	return s, nil
 }
 
-// Bucket is the server's bucket, for one of its accounts.
+// Bucket returns the server's bucket with the keys of an account.
 func (s *Storage) Bucket(account string) Bucket {
 	return Bucket{
 		Endpoint:    endpoint(s.pods.Namespace),
@@ -143,9 +143,10 @@ func (s *Storage) declare(ctx *pulumi.Context, name string, args Args) error {
 			App:     app,
 			Labels:  s.pods.Labels,
 			FSGroup: kube.AppUser,
-			// Secret keys it reads again by itself.
-			RestartOn: pulumi.StringMap{"stateful-k3s/storage-certificate": kube.Digest(ns.Name+"/"+secret,
-				certificate.Key)},
+			// The server rereads secret keys by itself.
+			RestartOn: pulumi.StringMap{
+				"stateful-k3s/storage-certificate": kube.Digest(ns.Name+"/"+secret, certificate.Key),
+			},
 			Spec: podSpec(args),
 		},
 		Claim: kube.Claim(app, claim, args.StorageClass, args.StorageSize),
@@ -202,21 +203,4 @@ func (a *Args) check() error {
 		"KeysVersion": a.KeysVersion != "", "TLSVersion": a.TLSVersion != "",
 		"StorageClass": a.StorageClass != "", "StorageSize": a.StorageSize != "", "Memory": a.Memory != "",
 	})
-}
-
-func (a *Args) inputs() pulumi.Map {
-	inputs := pulumi.Map{
-		"namespace":    pulumi.String(a.Namespace.Name),
-		"image":        a.Image,
-		"accounts":     pulumi.ToStringArray(a.Accounts),
-		"keysVersion":  pulumi.String(a.KeysVersion),
-		"tlsVersion":   pulumi.String(a.TLSVersion),
-		"storageClass": pulumi.String(a.StorageClass),
-		"storageSize":  pulumi.String(a.StorageSize),
-		"memory":       pulumi.String(a.Memory),
-	}
-	if len(a.SecretVersions) > 0 {
-		inputs["secretVersions"] = pulumi.ToStringMap(a.SecretVersions)
-	}
-	return inputs
 }

@@ -23,7 +23,7 @@ func backendApp(args Args) kube.WebApp {
 		Volumes:   corev1.VolumeArray{database.Volume},
 		Mounts:    corev1.VolumeMountArray{database.Mount},
 		RestartOn: pulumi.StringMap{
-			// The app reads a new address by itself, but the kubelet takes a minute to bring it.
+			// The app rereads the file, but the kubelet takes a minute to update it.
 			"stateful-k3s/postgres-client": database.Digest,
 			"stateful-k3s/allowed-origins": pulumi.String(args.AllowedOrigins),
 		},

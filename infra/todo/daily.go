@@ -14,20 +14,20 @@ const (
 
 	authoritiesDir = "/etc/daily-todo"
 
-	// Both are shorter than an hour, after which the next Job is due.
+	// Together they are shorter than the hour after which the next Job is due.
 	startingDeadline = 10 * time.Minute
 	deadline         = 20 * time.Minute
 )
 
 // Daily describes the CronJob that adds an article to read.
 type Daily struct {
-	// Schedule is a cron expression, in TimeZone, which is a name of the time zone database such as Etc/UTC.
+	// Schedule is a cron expression in TimeZone, a name of the time zone database such as Etc/UTC.
 	Schedule, TimeZone string
 	// ArticleURL is an address that redirects to a random article.
 	ArticleURL string
-	// Authorities are certificates in PEM that are trusted besides the public ones; empty for none.
+	// Authorities are certificates in PEM to trust besides the public ones; empty for none.
 	Authorities string
-	// Networks are where ArticleURL may be; the internet by default.
+	// Networks are where the host of ArticleURL may be; the internet by default.
 	Networks []kube.Network
 }
 

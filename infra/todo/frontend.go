@@ -12,8 +12,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-// shown is what people reach of the frontend: not its probes.
-var shown = []string{"/", "/form", "/static", "/todos"}
+// paths are what the ingress publishes of the frontend. Its probes stay inside the cluster.
+var paths = []string{"/", "/form", "/static", "/todos"}
 
 func frontendApp(args Args) kube.WebApp {
 	app := kube.WebApp{
@@ -53,7 +53,7 @@ func declareFrontend(ctx *pulumi.Context, name string, args Args, app, backend k
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}
-	address, err := args.Ingress.Publish(ctx, name, kube.Site{App: app, Service: service, Paths: shown}, parent)
+	address, err := args.Ingress.Publish(ctx, name, kube.Site{App: app, Service: service, Paths: paths}, parent)
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}
@@ -63,15 +63,14 @@ func declareFrontend(ctx *pulumi.Context, name string, args Args, app, backend k
 	}).(pulumi.StringOutput), nil
 }
 
-// warnOfName says so if the ingress controller has a name of its own, as those of clouds do, which the page
-// does not answer to.
+// warnOfName warns if the ingress controller has a host name, as in clouds, that the page does not answer to.
 func warnOfName(ctx *pulumi.Context, address string, args Args) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || net.ParseIP(u.Hostname()) != nil || args.Ingress.Host != "" {
 		return
 	}
 	if origin := u.Scheme + "://" + u.Host; !slices.Contains(strings.Fields(args.OwnOrigins), origin) {
-		_ = ctx.Log.Warn("the page of todos does not answer at "+origin+", the ingress controller's own address: "+
+		_ = ctx.Log.Warn("the todo page does not answer at "+origin+", the ingress controller's own address: "+
 			"set ingressHost to a name that leads there, or: pulumi config set todoOwnOrigins "+origin, nil)
 	}
 }

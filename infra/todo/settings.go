@@ -9,7 +9,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-// The ConfigMap has a key for each environment variable that the project's pods take from it.
+// The ConfigMap has a key for each environment variable of the project's pods.
 const (
 	configMap = "todo-config"
 
@@ -17,7 +17,7 @@ const (
 	ownOrigins     = "OWN_ORIGINS"
 	backendURL     = "BACKEND_URL"
 	articleURL     = "ARTICLE_URL"
-	// authorities is a file, and no environment variable.
+	// authorities is the name of a file.
 	authorities = "authorities.pem"
 )
 
@@ -42,7 +42,7 @@ func newSettings(ctx *pulumi.Context, name string, args Args,
 	return settings, nil
 }
 
-// setting takes an environment variable from the ConfigMap.
+// setting is an environment variable from the ConfigMap.
 func setting(key string) corev1.EnvVarArgs {
 	return kube.EnvFromConfigMap(key, configMap, key)
 }

@@ -1,5 +1,5 @@
-// Package todo runs the todo project: a backend that keeps todos in a Postgres, the page for people, and the
-// CronJob that adds an article to read.
+// Package todo declares the todo project: a backend that keeps todos in Postgres, a frontend with the page,
+// and a CronJob that adds an article to read.
 package todo
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
-// Args describes the pods. Namespace, the images, Database and all of Daily but Authorities and Networks are
-// required.
+// Args describes the pods. Namespace, the images and Database are required, and Daily except for its
+// Authorities and Networks.
 type Args struct {
 	Namespace                               *kube.Namespace
 	BackendImage, FrontendImage, DailyImage pulumi.StringInput
@@ -20,15 +20,14 @@ type Args struct {
 	BackendReplicas, FrontendReplicas int
 	// Database keeps the todos. It is in the same namespace.
 	Database postgres.Database
-	// AllowedOrigins are the web pages that may use the backend from elsewhere: origins with spaces between
-	// them, or *, which is the default.
+	// AllowedOrigins are the origins of other web pages that may use the backend, with spaces between them, or
+	// *, which is the default.
 	AllowedOrigins string
-	// OwnOrigins are the addresses at which people see the page through a proxy in front of it: origins with
-	// spaces between them, none by default. The page answers to their names, as to IP addresses, to those of its
-	// Service and to the Ingress's, and to no other.
+	// OwnOrigins are the origins of proxies in front of the page, with spaces between them; none by default. The
+	// page answers only to their names, to IP addresses, and to the names of its Service and Ingress.
 	OwnOrigins string
 	Daily      Daily
-	// Ingress shows the page to people; nil if nobody is to reach it.
+	// Ingress publishes the page; nil for none.
 	Ingress *kube.Ingress
 }
 
@@ -39,18 +38,18 @@ type Todo struct {
 	// Backend and Frontend are host:port of the Services inside the cluster.
 	Backend  pulumi.StringOutput `pulumi:"backend"`
 	Frontend pulumi.StringOutput `pulumi:"frontend"`
-	// URL is the address of the page for people; empty without an ingress.
+	// URL is the page's address at the ingress; empty without one.
 	URL pulumi.StringOutput `pulumi:"url"`
 }
 
-// New declares the pods and what they need.
+// New declares the pods with their Services, settings and network policies, the CronJob and the Ingress.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Todo, error) {
 	if err := args.check(); err != nil {
 		return nil, fmt.Errorf("todo %s: %w", name, err)
 	}
 	t := &Todo{}
-	if err := ctx.RegisterComponentResourceV2("stateful-k3s:todo:Todo", name, args.inputs(), t,
-		opts...); err != nil {
+	inputs := pulumi.Map{"namespace": pulumi.String(args.Namespace.Name)}
+	if err := ctx.RegisterComponentResourceV2("stateful-k3s:todo:Todo", name, inputs, t, opts...); err != nil {
 		return nil, fmt.Errorf("declaring todo %s: %w", name, err)
 	}
 	if err := t.declare(ctx, name, args); err != nil {
@@ -65,7 +64,7 @@ func (t *Todo) declare(ctx *pulumi.Context, name string, args Args) error {
 	if err != nil {
 		return err
 	}
-	// The page asks the backend, which asks the database: each is there before what needs it.
+	// The frontend waits for the backend, and the backend for the database.
 	backend := backendApp(args)
 	service, err := declareBackend(ctx, name+"-backend", backend, args.Database, parent, after(settings))
 	if err != nil {
@@ -89,7 +88,7 @@ func after(resources ...pulumi.Resource) pulumi.ResourceOption {
 	return pulumi.DependsOn(resources)
 }
 
-// clients are the pods that may use backend and frontend besides those of this package.
+// clients are other pods that may use backend and frontend.
 func clients(ns *kube.Namespace) kube.Pods {
 	return kube.Pods{Namespace: ns, Labels: map[string]string{"todo-client": "true"}}
 }
@@ -117,22 +116,4 @@ func (a *Args) check() error {
 		"Daily.TimeZone":   a.Daily.TimeZone != "",
 		"Daily.ArticleURL": a.Daily.ArticleURL != "",
 	})
-}
-
-func (a *Args) inputs() pulumi.Map {
-	return pulumi.Map{
-		"namespace":        pulumi.String(a.Namespace.Name),
-		"backendImage":     a.BackendImage,
-		"frontendImage":    a.FrontendImage,
-		"dailyImage":       a.DailyImage,
-		"backendReplicas":  pulumi.Int(a.BackendReplicas),
-		"frontendReplicas": pulumi.Int(a.FrontendReplicas),
-		"database":         a.Database.Address,
-		"allowedOrigins":   pulumi.String(a.AllowedOrigins),
-		"ownOrigins":       pulumi.String(a.OwnOrigins),
-		"schedule":         pulumi.String(a.Daily.Schedule),
-		"timeZone":         pulumi.String(a.Daily.TimeZone),
-		"articleURL":       pulumi.String(a.Daily.ArticleURL),
-		"authorities":      pulumi.String(a.Daily.Authorities),
-	}
 }

@@ -1,4 +1,4 @@
-// Package volumes tells people where the stack's data is, and what became of it when a setting changed.
+// Package volumes tells the user where the stack's data is, and what a changed setting did with it.
 package volumes
 
 import (
@@ -10,32 +10,31 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Settings are those that say where the data is.
+// Settings decide where the data is.
 type Settings struct {
-	// Namespaces are names in the cluster, by those without a prefix.
+	// Namespaces are names in the cluster, by names without the prefix.
 	Namespaces map[string]string
-	// Owner is what the namespaces are labelled with.
+	// Owner is the namespaces' label.
 	Owner        string
 	StorageClass string
-	// Sizes are Kubernetes quantities, by the settings that they are.
+	// Sizes are Kubernetes quantities, by setting.
 	Sizes map[string]string
 }
 
-// Outputs are those of the stack that say what the settings were in the last up, and which images it made;
-// empty before the first one.
+// Outputs are outputs of the stack after its last up: its settings and images. They are empty before the
+// first up.
 type Outputs struct {
-	// Images are repository:tag@digest by the names of apps.
+	// Images are repository:tag@digest, by app.
 	Images     map[string]string `pulumi:"images"`
 	Namespaces map[string]string `pulumi:"namespaces"`
 	Volumes    struct {
-		// Owner is that of the namespaces.
 		Owner        string            `pulumi:"owner"`
 		StorageClass string            `pulumi:"storageClass"`
 		Sizes        map[string]string `pulumi:"sizes"`
 	} `pulumi:"volumes"`
 }
 
-// Last are the outputs of the last up.
+// Last returns the outputs of the last up.
 func Last(ctx *pulumi.Context) (Outputs, error) {
 	var stack struct {
 		Outputs Outputs `pulumi:"outputs"`
@@ -49,10 +48,10 @@ func Last(ctx *pulumi.Context) (Outputs, error) {
 	return stack.Outputs, nil
 }
 
-// Export makes the settings outputs of the stack, with where the data is. It tells what has become of the
-// data since the last up.
+// Export makes the settings outputs of the stack. It logs what they have changed for the data since the last
+// up.
 func Export(ctx *pulumi.Context, last Outputs, now Settings) error {
-	for _, notice := range now.since(last) {
+	for _, notice := range now.changes(last) {
 		if err := ctx.Log.Info(notice, nil); err != nil {
 			return err
 		}
@@ -63,18 +62,18 @@ func Export(ctx *pulumi.Context, last Outputs, now Settings) error {
 		"storageClass": pulumi.String(now.StorageClass),
 		"sizes":        pulumi.ToStringMap(now.Sizes),
 	})
-	// Destroying runs no program that could say so.
+	// pulumi destroy shows the outputs, but does not run the program.
 	ctx.Export("data", pulumi.String("is in the claims of the namespaces "+
 		list(slices.Sorted(maps.Values(now.Namespaces)))+
-		". They stay after a destroy, and the next up takes them up again; only make purge deletes them"))
+		". They stay after a destroy, and the next up uses them again; only make purge deletes them"))
 	return nil
 }
 
-// since says what became of the data since the last up.
-func (s Settings) since(last Outputs) (notices []string) {
+// changes tells what the settings have changed for the data since the last up.
+func (s Settings) changes(last Outputs) (notices []string) {
 	add := func(format string, args ...any) { notices = append(notices, fmt.Sprintf(format, args...)) }
 	if was := last.Volumes.Owner; was != "" && was != s.Owner {
-		add("The stack was %s, and is %s now. It takes its namespaces along, with all data.", was, s.Owner)
+		add("The stack was %s, and is %s now. It keeps its namespaces, with all data.", was, s.Owner)
 	}
 	var left []string
 	back := "s3Endpoint is removed"
@@ -89,23 +88,25 @@ func (s Settings) since(last Outputs) (notices []string) {
 		}
 	}
 	if len(left) > 0 {
-		add("Namespaces that are not used any more: %s. They stay, with the data in their claims, and are taken up again when %s. To delete them for good: kubectl delete namespace %s",
+		add("Namespaces that are not used any more: %s. They stay, with the data in their claims, and are used "+
+			"again when %s. To delete them for good: kubectl delete namespace %s",
 			list(left), back, strings.Join(left, " "))
 	}
 	if was := last.Volumes.StorageClass; was != "" && was != s.StorageClass {
-		add("storageClass: new claims are of %s. Those that are there stay in %s, with their data. To move a database, let it begin with a new claim and restore it from the archive: docs/bad-day.md",
-			s.StorageClass, was)
+		add("storageClass: new claims are of %s. Existing claims stay in %s, with their data. To move a database, "+
+			"let it begin with a new claim and restore it from the archive: docs/bad-day.md", s.StorageClass, was)
 	}
 	for _, setting := range slices.Sorted(maps.Keys(s.Sizes)) {
 		if was, is := last.Volumes.Sizes[setting], s.Sizes[setting]; was != "" && was != is {
-			add(`%s: new claims are of %s. Those that are there stay as large as they are, with their data. To grow one, if its storage class can: kubectl -n NAMESPACE patch pvc NAME --patch '{"spec": {"resources": {"requests": {"storage": %[2]q}}}}'`,
-				setting, is)
+			add("%s: new claims are of %s. Existing claims stay as large as they are, with their data. "+
+				"To grow one, if its storage class can: kubectl -n NAMESPACE patch pvc NAME --patch "+
+				`'{"spec": {"resources": {"requests": {"storage": %[2]q}}}}'`, setting, is)
 		}
 	}
 	return notices
 }
 
-// list is such as "a, b and c".
+// list joins names as in "a, b and c".
 func list(names []string) string {
 	last := len(names) - 1
 	if last < 1 {

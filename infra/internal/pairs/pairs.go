@@ -1,4 +1,4 @@
-// Package pairs reads settings that are lists of names and values.
+// Package pairs parses settings that are lists of names and values.
 package pairs
 
 import (
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Parse reads name=value pairs with semicolons between them. Spaces around names and values do not count. It
-// fails on a name without a value, and on one that is there twice.
+// Parse parses name=value pairs with semicolons between them, and ignores spaces around names and values. It
+// returns an error for a name without a value or with two.
 func Parse(text string) (map[string]string, error) {
 	pairs := map[string]string{}
 	for pair := range strings.SplitSeq(text, ";") {

@@ -15,7 +15,7 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 )
 
-// Unknown stands for a string that is not known yet.
+// Unknown is how a string that is not known yet reads.
 const Unknown = "unknown"
 
 var decoder = func() runtime.Decoder {
@@ -32,8 +32,8 @@ func isKubernetes(token string) bool {
 	return strings.HasPrefix(token, "kubernetes:")
 }
 
-// decode refuses fields that the object's type does not have. It leaves out those that are unknown as a
-// whole.
+// decode decodes inputs strictly: a field that the object's type does not have is an error. It leaves out
+// fields that are unknown as a whole.
 func decode(inputs resource.PropertyMap) (runtime.Object, error) {
 	known := resource.PropertyMap{}
 	for key, value := range inputs {
@@ -66,7 +66,7 @@ func reveal(v resource.PropertyValue) resource.PropertyValue {
 	return v
 }
 
-// Object returns the object of the Kubernetes resource with that name in the program.
+// Object returns the Kubernetes object of the resource with that name in the program.
 func Object[T runtime.Object](r *Recording, name string) T {
 	for _, recorded := range r.All() {
 		if object, ok := recorded.Object.(T); ok && recorded.URN.Name() == name {

@@ -20,9 +20,9 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// engine is as much of Pulumi's engine as a program talks to. The mocks of Pulumi's SDK would do, did they
-// not overwrite duplicates, drop unknown values, stumble over secrets that are unknown, and keep the stack's
-// outputs to themselves.
+// engine is the part of Pulumi's engine that a program talks to. The mocks of Pulumi's SDK are not enough:
+// they overwrite duplicates, drop unknown values, fail on unknown secrets, and do not show the stack's
+// outputs.
 type engine struct {
 	pulumirpc.UnimplementedEngineServer
 	pulumirpc.UnimplementedResourceMonitorServer
@@ -37,7 +37,7 @@ type engine struct {
 	hooks     sync.Map // callbacks by the names of hooks
 }
 
-// keepAll loses nothing between program and recording.
+// keepAll passes everything on from the program to the recording.
 var keepAll = plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true, KeepResources: true}
 
 // serve returns the engine's address.
@@ -53,7 +53,7 @@ func (e *engine) serve(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// RegisterResource records the request, once the hooks that come before have agreed.
+// RegisterResource runs the hooks, and records the request.
 func (e *engine) RegisterResource(ctx context.Context,
 	request *pulumirpc.RegisterResourceRequest) (*pulumirpc.RegisterResourceResponse, error) {
 	recorded := &Resource{Request: request}
@@ -106,7 +106,7 @@ func (e *engine) ReadResource(_ context.Context,
 	return &pulumirpc.ReadResourceResponse{Urn: string(urn), Properties: properties}, err
 }
 
-// answer returns what the plugins would, as far as programs read it.
+// answer returns the outputs that plugins would, as far as programs read them.
 func (e *engine) answer(token string, inputs resource.PropertyMap) resource.PropertyMap {
 	outputs := inputs.Copy()
 	switch token {
@@ -129,7 +129,7 @@ func (e *engine) RegisterResourceHook(_ context.Context,
 	return &emptypb.Empty{}, nil
 }
 
-// callHook fails as a hook does that comes before a resource is created.
+// callHook calls a hook that runs before a resource is created.
 func (e *engine) callHook(ctx context.Context, name string,
 	resource *pulumirpc.RegisterResourceRequest) error {
 	hook, _ := e.hooks.Load(name)
@@ -183,7 +183,7 @@ func (e *engine) Invoke(_ context.Context,
 	return &pulumirpc.ResourceInvokeResponse{Return: answer}, err
 }
 
-// Log takes every warning for a fault of the program, and records what it tells the user.
+// Log records messages to the user. It takes every warning for a fault of the program.
 func (e *engine) Log(_ context.Context, request *pulumirpc.LogRequest) (*emptypb.Empty, error) {
 	switch request.GetSeverity() {
 	case pulumirpc.LogSeverity_WARNING:
@@ -194,7 +194,7 @@ func (e *engine) Log(_ context.Context, request *pulumirpc.LogRequest) (*emptypb
 	return &emptypb.Empty{}, nil
 }
 
-// GetDeploymentInfo names what the engine of the SDK's own version can do, as far as it shows in a request.
+// GetDeploymentInfo names the features of the engine that change requests.
 func (e *engine) GetDeploymentInfo(context.Context, *emptypb.Empty) (*pulumirpc.DeploymentInfo, error) {
 	return &pulumirpc.DeploymentInfo{SupportedFeatures: []pulumirpc.ResourceMonitorFeature{
 		pulumirpc.ResourceMonitorFeature_RESOURCE_MONITOR_FEATURE_SECRETS,

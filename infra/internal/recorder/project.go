@@ -19,8 +19,7 @@ func LoadProject(t *testing.T) *workspace.Project {
 	return project
 }
 
-// Defaults returns the settings of a stack that sets none: Pulumi hands the defaults of Pulumi.yaml to the
-// program.
+// Defaults returns the settings of a stack that sets none: the defaults of Pulumi.yaml.
 func Defaults(t *testing.T) map[string]string {
 	t.Helper()
 	defaults := map[string]string{}

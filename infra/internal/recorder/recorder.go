@@ -17,13 +17,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Project and Stack are those that programs run in.
+// Project and Stack are what programs run in.
 const (
 	Project = "stateful-k3s"
 	Stack   = "dev"
 )
 
-// Digest is that of every image.
+// Digest is the digest of every image.
 const Digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 // Recording holds what a program registered.
@@ -40,8 +40,7 @@ type Resource struct {
 	URN resource.URN
 	// Inputs keep what is unknown and what is secret.
 	Inputs resource.PropertyMap
-	// Object is the Kubernetes object that the inputs decode to strictly, or nil. Unknown strings read Unknown
-	// in it.
+	// Object is the Kubernetes object that the inputs decode to, or nil. Its unknown strings read Unknown.
 	Object runtime.Object
 	// Request holds the options.
 	Request *pulumirpc.RegisterResourceRequest
@@ -66,34 +65,34 @@ type runner struct {
 // unknown.
 func Preview() Option { return func(r *runner) { r.preview = true } }
 
-// Failing refuses to register the resources of that name.
+// Failing makes the registration of the resources of that name fail.
 func Failing(name string) Option { return func(r *runner) { r.failing = name } }
 
-// Config gives the program settings, as Pulumi does after it applied the defaults. The named keys are
-// encrypted. A key may be that of another project, such as kubernetes:context.
+// Config sets the settings, with the defaults already applied. The keys in secrets are encrypted. A key may
+// belong to another project, such as kubernetes:context.
 func Config(values map[string]string, secrets ...string) Option {
 	return func(r *runner) { r.config, r.secrets = values, secrets }
 }
 
-// Outputs has the plugin answer with these outputs besides the inputs of every resource of the type.
+// Outputs makes the plugin answer with these outputs for every resource of the type, besides its inputs.
 func Outputs(token string, values resource.PropertyMap) Option {
 	return func(r *runner) { r.outputs[token] = values }
 }
 
-// Last gives the stack outputs of an update before.
+// Last sets the stack's outputs after its last update.
 func Last(outputs resource.PropertyMap) Option { return func(r *runner) { r.last = outputs } }
 
-// Kept is what the stash of that name holds since an update before.
+// Kept sets what the stash of that name holds since the last update.
 func Kept(name string, value resource.PropertyValue) Option {
 	return func(r *runner) { r.kept[name] = value }
 }
 
-// OtherStack gives the outputs of another stack, which is named organization/project/stack.
+// OtherStack sets the outputs of another stack, named organization/project/stack.
 func OtherStack(name string, outputs resource.PropertyMap) Option {
 	return func(r *runner) { r.stacks[name] = outputs }
 }
 
-// RunInfo changes what Pulumi tells the program about the stack.
+// RunInfo changes what the program is told about the stack.
 func RunInfo(change func(*pulumi.RunInfo)) Option {
 	return func(r *runner) { r.info = change }
 }
@@ -106,8 +105,8 @@ func Run(t *testing.T, program pulumi.RunFunc, options ...Option) *Recording {
 	return recording
 }
 
-// Try runs a program and returns its error, with those that the engine or the API server would add: a
-// resource that is registered twice, an object that is not of its kind's shape, a warning.
+// Try runs a program and returns its error, joined with faults that the engine or the API server would find:
+// a resource that is registered twice, an object with fields that its kind does not have, a warning.
 func Try(t *testing.T, program pulumi.RunFunc, options ...Option) (*Recording, error) {
 	t.Helper()
 	run := &runner{
@@ -138,8 +137,8 @@ func Try(t *testing.T, program pulumi.RunFunc, options ...Option) (*Recording, e
 	return recording, errors.Join(append(recording.faults, err)...)
 }
 
-// RequireErrors runs the program once for each name, with the resource of that name refused, and wants the
-// error to contain the message.
+// RequireErrors runs the program once for each name, makes the registration of that resource fail, and fails
+// the test unless the error contains the message.
 func RequireErrors(t *testing.T, program pulumi.RunFunc, messages map[string]string, options ...Option) {
 	t.Helper()
 	for failing, message := range messages {
@@ -148,7 +147,7 @@ func RequireErrors(t *testing.T, program pulumi.RunFunc, messages map[string]str
 	}
 }
 
-// setConfig sets the variables in which the engine passes settings to the program.
+// setConfig sets the environment variables in which Pulumi passes settings to the program.
 func (r *runner) setConfig(t *testing.T) {
 	values, secrets := map[string]string{}, []string{}
 	for key, value := range r.config {
@@ -168,8 +167,8 @@ func (r *runner) setConfig(t *testing.T) {
 	}
 }
 
-// refuse makes the registration itself return an error, where the engine's would only surface at the
-// end of the program: the SDK forbids a transformation to change the parent.
+// refuse makes the registration itself return an error, because the SDK forbids a transformation to change
+// the parent. An error of the engine would surface only at the end of the program.
 func (r *runner) refuse(args *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
 	if args.Name != r.failing {
 		return nil
@@ -213,7 +212,7 @@ func (r *Recording) addFault(fault error) {
 	r.faults = append(r.faults, fault)
 }
 
-// Outputs returns what the component of that name, or the stack for "", gave as its outputs.
+// Outputs returns the outputs of the component of that name, or of the stack for "".
 func (r *Recording) Outputs(name string) resource.PropertyMap {
 	if name == "" {
 		name = Project + "-" + Stack
@@ -226,7 +225,7 @@ func (r *Recording) Outputs(name string) resource.PropertyMap {
 	return nil
 }
 
-// Logs returns what the program told the user.
+// Logs returns the messages to the user.
 func (r *Recording) Logs() []string {
 	return r.logs
 }
@@ -244,8 +243,7 @@ func (r *Recording) Get(t *testing.T, token, name string) *Resource {
 	return found[0]
 }
 
-// Names lists "parent/name type" of every resource, sorted. A resource whose parent is the stack has "name
-// type".
+// Names lists every resource, sorted, as "parent/name type", or "name type" if its parent is the stack.
 func (r *Recording) Names() []string {
 	var names []string
 	for _, recorded := range r.resources {
@@ -269,7 +267,7 @@ func (r *Recording) All() []*Resource {
 	return all
 }
 
-// Parent is the name of the parent, or "" for the stack.
+// Parent returns the name of the parent, or "" for the stack.
 func (r *Resource) Parent() string {
 	parent := resource.URN(r.Request.GetParent())
 	if parent == "" || parent.QualifiedType() == resource.RootStackType {
@@ -278,7 +276,7 @@ func (r *Resource) Parent() string {
 	return parent.Name()
 }
 
-// DependsOn lists the names of what the resource waits for, sorted.
+// DependsOn lists the names of the resources that the resource waits for, sorted.
 func (r *Resource) DependsOn() []string {
 	names := []string{}
 	for _, urn := range r.Request.GetDependencies() {
@@ -288,7 +286,7 @@ func (r *Resource) DependsOn() []string {
 	return names
 }
 
-// Provider is the name of the explicit provider, or "".
+// Provider returns the name of the explicit provider, or "".
 func (r *Resource) Provider() string {
 	reference := r.Request.GetProvider() // URN::ID
 	if reference == "" {

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// RequireSecret holds that a text, plain or as base64, stands in the inputs of the resources, and only inside
-// of secrets.
+// RequireSecret fails the test unless the resources' inputs contain a text, plain or in base64, and only in
+// secrets.
 func (r *Recording) RequireSecret(t require.TestingT, text string) {
 	found := false
 	for _, recorded := range r.All() {
@@ -21,7 +21,7 @@ func (r *Recording) RequireSecret(t require.TestingT, text string) {
 			require.True(t, secret, "%s shows a secret in its inputs", recorded.URN)
 		})
 	}
-	require.True(t, found, "the secret stands nowhere")
+	require.True(t, found, "the secret is nowhere")
 }
 
 func contains(s, text string) bool {

@@ -17,7 +17,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 )
 
-func TestImagesThatTheRegistryHasLost(t *testing.T) {
+func TestMissingImages(t *testing.T) {
 	server := httptest.NewServer(registry.New())
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "http://")
@@ -29,7 +29,7 @@ func TestImagesThatTheRegistryHasLost(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, remote.Write(tag, kept))
 	require.Equal(t, map[string]bool{"deleted": true, "unheard-of": true},
-		image.Lost(t.Context(), map[string]string{
+		image.Missing(t.Context(), map[string]string{
 			"kept":       tag.String() + "@" + digest.String(),
 			"deleted":    host + "/kept:dev@" + recorder.Digest,
 			"unheard-of": host + "/unheard-of:dev@" + recorder.Digest,
@@ -37,24 +37,28 @@ func TestImagesThatTheRegistryHasLost(t *testing.T) {
 		}, nil))
 }
 
-// Nothing is lost of which nobody knows.
-func TestARegistryThatDoesNotSayWhatItHas(t *testing.T) {
-	for name, status := range map[string]int{"refuses": http.StatusForbidden,
-		"wants a login": http.StatusUnauthorized, "is overloaded": http.StatusServiceUnavailable} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
-			_ *http.Request) {
-			w.WriteHeader(status)
-		}))
-		defer server.Close()
-		require.Empty(t, image.Lost(t.Context(),
-			map[string]string{"app": strings.TrimPrefix(server.URL, "http://") + "/app:dev@" + recorder.Digest}, nil),
-			name)
+func TestNothingIsMissingInARegistryThatDoesNotTell(t *testing.T) {
+	for name, status := range map[string]int{
+		"forbidden": http.StatusForbidden, "login": http.StatusUnauthorized,
+		"overload": http.StatusServiceUnavailable,
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(status)
+			}))
+			defer server.Close()
+			require.Empty(t, missingAt(t, server.Listener.Addr().String(), nil))
+		})
 	}
-	require.Empty(t, image.Lost(t.Context(), map[string]string{"app": "127.0.0.1:1/app:dev@" + recorder.Digest},
-		nil), "is away")
+	t.Run("down", func(t *testing.T) { require.Empty(t, missingAt(t, "127.0.0.1:1", nil)) })
 }
 
-func TestTheRegistryIsAskedWithALogin(t *testing.T) {
+func missingAt(t *testing.T, host string, login authn.Authenticator) map[string]bool {
+	t.Helper()
+	return image.Missing(t.Context(), map[string]string{"app": host + "/app:dev@" + recorder.Digest}, login)
+}
+
+func TestLoginIsSentOnlyOverTLS(t *testing.T) {
 	logins := map[string]bool{}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		username, _, _ := r.BasicAuth()
@@ -63,18 +67,16 @@ func TestTheRegistryIsAskedWithALogin(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 	})
 	alice := authn.FromConfig(authn.AuthConfig{Username: "alice", Password: "push-it"})
-	ask := func(server *httptest.Server) {
-		defer server.Close()
-		require.Empty(t, image.Lost(t.Context(),
-			map[string]string{"app": server.Listener.Addr().String() + "/app:dev@" + recorder.Digest}, alice))
-	}
-	ask(httptest.NewServer(handler))
-	require.Equal(t, map[string]bool{"": true}, logins, "told to whoever listens, without TLS")
+	plain := httptest.NewServer(handler)
+	defer plain.Close()
+	require.Empty(t, missingAt(t, plain.Listener.Addr().String(), alice))
+	require.Equal(t, map[string]bool{"": true}, logins)
 
 	server := httptest.NewTLSServer(handler)
+	defer server.Close()
 	usual := remote.DefaultTransport
 	defer func() { remote.DefaultTransport = usual }()
 	remote.DefaultTransport = server.Client().Transport
-	ask(server)
+	require.Empty(t, missingAt(t, server.Listener.Addr().String(), alice))
 	require.Equal(t, map[string]bool{"": true, "alice": true}, logins)
 }

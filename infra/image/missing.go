@@ -13,20 +13,20 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// patience is how long the registry may take to answer.
-const patience = 10 * time.Second
+// registryTimeout is how long the registry may take to answer.
+const registryTimeout = 10 * time.Second
 
-// Lost returns the keys of those references, repository:tag@digest, that the registry says it does not have.
-// What a registry has that is away, or refuses, nobody knows, and so it is not lost. A nil login is the one
-// of Docker's own configuration.
-func Lost(ctx context.Context, refs map[string]string, login authn.Authenticator) map[string]bool {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// Missing returns the keys of the references, repository:tag@digest, that the registry answers 404 to. When
+// the registry is down or refuses, nothing counts as missing. Without a login it takes the one of Docker's
+// own configuration.
+func Missing(ctx context.Context, refs map[string]string, login authn.Authenticator) map[string]bool {
+	ctx, cancel := context.WithTimeout(ctx, registryTimeout)
 	defer cancel()
 	auth := remote.WithAuthFromKeychain(authn.DefaultKeychain)
 	if login != nil {
 		auth = remote.WithAuth(login)
 	}
-	lost := map[string]bool{}
+	missing := map[string]bool{}
 	var lock sync.Mutex
 	var group sync.WaitGroup
 	for key, ref := range refs {
@@ -36,26 +36,26 @@ func Lost(ctx context.Context, refs map[string]string, login authn.Authenticator
 				return
 			}
 			_, err = remote.Head(digest, remote.WithContext(ctx), auth,
-				remote.WithTransport(secretive{remote.DefaultTransport}))
+				remote.WithTransport(tlsOnlyLogin{remote.DefaultTransport}))
 			var answer *transport.Error
 			if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
 				lock.Lock()
 				defer lock.Unlock()
-				lost[key] = true
+				missing[key] = true
 			}
 		})
 	}
 	group.Wait()
-	return lost
+	return missing
 }
 
-// secretive tells no login to a registry without TLS, which whoever listens there may be.
-type secretive struct{ http.RoundTripper }
+// tlsOnlyLogin sends no login over plain HTTP, where anybody may listen.
+type tlsOnlyLogin struct{ http.RoundTripper }
 
-func (s secretive) RoundTrip(request *http.Request) (*http.Response, error) {
+func (t tlsOnlyLogin) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.URL.Scheme != "https" {
 		request = request.Clone(request.Context())
 		request.Header.Del("Authorization")
 	}
-	return s.RoundTripper.RoundTrip(request)
+	return t.RoundTripper.RoundTrip(request)
 }

@@ -1,0 +1,143 @@
+package main
+
+import (
+	_ "embed"
+	"maps"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+)
+
+// secretSettings are the settings that the stack's configuration encrypts.
+var secretSettings = []string{
+	"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword",
+	"pingpongPostgresPassword", "todoPostgresPassword", "pingpongPostgresReaderPassword",
+	"todoPostgresReaderPassword", "archivePassphrase", "restoreIdentity", "s3AccessKey", "s3SecretKey",
+}
+
+// settings are the defaults with changes, and with a registry.
+func settings(t *testing.T, changes map[string]string) recorder.Option {
+	all := recorder.Defaults(t)
+	all["registry"] = "registry.example.com/team"
+	maps.Copy(all, changes)
+	return recorder.Config(all, secretSettings...)
+}
+
+const (
+	// ageKey is a public key of age, and ageIdentity its private key.
+	ageKey      = "age1r83uz8exdaypupep8gm530pvksak4eejvwsu8e9nek87jmxwty0qsngh3m"
+	ageIdentity = "AGE-SECRET-KEY-1RTQU55C00ZXA04N723695APENPFR8EAVVCC2QG8HSHY57DMTVTUQ2V57GN"
+)
+
+//go:embed testdata/authority.pem
+var authority string
+
+// variants are settings that change what the program declares.
+var variants = map[string]map[string]string{
+	"archive-off": {"archive": "false"},
+	"external-s3": {
+		"s3Endpoint": "https://s3.example.com", "s3Region": "eu-north-1", "s3Bucket": "attic", "s3Prefix": "house",
+		"s3AccessKey": "the-access-key", "s3SecretKey": "the-secret-key", "s3PathStyle": "false",
+		"s3Networks": "10.1.3.0/24", "s3CA": authority,
+	},
+	"no-ingress": {"ingressClass": "none"},
+	"restore": {
+		"restoreFrom": "end", "pingpongRestoreFrom": "latest", "todoRestoreFrom": "20261122T020000Z-1a2b3c",
+		"restoreOver": "todo", "restoreIdentity": ageIdentity,
+	},
+	"passwords-by-database": {
+		"pingpongPostgresPassword": "count-the-pings", "pingpongPostgresReaderPassword": "read-the-pings",
+		"todoPostgresPassword": "keep-the-todos", "todoPostgresReaderPassword": "read-the-todos",
+	},
+	"every-other-setting": {
+		"namePrefix":   "alice-",
+		"builder":      "mybuilder",
+		"storageClass": "longhorn",
+		"dnsServers":   "169.254.20.10/32",
+
+		"registryUsername": "pusher",
+		"registryPassword": "push-it-there",
+		"pullUsername":     "puller",
+		"pullPassword":     "pull-it-here",
+		"secretVersions":   "storage-project-key=2; todo-certificate=2; todo-restorer=2",
+
+		"redisImage":           "redis:8.2",
+		"redisPassword":        "correct-horse",
+		"redisPasswordVersion": "2",
+		"redisStorageSize":     "1Gi",
+		"redisMemory":          "128Mi",
+
+		"postgresImage":           "postgres:18",
+		"postgresPassword":        "battery-staple",
+		"postgresReaderPassword":  "read-it-all",
+		"postgresPasswordVersion": "3",
+		"postgresTLSVersion":      "4",
+		"postgresStorageSize":     "5Gi",
+		"postgresMemory":          "1Gi",
+		"postgresParameters":      "jit=off",
+
+		"pingpongReplicas":     "3",
+		"todoBackendReplicas":  "4",
+		"todoFrontendReplicas": "5",
+		"todoAllowedOrigins":   "https://shop.example.com",
+		"todoOwnOrigins":       "https://todo.example.com",
+		"dailyTodoSchedule":    "30 7 * * *",
+		"dailyTodoTimeZone":    "Europe/Helsinki",
+		"articleUrl":           "https://wiki.example.com:8443/random",
+		"articleCA":            authority,
+		"articleNetworks":      "10.1.2.0/24",
+
+		"backupSchedule":    "30 4 * * 0",
+		"backupTimeZone":    "Europe/Helsinki",
+		"backupKeepDaily":   "1",
+		"backupKeepWeekly":  "2",
+		"backupKeepMonthly": "3",
+		"backupScratchSize": "40Gi",
+		"backupMemory":      "768Mi",
+		"backupCompression": "19",
+		"backupRecipient":   ageKey,
+		"backupTimeout":     "90m",
+		"archiveTimeout":    "30s",
+		"archiveKeepDays":   "14",
+		"archivePassphrase": "close-it-tight",
+
+		"storageSize":        "50Gi",
+		"storageMemory":      "256Mi",
+		"storageKeysVersion": "5",
+		"storageTLSVersion":  "6",
+
+		"ingressClass":     "nginx",
+		"ingressNamespace": "ingress-nginx",
+		"ingressNetworks":  "10.1.4.0/24",
+		"ingressHost":      "stateful.example.com",
+		"ingressTLSSecret": "stateful-tls",
+	},
+}
+
+// A new setting belongs into a variant, whose golden file then shows what it changes.
+func TestEverySettingIsInAVariant(t *testing.T) {
+	inNone := recorder.Defaults(t)
+	for _, changes := range variants {
+		for key, value := range changes {
+			require.NotEqual(t, recorder.Defaults(t)[key], value, key)
+			delete(inNone, key)
+		}
+	}
+	for _, key := range []string{"registry", "kubeContext", "kubeconfig", "kubeconfigFrom"} {
+		delete(inNone, key) // settings gives the first, and package cluster tests the others
+	}
+	require.Empty(t, inNone)
+}
+
+func TestSecretSettingsAreNowhereInPlainText(t *testing.T) {
+	for name, changes := range variants {
+		recording := recorder.Run(t, withoutCluster, settings(t, changes))
+		for _, key := range secretSettings {
+			if value := changes[key]; value != "" {
+				t.Run(name+"/"+key, func(t *testing.T) { recording.RequireSecret(t, value) })
+			}
+		}
+	}
+}
