@@ -111,8 +111,6 @@ func TestCertificateIsTheOneInTheState(t *testing.T) {
 func TestCertificateErrors(t *testing.T) {
 	_, err := recorder.Try(t, certify("1"))
 	require.ErrorContains(t, err, "certificate certificate: Names are required")
-	_, err = recorder.Try(t, certify("1", "db"), recorder.Failing("certificate"))
-	require.ErrorContains(t, err, "declaring certificate certificate: ")
 	_, err = recorder.Try(t, certify("1", "db"),
 		recorder.Outputs(stashType, resource.PropertyMap{"output": resource.NewProperty("?")}))
 	require.ErrorContains(t, err, "reading the state of certificate certificate: ")

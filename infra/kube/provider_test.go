@@ -36,11 +36,3 @@ func TestAProviderKeepsTheKubeconfigOfTheState(t *testing.T) {
 	require.Equal(t, []string{"kubeconfig"},
 		recording.Get(t, "pulumi:providers:kubernetes", "k3s").Request.GetIgnoreChanges())
 }
-
-func TestProviderError(t *testing.T) {
-	_, err := recorder.Try(t, func(ctx *pulumi.Context) error {
-		_, err := kube.NewProvider(ctx, "k3s", pulumi.String("its kubeconfig"))
-		return err
-	}, recorder.Failing("k3s"))
-	require.ErrorContains(t, err, "declaring provider k3s: ")
-}

@@ -19,22 +19,22 @@ const (
 	archiverTemp = "/tmp"
 )
 
-// Archive is where a server archives its write-ahead log and base backups, so that it can be brought back to
-// any second. The server does not wait for it. Its Image then has to have the archiver. All but Passphrase is
+// Archive keeps a server's write-ahead log and base backups, from which the server can be restored to any
+// second. The server does not wait for it. Its Image must contain the archiver. All but Passphrase is
 // required.
 type Archive struct {
-	// Bucket keeps the archive, in a folder of the namespace's name.
+	// Bucket keeps the archive, in a folder named after the namespace.
 	Bucket storage.Bucket
-	// Timeout is how much is lost at most when the server's volume is, in whole seconds.
+	// Timeout bounds the time whose changes are lost with the server's volume, in whole seconds.
 	Timeout time.Duration
-	// KeepDays is how many days the archive goes back.
+	// KeepDays is how many days back the server can be restored.
 	KeepDays int
-	// Passphrase encrypts it; nil for none. With a new one a new archive begins, beside the one before.
+	// Passphrase encrypts the archive; nil for none. A new one begins a new archive, beside the old one.
 	Passphrase pulumi.StringInput
 }
 
-// parameters has what archives the log. No setting of the stack can change it, whether there is an archive or
-// not.
+// parameters returns the parameters for archiving. The stack's settings cannot change them, with or without
+// an archive.
 func (a *Archive) parameters() Parameters {
 	parameters := Parameters{"archive_mode": "off", "archive_command": "", "archive_library": "",
 		"archive_timeout": "0", "wal_level": "replica"}
@@ -46,7 +46,7 @@ func (a *Archive) parameters() Parameters {
 	return parameters
 }
 
-// declare declares what the server's pod needs to archive, and lets it.
+// declare declares the Secret that the server's pod needs to archive, and lets it connect to the bucket.
 func (a *Archive) declare(ctx *pulumi.Context, name string, pods kube.Pods,
 	parent pulumi.ResourceOption) (*storage.Client, error) {
 	if err := a.Bucket.Allow(ctx, name+"-bucket", pods, "archives its log", parent); err != nil {
@@ -57,10 +57,9 @@ func (a *Archive) declare(ctx *pulumi.Context, name string, pods kube.Pods,
 	}, parent)
 }
 
-// queue is how much of the log may wait for the bucket, beside that which the server needs itself: an eighth
-// of the volume.
-func queue(args Args) corev1.EnvVarArgs {
-	storage, _ := bytes("StorageSize", args.StorageSize) // it was checked
+// archiveQueue limits the log that may wait for the bucket to an eighth of the volume.
+func archiveQueue(args Args) corev1.EnvVarArgs {
+	storage, _ := parseBytes("StorageSize", args.StorageSize) // it was checked
 	return kube.Env("ARCHIVE_QUEUE", fmt.Sprintf("%dMiB", clamp(storage/8, 32*megabyte, 16*gigabyte)/megabyte))
 }
 
@@ -75,22 +74,7 @@ func (a *Archive) required() map[string]bool {
 	return required
 }
 
-func (a *Archive) inputs() pulumi.Map {
-	inputs := pulumi.Map{
-		"endpoint": pulumi.String(a.Bucket.Endpoint),
-		"region":   pulumi.String(a.Bucket.Region),
-		"bucket":   pulumi.String(a.Bucket.Name),
-		"prefix":   pulumi.String(a.Bucket.Prefix),
-		"timeout":  pulumi.String(a.Timeout.String()),
-		"keepDays": pulumi.Int(a.KeepDays),
-	}
-	if a.Passphrase != nil {
-		inputs["passphrase"] = pulumi.ToSecret(a.Passphrase)
-	}
-	return inputs
-}
-
-// archiverContainer makes base backups.
+// archiverContainer returns the container that makes base backups.
 func archiverContainer(args Args, client *storage.Client) corev1.ContainerArgs {
 	return kube.Container(user, kube.Resources{CPU: "10m", CPULimit: "1", Memory: "128Mi"}, corev1.ContainerArgs{
 		Name:    pulumi.String(archiver),

@@ -8,8 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/utils/ptr"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/kubetest"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
@@ -18,7 +16,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
-// archived has the server archive to a bucket elsewhere.
+// archived makes the server archive to a bucket elsewhere.
 func archived(args *postgres.Args) {
 	args.Archive = &postgres.Archive{
 		Bucket: storage.Bucket{
@@ -39,68 +37,12 @@ func secret(text string) pulumi.StringOutput {
 	return pulumi.ToSecret(pulumi.String(text)).(pulumi.StringOutput)
 }
 
-var bucketEnv = []corev1.EnvVar{
-	{Name: "S3_ENDPOINT", Value: "https://s3.example.com"},
-	{Name: "S3_REGION", Value: "eu-north-1"},
-	{Name: "S3_BUCKET", Value: "attic"},
-	{Name: "S3_PREFIX", Value: "house/alice-exercises"},
-	{Name: "S3_PATH_STYLE", Value: "true"},
-	{Name: "S3_ACCESS_KEY_FILE", Value: "/run/secrets/bucket/access-key"},
-	{Name: "S3_SECRET_KEY_FILE", Value: "/run/secrets/bucket/secret-key"},
-	{Name: "S3_CA_FILE", Value: "/run/secrets/bucket/ca.crt"},
-	{Name: "ARCHIVE_PASSPHRASE_FILE", Value: "/run/secrets/bucket/archive-passphrase"},
-}
-
-var bucketMount = corev1.VolumeMount{Name: "bucket", MountPath: "/run/secrets/bucket", ReadOnly: true}
-
-func TestArchiverContainer(t *testing.T) {
-	pod := statefulSet(t, encrypted).Template.Spec
-	require.Len(t, pod.Containers, 3)
-	require.Equal(t, corev1.Container{
-		Name:    "archiver",
-		Image:   "postgres:17",
-		Command: []string{"archiver", "run"},
-		Env: append(bucketEnv[:len(bucketEnv):len(bucketEnv)],
-			corev1.EnvVar{Name: "PGDATA", Value: "/data/pgdata"},
-			corev1.EnvVar{Name: "PGHOST", Value: "/var/run/postgresql"},
-			corev1.EnvVar{Name: "PGUSER", Value: "postgres"},
-			corev1.EnvVar{Name: "ARCHIVE_KEEP_DAYS", Value: "14"},
-		),
-		Resources: kubetest.Resources("10m", "1", "128Mi"),
-		VolumeMounts: []corev1.VolumeMount{
-			{Name: "data", MountPath: "/data", ReadOnly: true},
-			{Name: "socket", MountPath: "/var/run/postgresql", ReadOnly: true},
-			{Name: "archiver", MountPath: "/tmp"},
-			bucketMount,
-		},
-		SecurityContext: kubetest.Hardened(999),
-	}, pod.Containers[2])
-}
-
-func TestServerThatArchives(t *testing.T) {
-	pod, before := statefulSet(t, encrypted).Template.Spec, statefulSet(t, nil).Template.Spec
-	server := before.Containers[0]
-	server.Env = append(append(server.Env, bucketEnv...), corev1.EnvVar{Name: "ARCHIVE_QUEUE", Value: "128MiB"})
-	server.VolumeMounts = append(server.VolumeMounts, bucketMount)
-	require.Equal(t, server, pod.Containers[0])
-	require.Equal(t, before.InitContainers, pod.InitContainers, "set-up archives nothing")
-	key := func(name string) corev1.KeyToPath { return corev1.KeyToPath{Key: name, Path: name} }
-	require.Equal(t, append(before.Volumes,
-		corev1.Volume{Name: "bucket", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
-			SecretName: "postgres-archive", DefaultMode: ptr.To[int32](0o444),
-			Items: []corev1.KeyToPath{key("access-key"), key("archive-passphrase"), key("ca.crt"), key("secret-key")},
-		}}},
-		corev1.Volume{Name: "archiver",
-			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
-	), pod.Volumes)
-}
-
 func TestLogMayWaitOnAnEighthOfTheVolume(t *testing.T) {
 	for size, queue := range map[string]string{"256Mi": "32MiB", "10Gi": "1280MiB", "1Ti": "16384MiB"} {
-		server := statefulSet(t, func(args *postgres.Args) {
+		server := podTemplate(t, func(args *postgres.Args) {
 			archived(args)
 			args.StorageSize = size
-		}).Template.Spec.Containers[0]
+		}).Spec.Containers[0]
 		require.Contains(t, server.Env, corev1.EnvVar{Name: "ARCHIVE_QUEUE", Value: queue}, size)
 	}
 }
@@ -144,12 +86,6 @@ func TestWhatTheServerWaitsFor(t *testing.T) {
 	require.NotContains(t, waitsFor, "store-statefulset")
 	kubetest.RequireConnectionInto(t, recording, "pings-bucket", "alice-exercises", "alice-storage",
 		kubetest.Label("app", "postgres"), kubetest.Label("app", "storage"), 9000)
-}
-
-func TestServerReachesABucketElsewhere(t *testing.T) {
-	policy := recorder.Object[*networkingv1.NetworkPolicy](recorder.Run(t, program(archived)),
-		"pings-bucket-egress")
-	require.Equal(t, kubetest.Label("app", "postgres"), policy.Spec.PodSelector)
 }
 
 func TestParametersOfTheArchive(t *testing.T) {

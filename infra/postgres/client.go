@@ -17,19 +17,19 @@ const (
 	caFile    = "ca.crt"
 )
 
-// Client is what a pod in the server's namespace needs to log in as one role. The pod takes Volume, each
-// container that logs in Mount and Env: $URL_FILE is then the path of a file with the URL, which names the
-// role's password and where the authority's certificate is (ca.crt, in the same folder). Both files change
-// when password or certificate do.
+// Client is what a pod in the server's namespace needs to log in as one role: Volume in the pod, Mount and
+// Env in the container. $URL_FILE is then the path of a file with the URL, which contains the role's password
+// and the path of the authority's certificate (ca.crt, in the same folder). Both files follow changes of
+// password and certificate.
 type Client struct {
 	Volume corev1.VolumeArgs
 	Mount  corev1.VolumeMountArgs
 	Env    corev1.EnvVarArgs
-	// Digest changes with the URL and with the certificate; see kube.Pod.RestartOn. It is no secret.
+	// Digest changes with URL and certificate, for kube.Pod.RestartOn. It is not secret.
 	Digest pulumi.StringOutput
 }
 
-// newClient describes the client whose URL stands under key in the Secret.
+// newClient returns the client that logs in by the URL under key in the Secret.
 func newClient(key string, ns *kube.Namespace, url, authority pulumi.StringInput) Client {
 	return Client{
 		Volume: kube.SecretVolume("postgres-client", secret, 0o444,
@@ -40,7 +40,7 @@ func newClient(key string, ns *kube.Namespace, url, authority pulumi.StringInput
 	}
 }
 
-// clientURL is understood by libpq and by pgx.
+// clientURL returns a URL that both libpq and pgx understand.
 // Source: https://www.postgresql.org/docs/17/libpq-connect.html#LIBPQ-CONNSTRING-URIS
 func clientURL(role, database string, password pulumi.StringInput) pulumi.StringOutput {
 	return password.ToStringOutput().ApplyT(func(p string) string {

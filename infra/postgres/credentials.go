@@ -9,7 +9,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-// Keys of the Secret. Each container mounts those that it needs.
+// Keys of the Secret. Each container mounts the keys that it needs.
 const (
 	ownerKey        = "URL"
 	readerKey       = "READER_URL"
@@ -26,34 +26,31 @@ const (
 	certificateSecret = "certificate"
 )
 
-// Secrets are the names of those that can be replaced each on its own, by Args.SecretVersions.
+// Secrets are the names of the generated secrets that Args.SecretVersions can replace one by one.
 var Secrets = []string{ownerSecret, readerRole, restorerRole, exporterRole, certificateSecret}
 
-// credentials are what server and clients know each other by.
+// credentials authenticate the server and its clients to each other.
 type credentials struct {
 	secret                  *corev1.Secret
 	owner, reader, restorer Client
-	// digest changes with all that the server's own pod mounts.
+	// digest changes with everything that the server's own pod mounts.
 	digest pulumi.StringOutput
 }
 
-func newCredentials(ctx *pulumi.Context, name string, args Args, parent pulumi.ResourceOption) (*credentials,
-	error) {
+func newCredentials(ctx *pulumi.Context, name string, args Args,
+	parent pulumi.ResourceOption) (*credentials, error) {
 	ns := args.Namespace
 	passwords := map[string]pulumi.StringOutput{}
-	for _, of := range []struct {
-		name     string
-		override pulumi.StringInput
-	}{{ownerSecret, args.Password}, {readerRole, args.ReaderPassword}, {restorerRole, nil}, {exporterRole, nil},
-		{"salt", nil}} {
-		password, err := kube.NewPassword(ctx, name+"-"+of.name, kube.PasswordArgs{
-			Override: of.override,
-			Version:  args.SecretVersions.Of(of.name, args.PasswordVersion),
+	overrides := map[string]pulumi.StringInput{ownerSecret: args.Password, readerRole: args.ReaderPassword}
+	for _, secret := range []string{ownerSecret, readerRole, restorerRole, exporterRole, "salt"} {
+		password, err := kube.NewPassword(ctx, name+"-"+secret, kube.PasswordArgs{
+			Override: overrides[secret],
+			Version:  args.SecretVersions.Of(secret, args.PasswordVersion),
 		}, parent)
 		if err != nil {
 			return nil, err
 		}
-		passwords[of.name] = password
+		passwords[secret] = password
 	}
 	certificate, err := kube.NewCertificate(ctx, name+"-"+certificateSecret, kube.CertificateArgs{
 		Names:   ns.DNSNames(service, statefulSet+"-0."+service),
@@ -66,8 +63,8 @@ func newCredentials(ctx *pulumi.Context, name string, args Args, parent pulumi.R
 	ownerURL := clientURL(args.Database, args.Database, passwords[ownerSecret])
 	readerURL := clientURL(readerRole, args.Database, passwords[readerRole])
 	restorerURL := clientURL(restorerRole, args.Database, passwords[restorerRole])
-	verifiers := pulumi.Sprintf("%s%s%s%s", setVerifier(ownerSecret, passwords),
-		setVerifier(readerRole, passwords),
+	verifiers := pulumi.Sprintf("%s%s%s%s",
+		setVerifier(ownerSecret, passwords), setVerifier(readerRole, passwords),
 		setVerifier(restorerRole, passwords), setVerifier(exporterRole, passwords))
 	made, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
 		Namespace: ns,
@@ -96,7 +93,7 @@ func newCredentials(ctx *pulumi.Context, name string, args Args, parent pulumi.R
 	}, nil
 }
 
-// setVerifier returns the line of psql that sets the variable for a role's verifier.
+// setVerifier returns the line of psql that sets the variable of a role's verifier.
 func setVerifier(role string, passwords map[string]pulumi.StringOutput) pulumi.StringOutput {
 	return pulumi.All(passwords[role], passwords["salt"]).ApplyT(func(all []any) (string, error) {
 		v, err := verifier(all[0].(string), all[1].(string)+role)

@@ -14,24 +14,23 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/pairs"
 )
 
-// The parameters in postgresql.conf, and those of the archive, are the component's own. What follows them are
-// defaults, which Parameters can replace.
+// Parameters cannot replace the parameters in postgresql.conf and those of the archive. They can replace the
+// sized ones.
 //
 //go:embed postgresql.conf
 var ownParameters string
 
-// Parameters are those of the server's configuration file, by name.
+// Parameters are lines of the server's configuration file: values by name.
 // Source: https://www.postgresql.org/docs/17/runtime-config.html
 type Parameters map[string]string
 
 var (
 	parameterName = regexp.MustCompile(`^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$`)
-	// Not in postgresql.conf, since they cannot stand there or are no parameters.
+	// They are not in postgresql.conf, where they would be wrong or are no parameters.
 	forbidden = []string{"config_file", "include", "include_dir", "include_if_exists"}
 )
 
-// ParseParameters reads name=value pairs with semicolons between them. Spaces around names and values do not
-// count.
+// ParseParameters reads name=value pairs with semicolons between them. Spaces around them do not count.
 func ParseParameters(text string) (Parameters, error) {
 	parameters, err := pairs.Parse(text)
 	if err != nil {
@@ -56,23 +55,23 @@ func (p Parameters) check() error {
 	return nil
 }
 
-// size is how Postgres writes sizes.
+// size matches sizes as Postgres writes them.
 var size = regexp.MustCompile(`^(\d+(?:\.\d+)?) ?(B|kB|MB|GB|TB)?$`)
 
 // page is the unit of shared_buffers without one.
 const page = 8 * kilobyte
 
-// Connections returns how many the server takes in a memory limit, which is a Kubernetes quantity. It fails
-// where the server would not start, as far as the parameters tell that are derived from its memory.
+// Connections returns how many connections the server accepts, with a memory limit that is a Kubernetes
+// quantity. It fails if the server would not start, as far as the sized parameters tell.
 func (p Parameters) Connections(memory string) (int, error) {
-	limit, err := bytes("Memory", memory)
+	limit, err := parseBytes("Memory", memory)
 	if err != nil {
 		return 0, err
 	}
-	all := derive(limit, gigabyte)
+	all := sizedParameters(limit, gigabyte)
 	for _, name := range slices.Sorted(maps.Keys(p)) {
-		derived, known := all[name]
-		if known && strings.HasSuffix(derived, "kB") && !size.MatchString(p[name]) {
+		sized, known := all[name]
+		if known && strings.HasSuffix(sized, "kB") && !size.MatchString(p[name]) {
 			return 0, fmt.Errorf("%s: %q is not a size such as 64MB", name, p[name])
 		}
 	}
@@ -94,7 +93,7 @@ func inBytes(number, unit string) float64 {
 		"TB": 1 << 40}[unit]
 }
 
-// lines are what they are in the configuration file.
+// lines returns the lines of the configuration file.
 func (p Parameters) lines() string {
 	var lines strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(p)) {
@@ -109,11 +108,11 @@ const (
 	gigabyte = 1 << 30
 )
 
-// derive returns the parameters that follow from the memory limit and the size of the volume, both in bytes.
-// A quarter of the memory is shared buffers, a quarter can be used by sorts and hashes of all connections at
-// once, and the rest is for connections themselves, maintenance and the page cache. The write-ahead log takes
-// a quarter of the volume at most.
-func derive(memory, storage int64) Parameters {
+// sizedParameters returns the parameters that depend on the memory limit and the volume's size, both in
+// bytes. Shared buffers get a quarter of the memory, sorts and hashes of all connections together another
+// quarter; connections, maintenance and the page cache share the rest. The write-ahead log takes at most a
+// quarter of the volume.
+func sizedParameters(memory, storage int64) Parameters {
 	connections := clamp(memory/(4*megabyte), 20, 500)
 	wal := clamp(min(2*memory, storage/4), 64*megabyte, 16*gigabyte)
 	kB := func(bytes int64) string { return fmt.Sprintf("%dkB", bytes/kilobyte) }
@@ -130,8 +129,8 @@ func derive(memory, storage int64) Parameters {
 
 func clamp(value, least, most int64) int64 { return max(least, min(value, most)) }
 
-// bytes reads a Kubernetes quantity.
-func bytes(name, quantity string) (int64, error) {
+// parseBytes reads a Kubernetes quantity.
+func parseBytes(name, quantity string) (int64, error) {
 	q, err := resource.ParseQuantity(quantity)
 	if err != nil {
 		return 0, fmt.Errorf("reading %s %q: %w", name, quantity, err)
@@ -139,13 +138,13 @@ func bytes(name, quantity string) (int64, error) {
 	return q.Value(), nil
 }
 
-// serverConfig returns the server's configuration file. The last line of a parameter counts.
+// serverConfig returns the server's configuration file. Of several lines for a parameter the last counts.
 func (a *Args) serverConfig() (string, error) {
-	memory, err := bytes("Memory", a.Memory)
+	memory, err := parseBytes("Memory", a.Memory)
 	if err != nil {
 		return "", err
 	}
-	storage, err := bytes("StorageSize", a.StorageSize)
+	storage, err := parseBytes("StorageSize", a.StorageSize)
 	if err != nil {
 		return "", err
 	}
@@ -153,7 +152,7 @@ func (a *Args) serverConfig() (string, error) {
 		return "", fmt.Errorf("parameters: %w", err)
 	}
 	config := ownParameters + "\n# What archives the log\n" + a.Archive.parameters().lines() +
-		"\n# From memory and storage\n" + derive(memory, storage).lines()
+		"\n# From memory and storage\n" + sizedParameters(memory, storage).lines()
 	if len(a.Parameters) > 0 {
 		config += "\n# Settings of the stack\n" + a.Parameters.lines()
 	}

@@ -21,9 +21,9 @@ func TestParametersFollowFromMemoryAndStorage(t *testing.T) {
 		{"512Mi", "10Gi", "393216kB", "32768kB", "128", "1048576kB", "262144kB", "131072kB", "1024kB"},
 		{"64Gi", "1Ti", "50331648kB", "1048576kB", "500", "16777216kB", "4194304kB", "16777216kB", "33554kB"},
 	} {
-		memory, err := bytes("memory", test.memory)
+		memory, err := parseBytes("memory", test.memory)
 		require.NoError(t, err)
-		storage, err := bytes("storage", test.storage)
+		storage, err := parseBytes("storage", test.storage)
 		require.NoError(t, err)
 		require.Equal(t, Parameters{
 			"effective_cache_size": test.effectiveCacheSize,
@@ -33,7 +33,7 @@ func TestParametersFollowFromMemoryAndStorage(t *testing.T) {
 			"min_wal_size":         test.minWALSize,
 			"shared_buffers":       test.sharedBuffers,
 			"work_mem":             test.workMem,
-		}, derive(memory, storage), "%s of memory, %s of storage", test.memory, test.storage)
+		}, sizedParameters(memory, storage), "%s of memory, %s of storage", test.memory, test.storage)
 	}
 }
 
@@ -80,7 +80,7 @@ func TestParseParameters(t *testing.T) {
 	}
 }
 
-// What postgresql.conf sets is refused as a parameter, by its own text.
+// Parameters may set nothing that postgresql.conf sets.
 func TestEveryLineOfTheConfigurationIsItsOwn(t *testing.T) {
 	own := 0
 	for line := range strings.Lines(ownParameters) {

@@ -17,8 +17,7 @@ const (
 	user         = 999
 	exporterPort = 9187
 
-	// No folder that the image declares as a volume, and below it one for the data: the same for every major
-	// version.
+	// The image declares other folders as volumes, and differs in them between major versions.
 	dataDir   = "/data"
 	pgdata    = dataDir + "/pgdata"
 	configDir = "/etc/postgresql"
@@ -28,20 +27,47 @@ const (
 	exportDir = "/run/secrets/postgres-exporter"
 )
 
-// stopSeconds is what a fast shutdown may take: the checkpoint at its end writes all that is in memory.
+// stopSeconds covers a fast shutdown, whose checkpoint writes all changed pages in memory.
 const stopSeconds = 120
 
-// podSpec is that of the server's pod; archive is nil if there is none.
+// podSpec returns the spec of the server's pod; archive is nil without an archive.
 func podSpec(args Args, archive *storage.Client) corev1.PodSpecArgs {
-	resources := kube.Resources{CPU: "100m", CPULimit: "2", Memory: args.Memory}
-	mounts := corev1.VolumeMountArray{
+	server := serverContainer(args)
+	containers := corev1.ContainerArray{server, exporterContainer(args)}
+	volumes := podVolumes(args)
+	if archive != nil {
+		server.Env = slices.Concat(server.Env.(corev1.EnvVarArray), archive.Env,
+			corev1.EnvVarArray{archiveQueue(args)})
+		server.VolumeMounts = append(serverMounts(), archive.Mount)
+		containers = corev1.ContainerArray{server, exporterContainer(args), archiverContainer(args, archive)}
+		volumes = append(volumes, archive.Volume,
+			corev1.VolumeArgs{Name: pulumi.String(archiver), EmptyDir: corev1.EmptyDirVolumeSourceArgs{}})
+	}
+	return corev1.PodSpecArgs{
+		InitContainers:                corev1.ContainerArray{setupContainer(args)},
+		Containers:                    containers,
+		TerminationGracePeriodSeconds: pulumi.Int(stopSeconds),
+		Volumes:                       volumes,
+	}
+}
+
+func serverMounts() corev1.VolumeMountArray {
+	return corev1.VolumeMountArray{
 		kube.Mount(claim, dataDir),
 		kube.Mount("socket", socketDir),
 		kube.Mount("shm", "/dev/shm"),
 		kube.ReadOnly("config", configDir),
 		kube.ReadOnly("server", serverDir),
 	}
-	prepare := kube.Container(user, resources, corev1.ContainerArgs{
+}
+
+// serverResources are those of the setup container too, which starts the server.
+func serverResources(args Args) kube.Resources {
+	return kube.Resources{CPU: "100m", CPULimit: "2", Memory: args.Memory}
+}
+
+func setupContainer(args Args) corev1.ContainerArgs {
+	return kube.Container(user, serverResources(args), corev1.ContainerArgs{
 		Name:    pulumi.String("setup"),
 		Image:   args.Image,
 		Command: pulumi.ToStringArray([]string{"sh", configDir + "/setup.sh"}),
@@ -49,70 +75,65 @@ func podSpec(args Args, archive *storage.Client) corev1.PodSpecArgs {
 			kube.Env("VOLUME", dataDir), kube.Env("PGDATA", pgdata), kube.Env("CONFIG", configDir),
 			kube.Env("DATABASE", args.Database),
 		},
-		VolumeMounts: append(slices.Clone(mounts), kube.ReadOnly("setup", setupDir)),
-		// Why the data was refused then stands in the pod's status.
+		VolumeMounts: append(serverMounts(), kube.ReadOnly("setup", setupDir)),
+		// The pod's status then says why the data was refused.
 		TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 	})
-	server := kube.Container(user, resources, corev1.ContainerArgs{
+}
+
+func serverContainer(args Args) corev1.ContainerArgs {
+	return kube.Container(user, serverResources(args), corev1.ContainerArgs{
 		Name:  pulumi.String("postgres"),
 		Image: args.Image,
 		Command: pulumi.ToStringArray([]string{
 			"flock", "--no-fork", "--timeout", "120", dataDir + "/lock",
 			"postgres", "-c", "config_file=" + configDir + "/postgresql.conf",
 		}),
-		// For psql in this container.
+		// Defaults of psql for people in this container.
 		Env:   corev1.EnvVarArray{kube.Env("PGDATA", pgdata), kube.Env("PGDATABASE", args.Database)},
 		Ports: corev1.ContainerPortArray{kube.ContainerPort("postgres", Port)},
-		// The port is open while the server still recovers, so that nothing kills it meanwhile.
+		// The port is open during recovery, so no probe kills a server that recovers.
 		StartupProbe:  kube.Within(10*time.Minute, kube.TCPProbe(Port)),
 		LivenessProbe: kube.TCPProbe(Port),
 		ReadinessProbe: kube.ExecProbe("pg_isready", "--quiet", "--host", "127.0.0.1", "--username", readerRole,
 			"--dbname", args.Database),
-		VolumeMounts: mounts,
-
+		VolumeMounts:             serverMounts(),
 		TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 	})
-	exporter := kube.Container(kube.AppUser, kube.Resources{CPU: "10m", CPULimit: "250m", Memory: "64Mi"},
-		corev1.ContainerArgs{
-			Name:  pulumi.String("exporter"),
-			Image: args.ExporterImage,
-			Env: corev1.EnvVarArray{
-				kube.Env("DATA_SOURCE_URI",
-					fmt.Sprintf(":%d/%s?host=%s&sslmode=disable", Port, args.Database, socketDir)),
-				kube.Env("DATA_SOURCE_USER", exporterRole),
-				kube.Env("DATA_SOURCE_PASS_FILE", exportDir+"/password"),
-			},
-			Ports:         corev1.ContainerPortArray{kube.ContainerPort("metrics", exporterPort)},
-			StartupProbe:  kube.Within(time.Minute, kube.TCPProbe(exporterPort)),
-			LivenessProbe: kube.TCPProbe(exporterPort),
-			VolumeMounts: corev1.VolumeMountArray{kube.ReadOnly("exporter", exportDir),
-				kube.ReadOnly("socket", socketDir)},
-		})
-	containers := corev1.ContainerArray{server, exporter}
-	volumes := corev1.VolumeArray{
+}
+
+func exporterContainer(args Args) corev1.ContainerArgs {
+	resources := kube.Resources{CPU: "10m", CPULimit: "250m", Memory: "64Mi"}
+	source := fmt.Sprintf(":%d/%s?host=%s&sslmode=disable", Port, args.Database, socketDir)
+	return kube.Container(kube.AppUser, resources, corev1.ContainerArgs{
+		Name:  pulumi.String("exporter"),
+		Image: args.ExporterImage,
+		Env: corev1.EnvVarArray{
+			kube.Env("DATA_SOURCE_URI", source),
+			kube.Env("DATA_SOURCE_USER", exporterRole),
+			kube.Env("DATA_SOURCE_PASS_FILE", exportDir+"/password"),
+		},
+		Ports:         corev1.ContainerPortArray{kube.ContainerPort("metrics", exporterPort)},
+		StartupProbe:  kube.Within(time.Minute, kube.TCPProbe(exporterPort)),
+		LivenessProbe: kube.TCPProbe(exporterPort),
+		VolumeMounts: corev1.VolumeMountArray{
+			kube.ReadOnly("exporter", exportDir), kube.ReadOnly("socket", socketDir),
+		},
+	})
+}
+
+func podVolumes(args Args) corev1.VolumeArray {
+	server := map[string]string{certificateKey: certificateKey, privateKey: privateKey}
+	return corev1.VolumeArray{
 		corev1.VolumeArgs{Name: pulumi.String("config"),
 			ConfigMap: corev1.ConfigMapVolumeSourceArgs{Name: pulumi.String(config)}},
 		corev1.VolumeArgs{Name: pulumi.String("socket"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{}},
-		// What parallel queries share; it counts as memory of the container, whose limit is its size too.
+		// Shared memory of parallel queries. It counts towards the container's memory limit.
 		corev1.VolumeArgs{Name: pulumi.String("shm"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{
 			Medium: pulumi.String("Memory"), SizeLimit: pulumi.String(args.Memory),
 		}},
 		kube.SecretVolume("setup", secret, 0o440, map[string]string{verifiersKey: verifiersKey}),
-		kube.SecretVolume("server", secret, 0o440,
-			map[string]string{certificateKey: certificateKey, privateKey: privateKey}),
+		kube.SecretVolume("server", secret, 0o440, server),
 		kube.SecretVolume("exporter", secret, 0o440, map[string]string{exporterPassKey: "password"}),
-	}
-	if archive != nil {
-		server.Env = slices.Concat(server.Env.(corev1.EnvVarArray), archive.Env, corev1.EnvVarArray{queue(args)})
-		server.VolumeMounts = append(slices.Clone(mounts), archive.Mount)
-		containers = corev1.ContainerArray{server, exporter, archiverContainer(args, archive)}
-		volumes = append(volumes, archive.Volume,
-			corev1.VolumeArgs{Name: pulumi.String(archiver), EmptyDir: corev1.EmptyDirVolumeSourceArgs{}})
-	}
-	return corev1.PodSpecArgs{
-		InitContainers:                corev1.ContainerArray{prepare},
-		Containers:                    containers,
-		TerminationGracePeriodSeconds: pulumi.Int(stopSeconds),
-		Volumes:                       volumes,
 	}
 }

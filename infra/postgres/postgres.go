@@ -1,4 +1,4 @@
-// Package postgres runs a pod with a Postgres server, and gives other pods what they need to log in to it.
+// Package postgres runs a Postgres server in a pod, and gives other pods what they need to log in to it.
 package postgres
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
-// Port is the one that the server listens on.
+// Port is the server's port.
 const Port = 5432
 
 const (
@@ -29,7 +29,7 @@ const (
 	config      = "postgres-config"
 	claim       = "data"
 
-	// Roles besides the superuser and the one that is called like the database.
+	// Roles besides the superuser and the owner, who is called like the database.
 	readerRole   = "reader"
 	restorerRole = "restorer"
 	exporterRole = "exporter"
@@ -48,27 +48,26 @@ var (
 // required.
 type Args struct {
 	Namespace *kube.Namespace
-	// Image is the server's: Debian's variant of the official image postgres, 17 or newer. ExporterImage is that
-	// of postgres_exporter.
+	// Image is the Debian variant of the official image postgres, 17 or newer. ExporterImage has
+	// postgres_exporter.
 	Image, ExporterImage pulumi.StringInput
 	// Database is the name of the database, and of the role that owns it.
 	Database string
-	// Password is that of the owner, ReaderPassword that of the role that reads everything; nil has one
-	// generated. Both are of printable ASCII characters.
+	// Password is the owner's, ReaderPassword the reader's: printable ASCII, or nil for generated ones.
 	Password, ReaderPassword pulumi.StringInput
-	// PasswordVersion is any text. A new one makes new generated passwords.
+	// PasswordVersion is any text. Another one makes new generated passwords.
 	PasswordVersion string
-	// TLSVersion is any text. A new one makes a new certificate of a new authority.
+	// TLSVersion is any text. Another one makes a new certificate of a new authority.
 	TLSVersion string
-	// SecretVersions replace single ones of the Secrets.
+	// SecretVersions replace single Secrets.
 	SecretVersions kube.Versions
-	// StorageClass and StorageSize (a Kubernetes quantity) are those of the volume.
+	// StorageSize is a Kubernetes quantity.
 	StorageClass, StorageSize string
 	// Memory is the server's limit, a Kubernetes quantity.
 	Memory string
 	// Archive is nil for none.
 	Archive *Archive
-	// Parameters go on top of those that follow from Memory and StorageSize.
+	// Parameters win over the ones that depend on Memory and StorageSize.
 	Parameters Parameters
 }
 
@@ -113,7 +112,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	}
 	p := &Postgres{Database: Database{Name: args.Database,
 		Pods: kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"app": "postgres"}}}}
-	err = ctx.RegisterComponentResourceV2("stateful-k3s:postgres:Postgres", name, args.inputs(), p, opts...)
+	inputs := pulumi.Map{"namespace": pulumi.String(args.Namespace.Name)}
+	err = ctx.RegisterComponentResourceV2("stateful-k3s:postgres:Postgres", name, inputs, p, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("declaring postgres %s: %w", name, err)
 	}
@@ -197,7 +197,7 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 	return ctx.RegisterResourceOutputs(p, pulumi.Map{"address": p.Address})
 }
 
-// check finds what is wrong with the arguments, and returns the server's configuration.
+// check validates the arguments, and returns the server's configuration file.
 func (a *Args) check() (string, error) {
 	required := map[string]bool{
 		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "ExporterImage": a.ExporterImage != nil,
@@ -211,7 +211,8 @@ func (a *Args) check() (string, error) {
 	}
 	taken := []string{"postgres", "template0", "template1", readerRole, restorerRole, exporterRole}
 	if !databaseName.MatchString(a.Database) {
-		return "", fmt.Errorf("database %q is not 1 to 63 small letters, digits and underscores, with a letter at its start", a.Database)
+		return "", fmt.Errorf("database %q is not 1 to 63 small letters, digits and underscores, "+
+			"with a letter at its start", a.Database)
 	}
 	if slices.Contains(taken, a.Database) || strings.HasPrefix(a.Database, "pg_") {
 		return "", fmt.Errorf("database %q is a name that has a meaning already", a.Database)
@@ -220,31 +221,3 @@ func (a *Args) check() (string, error) {
 }
 
 var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
-
-func (a *Args) inputs() pulumi.Map {
-	inputs := pulumi.Map{
-		"namespace":       pulumi.String(a.Namespace.Name),
-		"image":           a.Image,
-		"exporterImage":   a.ExporterImage,
-		"database":        pulumi.String(a.Database),
-		"passwordVersion": pulumi.String(a.PasswordVersion),
-		"tlsVersion":      pulumi.String(a.TLSVersion),
-		"storageClass":    pulumi.String(a.StorageClass),
-		"storageSize":     pulumi.String(a.StorageSize),
-		"memory":          pulumi.String(a.Memory),
-		"parameters":      pulumi.ToStringMap(a.Parameters),
-	}
-	if a.Archive != nil {
-		inputs["archive"] = a.Archive.inputs()
-	}
-	if len(a.SecretVersions) > 0 {
-		inputs["secretVersions"] = pulumi.ToStringMap(a.SecretVersions)
-	}
-	if a.Password != nil {
-		inputs["password"] = pulumi.ToSecret(a.Password)
-	}
-	if a.ReaderPassword != nil {
-		inputs["readerPassword"] = pulumi.ToSecret(a.ReaderPassword)
-	}
-	return inputs
-}

@@ -9,8 +9,8 @@ import (
 	"fmt"
 )
 
-// verifier returns what Postgres stores of a password, so that the password itself never reaches the server.
-// Passwords are ASCII, for which the SASLprep of RFC 5802 changes nothing. Source:
+// verifier returns what Postgres stores in place of a password, which itself never reaches the server.
+// Passwords are ASCII, which the SASLprep of RFC 5802 leaves as it is. Source:
 // https://www.postgresql.org/docs/17/catalog-pg-authid.html and RFC 5802, section 3.
 func verifier(password, salt string) (string, error) {
 	for _, c := range []byte(password) {
