@@ -25,34 +25,36 @@ var Declared = []schema.GroupResource{
 	{Group: "policy", Resource: "poddisruptionbudgets"},
 }
 
-// mayDeclare checks the rights that an update uses: Pulumi applies objects, and watches pods until they are
+// neededRights are the rights that an update uses: Pulumi applies objects, and watches pods until they are
 // ready.
-func (r Requirements) mayDeclare(ctx context.Context, client kubernetes.Interface) error {
-	asked := []authorizationv1.ResourceAttributes{}
-	for _, verb := range []string{"get", "create", "patch"} {
-		asked = append(asked, authorizationv1.ResourceAttributes{Resource: "namespaces", Verb: verb})
+func (r Requirements) neededRights() (rights []authorizationv1.ResourceAttributes) {
+	need := func(namespace string, kind schema.GroupResource, verbs ...string) {
+		for _, verb := range verbs {
+			rights = append(rights, authorizationv1.ResourceAttributes{
+				Namespace: namespace, Group: kind.Group, Resource: kind.Resource, Verb: verb,
+			})
+		}
 	}
+	need("", schema.GroupResource{Resource: "namespaces"}, "get", "create", "patch")
 	for _, namespace := range r.Namespaces {
 		for _, kind := range Declared {
-			for _, verb := range []string{"get", "watch", "create", "patch", "delete"} {
-				asked = append(asked, authorizationv1.ResourceAttributes{Namespace: namespace, Group: kind.Group,
-					Resource: kind.Resource, Verb: verb})
-			}
+			need(namespace, kind, "get", "watch", "create", "patch", "delete")
 		}
-		for _, verb := range []string{"list", "watch"} {
-			asked = append(asked, authorizationv1.ResourceAttributes{Namespace: namespace, Resource: "pods",
-				Verb: verb})
-		}
+		need(namespace, schema.GroupResource{Resource: "pods"}, "list", "watch")
 	}
+	return rights
+}
+
+func (r Requirements) mayDeclare(ctx context.Context, client kubernetes.Interface) error {
 	var lock sync.Mutex
-	refused := map[string][]string{} // verbs by what they are refused for
+	refused := map[string][]string{} // verbs by resource
 	var group errgroup.Group
 	group.SetLimit(20)
-	for _, attributes := range asked {
+	for _, right := range r.neededRights() {
 		group.Go(func() error {
 			review, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx,
 				&authorizationv1.SelfSubjectAccessReview{
-					Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &attributes},
+					Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &right},
 				}, metav1.CreateOptions{})
 			if err != nil {
 				return fmt.Errorf("asking the cluster what you may do: %w; kubectl auth whoami says who you are", err)
@@ -60,30 +62,31 @@ func (r Requirements) mayDeclare(ctx context.Context, client kubernetes.Interfac
 			if !review.Status.Allowed {
 				lock.Lock()
 				defer lock.Unlock()
-				what := schema.GroupResource{Group: attributes.Group, Resource: attributes.Resource}.String()
-				refused[what] = append(refused[what], attributes.Verb)
+				resource := schema.GroupResource{Group: right.Group, Resource: right.Resource}.String()
+				refused[resource] = append(refused[resource], right.Verb)
 			}
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
+	if err := group.Wait(); err != nil || len(refused) == 0 {
 		return err
 	}
-	if len(refused) == 0 {
-		return nil
+	return fmt.Errorf("you lack rights in the namespaces %s: %s; ask the cluster's administrator for them "+
+		"(kubectl auth whoami says who you are), or select another context with kubectl config use-context",
+		strings.Join(r.Namespaces, ", "), byVerbs(refused))
+}
+
+// byVerbs describes refused rights, with resources of the same verbs together.
+func byVerbs(refused map[string][]string) string {
+	resources := map[string][]string{}
+	for _, resource := range slices.Sorted(maps.Keys(refused)) {
+		slices.Sort(refused[resource])
+		verbs := strings.Join(slices.Compact(refused[resource]), ", ")
+		resources[verbs] = append(resources[verbs], resource)
 	}
-	kinds := map[string][]string{} // what is refused, by the verbs
-	for _, what := range slices.Sorted(maps.Keys(refused)) {
-		slices.Sort(refused[what])
-		verbs := strings.Join(slices.Compact(refused[what]), ", ")
-		kinds[verbs] = append(kinds[verbs], what)
+	var parts []string
+	for _, verbs := range slices.Sorted(maps.Keys(resources)) {
+		parts = append(parts, "to "+verbs+": "+strings.Join(resources[verbs], ", "))
 	}
-	var lacking []string
-	for _, verbs := range slices.Sorted(maps.Keys(kinds)) {
-		lacking = append(lacking, "to "+verbs+": "+strings.Join(kinds[verbs], ", "))
-	}
-	return fmt.Errorf("you lack rights in the namespaces %s: %s; "+
-		"ask the cluster's administrator for them (kubectl auth whoami says who you are), or select another "+
-		"context with kubectl config use-context",
-		strings.Join(r.Namespaces, ", "), strings.Join(lacking, "; "))
+	return strings.Join(parts, "; ")
 }
