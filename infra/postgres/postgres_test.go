@@ -9,7 +9,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stateful-k3s/stateful-k3s/infra/internal/kubetest"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
@@ -59,11 +58,6 @@ func podTemplate(t *testing.T, change func(*postgres.Args),
 	t.Helper()
 	recording := recorder.Run(t, program(change), options...)
 	return recorder.Object[*appsv1.StatefulSet](recording, "pings-statefulset").Spec.Template
-}
-
-func TestOnlyClientsConnect(t *testing.T) {
-	kubetest.RequireConnection(t, recorder.Run(t, program(nil)), "pings-client", "alice-exercises",
-		kubetest.Label("postgres-client", "true"), kubetest.Label("app", "postgres"), 5432)
 }
 
 func TestPodRestartsOnChanges(t *testing.T) {
