@@ -61,15 +61,15 @@ func (r Requirements) mayCreate(ctx context.Context, client kubernetes.Interface
 	if err != nil {
 		return fmt.Errorf("asking the cluster for %s %s: %w", what, name, err)
 	}
-	var there metav1.PartialObjectMetadata
-	if err := json.Unmarshal(answer, &there); err != nil {
+	var existing metav1.PartialObjectMetadata
+	if err := json.Unmarshal(answer, &existing); err != nil {
 		return fmt.Errorf("reading %s %s: %w", what, name, err)
 	}
 	if kind.Kind == "Namespace" {
-		return r.owns(&there)
+		return r.owns(&existing)
 	}
 	isOurs := func(by metav1.ManagedFieldsEntry) bool { return by.Manager == kube.FieldManager }
-	if slices.ContainsFunc(there.ManagedFields, isOurs) {
+	if slices.ContainsFunc(existing.ManagedFields, isOurs) {
 		return nil
 	}
 	return fmt.Errorf("%s %s is in the namespace %s already, and this stack did not make it: if nobody needs "+

@@ -44,11 +44,11 @@ func NewCertificate(ctx *pulumi.Context, name string, args CertificateArgs,
 	if len(args.Names) == 0 {
 		return Certificate{}, fmt.Errorf("certificate %s: Names are required", name)
 	}
-	made, err := makeCertificate(args.Names, time.Now())
+	generated, err := generateCertificate(args.Names, time.Now())
 	if err != nil {
 		return Certificate{}, fmt.Errorf("making certificate %s: %w", name, err)
 	}
-	text, err := json.Marshal(made)
+	text, err := json.Marshal(generated)
 	if err != nil {
 		return Certificate{}, fmt.Errorf("encoding certificate %s: %w", name, err)
 	}
@@ -74,7 +74,7 @@ func NewCertificate(ctx *pulumi.Context, name string, args CertificateArgs,
 	}, nil
 }
 
-func makeCertificate(names []string, now time.Time) (c keptCertificate, err error) {
+func generateCertificate(names []string, now time.Time) (c keptCertificate, err error) {
 	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return c, err

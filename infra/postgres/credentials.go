@@ -66,7 +66,7 @@ func newCredentials(ctx *pulumi.Context, name string, args Args,
 	verifiers := pulumi.Sprintf("%s%s%s%s",
 		setVerifier(ownerSecret, passwords), setVerifier(readerRole, passwords),
 		setVerifier(restorerRole, passwords), setVerifier(exporterRole, passwords))
-	made, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
+	resource, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
 		Namespace: ns,
 		App:       app,
 		Name:      secret,
@@ -85,7 +85,7 @@ func newCredentials(ctx *pulumi.Context, name string, args Args,
 		return nil, err
 	}
 	return &credentials{
-		secret:   made,
+		secret:   resource,
 		owner:    newClient(ownerKey, ns, ownerURL, certificate.Authority),
 		reader:   newClient(readerKey, ns, readerURL, certificate.Authority),
 		restorer: newClient(restorerKey, ns, restorerURL, certificate.Authority),

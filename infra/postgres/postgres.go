@@ -209,12 +209,12 @@ func (a *Args) check() (string, error) {
 	if err := kube.Missing(required); err != nil {
 		return "", err
 	}
-	taken := []string{"postgres", "template0", "template1", readerRole, restorerRole, exporterRole}
+	reserved := []string{"postgres", "template0", "template1", readerRole, restorerRole, exporterRole}
 	if !databaseName.MatchString(a.Database) {
 		return "", fmt.Errorf("database %q is not 1 to 63 small letters, digits and underscores, "+
 			"with a letter at its start", a.Database)
 	}
-	if slices.Contains(taken, a.Database) || strings.HasPrefix(a.Database, "pg_") {
+	if slices.Contains(reserved, a.Database) || strings.HasPrefix(a.Database, "pg_") {
 		return "", fmt.Errorf("database %q is a name that has a meaning already", a.Database)
 	}
 	return a.serverConfig()
