@@ -26,9 +26,10 @@ import (
 var update = flag.Bool("update", false, "write the golden files and documents anew")
 
 // kinds is the order of the manifests in a golden file.
-var kinds = []string{"Image", "Namespace", "StatefulSet", "Deployment", "Job", "CronJob", "Service",
-	"Ingress",
-	"ConfigMap", "Secret", "PodDisruptionBudget", "NetworkPolicy"}
+var kinds = []string{
+	"Image", "Namespace", "StatefulSet", "Deployment", "Job", "CronJob", "Service", "Ingress", "ConfigMap",
+	"Secret", "PodDisruptionBudget", "NetworkPolicy",
+}
 
 // TestGoldenManifests compares what the program declares with the files in testdata: with default settings a
 // file for each component, the images and all URNs, and a file for each variant.
@@ -56,7 +57,7 @@ func TestGoldenManifests(t *testing.T) {
 		})
 		delete(written, name)
 	}
-	require.Empty(t, written, "nothing makes these golden files any more")
+	require.Empty(t, written, "golden files that nothing is compared with: delete them")
 }
 
 func goldenFiles(t *testing.T) map[string]string {
@@ -82,9 +83,9 @@ type manifest struct{ file, name, text string }
 // declaredYAML renders what the program declares, in the order of the golden files.
 func declaredYAML(t *testing.T, changes map[string]string) []manifest {
 	t.Helper()
-	mark := resource.NewProperty("MARK")
+	id := resource.NewProperty("(random id)")
 	recording := recorder.Run(t, withoutCluster, settings(t, changes), kept, withAddress,
-		recorder.Kept("pingpong-backup-restore-request", mark), recorder.Kept("todo-backup-restore-request", mark))
+		recorder.Kept("pingpong-backup-restore-request", id), recorder.Kept("todo-backup-restore-request", id))
 	resources := recording.All()
 	slices.SortStableFunc(resources, func(a, b *recorder.Resource) int {
 		return cmp.Compare(slices.Index(kinds, kind(a)), slices.Index(kinds, kind(b)))
@@ -105,7 +106,7 @@ func declaredYAML(t *testing.T, changes map[string]string) []manifest {
 	return append(append(urns, manifests...), outputs)
 }
 
-// withAddress has the ingress controller write its address into each Ingress.
+// withAddress makes the ingress controller write its address into each Ingress.
 var withAddress = recorder.Outputs("kubernetes:networking.k8s.io/v1:Ingress",
 	resource.NewPropertyMapFromMap(map[string]any{"status": map[string]any{
 		"loadBalancer": map[string]any{"ingress": []any{map[string]any{"ip": "10.231.1.2"}}},
@@ -127,9 +128,9 @@ func kind(recorded *recorder.Resource) string {
 	return token[strings.LastIndex(token, ":")+1:]
 }
 
-// manifestText is the resource's inputs, below its name in the program and the names of what it waits for. It
-// leaves out what a namespace consists of, which every object waits for, and generated secrets, which come by
-// way of a Secret.
+// manifestText is the resource's inputs, below its name in the program and the names of the resources that it
+// waits for. It leaves out the parts of the namespace, which every object waits for, and generated secrets,
+// which reach pods in a Secret.
 func manifestText(t *testing.T, recorded *recorder.Resource) string {
 	t.Helper()
 	heading := "---\n# " + recorded.URN.Name()
@@ -141,7 +142,8 @@ func manifestText(t *testing.T, recorded *recorder.Resource) string {
 }
 
 var implied = regexp.MustCompile(`^(exercises|project|storage)(-default-deny|-dns|-registry)?$|` +
-	`^redis-password$|^storage-.*(key|certificate)$|-postgres-(owner|reader|restorer|exporter|salt|certificate)$`)
+	`^redis-password$|^storage-.*(key|certificate)$|` +
+	`-postgres-(owner|reader|restorer|exporter|salt|certificate)$`)
 
 // yamlText writes (secret) for each secret text, and (digest) for the digest of each image.
 func yamlText(t *testing.T, properties resource.PropertyMap) string {
@@ -169,7 +171,7 @@ func masked(value resource.PropertyValue) (any, bool) {
 	return "(secret)", value.IsString()
 }
 
-// difference shows what a variant declares otherwise than the defaults: URNs, manifests and outputs.
+// difference shows how the URNs, manifests and outputs of a variant differ from the defaults.
 func difference(t *testing.T, before, after []manifest) string {
 	t.Helper()
 	texts := func(manifests []manifest) map[string]string {

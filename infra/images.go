@@ -35,8 +35,7 @@ func apps(cfg *config.Config) []string {
 	return apps
 }
 
-// buildImages declares the images, and returns their references by app. It rebuilds what the registry has
-// lost.
+// buildImages declares the images, and returns their references by app. It rebuilds missing images.
 func buildImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
 	missing missingImages) (pulumi.StringMap, error) {
 	rebuild, err := findMissing(ctx, cfg, last, missing)

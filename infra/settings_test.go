@@ -17,8 +17,11 @@ var secretSettings = []string{
 	"todoPostgresReaderPassword", "archivePassphrase", "restoreIdentity", "s3AccessKey", "s3SecretKey",
 }
 
-// settings are the defaults with changes, and with a registry.
+// settings are the defaults with changes and a registry, whatever the environment says.
 func settings(t *testing.T, changes map[string]string) recorder.Option {
+	t.Helper()
+	t.Setenv("BUILDX_BUILDER", "")
+	t.Setenv("STATEFUL_K3S_INGRESS_ADDRESS", "")
 	all := recorder.Defaults(t)
 	all["registry"] = "registry.example.com/team"
 	maps.Copy(all, changes)
@@ -116,7 +119,7 @@ var variants = map[string]map[string]string{
 	},
 }
 
-// A new setting belongs into a variant, whose golden file then shows what it changes.
+// Each setting is in a variant, so that a golden file shows what it changes.
 func TestEverySettingIsInAVariant(t *testing.T) {
 	inNone := recorder.Defaults(t)
 	for _, changes := range variants {
