@@ -26,7 +26,7 @@ import (
 // step is a request that a run sends to the store.
 type step struct {
 	name, method, path, query string
-	// fails is what is said if it gets no answer.
+	// fails is the message if there is no answer.
 	fails string
 }
 
@@ -45,7 +45,7 @@ func (s step) is(r *http.Request) bool {
 		strings.Contains(r.URL.RawQuery, s.query)
 }
 
-// gate stands between a run and the store, and closes with the first request of a step.
+// gate forwards requests of a run to the store. It closes at the first request of a step.
 type gate struct {
 	step    step
 	reached chan struct{} // closed then
@@ -96,10 +96,10 @@ func (s *system) newGate(closesAt step) *gate {
 	return g
 }
 
-// endpoint is the setting that sends requests through the gate.
+// endpoint returns the setting that sends requests through the gate.
 func (g *gate) endpoint() string { return "S3_ENDPOINT=" + g.server.URL }
 
-// oneMegabyte of rows, of which half is left when it is compressed.
+// oneMegabyte inserts rows that compress to half.
 const oneMegabyte = `INSERT INTO cache SELECT min(random())::text, string_agg(md5(random()::text), '')
 	FROM generate_series(1, 30000) n GROUP BY n % 1000`
 
@@ -156,7 +156,7 @@ func TestTheDatabaseRestarts(t *testing.T) {
 	assert.Len(t, s.backups(), 2)
 }
 
-// What a killed run leaves is no backup. It does not disturb other runs, and goes when it is old.
+// What a killed run leaves is no backup, does not disturb other runs, and is swept when it is old.
 func TestARunIsKilled(t *testing.T) {
 	s := start(t)
 	for _, step := range steps {

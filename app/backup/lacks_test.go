@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// What is in no backup, in the words in which a backup says so.
+// A backup names what it lacks.
 func TestABackupSaysWhatItLacks(t *testing.T) {
 	s := startEmpty(t)
 	assert.Empty(t, s.manifest(s.backup()).Lacks, "what the stack makes again")
@@ -30,7 +30,7 @@ func TestABackupSaysWhatItLacks(t *testing.T) {
 	su.Exec(`CREATE SUBSCRIPTION news CONNECTION 'host=far.example' PUBLICATION p
 		WITH (connect = false, slot_name = NONE)`)
 	su.In("postgres").Exec(`CREATE DATABASE second`)
-	// And what is in one: default privileges, settings of roles in this database, publications, event triggers.
+	// A backup has default privileges, settings of roles in this database, publications, event triggers.
 	su.Exec(`ALTER DEFAULT PRIVILEGES FOR ROLE app GRANT SELECT ON TABLES TO reader;
 		ALTER ROLE app IN DATABASE app SET work_mem = '6MB'; CREATE PUBLICATION p FOR ALL TABLES`)
 

@@ -34,7 +34,7 @@ func metrics(t *testing.T, p *apptest.Process) map[string]float64 {
 	return found
 }
 
-// status is what the app says of the store.
+// status returns what the command status prints.
 func (s *system) status() (is storeStatus) {
 	s.t.Helper()
 	said := s.succeed("status")

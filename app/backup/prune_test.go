@@ -11,7 +11,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
-// age gives a backup another name, of a time so long before.
+// age copies a backup under a name that is older by a duration.
 func (s *system) age(name string, by time.Duration) (older string) {
 	s.t.Helper()
 	m := s.manifest(name)
@@ -52,7 +52,7 @@ func TestPrune(t *testing.T) {
 		s.overwrite(described, newest, "manifest.json")
 	}
 
-	// What an earlier server had goes no sooner than this one has something, and nobody wants to restore it.
+	// An earlier server's backups stay while a restore is pending, or while this server's have no rows.
 	m := s.manifest(earlier)
 	m.System = "1"
 	s.setManifest(earlier, m)
@@ -88,7 +88,7 @@ func TestPrune(t *testing.T) {
 	assert.Contains(t, s.succeed("verify"), "verified "+newest)
 }
 
-// A run is a success if its backup is one, and old ones are another matter.
+// A run prunes after its backup.
 func TestARunPrunes(t *testing.T) {
 	s := start(t)
 	first := s.backup()

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// None of these gets better by trying again.
+// A retry cures none of these.
 func TestWhatIsWrongIsSaidAtOnce(t *testing.T) {
 	s := start(t)
 	older := s.tree.TempDir()

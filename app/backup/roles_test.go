@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// spying leaves what it can find out in a file: what of its container's processes and of the files that a
-// container can have of its own matches an expression.
+// spying writes into a file which processes of its container match a pattern, and which files that a container
+// can have of its own.
 const spying = `#!/bin/sh
 cat >/dev/null
 [ ! -e %[2]s/$1 ] || exit 0
@@ -20,8 +20,8 @@ grep -rlsaE --exclude='*.test' '%[1]s' /tmp /run /var /home /root /etc \
 	/proc/[0-9]*/environ /proc/[0-9]*/cmdline >%[2]s/$1 2>/dev/null
 `
 
-// makeHostile fills the database with code that runs a program wherever it can, and returns where its traces
-// are.
+// makeHostile fills the database with code that runs spying wherever it can, and returns the folder of its
+// traces.
 func (s *system) makeHostile() (dir string) {
 	s.t.Helper()
 	dir = s.tree.TempDir()
@@ -34,7 +34,7 @@ func (s *system) makeHostile() (dir string) {
 	return dir
 }
 
-// traces are the kinds of code that have run as superusers, with what they have found.
+// traces returns the kinds of code that ran as a superuser, with what they found.
 func (s *system) traces(dir, of string) map[string]string {
 	s.t.Helper()
 	paths, err := filepath.Glob(s.tree.Path(dir + "/" + of + "-*"))

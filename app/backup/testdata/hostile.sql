@@ -13,7 +13,8 @@ BEGIN
   BEGIN RESET ROLE; EXCEPTION WHEN OTHERS THEN NULL; END;
   RETURN true;
 END $$;
-CREATE FUNCTION f(kind text, anyelement) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN public.a_run(kind); END $$;
+CREATE FUNCTION f(kind text, anyelement) RETURNS bool LANGUAGE plpgsql IMMUTABLE
+  AS $$ BEGIN RETURN public.a_run(kind); END $$;
 
 CREATE DOMAIN d AS int CHECK (public.f('domain', VALUE));
 CREATE TYPE r AS RANGE (subtype = d);
@@ -31,7 +32,8 @@ CREATE TABLE t (
 INSERT INTO t (a, d, e, r, p) VALUES (1, 1, '{1}', '[1,2]', '(1)');
 CREATE INDEX ON t (public.f('index', a));
 CREATE INDEX ON t (a) WHERE public.f('predicate', a);
-CREATE FUNCTION on_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.a_run('trigger'); RETURN NEW; END $$;
+CREATE FUNCTION on_row() RETURNS trigger LANGUAGE plpgsql
+  AS $$ BEGIN PERFORM public.a_run('trigger'); RETURN NEW; END $$;
 CREATE TRIGGER always BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION on_row();
 ALTER TABLE t ENABLE ALWAYS TRIGGER always;
 CREATE STATISTICS ON (public.f('statistics', a)), a FROM t;
@@ -46,17 +48,20 @@ CREATE MATERIALIZED VIEW m AS SELECT public.f('materialized', a) AS x FROM t;
 CREATE RULE instead AS ON UPDATE TO t DO ALSO SELECT public.f('rule', 1);
 
 CREATE TYPE word AS ENUM ('1', '2');
-CREATE FUNCTION to_int(word) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM public.a_run('cast'); RETURN $1::text::int; END $$;
+CREATE FUNCTION to_int(word) RETURNS int LANGUAGE plpgsql IMMUTABLE
+  AS $$ BEGIN PERFORM public.a_run('cast'); RETURN $1::text::int; END $$;
 CREATE CAST (word AS int) WITH FUNCTION to_int(word) AS IMPLICIT;
 CREATE TABLE casting (w word REFERENCES t (a));
 INSERT INTO casting VALUES ('1');
-CREATE FUNCTION of_operator(word, word) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM public.a_run('operator'); RETURN true; END $$;
+CREATE FUNCTION of_operator(word, word) RETURNS bool LANGUAGE plpgsql IMMUTABLE
+  AS $$ BEGIN PERFORM public.a_run('operator'); RETURN true; END $$;
 CREATE OPERATOR === (LEFTARG = word, RIGHTARG = word, FUNCTION = of_operator);
 CREATE SCHEMA "ACL";
 CREATE TABLE "ACL".t (a d[] DEFAULT '{3}', b int);
 CREATE VIEW "ACL".v AS SELECT 1 AS a;
 ALTER VIEW "ACL".v ALTER a SET DEFAULT public.f('default', 1)::int;
-CREATE FUNCTION on_event() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.a_run('event'); END $$;
+CREATE FUNCTION on_event() RETURNS event_trigger LANGUAGE plpgsql
+  AS $$ BEGIN PERFORM public.a_run('event'); END $$;
 RESET ROLE;
 
 -- And in what a superuser has made of it.

@@ -26,22 +26,28 @@ CREATE INDEX entry_by_account ON entry (account, at DESC) WHERE amount > 0;
 COMMENT ON TABLE entry IS 'what happened';
 
 INSERT INTO account (name, balance, mood, grade) VALUES
-  ('ann', 10.50, 'good', 1), ('bob', 10.5, NULL, NULL), ('', 0, 'bad', 6), (E'tab\t newline\n back\\slash \\N', 1, 'good', 2), ('юникод 🙂', 2, 'bad', 3);
+  ('ann', 10.50, 'good', 1), ('bob', 10.5, NULL, NULL), ('', 0, 'bad', 6),
+    (E'tab\t newline\n back\\slash \\N', 1, 'good', 2), ('юникод 🙂', 2, 'bad', 3);
 INSERT INTO entry (account, amount, at)
-  SELECT 1 + n % 5, n / 100.0, '2026-11-22 12:00:00+02'::timestamptz + n * interval '1 minute' FROM generate_series(1, 5000) n;
+  SELECT 1 + n % 5, n / 100.0, '2026-11-22 12:00:00+02'::timestamptz + n * interval '1 minute'
+    FROM generate_series(1, 5000) n;
 
 CREATE SCHEMA "Odd ""names""";
 CREATE TABLE "Odd ""names"""."Select" ("from" int, "WHERE" text, "a""b" bytea);
 INSERT INTO "Odd ""names"""."Select" VALUES (1, 'x', '\x00ff'), (NULL, NULL, NULL), (NULL, NULL, NULL);
 
 CREATE TABLE shape (
-  f8 float8, f4 float4, d date, i interval, t time, tz timetz, j json, jb jsonb, a int[], r int4range, u uuid, ip inet,
+  f8 float8, f4 float4, d date, i interval, t time, tz timetz, j json, jb jsonb, a int[], r int4range, u
+    uuid, ip inet,
   bits bit varying, p point, x xml, v tsvector, m money, reg regclass, e mood[]
 );
 INSERT INTO shape VALUES
-  ('NaN', 'Infinity', 'infinity', '1 year -2 days', '24:00', '12:00+02', '{"b": 1,  "a": 2}', '{"b": 1, "a": 2}', '{{1,2},{3,NULL}}', '[1,5)',
-   '00000000-0000-0000-0000-000000000001', '10.0.0.0/8', '101', '(1.5,-2)', '<a/>', 'a:1 b:2', 12.34, 'account', '{good,bad}'),
-  (0.1::float8 + 0.2::float8, 1e-45, '0001-01-01 BC', '0', '00:00', '00:00-15', 'null', 'null', '{}', 'empty', NULL, '::1', '', '(-0,0)', NULL, '', 0, NULL, '{}');
+  ('NaN', 'Infinity', 'infinity', '1 year -2 days', '24:00', '12:00+02', '{"b": 1,  "a": 2}',
+    '{"b": 1, "a": 2}', '{{1,2},{3,NULL}}', '[1,5)',
+   '00000000-0000-0000-0000-000000000001', '10.0.0.0/8', '101', '(1.5,-2)', '<a/>', 'a:1 b:2', 12.34,
+     'account', '{good,bad}'),
+  (0.1::float8 + 0.2::float8, 1e-45, '0001-01-01 BC', '0', '00:00', '00:00-15', 'null', 'null', '{}',
+    'empty', NULL, '::1', '', '(-0,0)', NULL, '', 0, NULL, '{}');
 
 CREATE TABLE measured (day date NOT NULL, value int) PARTITION BY RANGE (day);
 CREATE TABLE measured_2025 PARTITION OF measured FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');

@@ -1,4 +1,4 @@
--- A type of its own input and output.
+-- A base type with input and output functions of its own.
 -- Says: type public.code, which is restored by hand alone | type public.shell, which | function public.code_in(cstring), which
 -- By hand: only a superuser could make this | restore the dump by hand | TYPE public.code
 

@@ -1,4 +1,4 @@
--- Collations of its own.
+-- User-defined collations.
 
 SET ROLE app;
 

@@ -1,4 +1,4 @@
--- A column names an index, which is made after the rows.
+-- A column of type regclass holds an index, which a restore makes after the rows.
 -- Refused: table "watched" | watched_pkey | in the database
 
 SET ROLE app;

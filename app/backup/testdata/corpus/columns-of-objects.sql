@@ -1,4 +1,4 @@
--- Columns name tables, types, schemas and functions.
+-- Columns of regclass, regtype and the like.
 
 CREATE SCHEMA other;
 CREATE TABLE other.listed (id int);

@@ -1,4 +1,4 @@
--- Comments on everything, with all that could end one.
+-- Comments on everything, with text that could end a comment.
 
 SET ROLE app;
 

@@ -1,4 +1,4 @@
--- A column holds the number of a role that is gone.
+-- A column holds the OID of a dropped role.
 
 CREATE ROLE corpus_gone;
 CREATE TABLE member (who regrole, n int);

@@ -1,4 +1,4 @@
--- Rows that are all the same, and that have nothing.
+-- Duplicate rows, and rows without columns.
 
 SET ROLE app;
 

@@ -1,3 +1,3 @@
--- Nothing at all.
+-- An empty database.
 
 SELECT;

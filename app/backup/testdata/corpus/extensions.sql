@@ -11,7 +11,8 @@ GRANT USAGE ON SCHEMA extensions TO app;
 GRANT EXECUTE ON FUNCTION extensions.pg_stat_statements_reset TO app;
 REVOKE EXECUTE ON FUNCTION extensions.uuid_generate_v4 FROM PUBLIC;
 SET ROLE app;
-CREATE TABLE t (id uuid DEFAULT extensions.uuid_generate_v1(), name citext PRIMARY KEY, data extensions.hstore, n int, span int4range,
+CREATE TABLE t (id uuid DEFAULT extensions.uuid_generate_v1(), name citext PRIMARY KEY, data
+  extensions.hstore, n int, span int4range,
   EXCLUDE USING gist (n WITH =, span WITH &&));
 CREATE INDEX t_name ON t USING gin ((name::text) extensions.gin_trgm_ops);
 CREATE INDEX t_data ON t USING gist (data extensions.gist_hstore_ops (siglen = 32));

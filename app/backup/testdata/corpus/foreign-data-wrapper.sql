@@ -1,4 +1,4 @@
--- A foreign-data wrapper of no extension.
+-- A foreign-data wrapper outside of an extension.
 -- Says: foreign-data wrapper bare, which is restored by hand alone
 -- By hand: only a superuser could make this | restore the dump by hand | FOREIGN DATA WRAPPER bare
 

@@ -3,12 +3,14 @@
 SET ROLE app;
 
 CREATE TABLE t (id int PRIMARY KEY, n int);
-CREATE FUNCTION total(VARIADIC numbers int[] DEFAULT '{1}') RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5 AS 'SELECT cardinality(numbers)';
+CREATE FUNCTION total(VARIADIC numbers int[] DEFAULT '{1}') RETURNS int LANGUAGE sql IMMUTABLE
+  PARALLEL SAFE COST 5 AS 'SELECT cardinality(numbers)';
 CREATE FUNCTION atomic(wanted int, OUT n int, OUT twice int) RETURNS SETOF record LANGUAGE sql ROWS 7
   BEGIN ATOMIC SELECT t.n, t.n * 2 FROM t WHERE t.id = wanted; END;
 CREATE FUNCTION overloaded(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE FUNCTION overloaded(text) RETURNS int LANGUAGE sql AS 'SELECT 2';
-CREATE FUNCTION rows_of() RETURNS TABLE (a int, b text) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET work_mem = '8MB' AS $body$
+CREATE FUNCTION rows_of() RETURNS TABLE (a int, b text) LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = public, pg_temp SET work_mem = '8MB' AS $body$
 BEGIN
   -- $$ and 'quotes' and \backslashes
 

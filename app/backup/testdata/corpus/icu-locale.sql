@@ -1,4 +1,4 @@
--- A locale of ICU, by which the database sorts.
+-- A database with an ICU locale.
 -- Database: TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'de-DE' LOCALE 'C.UTF-8'
 
 SET ROLE app;

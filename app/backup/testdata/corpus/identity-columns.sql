@@ -1,4 +1,4 @@
--- Identity columns, with sequences that go otherwise.
+-- Identity columns with options of their sequences.
 
 SET ROLE app;
 

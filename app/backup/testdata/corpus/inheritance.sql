@@ -1,4 +1,4 @@
--- Tables of several parents.
+-- Tables with several parents.
 
 SET ROLE app;
 

@@ -1,4 +1,4 @@
--- A function that is put into the expression when the table is made.
+-- A function that is inlined when the table is made.
 -- Refused: CREATE TABLE public.page | function plain(text) does not exist | SET search_path
 
 SET ROLE app;

@@ -1,4 +1,4 @@
--- An encoding of one byte.
+-- A single-byte encoding.
 -- Database: TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'
 
 \encoding UTF8

@@ -1,4 +1,4 @@
--- A view whose function needs a library that the server loads at its start.
+-- A view with a function that needs a preloaded library.
 -- Refused: must be loaded via "shared_preload_libraries" | VIEW public.calls | take what needs the library out
 
 CREATE EXTENSION pg_stat_statements;

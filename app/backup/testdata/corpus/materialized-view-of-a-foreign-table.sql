@@ -1,4 +1,4 @@
--- A restore fills the view anew, where the other server is out of reach.
+-- A restore fills the view anew, and cannot reach the other server.
 -- Refused: MATERIALIZED VIEW DATA public copied | reads a foreign table, which a restore cannot reach: REFRESH MATERIALIZED VIEW … WITH NO DATA
 
 CREATE EXTENSION postgres_fdw;

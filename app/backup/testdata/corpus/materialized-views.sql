@@ -1,4 +1,4 @@
--- Materialized views of each other, one of them not filled.
+-- Materialized views of each other, one without data.
 
 SET ROLE app;
 

@@ -1,4 +1,4 @@
--- Rows that constraints would refuse which were added later.
+-- NOT VALID constraints, and rows that violate them.
 
 SET ROLE app;
 

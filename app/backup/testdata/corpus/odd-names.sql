@@ -1,9 +1,10 @@
--- Names that have to be quoted, and that look like something else.
+-- Names that need quotes, and that look like something else.
 
 SET ROLE app;
 
 CREATE SCHEMA "Odd ""schema"".x";
-CREATE TABLE "Odd ""schema"".x"."select" ("from" int, "a""b" text, "$1" int, "%s" int, "ünïcödé 🙂" text, " " int);
+CREATE TABLE "Odd ""schema"".x"."select" ("from" int, "a""b" text, "$1" int, "%s" int, "ünïcödé 🙂" text, " "
+  int);
 INSERT INTO "Odd ""schema"".x"."select" VALUES (1, 'x', 2, 3, '🙂', 4);
 CREATE TABLE "-- Name: x; Type: TABLE; Schema: public; Owner: app" (id int);
 CREATE TABLE "it's; DROP TABLE x; \ DATABASE app " (id int);

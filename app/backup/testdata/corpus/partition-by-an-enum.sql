@@ -1,4 +1,4 @@
--- Rows go to other partitions by hash when a type has other numbers.
+-- Partitions by the hash of an enum, whose values have other OIDs after a restore.
 -- Moved
 
 SET ROLE app;

@@ -1,4 +1,4 @@
--- Grants of all kinds, and grants of those who were granted.
+-- Grants of all kinds, also by grantees.
 
 CREATE ROLE corpus_a;
 CREATE ROLE corpus_b;

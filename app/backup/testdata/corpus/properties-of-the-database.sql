@@ -1,4 +1,4 @@
--- What belongs to the database itself.
+-- Properties of the database itself.
 
 CREATE ROLE corpus_guest;
 ALTER DATABASE :"DBNAME" CONNECTION LIMIT 50;

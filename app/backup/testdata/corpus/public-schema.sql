@@ -1,4 +1,4 @@
--- The schema public belongs to somebody, and is described otherwise.
+-- The schema public with another owner and comment.
 
 CREATE ROLE corpus_owner;
 ALTER SCHEMA public OWNER TO corpus_owner;

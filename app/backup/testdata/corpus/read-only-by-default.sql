@@ -1,4 +1,4 @@
--- A database whose transactions only read unless they say otherwise.
+-- A database with read-only transactions by default.
 
 CREATE TABLE kept (id int);
 INSERT INTO kept VALUES (1);

@@ -1,4 +1,4 @@
--- Who connects to it becomes another role.
+-- A database that sets another role at login.
 
 CREATE TABLE kept (id int);
 INSERT INTO kept VALUES (1);

@@ -1,4 +1,4 @@
--- Settings under which values and expressions look otherwise.
+-- Settings that change how values and expressions are printed.
 
 CREATE TABLE log (at timestamptz, took interval, raw bytea DEFAULT '\x00ff') PARTITION BY RANGE (at);
 CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2026-01-01 00:00+01') TO ('2027-01-01 00:00+01');

@@ -1,4 +1,4 @@
--- No encoding at all, and bytes that are none.
+-- SQL_ASCII, with bytes that are no text.
 -- Database: TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'
 
 CREATE TABLE raw (t text);

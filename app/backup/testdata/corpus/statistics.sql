@@ -1,4 +1,4 @@
--- Statistics that were asked for.
+-- Extended statistics.
 
 SET ROLE app;
 

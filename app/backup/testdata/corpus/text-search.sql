@@ -1,7 +1,8 @@
--- Text search of its own.
+-- Text search configurations and their parts.
 
 CREATE EXTENSION unaccent;
-CREATE TEXT SEARCH PARSER own (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end, LEXTYPES = prsd_lextype, HEADLINE = prsd_headline);
+CREATE TEXT SEARCH PARSER own (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end,
+  LEXTYPES = prsd_lextype, HEADLINE = prsd_headline);
 CREATE TEXT SEARCH TEMPLATE plain (INIT = dsimple_init, LEXIZE = dsimple_lexize);
 CREATE TEXT SEARCH DICTIONARY words (TEMPLATE = plain, StopWords = 'english');
 CREATE TEXT SEARCH CONFIGURATION own (PARSER = own);

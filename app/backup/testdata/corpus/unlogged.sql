@@ -1,4 +1,4 @@
--- Unlogged tables, which no archive has rows of.
+-- Unlogged tables, whose rows are in no archive.
 -- Archive lacks: public.cache
 
 SET ROLE app;

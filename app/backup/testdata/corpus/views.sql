@@ -14,6 +14,7 @@ ALTER TABLE person RENAME name TO "full name";
 CREATE VIEW joined AS SELECT * FROM person p JOIN LATERAL (VALUES (p.id, 'x')) v (n, x) ON true;
 CREATE VIEW using_join AS SELECT * FROM person JOIN (SELECT id, 1 AS one FROM person) other USING (id);
 ALTER TABLE person ADD later int;
-CREATE VIEW windowed AS SELECT id, rank() OVER w, sum(id) FILTER (WHERE id > 1) OVER w FROM person WINDOW w AS (PARTITION BY boss ORDER BY id);
+CREATE VIEW windowed AS SELECT id, rank() OVER w, sum(id) FILTER (WHERE id > 1) OVER w FROM person WINDOW w
+  AS (PARTITION BY boss ORDER BY id);
 CREATE VIEW of_catalog AS SELECT relname FROM pg_class WHERE relkind IN ('r', 'v');
 CREATE VIEW sampled AS SELECT * FROM person TABLESAMPLE bernoulli (50) REPEATABLE (1);
