@@ -46,7 +46,8 @@ func commandError(ctx context.Context, cmd *exec.Cmd, stderr *stderrTail, err er
 		return context.Cause(ctx)
 	}
 	name, message := cmd.Args[0], stderr.String()
-	isAnswer := serverError.MatchString(message) && !transient.MatchString(message)
+	isAnswer := serverError.MatchString(message) &&
+		(!transient.MatchString(message) || foreignServer.MatchString(message))
 	if isAnswer && (name == "pg_restore" || permanent.MatchString(message)) {
 		return fmt.Errorf("%w: %s: %w: %s", ErrPermanent, name, err, message)
 	}
@@ -70,6 +71,9 @@ func remedy(message string) string {
 		return "a dump is restored with an empty search_path, by which a function finds only what it names " +
 			"with its schema: name it so, or give the function a path of its own " +
 			"(ALTER FUNCTION … SET search_path = …)"
+	case refresh.MatchString(message):
+		return "a restore fills materialized views anew, and cannot fill this one, for example since it reads a " +
+			"foreign table: REFRESH MATERIALIZED VIEW … WITH NO DATA, or keep its rows in a table"
 	}
 	return "no dump of it can be restored as it is: change or drop it in the database"
 }
@@ -87,7 +91,9 @@ var (
 	preloaded = regexp.MustCompile(`shared_preload_libraries|must be preloaded`)
 	missing   = regexp.MustCompile(`ERROR: .*(relation|function|type|operator|collation|text search \w+) .* ` +
 		`does not exist`)
-	inFunction = regexp.MustCompile(`(PL/\w+|SQL) function`)
+	inFunction    = regexp.MustCompile(`(PL/\w+|SQL) function`)
+	refresh       = regexp.MustCompile(`Command was: REFRESH MATERIALIZED VIEW`)
+	foreignServer = regexp.MustCompile(`could not connect to server "`)
 )
 
 // withParameters makes libpq set parameters of the server, besides those that it sets already.
