@@ -22,7 +22,7 @@ func run(ctx context.Context) error {
 	var m maintainer
 	for ctx.Err() == nil {
 		if err := m.maintain(ctx); err != nil && ctx.Err() == nil {
-			slog.Error("the archive is not as it should be", "error", err)
+			slog.Error("cannot maintain the archive", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -112,9 +112,9 @@ func (m *maintainer) ownStanza(
 	}
 	if i >= 0 {
 		if err := m.archive.Delete(ctx, name); err != nil {
-			return own, fmt.Errorf("delete what is left of this server's archive: %w", err)
+			return own, fmt.Errorf("delete the rest of this server's archive: %w", err)
 		}
-		slog.Error("deleted what was left of this server's archive", "because", stanzas[i].Unreadable)
+		slog.Error("deleted the rest of this server's archive", "because", stanzas[i].Unreadable)
 	}
 	if err := m.archive.Create(ctx, name); err != nil {
 		return own, fmt.Errorf("begin an archive: %w", err)
@@ -153,7 +153,7 @@ func (m *maintainer) deleteOld(ctx context.Context, own pgbackrest.Stanza, other
 	}
 	reason, err := m.keepReason(ctx, own)
 	if err != nil {
-		return fmt.Errorf("look whether what earlier servers archived is needed: %w", err)
+		return fmt.Errorf("find out whether the archives of earlier servers are needed: %w", err)
 	}
 	for _, s := range old {
 		if reason != "" {
@@ -177,7 +177,7 @@ func (m *maintainer) keepReason(ctx context.Context, own pgbackrest.Stanza) (str
 	}
 	requested, err := m.archive.RestoreRequested(ctx)
 	if err != nil {
-		return "", fmt.Errorf("look whether a restore was asked for: %w", err)
+		return "", fmt.Errorf("find out whether a restore is pending: %w", err)
 	}
 	if reason := pgbackrest.PendingRestore(requested, days(m.keepDays)); reason != "" {
 		return reason, nil

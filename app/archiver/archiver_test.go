@@ -89,7 +89,7 @@ func TestLogWaitsWhileTheStoreIsAway(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return s.waiting() == "3" }, patience, 10*time.Millisecond)
 	s.archiver.Eventually(func() bool {
-		return strings.Contains(s.archiver.Logged(), "the archive is not as it should be")
+		return strings.Contains(s.archiver.Logged(), "cannot maintain the archive")
 	})
 	s.store.SetSecretKey(account, "another-secret-key")
 	s.archiver.SetSecretKey("another-secret-key")
@@ -124,7 +124,7 @@ func TestAServerWhoseArchiveIsBrokenBeginsAnother(t *testing.T) {
 		require.NoError(t, os.Remove(info))
 	}
 	s.archiver.WaitForBackups(2)
-	assert.Contains(t, s.archiver.Logged(), "deleted what was left of this server's archive")
+	assert.Contains(t, s.archiver.Logged(), "deleted the rest of this server's archive")
 	s.archiver.Switch()
 	assert.Len(t, s.stored("archive", "*", "archive.info*"), 2)
 }

@@ -59,7 +59,7 @@ func expired(
 	for i, name := range names {
 		m, err := store.ReadManifest(ctx, name)
 		if err != nil {
-			slog.Warn("the server that a backup is of is not known", "backup", name, "error", err)
+			slog.Warn("cannot tell which server a backup is from", "backup", name, "error", err)
 		}
 		backups[i] = manifest.Manifest{Name: name, System: m.System}
 	}
@@ -90,7 +90,7 @@ func expired(
 func keepReason(ctx context.Context, store *s3.Store, newest manifest.Manifest) (string, error) {
 	requested, err := store.RestoreRequested(ctx)
 	if err != nil {
-		return "", fmt.Errorf("look whether a restore was asked for: %w", err)
+		return "", fmt.Errorf("find out whether a restore is pending: %w", err)
 	}
 	if reason := pgbackrest.PendingRestore(requested, pendingTime); reason != "" {
 		return reason, nil

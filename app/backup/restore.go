@@ -68,7 +68,7 @@ func (r restoration) attempt(ctx context.Context) (message string, err error) {
 		return message, err
 	}
 	if err := r.store.RequestRestore(ctx, r.request.From); err != nil {
-		slog.Warn("what old backups are deleted meanwhile may be what is to be restored", "error", err)
+		slog.Warn("cannot record the request: pruning meanwhile may delete what it restores", "error", err)
 	}
 	holds, err := r.checkReplaceable(ctx, target)
 	if err != nil {
@@ -156,7 +156,7 @@ func (r restoration) isNamed() bool {
 // markDone lets old backups be deleted again.
 func (r restoration) markDone(ctx context.Context) {
 	if err := r.store.RestoreDone(ctx); err != nil {
-		slog.Warn("backups of earlier servers are kept for a while", "error", err)
+		slog.Warn("cannot remove the request: backups of earlier servers are kept for a week", "error", err)
 	}
 }
 

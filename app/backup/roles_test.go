@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// spying writes into a file which processes of its container match a pattern, and which files that a container
-// can have of its own.
+// spying writes into a file which processes of its container, and which of the files that a container can have
+// of its own, match a pattern.
 const spying = `#!/bin/sh
 cat >/dev/null
 [ ! -e %[2]s/$1 ] || exit 0

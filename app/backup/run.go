@@ -47,7 +47,7 @@ func run(ctx context.Context, c config, _ []string) error {
 
 func (j backupJob) tryPrune(ctx context.Context) {
 	if err := pruneStore(ctx, j.store, j.retention); err != nil {
-		slog.Warn("no older backups were deleted", "error", err)
+		slog.Warn("older backups were not deleted", "error", err)
 	}
 }
 
@@ -60,7 +60,7 @@ func (j backupJob) recordRun(ctx context.Context, m manifest.Manifest, failure e
 		run.Backup, run.Error = "", failure.Error()
 	}
 	if err := j.store.WriteLastRun(ctx, run); err != nil {
-		slog.Warn("how this run ended is not in the store", "error", err)
+		slog.Warn("cannot record in the store how this run ended", "error", err)
 	}
 }
 
@@ -98,7 +98,7 @@ func (j backupJob) attempt(ctx context.Context, started time.Time) (manifest.Man
 	slog.Info("took a snapshot",
 		"database", m.Database, "server", m.Server, "pg_dump", m.Client, "backup", m.Name)
 	if m.Lacks, err = snapshot.Lacks(ctx); err != nil {
-		return m, fmt.Errorf("look for what no backup holds: %w", err)
+		return m, fmt.Errorf("list what the backup lacks: %w", err)
 	}
 	warnOfLacks(m)
 	before, err := snapshot.Sequences(ctx)

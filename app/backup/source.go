@@ -82,7 +82,8 @@ func (s storedBackup) fetch(ctx context.Context, _, dir string) (fetchedDump, er
 		return fetchedDump{}, err
 	}
 	if m.Client != client {
-		slog.Info("making the schema anew to compare with", "pg_dump", client, "was", m.Client)
+		slog.Info("restoring the schema to compare it in the words of this pg_dump",
+			"pg_dump", client, "was", m.Client)
 		file, err := os.Open(path)
 		if err != nil {
 			return fetchedDump{}, err

@@ -109,7 +109,7 @@ func (v verification) verifyArchive(ctx context.Context, c config) (verified []s
 	stanzas = slices.DeleteFunc(stanzas, func(s pgbackrest.Stanza) bool {
 		incomplete := errors.Is(s.Unreadable, pgbackrest.ErrIncomplete)
 		if incomplete {
-			slog.Warn("not verified, for nothing can be restored from it", "archive", s.Name, "error", s.Unreadable)
+			slog.Warn("not verified, since nothing can be restored from it", "archive", s.Name, "error", s.Unreadable)
 		}
 		return incomplete
 	})

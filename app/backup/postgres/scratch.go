@@ -69,7 +69,7 @@ func (s *ScratchServer) start(ctx context.Context, request startRequest) (err er
 	request.Folder = folder
 	conn, err := dialSocket(ctx, filepath.Join(shared, controlSocket))
 	if err != nil {
-		return fmt.Errorf("reach what runs it: %w", err)
+		return fmt.Errorf("connect to the process that runs it: %w", err)
 	}
 	s.conn = conn
 	context.AfterFunc(ctx, func() { _ = conn.CloseWrite() })

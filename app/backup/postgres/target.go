@@ -210,7 +210,7 @@ func (t *Target) Close() {
 	defer cancel()
 	if t.new != "" {
 		if err := t.clean(ctx); err != nil {
-			slog.Warn("the next restore removes what this one leaves", "error", err)
+			slog.Warn("cannot remove a temporary database, which the next restore does", "error", err)
 		}
 	}
 	_ = t.conn.Close(ctx) // the server notices either way

@@ -44,7 +44,7 @@ func (o Outcome) WriteTerminationMessage() {
 		err = os.WriteFile(file, line, 0o644)
 	}
 	if err != nil {
-		slog.Warn("how this ended is not in the pod's status", "error", err)
+		slog.Warn("cannot write the termination message", "error", err)
 	}
 }
 
