@@ -47,7 +47,17 @@ func Compare(shown, printed string) error {
 		expected = fmt.Sprintf("%q", lines[missing])
 	}
 	return fmt.Errorf("expected %s, as line %d of those that are not empty, and it printed\n%s", expected,
-		missing+1, printed)
+		missing+1, end(printed))
+}
+
+// end is what a person reads of a long output.
+func end(printed string) string {
+	const most = 30
+	lines := strings.SplitAfter(printed, "\n")
+	if len(lines) <= most {
+		return printed
+	}
+	return rest + "\n" + strings.Join(lines[len(lines)-most:], "")
 }
 
 func matches(lines []string, text, end string) bool {

@@ -42,7 +42,8 @@ func (d Document) Run(ctx context.Context, checkout, lab string) error {
 		last := !exists(outputPath(dir, d.next(i)))
 		switch {
 		case failure != nil && last:
-			errs = append(errs, fmt.Errorf("%s:%d: %w, and it printed\n%s", d.Name, block.Line, failure, printed))
+			errs = append(errs, fmt.Errorf("%s:%d: %w, and it printed\n%s", d.Name, block.Line, failure,
+				end(string(printed))))
 		case block.ShowsOutput:
 			if err := Compare(block.Output, asUsual(string(printed), lab)); err != nil {
 				errs = append(errs, fmt.Errorf("%s:%d: %w", d.Name, block.Line, err))
