@@ -65,7 +65,7 @@ func command() *cobra.Command {
 		func(_ context.Context, lab layout.Lab) error { return stack.Keep(lab, time.Now()) }))
 	add("purge", "Destroy the stack, and delete its namespaces with all volumes",
 		func(ctx context.Context, lab layout.Lab) error {
-			return stack.Purge(ctx, lab, func(what string) bool { return confirm(os.Stdin, what, lab.Name) })
+			return stack.Purge(ctx, lab, func(what string) bool { return confirmDeletion(what, lab.Name) })
 		})
 	add("test-packages", "Get what the tests need", prepareTests)
 	add("sources", "Copy the sources that go needs to load the tools' modules",
@@ -135,7 +135,7 @@ func down(ctx context.Context, lab layout.Lab) error {
 }
 
 func remove(ctx context.Context, lab layout.Lab, yes bool) error {
-	if !yes && !confirm(os.Stdin, "the lab "+lab.Name+" with all its volumes", lab.Name) {
+	if !yes && !confirmDeletion("the lab "+lab.Name+" with all its volumes", lab.Name) {
 		return errors.New("nothing was deleted")
 	}
 	return alone(asRoot("erase"))(ctx, lab)
@@ -164,9 +164,13 @@ func recoverStack(ctx context.Context, lab layout.Lab) error {
 	return stack.Recover(ctx, lab)
 }
 
-// confirm asks for a word that nobody types without reading.
-func confirm(from io.Reader, what, word string) bool {
-	fmt.Printf("This deletes %s\nType %s to go on: ", what, word)
+// confirmDeletion asks for a word that nobody types without reading.
+func confirmDeletion(what, word string) bool {
+	return confirm(os.Stdin, fmt.Sprintf("This deletes %s\nType %s to go on: ", what, word), word)
+}
+
+func confirm(from io.Reader, prompt, word string) bool {
+	fmt.Print(prompt)
 	answer, _ := bufio.NewReader(from).ReadString('\n')
 	return strings.TrimSpace(answer) == word
 }

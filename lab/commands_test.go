@@ -36,6 +36,6 @@ func TestOnlyTheWordItselfConfirms(t *testing.T) {
 		"": false, "\n": false, "y\n": false, "yes\n": false, "Dev\n": false, "dev2\n": false, "de\nv\n": false,
 		"\ndev\n": false,
 	} {
-		assert.Equal(t, confirmed, confirm(strings.NewReader(answer), "the lab dev", "dev"), "%q", answer)
+		assert.Equal(t, confirmed, confirm(strings.NewReader(answer), "Type dev: ", "dev"), "%q", answer)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/images"
-	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/releases"
 	"github.com/stateful-k3s/stateful-k3s/lab/stack"
 )
@@ -67,13 +66,11 @@ func (s *setup) estimate() (estimate, error) {
 	if !stack.HasProgram(s.lab) {
 		e.build += programMinutes
 	}
-	if !hasBuilderCache(s.lab) {
+	if !isDir(s.lab.Builder()) && !isDir(s.lab.BuilderCache()) {
 		e.build += appsMinutes
 	}
 	return e, err
 }
-
-func hasBuilderCache(lab layout.Lab) bool { return isDir(lab.Builder()) || isDir(lab.BuilderCache()) }
 
 func (e estimate) String() string {
 	if e.missingTools+e.missingImages == 0 {

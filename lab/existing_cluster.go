@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -77,16 +75,10 @@ func confirmCluster(lab layout.Lab, kubeconfig string, yes bool, from *os.File) 
 	if _, err := unix.IoctlGetTermios(int(from.Fd()), unix.TCGETS); err != nil {
 		return errors.New("nobody is there to confirm this cluster, and " + nothing + ". To use it: YES=1")
 	}
-	if !saysYes(from) {
+	if !confirm(from, "Type yes to use it: ", "yes") {
 		return errors.New(nothing)
 	}
 	return nil
-}
-
-func saysYes(from io.Reader) bool {
-	fmt.Print("Type yes to use it: ")
-	answer, _ := bufio.NewReader(from).ReadString('\n')
-	return strings.TrimSpace(answer) == "yes"
 }
 
 // kubeFile is the part of a kubeconfig that names clusters.

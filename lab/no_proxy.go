@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"strings"
 
@@ -15,10 +16,6 @@ func bypassProxies() error {
 			exceptions = append(exceptions, own)
 		}
 	}
-	for _, variable := range []string{"NO_PROXY", "no_proxy"} {
-		if err := os.Setenv(variable, strings.Join(exceptions, ",")); err != nil {
-			return err
-		}
-	}
-	return nil
+	value := strings.Join(exceptions, ",")
+	return errors.Join(os.Setenv("NO_PROXY", value), os.Setenv("no_proxy", value))
 }

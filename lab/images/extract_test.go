@@ -23,12 +23,11 @@ func TestAnExtractedImageIsARootDirectory(t *testing.T) {
 
 	tree, err := image.Tree(cache)
 	require.NoError(t, err)
-	content, err := os.ReadFile(filepath.Join(tree, "hi"))
-	require.NoError(t, err)
-	assert.Equal(t, "hello", string(content))
-	hosts, err := os.ReadFile(filepath.Join(tree, "etc", "hosts"))
-	require.NoError(t, err)
-	assert.Contains(t, string(hosts), "127.0.0.1 localhost\n")
+	for path, want := range map[string]string{"hi": "hello", "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n"} {
+		content, err := os.ReadFile(filepath.Join(tree, path))
+		require.NoError(t, err)
+		assert.Equal(t, want, string(content))
+	}
 	for path, mode := range map[string]os.FileMode{
 		".": os.ModeDir | 0o755, "hello": 0o755, "etc/hosts": 0o644, "tmp": os.ModeDir | os.ModeSticky | 0o777,
 		"dev/shm":     os.ModeDir | os.ModeSticky | 0o777,
@@ -39,13 +38,6 @@ func TestAnExtractedImageIsARootDirectory(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, mode, info.Mode(), path)
 	}
-	zeros, err := os.Open(filepath.Join(tree, "dev", "zero"))
-	require.NoError(t, err)
-	defer zeros.Close()
-	read := []byte("123")
-	_, err = zeros.Read(read)
-	require.NoError(t, err)
-	assert.Equal(t, []byte{0, 0, 0}, read)
 }
 
 func TestAnExtractionThatFailsLeavesNothing(t *testing.T) {

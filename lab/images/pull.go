@@ -2,11 +2,9 @@ package images
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,7 +69,7 @@ func (i Image) pull(ctx context.Context, cache, hub string) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		slog.Info("not pulled", "image", i.Name, "because", cause(err))
+		slog.Info("not pulled", "image", i.Name, "because", err)
 		return nil
 	}
 	return i.once(ctx, cache, func(dir string) error {
@@ -141,15 +139,6 @@ func bytesIn(dir string) (bytes int64) {
 		return nil
 	})
 	return bytes
-}
-
-// cause leaves out the address, which is the same for all images.
-func cause(err error) error {
-	var request *url.Error
-	if errors.As(err, &request) {
-		return request.Err
-	}
-	return err
 }
 
 // in returns the image's reference in a registry.

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -83,8 +82,9 @@ func (h Host) transfer(ctx context.Context, address string, file *os.File, have 
 		return err
 	}
 	defer response.Body.Close()
+	rest := strings.HasPrefix(response.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", have))
 	switch {
-	case response.StatusCode == http.StatusPartialContent && startsAt(response, have):
+	case response.StatusCode == http.StatusPartialContent && rest:
 		whole.Store(have + response.ContentLength)
 	case response.StatusCode == http.StatusRequestedRangeNotSatisfiable && have > 0:
 		return nil // it may be complete: the checksum tells
@@ -101,10 +101,6 @@ func (h Host) transfer(ctx context.Context, address string, file *os.File, have 
 	}
 	_, err = io.Copy(file, response.Body)
 	return err
-}
-
-func startsAt(response *http.Response, offset int64) bool {
-	return strings.HasPrefix(response.Header.Get("Content-Range"), "bytes "+strconv.FormatInt(offset, 10)+"-")
 }
 
 // get requests the bytes from the offset on. It returns ErrUnavailable if the host cannot be reached.

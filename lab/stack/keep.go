@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/files"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
@@ -47,11 +48,7 @@ func Keep(lab layout.Lab, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		path := filepath.Join(partial, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, content, 0o600); err != nil {
+		if err := files.Write(filepath.Join(partial, name), content, 0o600); err != nil {
 			return err
 		}
 	}

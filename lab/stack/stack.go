@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -62,18 +61,9 @@ type Variable struct{ Name, Value string }
 
 // LabVariables returns variables that lead to the lab's cluster, registry and builder.
 func LabVariables(lab layout.Lab) ([]Variable, error) {
-	instances := lab.CheckoutDir("buildx", "instances")
-	if err := os.MkdirAll(instances, 0o755); err != nil {
-		return nil, err
-	}
-	builder, err := json.Marshal(map[string]any{
-		"Name": lab.ID(), "Driver": "remote",
-		"Nodes": []map[string]any{{"Name": lab.ID(), "Endpoint": "unix://" + lab.BuildkitSocket()}},
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(filepath.Join(instances, lab.ID()), builder, 0o644); err != nil {
+	const instance = `{"Name": %[1]q, "Driver": "remote", "Nodes": [{"Name": %[1]q, "Endpoint": %[2]q}]}`
+	builder := fmt.Appendf(nil, instance, lab.ID(), "unix://"+lab.BuildkitSocket())
+	if err := files.Write(lab.CheckoutDir("buildx", "instances", lab.ID()), builder, 0o644); err != nil {
 		return nil, fmt.Errorf("describing the builder: %w", err)
 	}
 	direct := layout.Range.String() + "," + lab.IngressAddress().String() + ".sslip.io"

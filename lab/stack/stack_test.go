@@ -114,20 +114,24 @@ kubectl hello; echo "$PATH"`).CombinedOutput()
 	assert.Equal(t, want, string(out))
 }
 
+// callPulumi returns the output of the lab's pulumi in an almost empty environment.
+func callPulumi(t *testing.T, lab layout.Lab, home string, environment []string) string {
+	t.Helper()
+	cmd := exec.Command(lab.CheckoutDir("bin", "pulumi"), "version")
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home,
+		"GOFLAGS=-gcflags"}, environment...) // with this flag the wrapper does not run go
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	return strings.TrimSpace(string(out))
+}
+
 func TestTheLabsOwnPassphraseAndRegistryCount(t *testing.T) {
 	lab, binaries := newLab(t)
 	require.NoError(t, os.WriteFile(binaries["pulumi"], []byte(`#!/bin/sh
 echo "${PULUMI_CONFIG_PASSPHRASE-none} $PULUMI_CONFIG_PASSPHRASE_FILE" \
 	"${SSL_CERT_DIR-none} ${DOCKER_AUTH_CONFIG-none}"
 `), 0o755))
-	called := func(environment ...string) string {
-		cmd := exec.Command(lab.CheckoutDir("bin", "pulumi"), "version")
-		cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nowhere", "GOFLAGS=-gcflags"},
-			environment...) // so that no go runs
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, string(out))
-		return strings.TrimSpace(string(out))
-	}
+	called := func(environment ...string) string { return callPulumi(t, lab, "/nowhere", environment) }
 	passphrase := "none " + lab.Dir("passphrase")
 	assert.Equal(t, passphrase+" none none", called("PULUMI_CONFIG_PASSPHRASE="), "a cluster of the user's own")
 
@@ -144,14 +148,7 @@ func TestBuildsHaveTheShellsProxiesUnlessDockerHasSome(t *testing.T) {
 		[]byte("#!/bin/sh\ncat \"${DOCKER_CONFIG-/dev/null}/config.json\" 2>/dev/null || echo none\n"), 0o755))
 	require.NoError(t, os.WriteFile(lab.RegistryLogin(), []byte("{}\n"), 0o600))
 	home := t.TempDir()
-	called := func(environment ...string) string {
-		cmd := exec.Command(lab.CheckoutDir("bin", "pulumi"), "version")
-		cmd.Env = append([]string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "GOFLAGS=-gcflags"},
-			environment...) // so that no go runs
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, string(out))
-		return strings.TrimSpace(string(out))
-	}
+	called := func(environment ...string) string { return callPulumi(t, lab, home, environment) }
 	assert.Equal(t, "none", called())
 	assert.JSONEq(t, `{"proxies": {"default":
 		{"httpProxy": "", "httpsProxy": "http://proxy:3128", "noProxy": "10.231.0.0/16"}}}`,

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/files"
 )
 
 // prepareKubernetesPlugin makes the files that Pulumi's Kubernetes plugin needs beside its module.
@@ -64,14 +66,14 @@ func trimSDK(ctx context.Context, modules string, env []string) error {
 		"go.mod", "go/kubernetes/*.go", "go/kubernetes/pulumi-plugin.json", "go/kubernetes/utilities/*.go",
 		"go/kubernetes/helm/v4/*.go",
 	} {
-		files, err := filepath.Glob(filepath.Join(module, pattern))
+		matches, err := filepath.Glob(filepath.Join(module, pattern))
 		if err != nil {
 			return err
 		}
-		if len(files) == 0 {
+		if len(matches) == 0 {
 			return fmt.Errorf("%s has no %s", module, pattern)
 		}
-		for _, file := range files {
+		for _, file := range matches {
 			if err := copyFile(file, filepath.Join(sdk, strings.TrimPrefix(file, module))); err != nil {
 				return err
 			}
@@ -88,8 +90,5 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(to, content, 0o644)
+	return files.Write(to, content, 0o644)
 }
