@@ -23,7 +23,9 @@ func TestAnExtractedImageIsARootDirectory(t *testing.T) {
 
 	tree, err := image.Tree(cache)
 	require.NoError(t, err)
-	for path, want := range map[string]string{"hi": "hello", "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n"} {
+	for path, want := range map[string]string{
+		"hi": "hello", "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
+	} {
 		content, err := os.ReadFile(filepath.Join(tree, path))
 		require.NoError(t, err)
 		assert.Equal(t, want, string(content))
