@@ -38,6 +38,10 @@ func serve(ctx context.Context, checkout string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	files, blobs := filepath.Join(dir, "files"), filepath.Join(dir, "blobs")
+	if err := os.Mkdir(blobs, 0o755); err != nil {
+		return err
+	}
 	cache, err := layout.DefaultCache()
 	if err != nil {
 		return err
@@ -51,14 +55,14 @@ func serve(ctx context.Context, checkout string) error {
 		if slices.ContainsFunc(r.Tools, func(m tools.Member) bool { return binaries[m.Tool] == "" }) {
 			continue // its image was pulled
 		}
-		if err := writeRelease(dir, r, binaries); err != nil {
+		if err := writeRelease(files, r, binaries); err != nil {
 			return fmt.Errorf("writing the release %s: %w", r.Name, err)
 		}
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/", http.FileServer(http.Dir(dir)))
+	mux.Handle("/", http.FileServer(http.Dir(files)))
 	mux.Handle("/v2/", registry.New(registry.Logger(log.New(io.Discard, "", 0)),
-		registry.WithBlobHandler(registry.NewDiskBlobHandler(filepath.Join(dir, "blobs")))))
+		registry.WithBlobHandler(registry.NewDiskBlobHandler(blobs))))
 	server := httptest.NewServer(mux)
 	defer server.Close()
 	base, system, err := images.All(ctx, store)
