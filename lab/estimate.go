@@ -49,7 +49,7 @@ func (s *setup) showEstimate(context.Context) error {
 }
 
 func (s *setup) estimate() (estimate, error) {
-	_, tools, err := toolsOf(s.lab).Find(s.tools)
+	_, tools, err := toolsOf(s.lab).Find(s.tools())
 	missing := images.Missing(s.lab.Cache, slices.Concat(s.base, s.system))
 	e := estimate{
 		missingTools: len(tools), missingImages: len(missing), processors: runtime.NumCPU(),

@@ -49,7 +49,7 @@ func TestAnEstimateIsOfWhatIsMissing(t *testing.T) {
 	t.Setenv(releases.Setting, releases.Off)
 	t.Setenv(images.Setting, images.Off)
 	s := newSetup(lab)
-	s.tools = tools.All
+	s.tools = func() []tools.Tool { return tools.All }
 	s.system = []images.Image{{Name: images.Busybox}, {Name: images.Traefik, Tool: "traefik"}}
 
 	e, err := s.estimate()

@@ -6,11 +6,12 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/lab/images"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
+	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
 func (s *setup) listImages(ctx context.Context) (err error) {
 	s.base, s.system, err = images.All(ctx, toolsOf(s.lab))
-	s.tools = neededTools(s.lab, s.system)
+	s.tools = func() []tools.Tool { return neededTools(s.lab, s.system) }
 	return err
 }
 

@@ -19,7 +19,7 @@ func toolsOf(lab layout.Lab) tools.Store {
 }
 
 func newSetup(lab layout.Lab) *setup {
-	s := &setup{lab: lab, tools: tools.Pulumi(), returnPages: func() {}}
+	s := &setup{lab: lab, tools: tools.Pulumi, returnPages: func() {}}
 	s.lendHugePages = sync.OnceValue(func() (err error) {
 		s.returnPages, err = hugepages.Lend()
 		return err
@@ -43,7 +43,7 @@ func neededTools(lab layout.Lab, system []images.Image) []tools.Tool {
 }
 
 func (s *setup) getClusterTools(ctx context.Context) error {
-	return s.getTools(ctx, slices.DeleteFunc(slices.Clone(s.tools), tools.Tool.IsPulumi))
+	return s.getTools(ctx, slices.DeleteFunc(s.tools(), tools.Tool.IsPulumi))
 }
 
 func (s *setup) getPulumi(ctx context.Context) error { return s.getTools(ctx, tools.Pulumi()) }

@@ -52,7 +52,8 @@ type action func(*setup, context.Context) error
 type setup struct {
 	lab          layout.Lab
 	base, system []images.Image
-	tools        []tools.Tool // of the cluster, of Pulumi, and for missing images
+	// tools returns the tools of the cluster, of Pulumi, and those for images that are still missing.
+	tools func() []tools.Tool
 	// variables lead to a cluster other than the lab's.
 	variables []stack.Variable
 
@@ -90,7 +91,7 @@ func beside(actions ...action) action {
 }
 
 func (s *setup) preparePulumi(ctx context.Context) error {
-	binaries, _, err := toolsOf(s.lab).Find(s.tools)
+	binaries, _, err := toolsOf(s.lab).Find(s.tools())
 	if err != nil {
 		return err
 	}
