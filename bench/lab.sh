@@ -1,6 +1,6 @@
 #!/bin/bash
-# Measures the lab on this machine: the first `make up` of a user whose caches are all empty, what it takes of the disk,
-# and the memory of a lab without workloads. Arguments are settings for it, for example STATEFUL_K3S_RELEASES=off.
+# Measures the lab on this machine: the first `make up` of a user with empty caches, the disk space that it
+# uses, and the memory of a lab without workloads. Arguments are settings, such as STATEFUL_K3S_RELEASES=off.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,8 +14,15 @@ clean() {
     rm -rf "$home"
 }
 trap clean EXIT
-used() { sync; df --output=used --block-size=1M "$home" /var/lib | tail -n +2 | sort -u | awk '{ sum += $1 } END { print sum }'; }
-memory() { cat "/sys/fs/cgroup/memory/sk3s-$lab/memory.usage_in_bytes" 2>/dev/null || cat "/sys/fs/cgroup/sk3s-$lab/memory.current"; }
+used() {
+    sync
+    df --output=used --block-size=1M "$home" /var/lib | tail -n +2 | sort -u |
+        awk '{ sum += $1 } END { print sum }'
+}
+memory() {
+    cat "/sys/fs/cgroup/memory/sk3s-$lab/memory.usage_in_bytes" 2>/dev/null ||
+        cat "/sys/fs/cgroup/sk3s-$lab/memory.current"
+}
 
 git clone --quiet . "$clone"
 before=$(used)
@@ -26,7 +33,7 @@ after=$(used)
 
 fresh make -C "$clone" --no-print-directory lab-delete YES=1 LAB=$lab
 fresh "$@" make -C "$clone" --no-print-directory lab-up LAB=$lab
-sleep 120 # starting is over, nothing is left to do
+sleep 120 # until nothing starts any more
 idle=$(memory)
 
 printf '%-50s %s\n' \

@@ -11,7 +11,7 @@ var All = []Abuse{
 	{"slow bodies", 1000, slowBody},
 	{"slow readers", 500, slowReader},
 	{"silent connections", 2000, (*stranger).hold},
-	{"idle connections", 2000, idle},
+	{"idle connections", 1000, idle},
 	{"large bodies", len(largeBodies), largeBody},
 	{"malformed requests", len(malformed), malformedRequest},
 	{"requests without a pause", 1, flood},

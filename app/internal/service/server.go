@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// maxConnections of a server fit into the memory of the smallest pod, 64 MiB, each with as much header and
-	// body as it may send. The next one waits until another ends. An ingress controller passes on the slow
-	// bodies of strangers, one connection each, so that fewer would let them keep honest requests waiting.
+	// maxConnections fit into the memory of the smallest pod, 64 MiB, each with the largest header and body. The
+	// next one waits. An ingress controller has a connection here for each slow body of a stranger: with a lower
+	// limit honest requests would wait for them.
 	maxConnections = 1000
 	// maxTLSConnections have larger buffers.
 	maxTLSConnections = 250

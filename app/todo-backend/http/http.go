@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 )
 
@@ -22,11 +24,18 @@ type Store interface {
 	DeleteAll(ctx context.Context, kind todo.Kind) error
 }
 
-type handler struct{ store Store }
+// maxLongLists are read and sent at the same time. Each takes a megabyte until its reader has it, and readers
+// may be slow.
+const maxLongLists = 16
+
+type handler struct {
+	store     Store
+	longLists *semaphore.Weighted
+}
 
 // Register adds the routes below /todos to a mux.
 func Register(mux *http.ServeMux, store Store) {
-	h := handler{store}
+	h := handler{store, semaphore.NewWeighted(maxLongLists)}
 	mux.Handle("GET /todos", endpoint(h.list))
 	mux.Handle("GET /todos/counts", endpoint(h.counts))
 	mux.Handle("GET /todos/{id}", endpoint(h.get))

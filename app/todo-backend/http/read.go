@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 )
 
@@ -40,6 +41,14 @@ func (h handler) list(w http.ResponseWriter, r *http.Request) error {
 	page, err := parsePage(r)
 	if err != nil {
 		return err
+	}
+	if page.Limit > todo.DefaultPage {
+		if !h.longLists.TryAcquire(1) {
+			web.Unavailable(w, "too many lists of more than "+strconv.Itoa(todo.DefaultPage)+
+				" todos are being read", retryAfter)
+			return nil
+		}
+		defer h.longLists.Release(1)
 	}
 	list, err := h.store.List(r.Context(), page)
 	if err != nil {
