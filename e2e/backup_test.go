@@ -185,7 +185,7 @@ func backsUpUnderLoad(t *testing.T, c *kube.Cluster) {
 		}
 		assert.Contains(t, log, `msg="`+store.OutcomeOf(d.c, d.byHand).Said+`"`)
 		assert.GreaterOrEqual(t, rows, d.before, d.c.Namespace)
-		assert.Less(t, rows, d.acknowledged(), "%s: it went on while the backup was made", d.c.Namespace)
+		assert.Less(t, rows, d.acknowledged(), "%s: the clients worked while the backup was made", d.c.Namespace)
 	}
 	for _, d := range databases {
 		store.MadeBy(d.c, d.c.ScheduledJob(store.Backup))

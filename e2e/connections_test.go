@@ -107,7 +107,7 @@ func controlPairs(origins []network.Origin, targets []network.Target) (pairs []n
 }
 
 // waitForPolicies waits until no pod of the stack's namespaces reaches the API server, as each new one does
-// until its policies are there. After half a minute it goes on, and the test finds who still does.
+// until its policies are there. After half a minute it gives up, and the test finds the pods that still do.
 func waitForPolicies(t *testing.T, origins []network.Origin) {
 	api := network.Target{Protocol: corev1.ProtocolTCP, Address: netip.MustParseAddrPort("10.43.0.1:443")}
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(wait.Poll) {
@@ -184,8 +184,8 @@ func letOut(c *kube.Cluster) (labels map[string]string) {
 	return labels
 }
 
-// TestOtherMachinesReachNothing looks at the lab from a network namespace that stands for another machine: it
-// has a route to the lab, and this machine forwards packets.
+// TestOtherMachinesReachNothing looks at the lab from another machine, which has a route to the lab. This
+// machine forwards packets.
 func TestOtherMachinesReachNothing(t *testing.T) {
 	newCluster(t)
 	network.ConnectOutsider(t)
@@ -242,7 +242,7 @@ func labListeners(t *testing.T) []string {
 	return found
 }
 
-// TestThisProcessStaysInItsNamespace has many threads visit the node's, so that one of them would be the
+// TestThisProcessStaysInItsNamespace enters the node's namespace with many threads: one of them could be the
 // process's first.
 func TestThisProcessStaysInItsNamespace(t *testing.T) {
 	newCluster(t)

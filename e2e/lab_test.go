@@ -81,7 +81,7 @@ func makeUpTwice(t *testing.T) {
 }
 
 func TestStatusNamesWhatServesPeopleAndPods(t *testing.T) {
-	deleteDaily(newCluster(t).In(project)) // those that did not get out to Wikipedia
+	deleteDaily(newCluster(t).In(project)) // some may not have reached Wikipedia
 	status := proc.Run(t, pulumi.Make("status"))
 	assert.Contains(t, status, "\ningress      http://"+lab.NodeAddress()+"\n")
 	assert.Contains(t, status, "\nslirp4netns  running at sk3s-"+lab.Name()+"-0's tap0 ")
@@ -131,7 +131,7 @@ func changeByHand(c *kube.Cluster) (isBack func()) {
 	}
 }
 
-// While an up goes on, which is held here, nothing else gets between it and the cluster.
+// While an up is under way, which the test stops for a while, no other command changes anything.
 func TestAnUpIsNotDisturbed(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings(t)
@@ -166,7 +166,7 @@ func TestAnUpIsNotDisturbed(t *testing.T) {
 	assert.Equal(t, before, readKept(c))
 }
 
-// lockHolder is the process that Pulumi's lock of the stack names.
+// lockHolder returns the process that Pulumi's lock of the stack names.
 func lockHolder() (process int, err error) {
 	backend, _, _ := strings.Cut(strings.TrimPrefix(os.Getenv("PULUMI_BACKEND_URL"), "file://"), "?")
 	locks, err := filepath.Glob(filepath.Join(backend, ".pulumi", "locks", "organization", "stateful-k3s",

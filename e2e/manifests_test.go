@@ -21,8 +21,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/state"
 )
 
-// exceptions are the criticals of kube-score that stay as they are: "kind namespace name" of the objects, or
-// patterns of it.
+// exceptions are the criticals of kube-score that stay. The objects are patterns of "kind namespace name".
 var exceptions = []struct{ check, objects, why string }{
 	{"container-image-pull-policy", "*",
 		"images are named by their digests or versions, and a pod must start again while the registry is away"},
@@ -31,7 +30,7 @@ var exceptions = []struct{ check, objects, why string }{
 	{"container-security-context-user-group-id", "* postgres-ss",
 		"the official image's user, who owns the files on the volumes that are there"},
 	{"container-security-context-user-group-id", "*Job * backup",
-		"the user of Postgres, as whom it starts a server to restore the backup in"},
+		"the user of Postgres: the Job starts a server to restore the backup in"},
 	{"pod-probes-identical", "StatefulSet storage storage-ss", "versitygw has one health check"},
 	{"networkpolicy-targets-pod", "* *-client-egress", "for pods that users start with the label"},
 }

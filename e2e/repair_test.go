@@ -27,7 +27,7 @@ import (
 )
 
 // TestNothingIsLostInDestroyAndUp kills a destroy and an up at random moments, each before the same command
-// goes through. UP_KILLS is the number of times, 1 by default; UP_SEED repeats a sequence.
+// succeeds. UP_KILLS is the number of times, 1 by default; UP_SEED repeats a sequence.
 func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 	c := newCluster(t)
 	random := rounds.Random(t, "UP")

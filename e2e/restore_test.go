@@ -3,13 +3,13 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/docs"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/postgres"
@@ -20,14 +20,14 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
 )
 
-// TestALostVolumeComesBackFromTheArchive loses the volume of the pings as the death of a node does: with all
-// that the archive does not have at that moment. Their app goes on with an empty database, whose archive is
-// then the newest. Before, a restore of the todos is refused, for they are there.
+// TestALostVolumeComesBackFromTheArchive loses the volume of the pings as the death of a node does: with
+// everything that was not archived yet. The app continues with an empty database, and its archive is then the
+// newest. Before that, a restore of the todos is refused: they are there.
 func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings(t)
-	// Every pod that ever ran has a row. The lost database has more of them than the one in its place, but in a
-	// very young stack: there, end would ask for a name.
+	// Every pod that ever ran has a row. In a very young stack the lost database could have fewer rows than the
+	// one in its place, and end would ask for a name.
 	postgres.Query(c, "INSERT INTO replica (id) SELECT 'earlier ' || n FROM generate_series(1, 10) n")
 	pinging := traffic.StartPings(c)
 	durable := pinging.Before + int64(pinging.Acknowledged())
@@ -74,19 +74,17 @@ func TestALostStateTakesUpWhatRuns(t *testing.T) {
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(lost)) })
 	before, claims := keepSomething(c), c.Claims()
 
-	document, err := os.ReadFile(filepath.Join(lab.Checkout, "docs/bad-day.md"))
+	documents, err := docs.Read(lab.Checkout)
 	require.NoError(t, err)
-	var commands string
-	for block := range strings.SplitSeq(string(document), "```sh\n") {
-		if strings.Contains(block, "/pulumi.lost") {
-			commands, _, _ = strings.Cut(block, "```")
+	for _, document := range documents {
+		for _, block := range document.Blocks {
+			if strings.Contains(block.Commands, "/pulumi.lost") {
+				block.NotRun = ""
+				commands := docs.Document{Name: document.Name, Blocks: []docs.Block{block}}
+				require.NoError(t, commands.Run(t.Context(), lab.Checkout, lab.Name()))
+			}
 		}
 	}
-	require.NotEmpty(t, commands)
-	names := strings.NewReplacer(lab.Root+"/dev", lab.Path(""), ".lab/env", ".lab/"+lab.Name()+"/env")
-	cmd := proc.Command(lab.Checkout, "sh", "-ec", names.Replace(commands))
-	cmd.Env = append(os.Environ(), "LAB="+lab.Name(), "YES=1")
-	proc.Run(t, cmd)
 
 	c.WaitUntilReady()
 	assert.DirExists(t, lost, "the state of before")
@@ -94,7 +92,7 @@ func TestALostStateTakesUpWhatRuns(t *testing.T) {
 	assert.Equal(t, before, readKept(c))
 }
 
-// waitUntilArchived waits for a file of the log: Postgres ends each after archiveTimeout at the latest.
+// waitUntilArchived waits for a file of the log. Postgres ends each file after archiveTimeout at the latest.
 func waitUntilArchived(c *kube.Cluster, log string) {
 	wait.Until(c.T, func() error {
 		if last := postgres.Query(c, "SELECT last_archived_wal FROM pg_stat_archiver"); last < log {

@@ -20,7 +20,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
 )
 
-// keepsVerifiers is the places where Postgres keeps what verifies passwords: its data, and the archive of it.
+// keepsVerifiers matches the files in which Postgres keeps verifiers of passwords: its data and its archive.
 var keepsVerifiers = regexp.MustCompile(`_data-postgres-ss-0/pgdata/|_data-storage-ss-0/backups/\w+/wal/`)
 
 func TestSecretsStandInSecretsAlone(t *testing.T) {
@@ -59,8 +59,7 @@ func TestSecretsStandInSecretsAlone(t *testing.T) {
 			misplaced = append(misplaced, found)
 		}
 	}
-	t.Logf("searched for %d secrets in %d forms, in %d places of %d MB together: found %d where they do not belong",
-		len(names), len(s.Names), s.Places, s.Bytes>>20, len(misplaced))
+	t.Logf("searched for %d secrets in %d forms, in %d places with %d MB: %d are misplaced", len(names), len(s.Names), s.Places, s.Bytes>>20, len(misplaced))
 	assert.Empty(t, misplaced)
 	assert.Equal(t, map[string]bool{"object": true, "process": true, "file": true, "output": true,
 		"database": true}, kinds, "the search finds")
@@ -81,8 +80,8 @@ func plant(c *kube.Cluster, text string) {
 	})
 }
 
-// configureSecrets sets the secret settings of the stack, for previews alone, to values that it returns. A
-// text stands in one that is no secret.
+// configureSecrets makes the secret settings of the stack, for previews alone, and returns them. A setting that
+// is no secret gets the text.
 func configureSecrets(c *kube.Cluster, open string) map[string]string {
 	identity, err := age.GenerateX25519Identity()
 	require.NoError(c.T, err)

@@ -31,10 +31,16 @@ import (
 // Kubernetes' own.
 func TestProcessesOfPodsHaveNoPower(t *testing.T) {
 	c := newCluster(t)
-	containers := map[string]bool{}
+	containers, count := map[string]bool{}, 0
 	for _, pod := range c.Running() {
 		if !kube.IsOurs(pod) {
 			continue
+		}
+		count += len(pod.Spec.Containers)
+		for _, container := range pod.Spec.InitContainers {
+			if container.RestartPolicy != nil { // it runs beside them
+				count++
+			}
 		}
 		for _, process := range kube.Processes(&pod, "") {
 			dir := proc.Dir(process)
@@ -58,22 +64,10 @@ func TestProcessesOfPodsHaveNoPower(t *testing.T) {
 			assert.NotContains(t, mounts, "kubernetes.io/serviceaccount", name)
 		}
 	}
-	count := 0
-	for _, pod := range c.Running() {
-		if kube.IsOurs(pod) {
-			count += len(pod.Spec.Containers)
-			for _, container := range pod.Spec.InitContainers {
-				if container.RestartPolicy != nil { // it runs beside them
-					count++
-				}
-			}
-		}
-	}
 	assert.Len(t, containers, count, "containers looked at")
 }
 
-// TestImagesHoldNothingButTheirApp leaves out those that run Postgres' own programs, which start others with
-// a shell.
+// TestImagesHoldNothingButTheirApp leaves out two images: the programs of Postgres in them need a shell.
 func TestImagesHoldNothingButTheirApp(t *testing.T) {
 	newCluster(t)
 	images := pulumi.GetOutputs(t).Images
@@ -88,7 +82,7 @@ func TestImagesHoldNothingButTheirApp(t *testing.T) {
 	}
 }
 
-// files are those of an image, as the registry has it, without folders.
+// files returns the files of an image in the registry.
 func files(t *testing.T, reference string) (names []string) {
 	digest, err := name.NewDigest(reference)
 	require.NoError(t, err)
@@ -111,7 +105,7 @@ func files(t *testing.T, reference string) (names []string) {
 // neighbour is another user of this machine.
 const neighbour = 65534
 
-// TestOtherUsersOfThisMachineGetNothing is what docs/connections.md says of them.
+// TestOtherUsersOfThisMachineGetNothing tests what docs/connections.md says of other users.
 func TestOtherUsersOfThisMachineGetNothing(t *testing.T) {
 	newCluster(t)
 	for _, name := range []string{"", "kubeconfig", "passphrase", "registry-login.json", "pulumi",
@@ -130,7 +124,9 @@ func TestOtherUsersOfThisMachineGetNothing(t *testing.T) {
 	}
 
 	registry, node := lab.Registry(), lab.NodeAddress()
-	stranger := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // it asks without a password
+	stranger := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // it asks without a password
+	}}
 	for _, request := range []struct {
 		method, url string
 		want        int
@@ -139,8 +135,8 @@ func TestOtherUsersOfThisMachineGetNothing(t *testing.T) {
 		{http.MethodGet, "https://" + registry + "/v2/library/postgres/manifests/17", http.StatusUnauthorized},
 		{http.MethodPost, "https://" + registry + "/v2/library/postgres/blobs/uploads/", http.StatusUnauthorized},
 		{http.MethodPut, "https://" + registry + "/v2/library/postgres/manifests/17", http.StatusUnauthorized},
+		// It speaks nothing but TLS.
 		{http.MethodPut, "http://" + registry + "/v2/library/postgres/manifests/17", http.StatusBadRequest},
-		// it speaks TLS alone
 		{http.MethodGet, "https://" + node + ":6443/api/v1/namespaces/kube-system/secrets",
 			http.StatusUnauthorized},
 		{http.MethodGet, "https://" + node + ":10250/pods", http.StatusUnauthorized},

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -54,9 +55,7 @@ func (h Home) MachineAddress() string {
 
 // Site is the address at which people find the stack's apps.
 func (h Home) Site() traffic.Site {
-	var address string
-	require.NoError(h.T, json.Unmarshal([]byte(h.Shell("pulumi stack output todoUrl --json")), &address))
-	parsed, err := url.Parse(address)
+	parsed, err := url.Parse(strings.TrimSpace(h.Shell("pulumi stack output todoUrl")))
 	require.NoError(h.T, err)
 	return traffic.Site{T: h.T, Dial: func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(parsed.Host, "80"))

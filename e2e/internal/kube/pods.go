@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// Lasting selects the stack's pods without those of Jobs.
+	// Lasting selects the stack's pods without Jobs.
 	Lasting = "app,!batch.kubernetes.io/job-name"
 	// Redis selects the pods of Redis.
 	Redis = "app=redisapp"
@@ -40,7 +40,7 @@ func (c *Cluster) Pods(selector string) []corev1.Pod {
 	return slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return pod.DeletionTimestamp != nil })
 }
 
-// Running returns the running pods of all namespaces, without those of Jobs, which may end any time.
+// Running returns the running pods of all namespaces without Jobs, which may end any time.
 func (c *Cluster) Running() []corev1.Pod {
 	return slices.DeleteFunc(c.In("").Pods("!batch.kubernetes.io/controller-uid"), func(pod corev1.Pod) bool {
 		return pod.Status.Phase != corev1.PodRunning

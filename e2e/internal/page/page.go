@@ -63,7 +63,7 @@ func (p *Page) OpenBystander() *Page {
 	return &Page{window, p.T, p.URL, p.chromium}
 }
 
-// Shows waits until the page shows these todos and no others, in has' notation; "e title" is an editor.
+// Shows waits until the page shows these todos and no others, as Has writes them; "e title" is an editor.
 func (p *Page) Shows(want ...string) {
 	p.Becomes(append([]string{}, want...), `[...document.querySelectorAll("#todos > li")].map((li) => {
 		const box = li.querySelector("[type=checkbox]")
@@ -106,7 +106,7 @@ func (p *Page) Do(steps ...chromedp.Action[chromedp.Void]) {
 	require.NoError(p.T, p.Window.Do(steps...))
 }
 
-// Open goes to an address below the page's.
+// Open opens an address below the page's.
 func (p *Page) Open(path string) { p.Do(chromedp.Navigate(p.URL + path)) }
 
 // Reload reloads the page.

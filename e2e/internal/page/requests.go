@@ -22,7 +22,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/browser"
 )
 
-// Visit goes to a page of another origin.
+// Visit opens a page of another origin.
 func (p *Page) Visit(html string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
@@ -32,7 +32,7 @@ func (p *Page) Visit(html string) {
 	p.Do(chromedp.Navigate(server.URL))
 }
 
-// Answers counts those that the todos' page gives from now on, by method and status.
+// Answers counts the answers of the todos' page from now on, by method and status.
 func (p *Page) Answers() func() map[string]int {
 	var mu sync.Mutex
 	methods, statuses := map[network.RequestID]string{}, map[network.RequestID]int64{}

@@ -65,7 +65,7 @@ func (r *Ride) WaitUntilGoingOn() {
 	}
 }
 
-// follow records the log of a pod's redisfiller, and of those that replace it, until ctx ends.
+// follow records the log of a pod's redisfiller, and of its successors, until ctx ends.
 func (r *Ride) follow(ctx context.Context, c *kube.Cluster, pod string) {
 	last := time.Now()
 	for ; ctx.Err() == nil; time.Sleep(wait.Poll) {

@@ -11,7 +11,7 @@ const (
 	lastPlace = 31
 	// lap is the number of steps to the far end of the rail and back.
 	lap = 2 * (lastPlace - 1)
-	// slack is how many steps an interruption may hide from the log: those of one second.
+	// slack is how many steps an interruption may hide from the log: one second.
 	slack = 5
 )
 
@@ -58,7 +58,7 @@ func (e event) progress() int {
 	return (lap - (e.position - 1)) % lap
 }
 
-// checkWalk returns an error unless the train, after its first place, went on step by step. Between two
+// checkWalk returns an error unless the train, after its first place, continued step by step. Between two
 // places with anything else in the log it may have taken as many more steps as slack, and none back.
 func checkWalk(walk []event) error {
 	var last *event
