@@ -24,9 +24,12 @@ import (
 func TestWrongSettingsAreToldByPreview(t *testing.T) {
 	output := refused(t, pulumi.Command("preview",
 		"--config", "redisMemory=64mb", "--config", "dailyTodoSchedule=61 * * * *", "--config", "redisMemry=1Gi"))
-	assert.Contains(t, output, `stateful-k3s:redisMemory: "64mb" is not a Kubernetes quantity; for example: pulumi config set redisMemory 64Mi`)
-	assert.Contains(t, output, `stateful-k3s:dailyTodoSchedule: "61 * * * *" is not a cron schedule of five fields; for example: pulumi config set dailyTodoSchedule "0 * * * *"`)
-	assert.Contains(t, output, `stateful-k3s:redisMemry: no such setting; did you mean redisMemory? To remove it: pulumi config rm redisMemry`)
+	assert.Contains(t, output, `stateful-k3s:redisMemory: "64mb" is not a Kubernetes quantity; `+
+		"for example: pulumi config set redisMemory 64Mi")
+	assert.Contains(t, output, `stateful-k3s:dailyTodoSchedule: "61 * * * *" is not a cron schedule of `+
+		`five fields; for example: pulumi config set dailyTodoSchedule "0 * * * *"`)
+	assert.Contains(t, output, `stateful-k3s:redisMemry: no such setting; did you mean redisMemory? `+
+		"To remove it: pulumi config rm redisMemry")
 }
 
 func TestFaultsOfTheClusterAreToldAtOnce(t *testing.T) {
@@ -38,16 +41,20 @@ func TestFaultsOfTheClusterAreToldAtOnce(t *testing.T) {
 	c.Kubectl("label", "namespace", "bob-project", "stateful-k3s/stack=organization.bob")
 	output := refused(t, pulumi.Up("namePrefix=bob-", "storageClass=fast", "ingressClass=nginx"))
 	assert.Contains(t, output, "the namespace bob-exercises is there, and no stack owns it: ")
-	assert.Contains(t, output, "the namespace bob-project belongs to the stack organization.bob, and this is organization."+lab.Name()+": ")
-	assert.Contains(t, output, "the cluster has no storage class fast: choose one of local-path; for example: pulumi config set storageClass local-path")
-	assert.Contains(t, output, "the cluster has no ingress class nginx: choose one of traefik, none; for example: pulumi config set ingressClass traefik")
+	assert.Contains(t, output, "the namespace bob-project belongs to the stack organization.bob, "+
+		"and this is organization."+lab.Name()+": ")
+	assert.Contains(t, output, "the cluster has no storage class fast: choose one of local-path; "+
+		"for example: pulumi config set storageClass local-path")
+	assert.Contains(t, output, "the cluster has no ingress class nginx: choose one of traefik, none; "+
+		"for example: pulumi config set ingressClass traefik")
 
 	// In a namespace of the stack's own, what somebody else has made is not taken.
 	c.Kubectl("label", "namespace", "bob-exercises", "bob-project", "--overwrite",
 		"stateful-k3s/stack=organization."+lab.Name())
 	c.In("bob-exercises").Kubectl("create", "service", "clusterip", "redis-svc", "--tcp", "80:80")
 	output = refused(t, pulumi.Command("preview", "--config", "namePrefix=bob-"))
-	assert.Contains(t, output, "services redis-svc is in the namespace bob-exercises already, and this stack did not make it: ")
+	assert.Contains(t, output, "services redis-svc is in the namespace bob-exercises already, "+
+		"and this stack did not make it: ")
 }
 
 func TestAccessThatDoesNotDoIsToldAtOnce(t *testing.T) {
@@ -58,12 +65,14 @@ func TestAccessThatDoesNotDoIsToldAtOnce(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer silent.Close()
+	at := "set clusters.default.server "
 	closed, silently := "https://127.0.0.1:1", "http://"+silent.Addr().String()
+	guest := "set contexts.default.user guest; kubectl config set-credentials guest --token " + token
 	for name, test := range map[string]struct{ change, says string }{
-		"away":            {"set clusters.default.server " + closed, "the cluster " + closed + " does not answer: "},
-		"silent":          {"set clusters.default.server " + silently, "the cluster " + silently + " does not answer: "},
+		"away":            {at + closed, "the cluster " + closed + " does not answer: "},
+		"silent":          {at + silently, "the cluster " + silently + " does not answer: "},
 		"unknown context": {"set current-context other", "context was not found for specified context: other"},
-		"few rights":      {"set contexts.default.user guest; kubectl config set-credentials guest --token " + token, "you lack rights in the namespaces exercises, project, storage: "},
+		"few rights":      {guest, "you lack rights in the namespaces exercises, project, storage: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			up := pulumi.Up()
@@ -98,8 +107,8 @@ func TestUpSaysWhyPodsAreNotReady(t *testing.T) {
 // changedKubeconfig is a copy of the lab's kubeconfig after a change by kubectl config.
 func changedKubeconfig(t *testing.T, change string) string {
 	path := filepath.Join(t.TempDir(), "kubeconfig")
-	proc.Run(t, proc.Command(".", "sh", "-ec", `cp "$KUBECONFIG" "$1"; KUBECONFIG=$1; kubectl config `+change, "sh",
-		path))
+	script := `cp "$KUBECONFIG" "$1"; KUBECONFIG=$1; kubectl config ` + change
+	proc.Run(t, proc.Command(".", "sh", "-ec", script, "sh", path))
 	return path
 }
 

@@ -19,15 +19,18 @@ const todos = %q, id = %q
 const ask = (path, options) => fetch(todos + path, options).then((r) => r.type, () => "failed")
 const results = (async () => {
 	const simple = { method: "POST", mode: "no-cors" }, text = '{"title": "forged"}'
-	for (const path of ["form/add", "form/complete/" + id, "form/edit/" + id, "form/delete/" + id, "form/clear"]) {
+	const forms = ["form/add", "form/complete/" + id, "form/edit/" + id, "form/delete/" + id, "form/clear"]
+	for (const path of forms) {
 		await ask(path, { ...simple, body: new URLSearchParams({ title: "forged", completed: "true" }) })
 	}
 	await ask("todos", { ...simple, body: text })
-	await ask("todos", { ...simple, body: new Blob([text], { type: "text/plain" }), referrerPolicy: "no-referrer" })
+	const blob = new Blob([text], { type: "text/plain" })
+	await ask("todos", { ...simple, body: blob, referrerPolicy: "no-referrer" })
 	navigator.sendBeacon(todos + "todos", text)
 	const readable = []
 	for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
-		readable.push(await ask(method === "POST" ? "todos" : "todos/" + id, { method, body: text, headers: { "Content-Type": "application/json" } }))
+		readable.push(await ask(method === "POST" ? "todos" : "todos/" + id,
+			{ method, body: text, headers: { "Content-Type": "application/json" } }))
 	}
 	for (const path of ["", "todos", "todos/counts"]) readable.push(await ask(path, {}))
 	return readable
@@ -64,7 +67,8 @@ func TestFormsOfAnotherOriginChangeNothing(t *testing.T) {
 		{"form/clear", urlencoded, "", ""},
 		{"todos", "text/plain", `{"title": "forged", "x": "`, `"}`},
 	} {
-		visitor.Visit(fmt.Sprintf(`<form method="post" action="%s" enctype="%s"><input name='%s' value='%s'><button>Win</button></form>`,
+		visitor.Visit(fmt.Sprintf(`<form method="post" action="%s" enctype="%s">
+			<input name='%s' value='%s'><button>Win</button></form>`,
 			p.URL+form.path, form.enctype, form.name, form.value))
 		visitor.Submit("button")
 		visitor.Becomes(true, `document.body.innerText.includes("page of another site asked for this")`)
@@ -158,7 +162,8 @@ func TestTitlesAreTextAndLinks(t *testing.T) {
 				`.querySelectorAll(".title *")].map((a) => a.href)`)
 		}
 		p.Becomes([]string{}, `[...document.querySelectorAll(".title *")].filter((a) =>
-			a.tagName !== "A" || a.rel !== "noopener noreferrer" || !/^https?:$/.test(a.protocol)).map((a) => a.outerHTML)`)
+			a.tagName !== "A" || a.rel !== "noopener noreferrer" || !/^https?:$/.test(a.protocol)).map(
+			(a) => a.outerHTML)`)
 		p.Becomes("Todos", "document.title")
 		p.Becomes(float64(1), `document.querySelectorAll("h1").length`)
 	}

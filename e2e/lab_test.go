@@ -74,7 +74,8 @@ func makeUpTwice(t *testing.T) {
 	}
 	require.Less(t, len(failed), 2, "%q", failed)
 	for _, output := range failed {
-		assert.Regexp(t, `another pulumi \(process \d+\) works on the stack|the stack is currently locked by 1 lock`, output)
+		assert.Regexp(t, `another pulumi \(process \d+\) works on the stack|`+
+			"the stack is currently locked by 1 lock", output)
 	}
 	assert.Contains(t, first.Output.String()+second.Output.String(),
 		"waiting for another command that starts or stops the lab "+lab.Name())

@@ -26,11 +26,14 @@ try() { echo "== $1"; shift; psql --quiet --no-align --tuples-only "$@"; }
 other() { echo "$owner" | sed "$1"; }
 echo "== service"; getent ahostsv4 postgres-svc
 echo "== pod"; getent ahostsv4 postgres-ss-0.postgres-svc
-try owner "$owner" -c "SELECT current_user, current_database(), ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+try owner "$owner" -c "SELECT current_user, current_database(), ssl
+	FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
 try table "$owner" -c "INSERT INTO network VALUES (42)"
 try role "$owner" -c "CREATE ROLE more"
-try full-name "$(other 's/@postgres-svc:/@postgres-ss-0.postgres-svc.exercises.svc.cluster.local:/')" -c "SELECT 'verified'"
-try other-name "$(other "s/@postgres-svc:/@$(getent ahostsv4 postgres-svc | sed 's/ .*//;q'):/")" -c "SELECT 1"
+try full-name "$(other 's/@postgres-svc:/@postgres-ss-0.postgres-svc.exercises.svc.cluster.local:/')" \
+	-c "SELECT 'verified'"
+try other-name "$(other "s/@postgres-svc:/@$(getent ahostsv4 postgres-svc | sed 's/ .*//;q'):/")" \
+	-c "SELECT 1"
 try plain "$(other 's/sslmode=verify-full/sslmode=disable/')" -c "SELECT 1"
 try superuser "$(other 's,//pingpong:,//postgres:,')" -c "SELECT 1"
 try exporter "$(other 's,//pingpong:,//exporter:,')" -c "SELECT 1"
@@ -57,7 +60,8 @@ true`))
 
 	output, status = c.Visit(postgres.Client("READER_URL", `exec 2>&1
 reader="$owner"
-psql "$reader" -Atc "SELECT current_user, n FROM network" -c "SET default_transaction_read_only = off" -c "INSERT INTO network VALUES (43)"
+psql "$reader" -Atc "SELECT current_user, n FROM network" -c "SET default_transaction_read_only = off" \
+	-c "INSERT INTO network VALUES (43)"
 psql "$reader" -c "CREATE TABLE mine (n int)"
 pg_dump --no-owner "$reader"`))
 	assert.Equal(t, 0, status, output)
@@ -73,9 +77,11 @@ func TestPostgresIsSetUpAsPromised(t *testing.T) {
 		postgres.Query(c, `SELECT current_setting('data_checksums'), current_setting('fsync'),
 		current_setting('synchronous_commit'), current_setting('password_encryption'), current_setting('ssl')`))
 	assert.Equal(t, "128MB|128|256MB",
-		postgres.Query(c, `SELECT current_setting('shared_buffers'), current_setting('max_connections'), current_setting('max_wal_size')`))
+		postgres.Query(c, `SELECT current_setting('shared_buffers'), current_setting('max_connections'),
+		current_setting('max_wal_size')`))
 	assert.Equal(t, "b|C.UTF-8|UTF8",
-		postgres.Query(c, `SELECT datlocprovider, datlocale, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()`))
+		postgres.Query(c, `SELECT datlocprovider, datlocale, pg_encoding_to_char(encoding)
+		FROM pg_database WHERE datname = current_database()`))
 	assert.Equal(t, "exporter|f|f|f|f\npingpong|f|f|f|f\npostgres|t|t|t|t\nreader|f|f|f|t\nrestorer|t|f|f|f",
 		postgres.Query(c, `SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls
 		FROM pg_roles WHERE rolname NOT LIKE 'pg_%' ORDER BY 1`))
@@ -142,6 +148,8 @@ func postgresHasFollowed(t *testing.T, c *kube.Cluster, before postgresBefore) {
 }
 
 func TestPostgresRefusesDataOfAnotherMajorVersion(t *testing.T) {
+	const refusal = "setup: the volume holds data of PostgreSQL 16, and this image has PostgreSQL 17; " +
+		"nothing was changed: set postgresImage to PostgreSQL 16 again, or move the data as docs/postgres.md says\n"
 	c := newLane(t, exercises)
 	postgres.Table(c, "major (n int)")
 	postgres.Query(c, "INSERT INTO major VALUES (17)")
@@ -155,8 +163,7 @@ func TestPostgresRefusesDataOfAnotherMajorVersion(t *testing.T) {
 		for _, container := range pod.Status.InitContainerStatuses {
 			for _, state := range []corev1.ContainerState{container.State, container.LastTerminationState} {
 				if end := state.Terminated; end != nil && end.ExitCode == 1 {
-					require.Equal(t, "setup: the volume holds data of PostgreSQL 16, and this image has PostgreSQL 17; nothing was changed:"+
-						" set postgresImage to PostgreSQL 16 again, or move the data as docs/postgres.md says\n", end.Message)
+					require.Equal(t, refusal, end.Message)
 					return nil
 				}
 			}

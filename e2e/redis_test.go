@@ -110,7 +110,8 @@ func TestEachPodHasAClaimOfItsOwn(t *testing.T) {
 }
 
 // askRedis tries again, since policies reach a new pod a moment after its start.
-const askRedis = "for try in $(seq 20); do timeout 3 redis-cli -h redis-svc ping && exit; sleep 1; done; exit 1"
+const askRedis = `for try in $(seq 20); do timeout 3 redis-cli -h redis-svc ping && exit; sleep 1; done
+exit 1`
 
 func TestClientReachesRedisWhichWantsAPassword(t *testing.T) {
 	c := newLane(t, exercises)

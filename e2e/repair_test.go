@@ -36,7 +36,8 @@ func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 		claims, url := c.Claims(), postgres.Secret(c, "URL")
 		proc.KillWithin(t, random, 20*time.Second, pulumi.Make("destroy"))
 		said := proc.Run(t, pulumi.Make("destroy"))
-		assert.Contains(t, said, "The stack's namespaces stay, with the data in their claims: make up takes them up again, make purge deletes them.")
+		assert.Contains(t, said, "The stack's namespaces stay, with the data in their claims: "+
+			"make up takes them up again, make purge deletes them.")
 		assert.Empty(t, c.Kubectl("get", "statefulsets", "--output", "name"), "after destroy")
 		c.Kubectl("get", "namespace", c.Namespace)
 		assert.Equal(t, claims, c.Claims(), "destroy keeps the claims")
@@ -227,8 +228,7 @@ func rotate(c *kube.Cluster, dir string, names []string, setting string) {
 	}
 	quietPings, quietTodos := noPing(), noTodo()
 	c.T.Logf("rotated %s in %s: no ping was answered for %s, no todo for %s", strings.Join(names, ", "),
-		up.Round(time.Second),
-		quietPings.Round(100*time.Millisecond), quietTodos.Round(100*time.Millisecond))
+		up.Round(time.Second), quietPings.Round(100*time.Millisecond), quietTodos.Round(100*time.Millisecond))
 	pings.End()
 	todos.End()
 }

@@ -59,7 +59,8 @@ func TestSecretsStandInSecretsAlone(t *testing.T) {
 			misplaced = append(misplaced, found)
 		}
 	}
-	t.Logf("searched for %d secrets in %d forms, in %d places with %d MB: %d are misplaced", len(names), len(s.Names), s.Places, s.Bytes>>20, len(misplaced))
+	t.Logf("searched for %d secrets in %d forms, in %d places with %d MB: %d are misplaced",
+		len(names), len(s.Names), s.Places, s.Bytes>>20, len(misplaced))
 	assert.Empty(t, misplaced)
 	assert.Equal(t, map[string]bool{"object": true, "process": true, "file": true, "output": true,
 		"database": true}, kinds, "the search finds")
@@ -80,8 +81,8 @@ func plant(c *kube.Cluster, text string) {
 	})
 }
 
-// configureSecrets makes the secret settings of the stack, for previews alone, and returns them. A setting that
-// is no secret gets the text.
+// configureSecrets makes the secret settings of the stack, for previews alone, and returns them. A
+// setting that is no secret gets the text.
 func configureSecrets(c *kube.Cluster, open string) map[string]string {
 	identity, err := age.GenerateX25519Identity()
 	require.NoError(c.T, err)

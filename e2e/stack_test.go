@@ -124,7 +124,8 @@ func TestDataStaysWhereItIs(t *testing.T) {
 
 		said := proc.Run(t, pulumi.Up("storageClass="+class, "redisStorageSize=101Mi", "postgresStorageSize=2Gi",
 			"storageSize=6Gi"))
-		assert.Contains(t, said, `Namespaces that are not used any more: moved-exercises, moved-project and moved-storage.`)
+		assert.Contains(t, said, "Namespaces that are not used any more: "+
+			"moved-exercises, moved-project and moved-storage.")
 		c.In("moved-"+exercises).Kubectl("get", "pvc", postgres.Volume)
 		assert.Contains(t, said, "The stack was organization."+lab.Name()+", and is organization.renamed now.")
 		assert.Contains(t, said, "storageClass: new claims are of "+class+

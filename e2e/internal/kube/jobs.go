@@ -120,7 +120,9 @@ func Visitor(labels map[string]string, script string) *corev1.Pod {
 // So the first address should be one that can be reached, and each has to be reached twice.
 func (c *Cluster) Reached(labels map[string]string, addresses ...string) (reached []string) {
 	script := `connect() { timeout 2 bash -c "</dev/tcp/$1/$2" 2>/dev/null; }
-reach() { for try in $(seq $3); do connect $1 $2 && sleep 3 && connect $1 $2 && echo $1:$2 && return; sleep 1; done; }
+reach() {
+	for try in $(seq $3); do connect $1 $2 && sleep 3 && connect $1 $2 && echo $1:$2 && return; sleep 1; done
+}
 `
 	for i, address := range addresses {
 		tries := " 3 &\n"

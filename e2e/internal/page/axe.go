@@ -26,11 +26,13 @@ func (p *Page) Check(state string) {
 			Value[bool](p, `document.getAnimations().every((animation) => { animation.finish(); return true })`)
 			name := fmt.Sprintf("%s-%s-%d", state, scheme, width)
 			violations := Value[[]string](p,
-				`axe.run({ exclude: ["#todos > li:nth-child(n + 10)"] }, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(
-				({ violations }) => violations.flatMap(({ id, nodes }) => nodes.map((node) => id + ": " + node.target + " " + node.failureSummary)))`)
+				`axe.run({ exclude: ["#todos > li:nth-child(n + 10)"] }, {
+					runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+				}).then(({ violations }) => violations.flatMap(({ id, nodes }) =>
+					nodes.map((node) => id + ": " + node.target + " " + node.failureSummary)))`)
 			assert.Empty(p.T, violations, name)
 			assert.LessOrEqual(p.T, Value[float64](p, `document.documentElement.scrollWidth`), float64(width),
-				"%s: it is to be read without scrolling sideways", name)
+				"%s: the page scrolls sideways", name)
 		}
 	}
 	p.Media()

@@ -67,7 +67,8 @@ func (p *Page) OpenBystander() *Page {
 func (p *Page) Shows(want ...string) {
 	p.Becomes(append([]string{}, want...), `[...document.querySelectorAll("#todos > li")].map((li) => {
 		const box = li.querySelector("[type=checkbox]")
-		return box ? (box.checked ? "x " : "- ") + li.querySelector(".title").textContent : "e " + li.querySelector("input").value
+		return box ? (box.checked ? "x " : "- ") + li.querySelector(".title").textContent
+			: "e " + li.querySelector("input").value
 	})`)
 }
 
@@ -137,7 +138,8 @@ func (p *Page) Row(title string) string {
 
 // Text waits until an element is visible and says this.
 func (p *Page) Text(want, selector string) {
-	p.Becomes(want, fmt.Sprintf(`((element) => element?.checkVisibility() ? element.innerText : "nothing")(document.querySelector(%q))`, selector))
+	p.Becomes(want, fmt.Sprintf(`((element) => element?.checkVisibility() ? element.innerText : "nothing")(
+		document.querySelector(%q))`, selector))
 }
 
 // Media emulates what a visitor has set in the browser, such as the colour scheme.

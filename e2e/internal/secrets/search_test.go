@@ -26,7 +26,8 @@ func TestSearch(t *testing.T) {
 		"password": password,
 		"url":      "postgres://alice:" + url.PathEscape("password within a URL") + "@localhost/db",
 		"key":      key,
-		"verifier": `\set owner_verifier 'SCRAM-SHA-256$4096:c2FsdCBvZiB0aGUgcm9sZQ==$c3RvcmVkIGtleQ==abcd:c2VydmVyIGtleQ==abcd'`,
+		"verifier": `\set owner_verifier 'SCRAM-SHA-256$4096:c2FsdCBvZiB0aGUgcm9sZQ==$` +
+			`c3RvcmVkIGtleQ==abcd:c2VydmVyIGtleQ==abcd'`,
 	} {
 		require.NoError(t, s.Add(name, secret))
 	}

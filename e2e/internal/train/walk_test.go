@@ -10,12 +10,15 @@ import (
 
 func TestParseEvent(t *testing.T) {
 	at := time.Date(2026, 11, 22, 10, 53, 56, 123_000_000, time.UTC)
+	const begin = "time=2026-11-22T10:53:56.123Z level=INFO msg="
 	for line, want := range map[string]event{
-		`time=2026-11-22T10:53:56.123Z level=INFO msg=train rail=----<-------------------------- position=5 direction=left`:        {time: at, train: true, position: 5, direction: "left"},
-		`time=2026-11-22T10:53:56.123Z level=INFO msg="new train" rail=>------------------------------ position=1 direction=right`: {time: at, train: true, isNew: true, position: 1, direction: "right"},
-		`time=2026-11-22T10:53:56.123Z level=INFO msg="the train goes on"`:                                                         {time: at},
+		"train rail=----<-------------------------- position=5 direction=left": {time: at, train: true,
+			position: 5, direction: "left"},
+		`"new train" rail=>------------------------------ position=1 direction=right`: {time: at, train: true,
+			isNew: true, position: 1, direction: "right"},
+		`"the train goes on"`: {time: at},
 	} {
-		got, err := parseEvent(line)
+		got, err := parseEvent(begin + line)
 		require.NoError(t, err)
 		assert.Equal(t, want, got)
 	}
