@@ -154,9 +154,7 @@ func TestPodsReachNeitherTheMachinesLoopbackNorOtherLabs(t *testing.T) {
 	loopback, other := network.Greet(t, network.ThisMachine, "127.0.0.1:0", "hello from the machine\n"),
 		network.Greet(t, network.ThisMachine, otherLab+":0", "hello from another lab\n")
 	for _, server := range []string{loopback, other} {
-		connection, err := net.Dial("tcp", server)
-		require.NoError(t, err, "from this machine")
-		connection.Close()
+		require.NoError(t, network.Connects(t.Context(), network.ThisMachine, server), "from this machine")
 	}
 	gateway := strings.Fields(network.IP(t, "-netns", filepath.Base(lab.NodeNetwork()), "route", "show",
 		"default"))[2]
@@ -208,10 +206,7 @@ func TestOtherMachinesReachNothing(t *testing.T) {
 		host, _, err := net.SplitHostPort(listener)
 		require.NoError(t, err)
 		assert.False(t, net.ParseIP(host).IsUnspecified(), "%s listens on every address", listener)
-		connection, err := net.Dial("tcp", listener)
-		if assert.NoError(t, err, "from this machine") {
-			connection.Close()
-		}
+		assert.NoError(t, network.Connects(t.Context(), network.ThisMachine, listener), "from this machine")
 		if !net.ParseIP(host).IsLoopback() {
 			assert.Error(t, network.Connects(t.Context(), network.OutsiderNetwork, listener), "%s, from outside",
 				listener)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -9,9 +10,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
@@ -84,28 +85,18 @@ func resolve(c *kube.Cluster, name string) (addresses []string) {
 
 func TestEachPodHasAClaimOfItsOwn(t *testing.T) {
 	c := newLane(t, exercises)
-	list, err := c.CoreV1().PersistentVolumeClaims(c.Namespace).List(t.Context(), metav1.ListOptions{})
-	require.NoError(t, err)
 	volumes := map[string]string{}
-	for _, claim := range list.Items {
-		assert.Equal(t, corev1.ClaimBound, claim.Status.Phase, claim.Name)
-		volumes[claim.Spec.VolumeName] = claim.Name
-	}
-	var claims []string
-	for _, name := range volumes {
-		claims = append(claims, name)
-	}
-	assert.ElementsMatch(t, []string{"redis-data-storage-redis-stset-0", "redis-data-storage-redis-stset-1",
-		"data-postgres-ss-0"}, claims)
-
-	for _, name := range kube.RedisPods {
-		var used []string
-		for _, volume := range c.Pod(name).Spec.Volumes {
-			if source := volume.PersistentVolumeClaim; source != nil {
-				used = append(used, source.ClaimName)
-			}
+	for name, claim := range c.Claims() {
+		if strings.HasPrefix(name, exercises+"/") {
+			volumes[claim.Volume] = name
 		}
-		assert.Equal(t, []string{"redis-data-storage-" + name}, used)
+	}
+	assert.ElementsMatch(t, []string{"exercises/redis-data-storage-redis-stset-0",
+		"exercises/redis-data-storage-redis-stset-1", "exercises/data-postgres-ss-0"},
+		slices.Collect(maps.Values(volumes)))
+	for _, name := range kube.RedisPods {
+		assert.Equal(t, "redis-data-storage-"+name,
+			c.Field("pod", name, "{.spec.volumes[*].persistentVolumeClaim.claimName}"))
 	}
 }
 
@@ -123,9 +114,8 @@ func TestClientReachesRedisWhichWantsAPassword(t *testing.T) {
 func TestPodThatBreaksRestrictedIsRefused(t *testing.T) {
 	c := newLane(t, exercises)
 	pod := kube.Visitor(nil, "true")
-	yes := true
-	pod.Spec.Containers[0].SecurityContext.Privileged = &yes
-	pod.Spec.Containers[0].SecurityContext.AllowPrivilegeEscalation = &yes
+	pod.Spec.Containers[0].SecurityContext.Privileged = ptr.To(true)
+	pod.Spec.Containers[0].SecurityContext.AllowPrivilegeEscalation = ptr.To(true)
 	_, err := c.CoreV1().Pods(c.Namespace).Create(t.Context(), pod, metav1.CreateOptions{})
 	assert.True(t, apierrors.IsForbidden(err), err)
 	assert.ErrorContains(t, err, `violates PodSecurity "restricted`)

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -115,30 +113,4 @@ func (a *Todos) End() load.TodoAccount {
 	a.site.T.Log(account)
 	require.NoError(a.site.T, account.Check(a.site.TodosWith(a.Prefix)))
 	return account
-}
-
-// Silence watches clients. The function that it returns stops that, and tells the longest time in which
-// nothing was acknowledged.
-func Silence(acknowledged func() int) (longest func() time.Duration) {
-	var watching sync.WaitGroup
-	ended := make(chan struct{})
-	var most time.Duration
-	watching.Go(func() {
-		for last, since := acknowledged(), time.Now(); ; {
-			select {
-			case <-ended:
-				return
-			case <-time.After(10 * time.Millisecond):
-			}
-			most = max(most, time.Since(since))
-			if n := acknowledged(); n != last {
-				last, since = n, time.Now()
-			}
-		}
-	})
-	return func() time.Duration {
-		close(ended)
-		watching.Wait()
-		return most
-	}
 }
