@@ -65,12 +65,12 @@ func TestAccessThatDoesNotDoIsToldAtOnce(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer silent.Close()
-	at := "set clusters.default.server "
 	closed, silently := "https://127.0.0.1:1", "http://"+silent.Addr().String()
-	guest := "set contexts.default.user guest; kubectl config set-credentials guest --token " + token
+	guest := "set contexts.sk3s-" + lab.Name() + ".user guest; " +
+		"kubectl config set-credentials guest --token " + token
 	for name, test := range map[string]struct{ change, says string }{
-		"away":            {at + closed, "the cluster " + closed + " does not answer: "},
-		"silent":          {at + silently, "the cluster " + silently + " does not answer: "},
+		"away":            {serverAt(closed), "the cluster " + closed + " does not answer: "},
+		"silent":          {serverAt(silently), "the cluster " + silently + " does not answer: "},
 		"unknown context": {"set current-context other", "context was not found for specified context: other"},
 		"few rights":      {guest, "you lack rights in the namespaces exercises, project, storage: "},
 	} {
@@ -103,6 +103,9 @@ func TestUpSaysWhyPodsAreNotReady(t *testing.T) {
 	assert.Error(t, up.Wait())
 	assert.True(t, told)
 }
+
+// serverAt is the change that moves the lab's cluster to another address.
+func serverAt(address string) string { return "set clusters.sk3s-" + lab.Name() + ".server " + address }
 
 // changedKubeconfig is a copy of the lab's kubeconfig after a change by kubectl config.
 func changedKubeconfig(t *testing.T, change string) string {

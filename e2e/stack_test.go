@@ -42,7 +42,7 @@ func uidsOf(c *kube.Cluster) string {
 
 func TestPreviewWorksWhileClusterAndBuilderAreAway(t *testing.T) {
 	newCluster(t)
-	away := changedKubeconfig(t, "set clusters.default.server https://127.0.0.1:1")
+	away := changedKubeconfig(t, serverAt("https://127.0.0.1:1"))
 	changes := pulumi.Plan(t, "KUBECONFIG="+away, "BUILDX_CONFIG="+t.TempDir())
 	assert.Equal(t, []string{"same"}, slices.Collect(maps.Keys(changes)))
 }
