@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// spying writes into a file which processes of its container, and which of the files that a container can have
+// spying writes into a file which processes of its container, and which of the files that a container may have
 // of its own, match a pattern.
 const spying = `#!/bin/sh
 cat >/dev/null
