@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// spying writes into a file which processes of its container, and which of the files that a container may have
-// of its own, match a pattern.
+// spying writes into a file which processes of its container match a pattern, and which files do that a
+// container may have of its own.
 const spying = `#!/bin/sh
 cat >/dev/null
 [ ! -e %[2]s/$1 ] || exit 0
