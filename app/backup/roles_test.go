@@ -11,8 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// spying writes into a file which processes of its container match a pattern, and which files do that a
-// container may have of its own.
+// spying lists the processes of its container that match a pattern, and the files that a container may own.
 const spying = `#!/bin/sh
 cat >/dev/null
 [ ! -e %[2]s/$1 ] || exit 0

@@ -90,7 +90,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	}
 	b := &Backup{}
 	inputs := pulumi.Map{"namespace": pulumi.String(args.Namespace.Name)}
-	if err := ctx.RegisterComponentResourceV2("stateful-k3s:backup:Backup", name, inputs, b, opts...); err != nil {
+	err := ctx.RegisterComponentResourceV2("stateful-k3s:backup:Backup", name, inputs, b, opts...)
+	if err != nil {
 		return nil, fmt.Errorf("declaring backup %s: %w", name, err)
 	}
 	if err := b.declare(ctx, name, args); err != nil {

@@ -40,7 +40,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	}
 	p := &Pingpong{}
 	inputs := pulumi.Map{"namespace": pulumi.String(args.Namespace.Name)}
-	if err := ctx.RegisterComponentResourceV2("stateful-k3s:pingpong:Pingpong", name, inputs, p, opts...); err != nil {
+	err := ctx.RegisterComponentResourceV2("stateful-k3s:pingpong:Pingpong", name, inputs, p, opts...)
+	if err != nil {
 		return nil, fmt.Errorf("declaring pingpong %s: %w", name, err)
 	}
 	if err := p.declare(ctx, name, args); err != nil {

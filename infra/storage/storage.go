@@ -74,7 +74,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		keys: map[string]pulumi.StringOutput{},
 	}
 	inputs := pulumi.Map{"namespace": pulumi.String(args.Namespace.Name)}
-	if err := ctx.RegisterComponentResourceV2("stateful-k3s:storage:Storage", name, inputs, s, opts...); err != nil {
+	err := ctx.RegisterComponentResourceV2("stateful-k3s:storage:Storage", name, inputs, s, opts...)
+	if err != nil {
 		return nil, fmt.Errorf("declaring storage %s: %w", name, err)
 	}
 	if err := s.declare(ctx, name, args); err != nil {

@@ -26,14 +26,6 @@ type Tool struct {
 	prepare func(ctx context.Context, dir string, env []string) error
 }
 
-// Versions that other packages or both releases and modules name.
-const (
-	PulumiVersion            = "3.259.0"      // renovate: pulumi/pulumi
-	KubernetesPluginVersion  = "4.25.0"       // renovate: pulumi/pulumi-kubernetes
-	DockerBuildPluginVersion = "0.0.22"       // renovate: pulumi/pulumi-docker-build
-	k3sVersion               = "v1.35.0+k3s1" // renovate: k3s-io/k3s
-)
-
 // kubernetesTags are the tags of k3s's own build.
 var kubernetesTags = []string{
 	"ctrd", "providerless", "urfave_cli_no_docs", "sqlite_omit_load_extension", "no_stage",
