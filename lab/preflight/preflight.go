@@ -28,7 +28,7 @@ type Package struct{ name, files string }
 // Ubuntu has Chromium only as a snap; Google's package serves as well.
 var ForTests = []Package{
 	{"chromium", "/usr/bin/chromium /usr/bin/google-chrome"},
-	{"npm", "/usr/bin/npm /usr/local/bin/npm"}, // knows where the npm registry is
+	{"npm", "/usr/bin/npm /usr/local/bin/npm"}, // downloads axe-core for tests
 	{"redis-tools", "/usr/bin/redis-check-rdb"},
 	{"postgresql", "/usr/lib/postgresql/*/bin/initdb"},
 }

@@ -7,6 +7,9 @@ import (
 	"unicode/utf8"
 )
 
+// MaxTitle is the length of a title in code points. The table has the same limit.
+const MaxTitle = 140
+
 // Title is one line of visible text. Only ParseTitle makes one.
 type Title string
 

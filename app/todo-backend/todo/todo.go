@@ -4,8 +4,6 @@ package todo
 import "errors"
 
 const (
-	// MaxTitle is the length of a title in code points. The table has the same limit.
-	MaxTitle = 140
 	// DefaultPage and MaxPage are how many todos a page has if a request asks for no number, and at most.
 	DefaultPage = 100
 	MaxPage     = 1000
