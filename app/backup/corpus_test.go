@@ -150,7 +150,7 @@ func TestCorpus(t *testing.T) {
 
 // in returns the same for a subtest.
 func (d *tested) in(t *testing.T) *tested {
-	return &tested{d.specimen, d.system.with(t), d.whole}
+	return &tested{d.specimen, d.with(t), d.whole}
 }
 
 func (d *tested) create(options string) {

@@ -167,7 +167,7 @@ func (r restoration) checkReplaceable(
 	if holds, err = target.Holdings(ctx); err != nil {
 		return holds, fmt.Errorf("look into the database: %w", err)
 	}
-	if holds.What != "" && !holds.Unused && r.config.restore.over != target.Database {
+	if holds.What != "" && !holds.Unused && r.restore.over != target.Database {
 		return holds, backoff.Permanent(fmt.Errorf("%[1]s holds %[2]s, and nothing was changed: "+
 			"to have them backed up and replaced, set restoreOver to %[1]s (RESTORE_OVER)",
 			target.Database, holds.What))

@@ -21,7 +21,7 @@ const (
 	// CredentialCommand is the argument that makes the program run Credential instead of declaring the stack.
 	CredentialCommand = "credential"
 	credentialVersion = "client.authentication.k8s.io/v1"
-	credentialKind    = "ExecCredential"
+	credentialKind    = "ExecCredential" // #nosec G101 -- the kind of an object
 	// loginScript runs in the program's folder, where Pulumi starts its plugins. It compiles the program if the
 	// first command in a new clone is a refresh or a destroy.
 	loginScript = `test -x ../bin/infra || go build -o ../bin/infra . >&2 || exit; exec ../bin/infra "$@"`

@@ -14,7 +14,7 @@ import (
 )
 
 // newPassword is the example for settings that are passwords.
-const newPassword = `"$(openssl rand -hex 16)"`
+const newPassword = `"$(openssl rand -hex 16)"` // #nosec G101 -- a command
 
 // passwords returns the password of a role of each database by the database's name. A database's own setting
 // wins over the one for all. Databases with neither are left out.
