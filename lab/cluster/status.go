@@ -100,8 +100,8 @@ func (s server) addStatus(ctx context.Context, status *Status) error {
 	return nil
 }
 
-// addNamespaces counts pods and volumes. It leaves out pods that have succeeded, and pods of Jobs once they
-// run: addJobs reports how they end.
+// addNamespaces counts pods and volumes. It leaves out pods that have succeeded, and pods of Jobs unless they
+// cannot start: addJobs reports how they end.
 func (s *Status) addNamespaces(pods podList, claims claimList) {
 	ready, all, volumes := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, claim := range claims.Items {
@@ -113,12 +113,13 @@ func (s *Status) addNamespaces(pods podList, claims claimList) {
 		}
 	}
 	for _, pod := range pods.Items {
-		if pod.Status.Phase == "Succeeded" || pod.job() != "" && pod.Status.Phase != "Pending" {
+		why := pod.trouble()
+		if pod.Status.Phase == "Succeeded" || pod.job() != "" && (why == "" || pod.Status.Phase != "Pending") {
 			continue
 		}
 		namespace := pod.Metadata.Namespace
 		all[namespace]++
-		if why := pod.trouble(); why == "" {
+		if why == "" {
 			ready[namespace]++
 		} else {
 			s.fault("%s/%s: %s", namespace, pod.Metadata.Name, why)
@@ -129,19 +130,27 @@ func (s *Status) addNamespaces(pods podList, claims claimList) {
 	}
 }
 
-// trouble says why a pod is not ready, in the words of Kubernetes, or "" if it is.
+// trouble says in the words of Kubernetes why a pod is not ready, or "" if it is. Pods of Jobs need not be
+// ready: it says why one cannot start.
 func (p pod) trouble() string {
+	isJob := p.job() != ""
 	for _, container := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-		if waiting := container.State.Waiting; waiting != nil && waiting.Reason != "PodInitializing" {
+		waiting := container.State.Waiting
+		starts := waiting != nil &&
+			(waiting.Reason == "PodInitializing" || isJob && waiting.Reason == "ContainerCreating")
+		if waiting != nil && !starts {
 			return strings.TrimSpace(container.Name + " waits: " + waiting.Reason + " " + waiting.Message)
 		}
 	}
 	why := strings.ToLower(p.Status.Phase)
+	if isJob {
+		why = ""
+	}
 	for _, c := range p.Status.Conditions {
 		if c.Type == "Ready" && c.Status == "True" {
 			return ""
 		}
-		if c.Status == "False" && c.Message != "" {
+		if c.Status == "False" && c.Message != "" && (!isJob || c.Type == "PodScheduled") {
 			why = c.Message
 		}
 	}

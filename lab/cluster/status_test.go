@@ -38,6 +38,11 @@ func TestStatusCountsPodsAndVolumes(t *testing.T) {
 		pod("project", "h", ofJob, `"phase": "Running"`),
 		pod("project", "i", ofJob, `"phase": "Pending", "containerStatuses": `+
 			waiting("backup", "ErrImagePull", "no such image")),
+		pod("project", "j", ofJob, `"phase": "Pending", "conditions": [{"type": "Ready", "status": "False",
+			"message": "containers with unready status: [backup]"}], "containerStatuses": `+
+			waiting("backup", "ContainerCreating", "")),
+		pod("project", "k", ofJob, `"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False",
+			"message": "1 Insufficient memory"}]`),
 	}, ",")+`]}`), &pods))
 	var claims claimList
 	require.NoError(t, json.Unmarshal([]byte(`{"items": [
@@ -51,7 +56,7 @@ func TestStatusCountsPodsAndVolumes(t *testing.T) {
 	assert.Equal(t, Status{
 		Lines: [][2]string{
 			{"exercises", "1 of 4 pods ready, 2 volumes"},
-			{"project", "0 of 2 pods ready, 0 volumes"},
+			{"project", "0 of 3 pods ready, 0 volumes"},
 			{"storage", "0 of 0 pods ready, 1 volumes"},
 		},
 		Faults: []string{
@@ -61,6 +66,7 @@ func TestStatusCountsPodsAndVolumes(t *testing.T) {
 			"exercises/d: init waits: CrashLoopBackOff",
 			"project/f: failed",
 			"project/i: backup waits: ErrImagePull no such image",
+			"project/k: 1 Insufficient memory",
 		},
 	}, status)
 }
