@@ -123,7 +123,7 @@ func TestRenovateFindsEveryVersion(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(content, &settings))
 	found := 0
-	for _, file := range []string{"tools.go", "published.go"} {
+	for _, file := range []string{"versions.go", "published.go"} {
 		content, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for _, manager := range settings.CustomManagers {
