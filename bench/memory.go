@@ -124,8 +124,8 @@ func memoryGroup(uid string) (group string, err error) {
 }
 
 // sampleMemory returns the memory of a pod's control group without page cache, in bytes, and the same without
-// the processes of Postgres. The second is a sum over the other processes: subtracting those of Postgres
-// would miss servers that are just ending.
+// the processes of Postgres. The second is a sum over the other processes: subtracting Postgres' own would
+// miss servers that are just ending.
 func sampleMemory(group string) (all, rest int64, err error) {
 	kernel, processes, err := groupMemory(group)
 	if err != nil {

@@ -70,7 +70,7 @@ func measurePage(ctx context.Context, c *cluster) (err error) {
 		return err
 	}
 	printTable(fmt.Sprintf("page with %d todos", pageTodos), "measured", "should be")
-	printRow("all that is transferred, KB | %.1f | at most 40", median(weights)/1e3)
+	printRow("everything transferred, KB | %.1f | at most 40", median(weights)/1e3)
 	printRow("from the start of the navigation until the first todo is painted, ms | %.0f | at most 200",
 		median(times))
 	printRow("working set of the larger container of todo-frontend at %d requests/s, MB | %.1f | at most 32",

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// printTable begins a table in Markdown with the heads of its columns.
+// printTable starts a table in Markdown with the heads of its columns.
 func printTable(heads ...string) {
 	fmt.Printf("\n| %s |\n|%s\n", strings.Join(heads, " | "), strings.Repeat("---|", len(heads)))
 }

@@ -71,8 +71,7 @@ func declared(ctx context.Context) ([]unstructured.Unstructured, error) {
 	return state.Objects(resources), err
 }
 
-// empty destroys the stack, and deletes what that keeps for the next one: namespaces, with all claims and
-// keys.
+// empty destroys the stack, and deletes what a destroy leaves: namespaces, with all claims and keys.
 func empty(ctx context.Context, objects []unstructured.Unstructured) error {
 	if _, err := run(ctx, nil, "pulumi", "destroy", "--yes", "--skip-preview"); err != nil {
 		return err

@@ -75,7 +75,7 @@ func TestEveryStateIsAccessible(t *testing.T) {
 	p.Check("without-script")
 }
 
-// The page does all it does by links and forms alone.
+// Links and forms alone do everything that the page does.
 func TestPageWithoutScript(t *testing.T) {
 	p := openPage(t)
 	p.Script(false)

@@ -63,7 +63,7 @@ func TestBackendAwayAndBack(t *testing.T) {
 	plain.Shows("- Sleep", "- Call Grandma", "x Buy milk")
 }
 
-// What was done, though no answer said so, is not done twice.
+// A request takes effect once, though its answer was lost.
 func TestLostAnswers(t *testing.T) {
 	p := openPage(t)
 	lost := p.LoseAnswers("todos", 2)
@@ -110,7 +110,7 @@ func TestTwoWindows(t *testing.T) {
 	p.Click(p.Row("Sleep") + " .delete")
 	other.Shows("- Call Grandma", "x Buy milk")
 
-	// What one writes is not disturbed by what the other does.
+	// Text that one window edits is not disturbed by changes of the other.
 	other.Click(other.Row("Call Grandma") + " .edit")
 	other.Press(" on Sunday")
 	p.Click("#clear button")

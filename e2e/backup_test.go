@@ -101,7 +101,7 @@ func TestBackupsWhileTheStoreIsAway(t *testing.T) {
 	assert.Contains(t, store.OutcomeOf(c, failing).Said, "no backup: store the dump: ")
 	wait.Until(t, func() error {
 		pods := c.In(project).JobPods(waiting)
-		if log := c.In(project).Log(pods[0].Name, store.Backup); !strings.Contains(log, `msg="beginning anew"`) {
+		if log := c.In(project).Log(pods[0].Name, store.Backup); !strings.Contains(log, `msg="trying again"`) {
 			return fmt.Errorf("the first attempt has not failed: %s", log)
 		}
 		return nil

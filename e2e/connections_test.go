@@ -119,8 +119,8 @@ func waitForPolicies(t *testing.T, origins []network.Origin) {
 	}
 }
 
-// hear is a command that says what a server says, or that nobody answers. Policies reach a new pod a moment
-// after its start.
+// hear is a command that prints what a server says, or that there is no answer. Policies reach a new pod a
+// moment after its start.
 const hear = `hear() {
 	for try in $(seq $2); do timeout 3 bash -c "cat </dev/tcp/$1" 2>/dev/null && return; sleep 1; done
 	echo nobody at ${1%/*}

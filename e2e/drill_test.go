@@ -22,7 +22,7 @@ import (
 )
 
 // TestALostClusterComesBack starts a second lab, which keeps its backups on this machine, and deletes it
-// without a trace. Somebody who has nothing of it but the keys of the store brings it back.
+// without a trace. An operator with nothing but the keys of the store brings it back.
 func TestALostClusterComesBack(t *testing.T) {
 	const second = "second"
 	c := newCluster(t)
@@ -59,7 +59,7 @@ func TestALostClusterComesBack(t *testing.T) {
 	keepBackupsIn(found, server, map[string]string{"restoreFrom": "latest"})
 	found.Make("up")
 	for namespace, want := range wanted {
-		// Each replica of pingpong writes a row about itself, with an epoch after all that were restored.
+		// Each replica of pingpong writes a row about itself, with an epoch after all restored ones.
 		restored := server.Newest(namespace)
 		assert.Equal(t, want.WithoutReplicas(), restored.WithoutReplicas(), namespace)
 		assert.GreaterOrEqual(t, restored.LastEpoch(), want.LastEpoch(), namespace)
@@ -133,7 +133,7 @@ func borrowBuilder(t *testing.T, h home.Home) {
 // keepBackupsIn makes the settings for backups in a server, and further ones.
 func keepBackupsIn(h home.Home, s *store.Server, further map[string]string) {
 	settings, secrets := s.Settings()
-	settings["dailyTodoSchedule"] = "0 0 1 1 *" // nobody but the test makes todos
+	settings["dailyTodoSchedule"] = "0 0 1 1 *" // only the test makes todos
 	maps.Copy(settings, further)
 	h.Set(settings, secrets)
 }

@@ -48,7 +48,7 @@ func TestFaultsOfTheClusterAreToldAtOnce(t *testing.T) {
 	assert.Contains(t, output, "the cluster has no ingress class nginx: choose one of traefik, none; "+
 		"for example: pulumi config set ingressClass traefik")
 
-	// In a namespace of the stack's own, what somebody else has made is not taken.
+	// In a namespace of its own, the stack takes over no object that it did not make.
 	c.Kubectl("label", "namespace", "bob-exercises", "bob-project", "--overwrite",
 		"stateful-k3s/stack=organization."+lab.Name())
 	c.In("bob-exercises").Kubectl("create", "service", "clusterip", "redis-svc", "--tcp", "80:80")
@@ -82,7 +82,7 @@ func TestAccessThatDoesNotDoIsToldAtOnce(t *testing.T) {
 	}
 }
 
-// Whoever waits for an up is told what it waits for, and can interrupt it.
+// An up that waits says what it waits for, and can be interrupted.
 func TestUpSaysWhyPodsAreNotReady(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings(t)
@@ -115,7 +115,7 @@ func changedKubeconfig(t *testing.T, change string) string {
 	return path
 }
 
-// refused is what a command says that has to fail, and must not hang.
+// refused is the output of a command that must fail, and must not hang.
 func refused(t *testing.T, cmd *exec.Cmd) string {
 	s := proc.Start(t, cmd)
 	select {
@@ -127,7 +127,7 @@ func refused(t *testing.T, cmd *exec.Cmd) string {
 	return s.Output.String()
 }
 
-// Whoever has set something and removed it has the file of the repository again.
+// A user who sets something and removes it has the file of the repository again.
 func TestSettingsThatAreRemovedLeaveNothing(t *testing.T) {
 	tracked, err := os.ReadFile(filepath.Join(lab.Checkout, "Pulumi.dev.yaml"))
 	require.NoError(t, err)

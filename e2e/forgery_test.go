@@ -45,7 +45,7 @@ func TestAnotherOriginChangesAndReadsNothing(t *testing.T) {
 	answers := visitor.Answers()
 	visitor.Visit(fmt.Sprintf(attack, p.URL, p.ID("Buy milk")))
 	assert.Equal(t, slices.Repeat([]string{"failed"}, 7), page.Value[[]string](visitor, "results"))
-	page.Becomes(t, 8, func() int { return answers()["POST 403"] }) // all that needs no permission
+	page.Becomes(t, 8, func() int { return answers()["POST 403"] }) // everything that needs no permission
 	for answer := range answers() {
 		assert.NotRegexp(t, `^(POST|PUT|PATCH|DELETE) [^4]`, answer)
 	}
@@ -97,7 +97,7 @@ func TestNobodyFramesThePage(t *testing.T) {
 	assert.Contains(t, strings.Join(visitor.Faults(), "\n"), "frame-ancestors 'none'")
 }
 
-// What the script adds to the page is what the server would have sent.
+// The script adds to the page what the server would have sent.
 func TestScriptAndServerRenderAlike(t *testing.T) {
 	p := openPage(t)
 	for _, title := range titles {

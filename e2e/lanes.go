@@ -66,7 +66,7 @@ var unsettled struct {
 	is bool
 }
 
-// leaveSettings leaves it to the next test that minds to bring the stack up with its own settings again.
+// leaveSettings leaves it to the next test that needs them to bring the stack up with its own settings again.
 func leaveSettings(t *testing.T) {
 	t.Cleanup(func() {
 		unsettled.Lock()

@@ -88,7 +88,8 @@ func TestPageActions(t *testing.T) {
 	p.Becomes(false, `document.querySelector("#clear").checkVisibility()`)
 }
 
-// waiting is how many rows the page shows whose additions are not answered yet; nothing can be done to them.
+// waiting is how many rows of the page wait for the answer to their addition; nothing can be done to them
+// yet.
 const waiting = `document.querySelectorAll(".waiting").length`
 
 // focused is the ID or else the name of what has the focus.
@@ -133,7 +134,7 @@ func TestPageWithTheKeyboardAlone(t *testing.T) {
 	p.Becomes("title", focused)
 }
 
-// What a screen reader tells.
+// A screen reader announces these.
 func TestNamesAndRoles(t *testing.T) {
 	p := openPage(t)
 	p.Add("Buy milk", "Call Grandma")

@@ -58,8 +58,9 @@ func TestRollingUpdateFailsNoRequest(t *testing.T) {
 	assert.Zero(t, account.Failed(), "%s: %s", account, strings.Join(account.Reasons, "\n"))
 }
 
-// killPods kills and deletes pods of an app and its Postgres, and waits after each time until all goes on.
-// <variable>_KILLS is the number of times, by default one of each kind; <variable>_SEED repeats a sequence.
+// killPods kills and deletes pods of an app and its Postgres, and waits each time until everything works
+// again. <variable>_KILLS is the number of times, by default one of each kind; <variable>_SEED repeats a
+// sequence.
 func killPods(c *kube.Cluster, app, variable string, waitUntilGoingOn func()) {
 	random := rounds.Random(c.T, variable)
 	replica := func() string {

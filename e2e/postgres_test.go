@@ -100,7 +100,7 @@ func TestMetricsOfPostgres(t *testing.T) {
 	}
 }
 
-// What a pod that was deleted by force leaves behind may still write.
+// Processes of a pod that was deleted by force may still write.
 func TestOnlyOneServerRunsOnTheVolume(t *testing.T) {
 	c := newCluster(t) // beside others the new pod may come too late to find the old one's server
 	server, uid := c.Process(postgres.Pod, "postgres"), c.Pod(postgres.Pod).UID

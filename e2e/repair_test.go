@@ -56,9 +56,9 @@ func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 	todos.End()
 }
 
-// TestChangesRollOut changes images and rotates some secrets at once, or with ROTATIONS=all each of them on
-// its own, and each password then to one that is configured. Before, ups with many changes are killed and
-// repaired: UP_KILLS of them.
+// TestChangesRollOut changes images and rotates some secrets together, or with ROTATIONS=all each of them on
+// its own, and then each password to one that is configured. Before that, ups with many changes are killed
+// and repaired: UP_KILLS of them.
 func TestChangesRollOut(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings(t)
@@ -93,7 +93,7 @@ func TestChangesRollOut(t *testing.T) {
 	assert.Equal(t, 1, fewest(), "pods that were ready at any time")
 }
 
-// A restore that nobody asks for any more would continue by itself, and no restore from another source could
+// A restore that is no longer requested would continue by itself, and no restore from another source could
 // take its place.
 func TestMakeUpEndsTheRestoreOfAKilledUp(t *testing.T) {
 	c := newCluster(t)

@@ -47,7 +47,7 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 	acknowledged := pinging.Before + int64(len(account.Numbers)+account.Failed())
 	postgres.LoseVolume(c)
 	storeIsBack()
-	assert.Zero(t, traffic.Pingpong(c).Pings(), "the app makes its tables anew")
+	assert.Zero(t, traffic.Pingpong(c).Pings(), "the app makes its tables again")
 	c.WaitUntilReady()
 
 	proc.Run(t, pulumi.Up("pingpongRestoreFrom=end", "restoreOver=pingpong"))

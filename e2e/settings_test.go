@@ -55,7 +55,7 @@ const dailyTodo = "daily-todo"
 // encyclopedia is a server on this machine that stands in for Wikipedia.
 type encyclopedia struct {
 	*wikitest.Wiki
-	// machine and node are addresses. Nobody listens at the node's.
+	// machine and node are addresses. Nothing listens at the node's.
 	machine, node string
 }
 
@@ -78,7 +78,7 @@ func (e encyclopedia) settings() []string {
 
 // dailyCase is how the encyclopedia answers a Job.
 type dailyCase struct {
-	answers []http.HandlerFunc // without one, nobody listens
+	answers []http.HandlerFunc // without one, nothing listens
 	fails   string             // what the last line of the log says if no todo is added
 }
 

@@ -32,7 +32,7 @@ func TestSecondUpChangesAndBuildsNothing(t *testing.T) {
 	assert.Equal(t, uids, uidsOf(c))
 	// An image that would be built again counts as an update.
 	assert.Equal(t, []string{"same"}, slices.Collect(maps.Keys(pulumi.Plan(t))))
-	// What the cluster adds to an object by itself is no difference either.
+	// Fields that the cluster adds to an object by itself are no difference either.
 	pulumi.Run(t, "refresh", "--yes", "--skip-preview", "--expect-no-changes")
 }
 
@@ -47,8 +47,8 @@ func TestPreviewWorksWhileClusterAndBuilderAreAway(t *testing.T) {
 	assert.Equal(t, []string{"same"}, slices.Collect(maps.Keys(changes)))
 }
 
-// TestALabFromReleasesAndPulledImages has a server on this machine in the place of the projects' releases and
-// of Docker Hub.
+// TestALabFromReleasesAndPulledImages uses a server on this machine in place of the projects' releases and
+// Docker Hub.
 func TestALabFromReleasesAndPulledImages(t *testing.T) {
 	const second = "second"
 	cache := t.TempDir()
@@ -93,8 +93,8 @@ func mirror(t *testing.T) []string {
 	return settings
 }
 
-// TestDataStaysWhereItIs changes all that says where the data is, in as few ups as that takes, and finds the
-// data again.
+// TestDataStaysWhereItIs changes everything that says where the data is, in as few ups as possible, and finds
+// the data again.
 func TestDataStaysWhereItIs(t *testing.T) {
 	c := newCluster(t)
 	before, claims, class := keepSomething(c), c.Claims(), "test-"+lab.Name()

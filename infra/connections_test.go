@@ -28,7 +28,7 @@ func TestDocumentOfConnections(t *testing.T) {
 
 func documentConnections(t *testing.T) string {
 	byDefault := connectionsWith(t, nil)
-	besides := func(changes map[string]string) string {
+	added := func(changes map[string]string) string {
 		return connections.Markdown(slices.DeleteFunc(connectionsWith(t, changes),
 			func(c connections.Connection) bool {
 				return slices.ContainsFunc(byDefault,
@@ -40,8 +40,8 @@ func documentConnections(t *testing.T) string {
 	var document strings.Builder
 	require.NoError(t, page.Execute(&document, map[string]string{
 		"Default": connections.Markdown(byDefault),
-		"Restore": besides(map[string]string{"restoreFrom": "latest"}),
-		"Elsewhere": besides(map[string]string{
+		"Restore": added(map[string]string{"restoreFrom": "latest"}),
+		"Elsewhere": added(map[string]string{
 			"s3Endpoint": "https://s3.example.com", "s3AccessKey": "AKIA", "s3SecretKey": "correct-horse",
 		}),
 	}))

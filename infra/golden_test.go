@@ -23,7 +23,7 @@ import (
 
 //go:generate go test -run ^(TestGoldenManifests|TestDocument.*)$ . -update
 
-var update = flag.Bool("update", false, "write the golden files and documents anew")
+var update = flag.Bool("update", false, "rewrite the golden files and documents")
 
 // kinds is the order of the manifests in a golden file.
 var kinds = []string{

@@ -66,7 +66,7 @@ func buildImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
 type missingImages func(ctx context.Context, refs map[string]string,
 	login authn.Authenticator) map[string]bool
 
-// findMissing returns the apps whose image the last up pushed and the registry has lost since.
+// findMissing returns the apps with images that the last up pushed and the registry has lost since.
 func findMissing(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
 	missing missingImages) (map[string]bool, error) {
 	pushed := maps.Clone(last.Images)

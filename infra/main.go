@@ -81,7 +81,7 @@ type stack struct {
 	todo               *todo.Todo
 }
 
-// declare declares all that is in the cluster, each after what it needs.
+// declare declares everything in the cluster, each object after what it needs.
 func (s *stack) declare() (err error) {
 	if s.namespaces, err = newNamespaces(s.ctx, s.cfg, s.inCluster); err != nil {
 		return err

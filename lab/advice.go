@@ -13,7 +13,7 @@ func advise(err error) error {
 	}{
 		{[]string{"no space left on device", "disk quota exceeded"},
 			"a disk is full: free some space (make lab-delete LAB=… deletes a lab that is not needed), and run " +
-				"the command again; it goes on where it stopped"},
+				"the command again; it continues where it stopped"},
 		{[]string{"inotify_init: too many open files"},
 			"the programs of this machine watch more files than it allows: stop a lab that is not needed with " +
 				"make lab-down LAB=…, or allow more with sysctl fs.inotify.max_user_instances=1024"},
@@ -23,7 +23,7 @@ func advise(err error) error {
 		{[]string{"no such host", "Temporary failure resolving", "network is unreachable", "connection refused",
 			"i/o timeout", "TLS handshake timeout", "Could not connect to"},
 			"the network, or a server on it, is away: check the connection and, behind a proxy, HTTPS_PROXY and " +
-				"go env GOPROXY, and run the command again; it goes on where it stopped"},
+				"go env GOPROXY, and run the command again; it continues where it stopped"},
 	} {
 		for _, sign := range known.signs {
 			if strings.Contains(err.Error(), sign) {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compiles the lab's own program, and shows that it goes on: the first time that takes up to a minute.
+# Compiles the lab's own program, and shows its progress: the first time that takes up to a minute.
 cd "$(dirname "$0")" || exit
 { go build -v -o ../.lab/lab . 2>&1; echo "exit $?"; } | {
 	packages=0

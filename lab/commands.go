@@ -166,7 +166,7 @@ func recoverStack(ctx context.Context, lab layout.Lab) error {
 
 // confirmDeletion asks for a word that nobody types without reading.
 func confirmDeletion(what, word string) bool {
-	return confirm(os.Stdin, fmt.Sprintf("This deletes %s\nType %s to go on: ", what, word), word)
+	return confirm(os.Stdin, fmt.Sprintf("This deletes %s\nType %s to continue: ", what, word), word)
 }
 
 func confirm(from io.Reader, prompt, word string) bool {

@@ -29,11 +29,11 @@ const (
 	fastNet, slowNet = 1.0, 5.0 // to download everything
 )
 
-// estimate is how much an up has to do.
+// estimate is how much work an up has.
 type estimate struct {
 	missingTools, missingImages int
-	// replaceable are the processor minutes that downloads save, build those that nothing saves: to compile the
-	// Pulumi program and the apps.
+	// replaceable are the processor minutes that downloads save, build the ones that nothing saves: to compile
+	// the Pulumi program and the apps.
 	replaceable, build float64
 	offline            bool
 	processors         int

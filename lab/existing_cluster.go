@@ -73,7 +73,7 @@ func confirmCluster(lab layout.Lab, kubeconfig string, yes bool, from *os.File) 
 	}
 	const nothing = "nothing was done. For a lab: unset KUBECONFIG"
 	if _, err := unix.IoctlGetTermios(int(from.Fd()), unix.TCGETS); err != nil {
-		return errors.New("nobody is there to confirm this cluster, and " + nothing + ". To use it: YES=1")
+		return errors.New("there is no terminal to confirm this cluster on, and " + nothing + ". To use it: YES=1")
 	}
 	if !confirm(from, "Type yes to use it: ", "yes") {
 		return errors.New(nothing)

@@ -63,6 +63,6 @@ func TestTheUsersClusterIsUsedOnlyIfTheyAgree(t *testing.T) {
 	t.Cleanup(func() { _ = nobody.Close() })
 	require.NoError(t, confirmCluster(lab, kubeconfig, true, nobody))
 	require.EqualError(t, confirmCluster(lab, kubeconfig, false, nobody),
-		"nobody is there to confirm this cluster, "+
+		"there is no terminal to confirm this cluster on, "+
 			"and nothing was done. For a lab: unset KUBECONFIG. To use it: YES=1")
 }

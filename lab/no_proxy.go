@@ -8,7 +8,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/cluster"
 )
 
-// bypassProxies makes this process, and all that it starts, reach the lab without a proxy.
+// bypassProxies makes this process, and everything that it starts, reach the lab without a proxy.
 func bypassProxies() error {
 	exceptions := cluster.Addresses()
 	for _, variable := range []string{"NO_PROXY", "no_proxy"} {

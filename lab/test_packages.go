@@ -16,8 +16,8 @@ import (
 // pgbackrest is the package that the Dockerfile adds to the image postgres:17.
 const pgbackrest = "pgbackrest"
 
-// prepareTests installs packages, and links the checkout to the files of the image postgres:17, whose
-// programs tests run.
+// prepareTests installs packages, and links the checkout to the files of the image postgres:17. Tests run its
+// programs.
 func prepareTests(ctx context.Context, lab layout.Lab) error {
 	// The user makes the directories, before root does.
 	if err := os.MkdirAll(filepath.Join(lab.Cache, "locks"), 0o755); err != nil {

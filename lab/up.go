@@ -57,7 +57,7 @@ type setup struct {
 	// variables lead to a cluster other than the lab's.
 	variables []stack.Variable
 
-	// The kernel's setting for huge pages and the disk space are for all compilers at once.
+	// All compilers share the kernel's setting for huge pages and the disk space.
 	prepareCompiling, lendHugePages func() error
 	returnPages                     func()
 }

@@ -197,8 +197,8 @@ const backupInterval = 24 * time.Hour
 
 func days(number int) time.Duration { return time.Duration(number) * 24 * time.Hour }
 
-// backupDue says why a base backup is due; empty if none is. One that a wrong clock dated in the future does
-// not count.
+// backupDue says why a base backup is due; empty if none is. Backups that a wrong clock dated in the future
+// do not count.
 func backupDue(spans []pgbackrest.Span, now time.Time) string {
 	spans = slices.DeleteFunc(spans,
 		func(s pgbackrest.Span) bool { return s.From.After(now.Add(pgbackrest.ClockSkew)) })
@@ -217,8 +217,8 @@ func backupDue(spans []pgbackrest.Span, now time.Time) string {
 	return ""
 }
 
-// newTablespace says that a base backup is due because a tablespace was made since the newest. The log of its
-// creation cannot be replayed elsewhere, where its folder does not exist.
+// newTablespace says that a base backup is due because a tablespace was made since the newest one. The log of
+// its creation can be replayed only where its folder exists.
 func newTablespace(backups []pgbackrest.Backup) (string, error) {
 	links, err := os.ReadDir(filepath.Join(os.Getenv("PGDATA"), "pg_tblspc"))
 	if err != nil {
@@ -236,9 +236,9 @@ func newTablespace(backups []pgbackrest.Backup) (string, error) {
 	return "", nil
 }
 
-// backupsToKeep returns how many base backups to keep besides the next: those of the last days that have any,
-// and of one day more, since days end at midnight. Counted back from now, a wrong clock would delete them
-// all.
+// backupsToKeep returns how many base backups to keep in addition to the next: all from the last days with
+// any, plus one more day, since days end at midnight. Counting days back from now would let a wrong clock
+// delete them all.
 func backupsToKeep(backups []pgbackrest.Backup, days int) (number int) {
 	seen := map[time.Time]bool{}
 	for _, b := range slices.Backward(backups) {

@@ -3,27 +3,27 @@
 //
 //	archiver push PATH  stores a file of the log. It is the server's archive_command, in which pgBackRest
 //	                    looks for its own name.
-//	archiver run        makes base backups, and deletes those that are too old. It deletes the archives of
+//	archiver run        makes base backups, and deletes the ones that are too old. It deletes the archives of
 //	                    earlier servers once this server's archive is as long, its databases have rows, and no
 //	                    requested restore is pending.
 //
-// Settings, all in the environment and read anew each time, with defaults in brackets:
+// Settings, all in the environment and read again each time, with defaults in brackets:
 //
 //	PGDATA                   the server's data directory, which pg_controldata and pgbackrest read
-//	PGHOST, PGPORT, PGUSER   the server's socket, and its superuser (those of libpq)
+//	PGHOST, PGPORT, PGUSER   the server's socket, and its superuser (libpq's variables)
 //	S3_ENDPOINT              address of the S3 service, such as https://s3.example.com
 //	S3_REGION, S3_BUCKET     (us-east-1, backups)
 //	S3_PREFIX                folder in the bucket; the archive is in its folder wal
 //	S3_ACCESS_KEY_FILE, S3_SECRET_KEY_FILE
 //	                         files that hold the keys
 //	S3_PATH_STYLE            whether the bucket is named in the path of URLs instead of the host name (true)
-//	S3_CA_FILE               PEM file with authorities to trust besides the system's (none)
+//	S3_CA_FILE               PEM file with authorities to trust in addition to the system's (none)
 //	ARCHIVE_PASSPHRASE_FILE  file with a passphrase that encrypts the archive (none)
 //	ARCHIVE_KEEP_DAYS        how many days the archive goes back (7)
 //	ARCHIVE_LOOK_EVERY       how often it checks whether a base backup is due (1m)
 //	ARCHIVE_QUEUE            how much log may wait on the server's volume while the service is away (128MiB);
 //	                         more is dropped, and a new base backup follows
-//	PGBACKREST_…             options of pgBackRest, which override those that follow from the above
+//	PGBACKREST_…             options of pgBackRest, which override what the settings above imply
 package main
 
 import (

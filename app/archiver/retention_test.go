@@ -86,7 +86,7 @@ func TestAnEarlierServersArchiveIsDeletedWhenItIsOldAndNotNeeded(t *testing.T) {
 	s.keeps(earlier, "this server's databases hold no rows")
 	asked := filepath.Join(s.store.DataDir(), storagetest.Bucket, account, pgbackrest.RestoreRequested)
 	require.NoError(t, os.WriteFile(asked, nil, 0o600))
-	s.keeps(earlier, "a restore was asked for at 20")
+	s.keeps(earlier, "a restore was requested at 20")
 	s.db.Exec("CREATE TABLE todo AS SELECT 'buy milk' AS title")
 	require.Len(t, s.stored("archive", "*"), 4)
 

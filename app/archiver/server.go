@@ -50,7 +50,7 @@ var (
 	stoppingLine   = regexp.MustCompile(`(?m)^Database cluster state: *(shutting down|shut down)$`)
 )
 
-// controlData is what pg_controldata prints of a server.
+// controlData is what pg_controldata prints about a server.
 type controlData struct {
 	// system is the identifier that the server got when its data directory was made.
 	system   string

@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A server whose volume was set back to a snapshot writes other segments under names that it has archived.
+// After a server's volume was set back to a snapshot, it writes other segments under names that it has
+// archived.
 func TestAServerThatWasSetBackBeginsAnotherArchive(t *testing.T) {
 	for name, segments := range map[string]int{"far": 4, "within a segment": 0} {
 		t.Run(name, func(t *testing.T) {

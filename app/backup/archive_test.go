@@ -75,7 +75,7 @@ func (s *system) ids() map[int]bool {
 	return ids
 }
 
-// What was acknowledged before a time is there, and what was sent after it is not.
+// A restore to a time has every write acknowledged before it, and none sent after it.
 func TestADatabaseComesBackAsItWasAtAnyTime(t *testing.T) {
 	s := start(t)
 	archiver := s.archive()
@@ -149,7 +149,7 @@ func (s *system) archives() (names []string) {
 	return names
 }
 
-// By then an app may have made its tables on the new server, whose archive is the newest.
+// By then an app may have made its tables on the new server. Its archive is then the newest.
 func TestAnotherServerBringsBackAllThatALostOneArchived(t *testing.T) {
 	s := startEmpty(t)
 	archiver := s.archive()

@@ -115,7 +115,7 @@ func (s *benched) pgRestore() time.Duration {
 	server := s.tree.Command("postgres", "-D", data, "-k", dir, "-c", "listen_addresses=")
 	require.NoError(s.t, server.Start())
 	defer func() {
-		require.NoError(s.t, server.Process.Signal(syscall.SIGQUIT)) // at once
+		require.NoError(s.t, server.Process.Signal(syscall.SIGQUIT)) // immediately
 		require.NoError(s.t, server.Wait())
 	}()
 	require.Eventually(s.t, func() bool { return s.tree.Command("pg_isready", host).Run() == nil }, time.Minute,

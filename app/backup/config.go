@@ -14,7 +14,7 @@ import (
 
 // config is what the environment says, for all commands but server and segment.
 type config struct {
-	// database returns the URL of the database, whose password can change.
+	// database returns the URL of the database. Its password can change.
 	database   func() (string, error)
 	bucket     settings.Bucket
 	ports      settings.Ports

@@ -81,7 +81,7 @@ func specimens(t *testing.T) (chosen []specimen) {
 	return chosen
 }
 
-// tested is a specimen on a server, with its dump at first.
+// tested is a specimen on a server, with its first dump.
 type tested struct {
 	specimen
 	*system
@@ -175,7 +175,7 @@ func (d *tested) backUpAndRestore(t *testing.T, settings []string) {
 	p := begin("reader", "run")
 	code := p.WaitFor(5 * time.Minute).ExitCode()
 	log := unquoted(p.Logged())
-	assert.NotContains(t, log, "beginning anew")
+	assert.NotContains(t, log, "trying again")
 	if d.refused != nil {
 		assert.Equal(t, lastingStatus, code, log)
 		for _, reason := range d.refused {
@@ -224,12 +224,12 @@ func (d *tested) hasComeBack(t *testing.T, log string) {
 	d.isEqual(t, d.lacks, `setval\(.*\)`) // the log has values of sequences in advance
 }
 
-// isEqual compares a dump with the one at first, without the rows of the tables in lacking and without what
-// matches the pattern in besides.
-func (d *tested) isEqual(t *testing.T, lacking, besides string) {
+// isEqual compares a dump with the first one. It leaves out the rows of the tables in lacking, and matches of
+// the pattern ignored.
+func (d *tested) isEqual(t *testing.T, lacking, ignored string) {
 	now, before := d.dumped(d.name), d.whole
-	if besides != "" {
-		pattern := regexp.MustCompile(besides)
+	if ignored != "" {
+		pattern := regexp.MustCompile(ignored)
 		now, before = pattern.ReplaceAllString(now, ""), pattern.ReplaceAllString(before, "")
 	}
 	if lacking != "" {

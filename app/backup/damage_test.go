@@ -20,7 +20,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 )
 
-// damages are what a dump may lack or have too much, and how that is reported.
+// damages are things that a dump may lack or have too many of, and how each is reported.
 var damages = []struct{ name, sql, says string }{
 	{"missing table", `DROP TABLE cache`, "table public.cache is missing"},
 	{"additional table", `CREATE TABLE more ()`, "table public.more is one too many"},
@@ -69,7 +69,7 @@ func TestSemanticDamageIsFound(t *testing.T) {
 	superuser := s.db.As("postgres")
 	system := superuser.In("postgres")
 	system.Exec(`ALTER DATABASE app RENAME TO pristine`)
-	// verify makes the database anew, damages it, and replaces the backup's dump by a dump of it.
+	// verify makes the database again, damages it, and replaces the backup's dump by a dump of it.
 	verify := func(sql string) *apptest.Process {
 		system.Exec(`DROP DATABASE IF EXISTS app WITH (FORCE)`)
 		system.Exec(`CREATE DATABASE app TEMPLATE pristine OWNER app`)

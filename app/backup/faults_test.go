@@ -49,7 +49,7 @@ func (s step) is(r *http.Request) bool {
 type gate struct {
 	step    step
 	reached chan struct{} // closed then
-	open    chan struct{} // what is sent meanwhile waits for that, unless it is cut
+	open    chan struct{} // requests wait until it is closed, unless they are cut
 	ended   chan struct{}
 	cut     atomic.Bool
 	server  *httptest.Server
@@ -143,7 +143,7 @@ func TestTheDatabaseRestarts(t *testing.T) {
 	s.db.Restart()
 	close(gate.open)
 	require.Equal(t, 0, p.Wait().ExitCode(), p.Logged())
-	assert.Contains(t, p.Logged(), "beginning anew")
+	assert.Contains(t, p.Logged(), "trying again")
 	assert.Len(t, s.backups(), 1)
 	assert.Contains(t, s.succeed("verify"), "restored and compared")
 
@@ -156,7 +156,7 @@ func TestTheDatabaseRestarts(t *testing.T) {
 	assert.Len(t, s.backups(), 2)
 }
 
-// What a killed run leaves is no backup, does not disturb other runs, and is swept when it is old.
+// The remains of a killed run are no backup, do not disturb other runs, and are swept when they are old.
 func TestARunIsKilled(t *testing.T) {
 	s := start(t)
 	for _, step := range steps {

@@ -7,7 +7,7 @@
 //	backup verify [NAME]   restores a backup, by default the newest, and compares it with what was recorded of
 //	                       the database. Without NAME it also verifies the archive.
 //	backup restore [WHAT]  restores the database from: latest, the newest backup of another server that has a
-//	                       table; end, all that another server archived on which the database has a table; a
+//	                       table; end, everything archived by another server where the database has a table; a
 //	                       time such as 2026-11-22T14:05:00Z; or a backup or archive by its name in list
 //	backup prune           deletes expired backups, and what interrupted runs left
 //	backup metrics         serves Prometheus metrics of the newest backup
@@ -26,14 +26,14 @@
 //	S3_ACCESS_KEY_FILE, S3_SECRET_KEY_FILE
 //	                        files that hold the keys
 //	S3_PATH_STYLE           whether the bucket is named in the path of URLs instead of the host name (true)
-//	S3_CA_FILE              PEM file with authorities to trust besides the public ones (none)
+//	S3_CA_FILE              PEM file with authorities to trust in addition to the public ones (none)
 //	SCRATCH_DIR             folder for dumps (the system's for temporary files)
 //	SERVER_DIR              folder of scratch servers, which the command server shares with the others
 //	COMPRESSION_LEVEL       of zstd, 1 to 19 (3)
 //	KEEP_DAILY, KEEP_WEEKLY, KEEP_MONTHLY
 //	                        how many backups are kept (7, 4, 6)
 //	AGE_RECIPIENT           public key of age to encrypt dumps to (none)
-//	AGE_IDENTITY_FILE       file with the private key, with which verify and restore open them (none)
+//	AGE_IDENTITY_FILE       file with the private key that verify and restore open them with (none)
 //	ARCHIVE_PASSPHRASE_FILE file with the passphrase that encrypts the archive (none)
 //	RESTORE_FROM            what restore restores without WHAT
 //	RESTORE_OVER            name of the database, if it may hold something (none)
@@ -44,15 +44,16 @@
 //	TERMINATION_LOG         file for a line of JSON that says how run, verify or restore ended (none)
 //	PORT, METRICS_PORT      of metrics: GET /livez and GET /readyz (8080), GET /metrics (9090)
 //
-// Restore needs the URL of a superuser. It restores into a new database beside that of the URL, compares it
-// with what was recorded, and renames it in one transaction. That also records the restore in the table
-// restores of the database postgres, so that the same RESTORE_REQUEST does nothing more. Before, nothing has
+// Restore needs the URL of a superuser. It restores into a new database beside the URL's, compares it with
+// what was recorded, and renames it in one transaction. That also records the restore in the table restores
+// of the database postgres, so that the same RESTORE_REQUEST does nothing more. Until then nothing has
 // changed. It refuses a database that holds something, unless RESTORE_OVER names it, or an app has migrated
-// it and not written a row. In both cases it backs the database up first; what is written after that is lost.
-// It logs what it restores, and what it skipped.
+// it and not written a row. In both cases it backs the database up first; later writes are lost. It logs what
+// it restores, and what it skipped.
 //
-// Latest and end are for what was lost with a server. They take nothing of the server that they restore into,
-// and refuse if that was restored before, or holds more rows than what they found: then ask by name.
+// Latest and end bring back what was lost with a server. They take no backup or archive of the server that
+// they restore into, and refuse if it was restored before, or holds more rows than they found: then ask by
+// name.
 package main
 
 import (

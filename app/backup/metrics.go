@@ -36,7 +36,7 @@ func newGauges(prefix string) gauges {
 		size:     gauge("last_verified_size_bytes", "Size of its dump."),
 		duration: gauge("last_verified_duration_seconds", "How long it took until it was verified."),
 		lacks: gauge("last_verified_lacks",
-			"Number of things that the database and its server had and it lacks, which its manifest names."),
+			"Number of things of the database and its server that it lacks. Its manifest names them."),
 		backups: gauge("verified_backups", "Number of verified backups."),
 		runEnded: gauge("last_run_timestamp_seconds",
 			"When the last run ended, in seconds since 1970; 0 if there was none."),
@@ -71,7 +71,7 @@ func serveMetrics(ctx context.Context, c config, _ []string) error {
 	}))
 }
 
-// update reads the settings anew, since keys can change.
+// update reads the settings again, since keys can change.
 func (g gauges) update(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()

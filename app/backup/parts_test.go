@@ -85,7 +85,7 @@ func restoreArchived(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.serverDir = os.Getenv("OTHER_SERVER_DIR") // that one runs a server
+	c.serverDir = os.Getenv("OTHER_SERVER_DIR") // the other one runs a server
 	databases := make(chan string)
 	go func() {
 		defer close(databases)

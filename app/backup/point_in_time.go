@@ -43,7 +43,7 @@ func (p pointInTime) fetch(ctx context.Context, database, dir string) (fetchedDu
 		switch {
 		case errors.Is(err, postgres.ErrNotReached):
 			return dump, backoff.Permanent(
-				fmt.Errorf("%w: to restore all that there is, ask for %q", err, endName(span)))
+				fmt.Errorf("%w: to restore all there is, ask for %q", err, endName(span)))
 		case err != nil:
 			return dump, err
 		case len(dump.Content.Tables) > 0:
@@ -60,7 +60,7 @@ func logSkipped(stanza string, until time.Time, reason string) {
 }
 
 // candidates returns the spans that may hold the database, in the order in which to try them. The end is
-// never that of the server restored into, unless it is named: its archive lacks what was lost.
+// never the one of the server restored into, unless it is named: its archive lacks what was lost.
 func (p pointInTime) candidates(stanzas []pgbackrest.Stanza) (spans []pgbackrest.Span, err error) {
 	covered := "; the archive covers " + cmp.Or(strings.Join(coverage(stanzas), ", "), "nothing")
 	var unread []pgbackrest.Stanza
@@ -102,14 +102,14 @@ func (p pointInTime) candidates(stanzas []pgbackrest.Stanza) (spans []pgbackrest
 		return spans, nil
 	case p.at.Truncate(time.Second).After(spans[0].To): // the store tells times to the second
 		return nil, fmt.Errorf(
-			"the archive does not hold the log up to %s%s; to restore all that there is, ask for %q",
+			"the archive does not hold the log up to %s%s; to restore all there is, ask for %q",
 			p.at.Format(time.RFC3339), covered, endName(spans[0]))
 	}
 	return spans[:1], nil
 }
 
-// refuseUnread logs the archives that cannot be read. It fails if one is newer than what the end would be
-// taken from, and may become readable with another passphrase.
+// refuseUnread logs the archives that cannot be read. It fails if one is newer than the archive that the end
+// would come from, and another passphrase may open it.
 func (p pointInTime) refuseUnread(unread []pgbackrest.Stanza, spans []pgbackrest.Span) error {
 	for _, s := range unread {
 		mayBeRead := !errors.Is(s.Unreadable, pgbackrest.ErrIncomplete)

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// sweepAge is the age at which a dump without a manifest cannot be of a run that still goes on.
+	// sweepAge is the age at which a dump without a manifest cannot be of a run in progress.
 	sweepAge = 24 * time.Hour
 	// pendingTime is how long a requested restore that was not done counts as pending.
 	pendingTime = 7 * 24 * time.Hour
@@ -50,7 +50,7 @@ func pruneStore(ctx context.Context, store *s3.Store, retention manifest.Retenti
 	return nil
 }
 
-// expired returns the names of expired backups, without those of earlier servers while they may have to be
+// expired returns the names of expired backups. It leaves out earlier servers' while they may have to be
 // restored.
 func expired(
 	ctx context.Context, store *s3.Store, retention manifest.Retention, names []string,

@@ -62,7 +62,7 @@ func TestPrune(t *testing.T) {
 	assert.FileExists(t, asked)
 	keepTwo := []string{"KEEP_DAILY=2", "KEEP_WEEKLY=0", "KEEP_MONTHLY=0"}
 	kept := `msg="kept a backup of an earlier server" backup=` + earlier
-	assert.Contains(t, s.succeed("prune", keepTwo...), kept+` because="a restore was asked for at 20`)
+	assert.Contains(t, s.succeed("prune", keepTwo...), kept+` because="a restore was requested at 20`)
 	long := time.Now().Add(-8 * day)
 	require.NoError(t, os.Chtimes(asked, long, long))
 	m = s.manifest(newest)
@@ -95,6 +95,6 @@ func TestARunPrunes(t *testing.T) {
 	older := s.age(first, 48*time.Hour)
 	log := s.succeed("run", "KEEP_DAILY=1", "KEEP_WEEKLY=0", "KEEP_MONTHLY=0")
 	assert.Contains(t, log, "deleted backup="+older)
-	assert.Len(t, s.backups(), 2, "those of one day stay")
+	assert.Len(t, s.backups(), 2, "all backups of one day stay")
 	assert.NotContains(t, s.backups(), older)
 }

@@ -102,7 +102,7 @@ func (d *digest) String() string { return hex.EncodeToString(d.hash.Sum(nil)) }
 
 var errDiffers = errors.New("the restored copy differs from the database")
 
-// restoreScratch reads a stored dump, restores it into a scratch server, and returns what is then in there.
+// restoreScratch reads a stored dump, restores it into a scratch server, and returns the restored content.
 func (c config) restoreScratch(
 	ctx context.Context, m manifest.Manifest, identities []age.Identity,
 ) (content manifest.Content, err error) {
@@ -131,7 +131,7 @@ func (c config) restoreScratch(
 	return content, nil
 }
 
-// closeScratch removes a scratch server, and adds an error of that to err.
+// closeScratch removes a scratch server, and adds an error of its own to err.
 func closeScratch(server *postgres.ScratchServer, err *error) {
 	if closeErr := server.Close(); closeErr != nil {
 		*err = errors.Join(*err, fmt.Errorf("remove the throwaway server: %w", closeErr))

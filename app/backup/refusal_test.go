@@ -57,7 +57,7 @@ func TestWhatIsWrongIsSaidAtOnce(t *testing.T) {
 	} {
 		p := s.begin(c.command, "RETRY=1m", c.setting)
 		s.hasFailed(p, c.reasons...)
-		assert.NotContains(t, p.Logged(), "beginning anew", c.reasons)
+		assert.NotContains(t, p.Logged(), "trying again", c.reasons)
 		s.isClean()
 	}
 	assert.Empty(t, s.backups())

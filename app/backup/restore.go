@@ -123,7 +123,7 @@ func summary(database string, dump fetchedDump, start time.Time) (string, error)
 }
 
 // checkLastRestore returns a message if an earlier restore did what is requested. It fails for latest and end
-// after any other restore: the database lives on this server since then.
+// after any other restore: the database has lived on this server since then.
 func (r restoration) checkLastRestore(ctx context.Context, target *postgres.Target) (message string,
 	err error) {
 	last, err := target.LastRestore(ctx, r.request)
@@ -141,7 +141,7 @@ func (r restoration) checkLastRestore(ctx context.Context, target *postgres.Targ
 	}
 	if !r.isNamed() {
 		return "", backoff.Permanent(fmt.Errorf(
-			"%s, and %q takes nothing of the server that it restores into, so that all since would be lost: "+
+			"%s, and %q takes nothing of the server that it restores into, so everything since would be lost: "+
 				"ask for a time, or for a backup or an archive by its name, which backup list prints", earlier,
 			r.request.From))
 	}

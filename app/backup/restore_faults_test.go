@@ -177,7 +177,7 @@ func TestARestoreBeginsAnew(t *testing.T) {
 	p = s.beginRestore("latest", "RETRY=1m", "PATH="+dir+":/bin:/usr/bin:/usr/lib/postgresql/17/bin")
 	p.Eventually(func() bool { _, err := os.Stat(s.tree.Path(waiting)); return err == nil })
 	s.db.Kill()
-	p.Eventually(func() bool { return strings.Contains(p.Logged(), "beginning anew") })
+	p.Eventually(func() bool { return strings.Contains(p.Logged(), "trying again") })
 	s.db.Restart()
 	require.Equal(t, 0, p.Wait().ExitCode(), p.Logged())
 	assert.Contains(t, p.Logged(), "removed database=app_restoring_")

@@ -29,14 +29,15 @@ func (s *system) restore(what string, settings ...string) string {
 	return p.Logged()
 }
 
-// failRestore must fail at once, name the reasons in its last line, and change nothing.
+// failRestore runs a restore that must fail immediately, name the reasons in its last line, and change
+// nothing.
 func (s *system) failRestore(what string, reasons []string, settings ...string) {
 	s.t.Helper()
 	const oid = `SELECT oid::text FROM pg_database WHERE datname = 'app'`
 	before := s.db.Ask(oid)
 	p := s.beginRestore(what, append([]string{"RETRY=1m"}, settings...)...)
 	s.hasFailed(p, append(reasons, "not restored: ")...)
-	assert.NotContains(s.t, p.Logged(), "beginning anew")
+	assert.NotContains(s.t, p.Logged(), "trying again")
 	assert.Equal(s.t, before, s.db.Ask(oid))
 	s.isAlone()
 }
@@ -62,7 +63,7 @@ func (s *system) lose() {
 	system.Exec(`REVOKE ALL ON DATABASE app FROM PUBLIC; GRANT CONNECT ON DATABASE app TO reader`)
 }
 
-// forget makes the server one without backups of its own and without restores.
+// forget makes the server's backups another server's, and forgets its restores.
 func (s *system) forget() {
 	s.t.Helper()
 	s.db.As("postgres").In("postgres").Exec(`DROP TABLE IF EXISTS restores`)
@@ -105,11 +106,11 @@ func TestARestoreBringsEverythingBack(t *testing.T) {
 		FROM restores JOIN pg_database d ON d.oid = database WHERE datname = 'app'`))
 
 	s.db.Exec(`INSERT INTO account (name) VALUES ('new')`)
-	assert.Equal(t, "6", s.db.Ask(`SELECT max(id)::text FROM account`), "the sequence goes on")
+	assert.Equal(t, "6", s.db.Ask(`SELECT max(id)::text FROM account`), "the sequence continues")
 	whole = s.dumped("app")
 	assert.Contains(t, s.restore("latest", request), "nothing to do: app was restored from "+name+" at 20")
 	assert.Contains(t, s.restore("", "RESTORE_FROM=latest", "RESTORE_OVER=app", request), "nothing to do")
-	// Another request with the same words wants another state, which these words do not name.
+	// A further request with the same words wants another state, and the words do not say which.
 	for _, other := range []string{"", "2"} {
 		reasons := []string{"app was restored from " + name + " at 20", `"latest" takes nothing of the server`,
 			"backup list"}
@@ -184,9 +185,10 @@ func TestARestoreOverADatabaseBacksItUp(t *testing.T) {
 	s.db.As("postgres").In("postgres").Exec(`DROP TABLE restores`)
 	require.NoError(t, os.RemoveAll(s.object(first)))
 	newest := s.backups()[2]
-	own := []string{"all backups that have a table are of the very server", "ask for it by its name, " + newest}
+	own := []string{"all backups that have a table are of the server to restore into",
+		"ask for it by its name, " + newest}
 	s.failRestore("latest", own, "RESTORE_OVER=app")
-	// Nor is one whose older manifest does not name the server.
+	// Nor is one with an older manifest, which does not name the server.
 	m := s.manifest(newest)
 	m.System = ""
 	s.setManifest(newest, m)

@@ -27,7 +27,7 @@ func retry[T any](ctx context.Context, limit time.Duration, attempt func() (T, e
 		return result, failure
 	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(limit),
 		backoff.WithNotify(func(err error, pause time.Duration) {
-			slog.Warn("beginning anew", "in", pause.Round(time.Millisecond), "error", err)
+			slog.Warn("trying again", "in", pause.Round(time.Millisecond), "error", err)
 		}))
 	if err != nil {
 		return result, failure

@@ -33,7 +33,7 @@ type fetchedDump struct {
 	path string
 	// until is the last moment that is in it.
 	until time.Time
-	// unlogged are tables whose rows are not in it.
+	// unlogged are tables that are in it without their rows.
 	unlogged []string
 }
 
@@ -138,8 +138,8 @@ func (s storedBackup) download(ctx context.Context, m manifest.Manifest, path st
 	return file.Close()
 }
 
-// latest returns the newest backup that has tables and is of another server than the one restored into, whose
-// own backups would only bring back what is there.
+// latest returns the newest backup that has tables and is of another server than the one restored into:
+// backups of this one would only bring back what is there.
 func (s storedBackup) latest(ctx context.Context) (manifest.Manifest, error) {
 	names, err := s.store.Names(ctx)
 	if err != nil {
@@ -171,6 +171,6 @@ func (s storedBackup) latest(ctx context.Context) (manifest.Manifest, error) {
 		return manifest.Manifest{}, backoff.Permanent(errors.New("there is no backup that has a table"))
 	}
 	return manifest.Manifest{}, backoff.Permanent(fmt.Errorf(
-		"all backups that have a table are of the very server that is restored into: "+
+		"all backups that have a table are of the server to restore into: "+
 			"to go back to the newest of them, ask for it by its name, %s", own))
 }

@@ -34,7 +34,7 @@ type system struct {
 	db      *postgrestest.Server
 	store   *storagetest.Server
 	scratch string
-	// visible are folders that scratch servers see besides their own.
+	// visible are folders that scratch servers see in addition to their own.
 	visible []string
 	servers []server
 }
@@ -130,7 +130,7 @@ func (s *system) hasFailed(p *apptest.Process, reasons ...string) {
 	assert.NotContains(s.t, p.Logged(), "correct-horse", "the password")
 }
 
-// renewPod replaces the folders of a killed pod, whose scratch servers must end with it.
+// renewPod replaces the folders of a killed pod. Its scratch servers must have ended with it.
 func (s *system) renewPod() {
 	s.t.Helper()
 	s.areServersIdle()

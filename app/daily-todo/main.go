@@ -5,7 +5,7 @@
 //	BACKEND_URL      address of the todo backend, such as http://todo-backend-svc
 //	ARTICLE_URL      page that redirects to a random article (https://en.wikipedia.org/wiki/Special:Random)
 //	JOB_NAME         name under which the todo is added once, however often the Job is retried
-//	CA_FILE          PEM file with authorities to trust, besides those of the system or of the program (none)
+//	CA_FILE          PEM file with authorities to trust in addition to the system's or the program's (none)
 //	TIMEOUT          time for all of it (2m); a single request has a tenth
 //	TERMINATION_LOG  file for a line of JSON that says how it ended (none)
 package main

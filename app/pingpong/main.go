@@ -58,7 +58,7 @@ func run(ctx context.Context) error {
 		Help: "Pings that wait to be sent to the database.",
 	}, func() float64 { return float64(committer.Waiting()) })
 
-	// The committer outlives the server, whose last requests wait for it.
+	// The committer outlives the server: the last requests wait for it.
 	counting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var committing sync.WaitGroup
 	committing.Go(func() { committer.Run(counting) })

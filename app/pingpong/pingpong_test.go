@@ -133,7 +133,7 @@ func TestPasswordChanges(t *testing.T) {
 	assert.NotContains(t, p.Logged(), "correct-horse")
 }
 
-// After SIGTERM a process goes on until its clients have gone, and loses no request.
+// After SIGTERM a process keeps counting until its clients have gone, and loses no request.
 func TestStopUnderLoadLosesNoRequest(t *testing.T) {
 	server := postgrestest.Start(t)
 	first, second := startProcess(t, "URL="+server.URL()), startProcess(t, "URL="+server.URL())

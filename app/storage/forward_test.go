@@ -23,7 +23,7 @@ type echo struct {
 	socket string
 	// gate, if there is one, is where answers wait.
 	gate chan struct{}
-	// connections counts all so far, open those that are open now.
+	// connections counts all connections so far, open the ones that are open now.
 	connections, open atomic.Int32
 }
 
@@ -64,7 +64,7 @@ func TestForwardWaitsForTheFirstBufferOfABody(t *testing.T) {
 			first := min(size, bufferSize-1)
 			body := io.MultiReader(
 				strings.NewReader(content[:first]),
-				callback(func() { server.start(t) }), // until here nobody listens
+				callback(func() { server.start(t) }), // until here no server listens
 				strings.NewReader(content[first:]),
 			)
 			request := httptest.NewRequest(http.MethodPut, "/backups/a", body)

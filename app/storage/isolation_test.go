@@ -98,7 +98,7 @@ func newAccount(server *storagetest.Server, name string) *account {
 	}
 }
 
-// fuzzer sends the requests of an attacker, which shall not affect the victim.
+// fuzzer sends the requests of an attacker. They must not affect the victim.
 type fuzzer struct {
 	t                *testing.T
 	server           *storagetest.Server
@@ -110,7 +110,7 @@ type fuzzer struct {
 	accepted         map[string]int // accepted requests by operation
 }
 
-// reset replaces all that an account has.
+// reset replaces everything that an account has.
 func (f *fuzzer) reset(p *account) {
 	f.t.Helper()
 	dir := filepath.Join(f.server.DataDir(), bucket)
@@ -137,7 +137,7 @@ func (f *fuzzer) reset(p *account) {
 	p.etags = append(p.etags, p.part)
 }
 
-// seenBy returns all that an account can find out about its own objects and uploads.
+// seenBy returns everything that an account can find out about its own objects and uploads.
 func (f *fuzzer) seenBy(p *account) string {
 	f.t.Helper()
 	var seen strings.Builder
@@ -162,7 +162,7 @@ func (f *fuzzer) seenBy(p *account) string {
 	return seen.String()
 }
 
-// filesExcept returns all files on the server's disk, except for those of an account.
+// filesExcept returns all files on the server's disk except an account's.
 func (f *fuzzer) filesExcept(p *account) map[string]string {
 	f.t.Helper()
 	root := filepath.Dir(f.server.DataDir())

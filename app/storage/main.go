@@ -41,7 +41,7 @@ const (
 	// knows its secret key.
 	owner = "OWNER"
 
-	// maxConnections of the S3 server are more than forward makes. Beyond them it answers SlowDown.
+	// maxConnections of the S3 server is more than forward makes. Beyond it the server answers SlowDown.
 	maxConnections = 2000
 	// S3 allows this many parts of an upload, and this many bytes in one copy.
 	maxParts = 10_000

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// operation is a request that the server knows. Names in braces are filled in anew for each request.
+// operation is a request that the server knows. Names in braces get new values in each request.
 type operation struct {
 	name, request string
 	header        string // a further line of the header
@@ -91,7 +91,7 @@ var operations = []operation{
 	{"CreateBucketOf", "PATCH /{bucket}/create", "X-Vgw-Owner: project", nil},
 }
 
-// pathOperations have more inputs than an object's key that the server may take for paths.
+// pathOperations have inputs other than an object's key that the server may take for paths.
 var pathOperations = slices.DeleteFunc(slices.Clone(operations), func(o operation) bool {
 	_, query, _ := strings.Cut(o.request, "?")
 	return !strings.Contains(query+o.header, "{") && o.name != "CreateMultipartUpload"

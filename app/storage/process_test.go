@@ -17,7 +17,7 @@ import (
 // The test binary is the app too.
 func TestMain(m *testing.M) { apptest.Main(m, main) }
 
-// The server ends at once, and its last line says what is wrong.
+// The server exits immediately, and its last line says what is wrong.
 func TestRefusesSettings(t *testing.T) {
 	server := storagetest.Start(t, "project")
 	folder := func(names ...string) string {

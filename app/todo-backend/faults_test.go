@@ -20,7 +20,7 @@ const (
 	unknown = "the database went away while it stored the change: whether it was stored is not known"
 )
 
-// startBehindProxy starts the app on a database whose connections can be cut.
+// startBehindProxy starts the app on a database through a proxy that can cut connections.
 func startBehindProxy(t *testing.T) (*process, *postgrestest.Server, *postgrestest.Proxy) {
 	t.Helper()
 	server := postgrestest.Start(t)
@@ -118,7 +118,7 @@ func TestBrokenConnectionsDoNotDisturbReaders(t *testing.T) {
 	}
 }
 
-// poster adds todos with titles of their own until it is told to stop, and records the status of each.
+// poster adds todos with titles of their own until it is stopped, and records the status of each.
 type poster struct {
 	mu           sync.Mutex
 	to           *process
@@ -210,7 +210,7 @@ func TestNoAcknowledgedTodoIsLost(t *testing.T) {
 	t.Logf("todos by status: %v", statuses)
 }
 
-// A todo whose request is in progress at SIGTERM is stored and acknowledged.
+// A todo that is being added at SIGTERM is stored and acknowledged.
 func TestStopFinishesWhatIsUnderWay(t *testing.T) {
 	p, server := start(t)
 	unlock := server.LockTable("todo")

@@ -236,7 +236,7 @@ func TestTitlesAreText(t *testing.T) {
 
 var referred = regexp.MustCompile(`(?:href|src)="(/static/[^"]+)"`)
 
-// All that a browser loads to show 100 todos.
+// Everything that a browser loads to show 100 todos.
 func TestPageWeighsLittle(t *testing.T) {
 	s := startSite(t)
 	for i := range 110 {

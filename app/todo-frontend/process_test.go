@@ -103,7 +103,7 @@ func (s site) form(path string, fields url.Values) answer {
 		"application/x-www-form-urlencoded", "Origin", s.URL(""))
 }
 
-// add adds todos. In a new database their IDs begin at 1.
+// add adds todos. In a new database their IDs start at 1.
 func (s site) add(titles ...string) {
 	s.t.Helper()
 	for _, title := range titles {

@@ -53,7 +53,7 @@ func TestForwardsTodos(t *testing.T) {
 		refused.body)
 }
 
-// start starts the frontend before a backend that only answers as it is told.
+// start starts the frontend in front of a backend that answers as the handler does.
 func start(t *testing.T, backend http.HandlerFunc) *apptest.Process {
 	t.Helper()
 	server := httptest.NewServer(backend)
@@ -174,7 +174,7 @@ func TestBackendTalksNonsense(t *testing.T) {
 func TestBackendHangs(t *testing.T) {
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "localhost:0")
 	require.NoError(t, err)
-	defer listener.Close() // the kernel accepts connections, but nobody reads
+	defer listener.Close() // the kernel accepts connections, but no program reads
 	p := startFrontend(t, "http://"+listener.Addr().String())
 	forwarded := make(chan answer, 1)
 	go func() {

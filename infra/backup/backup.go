@@ -167,7 +167,7 @@ func allow(ctx *pulumi.Context, name string, args Args, job kube.Job, why string
 	return args.Bucket.Allow(ctx, name+"-bucket", job.Pods(), why, parent)
 }
 
-// work is a command of the program, and what its pod needs besides the settings.
+// work is a command of the program, and what its pod needs in addition to the settings.
 type work struct {
 	command  string
 	bucket   *storage.Client

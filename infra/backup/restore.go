@@ -64,7 +64,7 @@ func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage
 		work.mounts = corev1.VolumeMountArray{kube.ReadOnly(identity, identityDir)}
 	}
 	job := newJob(args, restore, podSpec(args, work))
-	job.MaxAttempts = 1 // the program retries by itself, and the user should see at once what it refuses
+	job.MaxAttempts = 1 // the program retries by itself, and the user should soon see what it refuses
 	if err := allow(ctx, name, args, job, "restores the database", parent); err != nil {
 		return nil, err
 	}

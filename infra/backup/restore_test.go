@@ -19,7 +19,7 @@ func replace(args *backup.Args) {
 	}
 }
 
-// A restore first backs up what it replaces, so its pod has all that a backup's pod has.
+// A restore first backs up what it replaces, so its pod has everything that a backup's pod has.
 func TestRestoreCanBackUp(t *testing.T) {
 	recording := recorder.Run(t, program(replace))
 	backup, restore := jobOf(recording, "todos-job"), jobOf(recording, "todos-restore-job")

@@ -52,7 +52,7 @@ func (a Access) resolve(ctx *pulumi.Context) (Access, error) {
 	switch value := value.(type) {
 	case nil:
 		return a, fmt.Errorf("kubeconfigFrom: the stack %s has no output %s; "+
-			"pulumi stack output --stack %[1]s shows those it has", stack, output)
+			"pulumi stack output --stack %[1]s shows its outputs", stack, output)
 	case string:
 		a.Kubeconfig = value
 	default: // some stacks have an object as their output

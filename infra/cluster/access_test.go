@@ -51,7 +51,7 @@ func TestAKubeconfigOfTheSettingsIsKeptWhole(t *testing.T) {
 				_, err := recorder.Try(t, preflight(test.access, nil), stack)
 				require.ErrorContains(t, err,
 					"kubeconfigFrom: the stack alice/cluster/prod has no output typo; pulumi stack output --stack "+
-						"alice/cluster/prod shows those it has")
+						"alice/cluster/prod shows its outputs")
 			}
 		})
 	}

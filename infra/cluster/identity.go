@@ -75,10 +75,10 @@ func (c *cluster) mustBe(expected identity) error {
 	found := "is " + c.uid
 	if c.uid == "" {
 		found = "does not let you read its namespace " + metav1.NamespaceSystem +
-			", by whose uid clusters are told apart"
+			", and the uid of that namespace identifies a cluster"
 	}
-	return fmt.Errorf("this stack is on the cluster %s, which was at %s, and another one answers: that at %s "+
-		"%s. Nothing was changed. To select the stack's own: kubectl config use-context, KUBECONFIG, or pulumi "+
+	return fmt.Errorf("this stack is on the cluster %s, which was at %s, and another one answers: the one at "+
+		"%s %s. Nothing was changed. To select the stack's own: kubectl config use-context, KUBECONFIG, or pulumi "+
 		"config set kubeContext my-cluster. To move the stack: pulumi destroy while its own is selected, which "+
 		"leaves the data there, and then pulumi up on the other one. If its own is lost: "+
 		"PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy, which forgets it, and then pulumi up, as in "+

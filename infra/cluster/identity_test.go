@@ -22,7 +22,7 @@ const (
 	token        = "correct-horse-battery-staple"
 )
 
-// newAPI is a cluster that meets the requirements. With the uid "" nobody may read its kube-system.
+// newAPI is a cluster that meets the requirements. With the uid "" its users may not read kube-system.
 func newAPI(t *testing.T, uid string) *httptest.Server {
 	t.Helper()
 	answers := map[string]string{
@@ -60,7 +60,7 @@ var authority = func() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 }()
 
-// file is a kubeconfig whose context lab leads to a server, and whose context other to another one.
+// file is a kubeconfig. Its context lab leads to a server, and its context other to another one.
 func file(t *testing.T, server, other string, change func(*api.AuthInfo)) string {
 	t.Helper()
 	user := &api.AuthInfo{Token: token}
@@ -153,7 +153,7 @@ func TestAnotherClusterIsRefused(t *testing.T) {
 	server, restricted := newAPI(t, theirs), newAPI(t, "")
 	const (
 		meant = "this stack is on the cluster " + ours +
-			", which was at https://where-it-was:6443, and another one answers: that at "
+			", which was at https://where-it-was:6443, and another one answers: the one at "
 		advice = "Nothing was changed. " +
 			"To select the stack's own: kubectl config use-context, KUBECONFIG, or pulumi config set kubeContext " +
 			"my-cluster. To move the stack: pulumi destroy while its own is selected, which leaves the data there, " +
@@ -163,8 +163,8 @@ func TestAnotherClusterIsRefused(t *testing.T) {
 	for message, server := range map[string]string{
 		meant + server.URL + " is " + theirs + ". " +
 			advice: server.URL,
-		meant + restricted.URL + " does not let you read its namespace kube-system, by whose uid clusters are " +
-			"told apart. " + advice: restricted.URL,
+		meant + restricted.URL + " does not let you read its namespace kube-system, and the uid of that " +
+			"namespace identifies a cluster. " + advice: restricted.URL,
 	} {
 		useFile(t, file(t, server, "", unchanged))
 		for _, options := range [][]recorder.Option{{on(ours, "sha256:0")},

@@ -127,7 +127,7 @@ func (w *watcher) log(ctx context.Context, pod *corev1.Pod, container string) st
 	return lastWords(string(log), time.Now())
 }
 
-// lastWords returns the lines of a log, which begin with their times, and their age: a running container may
+// lastWords returns the lines of a log without the times before them, and their age: a running container may
 // have written them long before its probe failed.
 func lastWords(log string, now time.Time) string {
 	var lines []string

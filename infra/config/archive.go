@@ -1,6 +1,6 @@
 package config
 
-// archive wants the archive encrypted where backups are: it holds all that they hold.
+// archive requires encryption of the archive if backups are encrypted: it holds everything that they hold.
 func (r *reader) archive() Archive {
 	const archiveKey, passphraseKey, recipientKey = "archive", "archivePassphrase", "backupRecipient"
 	archive := Archive{

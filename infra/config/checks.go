@@ -61,7 +61,7 @@ var (
 	output       = matches(`^[^/\s]+(/[^/\s]+){3}$`, "organization/project/stack/output")
 	bucketPrefix = matches(`^[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,3}$`,
 		"a folder of letters, digits, hyphens and underscores, or up to four with slashes between them")
-	// A backup that takes at most a day has ended when the next one begins.
+	// A backup that takes at most a day has ended when the next one starts.
 	withinADay   = duration(time.Minute, 24*time.Hour, "a time from 1m to 24h, in whole seconds")
 	withinAnHour = duration(time.Second, time.Hour, "a time from 1s to 1h, in whole seconds")
 	// A colon ends the name in the header that sends it.
@@ -108,7 +108,7 @@ func duration(least, most time.Duration, what string) check {
 	})
 }
 
-// image wants a version: latest may be another one at the next pull, on the same volume.
+// image requires a version: latest may be another one at the next pull, on the same volume.
 func image(value string) string {
 	named, err := reference.ParseNormalizedNamed(value)
 	if err != nil || !validPort(reference.Domain(named)) {
@@ -166,7 +166,7 @@ func schedule(value string) string {
 		return "a cron schedule of five fields"
 	}
 	if times.Next(time.Now()).IsZero() {
-		return "a cron schedule of a day that there is"
+		return "a cron schedule of a day that exists"
 	}
 	return ""
 }

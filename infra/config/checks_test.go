@@ -58,7 +58,7 @@ var checkCases = map[string]struct {
 	"schedule": {schedule, []string{"0 * * * *", "@daily", "30 4 * * 0"}, map[string][]string{
 		"a cron schedule of five fields": {"hourly", "0 * * * * *", "TZ=UTC 0 * * * *", "61 * * * *", "@every 1h",
 			"@reboot", " 0 * * * *", "0 * * * *\n", "* * * *", "*/0 * * * *"},
-		"a cron schedule of a day that there is": {"0 0 31 2 *", "0 0 30 2 *"}}},
+		"a cron schedule of a day that exists": {"0 0 31 2 *", "0 0 30 2 *"}}},
 	"timeZone": {timeZone, []string{"Etc/UTC", "Europe/Helsinki"}, map[string][]string{
 		"a time zone": {"", "Local", "Helsinki", "Europe / Helsinki", "europe/helsinki", "UTC+2", "+02:00"}}},
 	"withinADay": {withinADay, []string{"1m", "90m", "24h"}, map[string][]string{

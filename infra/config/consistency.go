@@ -14,7 +14,7 @@ import (
 
 const (
 	connectionsPerPod = 5
-	// otherConnections are those of superusers, the exporter, the archiver and a running backup.
+	// otherConnections are for superusers, the exporter, the archiver and a running backup.
 	otherConnections = 12
 )
 
@@ -26,8 +26,8 @@ func (r *reader) checkConsistency(cfg *Config) {
 	r.checkVersions(cfg)
 }
 
-// checkRedisStorage wants room for the data (at most half of the memory), the log of changes, and a copy of
-// the log while it is rewritten.
+// checkRedisStorage requires room for the data (at most half of the memory), the log of changes, and a copy
+// of the log while it is rewritten.
 func (r *reader) checkRedisStorage(redis Redis) {
 	const memoryKey, sizeKey = "redisMemory", "redisStorageSize"
 	if r.faulty(memoryKey) || r.faulty(sizeKey) {
@@ -41,8 +41,8 @@ func (r *reader) checkRedisStorage(redis Redis) {
 	}
 }
 
-// checkConnections wants parameters that the server starts with, and connections for all pods, with the one
-// more of an update.
+// checkConnections requires parameters that the server starts with, and connections for all pods, including
+// the extra one during an update.
 func (r *reader) checkConnections(cfg *Config) {
 	const memoryKey, parametersKey = "postgresMemory", "postgresParameters"
 	if r.faulty(memoryKey) || r.faulty(parametersKey) {
@@ -67,7 +67,7 @@ func (r *reader) checkConnections(cfg *Config) {
 	}
 }
 
-// checkReachable wants the networks of a private address, which no network policy opens otherwise.
+// checkReachable requires the networks of a private address, which no network policy opens otherwise.
 func (r *reader) checkReachable(urlKey, networksKey string) {
 	if r.faulty(urlKey) || r.faulty(networksKey) || r.read(networksKey) != "" {
 		return

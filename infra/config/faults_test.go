@@ -175,7 +175,7 @@ func TestUnknownSettings(t *testing.T) {
 			"? To remove it: pulumi config rm "+key)
 	}
 	_, err := load(t, settings{"kubernetes:context": "prod"})
-	require.EqualError(t, err, "kubernetes:context: has no effect on this stack, whose cluster is chosen with "+
+	require.EqualError(t, err, "kubernetes:context: has no effect on this stack: choose its cluster with "+
 		"kubeContext, kubeconfig or kubeconfigFrom; for example: pulumi config set kubeContext my-cluster. "+
 		"To remove it: pulumi config rm kubernetes:context")
 	_, err = load(t, settings{"aws:region": "eu-north-1"})

@@ -122,7 +122,8 @@ func (r *reader) read(key string) string {
 	return value
 }
 
-// rejectUnknown reports settings that nobody has read. The SDK lists all settings only in its environment.
+// rejectUnknown reports settings that the program has not read. The SDK lists all settings only in its
+// environment.
 func (r *reader) rejectUnknown() {
 	var all map[string]string
 	if err := json.Unmarshal([]byte(os.Getenv(pulumi.EnvConfig)), &all); err != nil {
@@ -139,7 +140,7 @@ func (r *reader) rejectUnknown() {
 		}
 		// They configure the SDK's default provider, which this program does not use.
 		if strings.HasPrefix(fullKey, "kubernetes:") {
-			r.faults = append(r.faults, fmt.Errorf("%s: has no effect on this stack, whose cluster is chosen with "+
+			r.faults = append(r.faults, fmt.Errorf("%s: has no effect on this stack: choose its cluster with "+
 				"%s, %s or %s; for example: pulumi config set %s my-cluster. To remove it: pulumi config rm %s",
 				fullKey, contextKey, kubeconfigKey, kubeconfigFromKey, contextKey, fullKey))
 		}

@@ -78,7 +78,7 @@ func TestCertificate(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// What the state holds is all that is kept: one private key, the server's.
+// The state keeps one private key, the server's.
 func TestAuthoritysKeyIsForgotten(t *testing.T) {
 	kept := stashed(t, recorder.Run(t, certify("1", "db")), "certificate")
 	require.Equal(t, 1, strings.Count(kept, "BEGIN PRIVATE KEY"))

@@ -10,7 +10,7 @@ import (
 // HeadlessService describes a Service that gives each pod a DNS name, and has no address of its own.
 type HeadlessService struct {
 	App, Name string
-	Labels    map[string]string // besides the common ones
+	Labels    map[string]string // in addition to the common ones
 	Pods      Pods
 	// Port is the port that the pods listen on.
 	Port     int

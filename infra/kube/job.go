@@ -16,7 +16,7 @@ const (
 	DefaultAttempts = 4
 	// failFastStatus is the exit status of programs that would fail again.
 	failFastStatus = 3
-	// TerminationLog is the file whose content Kubernetes copies into the pod's status.
+	// TerminationLog is the file that Kubernetes copies into the pod's status.
 	TerminationLog = "/dev/termination-log"
 	// history is how many succeeded, and how many failed, Jobs of a CronJob are kept.
 	history = 3
@@ -46,7 +46,7 @@ type Schedule struct {
 	StartingDeadline time.Duration
 }
 
-// Pods selects the pods, including those of Jobs that people create from the CronJob.
+// Pods selects the pods, including pods of Jobs that people create from the CronJob.
 func (j Job) Pods() Pods {
 	return Pods{Namespace: j.Namespace, Labels: map[string]string{"app": j.Name}}
 }

@@ -23,7 +23,7 @@ type NamespaceArgs struct {
 	Login *RegistryLogin
 }
 
-// Namespace is a namespace whose pods may only look up names, until Allow opens more.
+// Namespace is a namespace. Its pods may only look up names, until Allow opens more.
 type Namespace struct {
 	// Name is the name in the cluster.
 	Name string

@@ -25,11 +25,11 @@ const (
 type Archive struct {
 	// Bucket keeps the archive, in a folder named after the namespace.
 	Bucket storage.Bucket
-	// Timeout bounds the time whose changes are lost with the server's volume, in whole seconds.
+	// Timeout bounds the period of changes that are lost with the server's volume, in whole seconds.
 	Timeout time.Duration
 	// KeepDays is how many days back the server can be restored.
 	KeepDays int
-	// Passphrase encrypts the archive; nil for none. A new one begins a new archive, beside the old one.
+	// Passphrase encrypts the archive; nil for none. A new one starts a new archive, beside the old one.
 	Passphrase pulumi.StringInput
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/pairs"
 )
 
-// Parameters cannot replace the parameters in postgresql.conf and those of the archive. They can replace the
-// sized ones.
+// Parameters cannot replace the parameters in postgresql.conf and the archive's. They can replace the sized
+// ones.
 //
 //go:embed postgresql.conf
 var ownParameters string

@@ -27,7 +27,7 @@ const (
 	exportDir = "/run/secrets/postgres-exporter"
 )
 
-// stopSeconds covers a fast shutdown, whose checkpoint writes all changed pages in memory.
+// stopSeconds covers a fast shutdown. Its checkpoint writes all changed pages in memory.
 const stopSeconds = 120
 
 // podSpec returns the spec of the server's pod; archive is nil without an archive.
@@ -61,7 +61,7 @@ func serverMounts() corev1.VolumeMountArray {
 	}
 }
 
-// serverResources are those of the setup container too, which starts the server.
+// serverResources are for the setup container too, which starts the server.
 func serverResources(args Args) kube.Resources {
 	return kube.Resources{CPU: "100m", CPULimit: "2", Memory: args.Memory}
 }

@@ -29,7 +29,7 @@ const (
 	config      = "postgres-config"
 	claim       = "data"
 
-	// Roles besides the superuser and the owner, who is called like the database.
+	// Roles in addition to the superuser and the owner, which has the database's name.
 	readerRole   = "reader"
 	restorerRole = "restorer"
 	exporterRole = "exporter"
@@ -83,7 +83,7 @@ type Database struct {
 	Name string
 	// Address is host:port of the server inside the cluster.
 	Address pulumi.StringOutput
-	// Pods run the server. Nobody connects to their Port until a kube.Connection allows it.
+	// Pods run the server. No pod connects to their Port until a kube.Connection allows it.
 	Pods kube.Pods
 	// Owner logs in as the role that owns the database, Reader as a role that can read all of it, Restorer as a
 	// superuser.

@@ -18,7 +18,7 @@ type Bucket struct {
 	// PathStyle puts the bucket's name into the path of a URL, and not in front of the host name.
 	PathStyle            bool
 	AccessKey, SecretKey pulumi.StringInput
-	// Authorities are certificates in PEM to trust besides the public ones; nil for none.
+	// Authorities are certificates in PEM to trust in addition to the public ones; nil for none.
 	Authorities pulumi.StringInput
 	// Networks are where an external service may be.
 	Networks []kube.Network

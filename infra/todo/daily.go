@@ -25,7 +25,7 @@ type Daily struct {
 	Schedule, TimeZone string
 	// ArticleURL is an address that redirects to a random article.
 	ArticleURL string
-	// Authorities are certificates in PEM to trust besides the public ones; empty for none.
+	// Authorities are certificates in PEM to trust in addition to the public ones; empty for none.
 	Authorities string
 	// Networks are where the host of ArticleURL may be; the internet by default.
 	Networks []kube.Network

@@ -94,7 +94,7 @@ func (s Settings) changes(last Outputs) (notices []string) {
 	}
 	if was := last.Volumes.StorageClass; was != "" && was != s.StorageClass {
 		add("storageClass: new claims are of %s. Existing claims stay in %s, with their data. To move a database, "+
-			"let it begin with a new claim and restore it from the archive: docs/bad-day.md", s.StorageClass, was)
+			"let it start with a new claim and restore it from the archive: docs/bad-day.md", s.StorageClass, was)
 	}
 	for _, setting := range slices.Sorted(maps.Keys(s.Sizes)) {
 		if was, is := last.Volumes.Sizes[setting], s.Sizes[setting]; was != "" && was != is {

@@ -40,7 +40,7 @@ func TestChangesAreToldToTheUser(t *testing.T) {
 			`in their claims, and are used again when namePrefix is "" again. ` +
 			"To delete them for good: kubectl delete namespace exercises project storage"
 		class = "storageClass: new claims are of longhorn. Existing claims stay in local-path, with their data. " +
-			"To move a database, let it begin with a new claim and restore it from the archive: docs/bad-day.md"
+			"To move a database, let it start with a new claim and restore it from the archive: docs/bad-day.md"
 		size = "postgresStorageSize: new claims are of 2Gi. Existing claims stay as large as they are, with " +
 			"their data. To grow one, if its storage class can: kubectl -n NAMESPACE patch pvc NAME --patch " +
 			`'{"spec": {"resources": {"requests": {"storage": "2Gi"}}}}'`

@@ -60,8 +60,8 @@ type Abuse struct {
 	act       func(s *stranger)
 }
 
-// Strangers connect at the first rate, and come back at the second: how many connections the machine can open
-// is not the subject.
+// Strangers connect at the first rate, and come back at the second: the number of connections that the
+// machine can open is not measured.
 const connectsPerSecond, returnsPerSecond = 2000, 200
 
 // Start starts the abuse, and returns when every stranger has tried to connect.
@@ -145,7 +145,7 @@ func (s *stranger) drip(text string) {
 	}
 }
 
-// sleep reports whether the abuse goes on.
+// sleep reports whether the abuse continues.
 func (s *stranger) sleep(pause time.Duration) bool {
 	select {
 	case <-s.ctx.Done():

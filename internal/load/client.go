@@ -1,4 +1,4 @@
-// Package load sends requests to an app from many clients at once, and counts the answers.
+// Package load sends requests to an app from many concurrent clients, and counts the answers.
 package load
 
 import (

@@ -73,8 +73,8 @@ func (p *Pings) record(status int, body []byte, err error) (acknowledged bool) {
 	return true
 }
 
-// Check compares the account with the count before the clients started and after they stopped. Nobody else
-// may have pinged meanwhile.
+// Check compares the account with the count before the clients started and after they stopped. No other
+// client may have pinged meanwhile.
 func (a PingAccount) Check(before, after int64) error {
 	faults := a.faults()
 	slices.Sort(a.Numbers)

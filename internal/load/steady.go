@@ -16,7 +16,7 @@ const freshEvery = 10
 // SteadyAccount has the outcomes of requests that were sent on a schedule.
 type SteadyAccount struct {
 	Sent int
-	// Latencies of the answered requests begin when the request was due.
+	// Latencies of the answered requests start when the request was due.
 	Latencies []time.Duration
 	// Faults are missing or wrong answers.
 	Faults []string

@@ -32,7 +32,7 @@ type Todos struct {
 }
 
 // StartTodos starts clients, which send at most perSecond requests a second together; 0 means no limit. All
-// titles begin with the prefix, which consists of letters and digits.
+// titles start with the prefix, which consists of letters and digits.
 func StartTodos(clients, perSecond int, prefix string, dial Dial) *Todos {
 	t := &Todos{prefix: prefix, account: TodoAccount{Added: map[int64]string{}}}
 	t.start(clients, perSecond, dial, t.work)

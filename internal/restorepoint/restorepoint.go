@@ -13,7 +13,7 @@ import (
 const (
 	// Latest is the newest backup of a lost server.
 	Latest = "latest"
-	// End is all that a lost server archived.
+	// End is everything that a lost server archived.
 	End = "end"
 )
 
@@ -35,7 +35,7 @@ func NewBackup(snapshot time.Time) string {
 	return snapshot.UTC().Format(backupTime) + "-" + hex.EncodeToString(random)
 }
 
-// BackupTime returns the time of the snapshot, with which the name of a backup begins.
+// BackupTime returns the time of the snapshot, which starts the name of a backup.
 func BackupTime(name string) (time.Time, error) {
 	if !backupPattern.MatchString(name) {
 		return time.Time{}, fmt.Errorf("%q is not the name of a backup; for example: 20261122T020000Z-1a2b3c", name)
@@ -49,7 +49,7 @@ func IsBackup(name string) bool {
 	return err == nil
 }
 
-// Archive names the end of an archive, all that is in it.
+// Archive names the end of an archive: everything in it.
 func Archive(stanza string) string { return archivePrefix + stanza }
 
 // ArchiveStanza returns the stanza in a name that Archive made; empty if it is none.

@@ -88,8 +88,7 @@ func (w *Wiki) CAFile() string {
 	return file
 }
 
-// Page adds a page and returns its address. Each request gets the next answer, and the last one again and
-// again.
+// Page adds a page and returns its address. Each request gets the next answer; the last one is repeated.
 func (w *Wiki) Page(path string, answers ...http.HandlerFunc) (address string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -118,7 +118,7 @@ func (c Config) startK3s(ctx context.Context, access access) error {
 // Exists reports whether the lab was ever started.
 func Exists(lab layout.Lab) bool { return exists(lab.Kubeconfig()) }
 
-// Down stops everything, and removes namespaces, interfaces and cgroups. What is on disk stays.
+// Down stops everything, and removes namespaces, interfaces and cgroups. Files stay.
 func Down(ctx context.Context, lab layout.Lab) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	for _, d := range daemons(lab) {
@@ -141,8 +141,8 @@ func Down(ctx context.Context, lab layout.Lab) error {
 	return awaitCgroupsGone(ctx, lab.ID())
 }
 
-// Delete stops a lab and deletes everything it has, except the builder's cache. That is for the next new lab,
-// which would compile the apps for minutes.
+// Delete stops a lab and deletes everything it has, except the builder's cache. That saves the next new lab
+// minutes of compiling the apps.
 func Delete(ctx context.Context, lab layout.Lab) error {
 	if err := Down(ctx, lab); err != nil {
 		return err

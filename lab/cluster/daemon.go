@@ -61,7 +61,7 @@ func (d daemon) spec() string {
 	return string(spec)
 }
 
-// start leaves a daemon alone if it runs as described, and else replaces it.
+// start leaves a daemon alone if it runs as described, and replaces it otherwise.
 func (d daemon) start(ctx context.Context) (started bool, err error) {
 	if d.running() {
 		return false, nil

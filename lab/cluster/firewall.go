@@ -113,7 +113,7 @@ func openFirewall(ctx context.Context, lab layout.Lab) []string {
 	return append(commands, acceptCommands([]byte(chains), bridge)...)
 }
 
-// acceptCommands returns commands that make all chains, except those of labs, accept the bridge's packets.
+// acceptCommands returns commands that make all chains except the labs' accept the bridge's packets.
 func acceptCommands(chains []byte, bridge string) []string {
 	var listed struct {
 		Nftables []struct {

@@ -14,7 +14,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// Tables of somebody else drop the packets of the lab's bridge, as ufw does, until the command is typed.
+// Other tables drop the packets of the lab's bridge, as ufw does, until the command is run.
 func TestAFirewallInTheWayIsReportedWithTheCommand(t *testing.T) {
 	lab, err := layout.New("walled", t.TempDir(), t.TempDir())
 	require.NoError(t, err)

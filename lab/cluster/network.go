@@ -30,8 +30,8 @@ func createBridge(ctx context.Context, lab layout.Lab) error {
 	)
 }
 
-// connectNode creates the node's network namespace anew and connects it to the bridge. The node does not
-// reach other labs, though the machine could route to them.
+// connectNode recreates the node's network namespace and connects it to the bridge. The node does not reach
+// other labs, though the machine could route to them.
 func connectNode(ctx context.Context, lab layout.Lab, node layout.Node) error {
 	if err := disconnectNode(ctx, node); err != nil {
 		return err

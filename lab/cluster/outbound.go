@@ -19,8 +19,8 @@ const (
 )
 
 // outbound is the node's way to the internet. slirp4netns connects tap0 through sockets of its own: the
-// machine neither routes nor translates addresses for the node, and lets nobody in. The machine's loopback
-// addresses cannot be reached that way.
+// machine neither routes nor translates addresses for the node, and accepts no connections to it. The
+// machine's loopback addresses cannot be reached that way.
 func outbound(lab layout.Lab, node layout.Node) daemon {
 	d := service(lab, outboundName, "slirp4netns", "--configure", "--mtu", "1500", "--cidr", outboundNetwork,
 		"--disable-host-loopback", "--enable-sandbox", "--enable-seccomp",

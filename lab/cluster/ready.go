@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// awaitReady waits until the API answers, the node is ready and the add-ons run. It ignores what the API says
-// from before since.
+// awaitReady waits until the API answers, the node is ready and the add-ons run. It ignores reports of the
+// API from before since.
 func (s server) awaitReady(ctx context.Context, since time.Time) error {
 	return s.daemon().await(ctx, 5*time.Minute, func() error {
 		if err := s.writeKubeconfig(); err != nil {

@@ -28,7 +28,7 @@ func (s *Status) fault(format string, args ...any) {
 	s.Faults = append(s.Faults, fmt.Sprintf(format, args...))
 }
 
-// GetStatus changes nothing. What it cannot find out is a fault.
+// GetStatus changes nothing. It reports whatever it cannot find out as a fault.
 func GetStatus(ctx context.Context, lab layout.Lab) Status {
 	var status Status
 	if !exists(lab.Dir()) {

@@ -201,7 +201,7 @@ func (s *Status) addBackups(namespace string, b backups, r jobReport) {
 	}
 }
 
-// age returns the time since then as kubectl does, in the largest unit of which it is at least two.
+// age returns the time since then as kubectl does, in the largest unit that gives at least two.
 func age(now, then time.Time) string {
 	d := now.Sub(then)
 	switch {

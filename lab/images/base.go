@@ -30,7 +30,7 @@ func Base(ctx context.Context) ([]Image, error) {
 	return []Image{golang, redis(), Postgres()}, nil
 }
 
-// trusted has the certificate authorities of this machine, whose proxies builds use too.
+// trusted has the certificate authorities of this machine: builds use its proxies too.
 const trusted = "/etc/ssl/certs/ca-certificates.crt"
 
 // golang returns an image with this machine's Go toolchain in /usr/local/go.
@@ -63,7 +63,7 @@ func golang(ctx context.Context) (Image, error) {
 	}), nil
 }
 
-// redis returns an image whose server runs as uid 999 in /data.
+// redis returns an image with a server that runs as uid 999 in /data.
 // Contract: https://hub.docker.com/_/redis
 func redis() Image {
 	return debian("redis:8", []string{"redis-server"}, []string{

@@ -71,10 +71,10 @@ func (l Lab) CheckoutDir(parts ...string) string {
 	return filepath.Join(append([]string{l.Checkout, ".lab", l.Name}, parts...)...)
 }
 
-// Prefix begins every lab's ID.
+// Prefix starts every lab's ID.
 const Prefix = "sk3s-"
 
-// ID begins the names of the lab's namespaces, interfaces and cgroups.
+// ID starts the names of the lab's namespaces, interfaces and cgroups.
 func (l Lab) ID() string { return Prefix + l.Name }
 
 // Range contains the networks of all labs. It is private (RFC 1918).

@@ -168,7 +168,7 @@ func Install(ctx context.Context, packages []Package) error {
 // aptLocks are held while packages are installed. A machine that has just started often installs updates.
 var aptLocks = []string{"/var/lib/apt/lists/lock", "/var/lib/dpkg/lock-frontend"}
 
-// awaitLock waits until nobody holds a lock.
+// awaitLock waits until no process holds a lock.
 func awaitLock(ctx context.Context, name string) error {
 	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {

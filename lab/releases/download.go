@@ -62,7 +62,7 @@ func (h Host) download(ctx context.Context, address, partial string) (resumed bo
 			left = attempts
 		}
 		if left == 0 {
-			return false, fmt.Errorf("downloading %s stopped after %d bytes: %w: try again, which goes on from "+
+			return false, fmt.Errorf("downloading %s stopped after %d bytes: %w: try again, which continues from "+
 				"there, or compile instead with %s=%s", address, after, err, Setting, Off)
 		}
 		select {

@@ -119,7 +119,7 @@ func TestAFileThatNeverArrivesIsAnErrorThatSaysWhatToDo(t *testing.T) {
 				return
 			}
 			breakOff(w, r, 0)
-		}, "hello-amd64 stopped after 1048576 bytes: unexpected EOF: try again, which goes on from there, " +
+		}, "hello-amd64 stopped after 1048576 bytes: unexpected EOF: try again, which continues from there, " +
 			"or compile instead with STATEFUL_K3S_RELEASES=off"},
 		"stalled": {func(w http.ResponseWriter, r *http.Request) {
 			breakOff(w, r, 0)

@@ -89,7 +89,7 @@ func requireGot(t *testing.T, host Host, dir string) {
 	assert.True(t, bytes.Equal(binary, content), "got other bytes")
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	assert.Len(t, left, 1, "besides the file something is left")
+	assert.Len(t, left, 1, "something other than the file is left")
 }
 
 func TestAFileOfAReleaseIsWhereGitHubHasIt(t *testing.T) {

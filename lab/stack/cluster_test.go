@@ -13,7 +13,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// withState puts a pulumi on PATH whose state has the kubeconfig, and a kubectl that prints how it is called.
+// withState puts a pulumi on PATH with the kubeconfig in its state, and a kubectl that prints how it is
+// called.
 func withState(t *testing.T, kubeconfig any) layout.Lab {
 	t.Helper()
 	dir := t.TempDir()

@@ -40,7 +40,7 @@ esac`
 	}
 }
 
-// organization is one whose stacks have names longer than a label.
+// organization makes the names of stacks longer than a label.
 var organization = strings.Repeat("alice", 14)
 
 var (

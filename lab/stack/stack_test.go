@@ -18,7 +18,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
-// newLab returns a lab whose pulumi is a script that prints its arguments and its settings file.
+// newLab returns a lab. Its pulumi is a script that prints its arguments and its settings file.
 func newLab(t *testing.T) (layout.Lab, tools.Binaries) {
 	t.Helper()
 	checkout := t.TempDir()

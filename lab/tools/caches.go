@@ -38,7 +38,7 @@ func useCaches(ctx context.Context, cache string) (env []string, release func(),
 }
 
 // Clean deletes the compiler's caches, in the background, unless another lab compiles. Call it when no tool
-// is missing: an interrupted compilation goes on from the caches.
+// is missing: an interrupted compilation continues from the caches.
 func (s Store) Clean() error {
 	cache := s.Cache
 	if _, err := os.Stat(compileDir(cache)); err != nil {

@@ -44,7 +44,7 @@ func (s Store) download(ctx context.Context, missing []Tool) error {
 func (s Store) downloadRelease(ctx context.Context, host releases.Host, r Release, missing []Tool) error {
 	return s.add(ctx, r, missing, func(dir string) error {
 		slog.Info("downloading", "tool", r.names(), "from", host.URL(r.Asset, r.Name))
-		// An interrupted download goes on, since its directory has the release's name.
+		// An interrupted download continues, since its directory has the release's name.
 		downloads := filepath.Join(s.Cache, "releases", path.Base(r.Repository)+"-"+r.Tag)
 		file, err := host.Get(ctx, r.Asset, downloads)
 		if err != nil {

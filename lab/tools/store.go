@@ -76,5 +76,5 @@ func (s Store) Get(ctx context.Context, tools []Tool, beforeCompiling func() err
 // lockFile is the file to lock while a tool is added.
 func (s Store) lockFile(tool string) string { return filepath.Join(s.Cache, "locks", tool) }
 
-// anotherLab is what a process waits for that finds the lock of a tool taken.
+// anotherLab is what a process waits for if it finds the lock of a tool taken.
 const anotherLab = "another lab on this machine that is getting the same tools"

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// helloTool makes a module without dependencies, which compiles at once.
+// helloTool makes a module without dependencies, which compiles in a moment.
 func helloTool(t *testing.T, modules, says string) Tool {
 	t.Helper()
 	dir := filepath.Join(modules, "hello")

@@ -144,8 +144,8 @@ func (c Content) WithSchemaOf(other Content) Content {
 	return c
 }
 
-// RecomputedTables returns the tables that differ from other only in generated columns, which the server of
-// other has computed anew.
+// RecomputedTables returns the tables that differ from other only in generated columns, which other's server
+// has computed again.
 func (c Content) RecomputedTables(other Content) (tables []Table) {
 	got := byName(other.Tables, Table.name)
 	for _, table := range c.Tables {
@@ -162,8 +162,9 @@ func (t Table) isRecomputed(other Table) bool {
 		slices.Equal(t.Generated, other.Generated)
 }
 
-// ReconcileSequences returns the state of each sequence in restored if it lies between those in before and
-// after, or else the one in before. A sequence obeys no snapshot, and advances while its database is dumped.
+// ReconcileSequences returns the state of each sequence in restored if it lies between its states in before
+// and after, and its state in before otherwise. Sequences ignore snapshots, and advance while their database
+// is dumped.
 func ReconcileSequences(before, after, restored []Sequence) []Sequence {
 	bounds, found := byName(after, Sequence.name), byName(restored, Sequence.name)
 	states := slices.Clone(before)

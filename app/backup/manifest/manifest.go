@@ -22,10 +22,11 @@ const Version = 1
 // the dump a backup.
 type Manifest struct {
 	Version int `json:"version"`
-	// Name is the backup's name, which begins with the time of its snapshot.
+	// Name is the backup's name. It starts with the time of its snapshot.
 	Name     string `json:"name"`
 	Database string `json:"database"`
-	// Server is the database's version of Postgres, Client that of the programs that dumped and restored it.
+	// Server is the database's version of Postgres, Client the version of the programs that dumped and restored
+	// it.
 	Server string `json:"server"`
 	Client string `json:"client"`
 	// Started is when the run began, Verified when the restored dump was found equal.
@@ -54,9 +55,10 @@ type Dump struct {
 // Duration returns how long it took until the backup was verified.
 func (m Manifest) Duration() time.Duration { return m.Verified.Sub(m.Started) }
 
-// IsFrom tells whether the backup is of the server with that identifier. If an older manifest does not say
-// so, it is if the backup was taken after the server was made, with which time identifiers begin. Source:
-// BootStrapXLOG, https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/access/transam/xlog.c
+// IsFrom tells whether the backup is of the server with that identifier. An older manifest does not name its
+// server. Then the backup is of this one if it was taken after the server was made: identifiers start with
+// that time. Source: BootStrapXLOG,
+// https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/access/transam/xlog.c
 func (m Manifest) IsFrom(system string) bool {
 	if m.System != "" {
 		return m.System == system

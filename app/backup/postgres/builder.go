@@ -21,7 +21,7 @@ type builder struct {
 }
 
 // Entries of a dump's list are told apart by the OIDs of their catalogs in Postgres, which no name can
-// imitate. What a superuser restores has no expressions, and so runs nobody's code.
+// imitate. The superuser's entries have no expressions, and so run no code of other roles.
 var (
 	entry = regexp.MustCompile(`(?m)^\d+; (\d+) (\d+) .*\n`)
 	// databaseEntry makes the database itself, with its owner, grants, settings and comment.
@@ -31,7 +31,7 @@ var (
 	// pg_opfamily, pg_transform, pg_ts_parser and pg_ts_template.
 	earlyEntry = regexp.MustCompile(`^\d+; (2601|2605|3079|1417|2612|2616|2753|3576|3601|3764) `)
 	// lateEntry needs others: pg_event_trigger, pg_publication, pg_publication_namespace, pg_publication_rel and
-	// pg_subscription; and pg_largeobject, whose owners are not printed without rows.
+	// pg_subscription; and pg_largeobject: its owners are printed only with rows.
 	lateEntry = regexp.MustCompile(
 		`^\d+; ((3466|6104|6237|6106|6100|2613) |0 0 (SEQUENCE SET|USER MAPPING|BLOBS) )`)
 	// lastEntry needs owners: pg_default_acl and others.
@@ -47,7 +47,7 @@ type step struct {
 	entries   []string
 }
 
-// plan is a dump's list by when and by whom it is restored.
+// plan divides a dump's list by when it is restored, and by which role.
 type plan struct {
 	database []string
 	steps    []step
@@ -104,7 +104,7 @@ func (b *builder) build(ctx context.Context, contents string) error {
 		return err
 	}
 	if err := b.setOwners(ctx, owned, resetDatabase); err != nil {
-		return fmt.Errorf("give all to its owners: %w", err)
+		return fmt.Errorf("set the owners: %w", err)
 	}
 	if err := b.restore(ctx, step{true, plan.last}); err != nil {
 		return err

@@ -20,7 +20,7 @@ func printed(definition, name, owner string) string {
 func TestOwnersAreWhatIsPrintedMoreThanWithout(t *testing.T) {
 	objects := []struct{ definition, name, owner string }{
 		{"CREATE TABLE public.a (\n    b integer\n);", "public.a", "app"},
-		// The body of a function looks like what gives it away.
+		// The function's body looks like a statement that sets an owner.
 		{"CREATE FUNCTION f() AS $$\n\nALTER TABLE public.a OWNER TO app;\n\nALTER ROLE app SUPERUSER;\n$$;",
 			"public.f()", `"Odd ""one"" "`},
 		{`CREATE TABLE public."semi;colon";`, `public."semi;colon"`, "clerk"},
@@ -40,7 +40,7 @@ func TestOwnersAreWhatIsPrintedMoreThanWithout(t *testing.T) {
 	assert.Equal(t, wanted, found)
 }
 
-// What stands in a name of several lines is never a statement of its own.
+// A line inside a name of several lines is never a statement of its own.
 func TestANameOfSeveralLinesIsNoStatement(t *testing.T) {
 	for _, name := range []string{
 		"\"x\n\nALTER ROLE app SUPERUSER; -- OWNER TO y\"",

@@ -28,8 +28,8 @@ var canonical = map[string]string{
 	"restrict_nonsystem_relation_kind": "view, foreign-table",
 }
 
-// userRelations selects relations by the letters of their kinds, without those of the system and of
-// extensions, whose contents pg_dump leaves to the extension.
+// userRelations selects relations by the letters of their kinds. It leaves out the system's, and the
+// extensions': pg_dump leaves their contents to the extension.
 const userRelations = `
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	WHERE strpos($1, c.relkind::text) > 0 AND c.relpersistence <> 't'
@@ -38,10 +38,10 @@ const userRelations = `
 		WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 	ORDER BY n.nspname, c.relname`
 
-// connections is how many connections to open to a database that nobody else uses.
+// connections is how many connections to open to a database without other clients.
 func connections() int { return min(runtime.GOMAXPROCS(0), 4) }
 
-// readExclusive returns the content of a database that nobody else uses, read over several connections.
+// readExclusive returns the content of a database without other clients, read over several connections.
 func readExclusive(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), suffix string,
 	environment []string, args ...string) (content manifest.Content, err error) {
 	conns := make([]*pgx.Conn, connections())
@@ -165,7 +165,7 @@ func readSchema(
 }
 
 var (
-	// objectLine begins each object in the output of pg_restore.
+	// objectLine starts each object in the output of pg_restore.
 	objectLine = regexp.MustCompile(`^-- Name: (.*); Type: (.*); Schema: (.*); Owner: `)
 	// trailer follows an object's statements, and belongs to the next object.
 	trailer = regexp.MustCompile(`(?:\n|--\n|SET default_\w+ = .*\n|-- PostgreSQL database dump complete\n)*$`)

@@ -15,8 +15,8 @@ type Holdings struct {
 	// What describes it, such as "2 tables with 1,234 rows"; empty if there is nothing.
 	What string
 	Rows int64
-	// Unused says that an app has migrated the database and nothing else has rows. An app does that at once in
-	// the empty database of a lost volume.
+	// Unused says that an app has migrated the database and nothing else has rows. An app does that immediately
+	// in the empty database of a lost volume.
 	Unused bool
 }
 

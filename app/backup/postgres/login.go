@@ -15,8 +15,8 @@ import (
 // ErrPermanent is an error that a retry does not cure.
 var ErrPermanent = errors.New("refused")
 
-// transientCodes begin the codes of errors that a retry may cure: lost connections, transactions that were
-// rolled back, lack of resources, locks, an operator's doings, the operating system, internal errors, and
+// transientCodes start the codes of errors that a retry may cure: lost connections, transactions that were
+// rolled back, lack of resources, locks, operator intervention, the operating system, internal errors, and
 // objects that were dropped after they were listed.
 // Source: https://www.postgresql.org/docs/17/errcodes-appendix.html
 var transientCodes = []string{"08", "40", "53", "55", "57", "58", "XX000", "3F000", "42P01", "42703"}

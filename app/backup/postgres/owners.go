@@ -14,7 +14,7 @@ var ownerStatement = regexp.MustCompile(
 var errOwners = errors.New(
 	"cannot tell owners from what pg_restore prints: has the name of an object several lines? Rename it")
 
-// ownerStatements returns the statements that pg_restore prints only with owners. What it prints in both
+// ownerStatements returns the statements that pg_restore prints only with owners. Text that it prints in both
 // cases, such as the body of a function, cannot be mistaken for one.
 func ownerStatements(with, without []byte) (statements []string, err error) {
 	rest := bytes.SplitAfter(without, []byte("\n"))

@@ -72,13 +72,13 @@ func remedy(message string) string {
 			"with its schema: name it so, or give the function a path of its own " +
 			"(ALTER FUNCTION … SET search_path = …)"
 	case refresh.MatchString(message):
-		return "a restore fills materialized views anew, and cannot fill this one, for example since it reads a " +
-			"foreign table: REFRESH MATERIALIZED VIEW … WITH NO DATA, or keep its rows in a table"
+		return "a restore refreshes materialized views, and cannot refresh this one, for example since it reads " +
+			"a foreign table: REFRESH MATERIALIZED VIEW … WITH NO DATA, or keep its rows in a table"
 	}
 	return "no dump of it can be restored as it is: change or drop it in the database"
 }
 
-// Messages of the programs. A server that nobody else uses gives pg_restore the same answer to the same
+// Messages of the programs. A server without other clients gives pg_restore the same answer to the same
 // statement again, unless it is about resources or connections. Of a live server, only some answers to
 // pg_dump are permanent.
 var (
@@ -96,7 +96,7 @@ var (
 	foreignServer = regexp.MustCompile(`could not connect to server "`)
 )
 
-// withParameters makes libpq set parameters of the server, besides those that it sets already.
+// withParameters makes libpq set parameters of the server, in addition to the ones that it sets already.
 func withParameters(environment []string, parameters map[string]string) []string {
 	const variable = "PGOPTIONS="
 	var options []string

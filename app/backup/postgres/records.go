@@ -20,8 +20,8 @@ type RestoreRecord struct {
 	Fulfills bool
 }
 
-// createRecords makes the table of records, or brings it up to date. Without the lock, two at once would both
-// find no table.
+// createRecords makes the table of records, or brings it up to date. Without the lock, two sessions at a time
+// would both find no table.
 func createRecords(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('restores', 0));
 		CREATE TABLE IF NOT EXISTS public.restores (database oid PRIMARY KEY, restore_from text NOT NULL,
@@ -44,7 +44,7 @@ func (t *Target) LastRestore(ctx context.Context, request RestoreRequest) (*Rest
 	return &last, err
 }
 
-// record replaces the record of a database, and removes those of databases that are gone.
+// record replaces the record of a database, and removes the records of databases that are gone.
 func record(ctx context.Context, tx pgx.Tx, database string, request RestoreRequest, restored string) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM public.restores
 		WHERE name = $1 OR name IS NULL AND database NOT IN (SELECT oid FROM pg_database)`, database); err != nil {

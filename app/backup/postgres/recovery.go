@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ErrNotReached says that the log ends before the time up to which it was to be replayed.
+// ErrNotReached says that the log ends before the time to replay it to.
 var ErrNotReached = errors.New("the log ends before that time")
 
 // RecoverScratch starts a server in a new folder in the shared one, on the files that fetch writes into a
@@ -147,7 +147,7 @@ func queryScratch[T any](ctx context.Context, s *ScratchServer, database string,
 	return query(ctx, conn, scan, sql, args...)
 }
 
-// Unlogged names a database's unlogged tables, whose rows are not in the log.
+// Unlogged names a database's unlogged tables. Their rows are not in the log.
 func (s *ScratchServer) Unlogged(ctx context.Context, database string) ([]string, error) {
 	return queryScratch(ctx, s, database, pgx.RowTo[string], `SELECT n.nspname || '.' || c.relname
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

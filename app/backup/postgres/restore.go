@@ -15,8 +15,8 @@ import (
 const maxName = 63
 
 // Restore makes the new database from a dump in a file. Code of the database's owner, such as a function in a
-// CHECK, runs as a role that can do nothing outside of this database. A superuser makes only what takes one
-// and runs no code, and then sets the owners.
+// CHECK, runs as a role that can do nothing outside of this database. A superuser makes only objects that
+// need one and run no code, and then sets the owners.
 func (t *Target) Restore(ctx context.Context, dump string) error {
 	if err := t.chooseName(ctx); err != nil {
 		return err

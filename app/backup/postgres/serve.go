@@ -26,7 +26,7 @@ const (
 	maxLocks = 1024
 )
 
-// scratchParameters are for a server that nobody else reaches, and whose data need not outlive it.
+// scratchParameters are for a server without other clients. Its data need not outlive it.
 var scratchParameters = map[string]string{
 	"listen_addresses": "", "port": "5432", "max_connections": "10", "unix_socket_permissions": "0700",
 	"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "wal_level": "minimal",
@@ -50,9 +50,9 @@ type startRequest struct {
 type exit struct{ Error string }
 
 // Serve runs the scratch servers that clients ask for in a shared folder, one after the other, until ctx
-// ends. With a server ends everything that it has started. Code that runs as its superuser, such as a
-// function in a dump, can do whatever this process can. So this process must not see anything worth knowing,
-// or share its container.
+// ends. When a server ends, so does everything that it has started. Code that runs as its superuser, such as
+// a function in a dump, can do whatever this process can. So this process must not see anything worth
+// knowing, or share its container.
 func Serve(ctx context.Context, shared string) error {
 	if os.Getpid() != 1 {
 		return errors.New("this ends all other processes: run it as the only one of a container")
@@ -126,7 +126,7 @@ func (r startRequest) run(ctx context.Context, shared string) error {
 			fmt.Sprintf(`restore_command=%s segment %s %%f "%%p"`, own, filepath.Join(dir, segmentSocket)))
 	}
 	cmd, stderr := command(ctx, nil, "postgres", args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // ends its children too, at once
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // immediately, with its children
 	err := cmd.Run()
 	if err == nil {
 		err = errors.New("it was shut down")

@@ -13,10 +13,10 @@ import (
 
 const (
 	connectTimeout = 10 * time.Second
-	// lockTimeout is how long to wait for a table that somebody changes.
+	// lockTimeout is how long to wait for a table that another client changes.
 	lockTimeout = time.Minute
 	// dumpLockTimeout is how long pg_dump waits. The snapshot's connection holds the same locks already, so
-	// pg_dump only waits if somebody who wants to change a table is waiting in between.
+	// pg_dump only waits if a client that wants to change a table is waiting in between.
 	dumpLockTimeout = 5 * time.Second
 )
 
@@ -32,9 +32,9 @@ type Snapshot struct {
 	login login
 }
 
-// TakeSnapshot takes a snapshot of the database at a URL such as postgres://user:password@host/database,
-// whose role may be a superuser. The error is an ErrPermanent if the URL, the password or the server's
-// version is wrong.
+// TakeSnapshot takes a snapshot of the database at a URL such as postgres://user:password@host/database. The
+// role may be a superuser. The error is an ErrPermanent if the URL, the password or the server's version is
+// wrong.
 func TakeSnapshot(ctx context.Context, address string, superuser bool, clientMajor int) (*Snapshot, error) {
 	l, err := parseLogin(address)
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *Snapshot) Content(ctx context.Context) (manifest.Content, error) {
 	return found, markPermanent(err)
 }
 
-// Sequences returns the sequences as they are now, since they obey no snapshot.
+// Sequences returns the sequences as they are now, since they ignore snapshots.
 func (s *Snapshot) Sequences(ctx context.Context) ([]manifest.Sequence, error) {
 	return readSequences(ctx, s.conn)
 }

@@ -29,7 +29,7 @@ type relation struct {
 
 func (r relation) quoted() string { return pgx.Identifier{r.schema, r.name}.Sanitize() }
 
-// movingRoot is the root of a partition by a hash of an enum, whose values have other OIDs in each database.
+// movingRoot is the root of a partition by a hash of an enum: its values have other OIDs in each database.
 const movingRoot = `coalesce((SELECT ARRAY[rn.nspname::text, rc.relname::text]
 	FROM pg_class rc JOIN pg_namespace rn ON rn.oid = rc.relnamespace
 	WHERE rc.oid = pg_partition_root(c.oid) AND EXISTS (
@@ -111,7 +111,7 @@ func hashTables(ctx context.Context, conns []*pgx.Conn, relations []relation) ([
 	return tables, nil
 }
 
-// partSize is about how much of a table is read at once, in bytes.
+// partSize is about how much of a table one query reads, in bytes.
 const partSize = 64 << 20
 
 // part is a range of a table's blocks, and the hash of the rows that the query reads in them.

@@ -39,8 +39,9 @@ type Target struct {
 }
 
 // OpenTarget connects to the server of the database at a URL such as postgres://user:password@host/database,
-// as a superuser, and waits until no other target of the database is open. It removes what targets left that
-// were never closed. The error is an ErrPermanent if the URL, the password or the server's version is wrong.
+// as a superuser, and waits until no other target of the database is open. It removes the remains of targets
+// that were never closed. The error is an ErrPermanent if the URL, the password or the server's version is
+// wrong.
 func OpenTarget(ctx context.Context, address string, clientMajor int) (*Target, error) {
 	l, err := parseLogin(address)
 	if err != nil {
@@ -48,10 +49,10 @@ func OpenTarget(ctx context.Context, address string, clientMajor int) (*Target, 
 	}
 	maps.Copy(l.config.RuntimeParams, map[string]string{
 		"role":                          superuser, // nothing must belong to the role that restores
-		"event_triggers":                "off",     // including those that fire at a login
+		"event_triggers":                "off",     // login triggers too
 		"default_transaction_read_only": "off",     // a database may have it on
-		"synchronous_commit":            "on",      // the last commit also makes those before it durable
-		// The server soon notices a client that vanished, whose lock it would otherwise hold for hours.
+		"synchronous_commit":            "on",      // the last commit makes earlier ones durable too
+		// The server soon notices a vanished client, which would otherwise hold the lock for hours.
 		"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3",
 	})
 	t := &Target{Database: l.config.Database, login: l}
@@ -169,8 +170,8 @@ func (t *Target) MissingRoles(ctx context.Context, roles []string) ([]string, er
 		WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted)`, roles)
 }
 
-// Replace gives the new database the name of the other, whose clients it disconnects, and records which
-// request that fulfills. Nothing has changed until the server commits.
+// Replace disconnects the other database's clients, gives its name to the new one, and records which request
+// that fulfills. Nothing has changed until the server commits.
 func (t *Target) Replace(ctx context.Context, request RestoreRequest, restored string) error {
 	var err error
 	for range maxRenames {
@@ -210,7 +211,7 @@ func (t *Target) Close() {
 	defer cancel()
 	if t.new != "" {
 		if err := t.clean(ctx); err != nil {
-			slog.Warn("cannot remove a temporary database, which the next restore does", "error", err)
+			slog.Warn("cannot remove a temporary database; the next restore will", "error", err)
 		}
 	}
 	_ = t.conn.Close(ctx) // the server notices either way

@@ -30,7 +30,7 @@ const (
 	manifestKey = "manifest.json"
 	lastRunKey  = "last-run.json"
 
-	// A dump is sent in parts of this size, of which two are in memory. S3 takes 10,000 parts of an object, so a
+	// A dump is sent in parts of this size. Two of them are in memory. S3 takes 10,000 parts of an object, so a
 	// dump has at most 156 GiB.
 	partSize, partsInMemory = 16 << 20, 2
 	// responseTimeout includes the time in which a server assembles a large object.
@@ -171,7 +171,7 @@ func (s *Store) LastRun(ctx context.Context) (run Run, err error) {
 	return run, json.Unmarshal(content, &run)
 }
 
-// RequestRestore records that a restore was requested, so that nothing is deleted that it may need.
+// RequestRestore records that a restore was requested, so that nothing that it may need is deleted.
 func (s *Store) RequestRestore(ctx context.Context, what string) error {
 	content, err := json.Marshal(map[string]string{"restore": what})
 	if err != nil {

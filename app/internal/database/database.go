@@ -19,7 +19,7 @@ const (
 	connectTimeout = 5 * time.Second
 	// readyTimeout is shorter than the 5 s that a probe waits.
 	readyTimeout = 3 * time.Second
-	// statementTimeout makes Postgres itself cancel a statement whose client is gone.
+	// statementTimeout makes Postgres itself cancel the statement of a client that is gone.
 	statementTimeout = "20s"
 	// undefinedTable is from https://www.postgresql.org/docs/17/errcodes-appendix.html.
 	undefinedTable = "42P01"
@@ -105,8 +105,8 @@ func (d *Database) Acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	return conn, nil
 }
 
-// Ready fails unless the database answers, its migrations are complete and a query works that needs the app's
-// tables. If migrations are missing, they are about to run.
+// Ready fails unless the database answers, its migrations are complete and a query of the app's tables works.
+// If migrations are missing, they are about to run.
 func (d *Database) Ready(ctx context.Context, query string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The ports are below those that Linux gives to outgoing connections, which could take one before the server.
+// The ports are below Linux's range for outgoing connections, which could take one before the server does.
 const first, count = 10_000, 20_000
 
 // Find returns a free TCP port of localhost. No other test gets it until this one ends.

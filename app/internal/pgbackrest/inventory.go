@@ -41,7 +41,7 @@ type Backup struct {
 	Started       time.Time
 	// Ended is the first second at which it was complete.
 	Ended time.Time
-	// first is the name of the segment with which replay begins.
+	// first is the name of the segment that replay starts with.
 	first string
 }
 
@@ -58,7 +58,7 @@ type Segment struct {
 const ClockSkew = time.Hour
 
 var (
-	// errPassphrase is why a stanza is unreadable whose name has the suffix of another passphrase.
+	// errPassphrase is why a stanza is unreadable if its name has the suffix of another passphrase.
 	errPassphrase = errors.New("it was encrypted with another passphrase, or with none")
 	// ErrIncomplete says that a stanza has lost its index files, for example because its deletion was cut short.
 	ErrIncomplete = errors.New("the files that say what is in it are missing")
@@ -73,8 +73,7 @@ func system(stanza string) string {
 	return system
 }
 
-// IsAfterRollback tells whether this is a further archive of a server, which was set back to an earlier
-// state.
+// IsAfterRollback tells whether this is a further archive of a server that was set back to an earlier state.
 func (s Stanza) IsAfterRollback() bool { return strings.Contains(s.identity(), "-") }
 
 // identity is the argument that StanzaName made the name of.
@@ -241,7 +240,7 @@ func (a *Archive) list(ctx context.Context, dir string, args ...string) (map[str
 	return files, nil
 }
 
-// Span is a period to every second of which a server can be restored.
+// Span is a period in which a server can be restored to any second.
 type Span struct {
 	Backup Backup
 	// From is the end of the base backup. To is when the last segment that follows without a gap was stored.

@@ -78,7 +78,7 @@ func (a *Archive) BackUp(ctx context.Context, stanza string, keep int) error {
 }
 
 // DeleteBackup deletes a base backup and its entry in the history: pgBackRest makes no base backup that is
-// dated before one in there.
+// dated before one in the history.
 func (a *Archive) DeleteBackup(ctx context.Context, b Backup) error {
 	history := path.Join(backupFolder, b.Stanza, "backup.history", b.Label[:len("2006")])
 	files, err := a.list(ctx, history)
@@ -136,7 +136,7 @@ func (a *Archive) Restore(ctx context.Context, b Backup, folder string, until ti
 
 // ReadSegment reads a file of the log, for the server restored from the stanza into that data directory.
 func (a *Archive) ReadSegment(ctx context.Context, stanza, data, name string) ([]byte, error) {
-	dir, err := os.MkdirTemp("", "segment-") // where nobody else can replace the file
+	dir, err := os.MkdirTemp("", "segment-") // where no other user can replace the file
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +189,7 @@ func PendingRestore(requested time.Time, limit time.Duration) string {
 	if time.Since(requested) >= limit {
 		return ""
 	}
-	return fmt.Sprintf("a restore was asked for at %s and is not done", requested.Format(time.RFC3339))
+	return fmt.Sprintf("a restore was requested at %s and is not done", requested.Format(time.RFC3339))
 }
 
 // Delete deletes a stanza. Its server archives nothing more until Create makes the stanza again.

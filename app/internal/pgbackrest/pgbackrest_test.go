@@ -9,8 +9,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/settings"
 )
 
-// To pgBackRest a file or a folder of authorities takes the place of the public ones, and both together are
-// trusted.
+// For pgBackRest a file or a folder of authorities replaces the public ones; given both, it trusts both.
 func TestAuthoritiesAreTrustedBesidesThePublicOnes(t *testing.T) {
 	bucket := settings.Bucket{Endpoint: &url.URL{Scheme: "https", Host: "s3.example.com"},
 		CAFile: "/run/secrets/ca.crt"}

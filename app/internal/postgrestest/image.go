@@ -10,7 +10,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/imagetest"
 )
 
-// roles are those of the stack's servers. There the superuser has no password.
+// roles are the roles of the stack's servers. There the superuser has no password.
 const roles = `
 	CREATE ROLE app LOGIN PASSWORD '` + firstPassword + `';
 	CREATE ROLE reader LOGIN BYPASSRLS PASSWORD '` + firstPassword + `';

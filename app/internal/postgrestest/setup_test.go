@@ -10,7 +10,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/imagetest"
 )
 
-// Some drivers let the group of a volume write to all that is on it, and Postgres starts on no such data.
+// Some drivers let the group of a volume write to everything on it, and Postgres does not start on such data.
 func TestSetUpTakesDataThatAGroupMayWrite(t *testing.T) {
 	tree := imagetest.Open(t)
 	volume := tree.TempDir()

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// linger is how long a stopping app goes on serving. After that, no node sends it requests any more.
+	// linger is how long a stopping app keeps serving. After that, no node sends it requests any more.
 	linger = 5 * time.Second
 	// maxScrapes are answered at the same time; others get 503.
 	maxScrapes = 4

@@ -70,8 +70,8 @@ func (c *Committer) Away() bool { return c.away.Load() }
 // Waiting returns the number of pings that wait to be sent to the ledger.
 func (c *Committer) Waiting() int { return len(c.queue) }
 
-// Run counts pings until ctx ends, and refuses those that wait then. It logs the reason of a failure when it
-// changes, not with each attempt.
+// Run counts pings until ctx ends, and then refuses the ones that still wait. It logs the reason of a failure
+// when it changes, not with each attempt.
 func (c *Committer) Run(ctx context.Context) {
 	var b batch
 	pause, reason := minPause, ""
@@ -133,8 +133,8 @@ func (c *Committer) count(ctx context.Context, b *batch) (counted bool, err erro
 	}
 }
 
-// fill waits for at least one ping. A batch that was not added keeps its pings, except those whose clients
-// have given up.
+// fill waits for at least one ping. A batch that was not added keeps its pings, unless their clients have
+// given up.
 func (c *Committer) fill(ctx context.Context, b *batch) error {
 	again := b.pings
 	b.pings = b.pings[:0]

@@ -17,8 +17,8 @@ var (
 
 // Ledger stores the count and, for each replica, the last batch that was added.
 type Ledger interface {
-	// Open begins a session and ends earlier ones: nothing that they sent can be added any more. It returns the
-	// last batch that this replica has added. If Open fails, earlier sessions go on.
+	// Open starts a session and ends earlier ones: nothing that they sent can be added any more. It returns the
+	// last batch that this replica has added. If Open fails, earlier sessions continue.
 	Open(ctx context.Context) (Session, Batch, error)
 }
 

@@ -22,7 +22,7 @@ import (
 const (
 	// timeout limits a statement.
 	timeout = 5 * time.Second
-	// keptSessions is how many sessions of others may begin before the row of an idle process is deleted.
+	// keptSessions is how many sessions of others may start before the row of an idle process is deleted.
 	keptSessions = 10_000
 )
 
@@ -81,7 +81,7 @@ func (l *Ledger) Pings(ctx context.Context) (pings int64, err error) {
 	return pings, nil
 }
 
-// Open begins a session.
+// Open starts a session.
 func (l *Ledger) Open(ctx context.Context) (counter.Session, counter.Batch, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -107,8 +107,8 @@ type session struct {
 
 // begin takes a new epoch. It waits for a statement of an earlier session that is still running; one that
 // arrives later no longer finds its epoch. It also deletes the rows of processes that have gone. It counts
-// sessions instead of time, because a process may be idle for days and clocks may jump, but never do so many
-// sessions begin while a batch is in doubt.
+// sessions instead of time, because a process may be idle for days and clocks may jump, but so many sessions
+// never start while a batch is in doubt.
 func (s *session) begin(ctx context.Context) (batch counter.Batch, err error) {
 	err = s.conn.QueryRow(ctx, `
 		WITH begun AS (

@@ -31,7 +31,7 @@ func TestNumbersAreInTheOrderOfArrival(t *testing.T) {
 	}
 	assert.Equal(t, int64(51), r.pings())
 
-	assert.Equal(t, 2, r.scan(`SELECT sequence FROM replica`), "those that waited are one batch")
+	assert.Equal(t, 2, r.scan(`SELECT sequence FROM replica`), "the pings that waited are one batch")
 }
 
 func TestPingsThatWereGivenUpAreNotCounted(t *testing.T) {

@@ -111,7 +111,7 @@ func (r *replica) start(ctx context.Context) <-chan outcome {
 	return done
 }
 
-// abandon sends a ping whose client gives up when the fault has struck.
+// abandon sends a ping. Its client gives up when the fault has struck.
 func (r *replica) abandon(fault *postgrestest.Fault) {
 	r.t.Helper()
 	ctx, giveUp := context.WithCancel(r.t.Context())

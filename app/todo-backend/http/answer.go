@@ -51,8 +51,8 @@ func answer(w http.ResponseWriter, r *http.Request, value any) error {
 	return nil
 }
 
-// hosts matches a name or an address with an optional port. The length is that of the longest DNS name with a
-// port, because a list repeats the host in the URL of every todo.
+// hosts matches a name or an address with an optional port. It is at most as long as the longest DNS name
+// with a port, because a list repeats the host in the URL of every todo.
 var hosts = regexp.MustCompile(`^[-._:\[\]0-9A-Za-z]{1,259}$`)
 
 // baseURL is the address under which the client sees this server, as far as the request or a proxy tells.

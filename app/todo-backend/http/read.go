@@ -88,7 +88,7 @@ func parsePage(r *http.Request) (todo.Page, error) {
 	return page, err
 }
 
-// nextPage returns path and query of the page that begins after a todo.
+// nextPage returns path and query of the page that starts after a todo.
 func nextPage(page todo.Page, after int64) string {
 	query := url.Values{"limit": {strconv.Itoa(page.Limit)}, "after": {strconv.FormatInt(after, 10)}}
 	if page.Kind != todo.All {

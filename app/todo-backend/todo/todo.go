@@ -41,7 +41,7 @@ type Change struct {
 
 // Page is a part of the list of todos, newest first.
 type Page struct {
-	// After is the ID after which the page begins; 0 is the beginning of the list.
+	// After is the ID that the page starts after; 0 is the start of the list.
 	After int64
 	Limit int
 	Kind  Kind

@@ -38,7 +38,7 @@ type Counts = todo.Counts
 type Query struct {
 	// Completed is "true", "false" or "" for all.
 	Completed string
-	// After is the ID after which the list begins, or 0.
+	// After is the ID that the list starts after, or 0.
 	After int64
 	Limit int
 }

@@ -40,7 +40,7 @@ func form(handle func(w http.ResponseWriter, r *http.Request, p page.Page)) http
 	})
 }
 
-// todoForm parses a form whose path names a todo.
+// todoForm parses a form for the todo that the path names.
 func todoForm(handle func(w http.ResponseWriter, r *http.Request, p page.Page, id int64)) http.Handler {
 	return form(func(w http.ResponseWriter, r *http.Request, p page.Page) {
 		id, ok := page.ParseID(r.PathValue("id"))

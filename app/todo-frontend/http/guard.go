@@ -42,7 +42,7 @@ type Guard struct {
 	protection *http.CrossOriginProtection
 }
 
-// NewGuard takes the page's host names, besides localhost, and its own origins, such as
+// NewGuard takes the page's host names in addition to localhost, and its own origins, such as
 // https://todo.example.com. Behind a proxy that changes Host, only the origins tell the page's own requests.
 func NewGuard(hosts, origins []string) (*Guard, error) {
 	g := &Guard{append([]string{"localhost"}, hosts...), http.NewCrossOriginProtection()}

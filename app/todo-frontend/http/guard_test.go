@@ -108,21 +108,21 @@ func TestRefusalsSayWhatWasCompared(t *testing.T) {
 		{
 			http.MethodGet, "todo.lan:81", []string{"X-Forwarded-Proto", "https"},
 			`{"title":"Misdirected Request","status":421,"detail":` +
-				`"nobody here is called \"todo.lan:81\" (Host): ` +
+				`"this site is not called \"todo.lan:81\" (Host): ` +
 				`if people reach the todos by this name, set ingressHost or todoOwnOrigins"}` + "\n",
 			[]string{"No todos here", "todo.lan:81 <small>Host", command + " https://todo.lan:81<"}, "Sec-Fetch-Site",
 		},
 		{ // the page shows no command with a name that a stranger chose
 			http.MethodGet, "$(reboot).example", nil,
 			`{"title":"Misdirected Request","status":421,"detail":` +
-				`"nobody here is called \"$(reboot).example\" (Host): ` +
+				`"this site is not called \"$(reboot).example\" (Host): ` +
 				`if people reach the todos by this name, set ingressHost or todoOwnOrigins"}` + "\n",
 			[]string{"$(reboot).example <small>Host"}, command,
 		},
 		{
 			http.MethodGet, "<b>x</b>", nil,
 			`{"title":"Misdirected Request","status":421,"detail":` +
-				`"nobody here is called \"\u003cb\u003ex\u003c/b\u003e\" (Host): ` +
+				`"this site is not called \"\u003cb\u003ex\u003c/b\u003e\" (Host): ` +
 				`if people reach the todos by this name, set ingressHost or todoOwnOrigins"}` + "\n",
 			[]string{"&lt;b&gt;x&lt;/b&gt; <small>Host"}, command,
 		},

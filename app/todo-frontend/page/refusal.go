@@ -31,7 +31,7 @@ func (r Refusal) Misdirected() bool { return r.Status == http.StatusMisdirectedR
 // Detail tells programs what was compared, and what to set if the request was legitimate.
 func (r Refusal) Detail() string {
 	if r.Misdirected() {
-		return fmt.Sprintf("nobody here is called %q (Host): "+
+		return fmt.Sprintf("this site is not called %q (Host): "+
 			"if people reach the todos by this name, set ingressHost or todoOwnOrigins", r.Host)
 	}
 	const refused = "a page of another site asked for this: "

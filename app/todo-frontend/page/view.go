@@ -9,7 +9,7 @@ import (
 type View struct {
 	// Show is "active", "completed" or "" for all.
 	Show string
-	// After is the ID after which the page begins, or 0.
+	// After is the ID that the page starts after, or 0.
 	After int64
 	// Edit is the ID of the todo that is being edited, or 0.
 	Edit int64

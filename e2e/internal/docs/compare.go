@@ -30,8 +30,8 @@ var varying = []struct {
 	{regexp.MustCompile(`[ \t]+`), " "},
 }
 
-// Compare returns an error that names the first line that an output lacks of those that a document shows.
-// Empty lines, the width of columns, times, ids and counters do not matter.
+// Compare returns an error that names the first line of a document that an output lacks. Empty lines, the
+// width of columns, times, ids and counters do not matter.
 func Compare(shown, printed string) error {
 	lines := normalLines(shown)
 	text := strings.Join(normalLines(printed), "\n") + "\n"
@@ -46,7 +46,7 @@ func Compare(shown, printed string) error {
 	if missing < len(lines) {
 		expected = fmt.Sprintf("%q", lines[missing])
 	}
-	return fmt.Errorf("expected %s, as line %d of those that are not empty, and it printed\n%s", expected,
+	return fmt.Errorf("expected %s, as line %d of the non-empty ones, and it printed\n%s", expected,
 		missing+1, end(printed))
 }
 
@@ -73,7 +73,7 @@ func matches(lines []string, text, end string) bool {
 	return regexp.MustCompile(pattern.String() + end).MatchString(text)
 }
 
-// normalLines are those that are not empty, with names in place of what varies.
+// normalLines are the lines that are not empty, with names in place of the parts that vary.
 func normalLines(text string) []string {
 	var lines []string
 	for line := range strings.Lines(text) {

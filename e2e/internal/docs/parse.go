@@ -20,7 +20,7 @@ type Document struct {
 
 // Block is a fenced block of commands.
 type Block struct {
-	// Line is where it begins.
+	// Line is where it starts.
 	Line     int
 	Commands string
 	// Output is what the document shows of their output, if ShowsOutput.
@@ -72,7 +72,7 @@ func Read(root string) ([]Document, error) {
 	return documents, nil
 }
 
-// Parse returns the blocks of commands in a text. Errors begin with the number of the line.
+// Parse returns the blocks of commands in a text. Errors start with the number of the line.
 func Parse(text string) ([]Block, error) {
 	p := parser{}
 	number := 0
@@ -90,7 +90,7 @@ func Parse(text string) ([]Block, error) {
 
 type parser struct {
 	blocks []Block
-	// language is that of the open block, if there is one.
+	// language is the open block's, if there is one.
 	language string
 	block    Block
 	// reason is what a marker in the line before said.

@@ -78,8 +78,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// runScript begins with the environment of a new shell, in which nothing leads to a lab. What the script
-// leaves running, such as forwarded ports, ends with it.
+// runScript starts in the environment of a new shell, in which nothing leads to a lab. Processes that the
+// script leaves running, such as forwarded ports, end with it.
 func runScript(ctx context.Context, checkout, lab, script string) error {
 	cmd := exec.CommandContext(ctx, "bash", "-c", script)
 	cmd.Dir = checkout

@@ -17,7 +17,7 @@ func TestRun(t *testing.T) {
 	assert.NoError(t, run(
 		shows("x=1\necho \"$LAB\"\n", "mine"),
 		Block{Commands: "exit 1", NotRun: "a reason"},
-		Block{Commands: "sleep 1000 &\n"}, // what a document leaves running is ended
+		Block{Commands: "sleep 1000 &\n"}, // processes that a document leaves running are ended
 		shows("echo $x\necho 2 >&2\n", "1\n2\n"),
 		shows("echo . .lab/env /var/lib/stateful-k3s/dev/log\n", ". .lab/env /var/lib/stateful-k3s/dev/log"),
 	))

@@ -91,7 +91,7 @@ func (h Home) ChangesNothingElsewhere(other string) {
 	assert.Equal(h.T, otherBefore, h.declared(other))
 }
 
-// elsewhere runs a command with the kubeconfig of another lab, and returns all that it says.
+// elsewhere runs a command with the kubeconfig of another lab, and returns its output.
 func (h Home) elsewhere(other string, args ...string) (string, error) {
 	cmd := exec.Command("sh", append([]string{"-ec", `. .lab/"$1"/env; KUBECONFIG=$2; shift 2; exec "$@"`, "sh",
 		h.Lab, kubeconfigOf(other)}, args...)...)

@@ -38,8 +38,8 @@ type Cluster struct {
 	own       []string
 }
 
-// Connect returns the namespace exercises. The test may disturb the namespaces of its own: those whose pods
-// WaitUntilReady waits for. Outside of a lab's environment the test fails.
+// Connect returns the namespace exercises. The test may disturb its own namespaces: WaitUntilReady waits for
+// their pods. Outside of a lab's environment the test fails.
 func Connect(t *testing.T, own ...string) *Cluster {
 	for _, variable := range []string{"STATEFUL_K3S_LAB", "KUBECONFIG", "PULUMI_STACK", "PULUMI_BACKEND_URL"} {
 		if os.Getenv(variable) == "" {

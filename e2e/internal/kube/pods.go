@@ -30,7 +30,7 @@ func (c *Cluster) Pod(name string) *corev1.Pod {
 	return pod
 }
 
-// Pods returns the pods that a selector matches, oldest first, without those that are being deleted.
+// Pods returns the pods that a selector matches, oldest first, without pods that are being deleted.
 func (c *Cluster) Pods(selector string) []corev1.Pod {
 	pods, err := c.CoreV1().Pods(c.Namespace).List(c.T.Context(), metav1.ListOptions{LabelSelector: selector})
 	require.NoError(c.T, err)
@@ -89,7 +89,7 @@ func (c *Cluster) WaitForPods(old ...corev1.Pod) {
 	})
 }
 
-// DeleteAllPods deletes all pods of the namespace at once, and returns when each is replaced by a ready one.
+// DeleteAllPods deletes all pods of the namespace together, and returns when each is replaced by a ready one.
 func (c *Cluster) DeleteAllPods() {
 	old := c.Pods(Lasting)
 	c.Kubectl("delete", "pods", "--selector", Lasting)
@@ -122,7 +122,7 @@ func (c *Cluster) Log(pod, container string) string {
 	return c.Kubectl("logs", pod, "--container", container)
 }
 
-// Metrics returns the metrics of an app's pod, through the API server: nobody else but the node reaches them.
+// Metrics returns the metrics of an app's pod, through the API server: otherwise only the node reaches them.
 func (c *Cluster) Metrics(pod, port string) (string, error) {
 	text, err := c.CoreV1().Pods(c.Namespace).ProxyGet("http", pod, port, "metrics", nil).DoRaw(c.T.Context())
 	return string(text), err

@@ -64,7 +64,7 @@ func (to Target) IsGuarded(from Origin) bool {
 	return !itself && (from.IsOurs() || kube.IsOurs(to.Pods...))
 }
 
-// Dial returns why nobody answered.
+// Dial returns why there was no answer.
 func (to Target) Dial(ctx context.Context, from Origin) error {
 	if to.Protocol == corev1.ProtocolUDP {
 		return askForName(ctx, from.Network, to.Address)
@@ -126,7 +126,7 @@ func Targets(c *kube.Cluster, pods []corev1.Pod) (all []Target) {
 	require.NoError(c.T, err)
 	for _, service := range services.Items {
 		if service.Spec.ClusterIP == corev1.ClusterIPNone {
-			continue // its addresses are those of its pods
+			continue // it has its pods' addresses
 		}
 		behind := slices.DeleteFunc(slices.Clone(pods), func(pod corev1.Pod) bool { return !selects(service, pod) })
 		for _, port := range service.Spec.Ports {
@@ -178,7 +178,7 @@ func listeners(c *kube.Cluster, network string) (found []connections.Port) {
 	return found
 }
 
-// Pair is a connection to try. Err is why nobody answered.
+// Pair is a connection to try. Err is why there was no answer.
 type Pair struct {
 	From   Origin
 	To     Target
@@ -190,8 +190,8 @@ func (p Pair) String() string {
 	return fmt.Sprintf("%s to %s at %s/%s", p.From.Name, p.To.Name, p.To.Address, p.To.Protocol)
 }
 
-// Try tries connections, many at once. A wanted one is tried again: policies take in a new pod a moment after
-// its start.
+// Try tries connections, many at the same time. A wanted one is tried again: policies take in a new pod a
+// moment after its start.
 func Try(ctx context.Context, pairs []Pair) error {
 	var dials errgroup.Group
 	dials.SetLimit(64)
@@ -215,8 +215,8 @@ func Try(ctx context.Context, pairs []Pair) error {
 }
 
 // StartStandIns starts a pod for each peer in the tables that has none, such as Jobs and clients. It also
-// starts one without labels in each namespace of the stack, and two in a namespace of nobody, without labels
-// and with all labels that open something elsewhere. They are deleted with the test.
+// starts one without labels in each namespace of the stack, and two in a namespace of no stack, without
+// labels and with all labels that open something elsewhere. They are deleted with the test.
 func StartStandIns(c *kube.Cluster, tables map[string][]connections.Connection) {
 	played := c.Running()
 	stranger := map[string]string{}

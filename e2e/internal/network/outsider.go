@@ -80,7 +80,7 @@ func Greet(t *testing.T, network, address, text string) string {
 	return server.Addr().String()
 }
 
-// Connects returns why nobody answers at an address, seen from a network namespace.
+// Connects returns why there is no answer at an address, seen from a network namespace.
 func Connects(ctx context.Context, network, address string) error {
 	connection, err := load.InNamespace(ctx, network, address)
 	if err == nil {

@@ -41,7 +41,7 @@ func Secret(c *kube.Cluster, key string) string {
 		`go-template={{index .data "`+key+`" | base64decode}}`)
 }
 
-// Client is a visitor that may connect to Postgres. Its script begins when the server can be reached, with
+// Client is a visitor that may connect to Postgres. Its script starts when the server can be reached, with
 // the URL of the Secret's key in $owner.
 func Client(key, script string) *corev1.Pod {
 	pod := kube.Visitor(map[string]string{"postgres-client": "true"},
@@ -77,7 +77,7 @@ func WaitUntilReady(c *kube.Cluster) {
 	c.WaitUntilReady()
 }
 
-// LoseVolume deletes the volume of Postgres, and makes the server start anew.
+// LoseVolume deletes the volume of Postgres, and makes the server start on a new one.
 func LoseVolume(c *kube.Cluster) {
 	c.Scale("statefulset/"+Set, "0")
 	c.ForceDelete(Pod)

@@ -103,7 +103,7 @@ func KillWithin(t *testing.T, random *rand.Rand, span time.Duration, cmd *exec.C
 // Dir is the directory of a process in /proc.
 func Dir(process int) string { return fmt.Sprintf("/proc/%d", process) }
 
-// Find returns the living processes whose directory in /proc satisfies a condition.
+// Find returns the living processes with a directory in /proc that satisfies a condition.
 func Find(condition func(dir string) bool) []int {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	var found []int

@@ -15,7 +15,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
 )
 
-// MakeUp brings the stack up as a person does, who is told what to do next.
+// MakeUp brings the stack up as a person does. Its output must say what to do next.
 func MakeUp(t *testing.T) {
 	said := proc.Run(t, Make("up"))
 	_, next, found := strings.Cut(said, "\nThe stack "+lab.Name()+" is up:\n")

@@ -39,7 +39,7 @@ func Read(c *kube.Cluster) Data {
 	return data
 }
 
-// ChangedSince returns the keys whose values differ.
+// ChangedSince returns the keys with different values.
 func (d Data) ChangedSince(before Data) (keys []string) {
 	for key, value := range d {
 		if before[key] != value {
@@ -147,7 +147,7 @@ func logInToPostgres(c *kube.Cluster, address, authority string) error {
 	return connection.Close(c.T.Context())
 }
 
-// logInToStore asks the storage server for the backups of the namespace, whose account has the same name.
+// logInToStore asks the storage server for the backups of the namespace. Its account has the same name.
 func logInToStore(c *kube.Cluster, secretKey, authority string) error {
 	for object := range store.ClientOf(c, c.Namespace, secretKey, authority).ListObjects(c.T.Context(),
 		store.Bucket, minio.ListObjectsOptions{Prefix: c.Namespace + "/", MaxKeys: 1}) {

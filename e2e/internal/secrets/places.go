@@ -56,7 +56,7 @@ func stashed(t *testing.T) map[string]string {
 	all := map[string]string{}
 	for _, r := range resources {
 		name := r.URN.Name()
-		// A salt is told to everybody who logs in, and the cluster's identity to everybody who works on the stack.
+		// Every client that logs in gets the salt, and every user of the stack knows the cluster's identity.
 		if r.Type != "pulumi:index:Stash" || strings.HasSuffix(name, "-salt") || name == "cluster" {
 			continue
 		}

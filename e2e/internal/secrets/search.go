@@ -34,7 +34,7 @@ type Search struct {
 	Found  map[Finding]bool
 
 	heads   map[uint64][]string // forms by their first 8 bytes
-	first   [1 << 16]bool       // whether a form begins with these two bytes
+	first   [1 << 16]bool       // whether a form starts with these two bytes
 	longest int
 }
 

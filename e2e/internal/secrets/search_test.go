@@ -59,7 +59,7 @@ func TestSearch(t *testing.T) {
 		"nothing":        strings.Repeat("correct/horse ", 1000) + "c2FsdCBvZiB0aGUgcm9sZQ==",
 		"nothing at all": "",
 	}
-	// Wherever it is, also where one part that is read ends and the next begins.
+	// Wherever it is, also across the border of two parts that are read.
 	for shift := range 2 * len(password) {
 		places["far "+strings.Repeat("i", shift)] = strings.Repeat(".", s.longest+1<<18-shift) + password
 	}

@@ -18,7 +18,7 @@ import (
 const (
 	// clients work at the same time.
 	clients = 8
-	// enough acknowledged requests show that an app goes on.
+	// enough acknowledged requests show that an app keeps working.
 	enough = 200
 )
 
@@ -86,7 +86,7 @@ func (p *Pings) End() load.PingAccount {
 // Todos is clients that add todos all the time.
 type Todos struct {
 	*load.Todos
-	// Prefix begins the titles.
+	// Prefix starts the titles.
 	Prefix string
 	site   Site
 }

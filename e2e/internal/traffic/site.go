@@ -1,4 +1,4 @@
-// Package traffic uses the stack's apps, as many clients at once, and checks what became of each request.
+// Package traffic uses the stack's apps with many concurrent clients, and checks what became of each request.
 package traffic
 
 import (
@@ -104,7 +104,7 @@ func (s Site) Todos() map[int64]string {
 	}
 }
 
-// TodosWith returns the todos whose title begins with a prefix.
+// TodosWith returns the todos with titles that start with a prefix.
 func (s Site) TodosWith(prefix string) map[int64]string {
 	todos := s.Todos()
 	maps.DeleteFunc(todos, func(_ int64, title string) bool { return !strings.HasPrefix(title, prefix) })

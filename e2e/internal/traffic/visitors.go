@@ -14,7 +14,7 @@ type Visitors struct {
 	todos *load.Todos
 }
 
-// Visit starts visitors of a site. The titles of their todos begin with a prefix.
+// Visit starts visitors of a site. The titles of their todos start with a prefix.
 func (s Site) Visit(prefix string) Visitors {
 	const each = 2
 	v := Visitors{s.T, load.StartPings(each, rate(s.T), s.Dial),

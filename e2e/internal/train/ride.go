@@ -17,7 +17,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
 )
 
-// steps in two seconds show that a train goes on.
+// steps in two seconds show that a train keeps moving.
 const steps = 10
 
 // Ride follows the trains of all Redis pods, whatever happens to the pods.
@@ -44,8 +44,8 @@ func Board(c *kube.Cluster) *Ride {
 	return r
 }
 
-// WaitUntilGoingOn waits until every train has taken some steps from now on, and checks all that it did since
-// it was boarded.
+// WaitUntilGoingOn waits until every train has taken some steps from now on, and checks everything that it
+// did since it was boarded.
 func (r *Ride) WaitUntilGoingOn() {
 	since := time.Now()
 	for _, pod := range kube.RedisPods {

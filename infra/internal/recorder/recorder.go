@@ -74,7 +74,8 @@ func Config(values map[string]string, secrets ...string) Option {
 	return func(r *runner) { r.config, r.secrets = values, secrets }
 }
 
-// Outputs makes the plugin answer with these outputs for every resource of the type, besides its inputs.
+// Outputs makes the plugin answer with these outputs for every resource of the type, in addition to its
+// inputs.
 func Outputs(token string, values resource.PropertyMap) Option {
 	return func(r *runner) { r.outputs[token] = values }
 }
@@ -82,7 +83,7 @@ func Outputs(token string, values resource.PropertyMap) Option {
 // Last sets the stack's outputs after its last update.
 func Last(outputs resource.PropertyMap) Option { return func(r *runner) { r.last = outputs } }
 
-// Kept sets what the stash of that name holds since the last update.
+// Kept sets what the stash of that name has held since the last update.
 func Kept(name string, value resource.PropertyValue) Option {
 	return func(r *runner) { r.kept[name] = value }
 }
@@ -92,7 +93,7 @@ func OtherStack(name string, outputs resource.PropertyMap) Option {
 	return func(r *runner) { r.stacks[name] = outputs }
 }
 
-// RunInfo changes what the program is told about the stack.
+// RunInfo changes what Pulumi tells the program about the stack.
 func RunInfo(change func(*pulumi.RunInfo)) Option {
 	return func(r *runner) { r.info = change }
 }

@@ -59,7 +59,7 @@ func (b Build) stale(ctx context.Context) int {
 	return len(strings.Fields(string(out)))
 }
 
-// report reads the output of go build -v: the name of each package that it begins, the modules that it
+// report reads the output of go build -v: the name of each package that it starts, the modules that it
 // downloads, and errors.
 type report struct {
 	mutex                    sync.Mutex
@@ -89,7 +89,7 @@ func (r *report) Write(p []byte) (int, error) {
 	}
 }
 
-// expect sets how many packages the build compiles. It has begun some of these already.
+// expect sets how many packages the build compiles. It has started some of these already.
 func (r *report) expect(packages int) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()

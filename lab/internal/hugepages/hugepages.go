@@ -53,7 +53,7 @@ func execute(setting string, args []string) error {
 }
 
 // guard is a process that restores the setting when its input ends: when the last process that has it open
-// ends, killed or not. In a session of its own nothing else ends it.
+// ends, killed or not. It has a session of its own, so nothing else ends it.
 type guard struct {
 	process *exec.Cmd
 	input   *os.File

@@ -49,7 +49,7 @@ func Take(ctx context.Context, path, waitsFor string) (release func(), err error
 }
 
 // Once makes the file or directory at the path of a cache, unless it exists. It calls create with a temporary
-// path, which it renames, so that nobody sees half of it. Other processes wait.
+// path, which it renames, so that no process sees half of it. Other processes wait.
 func Once(ctx context.Context, cache, path, waitsFor string, create func(partial string) error) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil

@@ -1,4 +1,4 @@
-// Package progress shows the tasks that go on: on a terminal in one line that is rewritten in place,
+// Package progress shows the tasks in progress: on a terminal in one line that is rewritten in place,
 // elsewhere in a line of the log every half a minute.
 package progress
 

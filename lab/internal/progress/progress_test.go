@@ -28,7 +28,7 @@ func TestOneLineIsRewrittenInPlace(t *testing.T) {
 	how := ""
 	end := d.start(&task{"compiling k3s", func() string { return how }, begin})
 	d.tick(begin.Add(500 * time.Millisecond))
-	assert.Empty(t, taken(written), "what is done at once is not shown")
+	assert.Empty(t, taken(written), "a task that ends immediately is not shown")
 	d.tick(begin.Add(time.Second))
 	assert.Equal(t, "compiling k3s (1s)", taken(written))
 	how = "3 of 10 packages\nand more"

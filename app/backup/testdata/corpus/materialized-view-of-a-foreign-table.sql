@@ -1,5 +1,5 @@
--- A restore fills the view anew, and cannot reach the other server.
--- Refused: a restore fills materialized views anew, and cannot fill this one, for example since it reads a foreign table
+-- A restore refreshes the view, and cannot reach the other server.
+-- Refused: a restore refreshes materialized views, and cannot refresh this one, for example since it reads a foreign table
 
 CREATE EXTENSION postgres_fdw;
 CREATE TABLE here AS SELECT 1 AS id;
