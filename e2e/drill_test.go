@@ -130,7 +130,7 @@ func borrowBuilder(t *testing.T, h home.Home) {
 	proc.Run(t, pulumi.Make("lab-up"))
 }
 
-// keepBackupsIn makes the settings for backups in a server, and further ones.
+// keepBackupsIn makes the settings for backups in a server, and additional ones.
 func keepBackupsIn(h home.Home, s *store.Server, further map[string]string) {
 	settings, secrets := s.Settings()
 	settings["dailyTodoSchedule"] = "0 0 1 1 *" // only the test makes todos

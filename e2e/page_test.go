@@ -92,7 +92,7 @@ func TestPageActions(t *testing.T) {
 // yet.
 const waiting = `document.querySelectorAll(".waiting").length`
 
-// focused is the ID or else the name of what has the focus.
+// focused is the ID, or else the name, of the element with the focus.
 const focused = `document.activeElement.id || document.activeElement.name`
 
 func TestPageWithTheKeyboardAlone(t *testing.T) {

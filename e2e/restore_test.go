@@ -64,8 +64,8 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 	assert.Equal(t, counted, traffic.Pingpong(c).Pings(), "the same up once more")
 }
 
-// TestALostStateTakesUpWhatRuns runs the commands by which docs/bad-day.md makes a new state for a stack that
-// runs, and finds the same data in the same volumes. The passwords that they set stay until the next up.
+// TestALostStateTakesUpWhatRuns runs the commands of docs/bad-day.md that make a new state for a running
+// stack, and finds the same data in the same volumes. The passwords that they set stay until the next up.
 func TestALostStateTakesUpWhatRuns(t *testing.T) {
 	c := connect(t) // the last of the commands is make up, whatever settings the test before has left
 	leaveSettings(t)

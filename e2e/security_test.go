@@ -105,7 +105,7 @@ func files(t *testing.T, reference string) (names []string) {
 // neighbour is another user of this machine.
 const neighbour = 65534
 
-// TestOtherUsersOfThisMachineGetNothing tests what docs/connections.md says of other users.
+// TestOtherUsersOfThisMachineGetNothing tests what docs/lab.md says about other users.
 func TestOtherUsersOfThisMachineGetNothing(t *testing.T) {
 	newCluster(t)
 	for _, name := range []string{"", "kubeconfig", "passphrase", "registry-login.json", "pulumi",

@@ -36,7 +36,7 @@ func withMissingImages(apps ...string) pulumi.RunFunc {
 	})
 }
 
-// Each database has a restore of its own. What uses the database waits for it.
+// Each database has a restore of its own. The database's clients wait for it.
 func TestAppsStartAfterTheRestore(t *testing.T) {
 	recording := recorder.Run(t, withoutCluster, settings(t, variants["restore"]))
 	for database, users := range map[string][]string{

@@ -118,7 +118,7 @@ func describeCluster(lab layout.Lab, kubeconfig string) (string, error) {
 		}
 		var file kubeFile
 		if err := yaml.Unmarshal(content, &file); err != nil {
-			return "", fmt.Errorf("reading your KUBECONFIG: %s is none", path) // err may quote secrets
+			return "", fmt.Errorf("reading your KUBECONFIG: %s is no kubeconfig", path) // err may quote secrets
 		}
 		context = cmp.Or(context, file.CurrentContext)
 		for _, c := range file.Contexts {

@@ -40,7 +40,7 @@ func wasSetBack(ctx context.Context, own pgbackrest.Stanza) (bool, error) {
 	return isDifferent, err
 }
 
-// beginAnother makes a further stanza for a server that was set back, to which it archives from now on.
+// beginAnother makes another stanza for a server that was set back. The server archives there from now on.
 func beginAnother(
 	ctx context.Context, archive *pgbackrest.Archive, c controlData, stanzas []pgbackrest.Stanza,
 ) (name string, err error) {

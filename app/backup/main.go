@@ -13,7 +13,7 @@
 //	backup metrics         serves Prometheus metrics of the newest backup
 //	backup server          runs the scratch servers that run, verify and restore restore into. It must be the
 //	                       only process of a container that sees SERVER_DIR and nothing worth knowing, since
-//	                       code in a database can do anything in there.
+//	                       code in a database can do anything in it.
 //	backup segment SOCKET NAME FILE
 //	                       fetches a file of the log for such a server
 //

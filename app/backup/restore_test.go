@@ -14,7 +14,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 )
 
-// beginRestore starts a restore with further settings.
+// beginRestore starts a restore with additional settings.
 func (s *system) beginRestore(what string, settings ...string) *apptest.Process {
 	s.t.Helper()
 	return s.begin("restore "+what, append([]string{"URL=" + s.db.As("restorer").TLSURL()}, settings...)...)
@@ -76,7 +76,7 @@ func (s *system) forget() {
 
 var restrict = regexp.MustCompile(`(?m)^\\(un)?restrict .*$`)
 
-// dumped returns everything that pg_dump knows of a database, as text.
+// dumped returns everything that pg_dump knows about a database, as text.
 func (s *system) dumped(database string) string {
 	s.t.Helper()
 	url := s.db.As("postgres").In(database).URL()
@@ -110,7 +110,7 @@ func TestARestoreBringsEverythingBack(t *testing.T) {
 	whole = s.dumped("app")
 	assert.Contains(t, s.restore("latest", request), "nothing to do: app was restored from "+name+" at 20")
 	assert.Contains(t, s.restore("", "RESTORE_FROM=latest", "RESTORE_OVER=app", request), "nothing to do")
-	// A further request with the same words wants another state, and the words do not say which.
+	// Another request with the same words wants another state, and the words do not say which.
 	for _, other := range []string{"", "2"} {
 		reasons := []string{"app was restored from " + name + " at 20", `"latest" takes nothing of the server`,
 			"backup list"}

@@ -85,7 +85,7 @@ func (s *system) settings() []string {
 	}
 }
 
-// begin starts the app with further settings.
+// begin starts the app with additional settings.
 func (s *system) begin(command string, settings ...string) *apptest.Process {
 	s.t.Helper()
 	return apptest.StartIn(s.t, s.tree, strings.Fields(command), append(s.settings(), settings...)...)

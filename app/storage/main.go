@@ -37,7 +37,7 @@ import (
 )
 
 const (
-	// owner is an account that owns the bucket and may do everything. No file can have its name, and nobody
+	// owner is an account that owns the bucket and may do everything. No file can have its name, and no client
 	// knows its secret key.
 	owner = "OWNER"
 

@@ -9,7 +9,7 @@ import (
 // operation is a request that the server knows. Names in braces get new values in each request.
 type operation struct {
 	name, request string
-	header        string // a further line of the header
+	header        string // an additional line of the header
 	body          func(f *fuzzer, header http.Header) []byte
 }
 

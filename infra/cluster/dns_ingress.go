@@ -102,7 +102,7 @@ func (r Requirements) letsIngressIn(ctx context.Context, client kubernetes.Inter
 		pods[onHost].Name, r.Ingress.Namespace, strings.Join(nodeAddresses(ctx, client, pods[onHost]), " "))
 }
 
-// nodeAddresses returns the addresses from which programs on the nodes' network connect to pods: the nodes'
+// nodeAddresses returns the addresses that programs on the nodes' network connect to pods from: the nodes'
 // own, and the first two of each node's range for pods, which most network plugins give to the node. Users
 // who may not list nodes get the address of the pod's node.
 func nodeAddresses(ctx context.Context, client kubernetes.Interface, pod corev1.Pod) (networks []string) {

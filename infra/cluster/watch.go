@@ -20,7 +20,7 @@ const (
 	interval = 10 * time.Second
 	// logLines is how many of a log's last lines are shown.
 	logLines = 10
-	// fresh is the age from which a log's last lines are shown with their age.
+	// fresh is the age above which a log's last lines are shown with their age.
 	fresh = time.Minute
 	// slowStart is how long a container may run without being ready.
 	slowStart = 2 * time.Minute

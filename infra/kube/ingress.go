@@ -15,7 +15,7 @@ type Ingress struct {
 	// Networks are the addresses that the controller connects from, if its pods are on their nodes' network,
 	// where network policies do not recognize them as pods; nil otherwise.
 	Networks []Network
-	// Host is the name by which people reach the apps; empty for any name and address of the controller.
+	// Host is the name that people reach the apps by; empty for any name and address of the controller.
 	Host string
 	// TLSSecret names the Secret with the certificate of Host, in the namespace of each app; empty for plain
 	// HTTP.

@@ -86,7 +86,7 @@ func (n *Namespace) Ready() pulumi.ResourceOption {
 	return pulumi.DependsOn(n.parts)
 }
 
-// DNSNames returns all names by which pods can call hosts of the namespace.
+// DNSNames returns all names that pods can use for hosts of the namespace.
 func (n *Namespace) DNSNames(hosts ...string) []string {
 	var names []string
 	for _, host := range hosts {

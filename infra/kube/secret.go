@@ -9,7 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// loginSecret names the Secret with which a namespace's pods pull images.
+// loginSecret names the Secret that a namespace's pods pull images with.
 const loginSecret = "registry"
 
 // SecretArgs describes a Secret.

@@ -19,7 +19,7 @@ const (
 	servicePort = 80
 	metricsPort = 9090
 
-	// stopSeconds covers the 5 s for which a stopping app still accepts requests, and 10 s for the last of them.
+	// stopSeconds covers the 5 s that a stopping app still accepts requests, and 10 s for the last of them.
 	stopSeconds = 30
 )
 

@@ -19,7 +19,7 @@ const (
 	archiverTemp = "/tmp"
 )
 
-// Archive keeps a server's write-ahead log and base backups, from which the server can be restored to any
+// Archive keeps a server's write-ahead log and base backups. With them the server can be restored to any
 // second. The server does not wait for it. Its Image must contain the archiver. All but Passphrase is
 // required.
 type Archive struct {

@@ -129,7 +129,7 @@ func Article(location string) http.HandlerFunc {
 	}
 }
 
-// Title redirects to an article such that the todo, "Read <URL>", has a number of characters.
+// Title redirects to an article that gives the todo, "Read <URL>", a number of characters.
 func (w *Wiki) Title(characters int) http.HandlerFunc {
 	const others = len("Read ") + len("/wiki/")
 	return Article("/wiki/" + strings.Repeat("A", characters-others-len(w.URL)))

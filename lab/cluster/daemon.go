@@ -201,8 +201,8 @@ func tail(path string, lines int) string {
 // fatal is an error that ends a poll.
 type fatal struct{ error }
 
-// poll repeats the check until it succeeds, returns a fatal error, or the time is over. what is such as "for
-// k3s".
+// poll repeats the check until it succeeds, returns a fatal error, or the time is over. what is, for example,
+// "for k3s".
 func poll(ctx context.Context, what string, within time.Duration, check func() error) error {
 	deadline := time.Now().Add(within)
 	var last atomic.Value // the text of the last error

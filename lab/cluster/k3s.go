@@ -12,7 +12,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
-// Networks inside the cluster: k3s's defaults, to which no other machine has a route.
+// Networks inside the cluster: k3s's defaults. No other machine has a route to them.
 const (
 	podNetwork    = "10.42.0.0/16"
 	firstPods     = "10.42.0.0/24"

@@ -42,7 +42,7 @@ func (p pod) outcome() (o outcome) {
 	return o
 }
 
-// backups is what a pod backup-metrics says of the backups in its namespace.
+// backups is what a pod backup-metrics says about the backups in its namespace.
 type backups struct {
 	Backups int
 	Newest  struct {

@@ -26,7 +26,7 @@ import (
 // Setting is the environment variable that names a mirror of Docker Hub (host or host:port), or Off.
 const Setting = "STATEFUL_K3S_IMAGES"
 
-// Off is the value of Setting with which no image is pulled.
+// Off is the value of Setting that turns pulling off.
 const Off = "off"
 
 // attempts limits the retries of a pull that breaks off. Each keeps the layers of earlier ones.

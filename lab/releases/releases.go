@@ -19,7 +19,7 @@ import (
 // Setting is the environment variable that names a mirror of the releases, or Off.
 const Setting = "STATEFUL_K3S_RELEASES"
 
-// Off is the value of Setting with which nothing is downloaded.
+// Off is the value of Setting that turns downloads off.
 const Off = "off"
 
 // ErrUnavailable says that a host cannot be reached, or does not publish the file or its checksum.

@@ -64,7 +64,7 @@ func serve(content []byte) http.HandlerFunc {
 	}
 }
 
-// breakOff promises the whole and sends no more than the first bytes of what was asked for.
+// breakOff promises the whole and sends no more than the first bytes of the requested range.
 func breakOff(w http.ResponseWriter, r *http.Request, bytes int) {
 	var from int
 	if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from); err == nil {

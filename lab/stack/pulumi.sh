@@ -19,7 +19,7 @@ config)
 	fi
 	exit $status
 esac
-# Go links the program beside its place and renames it, so that a killed pulumi leaves no half.
+# Go links the program beside its place and renames it, so that a killed pulumi leaves no partial program.
 export GOTMPDIR={{.Temporary}}
 # The lab's own passphrase seals the state, whatever the shell has.
 unset PULUMI_CONFIG_PASSPHRASE

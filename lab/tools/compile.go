@@ -49,7 +49,7 @@ func (s Store) compile(ctx context.Context, missing []Tool) error {
 	return nil
 }
 
-// path returns where a tool is in the cache. Its directory is named by a hash of what the tool is built from.
+// path returns where a tool is in the cache. Its directory is named by a hash of the tool's inputs.
 func (s Store) path(t Tool) (string, error) {
 	hash := sha256.New()
 	fmt.Fprintln(hash, runtime.Version(), runtime.GOARCH,

@@ -22,7 +22,7 @@ type Tool struct {
 	Minutes float64
 	// Trimmed are modules that are compiled from trimmed copies.
 	Trimmed []trimmed
-	// prepare makes further files that the module needs and that are not committed.
+	// prepare makes files that the module needs and that are not committed.
 	prepare func(ctx context.Context, dir string, env []string) error
 }
 

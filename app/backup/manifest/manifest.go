@@ -34,7 +34,7 @@ type Manifest struct {
 	Verified time.Time `json:"verified"`
 	Dump     Dump      `json:"dump"`
 	Content  Content   `json:"content"`
-	// Replacing is in older manifests of what a restore was about to replace.
+	// Replacing is in older manifests, of databases that a restore was about to replace.
 	Replacing string `json:"replacing,omitempty"`
 	// System is the identifier of the database's server; empty in older manifests.
 	System string `json:"system,omitempty"`

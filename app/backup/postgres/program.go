@@ -22,7 +22,7 @@ import (
 
 const stopTimeout = 10 * time.Second
 
-// command prepares one of Postgres' programs, with further variables of the environment.
+// command prepares one of Postgres' programs, with additional environment variables.
 func command(
 	ctx context.Context, environment []string, name string, args ...string,
 ) (*exec.Cmd, *stderrTail) {
@@ -68,7 +68,7 @@ func remedy(message string) string {
 		return "the throwaway server loads no library at its start, as the database's own does: " +
 			"take what needs the library out of the database"
 	case missing.MatchString(message) && inFunction.MatchString(message):
-		return "a dump is restored with an empty search_path, by which a function finds only what it names " +
+		return "a dump is restored with an empty search_path, so a function finds only what it names " +
 			"with its schema: name it so, or give the function a path of its own " +
 			"(ALTER FUNCTION … SET search_path = …)"
 	case refresh.MatchString(message):

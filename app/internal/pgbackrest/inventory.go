@@ -73,7 +73,7 @@ func system(stanza string) string {
 	return system
 }
 
-// IsAfterRollback tells whether this is a further archive of a server that was set back to an earlier state.
+// IsAfterRollback tells whether this is another archive of a server that was set back to an earlier state.
 func (s Stanza) IsAfterRollback() bool { return strings.Contains(s.identity(), "-") }
 
 // identity is the argument that StanzaName made the name of.

@@ -45,7 +45,7 @@ func StartIn(t testing.TB, tree *imagetest.Tree) *Server {
 	return s
 }
 
-// Archive restarts the server with an archive_command, and further variables of the environment.
+// Archive restarts the server with an archive_command, and additional environment variables.
 func (s *Server) Archive(command string, environment ...string) {
 	s.t.Helper()
 	s.settings = append(s.settings, "-c", "archive_mode=on", "-c", "archive_command="+command,
@@ -55,7 +55,7 @@ func (s *Server) Archive(command string, environment ...string) {
 	s.Restart()
 }
 
-// Local returns libpq's variables for programs beside the server, with which they log in as its superuser.
+// Local returns libpq's variables for programs beside the server. They log in as its superuser.
 func (s *Server) Local() []string {
 	return []string{"PGDATA=" + s.data(), "PGHOST=" + s.dir, "PGPORT=" + s.port, "PGUSER=postgres",
 		"PGPASSWORD=" + firstPassword}

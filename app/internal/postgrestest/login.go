@@ -51,7 +51,7 @@ func (l *Login) Exec(sql string) {
 	})
 }
 
-// Refusal returns the code with which the server refuses a statement, on a connection of its own.
+// Refusal returns the server's code when it refuses a statement, on a connection of its own.
 func (l *Login) Refusal(sql string) (code string) {
 	l.server.t.Helper()
 	l.onConnection(func(ctx context.Context, conn *pgx.Conn) {

@@ -21,7 +21,7 @@ type Bucket struct {
 	AccessKey, SecretKey string
 	// PathStyle puts the bucket's name into the path of URLs instead of the host name.
 	PathStyle bool
-	// CAFile is an optional PEM file with further authorities. Authorities includes them.
+	// CAFile is an optional PEM file with additional authorities. Authorities includes them.
 	CAFile      string
 	Authorities *x509.CertPool
 }

@@ -11,7 +11,7 @@ func Problem(w http.ResponseWriter, status int, detail string) {
 	TypedProblem(w, "", status, detail)
 }
 
-// TypedProblem adds a URI by which clients tell the problem from others with the same status.
+// TypedProblem adds a URI that tells the problem from others with the same status.
 func TypedProblem(w http.ResponseWriter, uri string, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")

@@ -11,7 +11,7 @@ const (
 	MaxBody = 16 << 10
 	// CountLimit is how far todos are counted.
 	CountLimit = 10_000
-	// KeyReused is the type of the problem with which the backend answers ErrKeyReused (RFC 9457).
+	// KeyReused is the type of the backend's problem for ErrKeyReused (RFC 9457).
 	KeyReused = "urn:stateful-k3s:idempotency-key-reused"
 )
 

@@ -37,7 +37,8 @@ func New(address *url.URL) *Backend {
 	}}
 }
 
-// forward copies the request ID and the address that the visitor sees, from which the backend makes URLs.
+// forward copies the request ID and the address that the visitor sees. The backend makes URLs from the
+// address.
 func forward(visit *http.Request, header http.Header) {
 	header["X-Request-Id"] = visit.Header["X-Request-Id"]
 	header.Set("X-Forwarded-Host", cmp.Or(visit.Header.Get("X-Forwarded-Host"), visit.Host))

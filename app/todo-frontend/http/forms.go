@@ -20,7 +20,7 @@ const (
 	formType = "application/x-www-form-urlencoded"
 )
 
-// form parses a form. The page is the one from which it was sent.
+// form parses a form. The page is the one that sent it.
 func form(handle func(w http.ResponseWriter, r *http.Request, p page.Page)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != formType {

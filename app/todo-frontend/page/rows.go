@@ -30,5 +30,5 @@ func (p Page) Rows() []row {
 	return rows
 }
 
-// Blank is the template from which the script makes rows.
+// Blank is the template that the script makes rows from.
 func (p Page) Blank() row { return row{} }

@@ -26,7 +26,7 @@ type Block struct {
 	// Output is what the document shows of their output, if ShowsOutput.
 	Output      string
 	ShowsOutput bool
-	// NotRun is the reason for which they can't be run, if there is one.
+	// NotRun is the reason why they can't be run, if there is one.
 	NotRun string
 }
 

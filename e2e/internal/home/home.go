@@ -100,7 +100,7 @@ func (h Home) elsewhere(other string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// resource is what a stack knows of an object.
+// resource is what a stack knows about an object.
 type resource struct {
 	URN             string
 	Inputs, Outputs json.RawMessage
@@ -122,7 +122,7 @@ func (h Home) kubectl(lab string, args ...string) string {
 	return h.Shell(`kubectl "$@"`, append([]string{"--kubeconfig", kubeconfigOf(lab)}, args...)...)
 }
 
-// names are the uid and the address by which messages name a lab's cluster.
+// names are the uid and the address that messages give for a lab's cluster.
 func (h Home) names(lab string) []string {
 	return []string{
 		h.kubectl(lab, "get", "namespace", "kube-system", "--output", "jsonpath={.metadata.uid}"),

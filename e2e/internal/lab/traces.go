@@ -18,7 +18,7 @@ import (
 // Traces are everything on this machine that a lab could leave behind.
 type Traces map[string]bool
 
-// counters change in packet filters without anybody's doing.
+// counters change in packet filters by themselves.
 var counters = regexp.MustCompile(`\[\d+:\d+\]`)
 
 // RecordTraces records processes, mounts, interfaces, packet filters, control groups and files.

@@ -1,4 +1,4 @@
-// Package rounds reads from the environment how often a test does something, and with which random numbers.
+// Package rounds reads from the environment how often a test does something, and its random seed.
 package rounds
 
 import (

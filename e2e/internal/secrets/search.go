@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// shortest is the length of a secret from which it is nowhere by chance.
+	// shortest is the least length of a secret that appears nowhere by chance.
 	shortest = 16
 	headSize = 8
 )
@@ -46,7 +46,7 @@ func NewSearch() *Search {
 	return &Search{Names: map[string]string{}, heads: map[uint64][]string{}, Found: map[Finding]bool{}}
 }
 
-// Add looks for a further secret. A short one, which may be anywhere by chance, is an error.
+// Add looks for another secret. A short one, which may be anywhere by chance, is an error.
 func (s *Search) Add(name, secret string) error {
 	for _, part := range secretParts(secret) {
 		if len(part) < shortest {
@@ -105,7 +105,7 @@ func forms(text string) []string {
 	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		for before := range 3 {
 			encoded := encoding.EncodeToString([]byte(strings.Repeat(" ", before) + text))
-			// Characters that also hold bits of what is before and after go.
+			// Drop characters that also hold bits of the text before and after.
 			encoded = encoded[(before*8+5)/6:]
 			if (before+len(text))%3 != 0 {
 				encoded = encoded[:len(encoded)-1]
