@@ -32,8 +32,8 @@ const (
 // estimate is how much work an up has.
 type estimate struct {
 	missingTools, missingImages int
-	// replaceable are the processor minutes that downloads save, build the ones that nothing saves: to compile
-	// the Pulumi program and the apps.
+	// replaceable are the processor minutes that downloads save. build are the minutes that nothing saves: to
+	// compile the Pulumi program and the apps.
 	replaceable, build float64
 	offline            bool
 	processors         int

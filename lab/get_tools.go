@@ -33,7 +33,7 @@ func newSetup(lab layout.Lab) *setup {
 	return s
 }
 
-// neededTools returns the tools that run in a lab, and the ones that its missing images are assembled from.
+// neededTools returns the tools that run in a lab, and the tools that its missing images are assembled from.
 func neededTools(lab layout.Lab, system []images.Image) []tools.Tool {
 	missing := images.Missing(lab.Cache, system)
 	return slices.DeleteFunc(slices.Clone(tools.All), func(tool tools.Tool) bool {

@@ -3,7 +3,7 @@
 //
 //	archiver push PATH  stores a file of the log. It is the server's archive_command, in which pgBackRest
 //	                    looks for its own name.
-//	archiver run        makes base backups, and deletes the ones that are too old. It deletes the archives of
+//	archiver run        makes base backups, and deletes expired ones. It deletes the archives of
 //	                    earlier servers once this server's archive is as long, its databases have rows, and no
 //	                    requested restore is pending.
 //

@@ -60,7 +60,7 @@ func logSkipped(stanza string, until time.Time, reason string) {
 }
 
 // candidates returns the spans that may hold the database, in the order in which to try them. The end is
-// never the one of the server restored into, unless it is named: its archive lacks what was lost.
+// never from the archive of the server restored into, unless it is named: that archive lacks what was lost.
 func (p pointInTime) candidates(stanzas []pgbackrest.Stanza) (spans []pgbackrest.Span, err error) {
 	covered := "; the archive covers " + cmp.Or(strings.Join(coverage(stanzas), ", "), "nothing")
 	var unread []pgbackrest.Stanza

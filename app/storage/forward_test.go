@@ -23,7 +23,7 @@ type echo struct {
 	socket string
 	// gate, if there is one, is where answers wait.
 	gate chan struct{}
-	// connections counts all connections so far, open the ones that are open now.
+	// connections counts all connections so far, open only the open ones.
 	connections, open atomic.Int32
 }
 

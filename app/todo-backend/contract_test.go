@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// The sections are the ones of the contract's own test suite. It sends its requests from a script of another
-// origin: https://github.com/TodoBackend/todo-backend-js-spec.
+// The sections follow the contract's own test suite. It sends its requests from a script of another origin:
+// https://github.com/TodoBackend/todo-backend-js-spec.
 func TestPublicContract(t *testing.T) {
 	p, _ := start(t)
 	const origin = "Origin: https://todobackend.com"

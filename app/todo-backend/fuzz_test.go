@@ -79,7 +79,7 @@ func TestTableHasTheRulesOfTitles(t *testing.T) {
 	}
 }
 
-// records counts log records, and the ones that are not one line.
+// records counts log records, and records that are not one line.
 type records struct {
 	lines, forged int
 }

@@ -49,8 +49,8 @@ func systemPod(name, key, value string, onHost bool) *corev1.Pod {
 	}
 }
 
-// newCluster returns a cluster with DNS and objects. Its user has all rights except the ones that refused
-// returns true for.
+// newCluster returns a cluster with DNS and objects. Its user has every right unless refused returns true for
+// it.
 func newCluster(refused func(authorizationv1.ResourceAttributes) bool,
 	objects ...runtime.Object) *fake.Clientset {
 	client := fake.NewClientset(append(objects, systemPod("coredns", "k8s-app", "kube-dns", false))...)

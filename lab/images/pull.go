@@ -32,7 +32,7 @@ const Off = "off"
 // attempts limits the retries of a pull that breaks off. Each keeps the layers of earlier ones.
 const attempts = 3
 
-// Pull pulls the images that the cache lacks, for this machine's platform. It leaves the ones that Docker Hub
+// Pull pulls the images that the cache lacks, for this machine's platform. It leaves images that Docker Hub
 // cannot provide to Assemble. A damaged image is an error.
 func Pull(ctx context.Context, cache string, images []Image) error {
 	hub := os.Getenv(Setting)

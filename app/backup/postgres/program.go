@@ -96,7 +96,7 @@ var (
 	foreignServer = regexp.MustCompile(`could not connect to server "`)
 )
 
-// withParameters makes libpq set parameters of the server, in addition to the ones that it sets already.
+// withParameters adds parameters of the server to PGOPTIONS, which may have some already.
 func withParameters(environment []string, parameters map[string]string) []string {
 	const variable = "PGOPTIONS="
 	var options []string

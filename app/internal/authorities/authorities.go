@@ -10,8 +10,8 @@ import (
 	_ "golang.org/x/crypto/x509roots/fallback"
 )
 
-// Load returns the system's authorities, or the program's own if the system has none, and adds the ones in a
-// PEM file unless its name is empty.
+// Load returns the system's authorities, or the program's own if the system has none, and adds the
+// authorities in a PEM file unless its name is empty.
 func Load(file string) (*x509.CertPool, error) {
 	pool, err := x509.SystemCertPool()
 	if err != nil || file == "" {

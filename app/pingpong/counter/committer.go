@@ -70,7 +70,7 @@ func (c *Committer) Away() bool { return c.away.Load() }
 // Waiting returns the number of pings that wait to be sent to the ledger.
 func (c *Committer) Waiting() int { return len(c.queue) }
 
-// Run counts pings until ctx ends, and then refuses the ones that still wait. It logs the reason of a failure
+// Run counts pings until ctx ends, and then refuses pings that still wait. It logs the reason of a failure
 // when it changes, not with each attempt.
 func (c *Committer) Run(ctx context.Context) {
 	var b batch

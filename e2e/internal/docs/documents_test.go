@@ -54,7 +54,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// anchors are the ones that GitHub gives to headings.
+// anchors are GitHub's anchors of headings.
 func anchors(markdown string) (all []string) {
 	for _, found := range heading.FindAllStringSubmatch(markdown, -1) {
 		anchor := regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(found[1]), "")

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Reasons are the ones that a document may give for not running a block. There are at most 10.
+// Reasons lists the reasons that a document may give for not running a block. There are at most 10.
 var Reasons = []string{
 	"changes the stack's settings, as TestTheStackFollowsItsSettings does",
 	"follows a log until it is interrupted",

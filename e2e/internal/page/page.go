@@ -72,7 +72,7 @@ func (p *Page) Shows(want ...string) {
 	})`)
 }
 
-// Becomes waits until a value is the one that is wanted.
+// Becomes waits until a value is the wanted one.
 func Becomes[T any](t *testing.T, want T, get func() T) {
 	got := get()
 	for deadline := time.Now().Add(patience); !assert.ObjectsAreEqual(want, got); got = get() {
