@@ -107,7 +107,7 @@ go_test := go test -vet=off
 compile := GOGC=400 $(huge_pages) go list -export -test
 
 # Packages whose tests need neither root nor servers.
-unit_packages := ./bench/... ./e2e/internal/docs ./infra/... ./internal/... \
+unit_packages := ./bench/... ./e2e/internal/... ./infra/... ./internal/... \
 	$(addprefix ./app/,backup/manifest internal/freeport internal/pgbackrest internal/service \
 	todo-frontend/http todo-frontend/page)
 unit_lab_packages := . ./images ./internal/... ./layout ./mirror ./preflight ./releases ./stack ./tools
@@ -128,7 +128,7 @@ in_own_lab = unset KUBECONFIG; $(MAKE) up && . .lab/$$LAB/env && $(1) ; status=$
 
 e2e: export LAB = test
 e2e:
-	$(call in_own_lab,$(go_test_e2e) -timeout 60m ./e2e/...)
+	$(call in_own_lab,$(go_test_e2e) -timeout 60m ./e2e)
 
 # More rounds of the random tests.
 soak: export LAB = soak
