@@ -66,7 +66,7 @@ func StartBackup(c *kube.Cluster, name string, change func(*batchv1.JobSpec)) (j
 
 // DeleteJob returns when the Job's pods are gone too.
 func DeleteJob(c *kube.Cluster, name string) {
-	c.Kubectl("delete", "job", name, "--ignore-not-found", "--cascade", "foreground")
+	c.Kubectl("delete", "job", name, "--ignore-not-found", "--cascade=foreground")
 }
 
 // Outcome is how a backup or restore ended.
