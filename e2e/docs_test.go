@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -18,7 +20,9 @@ func TestDocuments(t *testing.T) {
 	require.NoError(t, err)
 	for _, document := range documents {
 		t.Run(document.Name, func(t *testing.T) {
-			assert.NoError(t, document.Run(t.Context(), lab.Checkout, lab.Name()))
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+			defer cancel()
+			assert.NoError(t, document.Run(ctx, lab.Checkout, lab.Name()))
 		})
 	}
 }

@@ -78,14 +78,17 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// runScript starts in the environment of a new shell, in which nothing leads to a lab. Processes that the
-// script leaves running, such as forwarded ports, end with it.
+// ofTests matches variables that a reader's shell does not have: they lead to a lab, or tell make that another
+// make has started it, which it then prints.
+var ofTests = regexp.MustCompile(`^(KUBECONFIG|PULUMI_.*|MAKE.*|MFLAGS)=`)
+
+// runScript starts in the environment of a new shell. Processes that the script leaves running, such as
+// forwarded ports, end with it.
 func runScript(ctx context.Context, checkout, lab, script string) error {
 	cmd := exec.CommandContext(ctx, "bash", "-c", script)
 	cmd.Dir = checkout
 	for _, variable := range os.Environ() {
-		name, _, _ := strings.Cut(variable, "=")
-		if name != "KUBECONFIG" && !strings.HasPrefix(name, "PULUMI_") {
+		if !ofTests.MatchString(variable) {
 			cmd.Env = append(cmd.Env, variable)
 		}
 	}

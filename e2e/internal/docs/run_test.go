@@ -13,6 +13,8 @@ func TestRun(t *testing.T) {
 	shows := func(commands, output string) Block {
 		return Block{Line: 7, Commands: commands, Output: output, ShowsOutput: true}
 	}
+	t.Setenv("MAKELEVEL", "1")
+	assert.NoError(t, run(shows("echo ${MAKELEVEL-none}\n", "none")))
 	assert.NoError(t, run())
 	assert.NoError(t, run(
 		shows("x=1\necho \"$LAB\"\n", "mine"),
