@@ -2,13 +2,11 @@ package e2e
 
 import (
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +14,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -24,7 +21,6 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/network"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
-	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
 	"github.com/stateful-k3s/stateful-k3s/internal/connections"
 	"github.com/stateful-k3s/stateful-k3s/internal/nsenter"
 )
@@ -53,7 +49,6 @@ func TestOnlyDocumentedConnectionsWork(t *testing.T) {
 		assert.NoError(t, p.Err, "%s: else a refusal shows nothing", p)
 	}
 
-	waitForPolicies(t, origins)
 	require.NoError(t, network.Try(t.Context(), pairs))
 	allowed, refused := 0, 0
 	for _, p := range pairs {
@@ -104,19 +99,6 @@ func controlPairs(origins []network.Origin, targets []network.Target) (pairs []n
 		}
 	}
 	return pairs
-}
-
-// waitForPolicies waits until no pod of the stack's namespaces reaches the API server, as each new one does
-// until its policies are there. After half a minute it gives up, and the test finds the pods that still do.
-func waitForPolicies(t *testing.T, origins []network.Origin) {
-	api := network.Target{Protocol: corev1.ProtocolTCP, Address: netip.MustParseAddrPort("10.43.0.1:443")}
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(wait.Poll) {
-		if !slices.ContainsFunc(origins, func(from network.Origin) bool {
-			return from.IsOurs() && api.Dial(t.Context(), from) == nil
-		}) {
-			return
-		}
-	}
 }
 
 // hear is a command that prints what a server says, or that there is no answer. Policies reach a new pod a

@@ -190,20 +190,20 @@ func (p Pair) String() string {
 	return fmt.Sprintf("%s to %s at %s/%s", p.From.Name, p.To.Name, p.To.Address, p.To.Protocol)
 }
 
-// Try tries connections, many at the same time. A wanted one is tried again: policies take in a new pod a
-// moment after its start.
+// Try tries connections, many at the same time, and those again that are not as wanted. Policies take in a new
+// pod a moment after its start, and until then can take it for an earlier pod that had its address.
 func Try(ctx context.Context, pairs []Pair) error {
 	var dials errgroup.Group
 	dials.SetLimit(64)
 	for i := range pairs {
 		dials.Go(func() error {
 			p := &pairs[i]
-			for range 10 {
+			for range 30 {
 				p.Err = p.To.Dial(ctx, p.From)
 				if errors.Is(p.Err, os.ErrNotExist) {
 					return p.Err // the origin has gone
 				}
-				if p.Err == nil || !p.Wanted {
+				if p.Wanted == (p.Err == nil) {
 					break
 				}
 				time.Sleep(time.Second)
