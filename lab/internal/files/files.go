@@ -19,7 +19,8 @@ func Write(path string, content []byte, mode fs.FileMode) error {
 	return os.Rename(path+".new", path)
 }
 
-// Link makes or replaces a symbolic link. It makes the directory, and leaves a correct link alone.
+// Link makes or replaces a symbolic link at once, as others may follow it. It makes the directory, and leaves
+// a correct link alone.
 func Link(target, link string) error {
 	if now, err := os.Readlink(link); err == nil && now == target {
 		return nil
@@ -27,8 +28,11 @@ func Link(target, link string) error {
 	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
 		return err
 	}
-	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(link + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an interrupted run
 		return err
 	}
-	return os.Symlink(target, link)
+	if err := os.Symlink(target, link+".new"); err != nil {
+		return err
+	}
+	return os.Rename(link+".new", link)
 }
