@@ -3,6 +3,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -79,10 +80,11 @@ func Up(ctx context.Context, c Config) error {
 // makeDirs makes the lab's directories. They are for its owner and root alone: kubeconfig, passwords,
 // sockets, logs and volumes. Containers see their parts where they are mounted.
 func makeDirs(lab layout.Lab, owner Owner) error {
-	if err := os.MkdirAll(lab.Dir(), 0o700); err != nil {
-		return err
-	}
-	if err := os.Chmod(lab.Dir(), 0o700); err != nil {
+	parent := filepath.Dir(lab.Dir()) // root's, and the owner must get through it
+	if err := errors.Join(
+		os.MkdirAll(parent, 0o755), os.Chmod(parent, 0o755),
+		os.MkdirAll(lab.Dir(), 0o700), os.Chmod(lab.Dir(), 0o700),
+	); err != nil {
 		return err
 	}
 	for _, dir := range []string{"run", "log", "registry"} {
