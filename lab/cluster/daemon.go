@@ -106,11 +106,12 @@ func (d daemon) running() bool {
 }
 
 // stop terminates the daemon, kills it after its grace period, and waits until it is gone. It removes its
-// cgroups too: a new node would spend 3 seconds on each container that the old one had.
+// cgroups too: a new node would spend 3 seconds on each container that the old one had. An interrupt does not
+// shorten the grace period, which databases in the cluster need.
 func (d daemon) stop(ctx context.Context) error {
 	if pid, _ := find(d.Lab, d.Name); pid != 0 {
 		_ = unix.Kill(pid, unix.SIGTERM) // it may have ended
-		if d.awaitGone(ctx, 2*d.Grace+5*time.Second) != nil {
+		if d.awaitGone(context.WithoutCancel(ctx), 2*d.Grace+5*time.Second) != nil {
 			_ = unix.Kill(pid, unix.SIGKILL)
 		}
 	}

@@ -146,3 +146,19 @@ func TestADaemonThatEndsSaysWhy(t *testing.T) {
 	})
 	require.EqualError(t, err, "sleeper ended; the end of "+d.Log+":\nthe disk is full")
 }
+
+func TestAnInterruptedStopStillGivesTheDaemonItsTime(t *testing.T) {
+	dir := t.TempDir()
+	trapped, ended := filepath.Join(dir, "trapped"), filepath.Join(dir, "ended")
+	d := sleeper(t, "trap 'sleep 1; touch "+ended+"; exit' TERM; touch "+trapped+"; while :; do sleep 0.1; done")
+	d.Grace = time.Minute
+	start(t, d)
+	require.NoError(t, poll(t.Context(), "", time.Minute, func() error { _, err := os.Stat(trapped); return err }))
+
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	if err := d.stop(ctx); err != nil {
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	assert.FileExists(t, ended)
+}
