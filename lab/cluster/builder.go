@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
@@ -55,14 +53,16 @@ func createBuilderDir(lab layout.Lab) error {
 	return os.Chmod(lab.Builder(), 0o700) // it outlives the lab's own directory
 }
 
-// keepBuilderCache leaves the cache of the lab's builder to the next new lab.
+// keepBuilderCache leaves the cache of the lab's builder to the next new lab, in place of an earlier one.
 func keepBuilderCache(lab layout.Lab) error {
+	if !exists(lab.Builder()) {
+		return nil
+	}
 	if err := os.RemoveAll(lab.BuilderCache()); err != nil {
 		return err
 	}
 	err := os.Rename(lab.Builder(), lab.BuilderCache())
-	if errors.Is(err, fs.ErrNotExist) ||
-		errors.Is(err, unix.ENOTEMPTY) { // another lab was deleted at the same time
+	if errors.Is(err, fs.ErrExist) { // another lab was deleted at the same time
 		return nil
 	}
 	return err
