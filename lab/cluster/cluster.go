@@ -21,13 +21,16 @@ import (
 // Owner is the user who started the lab.
 type Owner struct{ UID, GID int }
 
-// Own gives the user a directory and everything in it.
+// Own gives the user a directory and everything in it, while other labs may rename and remove files there.
 func (o Owner) Own(dir string) error {
 	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+		if err == nil {
+			err = os.Lchown(path, o.UID, o.GID)
 		}
-		return os.Lchown(path, o.UID, o.GID)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
 	})
 }
 

@@ -9,6 +9,31 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func TestFilesThatGoMeanwhileAreNotOwned(t *testing.T) {
+	dir := t.TempDir()
+	partial, stop, stopped := filepath.Join(dir, "partial"), make(chan struct{}), make(chan struct{})
+	go func() { // another lab
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				assert.NoError(t, os.MkdirAll(filepath.Join(partial, "blobs"), 0o755))
+				assert.NoError(t, os.RemoveAll(partial))
+			}
+		}
+	}()
+	owner := Owner{UID: os.Getuid(), GID: os.Getgid()}
+	for range 5000 {
+		if !assert.NoError(t, owner.Own(dir)) {
+			break
+		}
+	}
+	close(stop)
+	<-stopped
+}
+
 func TestTheOwnerReachesTheLabsDirectoryAndOthersDoNot(t *testing.T) {
 	lab, _ := newLab(t)
 	owner := Owner{UID: 1000, GID: 1000} // not root, which reaches everything
