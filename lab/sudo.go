@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -41,6 +42,12 @@ func asRoot(name string) step {
 		self, err := os.Executable()
 		if err != nil {
 			return err
+		}
+		// The user makes the directories that root writes into, or else they would be root's.
+		for _, dir := range []string{"images", "locks"} {
+			if err := os.MkdirAll(filepath.Join(lab.Cache, dir), 0o755); err != nil {
+				return err
+			}
 		}
 		cmd := exec.CommandContext(ctx, "sudo", "--preserve-env="+keptVariables, self, name,
 			"--name", lab.Name, "--cache", lab.Cache, "--checkout", lab.Checkout)

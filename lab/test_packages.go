@@ -19,10 +19,6 @@ const pgbackrest = "pgbackrest"
 // prepareTests installs packages, and links the checkout to the files of the image postgres:17. Tests run its
 // programs.
 func prepareTests(ctx context.Context, lab layout.Lab) error {
-	// The user makes the directories, before root does.
-	if err := os.MkdirAll(filepath.Join(lab.Cache, "locks"), 0o755); err != nil {
-		return err
-	}
 	if err := installMissing("install-test-packages", preflight.ForTests)(ctx, lab); err != nil {
 		return err
 	}
