@@ -2,7 +2,7 @@
 package files
 
 import (
-	"errors"
+	"crypto/rand"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,29 +10,29 @@ import (
 
 // Write replaces a file as a whole. It makes the directory.
 func Write(path string, content []byte, mode fs.FileMode) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(path+".new", content, mode); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return replace(path, func(partial string) error { return os.WriteFile(partial, content, mode) })
 }
 
-// Link makes or replaces a symbolic link at once, as others may follow it. It makes the directory, and leaves
-// a correct link alone.
+// Link makes or replaces a symbolic link. It makes the directory, and leaves a correct link alone.
 func Link(target, link string) error {
 	if now, err := os.Readlink(link); err == nil && now == target {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
+	return replace(link, func(partial string) error { return os.Symlink(target, partial) })
+}
+
+// replace creates a file under a name of its own, since another lab may replace the same file, and renames it.
+func replace(path string, create func(partial string) error) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	if err := os.Remove(link + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an interrupted run
-		return err
+	partial := path + ".new" + rand.Text()
+	err := create(partial)
+	if err == nil {
+		err = os.Rename(partial, path)
 	}
-	if err := os.Symlink(target, link+".new"); err != nil {
-		return err
+	if err != nil {
+		_ = os.Remove(partial)
 	}
-	return os.Rename(link+".new", link)
+	return err
 }
