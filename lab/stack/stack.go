@@ -163,7 +163,7 @@ func makePassphrase(path string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.WriteFile(path, []byte(rand.Text()), 0o600)
+	return files.Write(path, []byte(rand.Text()), 0o600)
 }
 
 // writeBin fills the folder that the environment file adds to PATH.
