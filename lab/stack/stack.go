@@ -89,7 +89,7 @@ func WriteEnvironment(lab layout.Lab, variables []Variable, bin string) (string,
 		fmt.Fprintf(&file, "export %s=%q\n", v.Name, v.Value)
 	}
 	if bin != "" {
-		fmt.Fprintf(&file, "case :$PATH: in *:%[1]s:*) ;; *) export PATH=%[1]q:\"$PATH\" ;; esac\n", bin)
+		fmt.Fprintf(&file, "case \":$PATH:\" in *:%[1]q:*) ;; *) export PATH=%[1]q:\"$PATH\" ;; esac\n", bin)
 	}
 	path := lab.CheckoutDir("env")
 	if err := files.Write(path, []byte(file.String()), 0o644); err != nil {

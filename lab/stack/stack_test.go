@@ -21,7 +21,7 @@ import (
 // newLab returns a lab. Its pulumi is a script that prints its arguments and its settings file.
 func newLab(t *testing.T) (layout.Lab, tools.Binaries) {
 	t.Helper()
-	checkout := t.TempDir()
+	checkout := filepath.Join(t.TempDir(), "my projects")
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	lab, err := layout.New("dev", t.TempDir(), checkout)
 	require.NoError(t, err)
@@ -105,9 +105,9 @@ func TestTheEnvironmentWorksInAnyShell(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, filepath.Join(lab.Checkout, ".lab", "env"), path)
 
-	out, err := exec.Command("sh", "-c", ". "+path+"; . "+path+`
+	out, err := exec.Command("sh", "-c", `. "$0"; . "$0"
 echo "$KUBECONFIG $PULUMI_STACK $BUILDX_BUILDER $STATEFUL_K3S_REGISTRY $STATEFUL_K3S_INGRESS_ADDRESS"
-kubectl hello; echo "$PATH"`).CombinedOutput()
+kubectl hello; echo "$PATH"`, path).CombinedOutput()
 	require.NoError(t, err)
 	want := fmt.Sprintf("%s dev sk3s-dev 10.231.188.1:5000 10.231.188.10\nhello\n%s:%s\n", lab.Kubeconfig(),
 		lab.CheckoutDir("bin"), os.Getenv("PATH"))
@@ -171,8 +171,8 @@ func TestAShellOfTheLabAsksNoProxyForIt(t *testing.T) {
 		"NO_PROXY=own.example.com": direct + "own.example.com",
 		"NO_PROXY=own.example.com no_proxy=other.example.com": direct + "own.example.com",
 	} {
-		cmd := exec.Command("sh", "-euc", "unset no_proxy NO_PROXY; export LAB=x "+set+"; . "+path+"; . "+path+
-			`; echo "$NO_PROXY $no_proxy"`)
+		cmd := exec.Command("sh", "-euc", "unset no_proxy NO_PROXY; export LAB=x "+set+
+			`; . "$0"; . "$0"; echo "$NO_PROXY $no_proxy"`, path)
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(out))
 		assert.Equal(t, want+" "+want+"\n", string(out), set)
