@@ -2,12 +2,20 @@
 # Pulumi notes the stack's encryption salt in its settings file. This gives it a
 # copy of the file, so that the checkout stays clean.
 checked_in="{{.Checkout}}/Pulumi.$PULUMI_STACK.yaml" copy="{{.State}}/Pulumi.$PULUMI_STACK.yaml"
+settings_with_salt() {
+	[ ! -e "$checked_in" ] || cat "$checked_in" || return
+	grep -q '^encryptionsalt:' "$checked_in" 2>/dev/null && return
+	echo # the last line may not end
+	sed -n '/^encryptionsalt:/p' "$copy" 2>/dev/null || true # there is none before the first update
+}
 case "$1" in
 up|update|preview|refresh|destroy|import|watch)
-	salt=$(sed -n '/^encryptionsalt:/p' "$copy" 2>/dev/null)
-	cat "$checked_in" 2>/dev/null >"$copy.new"
-	grep -q '^encryptionsalt:' "$copy.new" || echo "$salt" >>"$copy.new"
-	mv "$copy.new" "$copy"
+	new="$copy.new$$" # another pulumi may start at the same time
+	settings_with_salt >"$new" && mv "$new" "$copy" || {
+		rm -f "$new"
+		echo "pulumi was not started, as it would lack settings: $checked_in could not be copied to $copy" >&2
+		exit 1
+	}
 	set -- "$@" --config-file "$copy"
 	;;
 config)
@@ -35,8 +43,8 @@ if [ -r "{{.Login}}" ]; then
 		export DOCKER_CONFIG="{{.Docker}}"
 		mkdir -p "$DOCKER_CONFIG"
 		printf '{"proxies": {"default": {"httpProxy": "%s", "httpsProxy": "%s", "noProxy": "%s"}}}' \
-			"$http" "$https" "$NO_PROXY" >"$DOCKER_CONFIG/config.json.new"
-		mv "$DOCKER_CONFIG/config.json.new" "$DOCKER_CONFIG/config.json"
+			"$http" "$https" "$NO_PROXY" >"$DOCKER_CONFIG/config.json.new$$"
+		mv "$DOCKER_CONFIG/config.json.new$$" "$DOCKER_CONFIG/config.json"
 	fi
 fi
 # With make's flags, pulumi and make share compiled packages.

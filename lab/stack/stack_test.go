@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,9 +68,9 @@ func TestTheSaltStaysOutOfTheCheckout(t *testing.T) {
 	}
 
 	require.NoError(t, os.WriteFile(settings, []byte("config:\n  a: b\n"), 0o644))
-	assert.Equal(t, "up --config-file "+copied+"\nconfig:\n  a: b\nencryptionsalt: v1:abc\n", pulumi("up"))
+	assert.Equal(t, "up --config-file "+copied+"\nconfig:\n  a: b\n\nencryptionsalt: v1:abc\n", pulumi("up"))
 
-	require.NoError(t, os.WriteFile(settings, []byte("config:\n  a: c\n"), 0o644))
+	require.NoError(t, os.WriteFile(settings, []byte("config:\n  a: c"), 0o644)) // an editor's last line
 	assert.Equal(t, "preview --config-file "+copied+"\nconfig:\n  a: c\nencryptionsalt: v1:abc\n",
 		pulumi("preview"), "a change of settings is lost")
 
@@ -88,6 +89,41 @@ func TestTheSaltStaysOutOfTheCheckout(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, after, string(left))
 	}
+}
+
+func TestPulumiDoesNotStartWithoutItsSettings(t *testing.T) {
+	lab, _ := newLab(t)
+	require.NoError(t, os.Mkdir(filepath.Join(lab.Checkout, "Pulumi.dev.yaml"), 0o755)) // cannot be read
+	copied := lab.Dir("pulumi", "Pulumi.dev.yaml")
+	require.NoError(t, os.WriteFile(copied, []byte("config:\n  a: b\nencryptionsalt: v1:abc\n"), 0o644))
+	cmd := exec.Command(lab.CheckoutDir("bin", "pulumi"), "up")
+	cmd.Env = append(os.Environ(), "PULUMI_STACK=dev")
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	assert.Contains(t, string(out), "pulumi was not started, as it would lack settings: ")
+	left, err := os.ReadFile(copied)
+	require.NoError(t, err)
+	assert.Equal(t, "config:\n  a: b\nencryptionsalt: v1:abc\n", string(left), "the salt is lost")
+}
+
+func TestPulumisThatStartAtTheSameTimeHaveAllSettings(t *testing.T) {
+	lab, _ := newLab(t)
+	copied := lab.Dir("pulumi", "Pulumi.dev.yaml")
+	require.NoError(t, os.WriteFile(copied, []byte("encryptionsalt: v1:abc\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(lab.Checkout, "Pulumi.dev.yaml"), []byte("config:\n  a: b\n"),
+		0o644))
+	var shells sync.WaitGroup
+	for range 20 {
+		shells.Go(func() {
+			cmd := exec.Command(lab.CheckoutDir("bin", "pulumi"), "preview")
+			cmd.Env = append(os.Environ(), "PULUMI_STACK=dev")
+			out, err := cmd.CombinedOutput()
+			assert.NoError(t, err)
+			assert.Equal(t, "preview --config-file "+copied+"\nconfig:\n  a: b\n\nencryptionsalt: v1:abc\n",
+				string(out))
+		})
+	}
+	shells.Wait()
 }
 
 func TestConfigFailsAsPulumiDoes(t *testing.T) {
