@@ -153,7 +153,10 @@ func TestAnInterruptedStopStillGivesTheDaemonItsTime(t *testing.T) {
 	d := sleeper(t, "trap 'sleep 1; touch "+ended+"; exit' TERM; touch "+trapped+"; while :; do sleep 0.1; done")
 	d.Grace = time.Minute
 	start(t, d)
-	require.NoError(t, poll(t.Context(), "", time.Minute, func() error { _, err := os.Stat(trapped); return err }))
+	require.NoError(t, poll(t.Context(), "", time.Minute, func() error {
+		_, err := os.Stat(trapped)
+		return err
+	}))
 
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()

@@ -21,7 +21,7 @@ func Link(target, link string) error {
 	return replace(link, func(partial string) error { return os.Symlink(target, partial) })
 }
 
-// replace creates a file under a name of its own, since another lab may replace the same file, and renames it.
+// replace creates a file under a name of its own and renames it: another lab may replace the same file.
 func replace(path string, create func(partial string) error) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
