@@ -2,82 +2,65 @@ package main
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/stateful-k3s/stateful-k3s/infra/backup"
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
+	"github.com/stateful-k3s/stateful-k3s/infra/config"
+	"github.com/stateful-k3s/stateful-k3s/infra/database"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
-// newDatabase returns the backups of a database. Their Database is ready once it is restored.
-func (s *stack) newDatabase(name, namespace string) (*backup.Backup, error) {
-	server, err := s.newPostgres(name, namespace)
-	if err != nil {
-		return nil, err
+func (s *stack) newDatabase(settings config.Database) (*database.Database, error) {
+	namespace := s.namespaces[settings.Namespace]
+	args := database.Args{
+		Namespace: namespace,
+		Name:      settings.DatabaseName(),
+		Prefix:    settings.Prefix(),
+		Images: database.Images{
+			Server:   pulumi.String(settings.Image),
+			Exporter: s.images["postgres-exporter"],
+			Backup:   s.images[imageOf(backupImage, settings, s.cfg)],
+		},
+		Bucket:  s.bucket(settings),
+		Folder:  settings.Account(namespace.Name),
+		Server:  settings.Server,
+		Backup:  settings.Backup,
+		Archive: settings.Archive,
+		Restore: settings.Restore,
 	}
-	return backup.New(s.ctx, name+"-backup", backup.Args{
-		Namespace:         s.namespaces[namespace],
-		Image:             s.images["backup"],
-		Database:          server.Database,
-		Bucket:            s.buckets[namespace],
-		ArchivePassphrase: s.cfg.Archive.Passphrase,
-		Restore:           s.cfg.Restore[name],
-		Settings:          s.cfg.Backup,
-	}, s.inCluster)
+	if settings.Archive != nil {
+		args.Images.Server = s.images[imageOf(archivingPostgres, settings, s.cfg)]
+	}
+	return database.New(s.ctx, settings.Name, args, s.inCluster)
 }
 
-func (s *stack) newPostgres(name, namespace string) (*postgres.Postgres, error) {
-	var image pulumi.StringInput = pulumi.String(s.cfg.Postgres.Image)
-	var archive *postgres.Archive
-	if settings := s.cfg.Archive; settings.On {
-		image = s.images[archivingPostgres]
-		archive = &postgres.Archive{
-			Bucket:     s.buckets[namespace],
-			Timeout:    settings.Timeout,
-			KeepDays:   settings.KeepDays,
-			Passphrase: settings.Passphrase,
-		}
-	}
-	return postgres.New(s.ctx, name+"-postgres", postgres.Args{
-		Namespace:       s.namespaces[namespace],
-		Image:           image,
-		Archive:         archive,
-		ExporterImage:   s.images["postgres-exporter"],
-		Database:        name,
-		Password:        s.cfg.Postgres.Passwords[name],
-		ReaderPassword:  s.cfg.Postgres.ReaderPasswords[name],
-		PasswordVersion: s.cfg.Postgres.PasswordVersion,
-		TLSVersion:      s.cfg.Postgres.TLSVersion,
-		SecretVersions:  s.cfg.SecretVersions[name],
-		StorageClass:    s.cfg.StorageClass,
-		StorageSize:     s.cfg.Postgres.StorageSize,
-		Memory:          s.cfg.Postgres.Memory,
-		Parameters:      s.cfg.Postgres.Parameters,
-	}, s.inCluster)
-}
-
-// newBuckets returns the bucket of each namespace with a database. Without s3Endpoint it is the bucket of a
-// storage server, with an account for each namespace.
-func (s *stack) newBuckets() (map[string]storage.Bucket, error) {
-	buckets := map[string]storage.Bucket{}
+// bucket is the bucket at s3Endpoint or, without one, the storage server's for the database's own account.
+func (s *stack) bucket(settings config.Database) storage.Bucket {
 	if s.cfg.S3 != nil {
-		for _, name := range databaseNamespaces {
-			buckets[name] = *s.cfg.S3
-		}
-		return buckets, nil
+		return *s.cfg.S3
+	}
+	return s.storage.Bucket(settings.Account(s.namespaces[settings.Namespace].Name))
+}
+
+// newStorage returns the storage server, with an account for each database; nil with s3Endpoint.
+func (s *stack) newStorage() (*storage.Storage, error) {
+	if s.cfg.S3 != nil {
+		return nil, nil
 	}
 	var accounts []string
 	versions := maps.Clone(s.cfg.SecretVersions["storage"])
-	for _, name := range databaseNamespaces {
-		account := s.namespaces[name].Name
+	for _, settings := range s.cfg.Databases {
+		account := settings.Account(s.namespaces[settings.Namespace].Name)
 		accounts = append(accounts, account)
-		if version, set := versions[name+"-key"]; set {
-			delete(versions, name+"-key")
+		key := settings.Account(settings.Namespace) + "-key"
+		if version, set := versions[key]; set {
+			delete(versions, key)
 			versions[account+"-key"] = version
 		}
 	}
-	server, err := storage.New(s.ctx, "storage", storage.Args{
+	slices.Sort(accounts)
+	return storage.New(s.ctx, "storage", storage.Args{
 		Namespace:      s.namespaces[storageNamespace],
 		Image:          s.images[storageImage],
 		Accounts:       accounts,
@@ -88,11 +71,4 @@ func (s *stack) newBuckets() (map[string]storage.Bucket, error) {
 		StorageSize:    s.cfg.Storage.Size,
 		Memory:         s.cfg.Storage.Memory,
 	}, s.inCluster)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range databaseNamespaces {
-		buckets[name] = server.Bucket(s.namespaces[name].Name)
-	}
-	return buckets, nil
 }

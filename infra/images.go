@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,46 +17,56 @@ import (
 )
 
 const (
-	// archivingPostgres is the image of database servers with an archive.
+	// backupImage and archivingPostgres (for servers with an archive) are made from an image of Postgres.
+	backupImage       = "backup"
 	archivingPostgres = "postgres"
 	// storageImage is the image of the storage server, which runs only without s3Endpoint.
 	storageImage = "storage"
 )
 
-// apps returns the targets of the Dockerfile that the stack needs.
-func apps(cfg *config.Config) []string {
-	apps := []string{"backup", "daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend",
-		"todo-frontend"}
-	if cfg.Archive.On {
-		apps = append(apps, archivingPostgres)
+// imagesToBuild are the images that the stack needs, by name.
+func imagesToBuild(cfg *config.Config) map[string]image.Args {
+	images := map[string]image.Args{}
+	for _, app := range []string{"daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend",
+		"todo-frontend"} {
+		images[app] = image.Args{Target: app}
+	}
+	for _, settings := range cfg.Databases {
+		buildArgs := map[string]string{"POSTGRES_IMAGE": settings.Image}
+		images[imageOf(backupImage, settings, cfg)] = image.Args{Target: backupImage, BuildArgs: buildArgs}
+		if settings.Archive != nil {
+			images[imageOf(archivingPostgres, settings, cfg)] = image.Args{
+				Target: archivingPostgres, BuildArgs: buildArgs}
+		}
 	}
 	if cfg.S3 == nil {
-		apps = append(apps, storageImage)
+		images[storageImage] = image.Args{Target: storageImage}
 	}
-	return apps
+	return images
 }
 
-// buildImages declares the images, and returns their references by app. It rebuilds missing images.
+// imageOf returns the name of the image that is made for a database from its image of Postgres. For the
+// stack's own postgresImage it is the target's name.
+func imageOf(target string, settings config.Database, cfg *config.Config) string {
+	if settings.Image == cfg.PostgresImage {
+		return target
+	}
+	return target + "-" + regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(settings.Image), "-")
+}
+
+// buildImages declares the images, and returns their references by name. It rebuilds missing images.
 func buildImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
 	missing missingImages) (pulumi.StringMap, error) {
 	rebuild, err := findMissing(ctx, cfg, last, missing)
 	if err != nil {
 		return nil, err
 	}
-	postgresImage := map[string]string{"POSTGRES_IMAGE": cfg.Postgres.Image}
-	buildArgs := map[string]map[string]string{"backup": postgresImage, archivingPostgres: postgresImage}
 	refs := pulumi.StringMap{}
-	for _, app := range apps(cfg) {
-		refs[app], err = image.New(ctx, app, image.Args{
-			Registry:  cfg.Registry.Path,
-			BuildArgs: buildArgs[app],
-			Tag:       ctx.Stack(),
-			Username:  cfg.Registry.Push.Username,
-			Password:  cfg.Registry.Push.Password,
-			Builder:   cfg.Builder,
-			Rebuild:   rebuild[app],
-		})
-		if err != nil {
+	for name, args := range imagesToBuild(cfg) {
+		args.Registry, args.Tag = cfg.Registry.Path, ctx.Stack()
+		args.Username, args.Password = cfg.Registry.Push.Username, cfg.Registry.Push.Password
+		args.Builder, args.Rebuild = cfg.Builder, rebuild[name]
+		if refs[name], err = image.New(ctx, name, args); err != nil {
 			return nil, err
 		}
 	}
@@ -66,7 +77,7 @@ func buildImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
 type missingImages func(ctx context.Context, refs map[string]string,
 	login authn.Authenticator) map[string]bool
 
-// findMissing returns the apps with images that the last up pushed and the registry has lost since.
+// findMissing returns the images that the last up pushed and the registry has lost since.
 func findMissing(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
 	missing missingImages) (map[string]bool, error) {
 	pushed := maps.Clone(last.Images)

@@ -8,13 +8,13 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/stateful-k3s/stateful-k3s/infra/backup"
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
+	"github.com/stateful-k3s/stateful-k3s/infra/database"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/image"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/pingpong"
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 	"github.com/stateful-k3s/stateful-k3s/infra/redis"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 	"github.com/stateful-k3s/stateful-k3s/infra/todo"
@@ -73,12 +73,12 @@ type stack struct {
 	inCluster pulumi.ResourceOption
 
 	namespaces map[string]*kube.Namespace // by name without the prefix
-	buckets    map[string]storage.Bucket  // by namespace
 
-	redis              *redis.Redis
-	pingpongDB, todoDB *backup.Backup
-	pingpong           *pingpong.Pingpong
-	todo               *todo.Todo
+	redis     *redis.Redis
+	storage   *storage.Storage              // nil with s3Endpoint
+	databases map[string]*database.Database // by name
+	pingpong  *pingpong.Pingpong
+	todo      *todo.Todo
 }
 
 // declare declares everything in the cluster, each object after what it needs.
@@ -86,22 +86,22 @@ func (s *stack) declare() (err error) {
 	if s.namespaces, err = newNamespaces(s.ctx, s.cfg, s.inCluster); err != nil {
 		return err
 	}
-	if s.buckets, err = s.newBuckets(); err != nil {
+	if s.storage, err = s.newStorage(); err != nil {
 		return err
 	}
 	if s.redis, err = s.newRedis(); err != nil {
 		return err
 	}
-	if s.pingpongDB, err = s.newDatabase("pingpong", exercises); err != nil {
+	s.databases = map[string]*database.Database{}
+	for _, settings := range s.cfg.Databases {
+		if s.databases[settings.Name], err = s.newDatabase(settings); err != nil {
+			return err
+		}
+	}
+	if s.pingpong, err = s.newPingpong(s.databases["pingpong"].Server); err != nil {
 		return err
 	}
-	if s.pingpong, err = s.newPingpong(s.pingpongDB.Database); err != nil {
-		return err
-	}
-	if s.todoDB, err = s.newDatabase("todo", project); err != nil {
-		return err
-	}
-	s.todo, err = s.newTodo(s.todoDB.Database)
+	s.todo, err = s.newTodo(s.databases["todo"].Server)
 	return err
 }
 
@@ -119,7 +119,7 @@ func (s *stack) newRedis() (*redis.Redis, error) {
 	}, s.inCluster)
 }
 
-func (s *stack) newPingpong(db postgres.Database) (*pingpong.Pingpong, error) {
+func (s *stack) newPingpong(db server.Server) (*pingpong.Pingpong, error) {
 	return pingpong.New(s.ctx, "pingpong", pingpong.Args{
 		Namespace: s.namespaces[exercises],
 		Image:     s.images["pingpong"],
@@ -129,7 +129,7 @@ func (s *stack) newPingpong(db postgres.Database) (*pingpong.Pingpong, error) {
 	}, s.inCluster)
 }
 
-func (s *stack) newTodo(db postgres.Database) (*todo.Todo, error) {
+func (s *stack) newTodo(db server.Server) (*todo.Todo, error) {
 	return todo.New(s.ctx, "todo", todo.Args{
 		Namespace:        s.namespaces[project],
 		BackendImage:     s.images["todo-backend"],
@@ -152,12 +152,12 @@ func (s *stack) export(last volumes.Outputs) error {
 	}
 	s.ctx.Export("images", s.images)
 	s.ctx.Export("redis", s.redis.Addresses)
-	s.ctx.Export("postgres", pulumi.StringMap{
-		"pingpong": s.pingpongDB.Database.Address, "todo": s.todoDB.Database.Address,
-	})
-	s.ctx.Export("backups", pulumi.StringMap{
-		"pingpong": s.pingpongDB.Location, "todo": s.todoDB.Location,
-	})
+	addresses, backups := pulumi.StringMap{}, pulumi.StringMap{}
+	for name, db := range s.databases {
+		addresses[name], backups[name] = db.Address, db.Backups
+	}
+	s.ctx.Export("postgres", addresses)
+	s.ctx.Export("backups", backups)
 	s.ctx.Export("pingpong", s.pingpong.Address)
 	s.ctx.Export("todoBackend", s.todo.Backend)
 	s.ctx.Export("todoFrontend", s.todo.Frontend)

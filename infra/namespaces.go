@@ -11,21 +11,24 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/volumes"
 )
 
-// The course's own names of the namespaces. The first two have a database each.
+// The course's own names of the namespaces.
 const (
 	exercises        = "exercises"
 	project          = "project"
 	storageNamespace = "storage"
 )
 
-var databaseNamespaces = []string{exercises, project}
-
 // namespaceNames are the stack's namespaces, without the prefix.
 func namespaceNames(cfg *config.Config) []string {
-	if cfg.S3 == nil {
-		return append(slices.Clone(databaseNamespaces), storageNamespace)
+	names := []string{exercises, project}
+	for _, database := range cfg.Databases {
+		names = append(names, database.Namespace)
 	}
-	return databaseNamespaces
+	if cfg.S3 == nil {
+		names = append(names, storageNamespace)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // requirements is what the stack needs of its cluster.
@@ -74,7 +77,7 @@ func (s *stack) volumes() volumes.Settings {
 		StorageClass: s.cfg.StorageClass,
 		Sizes: map[string]string{
 			"redisStorageSize":    s.cfg.Redis.StorageSize,
-			"postgresStorageSize": s.cfg.Postgres.StorageSize,
+			"postgresStorageSize": s.cfg.PostgresStorageSize,
 			"storageSize":         s.cfg.Storage.Size,
 		},
 	}

@@ -1,6 +1,6 @@
 package config
 
-import "github.com/stateful-k3s/stateful-k3s/infra/backup"
+import "github.com/stateful-k3s/stateful-k3s/infra/database/backup"
 
 func (r *reader) backups() backup.Settings {
 	return backup.Settings{

@@ -18,7 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
@@ -197,7 +197,7 @@ func databaseNames(value string) string {
 }
 
 func postgresParameters(value string) string {
-	if _, err := postgres.ParseParameters(value); err != nil {
+	if _, err := statefulset.ParseParameters(value); err != nil {
 		return "a list of name=value with semicolons between them: " + err.Error()
 	}
 	return ""

@@ -4,15 +4,12 @@ package config
 import (
 	"errors"
 	"os"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/stateful-k3s/stateful-k3s/infra/backup"
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 	"github.com/stateful-k3s/stateful-k3s/infra/todo"
 )
@@ -27,14 +24,13 @@ type Config struct {
 	Builder      string
 	StorageClass string
 	Redis        Redis
-	Postgres     Postgres
 	Pingpong     Pingpong
 	Todo         Todo
-	Backup       backup.Settings
-	Archive      Archive
-	// Restore says what to restore databases from, by their names.
-	Restore map[string]*backup.Restore
-	Storage Storage
+	// PostgresImage and PostgresStorageSize are for databases that have none of their own.
+	PostgresImage, PostgresStorageSize string
+	// Databases are in the order of their names.
+	Databases []Database
+	Storage   Storage
 	// S3 is a bucket elsewhere for the backups; nil for the stack's own Storage.
 	S3 *storage.Bucket
 	// Ingress shows the apps to people; nil if nothing does.
@@ -69,18 +65,6 @@ type Redis struct {
 	Memory          string
 }
 
-// Postgres holds the settings of every Postgres server. Memory and StorageSize are Kubernetes quantities.
-type Postgres struct {
-	Image string
-	// Passwords and ReaderPasswords hold the passwords that are set, by the databases' names.
-	Passwords, ReaderPasswords map[string]pulumi.StringInput
-	PasswordVersion            string
-	TLSVersion                 string
-	StorageSize                string
-	Memory                     string
-	Parameters                 postgres.Parameters
-}
-
 // Pingpong holds the settings of the pods that count pings.
 type Pingpong struct {
 	Replicas int
@@ -91,16 +75,6 @@ type Todo struct {
 	BackendReplicas, FrontendReplicas int
 	AllowedOrigins, OwnOrigins        string
 	Daily                             todo.Daily
-}
-
-// Archive holds the settings of every server's archive.
-type Archive struct {
-	On bool
-	// Timeout bounds what is lost with a node.
-	Timeout time.Duration
-	// KeepDays is how far back it reaches.
-	KeepDays   int
-	Passphrase pulumi.StringInput // nil if not set
 }
 
 // Storage holds the settings of the storage server. Memory and Size are Kubernetes quantities.
@@ -131,16 +105,6 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 			StorageSize:     r.text("redisStorageSize", size("1Mi"), "100Mi"),
 			Memory:          r.text("redisMemory", memory("16Mi"), "64Mi"),
 		},
-		Postgres: Postgres{
-			Image:           r.text("postgresImage", postgresImage, "postgres:17"),
-			Passwords:       r.passwords("Password"),
-			ReaderPasswords: r.passwords("ReaderPassword"),
-			PasswordVersion: r.text("postgresPasswordVersion", notEmpty, "2"),
-			TLSVersion:      r.text("postgresTLSVersion", notEmpty, "2"),
-			StorageSize:     r.text("postgresStorageSize", size("256Mi"), "1Gi"),
-			Memory:          r.text("postgresMemory", memory("128Mi"), "512Mi"),
-			Parameters:      r.parameters("postgresParameters", `"work_mem=8MB; log_min_duration_statement=250ms"`),
-		},
 	}
 	cfg.Pingpong.Replicas = r.number("pingpongReplicas", replicas, "2")
 	cfg.Todo = Todo{
@@ -156,16 +120,15 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 			Networks:    r.networksOrInternet("articleNetworks", "10.0.0.0/8"),
 		},
 	}
-	cfg.Backup = r.backups()
-	cfg.Restore = r.restores()
+	cfg.SecretVersions = r.versions("secretVersions", `"pingpong-owner=2; todo-certificate=2"`)
+	cfg.Databases = r.databases(cfg.StorageClass, cfg.SecretVersions)
+	cfg.PostgresImage, cfg.PostgresStorageSize = r.read("postgresImage"), r.read("postgresStorageSize")
 	cfg.Storage = Storage{
 		Size:        r.text("storageSize", size("256Mi"), "5Gi"),
 		Memory:      r.text("storageMemory", memory("64Mi"), "128Mi"),
 		KeysVersion: r.text("storageKeysVersion", notEmpty, "2"),
 		TLSVersion:  r.text("storageTLSVersion", notEmpty, "2"),
 	}
-	cfg.SecretVersions = r.versions("secretVersions", `"pingpong-owner=2; todo-certificate=2"`)
-	cfg.Archive = r.archive()
 	cfg.S3 = r.bucket()
 	cfg.Ingress = r.ingress(cfg.NamePrefix)
 	cfg.DNSServers = r.dnsServers("dnsServers", "kube-system/k8s-app=kube-dns")

@@ -48,7 +48,7 @@ func (r *reader) checkConnections(cfg *Config) {
 	if r.faulty(memoryKey) || r.faulty(parametersKey) {
 		return
 	}
-	connections, err := cfg.Postgres.Parameters.Connections(cfg.Postgres.Memory)
+	connections, err := cfg.Databases[0].Server.Parameters.Connections(cfg.Databases[0].Server.Memory)
 	if err != nil {
 		r.fault(parametersKey, "%w; for example: pulumi config set %s "+
 			`"shared_buffers=128MB; max_connections=100"`, err, parametersKey)

@@ -14,8 +14,8 @@ import (
 	"github.com/agext/levenshtein"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
 // reader reads settings, and collects their faults.
@@ -62,8 +62,8 @@ func (r *reader) duration(key string, check check, example string) time.Duration
 	return d
 }
 
-func (r *reader) parameters(key, example string) postgres.Parameters {
-	parameters, _ := postgres.ParseParameters(r.text(key, postgresParameters, example))
+func (r *reader) parameters(key, example string) statefulset.Parameters {
+	parameters, _ := statefulset.ParseParameters(r.text(key, postgresParameters, example))
 	return parameters
 }
 

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stateful-k3s/stateful-k3s/infra/backup"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/backup"
 )
 
 // databases are the names that settings call the databases by.

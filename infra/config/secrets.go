@@ -8,9 +8,9 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/pairs"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
 // newPassword is the example for settings that are passwords.
@@ -34,8 +34,8 @@ func (r *reader) passwords(key string) map[string]pulumi.StringInput {
 // generatedSecrets are the secrets that the program generates, by their owner: redis, storage or a database.
 var generatedSecrets = map[string][]string{
 	"redis":    {"password"},
-	"pingpong": postgres.Secrets,
-	"todo":     postgres.Secrets,
+	"pingpong": statefulset.Secrets,
+	"todo":     statefulset.Secrets,
 	"storage":  {"exercises-key", "project-key", "certificate"},
 }
 

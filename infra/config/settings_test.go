@@ -108,10 +108,11 @@ func TestPasswordsOfOneDatabaseAndOfAll(t *testing.T) {
 	cfg, err := load(t, settings{"postgresPassword": "battery-staple", "todoPostgresPassword": "of-todos-alone",
 		"pingpongPostgresReaderPassword": "reads-pings-alone"})
 	require.NoError(t, err)
-	require.EqualValues(t, "battery-staple", reveal(t, cfg.Postgres.Passwords["pingpong"]))
-	require.EqualValues(t, "of-todos-alone", reveal(t, cfg.Postgres.Passwords["todo"]))
-	require.EqualValues(t, "reads-pings-alone", reveal(t, cfg.Postgres.ReaderPasswords["pingpong"]))
-	require.NotContains(t, cfg.Postgres.ReaderPasswords, "todo")
+	pingpong, todo := cfg.Databases[0].Server, cfg.Databases[1].Server
+	require.EqualValues(t, "battery-staple", reveal(t, pingpong.Password))
+	require.EqualValues(t, "of-todos-alone", reveal(t, todo.Password))
+	require.EqualValues(t, "reads-pings-alone", reveal(t, pingpong.ReaderPassword))
+	require.Nil(t, todo.ReaderPassword)
 }
 
 func TestRegistry(t *testing.T) {

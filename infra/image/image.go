@@ -26,6 +26,8 @@ const (
 type Args struct {
 	// Registry is the registry's host and the path of its images, such as registry.example.com/team.
 	Registry string
+	// Target is the image's stage in the Dockerfile.
+	Target string
 	// BuildArgs are arguments of the Dockerfile.
 	BuildArgs map[string]string
 	// Tag is the tag that each build moves. Pods name images by digest.
@@ -43,13 +45,13 @@ type Args struct {
 // rebuildArg is a build argument that the Dockerfile does not use. A new value makes Pulumi build the image.
 const rebuildArg = "STATEFUL_K3S_AGAIN"
 
-// New declares the image of an app, the Dockerfile's target of that name, and returns its
-// repository:tag@digest. Deleting it from the stack leaves it in the registry.
-func New(ctx *pulumi.Context, app string, args Args,
+// New declares the image, whose repository has its name, and returns its repository:tag@digest. Deleting it
+// from the stack leaves it in the registry.
+func New(ctx *pulumi.Context, name string, args Args,
 	opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
-	name, err := reference.ParseNamed(fmt.Sprintf("%s/%s:%s", args.Registry, app, args.Tag))
+	tagged, err := reference.ParseNamed(fmt.Sprintf("%s/%s:%s", args.Registry, name, args.Tag))
 	if err != nil {
-		return pulumi.StringOutput{}, fmt.Errorf("naming image %s: %w", app, err)
+		return pulumi.StringOutput{}, fmt.Errorf("naming image %s: %w", name, err)
 	}
 	buildArgs := pulumi.StringMap{"SOURCE_DATE_EPOCH": pulumi.String(epoch)}
 	for arg, value := range args.BuildArgs {
@@ -58,9 +60,9 @@ func New(ctx *pulumi.Context, app string, args Args,
 	build := &dockerbuild.ImageArgs{
 		Context:        &dockerbuild.BuildContextArgs{Location: pulumi.String(contextDir)},
 		Dockerfile:     &dockerbuild.DockerfileArgs{Location: pulumi.String(dockerfile)},
-		Target:         pulumi.String(app),
+		Target:         pulumi.String(args.Target),
 		BuildArgs:      buildArgs,
-		Tags:           pulumi.ToStringArray([]string{name.String()}),
+		Tags:           pulumi.ToStringArray([]string{tagged.String()}),
 		Exports:        dockerbuild.ExportArray{dockerbuild.ExportArgs{Raw: pulumi.String(export)}},
 		Push:           pulumi.Bool(false), // the export pushes
 		BuildOnPreview: pulumi.Bool(false),
@@ -70,7 +72,7 @@ func New(ctx *pulumi.Context, app string, args Args,
 	}
 	if args.Username != "" {
 		build.Registries = dockerbuild.RegistryArray{dockerbuild.RegistryArgs{
-			Address:  pulumi.String(reference.Domain(name)),
+			Address:  pulumi.String(reference.Domain(tagged)),
 			Username: pulumi.String(args.Username),
 			Password: pulumi.ToSecret(args.Password).(pulumi.StringOutput),
 		}}
@@ -80,9 +82,9 @@ func New(ctx *pulumi.Context, app string, args Args,
 	} else {
 		opts = append(slices.Clip(opts), pulumi.IgnoreChanges([]string{"buildArgs." + rebuildArg}))
 	}
-	image, err := dockerbuild.NewImage(ctx, app, build, append(opts, pulumi.RetainOnDelete(true))...)
+	image, err := dockerbuild.NewImage(ctx, name, build, append(opts, pulumi.RetainOnDelete(true))...)
 	if err != nil {
-		return pulumi.StringOutput{}, fmt.Errorf("declaring image %s: %w", app, err)
+		return pulumi.StringOutput{}, fmt.Errorf("declaring image %s: %w", name, err)
 	}
 	return image.Ref, nil
 }

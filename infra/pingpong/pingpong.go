@@ -7,8 +7,8 @@ import (
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
 // Args describes the pods. Namespace, Image and Database are required.
@@ -18,7 +18,7 @@ type Args struct {
 	// Replicas is the number of pods, 2 by default. They share one count.
 	Replicas int
 	// Database keeps the count. It is in the same namespace.
-	Database postgres.Database
+	Database server.Server
 	// Ingress publishes /pingpong and /pings; nil for none.
 	Ingress *kube.Ingress
 }
@@ -74,7 +74,7 @@ func (p *Pingpong) declare(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 	err = kube.Allow(ctx, name+"-database", kube.Connection{
-		From: app.Pods(), To: args.Database.Pods, Port: postgres.Port, Why: "keeps the count",
+		From: app.Pods(), To: args.Database.Pods, Port: server.Port, Why: "keeps the count",
 	}, parent)
 	if err != nil {
 		return err
@@ -98,6 +98,6 @@ func (a *Args) check() error {
 		a.Replicas = 2
 	}
 	return kube.Missing(map[string]bool{
-		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Database": a.Database.Name != "",
+		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Database": a.Database.Database != "",
 	})
 }

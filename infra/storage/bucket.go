@@ -13,7 +13,7 @@ type Bucket struct {
 	Region   string
 	// Name is the bucket's name.
 	Name string
-	// Prefix is the folder of the namespaces' folders; empty for the top of the bucket.
+	// Prefix is the folder of the databases' folders; empty for the top of the bucket.
 	Prefix string
 	// PathStyle puts the bucket's name into the path of a URL, and not in front of the host name.
 	PathStyle            bool

@@ -30,9 +30,10 @@ type Client struct {
 
 // ClientArgs describes the client. Only Passphrase is optional.
 type ClientArgs struct {
-	// Namespace has the pods. Their folder in the bucket has its name.
 	Namespace *kube.Namespace
-	App       string
+	// Folder is the pods' folder in the bucket.
+	Folder string
+	App    string
 	// Secret is the name of the Secret with the keys.
 	Secret string
 	// Passphrase encrypts the archive of Postgres; nil for none.
@@ -47,7 +48,7 @@ func (b Bucket) NewClient(ctx *pulumi.Context, name string, args ClientArgs,
 		kube.Env("S3_ENDPOINT", b.Endpoint),
 		kube.Env("S3_REGION", b.Region),
 		kube.Env("S3_BUCKET", b.Name),
-		kube.Env("S3_PREFIX", b.Folder(args.Namespace)),
+		kube.Env("S3_PREFIX", b.Path(args.Folder)),
 		kube.Env("S3_PATH_STYLE", strconv.FormatBool(b.PathStyle)),
 		kube.Env("S3_ACCESS_KEY_FILE", clientDir+"/"+accessKey),
 		kube.Env("S3_SECRET_KEY_FILE", clientDir+"/"+secretKey),
@@ -82,8 +83,8 @@ func (c *Client) Ready() pulumi.ResourceOption {
 	return pulumi.DependsOn([]pulumi.Resource{c.secret})
 }
 
-// Folder returns the namespace's folder in the bucket.
-func (b Bucket) Folder(namespace *kube.Namespace) string { return path.Join(b.Prefix, namespace.Name) }
+// Path returns the path of a folder in the bucket, below the bucket's Prefix.
+func (b Bucket) Path(folder string) string { return path.Join(b.Prefix, folder) }
 
 // Required tells which required fields are set, for kube.Missing.
 func (b Bucket) Required() map[string]bool {

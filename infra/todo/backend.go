@@ -4,8 +4,8 @@ import (
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
 const backendService = "todo-backend-svc"
@@ -30,10 +30,10 @@ func backendApp(args Args) kube.WebApp {
 	}
 }
 
-func declareBackend(ctx *pulumi.Context, name string, app kube.WebApp, database postgres.Database, parent,
+func declareBackend(ctx *pulumi.Context, name string, app kube.WebApp, database server.Server, parent,
 	after pulumi.ResourceOption) (*corev1.Service, error) {
 	err := kube.Allow(ctx, name+"-database", kube.Connection{
-		From: app.Pods(), To: database.Pods, Port: postgres.Port, Why: "keeps the todos",
+		From: app.Pods(), To: database.Pods, Port: server.Port, Why: "keeps the todos",
 	}, parent)
 	if err != nil {
 		return nil, err

@@ -7,8 +7,8 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
 // Args describes the pods. Namespace, the images and Database are required, and Daily except for its
@@ -19,7 +19,7 @@ type Args struct {
 	// BackendReplicas and FrontendReplicas are the numbers of pods, 2 each by default.
 	BackendReplicas, FrontendReplicas int
 	// Database keeps the todos. It is in the same namespace.
-	Database postgres.Database
+	Database server.Server
 	// AllowedOrigins are the origins of other web pages that may use the backend, with spaces between them, or
 	// *, which is the default.
 	AllowedOrigins string
@@ -111,7 +111,7 @@ func (a *Args) check() error {
 		"BackendImage":     a.BackendImage != nil,
 		"FrontendImage":    a.FrontendImage != nil,
 		"DailyImage":       a.DailyImage != nil,
-		"Database":         a.Database.Name != "",
+		"Database":         a.Database.Database != "",
 		"Daily.Schedule":   a.Daily.Schedule != "",
 		"Daily.TimeZone":   a.Daily.TimeZone != "",
 		"Daily.ArticleURL": a.Daily.ArticleURL != "",

@@ -14,7 +14,7 @@ import (
 func TestSetUpTakesDataThatAGroupMayWrite(t *testing.T) {
 	tree := imagetest.Open(t)
 	volume := tree.TempDir()
-	setup, err := os.ReadFile("../../../infra/postgres/setup.sh")
+	setup, err := os.ReadFile("../../../infra/database/statefulset/setup.sh")
 	require.NoError(t, err)
 	tree.File("postgresql.conf", "unix_socket_directories = '"+volume+"'\ndynamic_shared_memory_type = mmap\n")
 	tree.File("roles.sql", "SELECT 1;\n")

@@ -4,33 +4,36 @@ package kubetest
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
 // NewDatabase declares a namespace and in it the Postgres "db", with a database named after the app.
-func NewDatabase(ctx *pulumi.Context, namespace, app string) (*kube.Namespace, postgres.Database, error) {
+func NewDatabase(ctx *pulumi.Context, namespace, app string) (*kube.Namespace, server.Server, error) {
 	ns, err := kube.NewNamespace(ctx, namespace, kube.NamespaceArgs{Name: "alice-" + namespace})
 	if err != nil {
-		return nil, postgres.Database{}, err
+		return nil, server.Server{}, err
 	}
-	db, err := postgres.New(ctx, "db", postgres.Args{
-		Namespace:       ns,
-		Image:           pulumi.String("postgres:17"),
-		ExporterImage:   pulumi.String("exporter"),
-		Database:        app,
-		Password:        pulumi.String("correct-horse"),
-		PasswordVersion: "1",
-		TLSVersion:      "1",
-		StorageClass:    "local-path",
-		StorageSize:     "1Gi",
-		Memory:          "512Mi",
+	db, err := statefulset.New(ctx, "db", statefulset.Args{
+		Namespace:     ns,
+		Image:         pulumi.String("postgres:17"),
+		ExporterImage: pulumi.String("exporter"),
+		Database:      app,
+		Settings: statefulset.Settings{
+			Password:        pulumi.String("correct-horse"),
+			PasswordVersion: "1",
+			TLSVersion:      "1",
+			StorageClass:    "local-path",
+			StorageSize:     "1Gi",
+			Memory:          "512Mi",
+		},
 	})
 	if err != nil {
-		return nil, postgres.Database{}, err
+		return nil, server.Server{}, err
 	}
-	return ns, db.Database, nil
+	return ns, db.Server, nil
 }
 
 // NewStorage declares a namespace and in it the storage server "store", with one account.

@@ -1,4 +1,4 @@
-package postgres
+package server
 
 import (
 	"fmt"
@@ -29,25 +29,35 @@ type Client struct {
 	Digest pulumi.StringOutput
 }
 
-// newClient returns the client that logs in by the URL under key in the Secret.
-func newClient(key string, ns *kube.Namespace, url, authority pulumi.StringInput) Client {
+// ClientArgs describes a client. Everything is required.
+type ClientArgs struct {
+	Namespace *kube.Namespace
+	// Secret is the name of the Secret that has URL under Key, and Authority under AuthorityKey.
+	Secret, Key, AuthorityKey string
+	URL, Authority            pulumi.StringInput
+}
+
+// NewClient returns the client that logs in by a URL in a Secret.
+func NewClient(args ClientArgs) Client {
 	return Client{
-		Volume: kube.SecretVolume("postgres-client", secret, 0o444,
-			map[string]string{key: urlFile, authorityKey: caFile}),
-		Mount:  kube.ReadOnly("postgres-client", clientDir),
-		Env:    kube.Env("URL_FILE", clientDir+"/"+urlFile),
-		Digest: kube.Digest(ns.Name+"/"+secret+"/"+key, pulumi.Sprintf("%s\n%s", url, authority)),
+		Volume: kube.SecretVolume("postgres-client", args.Secret, 0o444,
+			map[string]string{args.Key: urlFile, args.AuthorityKey: caFile}),
+		Mount: kube.ReadOnly("postgres-client", clientDir),
+		Env:   kube.Env("URL_FILE", clientDir+"/"+urlFile),
+		Digest: kube.Digest(args.Namespace.Name+"/"+args.Secret+"/"+args.Key,
+			pulumi.Sprintf("%s\n%s", args.URL, args.Authority)),
 	}
 }
 
-// clientURL returns a URL that both libpq and pgx understand.
+// URL returns the URL by which a role logs in to a database. Both libpq and pgx understand it, in a pod that
+// has a Client.
 // Source: https://www.postgresql.org/docs/17/libpq-connect.html#LIBPQ-CONNSTRING-URIS
-func clientURL(role, database string, password pulumi.StringInput) pulumi.StringOutput {
+func URL(host, role, database string, password pulumi.StringInput) pulumi.StringOutput {
 	return password.ToStringOutput().ApplyT(func(p string) string {
 		u := url.URL{
 			Scheme:   "postgres",
 			User:     url.UserPassword(role, p),
-			Host:     net.JoinHostPort(service, fmt.Sprint(Port)),
+			Host:     net.JoinHostPort(host, fmt.Sprint(Port)),
 			Path:     database,
 			RawQuery: url.Values{"sslmode": {"verify-full"}, "sslrootcert": {clientDir + "/" + caFile}}.Encode(),
 		}

@@ -1,4 +1,4 @@
-package postgres
+package statefulset
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
@@ -32,14 +33,14 @@ const stopSeconds = 120
 
 // podSpec returns the spec of the server's pod; archive is nil without an archive.
 func podSpec(args Args, archive *storage.Client) corev1.PodSpecArgs {
-	server := serverContainer(args)
-	containers := corev1.ContainerArray{server, exporterContainer(args)}
-	volumes := podVolumes(args)
+	main := serverContainer(args)
+	containers := corev1.ContainerArray{main, exporterContainer(args)}
+	volumes := podVolumes(args, newNames(args.Prefix))
 	if archive != nil {
-		server.Env = slices.Concat(server.Env.(corev1.EnvVarArray), archive.Env,
+		main.Env = slices.Concat(main.Env.(corev1.EnvVarArray), archive.Env,
 			corev1.EnvVarArray{archiveQueue(args)})
-		server.VolumeMounts = append(serverMounts(), archive.Mount)
-		containers = corev1.ContainerArray{server, exporterContainer(args), archiverContainer(args, archive)}
+		main.VolumeMounts = append(serverMounts(), archive.Mount)
+		containers = corev1.ContainerArray{main, exporterContainer(args), archiverContainer(args, archive)}
 		volumes = append(volumes, archive.Volume,
 			corev1.VolumeArgs{Name: pulumi.String(archiver), EmptyDir: corev1.EmptyDirVolumeSourceArgs{}})
 	}
@@ -91,10 +92,10 @@ func serverContainer(args Args) corev1.ContainerArgs {
 		}),
 		// Defaults of psql for people in this container.
 		Env:   corev1.EnvVarArray{kube.Env("PGDATA", pgdata), kube.Env("PGDATABASE", args.Database)},
-		Ports: corev1.ContainerPortArray{kube.ContainerPort("postgres", Port)},
+		Ports: corev1.ContainerPortArray{kube.ContainerPort("postgres", server.Port)},
 		// The port is open during recovery, so no probe kills a server that recovers.
-		StartupProbe:  kube.Within(10*time.Minute, kube.TCPProbe(Port)),
-		LivenessProbe: kube.TCPProbe(Port),
+		StartupProbe:  kube.Within(10*time.Minute, kube.TCPProbe(server.Port)),
+		LivenessProbe: kube.TCPProbe(server.Port),
 		ReadinessProbe: kube.ExecProbe("pg_isready", "--quiet", "--host", "127.0.0.1", "--username", readerRole,
 			"--dbname", args.Database),
 		VolumeMounts:             serverMounts(),
@@ -104,7 +105,7 @@ func serverContainer(args Args) corev1.ContainerArgs {
 
 func exporterContainer(args Args) corev1.ContainerArgs {
 	resources := kube.Resources{CPU: "10m", CPULimit: "250m", Memory: "64Mi"}
-	source := fmt.Sprintf(":%d/%s?host=%s&sslmode=disable", Port, args.Database, socketDir)
+	source := fmt.Sprintf(":%d/%s?host=%s&sslmode=disable", server.Port, args.Database, socketDir)
 	return kube.Container(kube.AppUser, resources, corev1.ContainerArgs{
 		Name:  pulumi.String("exporter"),
 		Image: args.ExporterImage,
@@ -122,18 +123,18 @@ func exporterContainer(args Args) corev1.ContainerArgs {
 	})
 }
 
-func podVolumes(args Args) corev1.VolumeArray {
-	server := map[string]string{certificateKey: certificateKey, privateKey: privateKey}
+func podVolumes(args Args, names names) corev1.VolumeArray {
+	files := map[string]string{certificateKey: certificateKey, privateKey: privateKey}
 	return corev1.VolumeArray{
 		corev1.VolumeArgs{Name: pulumi.String("config"),
-			ConfigMap: corev1.ConfigMapVolumeSourceArgs{Name: pulumi.String(config)}},
+			ConfigMap: corev1.ConfigMapVolumeSourceArgs{Name: pulumi.String(names.config)}},
 		corev1.VolumeArgs{Name: pulumi.String("socket"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{}},
 		// Shared memory of parallel queries. It counts towards the container's memory limit.
 		corev1.VolumeArgs{Name: pulumi.String("shm"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{
 			Medium: pulumi.String("Memory"), SizeLimit: pulumi.String(args.Memory),
 		}},
-		kube.SecretVolume("setup", secret, 0o440, map[string]string{verifiersKey: verifiersKey}),
-		kube.SecretVolume("server", secret, 0o440, server),
-		kube.SecretVolume("exporter", secret, 0o440, map[string]string{exporterPassKey: "password"}),
+		kube.SecretVolume("setup", names.secret, 0o440, map[string]string{verifiersKey: verifiersKey}),
+		kube.SecretVolume("server", names.secret, 0o440, files),
+		kube.SecretVolume("exporter", names.secret, 0o440, map[string]string{exporterPassKey: "password"}),
 	}
 }

@@ -1,4 +1,4 @@
-package postgres_test
+package statefulset_test
 
 import (
 	"testing"
@@ -9,41 +9,43 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
 const stashType = "pulumi:index:Stash"
 
 // program declares a namespace with a Postgres in it. change may change the arguments.
-func program(change func(*postgres.Args)) pulumi.RunFunc {
+func program(change func(*statefulset.Args)) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		_, err := declare(ctx, change)
 		return err
 	}
 }
 
-func declare(ctx *pulumi.Context, change func(*postgres.Args)) (*postgres.Postgres, error) {
+func declare(ctx *pulumi.Context, change func(*statefulset.Args)) (*statefulset.Server, error) {
 	namespace, err := kube.NewNamespace(ctx, "exercises", kube.NamespaceArgs{Name: "alice-exercises"})
 	if err != nil {
 		return nil, err
 	}
-	args := postgres.Args{
-		Namespace:       namespace,
-		Image:           pulumi.String("postgres:17"),
-		ExporterImage:   pulumi.String("exporter"),
-		Database:        "pingpong",
-		PasswordVersion: "1",
-		TLSVersion:      "1",
-		StorageClass:    "local-path",
-		StorageSize:     "1Gi",
-		Memory:          "512Mi",
+	args := statefulset.Args{
+		Namespace:     namespace,
+		Image:         pulumi.String("postgres:17"),
+		ExporterImage: pulumi.String("exporter"),
+		Database:      "pingpong",
+		Settings: statefulset.Settings{
+			PasswordVersion: "1",
+			TLSVersion:      "1",
+			StorageClass:    "local-path",
+			StorageSize:     "1Gi",
+			Memory:          "512Mi",
+		},
 	}
 	if change != nil {
 		change(&args)
 	}
-	return postgres.New(ctx, "pings", args)
+	return statefulset.New(ctx, "pings", args)
 }
 
 // kept makes the state hold the same text in every stash: a certificate, which does for passwords too.
@@ -53,7 +55,7 @@ func kept(text string) recorder.Option {
 
 const certificate = `{"Authority": "the authority", "Server": "the certificate", "Key": "the key"}`
 
-func podTemplate(t *testing.T, change func(*postgres.Args),
+func podTemplate(t *testing.T, change func(*statefulset.Args),
 	options ...recorder.Option) corev1.PodTemplateSpec {
 	t.Helper()
 	recording := recorder.Run(t, program(change), options...)
@@ -61,7 +63,7 @@ func podTemplate(t *testing.T, change func(*postgres.Args),
 }
 
 func TestPodRestartsOnChanges(t *testing.T) {
-	annotations := func(change func(*postgres.Args)) map[string]string {
+	annotations := func(change func(*statefulset.Args)) map[string]string {
 		return podTemplate(t, change, kept(certificate)).Annotations
 	}
 	before := annotations(nil)
@@ -69,13 +71,13 @@ func TestPodRestartsOnChanges(t *testing.T) {
 	require.Len(t, before, 2)
 	for name, change := range map[string]struct {
 		annotation string
-		change     func(*postgres.Args)
+		change     func(*statefulset.Args)
 	}{
-		"password":        {"secret", func(args *postgres.Args) { args.Password = pulumi.String("another") }},
-		"reader password": {"secret", func(args *postgres.Args) { args.ReaderPassword = pulumi.String("another") }},
-		"memory":          {"config", func(args *postgres.Args) { args.Memory = "1Gi" }},
-		"parameters": {"config", func(args *postgres.Args) {
-			args.Parameters = postgres.Parameters{"jit": "off"}
+		"password":        {"secret", func(args *statefulset.Args) { args.Password = pulumi.String("another") }},
+		"reader password": {"secret", func(args *statefulset.Args) { args.ReaderPassword = pulumi.String("another") }},
+		"memory":          {"config", func(args *statefulset.Args) { args.Memory = "1Gi" }},
+		"parameters": {"config", func(args *statefulset.Args) {
+			args.Parameters = statefulset.Parameters{"jit": "off"}
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,7 +110,7 @@ func TestDeclarationErrors(t *testing.T) {
 }
 
 func TestArgumentErrors(t *testing.T) {
-	_, err := recorder.Try(t, program(func(args *postgres.Args) { *args = postgres.Args{} }))
+	_, err := recorder.Try(t, program(func(args *statefulset.Args) { *args = statefulset.Args{} }))
 	require.ErrorContains(t, err, `postgres pings: Database is required
 ExporterImage is required
 Image is required
@@ -119,20 +121,20 @@ StorageClass is required
 StorageSize is required
 TLSVersion is required`)
 
-	setDatabase := func(name string) func(*postgres.Args) {
-		return func(args *postgres.Args) { args.Database = name }
+	setDatabase := func(name string) func(*statefulset.Args) {
+		return func(args *statefulset.Args) { args.Database = name }
 	}
-	for message, change := range map[string]func(*postgres.Args){
-		`reading Memory "64 MB": `:     func(args *postgres.Args) { args.Memory = "64 MB" },
-		`reading StorageSize "much": `: func(args *postgres.Args) { args.StorageSize = "much" },
-		`parameters: port is not yours to set`: func(args *postgres.Args) {
-			args.Parameters = postgres.Parameters{"port": "1"}
+	for message, change := range map[string]func(*statefulset.Args){
+		`reading Memory "64 MB": `:     func(args *statefulset.Args) { args.Memory = "64 MB" },
+		`reading StorageSize "much": `: func(args *statefulset.Args) { args.StorageSize = "much" },
+		`parameters: port is not yours to set`: func(args *statefulset.Args) {
+			args.Parameters = statefulset.Parameters{"port": "1"}
 		},
 		`database "Ping" is not 1 to 63 small letters, digits`: setDatabase("Ping"),
 		`database "reader" is a name that has a meaning`:       setDatabase("reader"),
 		`database "restorer" is a name that has a meaning`:     setDatabase("restorer"),
 		`database "pg_ping" is a name that has a meaning`:      setDatabase("pg_ping"),
-		`something else than printable ASCII characters`: func(args *postgres.Args) {
+		`something else than printable ASCII characters`: func(args *statefulset.Args) {
 			args.Password = pulumi.String("pässword")
 		},
 	} {

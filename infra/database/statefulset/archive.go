@@ -1,4 +1,4 @@
-package postgres
+package statefulset
 
 import (
 	"fmt"
@@ -15,7 +15,6 @@ import (
 
 const (
 	archiver     = "archiver"
-	archiveName  = "postgres-archive"
 	archiverTemp = "/tmp"
 )
 
@@ -23,8 +22,9 @@ const (
 // second. The server does not wait for it. Its Image must contain the archiver. All but Passphrase is
 // required.
 type Archive struct {
-	// Bucket keeps the archive, in a folder named after the namespace.
+	// Bucket keeps the archive in Folder.
 	Bucket storage.Bucket
+	Folder string
 	// Timeout bounds the period of changes that are lost with the server's volume, in whole seconds.
 	Timeout time.Duration
 	// KeepDays is how many days back the server can be restored.
@@ -47,13 +47,13 @@ func (a *Archive) parameters() Parameters {
 }
 
 // declare declares the Secret that the server's pod needs to archive, and lets it connect to the bucket.
-func (a *Archive) declare(ctx *pulumi.Context, name string, pods kube.Pods,
+func (a *Archive) declare(ctx *pulumi.Context, name string, names names, pods kube.Pods,
 	parent pulumi.ResourceOption) (*storage.Client, error) {
 	if err := a.Bucket.Allow(ctx, name+"-bucket", pods, "archives its log", parent); err != nil {
 		return nil, err
 	}
 	return a.Bucket.NewClient(ctx, name+"-archive", storage.ClientArgs{
-		Namespace: pods.Namespace, App: app, Secret: archiveName, Passphrase: a.Passphrase,
+		Namespace: pods.Namespace, App: names.app, Secret: names.archive, Folder: a.Folder, Passphrase: a.Passphrase,
 	}, parent)
 }
 
@@ -67,7 +67,8 @@ func (a *Archive) required() map[string]bool {
 	if a == nil {
 		return nil
 	}
-	required := map[string]bool{"Archive.Timeout": a.Timeout >= time.Second, "Archive.KeepDays": a.KeepDays > 0}
+	required := map[string]bool{"Archive.Timeout": a.Timeout >= time.Second, "Archive.KeepDays": a.KeepDays > 0,
+		"Archive.Folder": a.Folder != ""}
 	for name, given := range a.Bucket.Required() {
 		required["Archive."+name] = given
 	}

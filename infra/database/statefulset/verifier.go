@@ -1,4 +1,4 @@
-package postgres
+package statefulset
 
 import (
 	"crypto/hmac"

@@ -10,7 +10,6 @@ import (
 )
 
 const (
-	restore     = "restore"
 	identityDir = "/run/secrets/restore"
 	identity    = "identity"
 )
@@ -30,28 +29,29 @@ type Restore struct {
 // the setting is removed and set again later, the id is a new one, because there may be new data.
 func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage.Client,
 	parent pulumi.ResourceOption) (*batchv1.Job, error) {
+	restoreName := args.Prefix + "restore"
 	id, err := kube.NewRandomID(ctx, name+"-request", args.Restore.From, parent)
 	if err != nil {
 		return nil, err
 	}
-	after := []pulumi.ResourceOption{parent, bucket.Ready(), args.Database.Ready(), args.Bucket.Ready()}
+	after := []pulumi.ResourceOption{parent, bucket.Ready(), args.Server.Ready(), args.Bucket.Ready()}
 	work := work{
-		command:  restore,
+		command:  "restore",
 		bucket:   bucket,
-		database: args.Database.Restorer,
+		database: args.Server.Restorer,
 		env: corev1.EnvVarArray{
 			kube.Env("RESTORE_FROM", args.Restore.From),
 			corev1.EnvVarArgs{Name: pulumi.String("RESTORE_REQUEST"), Value: id},
 		},
 	}
 	if args.Restore.Over {
-		work.env = append(work.env, kube.Env("RESTORE_OVER", args.Database.Name))
+		work.env = append(work.env, kube.Env("RESTORE_OVER", args.Server.Database))
 	}
 	if args.Restore.Identity != nil {
 		key, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
 			Namespace: args.Namespace,
-			App:       restore,
-			Name:      restore,
+			App:       restoreName,
+			Name:      restoreName,
 			Data:      map[string]pulumi.StringInput{identity: args.Restore.Identity},
 		}, parent)
 		if err != nil {
@@ -59,11 +59,11 @@ func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage
 		}
 		after = append(after, pulumi.DependsOn([]pulumi.Resource{key}))
 		work.env = append(work.env, kube.Env("AGE_IDENTITY_FILE", identityDir+"/"+identity))
-		work.volumes = corev1.VolumeArray{kube.SecretVolume(identity, restore, 0o444,
+		work.volumes = corev1.VolumeArray{kube.SecretVolume(identity, restoreName, 0o444,
 			map[string]string{identity: identity})}
 		work.mounts = corev1.VolumeMountArray{kube.ReadOnly(identity, identityDir)}
 	}
-	job := newJob(args, restore, podSpec(args, work))
+	job := newJob(args, restoreName, podSpec(args, work))
 	job.MaxAttempts = 1 // the program retries by itself, and the user should soon see what it refuses
 	if err := allow(ctx, name, args, job, "restores the database", parent); err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package postgres_test
+package statefulset_test
 
 import (
 	"crypto/tls"
@@ -15,12 +15,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 )
 
 func TestSecret(t *testing.T) {
-	secret := recorder.Object[*corev1.Secret](recorder.Run(t, program(func(args *postgres.Args) {
+	secret := recorder.Object[*corev1.Secret](recorder.Run(t, program(func(args *statefulset.Args) {
 		args.Password, args.ReaderPassword = pulumi.String(`a/b:c@d e?`), pulumi.String("reader-password")
 	}), kept(certificate)), "pings-secret")
 
@@ -73,24 +74,24 @@ func TestCertificateIsForAllNamesOfTheServer(t *testing.T) {
 }
 
 func TestNewVersionsReplaceWhatTheStateKeeps(t *testing.T) {
-	trigger := func(name string, change func(*postgres.Args)) string {
+	trigger := func(name string, change func(*statefulset.Args)) string {
 		return recorder.Run(t, program(change)).Get(t, stashType,
 			name).Request.GetReplacementTrigger().GetStringValue()
 	}
-	for name, change := range map[string]func(*postgres.Args){
-		"pings-owner":       func(args *postgres.Args) { args.PasswordVersion = "2" },
-		"pings-reader":      func(args *postgres.Args) { args.PasswordVersion = "2" },
-		"pings-restorer":    func(args *postgres.Args) { args.PasswordVersion = "2" },
-		"pings-exporter":    func(args *postgres.Args) { args.PasswordVersion = "2" },
-		"pings-salt":        func(args *postgres.Args) { args.PasswordVersion = "2" },
-		"pings-certificate": func(args *postgres.Args) { args.TLSVersion = "2" },
+	for name, change := range map[string]func(*statefulset.Args){
+		"pings-owner":       func(args *statefulset.Args) { args.PasswordVersion = "2" },
+		"pings-reader":      func(args *statefulset.Args) { args.PasswordVersion = "2" },
+		"pings-restorer":    func(args *statefulset.Args) { args.PasswordVersion = "2" },
+		"pings-exporter":    func(args *statefulset.Args) { args.PasswordVersion = "2" },
+		"pings-salt":        func(args *statefulset.Args) { args.PasswordVersion = "2" },
+		"pings-certificate": func(args *statefulset.Args) { args.TLSVersion = "2" },
 	} {
 		require.NotEqual(t, trigger(name, nil), trigger(name, change), name)
 	}
 }
 
 func TestPasswordsAreNowhereInPlainText(t *testing.T) {
-	recording := recorder.Run(t, program(func(args *postgres.Args) {
+	recording := recorder.Run(t, program(func(args *statefulset.Args) {
 		args.Password, args.ReaderPassword = pulumi.String("given-password"), pulumi.String("given-too")
 	}))
 	for _, text := range []string{"given-password", "given-too", "BEGIN PRIVATE KEY", "SCRAM-SHA-256$"} {
@@ -105,8 +106,8 @@ func TestPasswordsAreNowhereInPlainText(t *testing.T) {
 }
 
 // client is a pod that logs in as owner or reader.
-func client(t *testing.T, change func(*postgres.Args),
-	of func(*postgres.Postgres) postgres.Client) *corev1.Pod {
+func client(t *testing.T, change func(*statefulset.Args),
+	of func(*statefulset.Server) server.Client) *corev1.Pod {
 	t.Helper()
 	return recorder.Object[*corev1.Pod](recorder.Run(t, func(ctx *pulumi.Context) error {
 		p, err := declare(ctx, change)
@@ -129,12 +130,12 @@ func client(t *testing.T, change func(*postgres.Args),
 	}, kept(certificate)), "client")
 }
 
-func owner(p *postgres.Postgres) postgres.Client    { return p.Owner }
-func reader(p *postgres.Postgres) postgres.Client   { return p.Reader }
-func restorer(p *postgres.Postgres) postgres.Client { return p.Restorer }
+func owner(p *statefulset.Server) server.Client    { return p.Owner }
+func reader(p *statefulset.Server) server.Client   { return p.Reader }
+func restorer(p *statefulset.Server) server.Client { return p.Restorer }
 
 func TestClientsSeeTheirOwnURLAlone(t *testing.T) {
-	for key, of := range map[string]func(*postgres.Postgres) postgres.Client{"URL": owner, "READER_URL": reader,
+	for key, of := range map[string]func(*statefulset.Server) server.Client{"URL": owner, "READER_URL": reader,
 		"RESTORER_URL": restorer} {
 		spec := client(t, nil, of).Spec
 		require.Equal(t, []corev1.Volume{{Name: "postgres-client",
@@ -152,10 +153,10 @@ func TestClientsSeeTheirOwnURLAlone(t *testing.T) {
 }
 
 func TestClientsRestartWhenTheirPasswordChanges(t *testing.T) {
-	digest := func(change func(*postgres.Args), of func(*postgres.Postgres) postgres.Client) string {
+	digest := func(change func(*statefulset.Args), of func(*statefulset.Server) server.Client) string {
 		return client(t, change, of).Annotations["digest"]
 	}
-	password := func(args *postgres.Args) { args.Password = pulumi.String("another-password") }
+	password := func(args *statefulset.Args) { args.Password = pulumi.String("another-password") }
 	require.Len(t, digest(nil, owner), 8)
 	require.Equal(t, digest(nil, owner), digest(nil, owner))
 	require.NotEqual(t, digest(nil, owner), digest(password, owner))

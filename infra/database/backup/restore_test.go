@@ -6,7 +6,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stateful-k3s/stateful-k3s/infra/backup"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/backup"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 )
 

@@ -1,4 +1,4 @@
-package postgres_test
+package statefulset_test
 
 import (
 	"testing"
@@ -9,26 +9,26 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/kubetest"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
 // archived makes the server archive to a bucket elsewhere.
-func archived(args *postgres.Args) {
-	args.Archive = &postgres.Archive{
+func archived(args *statefulset.Args) {
+	args.Archive = &statefulset.Archive{
 		Bucket: storage.Bucket{
 			Endpoint: "https://s3.example.com", Region: "eu-north-1", Name: "attic", Prefix: "house", PathStyle: true,
 			AccessKey: pulumi.String("the access key"), SecretKey: secret("the secret key"),
 			Authorities: pulumi.String("the authority"), Networks: kube.Internet,
 		},
-		Timeout: 90 * time.Second, KeepDays: 14,
+		Folder: "alice-exercises", Timeout: 90 * time.Second, KeepDays: 14,
 	}
 }
 
-func encrypted(args *postgres.Args) {
+func encrypted(args *statefulset.Args) {
 	archived(args)
 	args.Archive.Passphrase = secret("the passphrase")
 }
@@ -39,7 +39,7 @@ func secret(text string) pulumi.StringOutput {
 
 func TestLogMayWaitOnAnEighthOfTheVolume(t *testing.T) {
 	for size, queue := range map[string]string{"256Mi": "32MiB", "10Gi": "1280MiB", "1Ti": "16384MiB"} {
-		server := podTemplate(t, func(args *postgres.Args) {
+		server := podTemplate(t, func(args *statefulset.Args) {
 			archived(args)
 			args.StorageSize = size
 		}).Spec.Containers[0]
@@ -75,8 +75,9 @@ func TestWhatTheServerWaitsFor(t *testing.T) {
 			return err
 		}
 		bucket := store.Bucket("alice-exercises")
-		_, err = declare(ctx, func(args *postgres.Args) {
-			args.Archive = &postgres.Archive{Bucket: bucket, Timeout: time.Minute, KeepDays: 7}
+		_, err = declare(ctx, func(args *statefulset.Args) {
+			args.Archive = &statefulset.Archive{Bucket: bucket, Folder: "pings", Timeout: time.Minute,
+				KeepDays: 7}
 		})
 		return err
 	})
@@ -86,7 +87,7 @@ func TestWhatTheServerWaitsFor(t *testing.T) {
 }
 
 func TestParametersOfTheArchive(t *testing.T) {
-	parameters := func(change func(*postgres.Args)) string {
+	parameters := func(change func(*statefulset.Args)) string {
 		return recorder.Object[*corev1.ConfigMap](recorder.Run(t, program(change)),
 			"pings-config").Data["postgresql.conf"]
 	}
@@ -99,10 +100,10 @@ func TestParametersOfTheArchive(t *testing.T) {
 	require.Contains(t, parameters(nil), "archive_mode = 'off'\n")
 	for _, name := range []string{"archive_mode", "archive_command", "archive_library", "archive_timeout",
 		"wal_level"} {
-		for _, archive := range []func(*postgres.Args){archived, func(*postgres.Args) {}} {
-			_, err := recorder.Try(t, program(func(args *postgres.Args) {
+		for _, archive := range []func(*statefulset.Args){archived, func(*statefulset.Args) {}} {
+			_, err := recorder.Try(t, program(func(args *statefulset.Args) {
 				archive(args)
-				args.Parameters = postgres.Parameters{name: "x"}
+				args.Parameters = statefulset.Parameters{name: "x"}
 			}))
 			require.ErrorContains(t, err, "parameters: "+name+" is not yours to set")
 		}
@@ -110,12 +111,13 @@ func TestParametersOfTheArchive(t *testing.T) {
 }
 
 func TestErrorsOfTheArchive(t *testing.T) {
-	_, err := recorder.Try(t, program(func(args *postgres.Args) { args.Archive = &postgres.Archive{} }))
+	_, err := recorder.Try(t, program(func(args *statefulset.Args) { args.Archive = &statefulset.Archive{} }))
 	require.ErrorContains(t, err, `postgres pings: Archive.Bucket.AccessKey is required
 Archive.Bucket.Endpoint is required
 Archive.Bucket.Name is required
 Archive.Bucket.Region is required
 Archive.Bucket.SecretKey is required
+Archive.Folder is required
 Archive.KeepDays is required
 Archive.Timeout is required`)
 	recorder.RequireErrors(t, program(archived), map[string]string{

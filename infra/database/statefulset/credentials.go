@@ -1,4 +1,4 @@
-package postgres
+package statefulset
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
@@ -32,14 +33,14 @@ var Secrets = []string{ownerSecret, readerRole, restorerRole, exporterRole, cert
 // credentials authenticate the server and its clients to each other.
 type credentials struct {
 	secret                  *corev1.Secret
-	owner, reader, restorer Client
+	owner, reader, restorer server.Client
 	// digest changes with everything that the server's own pod mounts.
 	digest pulumi.StringOutput
 }
 
 func newCredentials(ctx *pulumi.Context, name string, args Args,
 	parent pulumi.ResourceOption) (*credentials, error) {
-	ns := args.Namespace
+	ns, names := args.Namespace, newNames(args.Prefix)
 	passwords := map[string]pulumi.StringOutput{}
 	overrides := map[string]pulumi.StringInput{ownerSecret: args.Password, readerRole: args.ReaderPassword}
 	for _, secret := range []string{ownerSecret, readerRole, restorerRole, exporterRole, "salt"} {
@@ -53,23 +54,23 @@ func newCredentials(ctx *pulumi.Context, name string, args Args,
 		passwords[secret] = password
 	}
 	certificate, err := kube.NewCertificate(ctx, name+"-"+certificateSecret, kube.CertificateArgs{
-		Names:   ns.DNSNames(service, statefulSet+"-0."+service),
+		Names:   ns.DNSNames(names.service, names.statefulSet+"-0."+names.service),
 		Version: args.SecretVersions.Of(certificateSecret, args.TLSVersion),
 	}, parent)
 	if err != nil {
 		return nil, err
 	}
 
-	ownerURL := clientURL(args.Database, args.Database, passwords[ownerSecret])
-	readerURL := clientURL(readerRole, args.Database, passwords[readerRole])
-	restorerURL := clientURL(restorerRole, args.Database, passwords[restorerRole])
+	ownerURL := server.URL(names.service, args.Database, args.Database, passwords[ownerSecret])
+	readerURL := server.URL(names.service, readerRole, args.Database, passwords[readerRole])
+	restorerURL := server.URL(names.service, restorerRole, args.Database, passwords[restorerRole])
 	verifiers := pulumi.Sprintf("%s%s%s%s",
 		setVerifier(ownerSecret, passwords), setVerifier(readerRole, passwords),
 		setVerifier(restorerRole, passwords), setVerifier(exporterRole, passwords))
 	resource, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
 		Namespace: ns,
-		App:       app,
-		Name:      secret,
+		App:       names.app,
+		Name:      names.secret,
 		Data: map[string]pulumi.StringInput{
 			ownerKey:        ownerURL,
 			readerKey:       readerURL,
@@ -84,12 +85,16 @@ func newCredentials(ctx *pulumi.Context, name string, args Args,
 	if err != nil {
 		return nil, err
 	}
+	newClient := func(key string, url pulumi.StringOutput) server.Client {
+		return server.NewClient(server.ClientArgs{Namespace: ns, Secret: names.secret, Key: key,
+			AuthorityKey: authorityKey, URL: url, Authority: certificate.Authority})
+	}
 	return &credentials{
 		secret:   resource,
-		owner:    newClient(ownerKey, ns, ownerURL, certificate.Authority),
-		reader:   newClient(readerKey, ns, readerURL, certificate.Authority),
-		restorer: newClient(restorerKey, ns, restorerURL, certificate.Authority),
-		digest:   kube.Digest(ns.Name+"/"+secret, pulumi.Sprintf("%s\n%s", verifiers, certificate.Key)),
+		owner:    newClient(ownerKey, ownerURL),
+		reader:   newClient(readerKey, readerURL),
+		restorer: newClient(restorerKey, restorerURL),
+		digest:   kube.Digest(ns.Name+"/"+names.secret, pulumi.Sprintf("%s\n%s", verifiers, certificate.Key)),
 	}, nil
 }
 

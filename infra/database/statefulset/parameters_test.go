@@ -1,4 +1,4 @@
-package postgres
+package statefulset
 
 import (
 	"os"
@@ -38,9 +38,9 @@ func TestParametersFollowFromMemoryAndStorage(t *testing.T) {
 }
 
 func TestConfigurationFile(t *testing.T) {
-	args := Args{Memory: "512Mi", StorageSize: "1Gi", Parameters: Parameters{
+	args := Args{Settings: Settings{Memory: "512Mi", StorageSize: "1Gi", Parameters: Parameters{
 		"work_mem": "8MB", "my_extension.name": `it's a \ `,
-	}}
+	}}}
 	config, err := args.serverConfig()
 	require.NoError(t, err)
 	golden, err := os.ReadFile("testdata/postgresql.conf")

@@ -12,21 +12,22 @@ import (
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
-	"github.com/stateful-k3s/stateful-k3s/infra/postgres"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
 const (
-	app         = "backup"
-	metricsName = "backup-metrics"
+	// program is the container of the program.
+	program = "backup"
 
 	// user is postgres in the official image. A Postgres server does not start as a user without a name.
 	user = 999
 
 	scratchDir = "/scratch"
 	serverDir  = "/server"
-	server     = "server"
+	// throwaway is the container, the command and the volume of the servers that backups are restored into.
+	throwaway = "server"
 
 	// startingDeadline is how late a scheduled backup may start, for instance after a night without power.
 	startingDeadline = 12 * time.Hour
@@ -55,15 +56,18 @@ type Settings struct {
 	Timeout time.Duration
 }
 
-// Args describes the backups of a database. ArchivePassphrase, Restore and Recipient are optional, and each
-// Keep may be 0.
+// Args describes the backups of a database. Prefix, ArchivePassphrase, Restore and Recipient are optional, and
+// each Keep may be 0.
 type Args struct {
-	// Namespace is also the namespace of the database.
+	// Namespace is also the namespace of the server.
 	Namespace *kube.Namespace
-	Image     pulumi.StringInput
-	Database  postgres.Database
-	// Bucket keeps the backups, in a folder of the namespace's name.
+	// Prefix precedes the names of the objects. Databases of one namespace need different ones.
+	Prefix string
+	Image  pulumi.StringInput
+	Server server.Server
+	// Bucket keeps the backups in Folder.
 	Bucket storage.Bucket
+	Folder string
 	// ArchivePassphrase decrypts the database's archive in the same folder; nil if it is not encrypted.
 	ArchivePassphrase pulumi.StringInput
 	// Restore is restored before anything else uses the database; nil for nothing.
@@ -77,8 +81,8 @@ type Backup struct {
 
 	// Location is the URL of the backups' folder.
 	Location pulumi.StringOutput `pulumi:"location"`
-	// Database is the database of Args, ready once it is restored.
-	Database postgres.Database
+	// Server is the server of Args, ready once the database is restored.
+	Server server.Server
 }
 
 // New declares a Job, a CronJob, and a pod with metrics of the backups in the bucket. Pulumi waits until the
@@ -103,7 +107,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 	parent := pulumi.Parent(b)
 	bucket, err := args.Bucket.NewClient(ctx, name+"-secret", storage.ClientArgs{
-		Namespace: args.Namespace, App: app, Secret: app, Passphrase: args.ArchivePassphrase,
+		Namespace: args.Namespace, App: args.name(), Secret: args.name(), Folder: args.Folder,
+		Passphrase: args.ArchivePassphrase,
 	}, parent)
 	if err != nil {
 		return err
@@ -114,10 +119,10 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 		if err != nil {
 			return err
 		}
-		args.Database = args.Database.After(restored)
+		args.Server = args.Server.After(restored)
 	}
-	b.Database = args.Database
-	job := newJob(args, app, podSpec(args, work{command: "run", bucket: bucket, database: args.Database.Reader}))
+	b.Server = args.Server
+	job := newJob(args, args.name(), podSpec(args, work{command: "run", bucket: bucket, database: args.Server.Reader}))
 	if err := allow(ctx, name, args, job, "backs up the database", parent); err != nil {
 		return err
 	}
@@ -127,7 +132,7 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 
-	if _, err := job.Declare(ctx, name+"-job", parent, bucket.Ready(), args.Database.Ready(),
+	if _, err := job.Declare(ctx, name+"-job", parent, bucket.Ready(), args.Server.Ready(),
 		args.Bucket.Ready()); err != nil {
 		return err
 	}
@@ -140,9 +145,12 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 	b.Location = pulumi.Sprintf("%s/%s/%s", args.Bucket.Endpoint, args.Bucket.Name,
-		args.Bucket.Folder(args.Namespace))
+		args.Bucket.Path(args.Folder))
 	return ctx.RegisterResourceOutputs(b, pulumi.Map{"location": b.Location})
 }
+
+// name is the name of Job, CronJob and Secret, and the label of their pods.
+func (a *Args) name() string { return a.Prefix + "backup" }
 
 func newJob(args Args, name string, spec corev1.PodSpecArgs) kube.Job {
 	return kube.Job{
@@ -150,7 +158,7 @@ func newJob(args Args, name string, spec corev1.PodSpecArgs) kube.Job {
 		Name:              name,
 		FSGroup:           user,
 		Spec:              spec,
-		FailFastContainer: app,
+		FailFastContainer: program,
 		Deadline:          kube.DefaultAttempts*args.Timeout + pauses,
 	}
 }
@@ -159,7 +167,7 @@ func newJob(args Args, name string, spec corev1.PodSpecArgs) kube.Job {
 func allow(ctx *pulumi.Context, name string, args Args, job kube.Job, why string,
 	parent pulumi.ResourceOption) error {
 	err := kube.Allow(ctx, name+"-database", kube.Connection{
-		From: job.Pods(), To: args.Database.Pods, Port: postgres.Port, Why: why,
+		From: job.Pods(), To: args.Server.Pods, Port: server.Port, Why: why,
 	}, parent)
 	if err != nil {
 		return err
@@ -171,7 +179,7 @@ func allow(ctx *pulumi.Context, name string, args Args, job kube.Job, why string
 type work struct {
 	command  string
 	bucket   *storage.Client
-	database postgres.Client
+	database server.Client
 	env      corev1.EnvVarArray
 	volumes  corev1.VolumeArray
 	mounts   corev1.VolumeMountArray
@@ -199,7 +207,7 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 	}
 	mounts := corev1.VolumeMountArray{
 		kube.Mount("scratch", scratchDir),
-		kube.Mount(server, serverDir),
+		kube.Mount(throwaway, serverDir),
 		work.bucket.Mount,
 		work.database.Mount,
 	}
@@ -211,11 +219,11 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 		InitContainers: corev1.ContainerArray{
 			kube.Container(user, kube.Resources{CPU: "50m", CPULimit: "2", Memory: args.Memory,
 				Disk: args.ScratchSize}, corev1.ContainerArgs{
-				Name:          pulumi.String(server),
+				Name:          pulumi.String(throwaway),
 				Image:         args.Image,
-				Args:          pulumi.ToStringArray([]string{server}),
+				Args:          pulumi.ToStringArray([]string{throwaway}),
 				Env:           corev1.EnvVarArray{kube.Env("SERVER_DIR", serverDir)},
-				VolumeMounts:  corev1.VolumeMountArray{kube.Mount(server, serverDir)},
+				VolumeMounts:  corev1.VolumeMountArray{kube.Mount(throwaway, serverDir)},
 				RestartPolicy: pulumi.String("Always"), // a sidecar
 
 				TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
@@ -224,7 +232,7 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 		Containers: corev1.ContainerArray{
 			kube.Container(user, kube.Resources{CPU: "50m", CPULimit: "2", Memory: programMemory,
 				Disk: args.ScratchSize}, corev1.ContainerArgs{
-				Name:                     pulumi.String(app),
+				Name:                     pulumi.String(program),
 				Image:                    args.Image,
 				Args:                     pulumi.ToStringArray([]string{work.command}),
 				Env:                      append(env, work.env...),
@@ -233,7 +241,7 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 				TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 			}),
 		},
-		Volumes: append(corev1.VolumeArray{volume("scratch"), volume(server), work.bucket.Volume,
+		Volumes: append(corev1.VolumeArray{volume("scratch"), volume(throwaway), work.bucket.Volume,
 			work.database.Volume}, work.volumes...),
 	}
 }
@@ -241,7 +249,7 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 func metricsApp(args Args, bucket *storage.Client) kube.WebApp {
 	return kube.WebApp{
 		Namespace: args.Namespace,
-		Name:      metricsName,
+		Name:      args.name() + "-metrics",
 		Image:     args.Image,
 		Args:      pulumi.StringArray{pulumi.String("metrics")},
 		Replicas:  1,
@@ -254,7 +262,7 @@ func metricsApp(args Args, bucket *storage.Client) kube.WebApp {
 
 func (a *Args) check() error {
 	required := map[string]bool{
-		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Database": a.Database.Name != "",
+		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Server": a.Server.Database != "", "Folder": a.Folder != "",
 		"Schedule": a.Schedule != "", "TimeZone": a.TimeZone != "", "ScratchSize": a.ScratchSize != "",
 		"Memory": a.Memory != "", "Compression": a.Compression != 0, "Timeout": a.Timeout != 0,
 		"Restore.From": a.Restore == nil || a.Restore.From != "",

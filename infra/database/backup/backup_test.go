@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
-	"github.com/stateful-k3s/stateful-k3s/infra/backup"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/backup"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/kubetest"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 )
@@ -30,8 +30,9 @@ func program(changes ...func(*backup.Args)) pulumi.RunFunc {
 		args := backup.Args{
 			Namespace: namespace,
 			Image:     pulumi.String("backup"),
-			Database:  database,
+			Server:    database,
 			Bucket:    store.Bucket("alice-project"),
+			Folder:    "alice-project",
 			Settings: backup.Settings{
 				Schedule: "0 2 * * *", TimeZone: "Etc/UTC", KeepDaily: 7, KeepWeekly: 4, KeepMonthly: 6,
 				ScratchSize: "4Gi", Memory: "512Mi", Compression: 3, Timeout: time.Hour,
@@ -129,12 +130,13 @@ Bucket.Name is required
 Bucket.Region is required
 Bucket.SecretKey is required
 Compression is required
-Database is required
+Folder is required
 Image is required
 Memory is required
 Namespace is required
 Schedule is required
 ScratchSize is required
+Server is required
 TimeZone is required
 Timeout is required`)
 }

@@ -1,5 +1,6 @@
-// Package postgres runs a Postgres server in a pod, and gives other pods what they need to log in to it.
-package postgres
+// Package statefulset runs a Postgres server in a pod of a StatefulSet, and gives other pods what they need to
+// log in to it.
+package statefulset
 
 import (
 	"crypto/sha256"
@@ -14,26 +15,28 @@ import (
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
-// Port is the server's port.
-const Port = 5432
-
 const (
-	app         = "postgres"
-	statefulSet = "postgres-ss"
-	service     = "postgres-svc"
-	secret      = "postgres"
-	config      = "postgres-config"
-	claim       = "data"
+	claim = "data"
 
 	// Roles in addition to the superuser and the owner, which has the database's name.
 	readerRole   = "reader"
 	restorerRole = "restorer"
 	exporterRole = "exporter"
 )
+
+// names are the names of the server's objects. app is also the label of its pods.
+type names struct{ app, statefulSet, service, secret, config, archive string }
+
+func newNames(prefix string) names {
+	app := prefix + "postgres"
+	return names{app: app, statefulSet: app + "-ss", service: app + "-svc", secret: app, config: app + "-config",
+		archive: app + "-archive"}
+}
 
 var (
 	//go:embed pg_hba.conf
@@ -44,15 +47,8 @@ var (
 	roles string
 )
 
-// Args describes the server. All but Password, ReaderPassword, SecretVersions, Archive and Parameters is
-// required.
-type Args struct {
-	Namespace *kube.Namespace
-	// Image is the Debian variant of the official image postgres, 17 or newer. ExporterImage has
-	// postgres_exporter.
-	Image, ExporterImage pulumi.StringInput
-	// Database is the name of the database, and of the role that owns it.
-	Database string
+// Settings are what users choose. Password, ReaderPassword, SecretVersions and Parameters are optional.
+type Settings struct {
 	// Password is the owner's, ReaderPassword the reader's: printable ASCII, or nil for generated ones.
 	Password, ReaderPassword pulumi.StringInput
 	// PasswordVersion is any text. Another one makes new generated passwords.
@@ -65,73 +61,60 @@ type Args struct {
 	StorageClass, StorageSize string
 	// Memory is the server's limit, a Kubernetes quantity.
 	Memory string
-	// Archive is nil for none.
-	Archive *Archive
 	// Parameters win over the ones that depend on Memory and StorageSize.
 	Parameters Parameters
 }
 
-// Postgres is the component.
-type Postgres struct {
+// Args describes the server. Prefix and Archive are optional.
+type Args struct {
+	Namespace *kube.Namespace
+	// Prefix precedes the names of the server's objects. Servers of one namespace need different ones.
+	Prefix string
+	// Image is the Debian variant of the official image postgres, 17 or newer. ExporterImage has
+	// postgres_exporter.
+	Image, ExporterImage pulumi.StringInput
+	// Database is the name of the database, and of the role that owns it.
+	Database string
+	// Archive is nil for none.
+	Archive *Archive
+	Settings
+}
+
+// Server is the component.
+type Server struct {
 	pulumi.ResourceState
-	Database
-}
-
-// Database is what other components need to use the server's database.
-type Database struct {
-	// Name is the name of the database.
-	Name string
-	// Address is host:port of the server inside the cluster.
-	Address pulumi.StringOutput
-	// Pods run the server. No pod connects to their Port until a kube.Connection allows it.
-	Pods kube.Pods
-	// Owner logs in as the role that owns the database, Reader as a role that can read all of it, Restorer as a
-	// superuser.
-	Owner, Reader, Restorer Client
-
-	ready []pulumi.Resource
-}
-
-// Ready makes a resource wait until the server answers. To depend on the component itself is not enough:
-// Pulumi leaves out children that are still being registered.
-func (d Database) Ready() pulumi.ResourceOption {
-	return pulumi.DependsOn(d.ready)
-}
-
-// After returns the same database with a Ready that also waits for r, such as the Job that restores it.
-func (d Database) After(r pulumi.Resource) Database {
-	d.ready = append(slices.Clip(d.ready), r)
-	return d
+	server.Server
 }
 
 // New declares the server and what it needs.
-func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Postgres, error) {
+func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Server, error) {
 	conf, err := args.check()
 	if err != nil {
 		return nil, fmt.Errorf("postgres %s: %w", name, err)
 	}
-	p := &Postgres{Database: Database{Name: args.Database,
-		Pods: kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"app": "postgres"}}}}
+	s := &Server{Server: server.Server{Database: args.Database, Pods: kube.Pods{
+		Namespace: args.Namespace, Labels: map[string]string{"app": newNames(args.Prefix).app},
+	}}}
 	inputs := pulumi.Map{"namespace": pulumi.String(args.Namespace.Name)}
-	err = ctx.RegisterComponentResourceV2("stateful-k3s:postgres:Postgres", name, inputs, p, opts...)
+	err = ctx.RegisterComponentResourceV2("stateful-k3s:statefulset:Server", name, inputs, s, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("declaring postgres %s: %w", name, err)
 	}
-	if err := p.declare(ctx, name, args, conf); err != nil {
+	if err := s.declare(ctx, name, args, conf); err != nil {
 		return nil, fmt.Errorf("postgres %s: %w", name, err)
 	}
-	return p, nil
+	return s, nil
 }
 
-func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf string) error {
-	ns := args.Namespace
-	parent := pulumi.Parent(p)
+func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf string) error {
+	ns, names := args.Namespace, newNames(args.Prefix)
+	parent := pulumi.Parent(s)
 
 	creds, err := newCredentials(ctx, name, args, parent)
 	if err != nil {
 		return err
 	}
-	p.Owner, p.Reader, p.Restorer = creds.owner, creds.reader, creds.restorer
+	s.Owner, s.Reader, s.Restorer = creds.owner, creds.reader, creds.restorer
 	files := []struct{ name, content string }{
 		{"postgresql.conf", conf}, {"pg_hba.conf", hba}, {"setup.sh", setup}, {"roles.sql", roles},
 	}
@@ -141,23 +124,23 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 		digest.Write([]byte(file.content))
 	}
 	settings, err := corev1.NewConfigMap(ctx, name+"-config", &corev1.ConfigMapArgs{
-		Metadata: ns.Meta(app, config, nil),
+		Metadata: ns.Meta(names.app, names.config, nil),
 		Data:     data,
 	}, parent, ns.Ready())
 	if err != nil {
-		return fmt.Errorf("declaring config map %s: %w", config, err)
+		return fmt.Errorf("declaring config map %s: %w", names.config, err)
 	}
 	err = kube.Allow(ctx, name+"-client", kube.Connection{
 		From: kube.Pods{Namespace: ns, Labels: map[string]string{"postgres-client": "true"}},
-		To:   p.Pods,
-		Port: Port,
+		To:   s.Pods,
+		Port: server.Port,
 		Why:  "may use the database, as its label says",
 	}, parent)
 	if err != nil {
 		return err
 	}
 	svc, err := kube.HeadlessService{
-		App: app, Name: service, Pods: p.Pods, Port: Port, PortName: "postgres", NotReady: true,
+		App: names.app, Name: names.service, Pods: s.Pods, Port: server.Port, PortName: "postgres", NotReady: true,
 	}.Declare(ctx, name+"-service", parent)
 	if err != nil {
 		return err
@@ -166,19 +149,19 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 	after := []pulumi.ResourceOption{parent, pulumi.DependsOn([]pulumi.Resource{svc, creds.secret, settings})}
 	var archive *storage.Client
 	if args.Archive != nil {
-		if archive, err = args.Archive.declare(ctx, name, p.Pods, parent); err != nil {
+		if archive, err = args.Archive.declare(ctx, name, names, s.Pods, parent); err != nil {
 			return err
 		}
 		after = append(after, archive.Ready())
 	}
-	server, err := kube.StatefulSet{
+	declared, err := kube.StatefulSet{
 		Namespace: ns,
-		Name:      statefulSet,
-		Service:   service,
+		Name:      names.statefulSet,
+		Service:   names.service,
 		Replicas:  1,
 		Pod: kube.Pod{
-			App:     app,
-			Labels:  p.Pods.Labels,
+			App:     names.app,
+			Labels:  s.Pods.Labels,
 			FSGroup: user,
 			RestartOn: pulumi.StringMap{
 				"stateful-k3s/postgres-config": pulumi.String(hex.EncodeToString(digest.Sum(nil)[:4])),
@@ -186,15 +169,14 @@ func (p *Postgres) declare(ctx *pulumi.Context, name string, args Args, conf str
 			},
 			Spec: podSpec(args, archive),
 		},
-		Claim: kube.Claim(app, claim, args.StorageClass, args.StorageSize),
+		Claim: kube.Claim(names.app, claim, args.StorageClass, args.StorageSize),
 	}.Declare(ctx, name+"-statefulset", after...)
 	if err != nil {
 		return err
 	}
-	p.ready = []pulumi.Resource{server}
-
-	p.Address = pulumi.String(fmt.Sprintf("%s.%s.svc:%d", service, ns.Name, Port)).ToStringOutput()
-	return ctx.RegisterResourceOutputs(p, pulumi.Map{"address": p.Address})
+	s.Server = s.After(declared)
+	s.Address = pulumi.String(fmt.Sprintf("%s.%s.svc:%d", names.service, ns.Name, server.Port)).ToStringOutput()
+	return ctx.RegisterResourceOutputs(s, pulumi.Map{"address": s.Address})
 }
 
 // check validates the arguments, and returns the server's configuration file.
