@@ -2,8 +2,6 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"os"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -18,51 +16,13 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/redis"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 	"github.com/stateful-k3s/stateful-k3s/infra/todo"
-	"github.com/stateful-k3s/stateful-k3s/infra/volumes"
 )
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == cluster.CredentialCommand {
-		if err := cluster.Credential(context.Background(), os.Stdout, os.Stderr, os.Args[2:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+		os.Exit(credential(os.Args[2:]))
 	}
 	pulumi.Run(program(cluster.Requirements.Preflight, image.Missing))
-}
-
-// preflight checks the cluster before anything is declared in it. It returns the provider's kubeconfig.
-type preflight func(cluster.Requirements, *pulumi.Context, cluster.Access) (pulumi.StringInput, error)
-
-func program(check preflight, missing missingImages) pulumi.RunFunc {
-	return func(ctx *pulumi.Context) error {
-		cfg, err := config.Load(ctx)
-		if err != nil {
-			return err
-		}
-		last, err := volumes.Last(ctx)
-		if err != nil {
-			return err
-		}
-		kubeconfig, err := check(requirements(ctx, cfg, last), ctx, cfg.Cluster)
-		if err != nil {
-			return err
-		}
-		images, err := buildImages(ctx, cfg, last, missing)
-		if err != nil {
-			return err
-		}
-		provider, err := kube.NewProvider(ctx, "k3s", kubeconfig)
-		if err != nil {
-			return err
-		}
-		s := &stack{ctx: ctx, cfg: cfg, images: images, inCluster: pulumi.Provider(provider)}
-		if err := s.declare(); err != nil {
-			return err
-		}
-		return s.export(last)
-	}
 }
 
 // stack is what the systems are made from, and the systems.
@@ -70,6 +30,7 @@ type stack struct {
 	ctx       *pulumi.Context
 	cfg       *config.Config
 	images    pulumi.StringMap // by app
+	shared    []string         // namespaces that are the user's
 	inCluster pulumi.ResourceOption
 
 	namespaces map[string]*kube.Namespace // by name without the prefix
@@ -83,7 +44,7 @@ type stack struct {
 
 // declare declares everything in the cluster, each object after what it needs.
 func (s *stack) declare() (err error) {
-	if s.namespaces, err = newNamespaces(s.ctx, s.cfg, s.inCluster); err != nil {
+	if err := s.newNamespaces(); err != nil {
 		return err
 	}
 	if s.storage, err = s.newStorage(); err != nil {
@@ -143,29 +104,4 @@ func (s *stack) newTodo(db server.Server) (*todo.Todo, error) {
 		Daily:            s.cfg.Todo.Daily,
 		Ingress:          s.cfg.Ingress,
 	}, s.inCluster)
-}
-
-// export sets the stack's outputs.
-func (s *stack) export(last volumes.Outputs) error {
-	if err := volumes.Export(s.ctx, last, s.volumes()); err != nil {
-		return err
-	}
-	s.ctx.Export("images", s.images)
-	s.ctx.Export("redis", s.redis.Addresses)
-	addresses, backups := pulumi.StringMap{}, pulumi.StringMap{}
-	for name, db := range s.databases {
-		addresses[name], backups[name] = db.Address, db.Backups
-	}
-	s.ctx.Export("postgres", addresses)
-	s.ctx.Export("backups", backups)
-	s.ctx.Export("pingpong", s.pingpong.Address)
-	s.ctx.Export("todoBackend", s.todo.Backend)
-	s.ctx.Export("todoFrontend", s.todo.Frontend)
-	if s.cfg.Ingress == nil {
-		return s.ctx.Log.Info("Without an ingress nobody reaches the apps from outside. To see the page: "+
-			"kubectl -n "+s.namespaces[project].Name+" port-forward service/todo-frontend-svc 8080:80", nil)
-	}
-	s.ctx.Export("pingpongUrl", s.pingpong.URL)
-	s.ctx.Export("todoUrl", s.todo.URL)
-	return nil
 }

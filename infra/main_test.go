@@ -21,8 +21,8 @@ var withoutCluster = withMissingImages()
 
 // withMissingImages is the program when the registry has lost images of apps.
 func withMissingImages(apps ...string) pulumi.RunFunc {
-	check := func(cluster.Requirements, *pulumi.Context, cluster.Access) (pulumi.StringInput, error) {
-		return pulumi.String("its kubeconfig"), nil
+	check := func(cluster.Requirements, *pulumi.Context, cluster.Access) (cluster.Approval, error) {
+		return cluster.Approval{Kubeconfig: pulumi.String("its kubeconfig")}, nil
 	}
 	return program(check, func(_ context.Context, refs map[string]string,
 		_ authn.Authenticator) map[string]bool {
@@ -76,13 +76,14 @@ func TestChangesOfVolumesAreToldToTheUser(t *testing.T) {
 	last := recorder.Last(recorder.Run(t, withoutCluster, settings(t, nil)).Outputs(""))
 	require.Empty(t, recorder.Run(t, withoutCluster, settings(t, nil), last).Logs())
 	logs := recorder.Run(t, withoutCluster, settings(t, variants["every-other-setting"]), last).Logs()
-	require.Len(t, logs, 5)
+	require.Len(t, logs, 6)
 	for i, beginning := range []string{
 		"Namespaces that are not used any more: exercises, project and storage. ",
 		"storageClass: new claims are of longhorn. ",
-		"postgresStorageSize: new claims are of 5Gi. ",
 		"redisStorageSize: new claims are of 1Gi. ",
 		"storageSize: new claims are of 50Gi. ",
+		"storageSize of pingpong: new claims are of 5Gi. ",
+		"storageSize of todo: new claims are of 5Gi. ",
 	} {
 		require.True(t, strings.HasPrefix(logs[i], beginning), logs[i])
 	}

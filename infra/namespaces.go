@@ -41,44 +41,54 @@ func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs)
 		Ingress:      cfg.Ingress,
 	}
 	for _, name := range namespaceNames(cfg) {
-		requirements.Namespaces = append(requirements.Namespaces, cfg.NamePrefix+name)
+		inCluster := cfg.NamePrefix + name
+		requirements.Namespaces = append(requirements.Namespaces, inCluster)
+		if !slices.Contains([]string{exercises, project, storageNamespace}, name) {
+			requirements.Shareable = append(requirements.Shareable, inCluster)
+		}
 	}
 	return requirements
 }
 
-func newNamespaces(ctx *pulumi.Context, cfg *config.Config,
-	opts ...pulumi.ResourceOption) (map[string]*kube.Namespace, error) {
-	namespaces := map[string]*kube.Namespace{}
-	for _, name := range namespaceNames(cfg) {
-		args := kube.NamespaceArgs{Name: cfg.NamePrefix + name, DNSServers: cfg.DNSServers}
-		if pull := cfg.Registry.Pull; pull.Username != "" {
+func (s *stack) newNamespaces() error {
+	s.namespaces = map[string]*kube.Namespace{}
+	for _, name := range namespaceNames(s.cfg) {
+		inCluster := s.cfg.NamePrefix + name
+		args := kube.NamespaceArgs{Name: inCluster, DNSServers: s.cfg.DNSServers,
+			Shared: slices.Contains(s.shared, inCluster)}
+		if pull := s.cfg.Registry.Pull; pull.Username != "" {
 			args.Login = &kube.RegistryLogin{
-				Server: cfg.Registry.Host, Username: pull.Username, Password: pull.Password,
+				Server: s.cfg.Registry.Host, Username: pull.Username, Password: pull.Password,
 			}
 		}
-		namespace, err := kube.NewNamespace(ctx, name, args, opts...)
+		namespace, err := kube.NewNamespace(s.ctx, name, args, s.inCluster)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		namespaces[name] = namespace
+		s.namespaces[name] = namespace
 	}
-	return namespaces, nil
+	return nil
 }
 
 // volumes are the settings that decide where the data is.
 func (s *stack) volumes() volumes.Settings {
 	names := map[string]string{}
 	for name, namespace := range s.namespaces {
-		names[name] = namespace.Name
+		if !slices.Contains(s.shared, namespace.Name) {
+			names[name] = namespace.Name
+		}
+	}
+	sizes := map[string]string{"redisStorageSize": s.cfg.Redis.StorageSize, "storageSize": s.cfg.Storage.Size}
+	databases := map[string]string{}
+	for _, settings := range s.cfg.Databases {
+		sizes["storageSize of "+settings.Name] = settings.Server.StorageSize
+		databases[settings.Name] = s.databases[settings.Name].Claim
 	}
 	return volumes.Settings{
 		Namespaces:   names,
 		Owner:        kube.Owner(s.ctx),
 		StorageClass: s.cfg.StorageClass,
-		Sizes: map[string]string{
-			"redisStorageSize":    s.cfg.Redis.StorageSize,
-			"postgresStorageSize": s.cfg.PostgresStorageSize,
-			"storageSize":         s.cfg.Storage.Size,
-		},
+		Sizes:        sizes,
+		Databases:    databases,
 	}
 }

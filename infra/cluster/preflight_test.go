@@ -33,11 +33,11 @@ func useFile(t *testing.T, kubeconfig string) {
 // not nil.
 func preflight(access Access, next func(*pulumi.Context, pulumi.StringInput) error) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
-		kubeconfig, err := requirements.Preflight(ctx, access)
+		approval, err := requirements.Preflight(ctx, access)
 		if err != nil || next == nil {
 			return err
 		}
-		return next(ctx, kubeconfig)
+		return next(ctx, approval.Kubeconfig)
 	}
 }
 

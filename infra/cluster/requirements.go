@@ -25,8 +25,10 @@ type Requirements struct {
 	// Owner is the kube.StackLabel of the stack's namespaces. LastOwner was it in the last up, or is "".
 	Owner, LastOwner string
 	Namespaces       []string
-	StorageClass     string
-	DNSServers       []kube.DNSServer
+	// Shareable are the Namespaces that may be the user's own. The stack then selects its own pods there.
+	Shareable    []string
+	StorageClass string
+	DNSServers   []kube.DNSServer
 	// Ingress is nil if the stack has none.
 	Ingress *kube.Ingress
 }
@@ -76,11 +78,28 @@ func (r Requirements) ownsNamespaces(ctx context.Context, client kubernetes.Inte
 	return errors.Join(faults...)
 }
 
-// owns fails if the namespace belongs to another stack or to none.
+// shared returns the shareable namespaces that are there and belong to no stack.
+func (r Requirements) shared(ctx context.Context, client kubernetes.Interface) (shared []string, err error) {
+	for _, name := range r.Shareable {
+		namespace, err := client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
+		case err != nil:
+			return nil, fmt.Errorf("asking the cluster for the namespace %s: %w", name, err)
+		case namespace.Labels[kube.StackLabel] == "":
+			shared = append(shared, name)
+		}
+	}
+	return shared, nil
+}
+
+// owns fails if the namespace belongs to another stack, or to none and is not shareable.
 func (r Requirements) owns(namespace metav1.Object) error {
 	name := namespace.GetName()
 	owner, owned := namespace.GetLabels()[kube.StackLabel]
 	switch {
+	case !owned && slices.Contains(r.Shareable, name):
+		return nil
 	case !owned:
 		return fmt.Errorf("the namespace %s is there, and no stack owns it: have others with "+
 			"pulumi config set namePrefix alice-; or, if nobody needs what is in it, give it to this stack with %s",

@@ -70,6 +70,20 @@ func TestAClusterThatCanTakeTheStack(t *testing.T) {
 		newCluster(nil, ours, storageClass("local-path"), ingressClass("traefik"))))
 }
 
+// Only namespaces of databases that users have added may be theirs.
+func TestNamespacesOfTheUserAreShared(t *testing.T) {
+	shared := requirements
+	shared.Namespaces, shared.Shareable = []string{"exercises", "apps", "new", "ours"}, []string{"apps", "new", "ours"}
+	client := newCluster(nil, namespace("apps", map[string]string{"team": "web"}), storageClass("local-path"),
+		namespace("ours", map[string]string{"stateful-k3s/stack": "alice.dev"}), ingressClass("traefik"))
+	require.NoError(t, shared.Check(t.Context(), client))
+	found, err := shared.shared(t.Context(), client)
+	require.NoError(t, err)
+	require.Equal(t, []string{"apps"}, found)
+	shared.Owner = "bob.dev"
+	require.ErrorContains(t, shared.Check(t.Context(), client), "the namespace ours belongs to the stack alice.dev")
+}
+
 func TestARenamedStackKeepsItsNamespaces(t *testing.T) {
 	renamed := requirements
 	renamed.Owner, renamed.LastOwner = "alice.prod", "alice.dev"

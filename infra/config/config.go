@@ -26,8 +26,8 @@ type Config struct {
 	Redis        Redis
 	Pingpong     Pingpong
 	Todo         Todo
-	// PostgresImage and PostgresStorageSize are for databases that have none of their own.
-	PostgresImage, PostgresStorageSize string
+	// PostgresImage is the image of databases that have none of their own.
+	PostgresImage string
 	// Databases are in the order of their names.
 	Databases []Database
 	Storage   Storage
@@ -122,7 +122,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 	}
 	cfg.SecretVersions = r.versions("secretVersions", `"pingpong-owner=2; todo-certificate=2"`)
 	cfg.Databases = r.databases(cfg.StorageClass, cfg.SecretVersions)
-	cfg.PostgresImage, cfg.PostgresStorageSize = r.read("postgresImage"), r.read("postgresStorageSize")
+	cfg.PostgresImage = r.read("postgresImage")
 	cfg.Storage = Storage{
 		Size:        r.text("storageSize", size("256Mi"), "5Gi"),
 		Memory:      r.text("storageMemory", memory("64Mi"), "128Mi"),

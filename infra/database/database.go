@@ -57,6 +57,8 @@ type Database struct {
 	pulumi.ResourceState
 	// Server is ready once the database is restored.
 	server.Server
+	// Claim is the server's volume, as NAMESPACE/CLAIM.
+	Claim string
 	// Backups is the URL of the backups' folder.
 	Backups pulumi.StringOutput `pulumi:"backups"`
 }
@@ -112,7 +114,7 @@ func (d *Database) declare(ctx *pulumi.Context, name string, args Args) error {
 	if err != nil {
 		return err
 	}
-	d.Server, d.Backups = proven.Server, proven.Location
+	d.Server, d.Claim, d.Backups = proven.Server, running.Claim, proven.Location
 	return ctx.RegisterResourceOutputs(d, pulumi.Map{"address": d.Address, "backups": d.Backups})
 }
 

@@ -22,6 +22,7 @@ const (
 	// FieldManager is the owner, for the API server, of the fields that the program sets.
 	FieldManager = project
 
+	partOfLabel            = "app.kubernetes.io/part-of"
 	fieldManagerAnnotation = "pulumi.com/patchFieldManager"
 	forceAnnotation        = "pulumi.com/patchForce"
 	skipAwaitAnnotation    = "pulumi.com/skipAwait"
@@ -57,7 +58,7 @@ func annotate(meta *metav1.ObjectMetaArgs, key, value string) {
 func commonLabels(app string, more map[string]string) pulumi.StringMap {
 	labels := map[string]string{
 		"app.kubernetes.io/name":       app,
-		"app.kubernetes.io/part-of":    project,
+		partOfLabel:                    project,
 		"app.kubernetes.io/managed-by": "pulumi",
 	}
 	maps.Copy(labels, more)

@@ -17,6 +17,9 @@ const podSecurityVersion = "v1.35"
 type NamespaceArgs struct {
 	// Name is the name in the cluster.
 	Name string
+	// Shared says that the namespace is there and belongs to others. It stays as it is, and the network policies
+	// select only pods of the stack.
+	Shared bool
 	// DNSServers answer its pods; nil for ClusterDNS.
 	DNSServers []DNSServer
 	// Login lets its pods pull images; nil if the registry needs none.
@@ -28,6 +31,8 @@ type Namespace struct {
 	// Name is the name in the cluster.
 	Name string
 
+	// pods selects the pods that the stack's policies are about.
+	pods  map[string]string
 	login bool
 	parts []pulumi.Resource
 }
@@ -39,22 +44,16 @@ func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs,
 	if args.Name == "" {
 		return nil, errors.New("namespace " + name + ": Name is required")
 	}
-	owner := Owner(ctx)
-	labels := map[string]string{StackLabel: owner}
-	for mode, version := range map[string]string{"enforce": podSecurityVersion, "audit": "latest",
-		"warn": "latest"} {
-		labels["pod-security.kubernetes.io/"+mode] = "restricted"
-		labels["pod-security.kubernetes.io/"+mode+"-version"] = version
+	n := &Namespace{Name: args.Name, login: args.Login != nil}
+	if args.Shared {
+		n.pods = map[string]string{partOfLabel: project}
+	} else {
+		namespace, err := newOwnNamespace(ctx, name, args.Name, opts...)
+		if err != nil {
+			return nil, err
+		}
+		n.parts = []pulumi.Resource{namespace}
 	}
-	meta := objectMeta(args.Name, name, FieldManager+"."+owner, labels)
-	annotate(meta, StackLabel, stackName(ctx))
-	namespace, err := corev1.NewNamespace(ctx, name, &corev1.NamespaceArgs{Metadata: meta},
-		append(opts, pulumi.RetainOnDelete(true))...)
-	if err != nil {
-		return nil, fmt.Errorf("declaring namespace %s: %w", args.Name, err)
-	}
-
-	n := &Namespace{Name: args.Name, login: args.Login != nil, parts: []pulumi.Resource{namespace}}
 	inside := append(opts, pulumi.DependsOn(n.parts))
 	servers := args.DNSServers
 	if servers == nil {
@@ -73,6 +72,25 @@ func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs,
 		n.parts = append(n.parts, secret)
 	}
 	return n, nil
+}
+
+func newOwnNamespace(ctx *pulumi.Context, name, inCluster string,
+	opts ...pulumi.ResourceOption) (*corev1.Namespace, error) {
+	owner := Owner(ctx)
+	labels := map[string]string{StackLabel: owner}
+	for mode, version := range map[string]string{"enforce": podSecurityVersion, "audit": "latest",
+		"warn": "latest"} {
+		labels["pod-security.kubernetes.io/"+mode] = "restricted"
+		labels["pod-security.kubernetes.io/"+mode+"-version"] = version
+	}
+	meta := objectMeta(inCluster, name, FieldManager+"."+owner, labels)
+	annotate(meta, StackLabel, stackName(ctx))
+	namespace, err := corev1.NewNamespace(ctx, name, &corev1.NamespaceArgs{Metadata: meta},
+		append(opts, pulumi.RetainOnDelete(true))...)
+	if err != nil {
+		return nil, fmt.Errorf("declaring namespace %s: %w", inCluster, err)
+	}
+	return namespace, nil
 }
 
 // TakeOverCommand returns the command that gives a namespace to the stack with the owner.

@@ -36,6 +36,19 @@ func labelled(key, value string) *metav1.LabelSelector {
 	return &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}
 }
 
+// Nothing of the user's is declared, and no policy selects the user's pods.
+func TestSharedNamespaceStaysTheUsers(t *testing.T) {
+	recording := recorder.Run(t, func(ctx *pulumi.Context) error {
+		_, err := kube.NewNamespace(ctx, "apps", kube.NamespaceArgs{Name: "apps", Shared: true})
+		return err
+	})
+	require.Len(t, recording.All(), 2)
+	for _, policy := range []string{"apps-default-deny", "apps-dns"} {
+		require.Equal(t, labelled("app.kubernetes.io/part-of", "stateful-k3s"),
+			&recorder.Object[*networkingv1.NetworkPolicy](recording, policy).Spec.PodSelector, policy)
+	}
+}
+
 func TestNamespaceIsClosedExceptForDNS(t *testing.T) {
 	recording := recorder.Run(t, func(ctx *pulumi.Context) error {
 		_, err := kube.NewNamespace(ctx, "exercises", kube.NamespaceArgs{

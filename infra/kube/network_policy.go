@@ -144,10 +144,10 @@ func (d DNSServer) rule() networkingv1.NetworkPolicyEgressRuleArgs {
 	}
 }
 
-// basePolicies deny all connections of a namespace except to the DNS servers.
+// basePolicies deny all connections of the stack's pods in a namespace except to the DNS servers.
 func basePolicies(ctx *pulumi.Context, name string, n *Namespace, servers []DNSServer,
 	opts ...pulumi.ResourceOption) ([]pulumi.Resource, error) {
-	everyPod := Pods{Namespace: n}
+	everyPod := Pods{Namespace: n, Labels: n.pods}
 	deny, err := newPolicy(ctx, name+"-default-deny", everyPod, "refuses what no other policy allows",
 		networkingv1.NetworkPolicySpecArgs{
 			PolicyTypes: pulumi.ToStringArray([]string{"Ingress", "Egress"}),

@@ -19,6 +19,8 @@ type Settings struct {
 	StorageClass string
 	// Sizes are Kubernetes quantities, by setting.
 	Sizes map[string]string
+	// Databases are their claims, as NAMESPACE/CLAIM, by name.
+	Databases map[string]string
 }
 
 // Outputs are outputs of the stack after its last up: its settings and images. They are empty before the
@@ -31,6 +33,7 @@ type Outputs struct {
 		Owner        string            `pulumi:"owner"`
 		StorageClass string            `pulumi:"storageClass"`
 		Sizes        map[string]string `pulumi:"sizes"`
+		Databases    map[string]string `pulumi:"databases"`
 	} `pulumi:"volumes"`
 }
 
@@ -61,6 +64,7 @@ func Export(ctx *pulumi.Context, last Outputs, now Settings) error {
 		"owner":        pulumi.String(now.Owner),
 		"storageClass": pulumi.String(now.StorageClass),
 		"sizes":        pulumi.ToStringMap(now.Sizes),
+		"databases":    pulumi.ToStringMap(now.Databases),
 	})
 	// pulumi destroy shows the outputs, but does not run the program.
 	ctx.Export("data", pulumi.String("is in the claims of the namespaces "+
@@ -91,6 +95,14 @@ func (s Settings) changes(last Outputs) (notices []string) {
 		add("Namespaces that are not used any more: %s. They stay, with the data in their claims, and are used "+
 			"again when %s. To delete them for good: kubectl delete namespace %s",
 			list(left), back, strings.Join(left, " "))
+	}
+	for _, name := range slices.Sorted(maps.Keys(last.Volumes.Databases)) {
+		if claim := last.Volumes.Databases[name]; s.Databases[name] == "" {
+			namespace, pvc, _ := strings.Cut(claim, "/")
+			add("The database %s is not in the settings any more. Its claim %s in the namespace %s and its backups "+
+				"stay, and are used again when its entry is back. To delete the data for good: "+
+				"kubectl -n %[3]s delete pvc %[2]s", name, pvc, namespace)
+		}
 	}
 	if was := last.Volumes.StorageClass; was != "" && was != s.StorageClass {
 		add("storageClass: new claims are of %s. Existing claims stay in %s, with their data. To move a database, "+

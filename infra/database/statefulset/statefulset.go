@@ -84,6 +84,8 @@ type Args struct {
 type Server struct {
 	pulumi.ResourceState
 	server.Server
+	// Claim is the server's volume, as NAMESPACE/CLAIM.
+	Claim string
 }
 
 // New declares the server and what it needs.
@@ -175,6 +177,7 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf strin
 		return err
 	}
 	s.Server = s.After(declared)
+	s.Claim = fmt.Sprintf("%s/%s-%s-0", ns.Name, claim, names.statefulSet)
 	s.Address = pulumi.String(fmt.Sprintf("%s.%s.svc:%d", names.service, ns.Name, server.Port)).ToStringOutput()
 	return ctx.RegisterResourceOutputs(s, pulumi.Map{"address": s.Address})
 }
