@@ -90,6 +90,16 @@ type terminated struct {
 // job returns the name of the pod's Job, or "".
 func (p pod) job() string { return p.Metadata.Labels["batch.kubernetes.io/job-name"] }
 
+// condition returns a condition of the pod, or an empty one.
+func (p pod) condition(kind string) condition {
+	for _, c := range p.Status.Conditions {
+		if c.Type == kind {
+			return c
+		}
+	}
+	return condition{}
+}
+
 // checkReady fails unless the deployment has a ready container that was started since then.
 func (l podList) checkReady(deployment string, since time.Time) error {
 	why := "no pod yet"

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,8 +101,9 @@ func (s server) addStatus(ctx context.Context, status *Status) error {
 	return nil
 }
 
-// addNamespaces counts pods and volumes. It leaves out pods that have succeeded, and pods of Jobs unless they
-// cannot start: addJobs reports how they end.
+// addNamespaces counts pods and volumes. It leaves out pods that have ended: Kubernetes keeps an evicted pod
+// beside the one that replaces it. It also leaves out pods of Jobs, unless they cannot start: addJobs reports
+// how they end.
 func (s *Status) addNamespaces(pods podList, claims claimList) {
 	ready, all, volumes := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, claim := range claims.Items {
@@ -113,10 +115,12 @@ func (s *Status) addNamespaces(pods podList, claims claimList) {
 		}
 	}
 	for _, pod := range pods.Items {
-		why := pod.trouble()
-		if pod.Status.Phase == "Succeeded" || pod.job() != "" && (why == "" || pod.Status.Phase != "Pending") {
+		phase := pod.Status.Phase
+		ended := phase == "Succeeded" || phase == "Failed"
+		if ended || pod.job() != "" && (phase != "Pending" || pod.obstacle() == "") {
 			continue
 		}
+		why := pod.notReady()
 		namespace := pod.Metadata.Namespace
 		all[namespace]++
 		if why == "" {
@@ -130,29 +134,25 @@ func (s *Status) addNamespaces(pods podList, claims claimList) {
 	}
 }
 
-// trouble says in the words of Kubernetes why a pod is not ready, or "" if it is. Pods of Jobs need not be
-// ready: it says why one cannot start.
-func (p pod) trouble() string {
-	isJob := p.job() != ""
+// notReady says in the words of Kubernetes why a pod is not ready, or "" if it is.
+func (p pod) notReady() string {
+	ready := p.condition("Ready")
+	if ready.Status == "True" {
+		return ""
+	}
+	return cmp.Or(p.obstacle(), ready.Message, strings.ToLower(p.Status.Phase))
+}
+
+// obstacle says in the words of Kubernetes why a pod cannot start, or "" if nothing is in the way.
+func (p pod) obstacle() string {
 	for _, container := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 		waiting := container.State.Waiting
-		starts := waiting != nil &&
-			(waiting.Reason == "PodInitializing" || isJob && waiting.Reason == "ContainerCreating")
-		if waiting != nil && !starts {
+		if waiting != nil && waiting.Reason != "PodInitializing" && waiting.Reason != "ContainerCreating" {
 			return strings.TrimSpace(container.Name + " waits: " + waiting.Reason + " " + waiting.Message)
 		}
 	}
-	why := strings.ToLower(p.Status.Phase)
-	if isJob {
-		why = ""
+	if scheduled := p.condition("PodScheduled"); scheduled.Status == "False" {
+		return scheduled.Message
 	}
-	for _, c := range p.Status.Conditions {
-		if c.Type == "Ready" && c.Status == "True" {
-			return ""
-		}
-		if c.Status == "False" && c.Message != "" && (!isJob || c.Type == "PodScheduled") {
-			why = c.Message
-		}
-	}
-	return why
+	return ""
 }

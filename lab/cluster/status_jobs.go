@@ -67,7 +67,7 @@ func (s server) backups(ctx context.Context, pods podList) map[string]backups {
 			continue
 		}
 		namespace := pod.Metadata.Namespace
-		if pod.trouble() != "" {
+		if pod.notReady() != "" {
 			all[namespace] = backups{err: errNotReady}
 			continue
 		}
