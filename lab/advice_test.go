@@ -19,11 +19,19 @@ func TestErrorsOfOtherProgramsGetAdvice(t *testing.T) {
 		`Get "https://example.org/mod": dial tcp: lookup example.org: no such host`:            away,
 		"E: Could not connect to deb.example.org:80":                                           away,
 		"dial tcp 192.0.2.1:443: connect: connection refused":                                  away,
+		"proxyconnect tcp: dial tcp 127.0.0.1:3128: connect: connection refused":               away,
 		"tls: failed to verify certificate: x509: certificate has expired or is not yet valid": clock,
 	} {
 		err := advise(errors.New(said))
 		assert.ErrorContains(t, err, said+"\n"+advice)
 	}
-	plain := errors.New("syntax error")
-	assert.Equal(t, plain, advise(plain))
+	for _, said := range []string{
+		"syntax error",
+		"dev-0 ended; the end of its log:\n" +
+			`Get "https://127.0.0.1:6444/readyz": dial tcp 127.0.0.1:6444: connect: connection refused`,
+		"the lab's node does not reach its registry: dial tcp 10.231.188.1:5000: i/o timeout: a firewall",
+	} {
+		plain := errors.New(said)
+		assert.Equal(t, plain, advise(plain))
+	}
 }
