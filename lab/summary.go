@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/subprocess"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
@@ -19,7 +20,7 @@ type outputs struct {
 
 // showSummary prints what a person can do with the stack that is up.
 func showSummary(ctx context.Context, lab layout.Lab) error {
-	out, err := exec.CommandContext(ctx, "pulumi", "stack", "output", "--json", "--stack", lab.Name).Output()
+	out, err := subprocess.Output(exec.CommandContext(ctx, "pulumi", "stack", "output", "--json", "--stack", lab.Name))
 	if err != nil {
 		return fmt.Errorf("asking for the stack's outputs: %w", err)
 	}

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/subprocess"
 )
 
 // awaitReady waits until the API answers, the node is ready and the add-ons run. It ignores reports of the
@@ -94,13 +95,7 @@ func (s server) get(ctx context.Context, into any, args ...string) error {
 	return json.Unmarshal(out, into)
 }
 
-// kubectl returns its standard output. An error includes its standard error.
 func (s server) kubectl(ctx context.Context, args ...string) ([]byte, error) {
 	access := []string{"--kubeconfig", s.lab.Kubeconfig(), "--cache-dir", s.lab.Dir("run", "kubectl")}
-	out, err := exec.CommandContext(ctx, s.inNode(nodeBin, "kubectl"), append(access, args...)...).Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
-	}
-	return out, err
+	return subprocess.Output(exec.CommandContext(ctx, s.inNode(nodeBin, "kubectl"), append(access, args...)...))
 }

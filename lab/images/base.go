@@ -13,6 +13,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/subprocess"
 )
 
 const (
@@ -36,7 +37,7 @@ const trusted = "/etc/ssl/certs/ca-certificates.crt"
 // golang returns an image with this machine's Go toolchain in /usr/local/go.
 // Contract: https://hub.docker.com/_/golang
 func golang(ctx context.Context) (Image, error) {
-	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT", "GOVERSION").Output()
+	out, err := subprocess.Output(exec.CommandContext(ctx, "go", "env", "GOROOT", "GOVERSION"))
 	if err != nil {
 		return Image{}, err
 	}

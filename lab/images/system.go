@@ -12,6 +12,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/subprocess"
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
@@ -28,7 +29,7 @@ const busybox = "/bin/busybox"
 
 // System returns the images of k3s and its add-ons. Only assembling one needs its binary.
 func System(ctx context.Context, binaries tools.Binaries) ([]Image, error) {
-	out, err := exec.CommandContext(ctx, busybox, "--list").Output()
+	out, err := subprocess.Output(exec.CommandContext(ctx, busybox, "--list"))
 	if err != nil {
 		return nil, fmt.Errorf("listing busybox's applets: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/gobuild"
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/subprocess"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
@@ -55,7 +56,7 @@ func CompileProgram(ctx context.Context, lab layout.Lab) error {
 
 // goFlags adds programFlags to the user's flags, unless make has done so.
 func goFlags(ctx context.Context) (string, error) {
-	flags, err := exec.CommandContext(ctx, "go", "env", "GOFLAGS").Output()
+	flags, err := subprocess.Output(exec.CommandContext(ctx, "go", "env", "GOFLAGS"))
 	if err != nil {
 		return "", fmt.Errorf("asking go for its flags: %w", err)
 	}

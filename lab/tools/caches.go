@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/internal/subprocess"
 )
 
 // KeepVariable is the environment variable that, when 1, keeps the compiler's caches (some 10 GB).
@@ -87,7 +89,7 @@ func lockUsers(cache string, how int) (*os.File, error) {
 
 // proxies returns GOPROXY: first the user's module cache, then the user's proxies.
 func proxies(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "env", "GOMODCACHE", "GOPROXY").Output()
+	out, err := subprocess.Output(exec.CommandContext(ctx, "go", "env", "GOMODCACHE", "GOPROXY"))
 	if err != nil {
 		return "", fmt.Errorf("asking go for its settings: %w", err)
 	}

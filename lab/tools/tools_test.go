@@ -99,6 +99,14 @@ func TestAFailureNamesTheToolAndTheCompilersError(t *testing.T) {
 	require.ErrorContains(t, err, "undefined: missing")
 }
 
+func TestGoSaysWhyAModuleIsNotFound(t *testing.T) {
+	modules := t.TempDir()
+	helloTool(t, modules, "world")
+	_, err := ModuleDir(t.Context(), filepath.Join(modules, "hello"), "example.org/nowhere")
+	require.ErrorContains(t, err, "looking up the version of example.org/nowhere in ")
+	require.ErrorContains(t, err, "not a known dependency")
+}
+
 func TestEveryToolIsPinned(t *testing.T) {
 	for _, tool := range All {
 		if tool.Name == "pause" { // nothing but the standard library
