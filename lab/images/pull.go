@@ -55,7 +55,7 @@ func Pull(ctx context.Context, cache string, images []Image) error {
 }
 
 // transport gives up soon on a registry that cannot be reached.
-var transport = patience.Transport(20 * time.Second)
+var transport = patience.Transport(10*time.Second, 20*time.Second)
 
 func (i Image) pull(ctx context.Context, cache, hub string) error {
 	ref, err := i.in(hub)

@@ -9,12 +9,9 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/stateful-k3s/stateful-k3s/lab/internal/patience"
 )
 
 func TestARedirectIsFollowed(t *testing.T) {
@@ -43,7 +40,7 @@ func TestATransferThatStallsIsTakenUpAgain(t *testing.T) {
 			<-r.Context().Done() // until the other side loses patience
 		}
 	})
-	requireGot(t, host, t.TempDir())
+	requireGot(t, withoutPatience(host), t.TempDir())
 }
 
 func TestWhatAnInterruptedRunLeftIsTakenUp(t *testing.T) {
@@ -63,7 +60,6 @@ func TestWhatAnInterruptedRunLeftIsTakenUp(t *testing.T) {
 		interrupt()
 		<-r.Context().Done()
 	})
-	host.client.Transport = patience.Transport(time.Minute)
 	_, err := host.Get(ctx, hello, dir)
 	require.ErrorIs(t, err, context.Canceled)
 	require.NotErrorIs(t, err, ErrUnavailable, "an interruption is no reason to compile")
@@ -100,7 +96,6 @@ func TestAnInterruptionIsNoReasonToCompile(t *testing.T) {
 		interrupt()
 		<-r.Context().Done()
 	})
-	host.client.Transport = patience.Transport(time.Minute)
 	for _, when := range []string{"before the file came", "before its checksum came"} {
 		_, err := host.Get(ctx, hello, t.TempDir())
 		require.ErrorIs(t, err, context.Canceled, when)
@@ -109,29 +104,26 @@ func TestAnInterruptionIsNoReasonToCompile(t *testing.T) {
 }
 
 func TestAFileThatNeverArrivesIsAnErrorThatSaysWhatToDo(t *testing.T) {
-	for name, test := range map[string]struct {
-		handler http.HandlerFunc
-		message string
-	}{
-		"truncated": {func(w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("Range") == "" {
-				breakOff(w, r, 1<<20)
-				return
-			}
-			breakOff(w, r, 0)
-		}, "hello-amd64 stopped after 1048576 bytes: unexpected EOF: try again, which continues from there, " +
-			"or compile instead with STATEFUL_K3S_RELEASES=off"},
-		"stalled": {func(w http.ResponseWriter, r *http.Request) {
-			breakOff(w, r, 0)
-			<-r.Context().Done()
-		}, "stopped after 0 bytes: nothing came for 100ms: try again"},
+	truncating := server(t, checksums(binary), func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Range") == "" {
+			breakOff(w, r, 1<<20)
+			return
+		}
+		breakOff(w, r, 0)
+	})
+	stalling := withoutPatience(server(t, checksums(binary), func(w http.ResponseWriter, r *http.Request) {
+		breakOff(w, r, 0)
+		<-r.Context().Done()
+	}))
+	for message, host := range map[string]Host{
+		"hello-amd64 stopped after 1048576 bytes: unexpected EOF: try again, which continues from there, or compile " +
+			"instead with STATEFUL_K3S_RELEASES=off": truncating,
+		"stopped after 0 bytes: nothing came for 100ms: try again": stalling,
 	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			_, err := server(t, checksums(binary), test.handler).Get(t.Context(), hello, dir)
-			require.ErrorContains(t, err, test.message)
-			require.NotErrorIs(t, err, ErrUnavailable)
-			assert.NoFileExists(t, filepath.Join(dir, "hello-amd64"))
-		})
+		dir := t.TempDir()
+		_, err := host.Get(t.Context(), hello, dir)
+		require.ErrorContains(t, err, message)
+		require.NotErrorIs(t, err, ErrUnavailable)
+		assert.NoFileExists(t, filepath.Join(dir, "hello-amd64"))
 	}
 }

@@ -59,7 +59,7 @@ func FromEnvironment() (host Host, ok bool, err error) {
 
 func newHost(mirror string) Host {
 	return Host{mirror: mirror, pause: 2 * time.Second,
-		client: &http.Client{Transport: patience.Transport(20 * time.Second)}}
+		client: &http.Client{Transport: patience.Transport(10*time.Second, 20*time.Second)}}
 }
 
 // URL returns the address of an asset's release, for the asset itself or another file of the release.

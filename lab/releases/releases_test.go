@@ -48,13 +48,19 @@ func server(t *testing.T, sums string, handler http.HandlerFunc) Host {
 	}
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
-	return quick(s.URL)
+	return newTestHost(s.URL)
 }
 
-// quick is a host that loses patience soon.
-func quick(mirror string) Host {
+// newTestHost returns a host that a busy machine does not make lose patience.
+func newTestHost(mirror string) Host {
 	host := newHost(mirror)
-	host.client.Transport, host.pause = patience.Transport(100*time.Millisecond), time.Millisecond
+	host.client.Transport, host.pause = patience.Transport(time.Minute, time.Minute), time.Millisecond
+	return host
+}
+
+// withoutPatience does not wait for a transfer that stalls.
+func withoutPatience(host Host) Host {
+	host.client.Transport = patience.Transport(time.Minute, 100*time.Millisecond)
 	return host
 }
 
@@ -127,12 +133,15 @@ func TestWhatIsNotToBeHadIsUnavailable(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { silent.Close() })
 
+	toSilent := newTestHost("http://" + silent.Addr().String())
+	toSilent.client.Transport = patience.Transport(100*time.Millisecond, time.Minute)
+
 	for name, host := range map[string]Host{
-		"refused":    quick("http://" + refused.Addr().String()),
-		"silent":     quick("http://" + silent.Addr().String()),
-		"unknown":    quick("http://nowhere.invalid"),
+		"refused":    newTestHost("http://" + refused.Addr().String()),
+		"silent":     toSilent,
+		"unknown":    newTestHost("http://nowhere.invalid"),
 		"no file":    server(t, checksums(binary), nil),
-		"no release": quick(server(t, "", nil).mirror + "/elsewhere"),
+		"no release": newTestHost(server(t, "", nil).mirror + "/elsewhere"),
 		"failing server": server(t, checksums(binary),
 			func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }),
 		"asked too often": server(t, checksums(binary),

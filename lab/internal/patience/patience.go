@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// Transport gives up on a host that cannot be reached within seconds, and on a transfer that brings nothing
-// for the time of stall.
-func Transport(stall time.Duration) http.RoundTripper {
+// Transport gives up on a host that cannot be reached within seconds or does not begin its answer in time, and
+// on a transfer that brings nothing for the time of stall.
+func Transport(answer, stall time.Duration) http.RoundTripper {
 	return transport{stall: stall, RoundTripper: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   5 * time.Second,
-		ResponseHeaderTimeout: min(10*time.Second, stall),
+		ResponseHeaderTimeout: answer,
 	}}
 }
 
