@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -18,7 +17,6 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
-	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
 )
 
 func TestWrongSettingsAreToldByPreview(t *testing.T) {
@@ -118,12 +116,7 @@ func changedKubeconfig(t *testing.T, change string) string {
 // refused is the output of a command that must fail, and must not hang.
 func refused(t *testing.T, cmd *exec.Cmd) string {
 	s := proc.Start(t, cmd)
-	select {
-	case err := <-s.Ended:
-		require.Error(t, err, "%s\n%s", cmd, s.Output)
-	case <-time.After(wait.Patience):
-		t.Fatalf("%s hung: %v\n%s", cmd, s.Kill(), s.Output)
-	}
+	require.Error(t, s.Wait(t), "%s\n%s", cmd, s.Output)
 	return s.Output.String()
 }
 

@@ -26,35 +26,72 @@ func Command(dir, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// cleanupTime is what a test keeps of its time to show the output of a command that hangs, and to clean up.
+const cleanupTime = 3 * time.Minute
+
 // Run returns the standard output of a command. If the command fails, so does the test, and shows all output.
+// A command that still runs shortly before the tests' own timeout has hung.
 func Run(t *testing.T, cmd *exec.Cmd) string {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	require.NoError(t, cmd.Start(), cmd)
+	if deadline, has := t.Deadline(); has {
+		hung := time.AfterFunc(time.Until(deadline)-cleanupTime, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
+		defer hung.Stop()
+	}
+	err := cmd.Wait()
 	require.NoError(t, err, "%s\n%s%s", cmd, &stdout, &stderr)
 	return stdout.String()
 }
 
-// Session is a running command with everything that it starts. Read Output after Ended.
+// Session is a running command with everything that it starts. Read Output when it has ended.
 type Session struct {
 	Output *bytes.Buffer
-	Ended  chan error
 	cmd    *exec.Cmd
+	ended  chan struct{} // closed when err says how
+	err    error
 }
 
-// Start starts a command in a session of its own.
-func Start(t *testing.T, cmd *exec.Cmd) Session {
-	s := Session{&bytes.Buffer{}, make(chan error, 1), cmd}
+// Start starts a command in a session of its own. It is killed if it still runs when the test ends.
+func Start(t *testing.T, cmd *exec.Cmd) *Session {
+	s := &Session{Output: &bytes.Buffer{}, cmd: cmd, ended: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = s.Output, s.Output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	require.NoError(t, cmd.Start())
-	go func() { s.Ended <- cmd.Wait() }()
+	require.NoError(t, cmd.Start(), cmd)
+	go func() {
+		s.err = cmd.Wait()
+		close(s.ended)
+	}()
+	t.Cleanup(func() {
+		if !s.hasEnded() {
+			_ = s.Kill()
+		}
+	})
 	return s
+}
+
+func (s *Session) hasEnded() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// Wait returns how the command ended. A command that hangs is killed, and fails the test.
+func (s *Session) Wait(t *testing.T) error {
+	select {
+	case <-s.ended:
+	case <-time.After(wait.Patience):
+		require.FailNow(t, "the command hung", "%s: %v\n%s", s.cmd, s.Kill(), s.Output)
+	}
+	return s.err
 }
 
 // Kill kills all processes of the session, also those with a process group of their own, as Pulumi's plugins
 // have, and returns how the command ended.
-func (s Session) Kill() error {
+func (s *Session) Kill() error {
 	leader := strconv.Itoa(s.cmd.Process.Pid)
 	for {
 		processes := Find(func(dir string) bool {
@@ -62,7 +99,8 @@ func (s Session) Kill() error {
 			return len(fields) > 3 && fields[3] == leader
 		})
 		if len(processes) == 0 {
-			return <-s.Ended
+			<-s.ended
+			return s.err
 		}
 		for _, process := range processes {
 			_ = syscall.Kill(process, syscall.SIGKILL) // it may have ended by itself
@@ -77,10 +115,8 @@ func KillWhen(t *testing.T, cmd *exec.Cmd, reached func() bool) {
 		if reached() {
 			return nil
 		}
-		select {
-		case err := <-s.Ended:
-			require.FailNow(t, "ended before it could be killed", "%s: %v\n%s", cmd, err, s.Output)
-		default:
+		if s.hasEnded() {
+			require.FailNow(t, "ended before it could be killed", "%s: %v\n%s", cmd, s.err, s.Output)
 		}
 		return fmt.Errorf("%s has not reached the moment to be killed", cmd)
 	})
@@ -93,8 +129,8 @@ func KillWithin(t *testing.T, random *rand.Rand, span time.Duration, cmd *exec.C
 	after := time.Duration(random.Int64N(int64(span)))
 	s := Start(t, cmd)
 	select {
-	case err := <-s.Ended:
-		require.NoError(t, err, "%s\n%s", cmd, s.Output)
+	case <-s.ended:
+		require.NoError(t, s.err, "%s\n%s", cmd, s.Output)
 	case <-time.After(after):
 		t.Logf("%s, killed after %s: %v", cmd, after.Round(time.Millisecond), s.Kill())
 	}
