@@ -83,7 +83,7 @@ func TestAccessThatDoesNotDoIsToldAtOnce(t *testing.T) {
 // An up that waits says what it waits for, and can be interrupted.
 func TestUpSaysWhyPodsAreNotReady(t *testing.T) {
 	c := newCluster(t)
-	leaveSettings(t)
+	leaveSettings()
 	c.Kubectl("create", "quota", "tight", "--hard", fmt.Sprintf("pods=%d", kube.PodCount[exercises]))
 	t.Cleanup(func() { c.Kubectl("delete", "quota", "tight") })
 	up := pulumi.Up("pingpongReplicas=3")

@@ -136,7 +136,7 @@ func changeByHand(c *kube.Cluster) (isBack func()) {
 // While an up is under way, which the test stops for a while, no other command changes anything.
 func TestAnUpIsNotDisturbed(t *testing.T) {
 	c := newCluster(t)
-	leaveSettings(t)
+	leaveSettings()
 	before := keepSomething(c)
 	up := proc.Start(t, pulumi.Up("postgresPasswordVersion=undisturbed"))
 	var process int

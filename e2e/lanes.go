@@ -17,8 +17,13 @@ const (
 	project   = kube.Project
 )
 
-// connect returns the namespace exercises, for a test that has the whole lab for itself.
+// connect returns the namespace exercises, for a test that has the whole lab to itself.
 func connect(t *testing.T) *kube.Cluster {
+	t.Cleanup(func() {
+		if t.Failed() {
+			leaveSettings() // whatever it has left is not the next test's fault
+		}
+	})
 	c := kube.Connect(t, exercises, project, kube.Storage)
 	c.WaitUntilReady()
 	return c
@@ -30,7 +35,7 @@ func newCluster(t *testing.T) *kube.Cluster {
 	return connect(t)
 }
 
-// lanes run side by side, after the tests that have the lab for themselves. The tests of a lane run one after
+// lanes run side by side, after the tests that have the lab to themselves. The tests of a lane run one after
 // the other, and disturb no other lane.
 var lanes = map[string]*sync.Mutex{exercises: {}, project: {}}
 
@@ -60,19 +65,17 @@ func openPage(t *testing.T) *page.Page {
 	return page.Show(t)
 }
 
-// unsettled says that a test has left the stack with settings of its own.
+// unsettled says that the stack may have other settings than its own.
 var unsettled struct {
 	sync.Mutex
 	is bool
 }
 
-// leaveSettings leaves it to the next test that needs them to bring the stack up with its own settings again.
-func leaveSettings(t *testing.T) {
-	t.Cleanup(func() {
-		unsettled.Lock()
-		defer unsettled.Unlock()
-		unsettled.is = true
-	})
+// leaveSettings leaves it to the next settle to bring the stack up with its own settings again.
+func leaveSettings() {
+	unsettled.Lock()
+	defer unsettled.Unlock()
+	unsettled.is = true
 }
 
 // settle brings the stack up with its own settings, unless it has them.

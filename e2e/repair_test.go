@@ -61,7 +61,7 @@ func TestNothingIsLostInDestroyAndUp(t *testing.T) {
 // and repaired: UP_KILLS of them.
 func TestChangesRollOut(t *testing.T) {
 	c := newCluster(t)
-	leaveSettings(t)
+	leaveSettings()
 	random := rounds.Random(t, "UP")
 	changed := pulumi.CopyCheckout(t)
 	edit(t, changed+"/app/redisfiller/filler.go", `"the train goes on"`, `"the train goes on again"`)

@@ -25,7 +25,7 @@ import (
 // newest. Before that, a restore of the todos is refused: they are there.
 func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 	c := newCluster(t)
-	leaveSettings(t)
+	leaveSettings()
 	// Every pod that ever ran has a row. In a very young stack the lost database could have fewer rows than the
 	// one in its place, and end would ask for a name.
 	postgres.Query(c, "INSERT INTO replica (id) SELECT 'earlier ' || n FROM generate_series(1, 10) n")
@@ -67,7 +67,7 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 // stack, and finds the same data in the same volumes. The passwords that they set stay until the next up.
 func TestALostStateTakesUpWhatRuns(t *testing.T) {
 	c := connect(t) // the last of the commands is make up, whatever settings the test before has left
-	leaveSettings(t)
+	leaveSettings()
 	pulumi.RestoreSettings(t)
 	lost := lab.Path("pulumi.lost")
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(lost)) })
