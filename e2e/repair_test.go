@@ -79,7 +79,7 @@ func TestChangesRollOut(t *testing.T) {
 		pulumi.UpChangesNothing(t)
 	}
 
-	rotateAll(c, changed)
+	require.True(t, t.Run("rotations", func(t *testing.T) { rotateAll(c.For(t), changed) }))
 	c.WaitUntilRolledOut("redis-stset")
 	assert.NotEqual(t, image, pulumi.Image(t, "redisfiller"))
 	fillers := c.Kubectl("get", "pods", "--selector", kube.Redis, "--output",
@@ -87,7 +87,7 @@ func TestChangesRollOut(t *testing.T) {
 	assert.Equal(t, slices.Repeat([]string{pulumi.Image(t, "redisfiller")}, 2), strings.Fields(fillers))
 	ride.WaitUntilGoingOn()
 
-	proc.Run(t, pulumi.Up())
+	settle(t) // the settings that rotations made have ended with them
 	c.WaitUntilRolledOut("redis-stset")
 	assert.Equal(t, image, pulumi.Image(t, "redisfiller"), "the same sources give the same image again")
 	assert.Equal(t, 1, fewest(), "pods that were ready at any time")
