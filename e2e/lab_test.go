@@ -138,7 +138,8 @@ func TestAnUpIsNotDisturbed(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings()
 	before := keepSomething(c)
-	up := proc.Start(t, pulumi.Up("postgresPasswordVersion=undisturbed"))
+	const schedule = "0 0 1 1 *" // a change that restarts nothing
+	up := proc.Start(t, pulumi.Up("dailyTodoSchedule="+schedule))
 	var process int
 	wait.Until(t, func() (err error) {
 		process, err = lockHolder()
@@ -162,7 +163,7 @@ func TestAnUpIsNotDisturbed(t *testing.T) {
 	}
 	require.NoError(t, syscall.Kill(process, syscall.SIGCONT))
 	require.NoError(t, up.Wait(t), "%s", up.Output)
-	c.WaitUntilReady()
+	assert.Equal(t, schedule, c.In(project).Field("cronjob", dailyTodo, "{.spec.schedule}"))
 	assert.Equal(t, before, readKept(c))
 }
 
