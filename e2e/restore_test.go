@@ -31,7 +31,8 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 	postgres.Query(c, "INSERT INTO replica (id) SELECT 'earlier ' || n FROM generate_series(1, 10) n")
 	pinging := traffic.StartPings(c)
 	durable := pinging.Before + int64(pinging.Acknowledged())
-	log := postgres.Query(c, "SELECT pg_walfile_name(pg_current_wal_lsn())")
+	// Without the switch the log would be archived after archiveTimeout.
+	log := postgres.Query(c, "SELECT pg_walfile_name(pg_switch_wal())")
 
 	todos := traffic.Backend(c.In(project))
 	before := todos.Todos()
@@ -91,7 +92,7 @@ func TestALostStateTakesUpWhatRuns(t *testing.T) {
 	assert.Equal(t, before, readKept(c))
 }
 
-// waitUntilArchived waits for a file of the log. Postgres ends each file after archiveTimeout at the latest.
+// waitUntilArchived waits for a file of the log that Postgres has ended.
 func waitUntilArchived(c *kube.Cluster, log string) {
 	wait.Until(c.T, func() error {
 		if last := postgres.Query(c, "SELECT last_archived_wal FROM pg_stat_archiver"); last < log {
