@@ -48,6 +48,9 @@ func ipUntilEnd(t *testing.T, verb int, args ...string) {
 
 // ConnectOutsider connects the outsider with this machine until the test ends.
 func ConnectOutsider(t *testing.T) {
+	// Tests that were killed may have left it.
+	_ = exec.Command("ip", "link", "delete", Outsider).Run()
+	_ = exec.Command("ip", "netns", "delete", Outsider).Run()
 	ipUntilEnd(t, 1, "netns", "add", Outsider)
 	// With the namespace alone, the link would disappear a moment later.
 	ipUntilEnd(t, 1, "link", "add", Outsider, "type", "veth", "peer", "name", "eth0", "netns", Outsider)
