@@ -100,9 +100,9 @@ func TestBackupsWhileTheStoreIsAway(t *testing.T) {
 	assert.False(t, completed, log)
 	assert.Contains(t, store.OutcomeOf(c, failing).Said, "no backup: store the dump: ")
 	wait.Until(t, func() error {
-		pods := c.In(project).JobPods(waiting)
-		if log := c.In(project).Log(pods[0].Name, store.Backup); !strings.Contains(log, `msg="trying again"`) {
-			return fmt.Errorf("the first attempt has not failed: %s", log)
+		log, err := c.In(project).Command("logs", "job/"+waiting, "--container", store.Backup).Output()
+		if err != nil || !strings.Contains(string(log), `msg="trying again"`) {
+			return fmt.Errorf("the first attempt has not failed: %w: %s", err, log)
 		}
 		return nil
 	})

@@ -173,8 +173,10 @@ func (test dailyCase) check(c *kube.Cluster, article, job string) {
 	assert.Zero(c.T, todosAbout(c, article))
 }
 
-// deleteDaily deletes all Jobs of daily-todo, whoever started them.
-func deleteDaily(c *kube.Cluster) { c.Kubectl("delete", "job", "--selector", "app="+dailyTodo) }
+// deleteDaily deletes all Jobs of daily-todo, whoever started them, and returns when their pods are gone too.
+func deleteDaily(c *kube.Cluster) {
+	c.Kubectl("delete", "job", "--selector", "app="+dailyTodo, "--cascade=foreground")
+}
 
 // todosAbout counts the todos about articles with an ending.
 func todosAbout(c *kube.Cluster, article string) (n int) {

@@ -63,7 +63,7 @@ func (c *Cluster) WaitForJob(name string) (completed bool, log string) {
 	return completed, log
 }
 
-// ScheduledJob returns the name of a Job that a CronJob has started by itself.
+// ScheduledJob returns the name of the newest Job that a CronJob has started by itself: it deletes old ones.
 func (c *Cluster) ScheduledJob(cronJob string) (name string) {
 	wait.Until(c.T, func() error {
 		jobs, err := c.BatchV1().Jobs(c.Namespace).List(c.T.Context(),
@@ -71,7 +71,7 @@ func (c *Cluster) ScheduledJob(cronJob string) (name string) {
 		if err != nil {
 			return err
 		}
-		for _, job := range jobs.Items {
+		for _, job := range slices.Backward(jobs.Items) { // their names end with their minutes
 			if job.Annotations["batch.kubernetes.io/cronjob-scheduled-timestamp"] != "" {
 				name = job.Name
 				return nil

@@ -112,9 +112,9 @@ func (c *Cluster) WaitUntilRolledOut(statefulSet string) {
 // DeletePod returns when the pod is gone.
 func (c *Cluster) DeletePod(name string) { c.Kubectl("delete", "pod", name) }
 
-// ForceDelete does not wait for the pod's processes.
+// ForceDelete does not wait for the pod's processes. The pod's StatefulSet may have deleted it before.
 func (c *Cluster) ForceDelete(name string) {
-	c.Kubectl("delete", "pod", name, "--force", "--wait=false")
+	c.Kubectl("delete", "pod", name, "--force", "--wait=false", "--ignore-not-found")
 }
 
 // Log is what a container has written.
