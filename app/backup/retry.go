@@ -15,17 +15,25 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
 )
 
-// retry makes attempts until one works or fails for good, or the limit is over.
+// retry makes attempts until one works or fails for good, or the first failure is longer ago than the limit. An
+// attempt itself may take longer.
 func retry[T any](ctx context.Context, limit time.Duration, attempt func() (T, error)) (T, error) {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = time.Second, 30*time.Second
 	var failure error
+	var failing time.Time // since then
 	result, err := backoff.Retry(ctx, func() (result T, err error) {
-		if result, failure = attempt(); failure != nil && (isPermanent(failure) || limit == 0) {
+		if result, failure = attempt(); failure == nil {
+			return result, nil
+		}
+		if failing.IsZero() {
+			failing = time.Now()
+		}
+		if isPermanent(failure) || time.Since(failing) >= limit {
 			return result, backoff.Permanent(failure)
 		}
 		return result, failure
-	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(limit),
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, pause time.Duration) {
 			slog.Warn("trying again", "in", pause.Round(time.Millisecond), "error", err)
 		}))
