@@ -80,21 +80,28 @@ func (g gauges) update(ctx context.Context) error {
 		return err
 	}
 	state, err := readStoreState(ctx, c.store)
-	if err != nil {
-		return err
+	if err == nil {
+		g.show(state)
 	}
-	if !state.taken.IsZero() {
-		g.taken.Set(float64(state.taken.Unix()))
-	}
+	return err
+}
+
+func (g gauges) show(state storeState) {
+	g.taken.Set(seconds(state.taken))
 	g.backups.Set(float64(state.backups))
 	g.size.Set(float64(state.newest.Dump.Size))
 	g.lacks.Set(float64(len(state.newest.Lacks)))
 	g.duration.Set(state.newest.Duration().Seconds())
-	if !state.run.Ended.IsZero() {
-		g.runEnded.Set(float64(state.run.Ended.Unix()))
-		g.runSuccess.Set(map[bool]float64{true: 1}[state.run.Error == ""])
+	g.runEnded.Set(seconds(state.run.Ended))
+	g.runSuccess.Set(map[bool]float64{true: 1}[!state.run.Ended.IsZero() && state.run.Error == ""])
+}
+
+// seconds returns a time in seconds since 1970; 0 for the zero time.
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
 	}
-	return nil
+	return float64(t.Unix())
 }
 
 func sleep(ctx context.Context, pause time.Duration) {

@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 )
 
@@ -89,4 +91,24 @@ func TestMetrics(t *testing.T) {
 	p = s.begin("metrics")
 	p.Eventually(func() bool { return p.Logged() != "" })
 	p.WaitUntilReady(http.StatusServiceUnavailable)
+}
+
+// All backups are deleted while the pod runs.
+func TestMetricsOfAnEmptiedStore(t *testing.T) {
+	const prefix = "emptied"
+	g := newGauges(prefix)
+	g.show(storeState{backups: 1, taken: time.Now(), run: s3.Run{Ended: time.Now()}})
+	g.show(storeState{})
+	families, err := prometheus.DefaultGatherer.Gather()
+	require.NoError(t, err)
+	shown := 0
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			if labels := metric.GetLabel(); len(labels) == 1 && labels[0].GetValue() == prefix {
+				shown++
+				assert.Zero(t, metric.GetGauge().GetValue(), family.GetName())
+			}
+		}
+	}
+	assert.Equal(t, 7, shown)
 }
