@@ -59,16 +59,7 @@ type gate struct {
 func (s *system) newGate(closesAt step) *gate {
 	g := &gate{step: closesAt, reached: make(chan struct{}), open: make(chan struct{}),
 		ended: make(chan struct{})}
-	endpoint, err := url.Parse(s.store.Endpoint())
-	require.NoError(s.t, err)
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(endpoint)
-			r.Out.Host = r.In.Host // which the request's signature covers
-		},
-		Transport: s.store.HTTPClient().Transport,
-	}
-	g.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	g.server = s.newProxy(func(w http.ResponseWriter, r *http.Request, store http.Handler) {
 		if g.step.is(r) {
 			g.first.Do(func() { close(g.reached) })
 		}
@@ -84,16 +75,35 @@ func (s *system) newGate(closesAt step) *gate {
 			}
 		default:
 		}
-		proxy.ServeHTTP(w, r)
-	}))
-	g.server.TLS = &tls.Config{Certificates: []tls.Certificate{s.store.Certificate()}}
-	g.server.StartTLS()
-	s.t.Cleanup(func() {
-		close(g.ended)
-		g.server.CloseClientConnections()
-		g.server.Close()
+		store.ServeHTTP(w, r)
 	})
+	s.t.Cleanup(func() { close(g.ended) })
 	return g
+}
+
+// newProxy starts a server between runs and the store.
+func (s *system) newProxy(
+	handle func(w http.ResponseWriter, r *http.Request, store http.Handler),
+) *httptest.Server {
+	endpoint, err := url.Parse(s.store.Endpoint())
+	require.NoError(s.t, err)
+	store := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(endpoint)
+			r.Out.Host = r.In.Host // which the request's signature covers
+		},
+		Transport: s.store.HTTPClient().Transport,
+	}
+	proxy := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handle(w, r, store)
+	}))
+	proxy.TLS = &tls.Config{Certificates: []tls.Certificate{s.store.Certificate()}}
+	proxy.StartTLS()
+	s.t.Cleanup(func() {
+		proxy.CloseClientConnections()
+		proxy.Close()
+	})
+	return proxy
 }
 
 // endpoint returns the setting that sends requests through the gate.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -58,8 +59,11 @@ func expired(
 	backups := make([]manifest.Manifest, len(names))
 	for i, name := range names {
 		m, err := store.ReadManifest(ctx, name)
-		if err != nil {
+		switch {
+		case errors.Is(err, s3.ErrDamaged), errors.Is(err, s3.ErrNone): // it has just been deleted
 			slog.Warn("cannot tell which server a backup is from", "backup", name, "error", err)
+		case err != nil:
+			return nil, fmt.Errorf("find out which server backup %s is from: %w", name, err)
 		}
 		backups[i] = manifest.Manifest{Name: name, System: m.System}
 	}

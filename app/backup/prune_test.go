@@ -1,7 +1,9 @@
 package main
 
 import (
+	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,6 +88,23 @@ func TestPrune(t *testing.T) {
 	s.succeed("prune", keepOne...)
 	assert.Equal(t, []string{newest}, s.backups())
 	assert.Contains(t, s.succeed("verify"), "verified "+newest)
+}
+
+// Which backups of two servers expire cannot be told without their manifests.
+func TestNothingIsPrunedUnread(t *testing.T) {
+	s := start(t)
+	newest := s.backup()
+	older := s.age(newest, 48*time.Hour)
+	proxy := s.newProxy(func(w http.ResponseWriter, r *http.Request, store http.Handler) {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, older+"/manifest.json") {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		store.ServeHTTP(w, r)
+	})
+	s.fail("prune", []string{"find out which server backup " + older + " is from"}, "S3_ENDPOINT="+proxy.URL,
+		"KEEP_DAILY=0", "KEEP_WEEKLY=0", "KEEP_MONTHLY=0")
+	assert.Len(t, s.backups(), 2)
 }
 
 // A run prunes after its backup.
