@@ -3,7 +3,10 @@ package main
 import (
 	"net/http"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,6 +108,25 @@ func TestNothingIsPrunedUnread(t *testing.T) {
 	s.fail("prune", []string{"find out which server backup " + older + " is from"}, "S3_ENDPOINT="+proxy.URL,
 		"KEEP_DAILY=0", "KEEP_WEEKLY=0", "KEEP_MONTHLY=0")
 	assert.Len(t, s.backups(), 2)
+}
+
+// A busy server archives a hundred thousand files in a week, and backup-metrics looks at the store each minute.
+func TestALongArchiveIsNotListed(t *testing.T) {
+	s := startEmpty(t)
+	folder := s.object("wal", "archive", "7000000000000000001", "17-1", "0000000100000000")
+	require.NoError(t, os.MkdirAll(folder, 0o700))
+	for i := range 1500 {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, strconv.Itoa(i)), nil, 0o600))
+	}
+	var lists atomic.Int32
+	proxy := s.newProxy(func(w http.ResponseWriter, r *http.Request, store http.Handler) {
+		if r.URL.Query().Has("list-type") {
+			lists.Add(1)
+		}
+		store.ServeHTTP(w, r)
+	})
+	s.succeed("status", "S3_ENDPOINT="+proxy.URL)
+	assert.EqualValues(t, 1, lists.Load())
 }
 
 // A run prunes after its backup.

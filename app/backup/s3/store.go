@@ -36,6 +36,10 @@ const (
 	// responseTimeout includes the time in which a server assembles a large object.
 	responseTimeout = 5 * time.Minute
 	maxManifest     = 64 << 20 // in bytes
+
+	// millennium starts the names of all backups. With it, the store lists nothing of the archive beside them, which
+	// may have a hundred thousand files.
+	millennium = "2"
 )
 
 // ErrNone says that a backup does not exist: it has no manifest.
@@ -256,7 +260,7 @@ type folder struct {
 func (s *Store) folders(ctx context.Context) (map[string]folder, error) {
 	folders := map[string]folder{}
 	for object := range s.client.ListObjects(ctx, s.bucket,
-		minio.ListObjectsOptions{Prefix: s.prefix + "/", Recursive: true}) {
+		minio.ListObjectsOptions{Prefix: s.key(millennium), Recursive: true}) {
 		if object.Err != nil {
 			return nil, object.Err
 		}
