@@ -123,6 +123,25 @@ func TestAnEncryptedBackupIsRestored(t *testing.T) {
 		"what is replaced is as secret")
 }
 
+// Postgres drops no database with a subscription. The restore is done all the same.
+func TestTheReplacedDatabaseCannotBeDropped(t *testing.T) {
+	s := start(t)
+	name := s.backup()
+	superuser := s.db.As("postgres")
+	superuser.Exec(`CREATE SUBSCRIPTION s CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false)`)
+	for _, request := range []string{"1", "2"} { // the second meets the remains of the first
+		p := s.beginRestore(name, "RESTORE_OVER=app", "RESTORE_REQUEST="+request)
+		require.Equal(t, 0, p.Wait().ExitCode(), p.Logged())
+		assert.Contains(t, p.Logged(), `msg="not removed; the next restore tries again" database=app_replaced_`)
+		assert.Contains(t, p.Logged(), "restored app from "+name)
+	}
+	system := superuser.In("postgres")
+	replaced := superuser.In(system.Ask(`SELECT datname FROM pg_database WHERE datname ~ '_replaced_'`))
+	replaced.Exec(`ALTER SUBSCRIPTION s SET (slot_name = NONE)`)
+	replaced.Exec(`DROP SUBSCRIPTION s`)
+	s.restore(name, "RESTORE_OVER=app")
+}
+
 func TestTwoRestoresAtOnce(t *testing.T) {
 	s := start(t)
 	name := s.backup()

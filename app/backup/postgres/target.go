@@ -98,7 +98,8 @@ func (t *Target) begin(ctx context.Context, clientMajor int) (err error) {
 	if err := createRecords(ctx, t.conn); err != nil {
 		return err
 	}
-	return t.clean(ctx)
+	t.clean(ctx)
+	return nil
 }
 
 // Names of temporary databases, and of the roles that own them.
@@ -110,8 +111,9 @@ const (
 	temporarySuffix = "(" + restoring + "|" + replaced + ")[0-9a-f]{12}$"
 )
 
-// clean removes temporary databases of restores of the database, and their roles.
-func (t *Target) clean(ctx context.Context) error {
+// clean removes temporary databases of restores of the database, and their roles. What cannot be removed does no
+// harm but for its size, and the next restore tries again.
+func (t *Target) clean(ctx context.Context) {
 	temporary := regexp.MustCompile(`(?i)^` + temporarySuffix)
 	for _, object := range []struct{ kind, query, options string }{
 		{"database", `SELECT datname::text FROM pg_database WHERE starts_with(datname, $1)`, " WITH (FORCE)"},
@@ -119,7 +121,8 @@ func (t *Target) clean(ctx context.Context) error {
 	} {
 		names, err := query(ctx, t.conn, pgx.RowTo[string], object.query, t.Database)
 		if err != nil {
-			return err
+			slog.Warn("cannot look for what restores left; the next one will", "error", err)
+			return
 		}
 		for _, name := range names {
 			if !temporary.MatchString(strings.TrimPrefix(name, t.Database)) {
@@ -127,12 +130,12 @@ func (t *Target) clean(ctx context.Context) error {
 			}
 			drop := "DROP " + object.kind + " " + pgx.Identifier{name}.Sanitize() + object.options
 			if _, err := t.conn.Exec(ctx, drop); err != nil {
-				return fmt.Errorf("remove %s %s: %w", object.kind, name, err)
+				slog.Warn("not removed; the next restore tries again", object.kind, name, "error", err)
+				continue
 			}
 			slog.Info("removed", object.kind, name)
 		}
 	}
-	return nil
 }
 
 // ArchiveWAL makes the server archive its log up to now, and returns when that is done. It does nothing if
@@ -188,7 +191,8 @@ func (t *Target) Replace(ctx context.Context, request RestoreRequest, restored s
 		return err
 	}
 	t.new = ""
-	return t.clean(ctx)
+	t.clean(ctx)
+	return nil
 }
 
 func (t *Target) rename(ctx context.Context, tx pgx.Tx, request RestoreRequest, restored string) error {
@@ -210,9 +214,7 @@ func (t *Target) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	if t.new != "" {
-		if err := t.clean(ctx); err != nil {
-			slog.Warn("cannot remove a temporary database; the next restore will", "error", err)
-		}
+		t.clean(ctx)
 	}
 	_ = t.conn.Close(ctx) // the server notices either way
 }
