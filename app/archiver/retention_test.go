@@ -82,6 +82,7 @@ func TestAnEarlierServersArchiveIsDeletedWhenItIsOldAndNotNeeded(t *testing.T) {
 	for range 2 {
 		s.endSegment()
 	}
+	s.db.Exec("CREATE TABLE goose_db_version AS SELECT 1 AS version_id")
 	s.backUpAgain()
 	s.keeps(earlier, "this server's databases hold no rows")
 	asked := filepath.Join(s.store.DataDir(), storagetest.Bucket, account, pgbackrest.RestoreRequested)

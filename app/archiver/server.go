@@ -11,7 +11,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// hasRows tells whether a table in the server's databases has rows, or had some until lately.
+// hasRows tells whether a table in the server's databases has rows, or had some until lately. The table in
+// which goose records an app's migrations does not count: the app fills it immediately in the empty database
+// of a lost volume.
 func hasRows(ctx context.Context) (has bool, err error) {
 	names, err := query[[]string](ctx, "postgres", `SELECT coalesce(array_agg(datname::text), '{}')
 		FROM pg_database WHERE datallowconn AND datconnlimit <> -2 AND datname NOT IN ('postgres', 'template1')`)
@@ -20,7 +22,8 @@ func hasRows(ctx context.Context) (has bool, err error) {
 	}
 	for _, name := range names {
 		const nonEmpty = `SELECT EXISTS (
-			SELECT FROM pg_class WHERE oid >= 16384 AND relkind = 'r' AND pg_relation_size(oid) > 0)`
+			SELECT FROM pg_class WHERE oid >= 16384 AND relkind = 'r' AND pg_relation_size(oid) > 0
+			AND relname <> 'goose_db_version')`
 		if has, err = query[bool](ctx, name, nonEmpty); has || err != nil {
 			return has, err
 		}

@@ -99,7 +99,7 @@ func keepReason(ctx context.Context, store *s3.Store, newest manifest.Manifest) 
 	if reason := pgbackrest.PendingRestore(requested, pendingTime); reason != "" {
 		return reason, nil
 	}
-	if newest.Content.Rows() == 0 {
+	if newest.Content.IsUnused() {
 		return "the newest backup holds no rows", nil
 	}
 	return "", nil

@@ -13,6 +13,9 @@ import (
 	"slices"
 )
 
+// Migrations is the table in which goose records the migrations of an app.
+const Migrations = "public.goose_db_version"
+
 // Content is a database at one moment, in a form that can be compared.
 type Content struct {
 	// Tables and Sequences are sorted by schema and name.
@@ -66,6 +69,12 @@ func (c Content) Rows() (rows int64) {
 		rows += table.Rows
 	}
 	return rows
+}
+
+// IsUnused tells whether no table but Migrations has rows. An app fills that one immediately in the empty
+// database of a lost volume.
+func (c Content) IsUnused() bool {
+	return !slices.ContainsFunc(c.Tables, func(t Table) bool { return t.Rows > 0 && t.name() != Migrations })
 }
 
 // Differences describes each difference of other, which should be equal.

@@ -5,10 +5,9 @@ import (
 	"fmt"
 
 	"github.com/dustin/go-humanize"
-)
 
-// migrations is the table in which goose records the migrations of an app.
-const migrations = "goose_db_version"
+	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
+)
 
 // Holdings is what a database holds.
 type Holdings struct {
@@ -39,7 +38,7 @@ func (t *Target) Holdings(ctx context.Context) (h Holdings, err error) {
 			return h, fmt.Errorf("count the rows of table %s.%s: %w", r.schema, r.name, err)
 		}
 		h.Rows += rows
-		if r.schema == "public" && r.name == migrations {
+		if r.schema+"."+r.name == manifest.Migrations {
 			migrated, migrationRows = true, rows
 		}
 	}
