@@ -15,8 +15,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
 )
 
-// retry makes attempts until one works or fails for good, or the first failure is longer ago than the limit. An
-// attempt itself may take longer.
+// retry makes attempts until one works or fails for good, or the first failure is longer ago than the limit.
+// An attempt itself may take longer.
 func retry[T any](ctx context.Context, limit time.Duration, attempt func() (T, error)) (T, error) {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = time.Second, 30*time.Second

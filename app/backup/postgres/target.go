@@ -111,8 +111,8 @@ const (
 	temporarySuffix = "(" + restoring + "|" + replaced + ")[0-9a-f]{12}$"
 )
 
-// clean removes temporary databases of restores of the database, and their roles. What cannot be removed does no
-// harm but for its size, and the next restore tries again.
+// clean removes temporary databases of restores of the database, and their roles. What it cannot remove, the
+// next restore tries to.
 func (t *Target) clean(ctx context.Context) {
 	temporary := regexp.MustCompile(`(?i)^` + temporarySuffix)
 	for _, object := range []struct{ kind, query, options string }{

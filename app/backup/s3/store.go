@@ -29,16 +29,13 @@ const (
 	dumpKey     = "dump"
 	manifestKey = "manifest.json"
 	lastRunKey  = "last-run.json"
-
 	// A dump is sent in parts of this size. Two of them are in memory. S3 takes 10,000 parts of an object, so a
 	// dump has at most 156 GiB.
 	partSize, partsInMemory = 16 << 20, 2
 	// responseTimeout includes the time in which a server assembles a large object.
 	responseTimeout = 5 * time.Minute
 	maxManifest     = 64 << 20 // in bytes
-
-	// millennium starts the names of all backups. With it, the store lists nothing of the archive beside them, which
-	// may have a hundred thousand files.
+	// millennium starts the names of backups. So the store lists nothing of the long archive beside them.
 	millennium = "2"
 )
 
@@ -259,8 +256,8 @@ type folder struct {
 
 func (s *Store) folders(ctx context.Context) (map[string]folder, error) {
 	folders := map[string]folder{}
-	for object := range s.client.ListObjects(ctx, s.bucket,
-		minio.ListObjectsOptions{Prefix: s.key(millennium), Recursive: true}) {
+	options := minio.ListObjectsOptions{Prefix: s.key(millennium), Recursive: true}
+	for object := range s.client.ListObjects(ctx, s.bucket, options) {
 		if object.Err != nil {
 			return nil, object.Err
 		}
@@ -283,10 +280,9 @@ func (s *Store) key(parts ...string) string {
 }
 
 func (s *Store) write(ctx context.Context, key string, content []byte) error {
-	_, err := s.client.PutObject(ctx, s.bucket, key, bytes.NewReader(content), int64(len(content)),
-		minio.PutObjectOptions{
-			Checksum: minio.ChecksumCRC32C, ContentType: "application/json", DisableMultipart: true,
-		})
+	options := minio.PutObjectOptions{Checksum: minio.ChecksumCRC32C, ContentType: "application/json",
+		DisableMultipart: true}
+	_, err := s.client.PutObject(ctx, s.bucket, key, bytes.NewReader(content), int64(len(content)), options)
 	return err
 }
 
