@@ -38,7 +38,7 @@ func Keep(lab layout.Lab, now time.Time) error {
 		}
 	}
 	fresh := lab.Dir("copies", now.UTC().Format("20060102T150405Z"))
-	partial := fresh + ".partial"
+	partial := lab.Dir("copies", "partial") // an interrupted run may have left it
 	if err := os.RemoveAll(partial); err != nil {
 		return err
 	}

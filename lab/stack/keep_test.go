@@ -25,6 +25,10 @@ func TestTheLastStatesAreKeptWithWhatOpensThem(t *testing.T) {
 	write(lab.Dir("passphrase"), "secret")
 	write(lab.Dir("pulumi", ".pulumi", "meta.yaml"), "version: 1\n")
 	write(lab.Dir("pulumi", "Pulumi.dev.yaml"), "encryptionsalt: v1:abc\n")
+	require.NoError(t, os.Rename(lab.Dir("passphrase"), lab.Dir("away")))
+	write(lab.Dir(state), "interrupted")
+	require.Error(t, Keep(lab, now))
+	require.NoError(t, os.Rename(lab.Dir("away"), lab.Dir("passphrase")))
 	for i := range copies + 3 {
 		write(lab.Dir(state), strconv.Itoa(i))
 		for range 2 { // the second time nothing has changed
@@ -34,7 +38,7 @@ func TestTheLastStatesAreKeptWithWhatOpensThem(t *testing.T) {
 	}
 	kept, err := filepath.Glob(lab.Dir("copies", "*"))
 	require.NoError(t, err)
-	require.Len(t, kept, copies)
+	require.Len(t, kept, copies, "what an interrupted run left is not kept")
 	for i, dir := range kept {
 		for name, want := range map[string]string{
 			state: strconv.Itoa(i + 3), "passphrase": "secret",
