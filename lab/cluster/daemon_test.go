@@ -63,7 +63,7 @@ func start(t *testing.T, d daemon) (pid int) {
 	started, err := d.start(context.Background())
 	require.NoError(t, err)
 	require.True(t, started)
-	require.NoError(t, poll(context.Background(), "", 10*time.Second, func() error {
+	require.NoError(t, poll(context.Background(), "", time.Minute, func() error {
 		if pid, _ = find(d.Lab, d.Name); pid == 0 {
 			return fmt.Errorf("%s does not run", d.Name)
 		}
@@ -101,14 +101,14 @@ func TestNothingOfADaemonOutlivesItsFirstProcess(t *testing.T) {
 		{"SIGKILL", func(pid int) error { return unix.Kill(pid, unix.SIGKILL) }},
 	} {
 		pid := start(t, d)
-		require.NoError(t, poll(context.Background(), "", 10*time.Second, func() error {
+		require.NoError(t, poll(context.Background(), "", time.Minute, func() error {
 			if n := len(marked("sleep\x00" + mark)); n != 3 {
 				return fmt.Errorf("%d sleepers", n)
 			}
 			return nil
 		}))
 		require.NoError(t, end.what(pid))
-		require.NoError(t, d.awaitGone(context.Background(), 10*time.Second), end.how)
+		require.NoError(t, d.awaitGone(context.Background(), time.Minute), end.how)
 		require.NoError(t, awaitCgroupsGone(context.Background(), d.Cgroup), end.how)
 		assert.Empty(t, marked("sleep\x00"+mark), end.how)
 	}
@@ -119,7 +119,7 @@ func TestADaemonIsInItsCgroupWhichGoesWithIt(t *testing.T) {
 	pid := start(t, d)
 	hierarchies, err := cgroupHierarchies()
 	require.NoError(t, err)
-	require.NoError(t, poll(context.Background(), "", 10*time.Second, func() error {
+	require.NoError(t, poll(context.Background(), "", time.Minute, func() error {
 		groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 		for _, h := range hierarchies {
 			if !strings.Contains(string(groups), ":"+h.controllers+":/"+d.Cgroup+"\n") {
@@ -138,7 +138,7 @@ func TestADaemonThatEndsSaysWhy(t *testing.T) {
 	d := sleeper(t, "echo the disk is full >&2; exit 3")
 	_, err := d.start(context.Background())
 	require.NoError(t, err)
-	err = poll(context.Background(), "", 10*time.Second, func() error {
+	err = poll(context.Background(), "", time.Minute, func() error {
 		if err := d.checkAlive(); err != nil {
 			return err
 		}
