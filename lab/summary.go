@@ -20,7 +20,8 @@ type outputs struct {
 
 // showSummary prints what a person can do with the stack that is up.
 func showSummary(ctx context.Context, lab layout.Lab) error {
-	out, err := subprocess.Output(exec.CommandContext(ctx, "pulumi", "stack", "output", "--json", "--stack", lab.Name))
+	out, err := subprocess.Output(
+		exec.CommandContext(ctx, "pulumi", "stack", "output", "--json", "--stack", lab.Name))
 	if err != nil {
 		return fmt.Errorf("asking for the stack's outputs: %w", err)
 	}

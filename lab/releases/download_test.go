@@ -116,8 +116,8 @@ func TestAFileThatNeverArrivesIsAnErrorThatSaysWhatToDo(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	for message, host := range map[string]Host{
-		"hello-amd64 stopped after 1048576 bytes: unexpected EOF: try again, which continues from there, or compile " +
-			"instead with STATEFUL_K3S_RELEASES=off": truncating,
+		"hello-amd64 stopped after 1048576 bytes: unexpected EOF: try again, which continues from there, " +
+			"or compile instead with STATEFUL_K3S_RELEASES=off": truncating,
 		"stopped after 0 bytes: nothing came for 100ms: try again": stalling,
 	} {
 		dir := t.TempDir()

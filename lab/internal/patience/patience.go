@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Transport gives up on a host that cannot be reached within seconds or does not begin its answer in time, and
-// on a transfer that brings nothing for the time of stall.
+// Transport gives up on a host that cannot be reached within seconds or does not begin its answer in time,
+// and on a transfer that brings nothing for the time of stall.
 func Transport(answer, stall time.Duration) http.RoundTripper {
 	return transport{stall: stall, RoundTripper: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
