@@ -13,11 +13,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/config"
 )
 
 // setting is one of Pulumi.yaml's config section.
 type setting struct {
-	Default, Description string
+	Default     any
+	Description string
 }
 
 func TestDocumentOfSettings(t *testing.T) {
@@ -45,6 +48,7 @@ func documentSettings(t *testing.T) string {
 			grouped = append(grouped, keys...)
 			return settingsTable(file.Config, keys)
 		},
+		"fields": func() string { return fieldsTable(file.Config) },
 	}).ParseFiles("testdata/settings.md.tmpl")
 	require.NoError(t, err)
 	var document strings.Builder
@@ -63,16 +67,45 @@ func settingsTable(all map[string]setting, keys []string) (string, error) {
 		}
 		byDefault := ""
 		if s.Default != "" {
-			byDefault = "`" + s.Default + "`"
+			byDefault = fmt.Sprintf("`%v`", s.Default)
 		}
-		description := strings.NewReplacer(" (secret)", "", "|", `\|`).Replace(s.Description)
-		fmt.Fprintf(&rows, "| `%s` | %s | %s | %s |\n", key, s.kind(key), byDefault, description)
+		fmt.Fprintf(&rows, "| `%s` | %s | %s | %s |\n", key, s.kind(key), byDefault, s.description())
 	}
 	return rows.String(), nil
 }
 
-// kind says how a value is written. Pulumi.yaml calls all of them strings.
+// fieldsTable has the fields of an entry of databases.
+func fieldsTable(all map[string]setting) string {
+	var rows strings.Builder
+	rows.WriteString("| field | type | without it | what it does |\n|---|---|---|---|\n")
+	for _, field := range config.Fields {
+		s := setting{Description: field.Description}
+		kind, without := "text", ""
+		if field.Shared != "" {
+			s, without = all[field.Shared], "`"+field.Shared+"`"
+			kind = s.kind(field.Shared)
+		}
+		if field.Description != "" {
+			s.Description = field.Description
+		}
+		switch field.Name {
+		case "restoreOver":
+			kind = "true or false"
+		case "parameters":
+			kind = "text, or a map"
+		}
+		fmt.Fprintf(&rows, "| `%s` | %s | %s | %s |\n", field.Name, kind, without, s.description())
+	}
+	return rows.String()
+}
+
+func (s setting) description() string {
+	return strings.NewReplacer(" (secret)", "", "|", `\|`).Replace(s.Description)
+}
+
+// kind says how a value is written. Pulumi.yaml calls nearly all of them strings.
 func (s setting) kind(key string) string {
+	byDefault := fmt.Sprint(s.Default)
 	for _, kind := range []struct {
 		name string
 		is   bool
@@ -80,10 +113,11 @@ func (s setting) kind(key string) string {
 		{"secret", strings.Contains(s.Description, "(secret)")},
 		{"text", strings.HasSuffix(key, "Version")},
 		{"cron", strings.HasSuffix(key, "Schedule")},
-		{"true or false", s.Default == "true" || s.Default == "false"},
-		{"number", regexp.MustCompile(`^\d+$`).MatchString(s.Default)},
-		{"quantity", regexp.MustCompile(`^\d+[MG]i$`).MatchString(s.Default)},
-		{"duration", regexp.MustCompile(`^\d+[smh]$`).MatchString(s.Default)},
+		{"list", byDefault == "[]"},
+		{"true or false", byDefault == "true" || byDefault == "false"},
+		{"number", regexp.MustCompile(`^\d+$`).MatchString(byDefault)},
+		{"quantity", regexp.MustCompile(`^\d+[MG]i$`).MatchString(byDefault)},
+		{"duration", regexp.MustCompile(`^\d+[smh]$`).MatchString(byDefault)},
 	} {
 		if kind.is {
 			return kind.name

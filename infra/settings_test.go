@@ -47,8 +47,9 @@ var variants = map[string]map[string]string{
 	},
 	"no-ingress": {"ingressClass": "none"},
 	"restore": {
-		"restoreFrom": "end", "pingpongRestoreFrom": "latest", "todoRestoreFrom": "20261122T020000Z-1a2b3c",
-		"restoreOver": "todo", "restoreIdentity": ageIdentity,
+		"databases": `[{"name": "pingpong", "restoreFrom": "latest"},
+			{"name": "todo", "restoreFrom": "20261122T020000Z-1a2b3c"}]`,
+		"restoreFrom": "end", "restoreOver": "todo", "restoreIdentity": ageIdentity,
 	},
 	"passwords-by-database": {
 		"pingpongPostgresPassword": "count-the-pings", "pingpongPostgresReaderPassword": "read-the-pings",

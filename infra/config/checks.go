@@ -1,10 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"crypto/x509"
-	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +37,11 @@ func matches(pattern, what string) check {
 	return satisfies(what, regexp.MustCompile(pattern).MatchString)
 }
 
+// both asks the second check only if the first accepts the value.
+func both(first, second check) check {
+	return func(value string) string { return cmp.Or(first(value), second(value)) }
+}
+
 func optional(c check) check {
 	return func(value string) string {
 		if value == "" {
@@ -51,6 +55,7 @@ var (
 	notEmpty   = matches(`\S`, "a value")
 	namePrefix = matches(`^[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?-$`,
 		"a prefix of at most 32 small letters, digits and hyphens with a hyphen at its end")
+	storageClass = objectName("the name of a storage class")
 	builderName  = matches(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`, "the name of a buildx builder")
 	count        = matches(`^[0-9]{1,3}$`, "a number from 0 to 999")
 	compression  = matches(`^([1-9]|1[0-9])$`, "a number from 1 to 19")
@@ -187,15 +192,6 @@ func restorePoint(value string) string {
 	return "latest, end, the name of a backup or an archive, or a time such as 2026-11-22T14:05:00Z"
 }
 
-func databaseNames(value string) string {
-	for _, name := range strings.Fields(value) {
-		if !slices.Contains(databases, name) {
-			return fmt.Sprintf("a list of %s with spaces between them", strings.Join(databases, " and "))
-		}
-	}
-	return ""
-}
-
 func postgresParameters(value string) string {
 	if _, err := statefulset.ParseParameters(value); err != nil {
 		return "a list of name=value with semicolons between them: " + err.Error()
@@ -203,9 +199,11 @@ func postgresParameters(value string) string {
 	return ""
 }
 
-func secretVersions(value string) string {
-	if _, err := parseVersions(value); err != nil {
-		return "a list of name=version with semicolons between them: " + err.Error()
+func secretVersions(secrets []generatedSecret) check {
+	return func(value string) string {
+		if _, err := parseVersions(value, secrets); err != nil {
+			return "a list of name=version with semicolons between them: " + err.Error()
+		}
+		return ""
 	}
-	return ""
 }

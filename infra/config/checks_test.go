@@ -15,6 +15,8 @@ const ageIdentity = "AGE-SECRET-KEY-1RTQU55C00ZXA04N723695APENPFR8EAVVCC2QG8HSHY
 
 var longLabel = strings.Repeat("a", 64)
 
+var threeDatabases = []Database{builtIn[0], {Name: "shop", Namespace: "apps"}, builtIn[1]}
+
 // checkCases are values that each check accepts, and values that it refuses, by what they should be.
 var checkCases = map[string]struct {
 	check    check
@@ -71,8 +73,8 @@ var checkCases = map[string]struct {
 			"yesterday", "2026-11-22 14:05:00", "2026-11-22", "Latest", "2026-11-22T14:05:00",
 			"2026-02-30T14:05:00Z", "20261122T020000Z", "end-latest"},
 		"a time in the past": {"2999-01-01T00:00:00Z"}}},
-	"databaseNames": {databaseNames, []string{"", "todo", "todo pingpong"}, map[string][]string{
-		"a list of pingpong and todo with spaces between them": {"postgres", "pingpong,todo"}}},
+	"databaseNames": {databaseNames(threeDatabases), []string{"", "todo", "todo pingpong"}, map[string][]string{
+		"a list of pingpong, shop and todo with spaces between them": {"postgres", "pingpong,todo"}}},
 	"image": {image, []string{"redis:8", "registry.example.com:5000/redis:8.2", "redis@sha256:" +
 		strings.Repeat("0", 64)}, map[string][]string{
 		"an image": {"", "Redis", "Redis:8", "redis:8@sha256:abc", "redis:", "redis:8 ", "https://redis",
@@ -133,13 +135,15 @@ var checkCases = map[string]struct {
 		`a list of name=value with semicolons between them: "work_mem" has no value`:  {"work_mem"},
 		"a list of name=value with semicolons between them: jit is set twice":         {"jit=off; jit=on"},
 	}},
-	"secretVersions": {secretVersions, []string{"", "pingpong-owner=2; redis-password = 3;"},
+	"secretVersions": {secretVersions(generatedSecrets(threeDatabases)),
+		[]string{"", "shop-owner=2; redis-password = 3; storage-apps_shop-key=2"},
 		map[string][]string{
 			`a list of name=version with semicolons between them: "redis-password" has no value`: {"redis-password"},
 			"a list of name=version with semicolons between them: redis-password has no version": {"redis-password="},
 			`a list of name=version with semicolons between them: "todo-salt" is no secret; there are ` +
 				"pingpong-certificate, pingpong-exporter, pingpong-owner, pingpong-reader, pingpong-restorer, " +
-				"redis-password, storage-certificate, storage-exercises-key, storage-project-key, " +
+				"redis-password, shop-certificate, shop-exporter, shop-owner, shop-reader, shop-restorer, " +
+				"storage-apps_shop-key, storage-certificate, storage-exercises-key, storage-project-key, " +
 				"todo-certificate, todo-exporter, todo-owner, todo-reader, todo-restorer": {"todo-salt=2"}}},
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
-	"github.com/stateful-k3s/stateful-k3s/infra/todo"
 )
 
 // Config holds the checked settings.
@@ -24,8 +23,7 @@ type Config struct {
 	Builder      string
 	StorageClass string
 	Redis        Redis
-	Pingpong     Pingpong
-	Todo         Todo
+	Apps
 	// PostgresImage is the image of databases that have none of their own.
 	PostgresImage string
 	// Databases are in the order of their names.
@@ -65,18 +63,6 @@ type Redis struct {
 	Memory          string
 }
 
-// Pingpong holds the settings of the pods that count pings.
-type Pingpong struct {
-	Replicas int
-}
-
-// Todo holds the settings of the todo project.
-type Todo struct {
-	BackendReplicas, FrontendReplicas int
-	AllowedOrigins, OwnOrigins        string
-	Daily                             todo.Daily
-}
-
 // Storage holds the settings of the storage server. Memory and Size are Kubernetes quantities.
 type Storage struct {
 	Size        string
@@ -92,12 +78,12 @@ const (
 
 // Load reads the stack's settings. Its error names every faulty or unknown setting.
 func Load(ctx *pulumi.Context) (*Config, error) {
-	r := &reader{ctx: ctx, known: map[string]bool{}}
+	r := newReader(ctx)
 	cfg := &Config{
 		NamePrefix:   r.text("namePrefix", optional(namePrefix), "alice-"),
 		Cluster:      r.access(),
 		Builder:      r.text("builder", optional(builderName), "mybuilder"),
-		StorageClass: r.text("storageClass", objectName("the name of a storage class"), "local-path"),
+		StorageClass: r.text("storageClass", storageClass, "local-path"),
 		Redis: Redis{
 			Image:           r.text("redisImage", image, "redis:8"),
 			Password:        r.secret("redisPassword", password, newPassword),
@@ -106,22 +92,11 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 			Memory:          r.text("redisMemory", memory("16Mi"), "64Mi"),
 		},
 	}
-	cfg.Pingpong.Replicas = r.number("pingpongReplicas", replicas, "2")
-	cfg.Todo = Todo{
-		BackendReplicas:  r.number("todoBackendReplicas", replicas, "2"),
-		FrontendReplicas: r.number("todoFrontendReplicas", replicas, "2"),
-		AllowedOrigins:   r.text("todoAllowedOrigins", origins, "https://todo.example.com"),
-		OwnOrigins:       r.text("todoOwnOrigins", optional(ownOrigins), "https://todo.example.com"),
-		Daily: todo.Daily{
-			Schedule:    r.text("dailyTodoSchedule", schedule, `"0 * * * *"`),
-			TimeZone:    r.text("dailyTodoTimeZone", timeZone, "Europe/Helsinki"),
-			ArticleURL:  r.text("articleUrl", articleURL, "https://en.wikipedia.org/wiki/Special:Random"),
-			Authorities: r.text("articleCA", optional(certificates), `"$(cat ca.crt)"`),
-			Networks:    r.networksOrInternet("articleNetworks", "10.0.0.0/8"),
-		},
-	}
-	cfg.SecretVersions = r.versions("secretVersions", `"pingpong-owner=2; todo-certificate=2"`)
-	cfg.Databases = r.databases(cfg.StorageClass, cfg.SecretVersions)
+	cfg.Apps = r.apps()
+	databases := r.identities()
+	cfg.SecretVersions = r.versions(databases)
+	cfg.Databases = r.databases(databases, cfg.SecretVersions)
+	r.refuseRemoved(databases)
 	cfg.PostgresImage = r.read("postgresImage")
 	cfg.Storage = Storage{
 		Size:        r.text("storageSize", size("256Mi"), "5Gi"),

@@ -1,11 +1,9 @@
 package config
 
 import (
-	"maps"
 	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -22,7 +20,11 @@ const (
 func (r *reader) checkConsistency(cfg *Config) {
 	r.checkReachable("articleUrl", "articleNetworks")
 	r.checkRedisStorage(cfg.Redis)
-	r.checkConnections(cfg)
+	for _, d := range cfg.Databases {
+		r.checkConnections(d, cfg.Apps)
+		r.checkArchive(d)
+	}
+	r.checkAccounts(cfg)
 	r.checkVersions(cfg)
 }
 
@@ -43,28 +45,39 @@ func (r *reader) checkRedisStorage(redis Redis) {
 
 // checkConnections requires parameters that the server starts with, and connections for all pods, including
 // the extra one during an update.
-func (r *reader) checkConnections(cfg *Config) {
-	const memoryKey, parametersKey = "postgresMemory", "postgresParameters"
+func (r *reader) checkConnections(d Database, apps Apps) {
+	memoryKey, parametersKey := r.key(d, "memory"), r.key(d, "parameters")
 	if r.faulty(memoryKey) || r.faulty(parametersKey) {
 		return
 	}
-	connections, err := cfg.Databases[0].Server.Parameters.Connections(cfg.Databases[0].Server.Memory)
+	connections, err := d.Server.Parameters.Connections(d.Server.Memory)
 	if err != nil {
-		r.fault(parametersKey, "%w; for example: pulumi config set %s "+
-			`"shared_buffers=128MB; max_connections=100"`, err, parametersKey)
+		if r.sets(d, "memory") {
+			parametersKey = d.field("parameters") // that the shared ones fit elsewhere is right
+		}
+		r.fault(parametersKey, "%w; for example: %s", err,
+			set(parametersKey, `"shared_buffers=128MB; max_connections=100"`))
 		return
 	}
-	for _, app := range []struct {
-		key      string
-		replicas int
-	}{{"pingpongReplicas", cfg.Pingpong.Replicas}, {"todoBackendReplicas", cfg.Todo.BackendReplicas}} {
-		need := (app.replicas+1)*connectionsPerPod + otherConnections
-		if !r.faulty(app.key) && need > connections {
-			r.fault(app.key, "%d pods need %d connections of Postgres, which has %d; for example: "+
-				"pulumi config set %s 512Mi, or max_connections=%d in %s",
-				app.replicas, need, connections, memoryKey, need, parametersKey)
-		}
+	podsKey, pods := apps.pods(d.Name)
+	need := (pods+1)*connectionsPerPod + otherConnections
+	if pods > 0 && !r.faulty(podsKey) && need > connections {
+		r.fault(podsKey, "%d pods need %d connections of Postgres, which has %d; for example: "+
+			"%s, or max_connections=%d in %s", pods, need, connections, set(memoryKey, "512Mi"), need, parametersKey)
 	}
+}
+
+// checkArchive requires encryption of the archive if backups are encrypted: it holds everything that they
+// hold.
+func (r *reader) checkArchive(d Database) {
+	const passphraseKey, recipientKey = "archivePassphrase", "backupRecipient"
+	if d.Archive == nil || d.Archive.Passphrase != nil || r.faulty(passphraseKey) ||
+		r.faulty(recipientKey) || r.read(recipientKey) == "" {
+		return
+	}
+	r.fault(passphraseKey, "not set, though %s is, so that the archive would hold in plain text what backups "+
+		"hold encrypted; set it with: pulumi config set --secret %s %s, or have no archive: %s", recipientKey,
+		passphraseKey, newPassword, set(r.key(d, "archive"), "false"))
 }
 
 // checkReachable requires the networks of a private address, which no network policy opens otherwise.
@@ -82,29 +95,6 @@ func (r *reader) checkReachable(urlKey, networksKey string) {
 		if contains(network.CIDR) && slices.ContainsFunc(network.Except, contains) {
 			r.fault(networksKey, "not set, though %s is in a private network; for example: pulumi config set %s %s/%d",
 				urlKey, networksKey, address, address.BitLen())
-		}
-	}
-}
-
-// checkVersions refuses versions of secrets that are not generated, because another setting replaces them.
-func (r *reader) checkVersions(cfg *Config) {
-	const key = "secretVersions"
-	replacedBy := map[string][]string{"redis-password": {"redisPassword"}}
-	for _, secret := range generatedSecrets["storage"] {
-		replacedBy["storage-"+secret] = []string{"s3Endpoint"}
-	}
-	for _, database := range databases {
-		replacedBy[database+"-owner"] = []string{database + "PostgresPassword", "postgresPassword"}
-		replacedBy[database+"-reader"] = []string{database + "PostgresReaderPassword", "postgresReaderPassword"}
-	}
-	for _, name := range slices.Sorted(maps.Keys(replacedBy)) {
-		owner, secret, _ := strings.Cut(name, "-")
-		if cfg.SecretVersions[owner][secret] == "" {
-			continue
-		}
-		if set := slices.IndexFunc(replacedBy[name], func(key string) bool { return r.read(key) != "" }); set >= 0 {
-			r.fault(key, "%s has a version, which is without effect since %s is set; leave it out; for example: "+
-				"pulumi config rm %s", name, replacedBy[name][set], key)
 		}
 	}
 }

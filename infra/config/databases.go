@@ -1,7 +1,11 @@
 package config
 
 import (
+	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/database"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/backup"
@@ -25,6 +29,8 @@ type Database struct {
 	Archive *database.Archive
 	// Restore is nil for nothing.
 	Restore *backup.Restore
+
+	entry string // the path of its entry in databases, such as databases[2]; empty for none
 }
 
 // DatabaseName is the name of the database in Postgres, and of the role that owns it.
@@ -47,37 +53,85 @@ func (d Database) Account(namespace string) string {
 	return namespace + "_" + d.Name
 }
 
-// builtIn are the databases of the stack's own apps.
-var builtIn = []Database{
-	{Name: "pingpong", Namespace: "exercises", BuiltIn: true},
-	{Name: "todo", Namespace: "project", BuiltIn: true},
-}
+// field is the path of a field of the database's entry.
+func (d Database) field(name string) string { return d.entry + "." + name }
 
-// databases returns all databases, in the order of their names.
-func (r *reader) databases(storageClass string, versions map[string]kube.Versions) (all []Database) {
-	shared := Database{
-		Image: r.text("postgresImage", postgresImage, "postgres:17"),
-		Server: statefulset.Settings{
-			PasswordVersion: r.text("postgresPasswordVersion", notEmpty, "2"),
-			TLSVersion:      r.text("postgresTLSVersion", notEmpty, "2"),
-			StorageClass:    storageClass,
-			StorageSize:     r.text("postgresStorageSize", size("256Mi"), "1Gi"),
-			Memory:          r.text("postgresMemory", memory("128Mi"), "512Mi"),
-			Parameters:      r.parameters("postgresParameters", `"work_mem=8MB; log_min_duration_statement=250ms"`),
-		},
-		Backup:  r.backups(),
-		Archive: r.archive(),
-	}
-	passwords, readerPasswords := r.passwords("Password"), r.passwords("ReaderPassword")
-	restores := r.restores()
-	for _, database := range builtIn {
-		settings := shared
-		settings.Name, settings.Namespace, settings.BuiltIn = database.Name, database.Namespace, true
-		settings.Server.Password = passwords[database.Name]
-		settings.Server.ReaderPassword = readerPasswords[database.Name]
-		settings.Server.SecretVersions = versions[database.Name]
-		settings.Restore = restores[database.Name]
-		all = append(all, settings)
+// databases completes the databases with their settings.
+func (r *reader) databases(databases []Database, versions map[string]kube.Versions) (all []Database) {
+	restores := r.restores(databases)
+	// The settings of all databases are read and checked even if every database has its own.
+	r.settings(Database{}, restores)
+	for _, d := range databases {
+		d = r.settings(d, restores)
+		d.Server.SecretVersions = versions[d.Name]
+		if !r.unsure(d) {
+			all = append(all, d)
+		}
 	}
 	return all
+}
+
+// settings reads the settings of a database; for an empty one, those of all databases.
+func (r *reader) settings(d Database, restores restores) Database {
+	key := func(field string) string { return r.key(d, field) }
+	d.Image = r.text(key("image"), postgresImage, "postgres:17")
+	d.Server = statefulset.Settings{
+		Password:        r.password(d, "Password"),
+		ReaderPassword:  r.password(d, "ReaderPassword"),
+		PasswordVersion: r.text("postgresPasswordVersion", notEmpty, "2"),
+		TLSVersion:      r.text("postgresTLSVersion", notEmpty, "2"),
+		StorageClass:    r.text(key("storageClass"), storageClass, "local-path"),
+		StorageSize:     r.text(key("storageSize"), size("256Mi"), "1Gi"),
+		Memory:          r.text(key("memory"), memory("128Mi"), "512Mi"),
+		Parameters:      r.parameters(key("parameters"), `"work_mem=8MB; log_min_duration_statement=250ms"`),
+	}
+	d.Backup = backup.Settings{
+		Schedule:    r.text(key("schedule"), schedule, `"0 2 * * *"`),
+		TimeZone:    r.text(key("timeZone"), timeZone, "Europe/Helsinki"),
+		KeepDaily:   r.number(key("keepDaily"), count, "7"),
+		KeepWeekly:  r.number(key("keepWeekly"), count, "4"),
+		KeepMonthly: r.number(key("keepMonthly"), count, "6"),
+		ScratchSize: r.text(key("scratchSize"), size("256Mi"), "4Gi"),
+		Memory:      r.text(key("backupMemory"), memory("256Mi"), "512Mi"),
+		Compression: r.number(key("compression"), compression, "3"),
+		Recipient:   r.text("backupRecipient", optional(recipient), "$(age-keygen -y key.txt)"),
+		Timeout:     r.duration(key("backupTimeout"), withinADay, "90m"),
+	}
+	archive := &database.Archive{
+		Timeout:    r.duration(key("archiveTimeout"), withinAnHour, "60s"),
+		KeepDays:   r.number(key("archiveKeepDays"), days, "7"),
+		Passphrase: r.secret("archivePassphrase", password, newPassword),
+	}
+	if r.boolean(key("archive"), "false") {
+		d.Archive = archive
+	}
+	d.Restore = r.restore(d, restores)
+	return d
+}
+
+// password returns the password of a role: the database's own, or else the one for all databases. It returns
+// nil if neither is set.
+func (r *reader) password(d Database, key string) pulumi.StringInput {
+	shared := r.secret("postgres"+key, password, newPassword)
+	if d.BuiltIn {
+		if own := r.secret(d.Name+"Postgres"+key, password, newPassword); own != nil {
+			return own
+		}
+	}
+	return shared
+}
+
+// databaseNames accepts lists of the databases' names.
+func databaseNames(databases []Database) check {
+	var names []string
+	for _, d := range databases {
+		names = append(names, d.Name)
+	}
+	last := len(names) - 1
+	return satisfies(fmt.Sprintf("a list of %s and %s with spaces between them", strings.Join(names[:last], ", "),
+		names[last]), func(value string) bool {
+		return !slices.ContainsFunc(strings.Fields(value), func(name string) bool {
+			return !slices.Contains(names, name)
+		})
+	})
 }

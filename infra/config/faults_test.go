@@ -20,6 +20,9 @@ func TestMessagesOfWrongSettings(t *testing.T) {
 		secret[key] = true
 	}
 	for key := range recorder.LoadProject(t).Config {
+		if key == databasesKey {
+			continue // TestWrongListsOfDatabases
+		}
 		t.Run(key, func(t *testing.T) {
 			fault := "stateful-k3s:" + key + `: "(?: |=:)" is not .+; for example: pulumi config set ` + key + " (.+)"
 			if secret[key] {
@@ -82,11 +85,14 @@ var contradictions = []struct {
 		"kubeconfigFrom: set, though kubeconfig is; for example: pulumi config rm kubeconfigFrom"},
 
 	{settings{"restoreFrom": "end-7711158423862165527-2"}, "restoreFrom: end-7711158423862165527-2 is of one " +
-		"database; for example: pulumi config set pingpongRestoreFrom end-7711158423862165527-2"},
+		"database; for example: pulumi config set --path 'databases[0].name' pingpong && pulumi config set --path " +
+		"'databases[0].restoreFrom' end-7711158423862165527-2 && pulumi config rm restoreFrom"},
 	{settings{"restoreFrom": "20261122T020000Z-1a2b3c"}, "restoreFrom: 20261122T020000Z-1a2b3c is of one " +
-		"database; for example: pulumi config set pingpongRestoreFrom 20261122T020000Z-1a2b3c"},
-	{settings{"restoreOver": "todo"}, "restoreOver: names todo, which is restored from nothing; for example: " +
-		"pulumi config set todoRestoreFrom latest, or pulumi config rm restoreOver"},
+		"database; for example: pulumi config set --path 'databases[0].name' pingpong && pulumi config set --path " +
+		"'databases[0].restoreFrom' 20261122T020000Z-1a2b3c && pulumi config rm restoreFrom"},
+	{settings{"restoreOver": "todo"}, `restoreOver: set for "todo", which is restored from nothing; ` +
+		"for example: pulumi config set --path 'databases[0].name' todo && " +
+		"pulumi config set --path 'databases[0].restoreFrom' latest, or pulumi config rm restoreOver"},
 	{settings{"backupRecipient": ageKey}, "archivePassphrase: not set, though backupRecipient is, " +
 		"so that the archive would hold in plain text what backups hold encrypted; set it with: " +
 		`pulumi config set --secret archivePassphrase "$(openssl rand -hex 16)", ` +
@@ -110,7 +116,7 @@ var contradictions = []struct {
 		"is in a private network; for example: pulumi config set articleNetworks fd00::1/128"},
 
 	{settings{"ingressTLSSecret": "todo-tls"}, "ingressHost: not set, though ingressTLSSecret is; " +
-		"for example: pulumi config set ingressHost todo.example.com"},
+		"for example: pulumi config set ingressHost www.example.com"},
 	{settings{"namePrefix": "alice-"}, "ingressHost: not set, though namePrefix is: stacks that share a " +
 		"cluster need names of their own; for example: pulumi config set ingressHost alice.example.com"},
 	{settings{"ingressClass": "none", "ingressHost": "a.example.com"}, "ingressHost: set, though ingressClass " +
@@ -123,7 +129,7 @@ var contradictions = []struct {
 	{settings{"redisMemory": "1.5Gi"}, `redisStorageSize: "100Mi" is not at least one and a half times ` +
 		"redisMemory, which is 1.5Gi; for example: pulumi config set redisStorageSize 2304Mi"},
 	{settings{"postgresParameters": "shared_buffers=512MB"}, "postgresParameters: shared_buffers: 512MB does " +
-		"not fit into postgresMemory, 512Mi; for example: " +
+		"not fit into the memory limit of 512Mi; for example: " +
 		`pulumi config set postgresParameters "shared_buffers=128MB; max_connections=100"`},
 	{settings{"postgresParameters": "work_mem=8MB, jit=off"}, `postgresParameters: work_mem: "8MB, jit=off" ` +
 		"is not a size such as 64MB; for example: " +

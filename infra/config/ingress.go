@@ -23,8 +23,8 @@ func (r *reader) ingress(namePrefix string) *kube.Ingress {
 		Class:     r.text("ingressClass", objectName("an ingress class, or "+noIngress), "traefik"),
 		Namespace: r.text("ingressNamespace", label("a namespace"), "kube-system"),
 		Networks:  r.networks(networksKey, "10.0.0.0/16"),
-		Host:      r.text(hostKey, optional(hostName), "todo.example.com"),
-		TLSSecret: r.text(tlsKey, optional(objectName("the name of a Secret")), "todo-tls"),
+		Host:      r.text(hostKey, optional(hostName), "www.example.com"),
+		TLSSecret: r.text(tlsKey, optional(objectName("the name of a Secret")), "www-tls"),
 	}
 	if ingress.Class == noIngress {
 		for _, key := range []string{hostKey, tlsKey, networksKey} {
@@ -45,7 +45,7 @@ func (r *reader) ingress(namePrefix string) *kube.Ingress {
 		r.fault(hostKey, "not set, though namePrefix is: stacks that share a cluster need names of their own; "+
 			"for example: pulumi config set %s alice.example.com", hostKey)
 	case ingress.TLSSecret != "" && !r.faulty(tlsKey):
-		r.fault(hostKey, "not set, though %s is; for example: pulumi config set %s todo.example.com", tlsKey,
+		r.fault(hostKey, "not set, though %s is; for example: pulumi config set %s www.example.com", tlsKey,
 			hostKey)
 	}
 	return ingress

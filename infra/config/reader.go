@@ -23,6 +23,14 @@ type reader struct {
 	ctx    *pulumi.Context
 	known  map[string]bool // the keys that were read, and whether they are faulty
 	faults []error
+
+	entries  map[string]string // the fields of databases, by their paths, such as databases[2].memory
+	elements int               // how many entries there are
+	free     map[string]string // paths for the entries of databases that have none, by their names
+}
+
+func newReader(ctx *pulumi.Context) *reader {
+	return &reader{ctx: ctx, known: map[string]bool{}, entries: map[string]string{}, free: map[string]string{}}
 }
 
 var (
@@ -42,7 +50,7 @@ func redact(value string) string {
 func (r *reader) text(key string, check check, example string) string {
 	value := r.read(key)
 	if what := check(value); what != "" && !r.faulty(key) {
-		r.fault(key, "%q is not %s; for example: pulumi config set %s %s", redact(value), what, key, example)
+		r.fault(key, "%q is not %s; for example: %s", redact(value), what, set(key, example))
 	}
 	return value
 }
@@ -65,11 +73,6 @@ func (r *reader) duration(key string, check check, example string) time.Duration
 func (r *reader) parameters(key, example string) statefulset.Parameters {
 	parameters, _ := statefulset.ParseParameters(r.text(key, postgresParameters, example))
 	return parameters
-}
-
-func (r *reader) versions(key, example string) map[string]kube.Versions {
-	versions, _ := parseVersions(r.text(key, secretVersions, example))
-	return versions
 }
 
 // networks returns nil if the setting is empty.
@@ -104,6 +107,9 @@ func (r *reader) secret(key string, check check, example string) pulumi.StringIn
 		return nil
 	}
 	command := strings.TrimSpace("pulumi config set --secret " + key + " " + example)
+	if r.faulty(key) {
+		return nil
+	}
 	if !r.ctx.IsConfigSecret(r.fullKey(key)) {
 		r.fault(key, "not encrypted; encrypt it with: pulumi config set --secret %s", key)
 	} else if what := check(value); what != "" {
@@ -112,10 +118,14 @@ func (r *reader) secret(key string, check check, example string) pulumi.StringIn
 	return pulumi.ToSecret(pulumi.String(value)).(pulumi.StringOutput)
 }
 
+// read returns the text of a setting, or of a field of databases.
 func (r *reader) read(key string) string {
-	r.known[key] = false
+	r.known[key] = r.faulty(key)
+	if value, set := r.entries[key]; set {
+		return value
+	}
 	value, declared := r.ctx.GetConfig(r.fullKey(key))
-	if !declared {
+	if !declared && !r.faulty(key) {
 		r.fault(key, "neither set nor declared in Pulumi.yaml, which gives every setting a default; "+
 			"declare it there")
 	}
@@ -145,6 +155,27 @@ func (r *reader) rejectUnknown() {
 				fullKey, contextKey, kubeconfigKey, kubeconfigFromKey, contextKey, fullKey))
 		}
 	}
+}
+
+// set returns the command that sets a setting, or a field of databases.
+func set(key, value string) string { return "pulumi config set " + argument(key) + " " + value }
+
+// rm returns the command that removes it.
+func rm(key string) string { return "pulumi config rm " + argument(key) }
+
+func argument(key string) string {
+	if strings.ContainsAny(key, "[.") {
+		return "--path '" + key + "'"
+	}
+	return key
+}
+
+// unlessUnsure accepts every value while names of databases are faulty: it may mean one of those.
+func (r *reader) unlessUnsure(c check) check {
+	if r.faulty(databasesKey) {
+		return func(string) string { return "" }
+	}
+	return c
 }
 
 // nearest returns the candidates that are most like the key.

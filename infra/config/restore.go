@@ -4,36 +4,46 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
 	"github.com/stateful-k3s/stateful-k3s/infra/database/backup"
 )
 
-// databases are the names that settings call the databases by.
-var databases = []string{"pingpong", "todo"}
+const restoreOverKey = "restoreOver"
 
-// restores returns what each database is restored from, by the database's name. Databases that are not
-// restored are left out.
-func (r *reader) restores() map[string]*backup.Restore {
-	const sharedKey, overKey, identityKey = "restoreFrom", "restoreOver", "restoreIdentity"
-	const example = "latest"
-	shared := r.text(sharedKey, optional(restorePoint), example)
-	if !r.faulty(sharedKey) && namesOneDatabase(shared) {
-		r.fault(sharedKey, "%s is of one database; for example: pulumi config set pingpongRestoreFrom %[1]s",
-			shared)
+// restores are the settings of all restores.
+type restores struct {
+	over     []string // names of databases
+	identity pulumi.StringInput
+}
+
+func (r *reader) restores(databases []Database) restores {
+	const fromKey = "restoreFrom"
+	from := r.text(fromKey, optional(restorePoint), "latest")
+	if !r.faulty(fromKey) && namesOneDatabase(from) {
+		r.fault(fromKey, "%s is of one database; for example: %s && %s", from,
+			r.setField(databases[0], fromKey, from), rm(fromKey))
 	}
-	over := strings.Fields(r.text(overKey, databaseNames, "pingpong"))
-	key := r.secret(identityKey, identity, `"$(grep AGE-SECRET-KEY key.txt)"`)
-	restores := map[string]*backup.Restore{}
-	for _, database := range databases {
-		from := r.text(database+"RestoreFrom", optional(restorePoint), example)
-		if from == "" {
-			from = shared
-		}
-		if from != "" {
-			restores[database] = &backup.Restore{From: from, Over: slices.Contains(over, database), Identity: key}
-		} else if slices.Contains(over, database) {
-			r.fault(overKey, "names %s, which is restored from nothing; for example: "+
-				"pulumi config set %[1]sRestoreFrom latest, or pulumi config rm %[2]s", database, overKey)
-		}
+	return restores{
+		over: strings.Fields(r.text(restoreOverKey, r.unlessUnsure(databaseNames(databases)),
+			databases[0].Name)),
+		identity: r.secret("restoreIdentity", identity, `"$(grep AGE-SECRET-KEY key.txt)"`),
 	}
-	return restores
+}
+
+// restore returns what the database is restored from; nil for nothing.
+func (r *reader) restore(d Database, restores restores) *backup.Restore {
+	from := r.text(r.key(d, "restoreFrom"), optional(restorePoint), "latest")
+	key, over := r.key(d, "restoreOver"), slices.Contains(restores.over, d.Name)
+	if r.sets(d, "restoreOver") {
+		over = r.boolean(key, "true")
+	}
+	if from != "" {
+		return &backup.Restore{From: from, Over: over, Identity: restores.identity}
+	}
+	if over {
+		r.fault(key, "set for %q, which is restored from nothing; for example: %s, or %s", d.Name,
+			r.setField(d, "restoreFrom", "latest"), rm(key))
+	}
+	return nil
 }

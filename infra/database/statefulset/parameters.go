@@ -77,7 +77,7 @@ func (p Parameters) Connections(memory string) (int, error) {
 	}
 	maps.Copy(all, p)
 	if parts := size.FindStringSubmatch(all["shared_buffers"]); inBytes(parts[1], parts[2]) >= float64(limit) {
-		return 0, fmt.Errorf("shared_buffers: %s does not fit into postgresMemory, %s", all["shared_buffers"],
+		return 0, fmt.Errorf("shared_buffers: %s does not fit into the memory limit of %s", all["shared_buffers"],
 			memory)
 	}
 	connections, err := strconv.Atoi(all["max_connections"])
