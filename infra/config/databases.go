@@ -127,9 +127,9 @@ func databaseNames(databases []Database) check {
 	for _, d := range databases {
 		names = append(names, d.Name)
 	}
-	last := len(names) - 1
-	return satisfies(fmt.Sprintf("a list of %s and %s with spaces between them", strings.Join(names[:last], ", "),
-		names[last]), func(value string) bool {
+	first, last := strings.Join(names[:len(names)-1], ", "), names[len(names)-1]
+	what := fmt.Sprintf("a list of %s and %s with spaces between them", first, last)
+	return satisfies(what, func(value string) bool {
 		return !slices.ContainsFunc(strings.Fields(value), func(name string) bool {
 			return !slices.Contains(names, name)
 		})

@@ -19,8 +19,7 @@ const databasesKey = "databases"
 // Field is a field of an entry of databases.
 type Field struct {
 	Name string
-	// Shared is the setting of all databases, which counts where an entry leaves the field out; empty if there is
-	// none.
+	// Shared is the setting of all databases, which counts where an entry leaves the field out; empty for none.
 	Shared string
 	// Description is for fields without a Shared that means the same.
 	Description string
@@ -28,9 +27,8 @@ type Field struct {
 
 // Fields are all fields of an entry, in the order of the documents.
 var Fields = []Field{
-	{Name: "name", Description: "Name of the database, required: at most 30 small letters, digits and hyphens; `pingpong` " +
-		"and `todo` change the built-in ones"},
-	{Name: "namespace", Description: "Namespace of the server and the backups; the built-in ones have theirs"},
+	{Name: "name", Description: "Name of the database, at most 30 small letters, digits and hyphens; required"},
+	{Name: "namespace", Description: "Namespace of its server and backups; required, except for built-in ones"},
 	{Name: "image", Shared: "postgresImage"},
 	{Name: "storageClass", Shared: "storageClass", Description: "Storage class of the server's volume"},
 	{Name: "storageSize", Shared: "postgresStorageSize"},
@@ -126,8 +124,8 @@ func (r *reader) identity(entry string, earlier []Database) Database {
 	switch {
 	case d.BuiltIn:
 		if r.sets(d, "namespace") && r.read(namespaceKey) != d.Namespace && !r.faulty(namespaceKey) {
-			r.fault(namespaceKey, "%q is not %s, where %s is; for example: %s", r.read(namespaceKey), d.Namespace,
-				d.Name, rm(namespaceKey))
+			r.fault(namespaceKey, "%q is not %s, where %s is; for example: %s",
+				r.read(namespaceKey), d.Namespace, d.Name, rm(namespaceKey))
 		}
 	case r.sets(d, "namespace"):
 		d.Namespace = r.text(namespaceKey, databaseNamespace, "apps")
@@ -138,12 +136,14 @@ func (r *reader) identity(entry string, earlier []Database) Database {
 }
 
 var (
-	databaseName = both(matches(`^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$`, "a name of at most 30 small letters, digits "+
-		"and hyphens that begins with a letter and ends with no hyphen"), free("name", "pg-",
-		// Owners in secretVersions.
-		"redis", "storage",
-		// Databases and roles of each server.
-		"postgres", "template0", "template1", "reader", "restorer", "exporter", "public", "none"))
+	databaseName = both(
+		matches(`^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$`, "a name of at most 30 small letters, digits and hyphens "+
+			"that begins with a letter and ends with no hyphen"),
+		free("name", "pg-",
+			// Owners in secretVersions.
+			"redis", "storage",
+			// Databases and roles of each server.
+			"postgres", "template0", "template1", "reader", "restorer", "exporter", "public", "none"))
 	databaseNamespace = both(label("a namespace"), free("namespace", "kube-", "storage"))
 )
 
@@ -162,8 +162,8 @@ func (r *reader) decodeEntries() (paths []string) {
 		return nil
 	}
 	if r.ctx.IsConfigSecret(r.fullKey(databasesKey)) {
-		r.fault(databasesKey, "encrypted, though no field is a secret; set each encrypted field again, for example: "+
-			"%s --plaintext", set(databasesKey+"[0].name", "shop"))
+		r.fault(databasesKey, "encrypted, though no field is a secret; set each encrypted field again, "+
+			"for example: %s --plaintext", set(databasesKey+"[0].name", "shop"))
 		return nil
 	}
 	var elements []json.RawMessage
@@ -233,8 +233,8 @@ func (r *reader) decodeParameters(key string, parameters map[string]json.RawMess
 	return strings.Join(pairs, "; ")
 }
 
-// decodeScalar returns a value as text. YAML takes a time without quotes for one, which Pulumi passes on as Go
-// prints it.
+// decodeScalar returns a value as text. YAML takes a time without quotes for one, which Pulumi passes on as
+// Go prints it.
 func (r *reader) decodeScalar(key string, value json.RawMessage) (text string) {
 	switch value[0] {
 	case '{', '[', 'n':

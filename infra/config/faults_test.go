@@ -85,11 +85,13 @@ var contradictions = []struct {
 		"kubeconfigFrom: set, though kubeconfig is; for example: pulumi config rm kubeconfigFrom"},
 
 	{settings{"restoreFrom": "end-7711158423862165527-2"}, "restoreFrom: end-7711158423862165527-2 is of one " +
-		"database; for example: pulumi config set --path 'databases[0].name' pingpong && pulumi config set --path " +
-		"'databases[0].restoreFrom' end-7711158423862165527-2 && pulumi config rm restoreFrom"},
+		"database; for example: pulumi config set --path 'databases[0].name' pingpong && " +
+		"pulumi config set --path 'databases[0].restoreFrom' end-7711158423862165527-2 && " +
+		"pulumi config rm restoreFrom"},
 	{settings{"restoreFrom": "20261122T020000Z-1a2b3c"}, "restoreFrom: 20261122T020000Z-1a2b3c is of one " +
-		"database; for example: pulumi config set --path 'databases[0].name' pingpong && pulumi config set --path " +
-		"'databases[0].restoreFrom' 20261122T020000Z-1a2b3c && pulumi config rm restoreFrom"},
+		"database; for example: pulumi config set --path 'databases[0].name' pingpong && " +
+		"pulumi config set --path 'databases[0].restoreFrom' 20261122T020000Z-1a2b3c && " +
+		"pulumi config rm restoreFrom"},
 	{settings{"restoreOver": "todo"}, `restoreOver: set for "todo", which is restored from nothing; ` +
 		"for example: pulumi config set --path 'databases[0].name' todo && " +
 		"pulumi config set --path 'databases[0].restoreFrom' latest, or pulumi config rm restoreOver"},
