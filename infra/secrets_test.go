@@ -103,6 +103,14 @@ func TestGroupAndOwnVersionsReplaceASecret(t *testing.T) {
 	require.Len(t, seen, 6)
 }
 
+// ofOwner are the entries of Secrets that hold the password of the owner of a namespace's database.
+func ofOwner(namespace string) []string {
+	return []string{
+		namespace + "/postgres URL", namespace + "/postgres verifiers.sql", namespace + "/postgres-client URL",
+		namespace + "/postgres-client password", namespace + "/postgres-client PGPASSWORD",
+	}
+}
+
 func TestEachConfiguredSecretIsReplacedAlone(t *testing.T) {
 	given := map[string]string{
 		"registryUsername": "pusher", "registryPassword": "of-the-pusher",
@@ -132,13 +140,10 @@ func TestEachConfiguredSecretIsReplacedAlone(t *testing.T) {
 			"exercises/registry .dockerconfigjson", "project/registry .dockerconfigjson",
 			"storage/registry .dockerconfigjson",
 		},
-		"redisPassword": {"exercises/redis password", "exercises/redis auth.conf"},
-		"postgresPassword": {
-			"exercises/postgres URL", "exercises/postgres verifiers.sql",
-			"project/postgres URL", "project/postgres verifiers.sql",
-		},
-		"pingpongPostgresPassword": {"exercises/postgres URL", "exercises/postgres verifiers.sql"},
-		"todoPostgresPassword":     {"project/postgres URL", "project/postgres verifiers.sql"},
+		"redisPassword":            {"exercises/redis password", "exercises/redis auth.conf"},
+		"postgresPassword":         append(ofOwner("exercises"), ofOwner("project")...),
+		"pingpongPostgresPassword": ofOwner("exercises"),
+		"todoPostgresPassword":     ofOwner("project"),
 		"postgresReaderPassword": {
 			"exercises/postgres READER_URL", "exercises/postgres verifiers.sql",
 			"project/postgres READER_URL", "project/postgres verifiers.sql",

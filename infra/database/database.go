@@ -33,7 +33,7 @@ type Archive struct {
 	Passphrase pulumi.StringInput
 }
 
-// Args describes the database. Prefix, Archive and Restore are optional.
+// Args describes the database. Prefix, Clients, Archive and Restore are optional.
 type Args struct {
 	Namespace *kube.Namespace
 	// Name is the name of the database, and of the role that owns it.
@@ -44,8 +44,11 @@ type Args struct {
 	// Bucket keeps backups and archive in Folder, which is the database's own.
 	Bucket storage.Bucket
 	Folder string
-	Server statefulset.Settings
-	Backup backup.Settings
+	// Clients may connect to the server. Without any, they are the pods of the namespace with the label
+	// postgres-client: "true".
+	Clients []kube.Pods
+	Server  statefulset.Settings
+	Backup  backup.Settings
 	// Archive is nil for none. Then the database can be restored to backups only.
 	Archive *Archive
 	// Restore is restored before anything else uses the database; nil for nothing.
@@ -87,6 +90,7 @@ func (d *Database) declare(ctx *pulumi.Context, name string, args Args) error {
 		Image:         args.Images.Server,
 		ExporterImage: args.Images.Exporter,
 		Database:      args.Name,
+		Clients:       args.Clients,
 		Settings:      args.Server,
 	}
 	backups := backup.Args{

@@ -26,12 +26,14 @@ type NamespaceArgs struct {
 	Login *RegistryLogin
 }
 
-// Namespace is a namespace. Its pods may only look up names, until Allow opens more.
+// Namespace is a namespace. Its pods may only look up names, until Allow opens more. With nothing but a Name it
+// is a namespace of others.
 type Namespace struct {
 	// Name is the name in the cluster.
 	Name string
 
-	// pods selects the pods that the stack's policies are about.
+	// own says that the namespace is the stack's. pods selects the pods that its policies are about.
+	own   bool
 	pods  map[string]string
 	login bool
 	parts []pulumi.Resource
@@ -44,7 +46,7 @@ func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs,
 	if args.Name == "" {
 		return nil, errors.New("namespace " + name + ": Name is required")
 	}
-	n := &Namespace{Name: args.Name, login: args.Login != nil}
+	n := &Namespace{Name: args.Name, own: !args.Shared, login: args.Login != nil}
 	if args.Shared {
 		n.pods = map[string]string{partOfLabel: project}
 	} else {

@@ -37,6 +37,15 @@ func Allow(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.Resour
 	return AllowFrom(ctx, name, c, opts...)
 }
 
+// AllowClients declares the policies of a connection from pods of users. In a namespace that is not the
+// stack's, such pods may connect anywhere, until a policy selects them. So they get none there.
+func AllowClients(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.ResourceOption) error {
+	if c.From.Namespace.own {
+		return Allow(ctx, name, c, opts...)
+	}
+	return AllowFrom(ctx, name, c, opts...)
+}
+
 // AllowFrom declares the ingress policy of a connection alone, for clients in namespaces of others.
 func AllowFrom(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.ResourceOption) error {
 	return allowFrom(ctx, name, networkingv1.NetworkPolicyPeerArray{c.From.peer()}, c.To, c.Port, c.Why, opts...)

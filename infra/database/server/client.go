@@ -15,6 +15,7 @@ const (
 	clientDir = "/run/secrets/postgres"
 	urlFile   = "URL"
 	caFile    = "ca.crt"
+	sslMode   = "verify-full"
 )
 
 // Client is what a pod in the server's namespace needs to log in as one role: Volume in the pod, Mount and
@@ -49,6 +50,20 @@ func NewClient(args ClientArgs) Client {
 	}
 }
 
+// Parts returns what apps of other people read from a Secret, with the names that charts and libpq give it:
+// URL, authority (ca.crt), and the parts of the URL. Host is a name that every namespace can use.
+// Source: https://www.postgresql.org/docs/17/libpq-envars.html
+func Parts(host, role, database string, password, authority pulumi.StringInput) map[string]pulumi.StringInput {
+	port := pulumi.String(fmt.Sprint(Port))
+	return map[string]pulumi.StringInput{
+		urlFile: URL(host, role, database, password), caFile: authority,
+		"host": pulumi.String(host), "port": port, "database": pulumi.String(database),
+		"user": pulumi.String(role), "password": password,
+		"PGHOST": pulumi.String(host), "PGPORT": port, "PGDATABASE": pulumi.String(database),
+		"PGUSER": pulumi.String(role), "PGPASSWORD": password, "PGSSLMODE": pulumi.String(sslMode),
+	}
+}
+
 // URL returns the URL by which a role logs in to a database. Both libpq and pgx understand it, in a pod that
 // has a Client.
 // Source: https://www.postgresql.org/docs/17/libpq-connect.html#LIBPQ-CONNSTRING-URIS
@@ -59,7 +74,7 @@ func URL(host, role, database string, password pulumi.StringInput) pulumi.String
 			User:     url.UserPassword(role, p),
 			Host:     net.JoinHostPort(host, fmt.Sprint(Port)),
 			Path:     database,
-			RawQuery: url.Values{"sslmode": {"verify-full"}, "sslrootcert": {clientDir + "/" + caFile}}.Encode(),
+			RawQuery: url.Values{"sslmode": {sslMode}, "sslrootcert": {clientDir + "/" + caFile}}.Encode(),
 		}
 		return u.String()
 	}).(pulumi.StringOutput)

@@ -85,6 +85,16 @@ func newCredentials(ctx *pulumi.Context, name string, args Args,
 	if err != nil {
 		return nil, err
 	}
+	_, err = kube.NewSecret(ctx, name+"-client", kube.SecretArgs{
+		Namespace: ns,
+		App:       names.app,
+		Name:      names.clientSecret,
+		Data: server.Parts(names.service+"."+ns.Name+".svc", args.Database, args.Database,
+			passwords[ownerSecret], certificate.Authority),
+	}, parent)
+	if err != nil {
+		return nil, err
+	}
 	newClient := func(key string, url pulumi.StringOutput) server.Client {
 		return server.NewClient(server.ClientArgs{Namespace: ns, Secret: names.secret, Key: key,
 			AuthorityKey: authorityKey, URL: url, Authority: certificate.Authority})

@@ -50,6 +50,27 @@ func TestSecret(t *testing.T) {
 	require.Len(t, seen, 4, "each role has a salt of its own")
 }
 
+// Apps of other people can take the whole Secret, in any namespace: it lets nobody do more than the owner.
+func TestSecretOfClients(t *testing.T) {
+	secret := recorder.Object[*corev1.Secret](recorder.Run(t, program(func(args *statefulset.Args) {
+		args.Password = pulumi.String("a/b")
+	}), kept(certificate)), "pings-client")
+	require.Equal(t, "postgres-client", secret.Name)
+	const host = "postgres-svc.alice-exercises.svc"
+	expected := map[string][]byte{}
+	for key, value := range map[string]string{
+		"URL": "postgres://pingpong:a%2Fb@" + host + ":5432/pingpong?sslmode=verify-full" +
+			"&sslrootcert=%2Frun%2Fsecrets%2Fpostgres%2Fca.crt",
+		"ca.crt": "the authority",
+		"host":   host, "port": "5432", "database": "pingpong", "user": "pingpong", "password": "a/b",
+		"PGHOST": host, "PGPORT": "5432", "PGDATABASE": "pingpong", "PGUSER": "pingpong", "PGPASSWORD": "a/b",
+		"PGSSLMODE": "verify-full",
+	} {
+		expected[key] = []byte(value)
+	}
+	require.Equal(t, expected, secret.Data)
+}
+
 func TestCertificateIsForAllNamesOfTheServer(t *testing.T) {
 	secret := recorder.Object[*corev1.Secret](recorder.Run(t, program(nil)), "pings-secret")
 	authorities := x509.NewCertPool()

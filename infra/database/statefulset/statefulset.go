@@ -30,12 +30,12 @@ const (
 )
 
 // names are the names of the server's objects. app is also the label of its pods.
-type names struct{ app, statefulSet, service, secret, config, archive string }
+type names struct{ app, statefulSet, service, secret, clientSecret, config, archive string }
 
 func newNames(prefix string) names {
 	app := prefix + "postgres"
-	return names{app: app, statefulSet: app + "-ss", service: app + "-svc", secret: app, config: app + "-config",
-		archive: app + "-archive"}
+	return names{app: app, statefulSet: app + "-ss", service: app + "-svc", secret: app,
+		clientSecret: app + "-client", config: app + "-config", archive: app + "-archive"}
 }
 
 var (
@@ -65,7 +65,7 @@ type Settings struct {
 	Parameters Parameters
 }
 
-// Args describes the server. Prefix and Archive are optional.
+// Args describes the server. Prefix, Clients and Archive are optional.
 type Args struct {
 	Namespace *kube.Namespace
 	// Prefix precedes the names of the server's objects. Servers of one namespace need different ones.
@@ -75,9 +75,19 @@ type Args struct {
 	Image, ExporterImage pulumi.StringInput
 	// Database is the name of the database, and of the role that owns it.
 	Database string
+	// Clients may connect to the server, in addition to pods that components allow by kube.Allow. Without any,
+	// they are the pods of the namespace with the label postgres-client: "true".
+	Clients []kube.Pods
 	// Archive is nil for none.
 	Archive *Archive
 	Settings
+}
+
+func (a *Args) clients() []kube.Pods {
+	if len(a.Clients) > 0 {
+		return a.Clients
+	}
+	return []kube.Pods{{Namespace: a.Namespace, Labels: map[string]string{"postgres-client": "true"}}}
 }
 
 // Server is the component.
@@ -132,14 +142,17 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf strin
 	if err != nil {
 		return fmt.Errorf("declaring config map %s: %w", names.config, err)
 	}
-	err = kube.Allow(ctx, name+"-client", kube.Connection{
-		From: kube.Pods{Namespace: ns, Labels: map[string]string{"postgres-client": "true"}},
-		To:   s.Pods,
-		Port: server.Port,
-		Why:  "may use the database, as its label says",
-	}, parent)
-	if err != nil {
-		return err
+	for i, client := range args.clients() {
+		suffix := ""
+		if i > 0 {
+			suffix = fmt.Sprint("-", i+1)
+		}
+		err = kube.AllowClients(ctx, name+"-client"+suffix, kube.Connection{
+			From: client, To: s.Pods, Port: server.Port, Why: "may use the database, as its label says",
+		}, parent)
+		if err != nil {
+			return err
+		}
 	}
 	svc, err := kube.HeadlessService{
 		App: names.app, Name: names.service, Pods: s.Pods, Port: server.Port, PortName: "postgres", NotReady: true,

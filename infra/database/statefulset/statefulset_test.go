@@ -1,6 +1,7 @@
 package statefulset_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
@@ -62,6 +64,27 @@ func podTemplate(t *testing.T, change func(*statefulset.Args),
 	return recorder.Object[*appsv1.StatefulSet](recording, "pings-statefulset").Spec.Template
 }
 
+// A policy that selected a user's pods in a namespace of the user's would cut them off from everything else.
+func TestClients(t *testing.T) {
+	theirs := &kube.Namespace{Name: "web"}
+	recording := recorder.Run(t, program(func(args *statefulset.Args) {
+		args.Clients = []kube.Pods{
+			{Namespace: args.Namespace, Labels: map[string]string{"app": "shop"}},
+			{Namespace: theirs, Labels: map[string]string{"app": "web"}},
+		}
+	}))
+	var policies []string
+	for _, recorded := range recording.All() {
+		if name := recorded.URN.Name(); strings.Contains(name, "-client") && !strings.HasSuffix(name, "-client") {
+			policies = append(policies, name)
+		}
+	}
+	require.Equal(t, []string{"pings-client-2-ingress", "pings-client-egress", "pings-client-ingress"}, policies)
+	from := recorder.Object[*networkingv1.NetworkPolicy](recording, "pings-client-2-ingress").Spec.Ingress[0].From
+	require.Equal(t, "web", from[0].NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"])
+	require.Equal(t, "web", from[0].PodSelector.MatchLabels["app"])
+}
+
 func TestPodRestartsOnChanges(t *testing.T) {
 	annotations := func(change func(*statefulset.Args)) map[string]string {
 		return podTemplate(t, change, kept(certificate)).Annotations
@@ -103,6 +126,7 @@ func TestDeclarationErrors(t *testing.T) {
 		"pings-salt":        "postgres pings: declaring password pings-salt: ",
 		"pings-certificate": "postgres pings: declaring certificate pings-certificate: ",
 		"pings-secret":      "postgres pings: declaring secret postgres: ",
+		"pings-client":      "postgres pings: declaring secret postgres-client: ",
 		"pings-config":      "postgres pings: declaring config map postgres-config: ",
 		"pings-service":     "postgres pings: declaring service postgres-svc: ",
 		"pings-statefulset": "postgres pings: declaring stateful set postgres-ss: ",
