@@ -6,11 +6,16 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/assert"
@@ -229,4 +234,36 @@ func damaged(t *testing.T, segment []byte) []byte {
 	writer, err := zstd.NewWriter(nil)
 	require.NoError(t, err)
 	return writer.EncodeAll(content, nil)
+}
+
+// Postgres takes a segment that it does not get for the end of the log.
+func TestASegmentThatCannotBeReadIsNotTheEnd(t *testing.T) {
+	s := startEmpty(t)
+	archiver := s.archive()
+	s.db.Exec(`CREATE TABLE event (id int)`)
+	time.Sleep(2 * time.Second) // to the first second that the base backup covers
+	archiver.Switch()
+	s.db.Exec(`INSERT INTO event VALUES (1)`)
+	at := time.Now()
+	s.db.Exec(`INSERT INTO event VALUES (2)`)
+	archiver.Switch()
+	segments, err := filepath.Glob(s.object("wal", "archive", "*", "*", "*", "*.zst"))
+	require.NoError(t, err)
+	last := filepath.Base(segments[len(segments)-1])
+	var refusing atomic.Bool
+	refusing.Store(true)
+	proxy := s.newProxy(func(w http.ResponseWriter, r *http.Request, store http.Handler) {
+		if strings.HasSuffix(r.URL.Path, last) && refusing.Load() {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		store.ServeHTTP(w, r)
+	})
+	s.lose()
+	p := s.beginRestore(at.Format(time.RFC3339Nano), "S3_ENDPOINT="+proxy.URL, "RETRY=5m")
+	retried := regexp.MustCompile(`trying again.* read segment ` + last[:24] + ` of the log: pgbackrest `)
+	p.Eventually(func() bool { return retried.MatchString(p.Logged()) })
+	refusing.Store(false)
+	require.Equal(t, 0, p.Wait().ExitCode(), p.Logged())
+	assert.Equal(t, map[int]bool{1: true}, s.ids())
 }

@@ -71,7 +71,11 @@ func (s *ScratchServer) recover(ctx context.Context, fetch func(data string) err
 		if slices.Equal(required, before) {
 			return failure
 		}
-		if failure = s.start(ctx, startRequest{Parameters: append(parameters, required...)}); failure == nil {
+		failure = s.start(ctx, startRequest{Parameters: append(parameters, required...)})
+		if unread := s.segments.failure.Load(); unread != nil {
+			return *unread
+		}
+		if failure == nil {
 			return s.discardPrepared(ctx)
 		}
 		if message := failure.Error(); notReached.MatchString(message) {

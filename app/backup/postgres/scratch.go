@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"maps"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -35,8 +34,8 @@ var overrides = map[string]string{
 // folder that both see.
 type ScratchServer struct {
 	dir      string
-	conn     *net.UnixConn // to Serve, open while the server runs
-	segments *http.Server  // nil for a new server
+	conn     *net.UnixConn  // to Serve, open while the server runs
+	segments *segmentServer // nil for a new server
 	// done is closed when the server has ended. Then exitErr says why.
 	done    chan struct{}
 	exitErr error

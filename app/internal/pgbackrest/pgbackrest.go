@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -31,6 +32,10 @@ const (
 	folder, logFolder, backupFolder = "wal", "archive", "backup"
 	// RestoreRequested is an object beside the archive. It exists while a requested restore is not done.
 	RestoreRequested = "restore-asked.json"
+
+	// codeMissing is the exit status of archive-get for a file that is not in the archive.
+	// Source: https://pgbackrest.org/command.html#command-archive-get
+	codeMissing = 1
 
 	stopTimeout    = 10 * time.Second
 	connectTimeout = 3 * time.Second
@@ -134,7 +139,8 @@ func (a *Archive) Restore(ctx context.Context, b Backup, folder string, until ti
 	return err
 }
 
-// ReadSegment reads a file of the log, for the server restored from the stanza into that data directory.
+// ReadSegment reads a file of the log, for the server restored from the stanza into that data directory. The
+// error is an fs.ErrNotExist if the stanza does not have it.
 func (a *Archive) ReadSegment(ctx context.Context, stanza, data, name string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "segment-") // where no other user can replace the file
 	if err != nil {
@@ -142,7 +148,12 @@ func (a *Archive) ReadSegment(ctx context.Context, stanza, data, name string) ([
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, name)
-	if _, err := a.run(ctx, nil, "archive-get", "--stanza="+stanza, "--pg1-path="+data, name, file); err != nil {
+	_, err = a.run(ctx, nil, "archive-get", "--stanza="+stanza, "--pg1-path="+data, name, file)
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.ExitCode() == codeMissing:
+		return nil, fmt.Errorf("read segment %s of the log: %w", name, fs.ErrNotExist)
+	case err != nil:
 		return nil, fmt.Errorf("read segment %s of the log: %w", name, err)
 	}
 	return os.ReadFile(file)
