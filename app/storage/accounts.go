@@ -14,7 +14,7 @@ import (
 )
 
 // accountName allows no character with a meaning in a path or a policy.
-var accountName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+var accountName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,126}$`)
 
 // accounts reads the accounts from the files of a folder.
 type accounts struct {
@@ -37,8 +37,8 @@ func findAccounts(dir string) (*accounts, error) {
 			continue // the folders of a mounted Secret
 		}
 		if !accountName.MatchString(name) {
-			return nil, fmt.Errorf("ACCOUNTS_DIR: %q is no name of an account: take up to 63 small letters, digits "+
-				"and hyphens, with no hyphen at the start", name)
+			return nil, fmt.Errorf("ACCOUNTS_DIR: %q is no name of an account: take up to 127 small letters, "+
+				"digits, hyphens and underscores, with a letter or digit at the start", name)
 		}
 		if _, err := a.secret(name); err != nil {
 			return nil, err

@@ -37,7 +37,7 @@ const (
 type Args struct {
 	Namespace *kube.Namespace
 	Image     pulumi.StringInput
-	// Accounts are names of 1 to 63 lower-case letters, digits and hyphens. Each account may use the folder of
+	// Accounts are names of 1 to 127 lower-case letters, digits, hyphens and underscores. Each account may use the folder of
 	// its name in the bucket.
 	Accounts []string
 	// KeysVersion is any text. A new text makes new secret keys.

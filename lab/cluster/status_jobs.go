@@ -14,10 +14,11 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/progress"
 )
 
-// Names that the stack gives its Jobs of backups, and the pods that know which backups exist.
+// backupApp is what the stack calls the Jobs of backups. Its pods that know which backups exist are called
+// the same with metricsSuffix. Databases that users have added put their name before both.
 const (
-	backupApp  = "backup"
-	metricsApp = "backup-metrics"
+	backupApp     = "backup"
+	metricsSuffix = "-metrics"
 )
 
 // outcome is the line of JSON in the termination message of a Job's pod. Package app/internal/outcome writes
@@ -42,7 +43,7 @@ func (p pod) outcome() (o outcome) {
 	return o
 }
 
-// backups is what a pod backup-metrics says about the backups in its namespace.
+// backups is what a pod backup-metrics says about the backups of its database.
 type backups struct {
 	Backups int
 	Newest  struct {
@@ -57,22 +58,23 @@ type backups struct {
 	err error // why nothing is known
 }
 
-var errNotReady = errors.New("pod " + metricsApp + " is not ready")
+var errNotReady = errors.New("its pod of metrics is not ready")
 
-// backups asks for the backups of each namespace. They outlive their Jobs and pods.
-func (s server) backups(ctx context.Context, pods podList) map[string]backups {
-	all := map[string]backups{}
+// backups asks for the backups of each database. They outlive their Jobs and pods.
+func (s server) backups(ctx context.Context, pods podList) map[jobKind]backups {
+	all := map[jobKind]backups{}
 	for _, pod := range pods.Items {
-		if pod.Metadata.Labels["app"] != metricsApp {
+		app, is := strings.CutSuffix(pod.Metadata.Labels["app"], metricsSuffix)
+		kind := jobKind{pod.Metadata.Namespace, app}
+		if !is || !kind.isBackup() {
 			continue
 		}
-		namespace := pod.Metadata.Namespace
 		if pod.notReady() != "" {
-			all[namespace] = backups{err: errNotReady}
+			all[kind] = backups{err: errNotReady}
 			continue
 		}
-		end := progress.Start("asking for the backups of "+namespace, nil)
-		all[namespace] = s.askForBackups(ctx, pod)
+		end := progress.Start("asking for the backups of "+kind.database(), nil)
+		all[kind] = s.askForBackups(ctx, pod)
 		end()
 	}
 	return all
@@ -109,6 +111,19 @@ func (b backups) describe(now time.Time) string {
 
 // jobKind is what Jobs do, and where.
 type jobKind struct{ namespace, app string }
+
+func (k jobKind) isBackup() bool {
+	return k.app == backupApp || strings.HasSuffix(k.app, "-"+backupApp)
+}
+
+// database is the namespace of a backup, and the name of a database that users have added.
+func (k jobKind) database() string {
+	return strings.TrimRight(k.namespace+" "+strings.TrimSuffix(k.app, backupApp), " -")
+}
+
+func compareKinds(a, b jobKind) int {
+	return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.app, b.app))
+}
 
 // jobReport sums up the Jobs of each kind.
 type jobReport struct {
@@ -149,24 +164,24 @@ func (r jobReport) failure(kind jobKind) string {
 		cmp.Or(r.messages[name], end.Message))
 }
 
-// addJobs adds the newest backup of each namespace and the newest Job of each other CronJob. Jobs that failed
+// addJobs adds the newest backup of each database and the newest Job of each other CronJob. Jobs that failed
 // for good are faults. Pods are not, since their Job tries again, nor Jobs of a CronJob, which makes others,
 // but a missing backup is.
-func (s *Status) addJobs(cronJobs cronJobList, jobs jobList, pods podList, known map[string]backups,
+func (s *Status) addJobs(cronJobs cronJobList, jobs jobList, pods podList, known map[jobKind]backups,
 	now time.Time) {
 	r := newJobReport(jobs, pods, now)
 	for _, job := range jobs.Items {
 		kind := job.kind()
-		if _, ok := known[kind.namespace]; kind.app == backupApp && !ok {
-			known[kind.namespace] = backups{err: fmt.Errorf("there is no pod of %s", metricsApp)}
+		if _, ok := known[kind]; kind.isBackup() && !ok {
+			known[kind] = backups{err: fmt.Errorf("there is no pod of %s", kind.app+metricsSuffix)}
 		}
 	}
-	for _, namespace := range slices.Sorted(maps.Keys(known)) {
-		s.addBackups(namespace, known[namespace], r)
+	for _, kind := range slices.SortedFunc(maps.Keys(known), compareKinds) {
+		s.addBackups(kind, known[kind], r)
 	}
 	for _, cron := range cronJobs.Items {
 		kind := jobKind{cron.Metadata.Namespace, cron.Metadata.Name}
-		if kind.app == backupApp {
+		if kind.isBackup() {
 			continue
 		}
 		last := "has not succeeded yet"
@@ -178,26 +193,23 @@ func (s *Status) addJobs(cronJobs cronJobList, jobs jobList, pods podList, known
 		}
 		s.add(kind.app, "%s: %s", kind.namespace, last)
 	}
-	for _, kind := range slices.SortedFunc(maps.Keys(r.newest), func(a, b jobKind) int {
-		return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.app, b.app))
-	}) {
-		if failure := r.failure(kind); failure != "" && kind.app != backupApp && !r.newest[kind].ofCronJob() {
+	for _, kind := range slices.SortedFunc(maps.Keys(r.newest), compareKinds) {
+		if failure := r.failure(kind); failure != "" && !kind.isBackup() && !r.newest[kind].ofCronJob() {
 			s.fault("%s", failure)
 		}
 	}
 }
 
-func (s *Status) addBackups(namespace string, b backups, r jobReport) {
-	kind := jobKind{namespace, backupApp}
-	s.add(backupApp, "%s: %s", namespace, b.describe(r.now))
+func (s *Status) addBackups(kind jobKind, b backups, r jobReport) {
+	s.add(backupApp, "%s: %s", kind.database(), b.describe(r.now))
 	failure := r.failure(kind)
 	switch {
 	case failure != "" && !b.Newest.Verified.After(r.newest[kind].end().LastTransitionTime):
 		s.fault("%s", failure)
 	case b.err != nil && !errors.Is(b.err, errNotReady):
-		s.fault("%s: the backups are not known: %v", namespace, b.err)
+		s.fault("%s: the backups are not known: %v", kind.database(), b.err)
 	case b.LastRun.Error != "" && !r.active[kind]:
-		s.fault("%s: the last backup failed %s ago: %s", namespace, age(r.now, b.LastRun.Ended), b.LastRun.Error)
+		s.fault("%s: the last backup failed %s ago: %s", kind.database(), age(r.now, b.LastRun.Ended), b.LastRun.Error)
 	}
 }
 

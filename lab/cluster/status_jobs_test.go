@@ -74,13 +74,23 @@ type jobsTest struct {
 }
 
 func (test jobsTest) run(t *testing.T) {
-	known := map[string]backups{}
+	known := map[jobKind]backups{}
 	if test.backups != nil {
-		known["project"] = *test.backups
+		known[jobKind{"project", "backup"}] = *test.backups
 	}
 	var status Status
 	status.addJobs(test.cronJobs, jobList{test.jobs}, podList{test.pods}, known, at(5))
 	assert.Equal(t, Status{Lines: test.lines, Faults: test.faults}, status)
+}
+
+func TestStatusOfADatabaseThatUsersHaveAdded(t *testing.T) {
+	var status Status
+	jobs := jobList{[]job{newJob("old-shop-backup", "old-shop-backup", 4, "Failed")}}
+	status.addJobs(cronJobList{}, jobs, podList{}, map[jobKind]backups{}, at(5))
+	assert.Equal(t, Status{
+		Lines:  [][2]string{{"backup", "project old-shop: not known: there is no pod of old-shop-backup-metrics"}},
+		Faults: []string{"project/old-shop-backup failed 60m ago: said of the Job"},
+	}, status)
 }
 
 func backupLine(text string) [][2]string { return [][2]string{{"backup", "project: " + text}} }
@@ -126,7 +136,7 @@ func TestStatusOfBackups(t *testing.T) {
 			faults:  []string{"project: the backups are not known: exit status 1: no such host"},
 		},
 		"a pod that is not ready is reported elsewhere": {
-			backups: &backups{err: errNotReady}, lines: backupLine("not known: pod backup-metrics is not ready"),
+			backups: &backups{err: errNotReady}, lines: backupLine("not known: its pod of metrics is not ready"),
 		},
 		"a pod that does not exist": {
 			jobs:   []job{newJob("backup", "backup", 4, "Complete")},
