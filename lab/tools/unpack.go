@@ -103,5 +103,5 @@ func writeProgram(from io.Reader, to string) error {
 		return err
 	}
 	_, err = io.Copy(file, from)
-	return errors.Join(err, file.Sync(), file.Close()) // after a power loss its name must not stand for half of it
+	return errors.Join(err, file.Sync(), file.Close()) // see flush
 }
