@@ -99,7 +99,7 @@ func TestMakeUpEndsTheRestoreOfAKilledUp(t *testing.T) {
 	c := newCluster(t)
 	before := keepSomething(c)
 	job := func() string { return c.Kubectl("get", "job", "restore", "--ignore-not-found", "--output", "name") }
-	proc.KillWhen(t, pulumi.Up("pingpongRestoreFrom=2001-01-01T00:00:00Z", "restoreOver=pingpong"),
+	proc.KillWhen(t, pulumi.Up(pulumi.Restoring("pingpong", "2001-01-01T00:00:00Z", true)...),
 		func() bool { return job() != "" })
 	pulumi.MakeUp(t)
 	assert.Empty(t, job())
@@ -119,12 +119,11 @@ func edit(t *testing.T, path, before, after string) {
 func changedUp(dir string) *exec.Cmd {
 	now := time.Now().UTC()
 	version := strconv.FormatInt(now.UnixNano(), 36)
-	up := pulumi.Up(
+	up := pulumi.Up(append(pulumi.Restoring("pingpong", now.Format(time.RFC3339), true),
 		"redisPasswordVersion="+version, "postgresPasswordVersion="+version, "postgresTLSVersion="+version,
 		"storageKeysVersion="+version,
 		"postgresParameters=work_mem="+strconv.Itoa(1024+now.Second())+"kB",
-		"pingpongRestoreFrom="+now.Format(time.RFC3339), "restoreOver=pingpong",
-	)
+	)...)
 	up.Dir = dir
 	return up
 }

@@ -36,7 +36,7 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 
 	todos := traffic.Backend(c.In(project))
 	before := todos.Todos()
-	output := refused(t, pulumi.Up("todoRestoreFrom="+store.Backups(c.In(project))[0]))
+	output := refused(t, pulumi.Up(pulumi.Restoring("todo", store.Backups(c.In(project))[0], false)...))
 	assert.Contains(t, output, "todo holds ")
 	assert.Contains(t, output, "restoreOver")
 	assert.Equal(t, before, todos.Todos())
@@ -50,7 +50,7 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 	assert.Zero(t, traffic.Pingpong(c).Pings(), "the app makes its tables again")
 	c.WaitUntilReady()
 
-	proc.Run(t, pulumi.Up("pingpongRestoreFrom=end", "restoreOver=pingpong"))
+	proc.Run(t, pulumi.Up(pulumi.Restoring("pingpong", "end", true)...))
 	restored := traffic.Pingpong(c).Pings()
 	t.Logf("%d pings in all, %d of them in the archive before the volume was lost: %d restored", acknowledged,
 		durable, restored)
@@ -60,7 +60,7 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 
 	traffic.StartPings(c).End()
 	counted := traffic.Pingpong(c).Pings()
-	proc.Run(t, pulumi.Up("pingpongRestoreFrom=end", "restoreOver=pingpong"))
+	proc.Run(t, pulumi.Up(pulumi.Restoring("pingpong", "end", true)...))
 	assert.Equal(t, counted, traffic.Pingpong(c).Pings(), "the same up once more")
 }
 

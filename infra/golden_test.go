@@ -141,7 +141,7 @@ func manifestText(t *testing.T, recorded *recorder.Resource) string {
 	return heading + "\n" + yamlText(t, recorded.Inputs)
 }
 
-var implied = regexp.MustCompile(`^(exercises|project|storage)(-default-deny|-dns|-registry)?$|` +
+var implied = regexp.MustCompile(`^(apps|exercises|project|storage)(-default-deny|-dns|-registry)?$|` +
 	`^redis-password$|^storage-.*(key|certificate)$|` +
 	`-postgres-(owner|reader|restorer|exporter|salt|certificate)$`)
 

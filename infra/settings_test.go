@@ -51,6 +51,10 @@ var variants = map[string]map[string]string{
 			{"name": "todo", "restoreFrom": "20261122T020000Z-1a2b3c"}]`,
 		"restoreFrom": "end", "restoreOver": "todo", "restoreIdentity": ageIdentity,
 	},
+	"databases": {"databases": `[
+		{"name": "shop", "namespace": "apps", "image": "postgres:18", "storageSize": "2Gi"},
+		{"name": "old-shop", "namespace": "project", "archive": false, "parameters": {"jit": "off"}}
+	]`},
 	"passwords-by-database": {
 		"pingpongPostgresPassword": "count-the-pings", "pingpongPostgresReaderPassword": "read-the-pings",
 		"todoPostgresPassword": "keep-the-todos", "todoPostgresReaderPassword": "read-the-todos",

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -37,13 +38,19 @@ func Run(t *testing.T, verb string, args ...string) string {
 	return proc.Run(t, Command(verb, args...))
 }
 
-// Up is an up with settings, key=value each. The next up takes them back.
+// Up is an up with settings, key=value each. A key may be a path into a list. The next up takes them back.
 func Up(settings ...string) *exec.Cmd {
-	cmd := Command("up", "--yes", "--skip-preview")
+	cmd := Command("up", "--yes", "--skip-preview", "--config-path")
 	for _, setting := range settings {
 		cmd.Args = append(cmd.Args, "--config", setting)
 	}
 	return cmd
+}
+
+// Restoring are the settings that restore a database from a restore point; with over, whatever it holds.
+func Restoring(database, from string, over bool) []string {
+	return []string{"databases[0].name=" + database, "databases[0].restoreFrom=" + from,
+		"databases[0].restoreOver=" + strconv.FormatBool(over)}
 }
 
 // UpChangesNothing wants an up with a refresh to find nothing to do.
