@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // databasesKey is the setting that is a list of entries: Pulumi's structured configuration, which the SDK
@@ -251,17 +249,20 @@ func (r *reader) decodeScalar(key string, value json.RawMessage) (text string) {
 	return text
 }
 
-// checkAccounts requires names that fit together: an account's name is also a label's value.
+// longestAccount is what app/storage takes.
+const longestAccount = 63
+
+// checkAccounts requires names that the storage server takes together.
 func (r *reader) checkAccounts(cfg *Config) {
 	if r.faulty("namePrefix") {
 		return
 	}
 	for _, d := range cfg.Databases {
 		account := d.Account(cfg.NamePrefix + d.Namespace)
-		if len(account) > validation.LabelValueMaxLength {
+		if len(account) > longestAccount {
 			key := d.field("namespace")
 			r.fault(key, "%q with namePrefix and name is longer than %d characters; for example: %s", account,
-				validation.LabelValueMaxLength, set(key, "apps"))
+				longestAccount, set(key, "apps"))
 		}
 	}
 }
