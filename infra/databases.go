@@ -8,6 +8,7 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
 	"github.com/stateful-k3s/stateful-k3s/infra/database"
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
@@ -24,6 +25,7 @@ func (s *stack) newDatabase(settings config.Database) (*database.Database, error
 		},
 		Bucket:  s.bucket(settings),
 		Folder:  settings.Account(namespace.Name),
+		Clients: s.clients(settings),
 		Server:  settings.Server,
 		Backup:  settings.Backup,
 		Archive: settings.Archive,
@@ -33,6 +35,19 @@ func (s *stack) newDatabase(settings config.Database) (*database.Database, error
 		args.Images.Server = s.images[imageOf(archivingPostgres, settings, s.cfg)]
 	}
 	return database.New(s.ctx, settings.Name, args, s.inCluster)
+}
+
+// clients names the stack's own namespaces where it can: there a client needs a policy too.
+func (s *stack) clients(settings config.Database) (clients []kube.Pods) {
+	for _, pods := range settings.Clients {
+		for _, namespace := range s.namespaces {
+			if namespace.Name == pods.Namespace.Name {
+				pods.Namespace = namespace
+			}
+		}
+		clients = append(clients, pods)
+	}
+	return clients
 }
 
 // bucket is the bucket at s3Endpoint or, without one, the storage server's for the database's own account.

@@ -52,7 +52,8 @@ var variants = map[string]map[string]string{
 		"restoreFrom": "end", "restoreOver": "todo", "restoreIdentity": ageIdentity,
 	},
 	"databases": {"databases": `[
-		{"name": "shop", "namespace": "apps", "image": "postgres:18", "storageSize": "2Gi"},
+		{"name": "shop", "namespace": "apps", "image": "postgres:18", "storageSize": "2Gi",
+			"extensions": "hstore", "clients": "apps/app=shop web/app=web"},
 		{"name": "old-shop", "namespace": "project", "archive": false, "parameters": {"jit": "off"}}
 	]`},
 	"passwords-by-database": {

@@ -101,9 +101,16 @@ func parseDNSServer(text string) (server kube.DNSServer, valid bool) {
 		}
 		server.Port = int(number)
 	}
-	namespace, label, _ := strings.Cut(pods, "/")
+	selected, valid := parsePods(pods)
+	server.Namespace, server.Labels = selected.Namespace.Name, selected.Labels
+	return server, valid
+}
+
+// parsePods reads NAMESPACE/LABEL=VALUE.
+func parsePods(text string) (pods kube.Pods, valid bool) {
+	namespace, label, _ := strings.Cut(text, "/")
 	key, value, hasValue := strings.Cut(label, "=")
-	server.Namespace, server.Labels = namespace, map[string]string{key: value}
-	return server, hasValue && len(validation.IsDNS1123Label(namespace)) == 0 &&
+	pods = kube.Pods{Namespace: &kube.Namespace{Name: namespace}, Labels: map[string]string{key: value}}
+	return pods, hasValue && len(validation.IsDNS1123Label(namespace)) == 0 &&
 		len(validation.IsQualifiedName(key)) == 0 && len(validation.IsValidLabelValue(value)) == 0
 }

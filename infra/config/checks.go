@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/x509"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,6 +71,14 @@ var (
 	withinADay   = duration(time.Minute, 24*time.Hour, "a time from 1m to 24h, in whole seconds")
 	withinAnHour = duration(time.Second, time.Hour, "a time from 1s to 1h, in whole seconds")
 	// A colon ends the name in the header that sends it.
+	extensions = matches(`^\s*([a-z][a-z0-9_-]*\s*)+$`, "a list of extensions with spaces between them")
+	clients    = satisfies("a list of pods, as NAMESPACE/LABEL=VALUE with spaces between them",
+		func(value string) bool {
+			return strings.TrimSpace(value) != "" && !slices.ContainsFunc(strings.Fields(value), func(pods string) bool {
+				_, valid := parsePods(pods)
+				return !valid
+			})
+		})
 	username = matches(`^[^:]*[^:\s][^:]*$`, "a user's name, without a colon")
 	// Redis takes this length; shells and command lines leave these characters alone.
 	password = matches(`^[!-~]{8,128}$`, "8 to 128 printable ASCII characters without spaces")

@@ -29,6 +29,8 @@ type Database struct {
 	Archive *database.Archive
 	// Restore is nil for nothing.
 	Restore *backup.Restore
+	// Clients are pods that may connect. Their namespaces are the cluster's; nil for the default.
+	Clients []kube.Pods
 
 	entry string // the path of its entry in databases, such as databases[2]; empty for none
 }
@@ -106,6 +108,15 @@ func (r *reader) settings(d Database, restores restores) Database {
 		d.Archive = archive
 	}
 	d.Restore = r.restore(d, restores)
+	if r.sets(d, "extensions") {
+		d.Server.Extensions = strings.Fields(r.text(key("extensions"), extensions, `"hstore pg_trgm"`))
+	}
+	if r.sets(d, "clients") {
+		for _, pods := range strings.Fields(r.text(key("clients"), clients, "apps/app=web")) {
+			parsed, _ := parsePods(pods)
+			d.Clients = append(d.Clients, parsed)
+		}
+	}
 	return d
 }
 

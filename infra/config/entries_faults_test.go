@@ -18,6 +18,11 @@ func shop(fields string) string {
 	return string(encoded)
 }
 
+const (
+	listOfExtensions = "a list of extensions with spaces between them"
+	listOfPods       = "a list of pods, as NAMESPACE/LABEL=VALUE with spaces between them"
+)
+
 // wrongFields are fields of the only entry, and what is said of them, without the project's name.
 var wrongFields = []struct{ fields, message string }{
 	{`"name": ""`, notName("")}, {`"name": "Shop"`, notName("Shop")}, {`"name": "my shop"`, notName("my shop")},
@@ -58,6 +63,13 @@ var wrongFields = []struct{ fields, message string }{
 	{`"storageSize": "2Pi"`, not("2Pi", "storageSize", "at most 1Pi", "1Gi")},
 	{`"storageSize": true`, not("true", "storageSize", "a Kubernetes quantity", "1Gi")},
 	{`"storageSize": null`, notScalar("storageSize")},
+	{`"extensions": "hstore, pg_trgm"`, not("hstore, pg_trgm", "extensions", listOfExtensions, `"hstore pg_trgm"`)},
+	{`"extensions": ""`, not("", "extensions", listOfExtensions, `"hstore pg_trgm"`)},
+	{`"extensions": "a\"b"`, not(`a\"b`, "extensions", listOfExtensions, `"hstore pg_trgm"`)},
+	{`"clients": "app=web"`, not("app=web", "clients", listOfPods, "apps/app=web")},
+	{`"clients": "apps/web"`, not("apps/web", "clients", listOfPods, "apps/app=web")},
+	{`"clients": " "`, not(" ", "clients", listOfPods, "apps/app=web")},
+	{`"clients": "apps/app=web, b/c=d"`, not("apps/app=web, b/c=d", "clients", listOfPods, "apps/app=web")},
 	{`"memory": "lots"`, not("lots", "memory", "a Kubernetes quantity", "512Mi")},
 	{`"memory": "64Mi"`, not("64Mi", "memory", "at least 128Mi", "512Mi")},
 	{`"memory": 512`, not("512", "memory", "at least 128Mi", "512Mi")},

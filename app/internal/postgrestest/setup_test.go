@@ -14,18 +14,9 @@ import (
 func TestSetUpTakesDataThatAGroupMayWrite(t *testing.T) {
 	tree := imagetest.Open(t)
 	volume := tree.TempDir()
-	setup, err := os.ReadFile("../../../infra/database/statefulset/setup.sh")
-	require.NoError(t, err)
-	tree.File("postgresql.conf", "unix_socket_directories = '"+volume+"'\ndynamic_shared_memory_type = mmap\n")
 	tree.File("roles.sql", "SELECT 1;\n")
 	data := tree.Path(volume + "/pgdata")
-	run := func() (string, error) {
-		cmd := tree.Command("/bin/sh", tree.File("setup.sh", string(setup)))
-		cmd.Env = append(cmd.Env, "VOLUME="+volume, "PGDATA="+volume+"/pgdata", "CONFIG="+tree.Dir,
-			"DATABASE=app", "PGHOST="+volume)
-		said, err := cmd.CombinedOutput()
-		return string(said), err
-	}
+	run := func() (string, error) { return setUp(t, tree, volume, "") }
 	said, err := run()
 	require.NoError(t, err, said)
 	require.NoError(t, os.Chmod(data, os.ModeSetgid|0o770))
@@ -40,4 +31,31 @@ func TestSetUpTakesDataThatAGroupMayWrite(t *testing.T) {
 	said, err = run()
 	require.Error(t, err)
 	assert.Contains(t, said, "pgdata belongs to user 0, and Postgres runs as user 999: give it back")
+}
+
+func TestSetUpCreatesExtensions(t *testing.T) {
+	tree := imagetest.Open(t)
+	volume := tree.TempDir()
+	tree.File("roles.sql", "CREATE DATABASE app;\n")
+	said, err := setUp(t, tree, volume, "hstore pg_trgm")
+	require.NoError(t, err, said)
+	tree.File("roles.sql", "\\connect app\nSELECT 1 / (count(*) / 2) FROM pg_extension "+
+		"WHERE extname IN ('hstore', 'pg_trgm');\n")
+	said, err = setUp(t, tree, volume, "hstore")
+	require.NoError(t, err, said)
+	said, err = setUp(t, tree, volume, "hstore no-such")
+	require.Error(t, err)
+	assert.Contains(t, said, "setup: cannot create the extension no-such: leave it out of extensions")
+}
+
+// setUp runs the set-up on a volume, in which the server also listens.
+func setUp(t *testing.T, tree *imagetest.Tree, volume, extensions string) (said string, err error) {
+	setup, err := os.ReadFile("../../../infra/database/statefulset/setup.sh")
+	require.NoError(t, err)
+	tree.File("postgresql.conf", "unix_socket_directories = '"+volume+"'\ndynamic_shared_memory_type = mmap\n")
+	cmd := tree.Command("/bin/sh", tree.File("setup.sh", string(setup)))
+	cmd.Env = append(cmd.Env, "VOLUME="+volume, "PGDATA="+volume+"/pgdata", "CONFIG="+tree.Dir,
+		"DATABASE=app", "PGHOST="+volume, "EXTENSIONS="+extensions)
+	output, err := cmd.CombinedOutput()
+	return string(output), err
 }

@@ -3,6 +3,7 @@ package statefulset
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
@@ -68,14 +69,18 @@ func serverResources(args Args) kube.Resources {
 }
 
 func setupContainer(args Args) corev1.ContainerArgs {
+	env := corev1.EnvVarArray{
+		kube.Env("VOLUME", dataDir), kube.Env("PGDATA", pgdata), kube.Env("CONFIG", configDir),
+		kube.Env("DATABASE", args.Database),
+	}
+	if len(args.Extensions) > 0 {
+		env = append(env, kube.Env("EXTENSIONS", strings.Join(args.Extensions, " ")))
+	}
 	return kube.Container(user, serverResources(args), corev1.ContainerArgs{
-		Name:    pulumi.String("setup"),
-		Image:   args.Image,
-		Command: pulumi.ToStringArray([]string{"sh", configDir + "/setup.sh"}),
-		Env: corev1.EnvVarArray{
-			kube.Env("VOLUME", dataDir), kube.Env("PGDATA", pgdata), kube.Env("CONFIG", configDir),
-			kube.Env("DATABASE", args.Database),
-		},
+		Name:         pulumi.String("setup"),
+		Image:        args.Image,
+		Command:      pulumi.ToStringArray([]string{"sh", configDir + "/setup.sh"}),
+		Env:          env,
 		VolumeMounts: append(serverMounts(), kube.ReadOnly("setup", setupDir)),
 		// The pod's status then says why the data was refused.
 		TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),

@@ -53,3 +53,10 @@ quiet='-c client_min_messages=warning -c log_statement=none -c log_min_duration_
 PGOPTIONS="$quiet -c log_min_error_statement=panic" \
 	psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set "database=$DATABASE" --dbname postgres \
 	--file "$CONFIG/roles.sql"
+# An extension that the owner could not create, the owner can use all the same.
+for extension in ${EXTENSIONS:-}; do
+	PGOPTIONS="$quiet" psql --no-psqlrc --quiet --dbname "$DATABASE" \
+		--command "CREATE EXTENSION IF NOT EXISTS \"$extension\" CASCADE" ||
+		fail "cannot create the extension $extension: leave it out of extensions," \
+			"or take an image of Postgres that has it"
+done

@@ -47,7 +47,8 @@ var (
 	roles string
 )
 
-// Settings are what users choose. Password, ReaderPassword, SecretVersions and Parameters are optional.
+// Settings are what users choose. Password, ReaderPassword, SecretVersions, Parameters and Extensions are
+// optional.
 type Settings struct {
 	// Password is the owner's, ReaderPassword the reader's: printable ASCII, or nil for generated ones.
 	Password, ReaderPassword pulumi.StringInput
@@ -63,6 +64,8 @@ type Settings struct {
 	Memory string
 	// Parameters win over the ones that depend on Memory and StorageSize.
 	Parameters Parameters
+	// Extensions are created in the database. The image has them.
+	Extensions []string
 }
 
 // Args describes the server. Prefix, Clients and Archive are optional.
