@@ -2,15 +2,56 @@ package main
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/images"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
+// listImages returns the images of the lab and its stack.
+func listImages(ctx context.Context, lab layout.Lab) (base, system []images.Image, err error) {
+	settings, err := readSettings(lab)
+	if err != nil {
+		return nil, nil, err
+	}
+	return images.All(ctx, toolsOf(lab), postgresVersions(settings))
+}
+
+// postgresVersions returns the default major version of Postgres, and those of the images on Docker Hub that
+// the stack's settings name.
+func postgresVersions(settings any) []int {
+	found := map[int]bool{images.DefaultPostgres: true}
+	var look func(any)
+	look = func(value any) {
+		switch value := value.(type) {
+		case map[string]any:
+			for _, inner := range value {
+				look(inner)
+			}
+		case []any:
+			for _, inner := range value {
+				look(inner)
+			}
+		case string:
+			if parts := postgresImage.FindStringSubmatch(value); parts != nil {
+				major, _ := strconv.Atoi(parts[1])
+				found[major] = true
+			}
+		}
+	}
+	look(settings)
+	return slices.Sorted(maps.Keys(found))
+}
+
+var postgresImage = regexp.MustCompile(`^(?:docker\.io/)?(?:library/)?postgres:(\d{1,4})$`)
+
 func (s *setup) listImages(ctx context.Context) (err error) {
-	s.base, s.system, err = images.All(ctx, toolsOf(s.lab))
+	s.base, s.system, err = listImages(ctx, s.lab)
 	s.tools = func() []tools.Tool { return neededTools(s.lab, s.system) }
 	return err
 }
@@ -32,7 +73,7 @@ func (s *setup) getBaseImages(ctx context.Context) error {
 }
 
 func assembleBaseImages(ctx context.Context, lab layout.Lab) error {
-	base, _, err := images.All(ctx, toolsOf(lab))
+	base, _, err := listImages(ctx, lab)
 	if err != nil {
 		return err
 	}

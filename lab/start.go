@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/cluster"
-	"github.com/stateful-k3s/stateful-k3s/lab/images"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
@@ -16,7 +15,7 @@ func (s *setup) startCluster(ctx context.Context) error { return asRoot("start")
 
 func startCluster(ctx context.Context, lab layout.Lab) error {
 	store := toolsOf(lab)
-	base, system, err := images.All(ctx, store)
+	base, system, err := listImages(ctx, lab)
 	if err != nil {
 		return err
 	}

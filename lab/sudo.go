@@ -31,7 +31,7 @@ func privileged() map[string]step {
 
 // keptVariables are the environment variables that sudo passes on.
 const keptVariables = "PATH,HOME,GOPATH,GOCACHE,GOMODCACHE,GOPROXY,GOTOOLCHAIN," +
-	"HTTP_PROXY,HTTPS_PROXY,NO_PROXY,http_proxy,https_proxy,no_proxy"
+	"HTTP_PROXY,HTTPS_PROXY,NO_PROXY,http_proxy,https_proxy,no_proxy," + postgresVariable
 
 // asRoot runs a privileged step: in this process if it is root's, else with sudo.
 func asRoot(name string) step {

@@ -17,18 +17,23 @@ import (
 )
 
 const (
-	suite = "trixie"
-	path  = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	stable = "trixie" // Debian 13
+	path   = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 
-// Base returns the images that the Dockerfile and the program name. Assembled ones consist of Debian 13's
-// packages and keep as much of the official images' contracts as this project uses.
-func Base(ctx context.Context) ([]Image, error) {
+// Base returns the images that the Dockerfile and the program name, with these major versions of Postgres.
+// Assembled ones consist of Debian's packages and keep as much of the official images' contracts as this
+// project uses.
+func Base(ctx context.Context, postgres []int) ([]Image, error) {
 	golang, err := golang(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("finding the Go toolchain: %w", err)
 	}
-	return []Image{golang, redis(), Postgres()}, nil
+	base := []Image{golang, redis()}
+	for _, major := range postgres {
+		base = append(base, Postgres(major))
+	}
+	return base, nil
 }
 
 // trusted has the certificate authorities of this machine: builds use its proxies too.
@@ -50,7 +55,7 @@ func golang(ctx context.Context) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	return debian("golang:1.26-trixie", []string{"ca-certificates", "git"}, []string{
+	return debian(stable, "golang:1.26-trixie", []string{"ca-certificates", "git"}, []string{
 		fmt.Sprintf("cp %s $1%s # sha256 %x", trusted, trusted, sha256.Sum256(authorities)),
 		"mkdir -p $1/usr/local/go $1/go/bin $1/go/src",
 		fmt.Sprintf("tar -C %s --exclude=./test --exclude=./doc --exclude=./api --exclude=testdata -c . | "+
@@ -67,7 +72,7 @@ func golang(ctx context.Context) (Image, error) {
 // redis returns an image with a server that runs as uid 999 in /data.
 // Contract: https://hub.docker.com/_/redis
 func redis() Image {
-	return debian("redis:8", []string{"redis-server"}, []string{
+	return debian(stable, "redis:8", []string{"redis-server"}, []string{
 		"rm -f $1/etc/redis/redis.conf",
 		"mkdir -p $1/data && chown 999:999 $1/data",
 	}, v1.Config{
@@ -77,31 +82,14 @@ func redis() Image {
 		"echo redis:x:999:999::/nonexistent:/usr/sbin/nologin >> $1/etc/passwd")
 }
 
-// Postgres returns an image that has the server's programs on PATH, runs as uid 999 and stops with SIGINT.
-// Assembled, it lacks the entrypoint script and the compiler for queries (160 MB): Postgres interprets them.
-// Contract: https://hub.docker.com/_/postgres
-func Postgres() Image {
-	return debian("postgres:17", []string{"postgresql-17"}, []string{
-		"rm -rf $1/etc/postgresql $1/var/lib/postgresql/17 $1/usr/lib/*/libLLVM* $1/usr/lib/*/libz3* " +
-			"$1/usr/lib/postgresql/17/lib/bitcode $1/usr/lib/postgresql/17/lib/llvmjit*",
-		"install -d -o 999 -g 999 -m 3777 $1/var/run/postgresql",
-		"install -d -o 999 -g 999 -m 1777 $1/var/lib/postgresql/data",
-	}, v1.Config{
-		Env: []string{
-			"PATH=" + strings.TrimPrefix(path, "PATH=") + ":/usr/lib/postgresql/17/bin",
-			"PG_MAJOR=17", "PGDATA=/var/lib/postgresql/data", "LANG=C.UTF-8",
-		},
-		Cmd: []string{"postgres"}, StopSignal: "SIGINT",
-		Volumes:      map[string]struct{}{"/var/lib/postgresql/data": {}},
-		ExposedPorts: map[string]struct{}{"5432/tcp": {}},
-	}, "echo postgres:x:999: >> $1/etc/group",
-		"echo postgres:x:999:999::/var/lib/postgresql:/bin/bash >> $1/etc/passwd")
-}
-
-// debian returns an image of Debian 13 with packages. accounts and hooks are shell commands that find the
-// tree in $1; they run before and after the packages are installed.
-func debian(name string, packages, hooks []string, config v1.Config, accounts ...string) Image {
+// debian returns an image of a suite of Debian with packages. accounts and hooks are shell commands that find
+// the tree in $1; they run before and after the packages are installed.
+func debian(suite, name string, packages, hooks []string, config v1.Config, accounts ...string) Image {
 	args := []string{"--variant=minbase", "--include=" + strings.Join(packages, ",")}
+	if suite != stable {
+		// The lists of other suites expire after a week, and a mirror may be older. Their signatures still count.
+		args = append(args, `--aptopt=Acquire::Check-Valid-Until "false"`)
+	}
 	for _, command := range accounts {
 		args = append(args, "--essential-hook="+command)
 	}
@@ -111,11 +99,11 @@ func debian(name string, packages, hooks []string, config v1.Config, accounts ..
 	args = append(args, "--customize-hook=rm -rf $1/var/lib/apt/lists/* $1/var/cache/apt/* "+
 		"$1/usr/share/doc/* $1/usr/share/man/* $1/usr/share/locale/*")
 	return Image{Name: name, inputs: args, config: config, write: func(ctx context.Context, to io.Writer) error {
-		return bootstrap(ctx, name, args, to)
+		return bootstrap(ctx, suite, name, args, to)
 	}}
 }
 
-func bootstrap(ctx context.Context, name string, args []string, to io.Writer) error {
+func bootstrap(ctx context.Context, suite, name string, args []string, to io.Writer) error {
 	tmp, err := os.MkdirTemp("", "sk3s-debian-")
 	if err != nil {
 		return err

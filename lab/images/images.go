@@ -40,13 +40,14 @@ type Image struct {
 	write func(ctx context.Context, to io.Writer) error
 }
 
-// All returns the lab's images, cached or not: base images for builds and pods, and system images for k3s.
-func All(ctx context.Context, store tools.Store) (base, system []Image, err error) {
+// All returns the lab's images, cached or not: base images for builds and pods, with these major versions of
+// Postgres, and system images for k3s.
+func All(ctx context.Context, store tools.Store, postgres []int) (base, system []Image, err error) {
 	binaries, err := store.Paths(tools.All)
 	if err != nil {
 		return nil, nil, err
 	}
-	if base, err = Base(ctx); err != nil {
+	if base, err = Base(ctx, postgres); err != nil {
 		return nil, nil, err
 	}
 	system, err = System(ctx, binaries)

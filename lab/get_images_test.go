@@ -1,0 +1,56 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/images"
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
+)
+
+func TestTheLabHasThePostgresThatTheSettingsName(t *testing.T) {
+	dir := t.TempDir()
+	lab, err := layout.New("dev", dir, dir)
+	require.NoError(t, err)
+	for settings, want := range map[string][]int{
+		"":                              {17},
+		"config: {}":                    {17},
+		"config: {p:postgresImage: ''}": {17},
+		"config: {p:postgresImage: 'postgres:18'}":                      {17, 18},
+		"config: {p:postgresImage: docker.io/library/postgres:18}":      {17, 18},
+		"config: {p:databases: [{name: a}, {image: 'postgres:18'}]}":    {17, 18},
+		"config: {p:databases: [{image: postgres:19}], x: postgres:17}": {17, 19},
+		"config: {p:postgresImage: postgres:18.1-trixie}":               {17},
+		"config: {p:postgresImage: 'example.com/postgres:18'}":          {17},
+		"config: {p:postgresImage: 'postgres:18@sha256:00'}":            {17},
+		"config: {p:namePrefix: a} # postgres:18":                       {17},
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "Pulumi.dev.yaml"), []byte(settings), 0o600))
+		read, err := readSettings(lab)
+		require.NoError(t, err, settings)
+		assert.Equal(t, want, postgresVersions(read), settings)
+	}
+}
+
+func TestTestsRunThePostgresThatTheirVariableNames(t *testing.T) {
+	for value, want := range map[string]string{"": "postgres:17", "18": "postgres:18"} {
+		t.Setenv(postgresVariable, value)
+		image, err := postgresOfTests()
+		require.NoError(t, err)
+		assert.Equal(t, want, image.Name)
+	}
+	t.Setenv(postgresVariable, "postgres:18")
+	_, err := postgresOfTests()
+	require.EqualError(t, err,
+		`POSTGRES: "postgres:18" is no major version of Postgres; for example: POSTGRES=18`)
+}
+
+func TestAPostgresThatDebianLacksIsToldAtOnce(t *testing.T) {
+	require.ErrorContains(t, images.Assemble(t.Context(), t.TempDir(), []images.Image{images.Postgres(99)}),
+		"assembling the image postgres:99: the lab knows no suite of Debian with Postgres 99: take another "+
+			"version, or let STATEFUL_K3S_IMAGES name a registry that has the image")
+}
