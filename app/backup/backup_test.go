@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/imagetest"
 )
 
 func TestABackupIsWhatTheDatabaseWas(t *testing.T) {
@@ -25,7 +26,7 @@ func TestABackupIsWhatTheDatabaseWas(t *testing.T) {
 	m := s.manifest(names[0])
 
 	assert.Equal(t, "app", m.Database)
-	assert.Regexp(t, `^17\.\d+$`, m.Server)
+	assert.Regexp(t, `^`+imagetest.Major()+`\.\d+$`, m.Server)
 	assert.Equal(t, m.Server, m.Client)
 	assert.Equal(t, s.db.As("postgres").Ask(`SELECT system_identifier::text FROM pg_control_system()`), m.System)
 	assert.Equal(t, int64(len(s.read(m.Name, "dump"))), m.Dump.Size)
@@ -59,7 +60,7 @@ func TestABackupIsWhatTheDatabaseWas(t *testing.T) {
 	assert.Equal(t, m.Name, end.Backup)
 	assert.WithinDuration(t, time.Now(), end.Ended, time.Minute)
 	assert.Regexp(t, `^verified backup `+m.Name+`: 11 tables, 5074 rows, \d+(\.\d)? kB in \S+s$`, end.Said)
-	assert.Regexp(t, m.Name+` +app +17\.\d+ +11 +5074 +\S+ kB +\S+s +no +\d+\n`, s.succeed("list"))
+	assert.Regexp(t, m.Name+` +app +`+m.Server+` +11 +5074 +\S+ kB +\S+s +no +\d+\n`, s.succeed("list"))
 	assert.Contains(t, s.succeed("verify"), "verified "+m.Name+": restored and compared")
 	assert.Contains(t, s.succeed("verify --checksums "+m.Name), "verified "+m.Name+": checksums compared")
 	s.isClean()
@@ -246,11 +247,11 @@ func TestADumpThatIsNotTheDatabaseIsNoBackup(t *testing.T) {
 			"dump the database: pg_dump: exit status 1: something failed"},
 	} {
 		dir := s.tree.TempDir()
-		script := "#!/bin/sh\nreal=/usr/lib/postgresql/17/bin/pg_dump\n" +
+		script := "#!/bin/sh\nreal=" + imagetest.Programs() + "/pg_dump\n" +
 			`case "$*" in *--schema-only*) exec $real "$@" ;; *--format=custom*) ;; *) exec $real "$@" ;; esac` +
 			"\n" + lie.script + "\n"
 		require.NoError(t, os.WriteFile(s.tree.Path(dir+"/pg_dump"), []byte(script), 0o755))
-		s.fail("run", []string{"no backup: " + lie.reason}, "PATH="+dir+":/bin:/usr/bin:/usr/lib/postgresql/17/bin")
+		s.fail("run", []string{"no backup: " + lie.reason}, "PATH="+dir+":/bin:/usr/bin:"+imagetest.Programs())
 		assert.Empty(t, s.backups(), lie.name)
 	}
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/imagetest"
 )
 
 // A retry cures none of these.
@@ -28,8 +30,9 @@ func TestWhatIsWrongIsSaidAtOnce(t *testing.T) {
 			[]string{"take a snapshot of the database", "authentication failed"}},
 		{"run", "URL=" + s.db.As("reader").In("nowhere").URL(),
 			[]string{"take a snapshot of the database", "nowhere"}},
-		{"run", "PATH=" + older, []string{"pg_dump of Postgres 16 cannot dump a server of 17.",
-			"take an image of Postgres 17"}},
+		{"run", "PATH=" + older, []string{
+			"pg_dump of Postgres 16 cannot dump a server of " + imagetest.Major() + ".",
+			"take an image of Postgres " + imagetest.Major()}},
 		{"run", "PATH=/nowhere", []string{"find pg_dump"}},
 		{"run", "S3_ENDPOINT=",
 			[]string{"S3_ENDPOINT: is not set; for example: S3_ENDPOINT=https://s3.example.com"}},
@@ -83,9 +86,9 @@ func TestThePasswordIsNoArgument(t *testing.T) {
 	s := start(t)
 	dir := s.tree.TempDir()
 	args := s.tree.File("args", "")
-	spy := "#!/bin/sh\necho \"$@\" >>" + args + "\nexec /usr/lib/postgresql/17/bin/pg_dump \"$@\"\n"
+	spy := "#!/bin/sh\necho \"$@\" >>" + args + "\nexec " + imagetest.Programs() + "/pg_dump \"$@\"\n"
 	require.NoError(t, os.WriteFile(s.tree.Path(dir+"/pg_dump"), []byte(spy), 0o755))
-	s.succeed("run", "PATH="+dir+":/bin:/usr/lib/postgresql/17/bin")
+	s.succeed("run", "PATH="+dir+":/bin:"+imagetest.Programs())
 	seen, err := os.ReadFile(s.tree.Path(args))
 	require.NoError(t, err)
 	assert.Contains(t, string(seen), "--snapshot=")

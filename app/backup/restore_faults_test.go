@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/imagetest"
 )
 
 // A retry cures none of these, and none changes anything.
@@ -60,8 +61,8 @@ func TestWhatIsNotRestored(t *testing.T) {
 		{func() { s.overwrite([]byte("{}"), name, "manifest.json") }, "the manifest of " + name + " is damaged"},
 		{edit(func(m *manifest.Manifest) { m.Content.Roles = append(m.Content.Roles, "clerk", "chief") }),
 			"the server lacks roles that " + name + " names: create them, without a password if need be: chief"},
-		{edit(func(m *manifest.Manifest) { m.Server = "18.1" }),
-			name + " is of Postgres 18.1, and the server of 17."},
+		{edit(func(m *manifest.Manifest) { m.Server = "99.1" }),
+			name + " is of Postgres 99.1, and the server of " + imagetest.Major() + "."},
 		{edit(func(m *manifest.Manifest) { m.Database = "todo" }), name + " is of database todo, and this is app"},
 		{edit(func(m *manifest.Manifest) { m.Content.Tables[0].Rows++ }),
 			"compare: the restored copy differs from the database: table public.todo has 1 rows instead of 2"},
@@ -191,9 +192,9 @@ func TestARestoreBeginsAnew(t *testing.T) {
 	// The server dies while the new database is filled, and stays away for a while.
 	dir, waiting := s.tree.TempDir(), s.tree.Dir+"/waiting"
 	slow := "#!/bin/sh\ncase \"$*\" in *--jobs*) echo >" + waiting +
-		"; sleep 1 ;; esac\nexec /usr/lib/postgresql/17/bin/pg_restore \"$@\"\n"
+		"; sleep 1 ;; esac\nexec " + imagetest.Programs() + "/pg_restore \"$@\"\n"
 	require.NoError(t, os.WriteFile(s.tree.Path(dir+"/pg_restore"), []byte(slow), 0o755))
-	p = s.beginRestore("latest", "RETRY=1m", "PATH="+dir+":/bin:/usr/bin:/usr/lib/postgresql/17/bin")
+	p = s.beginRestore("latest", "RETRY=1m", "PATH="+dir+":/bin:/usr/bin:"+imagetest.Programs())
 	p.Eventually(func() bool { _, err := os.Stat(s.tree.Path(waiting)); return err == nil })
 	s.db.Kill()
 	p.Eventually(func() bool { return strings.Contains(p.Logged(), "trying again") })

@@ -1,8 +1,8 @@
-// Package imagetest runs programs of tests inside the files of the image postgres:17, as the user of the
-// pods.
+// Package imagetest runs programs of tests inside the files of an image of Postgres, as the user of the pods.
 package imagetest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -19,13 +19,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// link is made by `make integration` in the root of the checkout. It leads to the files.
-	link = ".lab/postgres-17"
-	// user is the ID of postgres and its group in the image.
-	user     = 999
-	programs = "/usr/lib/postgresql/17/bin"
-)
+// user is the ID of postgres and its group in the image.
+const user = 999
+
+// Major is the major version of the image: $POSTGRES, or 17.
+func Major() string { return cmp.Or(os.Getenv("POSTGRES"), "17") }
+
+// Programs is the folder of Postgres' programs in the image.
+func Programs() string { return "/usr/lib/postgresql/" + Major() + "/bin" }
 
 // Tree is the files of the image with a directory for the test. Programs in it see other paths than the test;
 // Path translates.
@@ -57,17 +58,20 @@ func Open(t testing.TB) *Tree {
 	return &Tree{Dir: "/tmp/" + filepath.Base(dir), t: t, root: root, copies: map[string]string{}}
 }
 
-// find looks for the link in the folders above the test's.
+// find looks for the link to the files in the folders above the test's. `make integration` makes it in the root
+// of the checkout.
 func find(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
 	require.NoError(t, err)
+	link := filepath.Join(".lab", "postgres-"+Major())
 	for ; dir != "/"; dir = filepath.Dir(dir) {
 		if root, err := filepath.EvalSymlinks(filepath.Join(dir, link)); err == nil {
 			return root
 		}
 	}
-	require.FailNow(t, "these tests need the files of the image postgres:17: make integration gets them")
+	require.FailNowf(t, "no image", "these tests need the files of the image postgres:%[1]s: "+
+		"make integration POSTGRES=%[1]s gets them", Major())
 	return ""
 }
 
@@ -146,12 +150,12 @@ func (t *Tree) Copy(program string) string {
 // process.
 func (t *Tree) Command(program string, args ...string) *exec.Cmd {
 	if !strings.Contains(program, "/") {
-		program = path.Join(programs, program)
+		program = path.Join(Programs(), program)
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Dir = t.Dir
-	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:" + programs,
-		"PG_MAJOR=17", "LANG=C.UTF-8"}
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:" + Programs(),
+		"PG_MAJOR=" + Major(), "LANG=C.UTF-8"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Chroot:     t.root,
 		Credential: &syscall.Credential{Uid: user, Gid: user},
