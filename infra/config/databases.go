@@ -66,9 +66,7 @@ func (r *reader) databases(databases []Database, versions map[string]kube.Versio
 	for _, d := range databases {
 		d = r.settings(d, restores)
 		d.Server.SecretVersions = versions[d.Name]
-		if !r.unsure(d) {
-			all = append(all, d)
-		}
+		all = append(all, d)
 	}
 	return all
 }

@@ -262,9 +262,8 @@ func (r *reader) checkAccounts(cfg *Config) {
 		return
 	}
 	for _, d := range cfg.Databases {
-		account := d.Account(cfg.NamePrefix + d.Namespace)
-		if len(account) > longestAccount {
-			key := d.field("namespace")
+		account, key := d.Account(cfg.NamePrefix+d.Namespace), d.field("namespace")
+		if len(account) > longestAccount && !r.unsure(d) {
 			r.fault(key, "%q with namePrefix and name is longer than %d characters; for example: %s", account,
 				longestAccount, set(key, "apps"))
 		}

@@ -205,9 +205,11 @@ var wrongLists = []struct {
 	{settings{"databases": `[{"namespace": "A", "storageSize": "1"}]`}, []string{
 		"databases[0].name: not set; for example: " + set("databases[0].name", "shop"),
 		not("A", "namespace", "a namespace", "apps"), not("1", "storageSize", "at least 256Mi", "1Gi")}},
-	{settings{"databases": `[{"name": "shop", "storageSize": "1"}]`}, []string{
-		"databases[0].namespace: not set; for example: " + set("databases[0].namespace", "apps"),
-		not("1", "storageSize", "at least 256Mi", "1Gi")}},
+	{settings{"databases": `[{"name": "shop", "storageSize": "1", "parameters": "shared_buffers=512MB"}]`},
+		[]string{"databases[0].namespace: not set; for example: " + set("databases[0].namespace", "apps"),
+			not("1", "storageSize", "at least 256Mi", "1Gi"), notFitting("512MB", "512Mi")}},
+	{settings{"databases": `[` + shop(`"namespace": "A`+strings.Repeat("n", 62)+`"`) + `]`}, []string{
+		not("A"+strings.Repeat("n", 62), "namespace", "a namespace", "apps")}},
 	{settings{"databases": `[` + shop("") + `, {"name": "todo"}, ` + shop(`"namespace": "other"`) + `]`},
 		[]string{`databases[2].name: "shop" is databases[0] already; for example: ` + rm("databases[2]")}},
 	{settings{"databases": `[{"name": "todo"}, {"name": "todo"}]`},
