@@ -24,7 +24,7 @@ func (r *reader) checkConsistency(cfg *Config) {
 		r.checkConnections(d, cfg.Apps)
 		r.checkArchive(d)
 	}
-	r.checkAccounts(cfg)
+	r.checkNamespaces(cfg)
 	r.checkVersions(cfg)
 }
 

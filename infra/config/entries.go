@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // databasesKey is the setting that is a list of entries: Pulumi's structured configuration, which the SDK
@@ -253,19 +255,13 @@ func (r *reader) decodeScalar(key string, value json.RawMessage) (text string) {
 	return text
 }
 
-// longestAccount is what app/storage takes.
-const longestAccount = 63
-
-// checkAccounts requires names that the storage server takes together.
-func (r *reader) checkAccounts(cfg *Config) {
-	if r.faulty("namePrefix") {
-		return
-	}
+// checkNamespaces requires names that are still names of namespaces after namePrefix.
+func (r *reader) checkNamespaces(cfg *Config) {
 	for _, d := range cfg.Databases {
-		account, key := d.Account(cfg.NamePrefix+d.Namespace), d.field("namespace")
-		if len(account) > longestAccount && !r.unsure(d) {
-			r.fault(key, "%q with namePrefix and name is longer than %d characters; for example: %s", account,
-				longestAccount, set(key, "apps"))
+		name, key := cfg.NamePrefix+d.Namespace, d.field("namespace")
+		if len(name) > validation.DNS1123LabelMaxLength && !r.unsure(d) && !r.faulty("namePrefix") {
+			r.fault(key, "%q with namePrefix is longer than %d characters; for example: %s", name,
+				validation.DNS1123LabelMaxLength, set(key, "apps"))
 		}
 	}
 }

@@ -43,9 +43,6 @@ var wrongFields = []struct{ fields, message string }{
 	{`"namespace": "a.b"`, not("a.b", "namespace", "a namespace", "apps")},
 	{`"namespace": "storage"`, notFreeNamespace("storage")},
 	{`"namespace": "kube-system"`, notFreeNamespace("kube-system")},
-	{`"namespace": "` + strings.Repeat("n", 59) + `"`, `databases[0].namespace: "` + strings.Repeat("n", 59) +
-		`_shop" with namePrefix and name is longer than 63 characters; ` +
-		"for example: pulumi config set --path 'databases[0].namespace' apps"},
 	{`"namespace": {}`, notScalar("namespace")},
 	{`"name": "todo"`, `databases[0].namespace: "apps" is not project, where todo is; for example: ` +
 		"pulumi config rm --path 'databases[0].namespace'"},
@@ -214,6 +211,11 @@ var wrongLists = []struct {
 		[]string{`databases[2].name: "shop" is databases[0] already; for example: ` + rm("databases[2]")}},
 	{settings{"databases": `[{"name": "todo"}, {"name": "todo"}]`},
 		[]string{`databases[1].name: "todo" is databases[0] already; for example: ` + rm("databases[1]")}},
+
+	{settings{"databases": `[` + shop(`"namespace": "`+strings.Repeat("n", 58)+`"`) + `]`,
+		"namePrefix": "alice-", "ingressHost": "a.example.com"}, []string{`databases[0].namespace: "alice-` +
+		strings.Repeat("n", 58) + `" with namePrefix is longer than 63 characters; for example: ` +
+		set("databases[0].namespace", "apps")}},
 
 	// What may name a faulty entry is no fault.
 	{settings{"databases": `[` + shop(`"name": "Shop"`) + `]`, "secretVersions": "shop-owner=2",
