@@ -1,7 +1,8 @@
-// Package image builds the app images from the one Dockerfile and pushes them.
+// Package image builds images and pushes them.
 package image
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"slices"
@@ -12,9 +13,8 @@ import (
 )
 
 const (
-	// The program runs in infra/. Relative paths keep the state the same on every machine.
-	contextDir = ".."
-	dockerfile = "../Dockerfile"
+	// defaultContext is the repository: the program runs in infra/.
+	defaultContext = ".."
 
 	// The image is reproducible, byte for byte. The SDK has no field for rewrite-timestamp.
 	export = "type=registry,oci-mediatypes=true,rewrite-timestamp=true"
@@ -22,11 +22,14 @@ const (
 	epoch = "0"
 )
 
-// Args says how an image is built and where it is pushed.
+// Args says how an image is built and where it is pushed. Only Registry and Tag are required.
 type Args struct {
+	// Context is the directory that the image is built from, with its Dockerfile; .. by default. A relative path
+	// keeps the state the same on every machine.
+	Context string
 	// Registry is the registry's host and the path of its images, such as registry.example.com/team.
 	Registry string
-	// Target is the image's stage in the Dockerfile.
+	// Target is the image's stage in the Dockerfile; empty for the last one.
 	Target string
 	// BuildArgs are arguments of the Dockerfile.
 	BuildArgs map[string]string
@@ -57,9 +60,10 @@ func New(ctx *pulumi.Context, name string, args Args,
 	for arg, value := range args.BuildArgs {
 		buildArgs[arg] = pulumi.String(value)
 	}
+	context := cmp.Or(args.Context, defaultContext)
 	build := &dockerbuild.ImageArgs{
-		Context:        &dockerbuild.BuildContextArgs{Location: pulumi.String(contextDir)},
-		Dockerfile:     &dockerbuild.DockerfileArgs{Location: pulumi.String(dockerfile)},
+		Context:        &dockerbuild.BuildContextArgs{Location: pulumi.String(context)},
+		Dockerfile:     &dockerbuild.DockerfileArgs{Location: pulumi.String(context + "/Dockerfile")},
 		Target:         pulumi.String(args.Target),
 		BuildArgs:      buildArgs,
 		Tags:           pulumi.ToStringArray([]string{tagged.String()}),

@@ -38,6 +38,15 @@ func TestRebuild(t *testing.T) {
 	require.NotContains(t, recorded.Inputs["buildArgs"].ObjectValue(), resource.PropertyKey(argument))
 }
 
+func TestImageIsBuiltFromTheContext(t *testing.T) {
+	for context, want := range map[string]string{"": "..", "app": "app"} {
+		args := image.Args{Context: context, Registry: "registry.example.com", Tag: "dev"}
+		inputs := recorder.Run(t, build(args)).Get(t, imageType, "redisfiller").Inputs
+		require.Equal(t, want, inputs["context"].ObjectValue()["location"].StringValue())
+		require.Equal(t, want+"/Dockerfile", inputs["dockerfile"].ObjectValue()["location"].StringValue())
+	}
+}
+
 func TestImageErrors(t *testing.T) {
 	_, err := recorder.Try(t, build(image.Args{Registry: "registry.example.com", Tag: "dev"}),
 		recorder.Failing("redisfiller"))

@@ -65,8 +65,11 @@ func commonLabels(app string, more map[string]string) pulumi.StringMap {
 	return pulumi.ToStringMap(labels)
 }
 
-// stackName is the stack's name, with its organization.
+// stackName is the stack's name, with its organization, and with the project if that is another one.
 func stackName(ctx *pulumi.Context) string {
+	if ctx.Project() != project {
+		return ctx.Organization() + "." + ctx.Project() + "." + ctx.Stack()
+	}
 	return ctx.Organization() + "." + ctx.Stack()
 }
 

@@ -127,3 +127,10 @@ func TestNamespaceOfAStackWhoseNameIsNoLabel(t *testing.T) {
 	require.Equal(t, strings.Repeat("o", 70)+".dev", namespace.Annotations[kube.StackLabel],
 		"make purge finds it by this")
 }
+
+func TestStacksOfTwoProgramsAreNotEachOther(t *testing.T) {
+	other := func(info *pulumi.RunInfo) { info.Project = "shop" }
+	recording := recorder.Run(t, exercises, recorder.RunInfo(other))
+	namespace := recorder.Object[*corev1.Namespace](recording, "exercises")
+	require.Equal(t, "organization.shop.dev", namespace.Labels[kube.StackLabel])
+}

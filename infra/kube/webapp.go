@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -24,7 +25,7 @@ const (
 )
 
 // WebApp describes a Deployment of pods that serve HTTP, with their Service. The pods get their ports from
-// $PORT and $METRICS_PORT, and answer probes at /livez and /readyz.
+// $PORT and $METRICS_PORT.
 type WebApp struct {
 	Namespace *Namespace
 	// Name is the name of the Deployment, and the pods' label app. Service is the name of the Service; "" for
@@ -34,7 +35,10 @@ type WebApp struct {
 	Args          pulumi.StringArray
 	Replicas      int
 	// Memory is a Kubernetes quantity.
-	Memory  string
+	Memory string
+	// LivePath and ReadyPath answer probes; /livez and /readyz by default.
+	LivePath, ReadyPath string
+
 	Env     corev1.EnvVarArray
 	Volumes corev1.VolumeArray
 	Mounts  corev1.VolumeMountArray
@@ -103,6 +107,7 @@ func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.Resourc
 }
 
 func (w WebApp) podSpec() corev1.PodSpecArgs {
+	live, ready := cmp.Or(w.LivePath, "/livez"), cmp.Or(w.ReadyPath, "/readyz")
 	return corev1.PodSpecArgs{
 		TerminationGracePeriodSeconds: pulumi.Int(stopSeconds),
 		TopologySpreadConstraints: corev1.TopologySpreadConstraintArray{corev1.TopologySpreadConstraintArgs{
@@ -124,9 +129,9 @@ func (w WebApp) podSpec() corev1.PodSpecArgs {
 					ContainerPort("http", HTTPPort),
 					ContainerPort("metrics", metricsPort),
 				},
-				StartupProbe:   Within(time.Minute, HTTPProbe("/livez", HTTPPort)),
-				LivenessProbe:  HTTPProbe("/livez", HTTPPort),
-				ReadinessProbe: HTTPProbe("/readyz", HTTPPort),
+				StartupProbe:   Within(time.Minute, HTTPProbe(live, HTTPPort)),
+				LivenessProbe:  HTTPProbe(live, HTTPPort),
+				ReadinessProbe: HTTPProbe(ready, HTTPPort),
 				VolumeMounts:   w.Mounts,
 			}),
 		},

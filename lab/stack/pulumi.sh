@@ -10,13 +10,16 @@ settings_with_salt() {
 }
 case "$1" in
 up|update|preview|refresh|destroy|import|watch)
-	new="$copy.new$$" # another pulumi may start at the same time
-	settings_with_salt >"$new" && mv "$new" "$copy" || {
-		rm -f "$new"
-		echo "pulumi was not started, as it would lack settings: $checked_in could not be copied to $copy" >&2
-		exit 1
-	}
-	set -- "$@" --config-file "$copy"
+	# Another program, as in examples/, has its own project file and settings.
+	if [ ! -e Pulumi.yaml ] || [ Pulumi.yaml -ef "{{.Checkout}}/Pulumi.yaml" ]; then
+		new="$copy.new$$" # another pulumi may start at the same time
+		settings_with_salt >"$new" && mv "$new" "$copy" || {
+			rm -f "$new"
+			echo "pulumi was not started, as it would lack settings: $checked_in could not be copied to $copy" >&2
+			exit 1
+		}
+		set -- "$@" --config-file "$copy"
+	fi
 	;;
 config)
 	# Here the salt belongs to secret settings, and goes with the last one.

@@ -91,6 +91,20 @@ func TestTheSaltStaysOutOfTheCheckout(t *testing.T) {
 	}
 }
 
+func TestAnotherProgramHasItsOwnSettings(t *testing.T) {
+	lab, _ := newLab(t)
+	for dir, want := range map[string]string{
+		lab.Checkout: "up --config-file " + lab.Dir("pulumi", "Pulumi.dev.yaml") + "\n\n", t.TempDir(): "up\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "Pulumi.yaml"), []byte("name: a\n"), 0o644))
+		cmd := exec.Command(lab.CheckoutDir("bin", "pulumi"), "up")
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "PULUMI_STACK=dev")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		assert.Equal(t, want, string(out))
+	}
+}
+
 func TestPulumiDoesNotStartWithoutItsSettings(t *testing.T) {
 	lab, _ := newLab(t)
 	require.NoError(t, os.Mkdir(filepath.Join(lab.Checkout, "Pulumi.dev.yaml"), 0o755)) // cannot be read
