@@ -37,14 +37,19 @@ type Page struct {
 
 // Show shows the stack's page without todos in a Chromium of the test's own.
 func Show(t *testing.T) *Page {
-	chromium, stop, err := browser.Start(t.Context())
-	require.NoError(t, err)
-	t.Cleanup(stop)
-	p := (&Page{T: t, URL: pulumi.GetOutputs(t).TodoURL, chromium: chromium}).OpenWindow()
+	p := Browse(t, pulumi.GetOutputs(t).TodoURL)
 	status, _ := p.Ask(http.MethodDelete, "todos", "")
 	require.Equal(t, http.StatusNoContent, status)
 	p.Open("")
 	return p
+}
+
+// Browse opens an empty window in a Chromium of the test's own, for pages below an address.
+func Browse(t *testing.T, url string) *Page {
+	chromium, stop, err := browser.Start(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	return (&Page{T: t, URL: url, chromium: chromium}).OpenWindow()
 }
 
 // OpenWindow opens an empty window of the same browser. No script may fail in it, and nothing violate the
