@@ -79,22 +79,26 @@ func (s Settings) changes(last Outputs) (notices []string) {
 	if was := last.Volumes.Owner; was != "" && was != s.Owner {
 		add("The stack was %s, and is %s now. It keeps its namespaces, with all data.", was, s.Owner)
 	}
-	var left []string
-	back := "s3Endpoint is removed"
+	var left, back []string
 	for _, name := range slices.Sorted(maps.Keys(last.Namespaces)) {
 		was, is := last.Namespaces[name], s.Namespaces[name]
 		if was == is {
 			continue
 		}
 		left = append(left, was)
-		if is != "" {
-			back = fmt.Sprintf("namePrefix is %q again", strings.TrimSuffix(was, name))
+		switch {
+		case is != "":
+			back = append(back, fmt.Sprintf("namePrefix is %q again", strings.TrimSuffix(was, name)))
+		case name == "storage":
+			back = append(back, "s3Endpoint is removed")
+		default:
+			back = append(back, "a database is in "+name+" again")
 		}
 	}
 	if len(left) > 0 {
 		add("Namespaces that are not used any more: %s. They stay, with the data in their claims, and are used "+
 			"again when %s. To delete them for good: kubectl delete namespace %s",
-			list(left), back, strings.Join(left, " "))
+			list(left), strings.Join(slices.Compact(back), " or "), strings.Join(left, " "))
 	}
 	for _, name := range slices.Sorted(maps.Keys(last.Volumes.Databases)) {
 		if claim := last.Volumes.Databases[name]; s.Databases[name] == "" {

@@ -61,6 +61,10 @@ func TestChangesAreToldToTheUser(t *testing.T) {
 			"Namespaces that are not used any more: storage. They stay, with the data in their claims, and are used " +
 				"again when s3Endpoint is removed. To delete them for good: kubectl delete namespace storage",
 		}},
+		"no database there": {func(s *volumes.Settings) { delete(s.Namespaces, "project") }, []string{
+			"Namespaces that are not used any more: project. They stay, with the data in their claims, and are used " +
+				"again when a database is in project again. To delete them for good: kubectl delete namespace project",
+		}},
 		"name": {func(s *volumes.Settings) { s.Owner = "organization.prod" }, []string{
 			"The stack was organization.dev, and is organization.prod now. It keeps its namespaces, with all data.",
 		}},

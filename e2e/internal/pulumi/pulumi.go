@@ -3,9 +3,12 @@ package pulumi
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -91,6 +94,19 @@ func Configure(t *testing.T, secrets map[string]string, others ...string) {
 	}
 	for setting, value := range secrets {
 		args = append(args, "--secret", setting+"="+value)
+	}
+	Run(t, "config", args...)
+}
+
+// AddDatabases makes databases of a namespace the stack's only entries until the test ends, with fields,
+// name=value each, by name.
+func AddDatabases(t *testing.T, namespace string, databases map[string][]string) {
+	RestoreSettings(t)
+	args := []string{"set-all", "--path"}
+	for i, name := range slices.Sorted(maps.Keys(databases)) {
+		for _, field := range append([]string{"name=" + name, "namespace=" + namespace}, databases[name]...) {
+			args = append(args, "--plaintext", fmt.Sprintf("databases[%d].%s", i, field))
+		}
 	}
 	Run(t, "config", args...)
 }
