@@ -37,8 +37,8 @@ const (
 type Args struct {
 	Namespace *kube.Namespace
 	Image     pulumi.StringInput
-	// Accounts are names of 1 to 127 lower-case letters, digits, hyphens and underscores. Each account may use the folder of
-	// its name in the bucket.
+	// Accounts are names of 1 to 127 lower-case letters, digits, hyphens and underscores. Each account may use
+	// the folder of its name in the bucket.
 	Accounts []string
 	// KeysVersion is any text. A new text makes new secret keys.
 	KeysVersion string

@@ -26,12 +26,11 @@ func Postgres(major int) Image {
 		data, volume = "/var/lib/postgresql/"+version+"/docker", "/var/lib/postgresql"
 	}
 	programs := "/usr/lib/postgresql/" + version
-	hooks := []string{"rm -rf $1/etc/postgresql $1/var/lib/postgresql/" + version + " $1/usr/lib/*/libLLVM* " +
-		"$1/usr/lib/*/libz3* $1" + programs + "/lib/bitcode $1" + programs + "/lib/llvmjit*"}
-	if major == 17 { // mmdebstrap empties /run, but without this hook the cached images of 17 would be made anew
-		hooks = append(hooks, "install -d -o 999 -g 999 -m 3777 $1/var/run/postgresql")
+	hooks := []string{
+		"rm -rf $1/etc/postgresql $1/var/lib/postgresql/" + version + " $1/usr/lib/*/libLLVM* $1/usr/lib/*/libz3* " +
+			"$1" + programs + "/lib/bitcode $1" + programs + "/lib/llvmjit*",
+		"install -d -o 999 -g 999 -m 1777 $1" + volume,
 	}
-	hooks = append(hooks, "install -d -o 999 -g 999 -m 1777 $1"+volume)
 	image := debian(postgresSuites[major], "postgres:"+version, []string{"postgresql-" + version}, hooks, v1.Config{
 		Env: []string{
 			"PATH=" + strings.TrimPrefix(path, "PATH=") + ":" + programs + "/bin",
