@@ -23,8 +23,8 @@ import (
 // shops is a namespace of the user's.
 const shops = "shops"
 
-// TestDatabasesOfTheUser adds three databases to a namespace that is there, loses their volumes, and finds the
-// data of each again. Nothing of the user's is touched, and no database sees another's backups.
+// TestDatabasesOfTheUser adds three databases to a namespace that is there, loses their volumes, and finds
+// the data of each again. Nothing of the user's is touched, and no database sees another's backups.
 func TestDatabasesOfTheUser(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings()
@@ -70,8 +70,8 @@ func TestDatabasesOfTheUser(t *testing.T) {
 
 	pulumi.Run(t, "config", "rm", "databases")
 	said := proc.Run(t, pulumi.Up())
-	assert.Contains(t, said, "The database shop is not in the settings any more. Its claim data-shop-postgres-ss-0 "+
-		"in the namespace "+shops)
+	assert.Contains(t, said, "The database shop is not in the settings any more. "+
+		"Its claim data-shop-postgres-ss-0 in the namespace "+shops)
 	assert.Equal(t, restored, claimsOf(c), "claims of databases that are no longer in the settings")
 	namespace, err := c.CoreV1().Namespaces().Get(t.Context(), shops, metav1.GetOptions{})
 	require.NoError(t, err)
@@ -87,8 +87,8 @@ func claimsOf(c *kube.Cluster) []string {
 
 // query asks the server of an added database.
 func query(c *kube.Cluster, name, sql string) string {
-	return strings.TrimSpace(c.Kubectl("exec", name+"-postgres-ss-0", "-c", "postgres", "--", "psql", "--no-align", "--tuples-only",
-		"--quiet", "--command", sql))
+	return strings.TrimSpace(c.Kubectl("exec", name+"-postgres-ss-0", "-c", "postgres", "--", "psql",
+		"--no-align", "--tuples-only", "--quiet", "--command", sql))
 }
 
 // usersPodsAreFree tries pods without the stack's labels: they get out as before, and reach only the database

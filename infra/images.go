@@ -27,8 +27,7 @@ const (
 // imagesToBuild are the images that the stack needs, by name.
 func imagesToBuild(cfg *config.Config) map[string]image.Args {
 	images := map[string]image.Args{}
-	for _, app := range []string{"daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend",
-		"todo-frontend"} {
+	for _, app := range appImages {
 		images[app] = image.Args{Target: app}
 	}
 	for _, settings := range cfg.Databases {

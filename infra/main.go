@@ -2,15 +2,11 @@
 package main
 
 import (
-	"os"
-
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
 	"github.com/stateful-k3s/stateful-k3s/infra/database"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
-	"github.com/stateful-k3s/stateful-k3s/infra/image"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/pingpong"
 	"github.com/stateful-k3s/stateful-k3s/infra/redis"
@@ -18,12 +14,9 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/todo"
 )
 
-func main() {
-	if len(os.Args) > 1 && os.Args[1] == cluster.CredentialCommand {
-		os.Exit(credential(os.Args[2:]))
-	}
-	pulumi.Run(program(cluster.Requirements.Preflight, image.Missing))
-}
+// appImages are the targets of the Dockerfile that any stack needs.
+var appImages = []string{"daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend",
+	"todo-frontend"}
 
 // stack is what the systems are made from, and the systems.
 type stack struct {
@@ -104,4 +97,18 @@ func (s *stack) newTodo(db server.Server) (*todo.Todo, error) {
 		Daily:            s.cfg.Todo.Daily,
 		Ingress:          s.cfg.Ingress,
 	}, s.inCluster)
+}
+
+// exportApps sets the outputs of the stack's own apps.
+func (s *stack) exportApps() error {
+	s.ctx.Export("pingpong", s.pingpong.Address)
+	s.ctx.Export("todoBackend", s.todo.Backend)
+	s.ctx.Export("todoFrontend", s.todo.Frontend)
+	if s.cfg.Ingress == nil {
+		return s.ctx.Log.Info("Without an ingress nobody reaches the apps from outside. To see the page: "+
+			"kubectl -n "+s.namespaces[project].Name+" port-forward service/todo-frontend-svc 8080:80", nil)
+	}
+	s.ctx.Export("pingpongUrl", s.pingpong.URL)
+	s.ctx.Export("todoUrl", s.todo.URL)
+	return nil
 }

@@ -19,14 +19,5 @@ func (s *stack) export(last volumes.Outputs) error {
 	}
 	s.ctx.Export("postgres", addresses)
 	s.ctx.Export("backups", backups)
-	s.ctx.Export("pingpong", s.pingpong.Address)
-	s.ctx.Export("todoBackend", s.todo.Backend)
-	s.ctx.Export("todoFrontend", s.todo.Frontend)
-	if s.cfg.Ingress == nil {
-		return s.ctx.Log.Info("Without an ingress nobody reaches the apps from outside. To see the page: "+
-			"kubectl -n "+s.namespaces[project].Name+" port-forward service/todo-frontend-svc 8080:80", nil)
-	}
-	s.ctx.Export("pingpongUrl", s.pingpong.URL)
-	s.ctx.Export("todoUrl", s.todo.URL)
-	return nil
+	return s.exportApps()
 }

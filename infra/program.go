@@ -9,9 +9,17 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
+	"github.com/stateful-k3s/stateful-k3s/infra/image"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/volumes"
 )
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == cluster.CredentialCommand {
+		os.Exit(credential(os.Args[2:]))
+	}
+	pulumi.Run(program(cluster.Requirements.Preflight, image.Missing))
+}
 
 // preflight checks the cluster before anything is declared in it.
 type preflight func(cluster.Requirements, *pulumi.Context, cluster.Access) (cluster.Approval, error)

@@ -74,7 +74,8 @@ var (
 	extensions = matches(`^\s*([a-z][a-z0-9_-]*\s*)+$`, "a list of extensions with spaces between them")
 	clients    = satisfies("a list of pods, as NAMESPACE/LABEL=VALUE with spaces between them",
 		func(value string) bool {
-			return strings.TrimSpace(value) != "" && !slices.ContainsFunc(strings.Fields(value), func(pods string) bool {
+			all := strings.Fields(value)
+			return len(all) > 0 && !slices.ContainsFunc(all, func(pods string) bool {
 				_, valid := parsePods(pods)
 				return !valid
 			})

@@ -34,10 +34,10 @@ var Fields = []Field{
 	{Name: "storageSize", Shared: "postgresStorageSize"},
 	{Name: "memory", Shared: "postgresMemory"},
 	{Name: "parameters", Shared: "postgresParameters"},
-	{Name: "extensions", Description: "Extensions that are created in it, such as `hstore pg_trgm`, with spaces " +
-		"between them; the image has to have them"},
-	{Name: "clients", Description: "Pods that may connect, as `NAMESPACE/LABEL=VALUE` with spaces between them; " +
-		"without it, pods of its namespace with the label `postgres-client=true`"},
+	{Name: "extensions", Description: "Extensions that are created in it, such as `hstore pg_trgm`, with " +
+		"spaces between them; the image has to have them"},
+	{Name: "clients", Description: "Pods that may connect, as `NAMESPACE/LABEL=VALUE` with spaces between " +
+		"them; without it, pods of its namespace with the label `postgres-client=true`"},
 	{Name: "restoreFrom", Shared: "restoreFrom"},
 	{Name: "restoreOver", Shared: "restoreOver",
 		Description: "Whether the database's content is backed up and then replaced by a restore"},

@@ -17,7 +17,8 @@ import (
 
 // Images are the images of a database's pods.
 type Images struct {
-	// Server is the official image postgres on Debian, 17 or newer. With an Archive it contains the archiver too.
+	// Server is the official image postgres on Debian, 17 or newer. With an Archive it contains the archiver
+	// too.
 	Server pulumi.StringInput
 	// Exporter is postgres_exporter. Backup has the Server's major version of Postgres.
 	Exporter, Backup pulumi.StringInput

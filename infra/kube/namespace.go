@@ -26,8 +26,8 @@ type NamespaceArgs struct {
 	Login *RegistryLogin
 }
 
-// Namespace is a namespace. Its pods may only look up names, until Allow opens more. With nothing but a Name it
-// is a namespace of others.
+// Namespace is a namespace. Its pods may only look up names, until Allow opens more. With nothing but a Name
+// it is a namespace of others.
 type Namespace struct {
 	// Name is the name in the cluster.
 	Name string

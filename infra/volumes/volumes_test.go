@@ -71,8 +71,8 @@ func TestChangesAreToldToTheUser(t *testing.T) {
 		"storage class": {func(s *volumes.Settings) { s.StorageClass = "longhorn" }, []string{class}},
 		"size":          {func(s *volumes.Settings) { s.Sizes["storageSize of todo"] = "2Gi" }, []string{size}},
 		"database": {func(s *volumes.Settings) { s.Databases = nil }, []string{
-			"The database todo is not in the settings any more. Its claim data-postgres-ss-0 in the namespace project " +
-				"and its backups stay, and are used again when its entry is back. To delete the data for good: " +
+			"The database todo is not in the settings any more. Its claim data-postgres-ss-0 in the namespace " +
+				"project and its backups stay, and are used again when its entry is back. To delete the data for good: " +
 				"kubectl -n project delete pvc data-postgres-ss-0",
 		}},
 		"all": {func(s *volumes.Settings) {

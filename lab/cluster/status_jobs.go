@@ -209,7 +209,8 @@ func (s *Status) addBackups(kind jobKind, b backups, r jobReport) {
 	case b.err != nil && !errors.Is(b.err, errNotReady):
 		s.fault("%s: the backups are not known: %v", kind.database(), b.err)
 	case b.LastRun.Error != "" && !r.active[kind]:
-		s.fault("%s: the last backup failed %s ago: %s", kind.database(), age(r.now, b.LastRun.Ended), b.LastRun.Error)
+		s.fault("%s: the last backup failed %s ago: %s", kind.database(), age(r.now, b.LastRun.Ended),
+			b.LastRun.Error)
 	}
 }
 

@@ -27,11 +27,12 @@ func Postgres(major int) Image {
 	}
 	programs := "/usr/lib/postgresql/" + version
 	hooks := []string{
-		"rm -rf $1/etc/postgresql $1/var/lib/postgresql/" + version + " $1/usr/lib/*/libLLVM* $1/usr/lib/*/libz3* " +
-			"$1" + programs + "/lib/bitcode $1" + programs + "/lib/llvmjit*",
+		"rm -rf $1/etc/postgresql $1/var/lib/postgresql/" + version + " $1/usr/lib/*/libLLVM* " +
+			"$1/usr/lib/*/libz3* $1" + programs + "/lib/bitcode $1" + programs + "/lib/llvmjit*",
 		"install -d -o 999 -g 999 -m 1777 $1" + volume,
 	}
-	image := debian(postgresSuites[major], "postgres:"+version, []string{"postgresql-" + version}, hooks, v1.Config{
+	packages := []string{"postgresql-" + version}
+	image := debian(postgresSuites[major], "postgres:"+version, packages, hooks, v1.Config{
 		Env: []string{
 			"PATH=" + strings.TrimPrefix(path, "PATH=") + ":" + programs + "/bin",
 			"PG_MAJOR=" + version, "PGDATA=" + data, "LANG=C.UTF-8",

@@ -58,8 +58,8 @@ func Open(t testing.TB) *Tree {
 	return &Tree{Dir: "/tmp/" + filepath.Base(dir), t: t, root: root, copies: map[string]string{}}
 }
 
-// find looks for the link to the files in the folders above the test's. `make integration` makes it in the root
-// of the checkout.
+// find looks for the link to the files in the folders above the test's. `make integration` makes it in the
+// root of the checkout.
 func find(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()

@@ -64,7 +64,8 @@ func anchors(markdown string) (all []string) {
 	return all
 }
 
-// TestMessagesNameDocuments looks at the files in git alone: beside them the lab unpacks sources of its tools.
+// TestMessagesNameDocuments looks at the files in git alone: beside them the lab unpacks sources of its
+// tools.
 func TestMessagesNameDocuments(t *testing.T) {
 	command := exec.Command("git", "ls-files", "app/**.go", "infra/**.go", "lab/**.go", "*.sh")
 	command.Dir = root

@@ -78,8 +78,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// ofTests matches variables that a reader's shell does not have: they lead to a lab, or tell make that another
-// make has started it, which it then prints.
+// ofTests matches variables that a reader's shell does not have: they lead to a lab, or tell make that
+// another make has started it, which it then prints.
 var ofTests = regexp.MustCompile(`^(KUBECONFIG|PULUMI_.*|MAKE.*|MFLAGS)=`)
 
 // runScript starts in the environment of a new shell. Processes that the script leaves running, such as

@@ -190,8 +190,8 @@ func (p Pair) String() string {
 	return fmt.Sprintf("%s to %s at %s/%s", p.From.Name, p.To.Name, p.To.Address, p.To.Protocol)
 }
 
-// Try tries connections, many at the same time, and those again that are not as wanted. Policies take in a new
-// pod a moment after its start, and until then can take it for an earlier pod that had its address.
+// Try tries connections, many at the same time, and those again that are not as wanted. Policies take in a
+// new pod a moment after its start, and until then can take it for an earlier pod that had its address.
 func Try(ctx context.Context, pairs []Pair) error {
 	var dials errgroup.Group
 	dials.SetLimit(64)

@@ -56,8 +56,8 @@ type Settings struct {
 	Timeout time.Duration
 }
 
-// Args describes the backups of a database. Prefix, ArchivePassphrase, Restore and Recipient are optional, and
-// each Keep may be 0.
+// Args describes the backups of a database. Prefix, ArchivePassphrase, Restore and Recipient are optional,
+// and each Keep may be 0.
 type Args struct {
 	// Namespace is also the namespace of the server.
 	Namespace *kube.Namespace
@@ -122,7 +122,8 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 		args.Server = args.Server.After(restored)
 	}
 	b.Server = args.Server
-	job := newJob(args, args.name(), podSpec(args, work{command: "run", bucket: bucket, database: args.Server.Reader}))
+	job := newJob(args, args.name(), podSpec(args,
+		work{command: "run", bucket: bucket, database: args.Server.Reader}))
 	if err := allow(ctx, name, args, job, "backs up the database", parent); err != nil {
 		return err
 	}
@@ -262,7 +263,8 @@ func metricsApp(args Args, bucket *storage.Client) kube.WebApp {
 
 func (a *Args) check() error {
 	required := map[string]bool{
-		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Server": a.Server.Database != "", "Folder": a.Folder != "",
+		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Server": a.Server.Database != "",
+		"Folder":   a.Folder != "",
 		"Schedule": a.Schedule != "", "TimeZone": a.TimeZone != "", "ScratchSize": a.ScratchSize != "",
 		"Memory": a.Memory != "", "Compression": a.Compression != 0, "Timeout": a.Timeout != 0,
 		"Restore.From": a.Restore == nil || a.Restore.From != "",

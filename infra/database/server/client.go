@@ -53,7 +53,8 @@ func NewClient(args ClientArgs) Client {
 // Parts returns what apps of other people read from a Secret, with the names that charts and libpq give it:
 // URL, authority (ca.crt), and the parts of the URL. Host is a name that every namespace can use.
 // Source: https://www.postgresql.org/docs/17/libpq-envars.html
-func Parts(host, role, database string, password, authority pulumi.StringInput) map[string]pulumi.StringInput {
+func Parts(host, role, database string,
+	password, authority pulumi.StringInput) map[string]pulumi.StringInput {
 	port := pulumi.String(fmt.Sprint(Port))
 	return map[string]pulumi.StringInput{
 		urlFile: URL(host, role, database, password), caFile: authority,

@@ -53,7 +53,8 @@ func (a *Archive) declare(ctx *pulumi.Context, name string, names names, pods ku
 		return nil, err
 	}
 	return a.Bucket.NewClient(ctx, name+"-archive", storage.ClientArgs{
-		Namespace: pods.Namespace, App: names.app, Secret: names.archive, Folder: a.Folder, Passphrase: a.Passphrase,
+		Namespace: pods.Namespace, App: names.app, Secret: names.archive, Folder: a.Folder,
+		Passphrase: a.Passphrase,
 	}, parent)
 }
 

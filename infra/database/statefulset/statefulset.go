@@ -1,5 +1,5 @@
-// Package statefulset runs a Postgres server in a pod of a StatefulSet, and gives other pods what they need to
-// log in to it.
+// Package statefulset runs a Postgres server in a pod of a StatefulSet, and gives other pods what they need
+// to log in to it.
 package statefulset
 
 import (

@@ -80,7 +80,8 @@ func TestClients(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{"pings-client-2-ingress", "pings-client-egress", "pings-client-ingress"}, policies)
-	from := recorder.Object[*networkingv1.NetworkPolicy](recording, "pings-client-2-ingress").Spec.Ingress[0].From
+	second := recorder.Object[*networkingv1.NetworkPolicy](recording, "pings-client-2-ingress")
+	from := second.Spec.Ingress[0].From
 	require.Equal(t, "web", from[0].NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"])
 	require.Equal(t, "web", from[0].PodSelector.MatchLabels["app"])
 }
@@ -96,9 +97,11 @@ func TestPodRestartsOnChanges(t *testing.T) {
 		annotation string
 		change     func(*statefulset.Args)
 	}{
-		"password":        {"secret", func(args *statefulset.Args) { args.Password = pulumi.String("another") }},
-		"reader password": {"secret", func(args *statefulset.Args) { args.ReaderPassword = pulumi.String("another") }},
-		"memory":          {"config", func(args *statefulset.Args) { args.Memory = "1Gi" }},
+		"password": {"secret", func(args *statefulset.Args) { args.Password = pulumi.String("another") }},
+		"reader password": {"secret", func(args *statefulset.Args) {
+			args.ReaderPassword = pulumi.String("another")
+		}},
+		"memory": {"config", func(args *statefulset.Args) { args.Memory = "1Gi" }},
 		"parameters": {"config", func(args *statefulset.Args) {
 			args.Parameters = statefulset.Parameters{"jit": "off"}
 		}},
