@@ -34,9 +34,10 @@ func TestDatabasesOfTheUser(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Kubectl("delete", "namespace", shops) })
 	c = c.In(shops)
+	c.Kubectl("create", "secret", "generic", "books-password", "--from-literal=password=read-them-all")
 	databases := map[string][]string{
 		"shop":     {"extensions=hstore", "clients=" + shops + "/app=web"},
-		"books":    {"memory=256Mi"},
+		"books":    {"memory=256Mi", "existingSecret=books-password"},
 		"old-shop": {"archive=false"},
 	}
 	pulumi.AddDatabases(t, shops, databases)
@@ -48,6 +49,8 @@ func TestDatabasesOfTheUser(t *testing.T) {
 		require.True(t, completed, log)
 	}
 	assert.Equal(t, "hstore", query(c, "shop", "SELECT extname FROM pg_extension WHERE extname = 'hstore'"))
+	assert.Equal(t, "read-them-all", c.Kubectl("get", "secret", "books-postgres-client", "--output",
+		"go-template={{.data.password | base64decode}}"))
 	usersPodsAreFree(t, c)
 	accountsAreApart(t, c, slices.Sorted(maps.Keys(databases)))
 

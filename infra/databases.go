@@ -34,6 +34,9 @@ func (s *stack) newDatabase(settings config.Database) (*database.Database, error
 	if settings.Archive != nil {
 		args.Images.Server = s.images[imageOf(archivingPostgres, settings, s.cfg)]
 	}
+	if existing, is := s.passwords[settings.Existing(namespace.Name)]; is {
+		args.Server.Password, args.Server.ReaderPassword = existing.Owner, existing.Reader
+	}
 	return database.New(s.ctx, settings.Name, args, s.inCluster)
 }
 

@@ -4,6 +4,7 @@ package main
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
 	"github.com/stateful-k3s/stateful-k3s/infra/database"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
@@ -24,6 +25,7 @@ type stack struct {
 	cfg       *config.Config
 	images    pulumi.StringMap // by app
 	shared    []string         // namespaces that are the user's
+	passwords map[cluster.ExistingSecret]cluster.Passwords
 	inCluster pulumi.ResourceOption
 
 	namespaces map[string]*kube.Namespace // by name without the prefix

@@ -40,6 +40,11 @@ func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs)
 		DNSServers:   cfg.DNSServers,
 		Ingress:      cfg.Ingress,
 	}
+	for _, database := range cfg.Databases {
+		if database.ExistingSecret != "" {
+			requirements.Secrets = append(requirements.Secrets, database.Existing(cfg.NamePrefix+database.Namespace))
+		}
+	}
 	for _, name := range namespaceNames(cfg) {
 		inCluster := cfg.NamePrefix + name
 		requirements.Namespaces = append(requirements.Namespaces, inCluster)

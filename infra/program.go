@@ -48,7 +48,7 @@ func program(check preflight, missing missingImages) pulumi.RunFunc {
 			return err
 		}
 		s := &stack{ctx: ctx, cfg: cfg, images: images, shared: approval.Shared,
-			inCluster: pulumi.Provider(provider)}
+			passwords: approval.Passwords, inCluster: pulumi.Provider(provider)}
 		if err := s.declare(); err != nil {
 			return err
 		}

@@ -10,6 +10,8 @@ type Approval struct {
 	Kubeconfig pulumi.StringInput
 	// Shared are the namespaces that belong to the user, and not to the stack.
 	Shared []string
+	// Passwords are in the Secrets of the requirements.
+	Passwords map[ExistingSecret]Passwords
 }
 
 // Preflight checks the cluster before anything is declared in it. It refuses any cluster but the one of the
@@ -39,6 +41,9 @@ func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Ap
 		return approval, err
 	}
 	if approval.Shared, err = r.shared(ctx.Context(), cluster); err != nil {
+		return approval, err
+	}
+	if approval.Passwords, err = r.passwords(ctx.Context(), cluster); err != nil {
 		return approval, err
 	}
 	if err := r.Guard(ctx, cluster); err != nil {

@@ -26,7 +26,9 @@ type Requirements struct {
 	Owner, LastOwner string
 	Namespaces       []string
 	// Shareable are the Namespaces that may be the user's own. The stack then selects its own pods there.
-	Shareable    []string
+	Shareable []string
+	// Secrets hold passwords that the stack does not make.
+	Secrets      []ExistingSecret
 	StorageClass string
 	DNSServers   []kube.DNSServer
 	// Ingress is nil if the stack has none.

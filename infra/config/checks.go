@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
@@ -81,8 +82,7 @@ var (
 			})
 		})
 	username = matches(`^[^:]*[^:\s][^:]*$`, "a user's name, without a colon")
-	// Redis takes this length; shells and command lines leave these characters alone.
-	password = matches(`^[!-~]{8,128}$`, "8 to 128 printable ASCII characters without spaces")
+	password = satisfies(kube.PasswordRule, kube.ValidPassword)
 
 	timeZone = satisfies("a time zone", func(value string) bool {
 		_, err := time.LoadLocation(value)

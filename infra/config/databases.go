@@ -7,6 +7,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/database"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/backup"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
@@ -29,6 +30,8 @@ type Database struct {
 	Archive *database.Archive
 	// Restore is nil for nothing.
 	Restore *backup.Restore
+	// ExistingSecret has the passwords, in the database's namespace; empty for generated ones.
+	ExistingSecret string
 	// Clients are pods that may connect. Their namespaces are the cluster's; nil for the default.
 	Clients []kube.Pods
 
@@ -53,6 +56,11 @@ func (d Database) Account(namespace string) string {
 		return namespace
 	}
 	return namespace + "_" + d.Name
+}
+
+// Existing is the Secret with the database's passwords, in a namespace of the cluster.
+func (d Database) Existing(namespace string) cluster.ExistingSecret {
+	return cluster.ExistingSecret{Namespace: namespace, Name: d.ExistingSecret, Setting: d.field("existingSecret")}
 }
 
 // field is the path of a field of the database's entry.
@@ -108,6 +116,9 @@ func (r *reader) settings(d Database, restores restores) Database {
 	d.Restore = r.restore(d, restores)
 	if r.sets(d, "extensions") {
 		d.Server.Extensions = strings.Fields(r.text(key("extensions"), extensions, `"hstore pg_trgm"`))
+	}
+	if r.sets(d, "existingSecret") {
+		d.ExistingSecret = r.text(key("existingSecret"), objectName("the name of a Secret"), "shop-password")
 	}
 	if r.sets(d, "clients") {
 		for _, pods := range strings.Fields(r.text(key("clients"), clients, "apps/app=web")) {

@@ -6,9 +6,19 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"regexp"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
+
+// PasswordRule is what passwords of users have to be: Redis takes this length, and shells and command lines
+// leave these characters alone.
+const PasswordRule = "8 to 128 printable ASCII characters without spaces"
+
+var password = regexp.MustCompile(`^[!-~]{8,128}$`)
+
+// ValidPassword tells whether a text follows the PasswordRule.
+func ValidPassword(text string) bool { return password.MatchString(text) }
 
 // PasswordArgs says where a password comes from.
 type PasswordArgs struct {
