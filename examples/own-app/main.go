@@ -33,11 +33,7 @@ func deploy(ctx *pulumi.Context) error {
 		Namespace:    namespace,
 		Image:        images["storage"],
 		Accounts:     []string{name},
-		KeysVersion:  "1",
-		TLSVersion:   "1",
 		StorageClass: "local-path",
-		StorageSize:  "5Gi",
-		Memory:       "128Mi",
 	})
 	if err != nil {
 		return err
@@ -75,12 +71,10 @@ func newDatabase(ctx *pulumi.Context, namespace *kube.Namespace, images pulumi.S
 		Images: database.Images{
 			Server: images["postgres"], Exporter: images["postgres-exporter"], Backup: images["backup"],
 		},
-		Bucket: bucket,
-		Folder: name,
-		Server: statefulset.Settings{PasswordVersion: "1", TLSVersion: "1", StorageClass: "local-path",
-			StorageSize: "1Gi", Memory: "256Mi"},
-		Backup: backup.Settings{Schedule: "0 2 * * *", TimeZone: "Etc/UTC", KeepDaily: 7, KeepWeekly: 4,
-			ScratchSize: "1Gi", Memory: "256Mi", Compression: 3, Timeout: time.Hour},
+		Bucket:  bucket,
+		Folder:  name,
+		Server:  statefulset.Settings{StorageClass: "local-path", Memory: "256Mi"},
+		Backup:  backup.Settings{KeepDaily: 7, KeepWeekly: 4, ScratchSize: "1Gi", Memory: "256Mi"},
 		Archive: &database.Archive{Timeout: time.Minute, KeepDays: 7},
 	}
 	if from := config.Get(ctx, "restoreFrom"); from != "" {

@@ -3,6 +3,7 @@
 package storage
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -33,22 +34,22 @@ const (
 	serverDir   = "/run/secrets/server"
 )
 
-// Args describes the server. Only SecretVersions is optional.
+// Args describes the server. Namespace, Image, Accounts and StorageClass are required.
 type Args struct {
 	Namespace *kube.Namespace
 	Image     pulumi.StringInput
 	// Accounts are names of 1 to 127 lower-case letters, digits, hyphens and underscores. Each account may use
 	// the folder of its name in the bucket.
 	Accounts []string
-	// KeysVersion is any text. A new text makes new secret keys.
+	// KeysVersion is any text, 1 by default. A new text makes new secret keys.
 	KeysVersion string
-	// TLSVersion is any text. A new text makes a new certificate, from a new authority.
+	// TLSVersion is any text, 1 by default. A new text makes a new certificate, from a new authority.
 	TLSVersion string
 	// SecretVersions may hold other versions for single secrets: certificate, and ACCOUNT-key.
 	SecretVersions kube.Versions
-	// StorageClass and StorageSize (a Kubernetes quantity) are for the volume.
+	// StorageClass and StorageSize (a Kubernetes quantity, 5Gi by default) are for the volume.
 	StorageClass, StorageSize string
-	// Memory is the server's limit, a Kubernetes quantity.
+	// Memory is the server's limit, a Kubernetes quantity, 128Mi by default.
 	Memory string
 }
 
@@ -198,10 +199,12 @@ func podSpec(args Args) corev1.PodSpecArgs {
 	}
 }
 
+// check sets defaults.
 func (a *Args) check() error {
+	a.KeysVersion, a.TLSVersion = cmp.Or(a.KeysVersion, "1"), cmp.Or(a.TLSVersion, "1")
+	a.StorageSize, a.Memory = cmp.Or(a.StorageSize, "5Gi"), cmp.Or(a.Memory, "128Mi")
 	return kube.Missing(map[string]bool{
 		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Accounts": len(a.Accounts) > 0,
-		"KeysVersion": a.KeysVersion != "", "TLSVersion": a.TLSVersion != "",
-		"StorageClass": a.StorageClass != "", "StorageSize": a.StorageSize != "", "Memory": a.Memory != "",
+		"StorageClass": a.StorageClass != "",
 	})
 }

@@ -155,10 +155,6 @@ func TestArgumentErrors(t *testing.T) {
 	_, err := recorder.Try(t, program(func(args *storage.Args) { *args = storage.Args{} }))
 	require.ErrorContains(t, err, `storage store: Accounts is required
 Image is required
-KeysVersion is required
-Memory is required
 Namespace is required
-StorageClass is required
-StorageSize is required
-TLSVersion is required`)
+StorageClass is required`)
 }

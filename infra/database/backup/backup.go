@@ -3,6 +3,7 @@
 package backup
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -39,20 +40,21 @@ const (
 
 // Settings are the same for every database.
 type Settings struct {
-	// Schedule is a cron expression in TimeZone, a name of the time zone database such as Etc/UTC.
+	// Schedule is a cron expression, 0 2 * * * by default, in TimeZone, a name of the time zone database, which
+	// is Etc/UTC by default.
 	Schedule, TimeZone string
 	// KeepDaily, KeepWeekly and KeepMonthly are how many days, weeks and months keep a backup.
 	KeepDaily, KeepWeekly, KeepMonthly int
 	// ScratchSize is the size of the volume for dumps and of the volume for restored servers, a Kubernetes
-	// quantity.
+	// quantity, 4Gi by default.
 	ScratchSize string
-	// Memory is the limit of the server that a backup is restored into, a Kubernetes quantity.
+	// Memory is the limit of the server that a backup is restored into, a Kubernetes quantity, 512Mi by default.
 	Memory string
-	// Compression is the level of zstd, 1 to 19.
+	// Compression is the level of zstd, 1 to 19, and 3 by default.
 	Compression int
 	// Recipient is the public key of age that dumps are encrypted to; empty for none.
 	Recipient string
-	// Timeout is how long one attempt may take.
+	// Timeout is how long one attempt may take, an hour by default.
 	Timeout time.Duration
 }
 
@@ -261,12 +263,14 @@ func metricsApp(args Args, bucket *storage.Client) kube.WebApp {
 	}
 }
 
+// check sets defaults.
 func (a *Args) check() error {
+	a.Schedule, a.TimeZone = cmp.Or(a.Schedule, "0 2 * * *"), cmp.Or(a.TimeZone, "Etc/UTC")
+	a.ScratchSize, a.Memory = cmp.Or(a.ScratchSize, "4Gi"), cmp.Or(a.Memory, "512Mi")
+	a.Compression, a.Timeout = cmp.Or(a.Compression, 3), cmp.Or(a.Timeout, time.Hour)
 	required := map[string]bool{
 		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Server": a.Server.Database != "",
-		"Folder":   a.Folder != "",
-		"Schedule": a.Schedule != "", "TimeZone": a.TimeZone != "", "ScratchSize": a.ScratchSize != "",
-		"Memory": a.Memory != "", "Compression": a.Compression != 0, "Timeout": a.Timeout != 0,
+		"Folder":       a.Folder != "",
 		"Restore.From": a.Restore == nil || a.Restore.From != "",
 	}
 	maps.Copy(required, a.Bucket.Required())

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 	batchv1 "k8s.io/api/batch/v1"
@@ -129,14 +130,29 @@ Bucket.Endpoint is required
 Bucket.Name is required
 Bucket.Region is required
 Bucket.SecretKey is required
-Compression is required
 Folder is required
 Image is required
-Memory is required
 Namespace is required
-Schedule is required
-ScratchSize is required
-Server is required
-TimeZone is required
-Timeout is required`)
+Server is required`)
+}
+
+func TestDefaults(t *testing.T) {
+	given := recorder.Run(t, program())
+	byDefault := recorder.Run(t, program(func(args *backup.Args) {
+		args.Settings = backup.Settings{KeepDaily: 7, KeepWeekly: 4, KeepMonthly: 6}
+	}))
+	for _, name := range []string{"todos-cronjob", "todos-job"} {
+		require.Equal(t, inputsOf(t, given, name), inputsOf(t, byDefault, name), name)
+	}
+}
+
+func inputsOf(t *testing.T, recording *recorder.Recording, name string) resource.PropertyMap {
+	t.Helper()
+	for _, recorded := range recording.All() {
+		if recorded.URN.Name() == name {
+			return recorded.Inputs
+		}
+	}
+	require.Fail(t, "no "+name)
+	return nil
 }

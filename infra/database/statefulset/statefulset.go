@@ -3,6 +3,7 @@
 package statefulset
 
 import (
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
@@ -47,20 +48,19 @@ var (
 	roles string
 )
 
-// Settings are what users choose. Password, ReaderPassword, SecretVersions, Parameters and Extensions are
-// optional.
+// Settings are what users choose. Only StorageClass is required.
 type Settings struct {
 	// Password is the owner's, ReaderPassword the reader's: printable ASCII, or nil for generated ones.
 	Password, ReaderPassword pulumi.StringInput
-	// PasswordVersion is any text. Another one makes new generated passwords.
+	// PasswordVersion is any text, 1 by default. Another one makes new generated passwords.
 	PasswordVersion string
-	// TLSVersion is any text. Another one makes a new certificate of a new authority.
+	// TLSVersion is any text, 1 by default. Another one makes a new certificate of a new authority.
 	TLSVersion string
 	// SecretVersions replace single Secrets.
 	SecretVersions kube.Versions
-	// StorageSize is a Kubernetes quantity.
+	// StorageSize is a Kubernetes quantity, 1Gi by default.
 	StorageClass, StorageSize string
-	// Memory is the server's limit, a Kubernetes quantity.
+	// Memory is the server's limit, a Kubernetes quantity, 512Mi by default.
 	Memory string
 	// Parameters win over the ones that depend on Memory and StorageSize.
 	Parameters Parameters
@@ -198,18 +198,18 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf strin
 	return ctx.RegisterResourceOutputs(s, pulumi.Map{"address": s.Address})
 }
 
-// check validates the arguments, and returns the server's configuration file.
+// check sets defaults, validates the arguments, and returns the server's configuration file.
 func (a *Args) check() (string, error) {
 	required := map[string]bool{
 		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "ExporterImage": a.ExporterImage != nil,
-		"Database":        a.Database != "",
-		"PasswordVersion": a.PasswordVersion != "", "TLSVersion": a.TLSVersion != "",
-		"StorageClass": a.StorageClass != "", "StorageSize": a.StorageSize != "", "Memory": a.Memory != "",
+		"Database": a.Database != "", "StorageClass": a.StorageClass != "",
 	}
 	maps.Copy(required, a.Archive.required())
 	if err := kube.Missing(required); err != nil {
 		return "", err
 	}
+	a.PasswordVersion, a.TLSVersion = cmp.Or(a.PasswordVersion, "1"), cmp.Or(a.TLSVersion, "1")
+	a.StorageSize, a.Memory = cmp.Or(a.StorageSize, "1Gi"), cmp.Or(a.Memory, "512Mi")
 	reserved := []string{"postgres", "template0", "template1", readerRole, restorerRole, exporterRole}
 	if !databaseName.MatchString(a.Database) {
 		return "", fmt.Errorf("database %q is not 1 to 63 small letters, digits and underscores, "+

@@ -36,13 +36,7 @@ func declare(ctx *pulumi.Context, change func(*statefulset.Args)) (*statefulset.
 		Image:         pulumi.String("postgres:17"),
 		ExporterImage: pulumi.String("exporter"),
 		Database:      "pingpong",
-		Settings: statefulset.Settings{
-			PasswordVersion: "1",
-			TLSVersion:      "1",
-			StorageClass:    "local-path",
-			StorageSize:     "1Gi",
-			Memory:          "512Mi",
-		},
+		Settings:      statefulset.Settings{StorageClass: "local-path"},
 	}
 	if change != nil {
 		change(&args)
@@ -141,12 +135,8 @@ func TestArgumentErrors(t *testing.T) {
 	require.ErrorContains(t, err, `postgres pings: Database is required
 ExporterImage is required
 Image is required
-Memory is required
 Namespace is required
-PasswordVersion is required
-StorageClass is required
-StorageSize is required
-TLSVersion is required`)
+StorageClass is required`)
 
 	setDatabase := func(name string) func(*statefulset.Args) {
 		return func(args *statefulset.Args) { args.Database = name }

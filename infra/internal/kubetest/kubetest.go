@@ -21,14 +21,7 @@ func NewDatabase(ctx *pulumi.Context, namespace, app string) (*kube.Namespace, s
 		Image:         pulumi.String("postgres:17"),
 		ExporterImage: pulumi.String("exporter"),
 		Database:      app,
-		Settings: statefulset.Settings{
-			Password:        pulumi.String("correct-horse"),
-			PasswordVersion: "1",
-			TLSVersion:      "1",
-			StorageClass:    "local-path",
-			StorageSize:     "1Gi",
-			Memory:          "512Mi",
-		},
+		Settings:      statefulset.Settings{Password: pulumi.String("correct-horse"), StorageClass: "local-path"},
 	})
 	if err != nil {
 		return nil, server.Server{}, err
@@ -46,10 +39,6 @@ func NewStorage(ctx *pulumi.Context, account string) (*storage.Storage, error) {
 		Namespace:    ns,
 		Image:        pulumi.String("storage"),
 		Accounts:     []string{account},
-		KeysVersion:  "1",
-		TLSVersion:   "1",
 		StorageClass: "local-path",
-		StorageSize:  "5Gi",
-		Memory:       "128Mi",
 	})
 }
