@@ -60,7 +60,8 @@ func (d Database) Account(namespace string) string {
 
 // Existing is the Secret with the database's passwords, in a namespace of the cluster.
 func (d Database) Existing(namespace string) cluster.ExistingSecret {
-	return cluster.ExistingSecret{Namespace: namespace, Name: d.ExistingSecret, Setting: d.field("existingSecret")}
+	return cluster.ExistingSecret{Namespace: namespace, Name: d.ExistingSecret,
+		Setting: d.field("existingSecret")}
 }
 
 // field is the path of a field of the database's entry.

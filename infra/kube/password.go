@@ -13,7 +13,7 @@ import (
 
 // PasswordRule is what passwords of users have to be: Redis takes this length, and shells and command lines
 // leave these characters alone.
-const PasswordRule = "8 to 128 printable ASCII characters without spaces"
+const PasswordRule = "8 to 128 printable ASCII characters without spaces" // #nosec G101 -- a rule
 
 var password = regexp.MustCompile(`^[!-~]{8,128}$`)
 
