@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,13 +107,16 @@ type resource struct {
 	Inputs, Outputs json.RawMessage
 }
 
-// state is what the stack has, with its secrets in the clear.
+// state is what the stack has, with its secrets in the clear, in the order of names: an up that is refused may
+// move the provider of stashes.
 func (h Home) state() []resource {
 	var export struct {
 		Deployment struct{ Resources []resource }
 	}
 	require.NoError(h.T, json.Unmarshal([]byte(h.Shell("pulumi stack export --show-secrets")), &export))
-	return export.Deployment.Resources
+	resources := export.Deployment.Resources
+	slices.SortStableFunc(resources, func(a, b resource) int { return strings.Compare(a.URN, b.URN) })
+	return resources
 }
 
 func kubeconfigOf(name string) string { return filepath.Join(lab.Root, name, "kubeconfig") }

@@ -38,18 +38,20 @@ type Page struct {
 // Show shows the stack's page without todos in a Chromium of the test's own.
 func Show(t *testing.T) *Page {
 	p := Browse(t, pulumi.GetOutputs(t).TodoURL)
+	t.Cleanup(func() { assert.Empty(t, p.Faults()) })
 	status, _ := p.Ask(http.MethodDelete, "todos", "")
 	require.Equal(t, http.StatusNoContent, status)
 	p.Open("")
 	return p
 }
 
-// Browse opens an empty window in a Chromium of the test's own, for pages below an address.
+// Browse opens an empty window in a Chromium of the test's own, for pages below an address. They may be other
+// people's, whose scripts may fail.
 func Browse(t *testing.T, url string) *Page {
 	chromium, stop, err := browser.Start(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(stop)
-	return (&Page{T: t, URL: url, chromium: chromium}).OpenWindow()
+	return (&Page{T: t, URL: url, chromium: chromium}).OpenBystander()
 }
 
 // OpenWindow opens an empty window of the same browser. No script may fail in it, and nothing violate the
