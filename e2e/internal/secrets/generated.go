@@ -73,11 +73,16 @@ func Generated(c *kube.Cluster) map[string]Secret {
 	for database, namespace := range map[string]string{"pingpong": kube.Exercises, "todo": kube.Project} {
 		c, secret := c.In(namespace), namespace+"/postgres "
 		backup, archive := namespace+"/backup ", namespace+"/postgres-archive "
+		client := namespace + "/postgres-client "
 		certificate = append(certificate, backup+"ca.crt", archive+"ca.crt")
 		for role, key := range map[string]string{"owner": "URL", "reader": "READER_URL",
 			"restorer": "RESTORER_URL"} {
+			keys := []string{secret + key, secret + "verifiers.sql"}
+			if role == "owner" {
+				keys = append(keys, client+"URL", client+"password", client+"PGPASSWORD")
+			}
 			all[database+"-"+role] = Secret{
-				Keys: []string{secret + key, secret + "verifiers.sql"},
+				Keys: keys,
 				LogIn: func(given, now Data) error {
 					return logInToPostgres(c, given[secret+key], now[secret+"ca.crt"])
 				},
@@ -91,7 +96,7 @@ func Generated(c *kube.Cluster) map[string]Secret {
 			},
 		}
 		all[database+"-certificate"] = Secret{
-			Keys: []string{secret + "ca.crt", secret + "tls.crt", secret + "tls.key"},
+			Keys: []string{secret + "ca.crt", secret + "tls.crt", secret + "tls.key", client + "ca.crt"},
 			LogIn: func(given, now Data) error {
 				return logInToPostgres(c, now[secret+"URL"], given[secret+"ca.crt"])
 			},

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -20,8 +21,10 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/state"
 )
 
-// publicKeys are the keys of Secrets that hold nothing secret: certificates, and names of accounts.
-var publicKeys = map[string]bool{"ca.crt": true, "tls.crt": true, "access-key": true}
+// public matches the keys of Secrets that hold nothing secret: certificates, names of accounts, and the parts
+// of a database's address.
+var public = regexp.MustCompile(
+	`^(ca\.crt|tls\.crt|access-key|host|port|database|user|PG(HOST|PORT|DATABASE|USER|SSLMODE))$`)
 
 // SearchForAll returns a search for every secret that the stack has.
 func SearchForAll(c *kube.Cluster) *Search {
@@ -39,7 +42,7 @@ func SearchForAll(c *kube.Cluster) *Search {
 // AddData looks for the secret values of Secrets.
 func (s *Search) AddData(data Data) error {
 	for where, value := range data {
-		if _, key, _ := strings.Cut(where, " "); publicKeys[key] {
+		if _, key, _ := strings.Cut(where, " "); public.MatchString(key) {
 			continue
 		}
 		if err := s.Add("Secret "+where, value); err != nil {
