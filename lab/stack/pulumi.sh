@@ -10,8 +10,8 @@ settings_with_salt() {
 }
 case "$1" in
 up|update|preview|refresh|destroy|import|watch)
-	# Another program, as in examples/, has its own project file and settings.
-	if [ ! -e Pulumi.yaml ] || [ Pulumi.yaml -ef "{{.Checkout}}/Pulumi.yaml" ]; then
+	# Another project, as in examples/, has settings of its own. A copy of the checkout is the same project.
+	if [ ! -e Pulumi.yaml ] || [ "$(grep '^name:' Pulumi.yaml)" = "$(grep '^name:' "{{.Checkout}}/Pulumi.yaml")" ]; then
 		new="$copy.new$$" # another pulumi may start at the same time
 		settings_with_salt >"$new" && mv "$new" "$copy" || {
 			rm -f "$new"

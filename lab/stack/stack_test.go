@@ -88,12 +88,18 @@ func TestTheSaltStaysOutOfTheCheckout(t *testing.T) {
 	}
 }
 
-func TestAnotherProgramHasItsOwnSettings(t *testing.T) {
+func TestAnotherProjectHasItsOwnSettings(t *testing.T) {
 	lab, _ := newLab(t)
+	project := func(dir, name string) string {
+		text := []byte("name: " + name + "\nruntime: go\n")
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "Pulumi.yaml"), text, 0o644))
+		return dir
+	}
+	withSettings := "up --config-file " + lab.Dir("pulumi", "Pulumi.dev.yaml") + "\n\n"
 	for dir, want := range map[string]string{
-		lab.Checkout: "up --config-file " + lab.Dir("pulumi", "Pulumi.dev.yaml") + "\n\n", t.TempDir(): "up\n",
+		project(lab.Checkout, "a"): withSettings, project(t.TempDir(), "a"): withSettings,
+		project(t.TempDir(), "b"): "up\n", t.TempDir(): withSettings,
 	} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "Pulumi.yaml"), []byte("name: a\n"), 0o644))
 		cmd := exec.Command(lab.CheckoutDir("bin", "pulumi"), "up")
 		cmd.Dir, cmd.Env = dir, append(os.Environ(), "PULUMI_STACK=dev")
 		out, err := cmd.CombinedOutput()
