@@ -107,8 +107,8 @@ type resource struct {
 	Inputs, Outputs json.RawMessage
 }
 
-// state is what the stack has, with its secrets in the clear, in the order of names: an up that is refused may
-// move the provider of stashes.
+// state is what the stack has, with its secrets in the clear, in the order of names: an up that is refused
+// may move the provider of stashes.
 func (h Home) state() []resource {
 	var export struct {
 		Deployment struct{ Resources []resource }
