@@ -130,8 +130,8 @@ func TestDataStaysWhereItIs(t *testing.T) {
 		assert.Contains(t, said, "The stack was organization."+lab.Name()+", and is organization.renamed now.")
 		assert.Contains(t, said, "storageClass: new claims are of "+class+
 			". Existing claims stay in local-path, with their data.")
-		for setting, size := range map[string]string{"redisStorageSize": "101Mi", "postgresStorageSize": "2Gi",
-			"storageSize": "6Gi"} {
+		for setting, size := range map[string]string{"redisStorageSize": "101Mi", "storageSize": "6Gi",
+			"storageSize of pingpong": "2Gi", "storageSize of todo": "2Gi"} {
 			assert.Contains(t, said, setting+": new claims are of "+size+". ")
 		}
 		assert.Equal(t, claims, c.Claims())
