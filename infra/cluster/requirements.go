@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/version"
@@ -66,33 +67,42 @@ func newEnough(client kubernetes.Interface) error {
 
 // ownsNamespaces refuses namespaces of others, because the stack's network policies would cut off their pods.
 func (r Requirements) ownsNamespaces(ctx context.Context, client kubernetes.Interface) error {
+	namespaces, err := existingNamespaces(ctx, client, r.Namespaces)
+	if err != nil {
+		return err
+	}
 	var faults []error
-	for _, name := range r.Namespaces {
+	for _, namespace := range namespaces {
+		faults = append(faults, r.owns(&namespace))
+	}
+	return errors.Join(faults...)
+}
+
+// existingNamespaces returns the namespaces of these names that are there, as far as the user may know.
+func existingNamespaces(ctx context.Context, client kubernetes.Interface,
+	names []string) (found []corev1.Namespace, err error) {
+	for _, name := range names {
 		namespace, err := client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("asking the cluster for the namespace %s: %w", name, err)
+			return nil, fmt.Errorf("asking the cluster for the namespace %s: %w", name, err)
 		}
-		faults = append(faults, r.owns(namespace))
+		found = append(found, *namespace)
 	}
-	return errors.Join(faults...)
+	return found, nil
 }
 
 // shared returns the shareable namespaces that are there and belong to no stack.
 func (r Requirements) shared(ctx context.Context, client kubernetes.Interface) (shared []string, err error) {
-	for _, name := range r.Shareable {
-		namespace, err := client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
-		switch {
-		case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
-		case err != nil:
-			return nil, fmt.Errorf("asking the cluster for the namespace %s: %w", name, err)
-		case namespace.Labels[kube.StackLabel] == "":
-			shared = append(shared, name)
+	namespaces, err := existingNamespaces(ctx, client, r.Shareable)
+	for _, namespace := range namespaces {
+		if namespace.Labels[kube.StackLabel] == "" {
+			shared = append(shared, namespace.Name)
 		}
 	}
-	return shared, nil
+	return shared, err
 }
 
 // owns fails if the namespace belongs to another stack, or to none and is not shareable.

@@ -30,20 +30,17 @@ var (
 		return err == nil && validPort(reference.Domain(named))
 	})
 	origins = satisfies("* or origins with spaces between them", func(value string) bool {
-		return value == "*" || areOrigins(value)
+		return value == "*" || listOf(isOrigin)(value)
 	})
-	ownOrigins = satisfies("origins with spaces between them", areOrigins)
+	ownOrigins = satisfies("origins with spaces between them", listOf(isOrigin))
 	cidrs      = satisfies("a list of networks with spaces between them", func(value string) bool {
 		return !slices.ContainsFunc(strings.Fields(value), func(cidr string) bool { return !isNetwork(cidr) })
 	})
 	dnsServers = satisfies("a list of networks and of pods as NAMESPACE/LABEL=VALUE or "+
-		"NAMESPACE/LABEL=VALUE:PORT, with spaces between them", func(value string) bool {
-		servers := strings.Fields(value)
-		return len(servers) > 0 && !slices.ContainsFunc(servers, func(server string) bool {
-			_, valid := parseDNSServer(server)
-			return !valid
-		})
-	})
+		"NAMESPACE/LABEL=VALUE:PORT, with spaces between them", listOf(func(server string) bool {
+		_, valid := parseDNSServer(server)
+		return valid
+	}))
 )
 
 // isHost accepts addresses, and names that DNS can have.
@@ -64,11 +61,6 @@ func isHTTPS(value string) bool {
 	u, err := url.Parse(value)
 	return err == nil && u.Scheme == "https" && isHost(u.Hostname()) && validPort(u.Host) && u.User == nil &&
 		!strings.Contains(value, " ")
-}
-
-func areOrigins(value string) bool {
-	all := strings.Fields(value)
-	return len(all) > 0 && !slices.ContainsFunc(all, func(origin string) bool { return !isOrigin(origin) })
 }
 
 // isOrigin accepts origins as browsers send them: without a path, and without the scheme's own port.

@@ -44,6 +44,14 @@ func both(first, second check) check {
 	return func(value string) string { return cmp.Or(first(value), second(value)) }
 }
 
+// listOf accepts one or more valid texts with spaces between them.
+func listOf(valid func(text string) bool) func(value string) bool {
+	return func(value string) bool {
+		all := strings.Fields(value)
+		return len(all) > 0 && !slices.ContainsFunc(all, func(text string) bool { return !valid(text) })
+	}
+}
+
 func optional(c check) check {
 	return func(value string) string {
 		if value == "" {
@@ -74,13 +82,10 @@ var (
 	// A colon ends the name in the header that sends it.
 	extensions = matches(`^\s*([a-z][a-z0-9_-]*\s*)+$`, "a list of extensions with spaces between them")
 	clients    = satisfies("a list of pods, as NAMESPACE/LABEL=VALUE with spaces between them",
-		func(value string) bool {
-			all := strings.Fields(value)
-			return len(all) > 0 && !slices.ContainsFunc(all, func(pods string) bool {
-				_, valid := parsePods(pods)
-				return !valid
-			})
-		})
+		listOf(func(pods string) bool {
+			_, valid := parsePods(pods)
+			return valid
+		}))
 	username = matches(`^[^:]*[^:\s][^:]*$`, "a user's name, without a colon")
 	password = satisfies(kube.PasswordRule, kube.ValidPassword)
 
