@@ -80,18 +80,14 @@ func TestDatabasesOfOneNamespaceAreApart(t *testing.T) {
 // Server and backups take over what they were when they had no parent. Pulumi lets their children follow.
 func TestPartsKeepTheirFormerState(t *testing.T) {
 	recording := recorder.Run(t, program(""))
-	for name, token := range map[string]string{
-		"db-postgres": "stateful-k3s:postgres:Postgres", "db-backup": "stateful-k3s:backup:Backup",
+	for _, part := range []struct{ name, token, formerToken string }{
+		{"db-postgres", "stateful-k3s:statefulset:Server", "stateful-k3s:postgres:Postgres"},
+		{"db-backup", "stateful-k3s:backup:Backup", "stateful-k3s:backup:Backup"},
 	} {
-		for _, recorded := range recording.All() {
-			if recorded.URN.Name() != name {
-				continue
-			}
-			require.Len(t, recorded.Request.GetAliases(), 1, name)
-			former := recorded.Request.GetAliases()[0].GetSpec()
-			require.Equal(t, token, former.GetType(), name)
-			require.True(t, former.GetNoParent(), name)
-		}
+		aliases := recording.Get(t, part.token, part.name).Request.GetAliases()
+		require.Len(t, aliases, 1, part.name)
+		require.Equal(t, part.formerToken, aliases[0].GetSpec().GetType(), part.name)
+		require.True(t, aliases[0].GetSpec().GetNoParent(), part.name)
 	}
 }
 
