@@ -22,8 +22,8 @@ func listImages(ctx context.Context, lab layout.Lab) (base, system []images.Imag
 	return images.All(ctx, toolsOf(lab), postgresVersions(settings))
 }
 
-// postgresVersions returns the default major version of Postgres, and those of the images on Docker Hub that
-// the stack's settings name.
+// postgresVersions returns the major versions of Postgres that the stack may need: the default one, and one
+// for each image on Docker Hub in its settings.
 func postgresVersions(settings any) []int {
 	found := map[int]bool{images.DefaultPostgres: true}
 	var look func(any)

@@ -80,7 +80,7 @@ func (r *reader) databases(databases []Database, versions map[string]kube.Versio
 	return all
 }
 
-// settings reads the settings of a database; for an empty one, those of all databases.
+// settings reads a database's settings. An empty database stands for all: it has the shared ones.
 func (r *reader) settings(d Database, restores restores) Database {
 	key := func(field string) string { return r.key(d, field) }
 	d.Image = r.text(key("image"), postgresImage, "postgres:17")
