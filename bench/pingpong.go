@@ -27,9 +27,9 @@ var (
 
 // pingFigures are the figures of each round.
 type pingFigures struct {
-	rate, naiveRate, pgbenchRate []float64 // per second
-	lone, naiveLone              []float64 // seconds
-	memory                       int64
+	rate, naiveRate, emptyRate, pgbenchRate []float64 // per second
+	lone, naiveLone                         []float64 // seconds
+	memory                                  int64
 }
 
 func measurePingpong(ctx context.Context, c *cluster) error {
@@ -88,6 +88,7 @@ func (f *pingFigures) measureRound(ctx context.Context, c *cluster, counter, nai
 	}{
 		{"naive", naive, naivePing, many, &f.naiveRate, rate},
 		{"pingpong", counter, ping, many, &f.rate, rate},
+		{"no database", naive, emptyPage, many, &f.emptyRate, rate},
 		{"naive", naive[:1], naivePing, 1, &f.naiveLone, latency},
 		{"pingpong", counter[:1], ping, 1, &f.lone, latency},
 	} {
@@ -112,7 +113,7 @@ func latency(r result) float64 { return r.median.Seconds() }
 // print prints the medians of all rounds.
 func (f *pingFigures) print(syncs, numbers int64, settings string) {
 	counter, naive, pgbench := median(f.rate), median(f.naiveRate), median(f.pgbenchRate)
-	lone, naiveLone := median(f.lone), median(f.naiveLone)
+	lone, naiveLone, limit := median(f.lone), median(f.naiveLone), median(f.emptyRate)
 	printTable("what", "pingpong", "peer", "ratio", "should be")
 	printRow("numbers/s, 64 clients, against the best of pgbench | %.0f | %.0f | %.1f | at least 6", counter,
 		pgbench,
@@ -120,6 +121,8 @@ func (f *pingFigures) print(syncs, numbers int64, settings string) {
 	printRow("numbers/s, 64 clients, against one UPDATE a request | %.0f | %.0f | %.1f | at least 8", counter,
 		naive,
 		counter/naive)
+	printRow("numbers/s, 64 clients, against no database, the limit | %.0f | %.0f | %.2f | ", counter, limit,
+		counter/limit)
 	printRow("median latency of a lone client, µs | %.0f | %.0f | %.2f | at most 1.1", lone*1e6, naiveLone*1e6,
 		lone/naiveLone)
 	printRow("working set of the larger container, MB | %.1f | | | at most 32", float64(f.memory)/1e6)
