@@ -40,7 +40,7 @@ purge: lab-up ## deletes the data too, after asking
 	$(in_lab) $(lab) purge
 
 lab-get: .lab/lab ## gets what a lab needs
-	$(lab) get
+	$(lab) get $(if $(ALL),--all)
 
 lab-up: .lab/lab ## starts the lab alone
 	$(lab) up $(if $(YES),--yes)

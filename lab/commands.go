@@ -56,7 +56,10 @@ func command() *cobra.Command {
 	add("delete", "Stop the lab, and delete its volumes, images and state",
 		func(ctx context.Context, lab layout.Lab) error { return remove(ctx, lab, yes) }).
 		Flags().BoolVar(&yes, "yes", false, "do not ask")
-	add("get", "Get what is missing, but start nothing", get)
+	var all bool
+	add("get", "Get what is missing, but start nothing",
+		func(ctx context.Context, lab layout.Lab) error { return get(ctx, lab, all) }).
+		Flags().BoolVar(&all, "all", false, "also get what only some settings of a stack need")
 	add("down", "Stop the lab; its volumes stay", alone(down))
 	add("status", "Show what runs and what is wrong", asRoot("show-status"))
 	add("summary", "Show what to do with the stack that is up", showSummary)

@@ -19,12 +19,12 @@ func listImages(ctx context.Context, lab layout.Lab) (base, system []images.Imag
 	if err != nil {
 		return nil, nil, err
 	}
-	return images.All(ctx, toolsOf(lab), postgresVersions(settings))
+	return images.All(ctx, toolsOf(lab), wantedImages(settings))
 }
 
-// postgresVersions returns the major versions of Postgres that the stack may need: the default one, and one
-// for each image on Docker Hub in its settings.
-func postgresVersions(settings any) []int {
+// wantedImages returns what the stack may need: the default Postgres and one for each image on Docker Hub in
+// its settings, and the operator if a setting names it.
+func wantedImages(settings any) (wanted images.Wanted) {
 	found := map[int]bool{images.DefaultPostgres: true}
 	var look func(any)
 	look = func(value any) {
@@ -38,6 +38,7 @@ func postgresVersions(settings any) []int {
 				look(inner)
 			}
 		case string:
+			wanted.CloudNativePG = wanted.CloudNativePG || value == tools.CloudNativePG
 			if parts := postgresImage.FindStringSubmatch(value); parts != nil {
 				major, _ := strconv.Atoi(parts[1])
 				found[major] = true
@@ -45,13 +46,21 @@ func postgresVersions(settings any) []int {
 		}
 	}
 	look(settings)
-	return slices.Sorted(maps.Keys(found))
+	wanted.Postgres = slices.Sorted(maps.Keys(found))
+	return wanted
 }
 
 var postgresImage = regexp.MustCompile(`^(?:docker\.io/)?(?:library/)?postgres:(\d{1,4})$`)
 
-func (s *setup) listImages(ctx context.Context) (err error) {
-	s.base, s.system, err = listImages(ctx, s.lab)
+// listImages with all adds what only some settings need.
+func (s *setup) listImages(ctx context.Context) error {
+	settings, err := readSettings(s.lab)
+	if err != nil {
+		return err
+	}
+	wanted := wantedImages(settings)
+	wanted.CloudNativePG = wanted.CloudNativePG || s.all
+	s.base, s.system, err = images.All(ctx, toolsOf(s.lab), wanted)
 	s.tools = func() []tools.Tool { return neededTools(s.lab, s.system) }
 	return err
 }

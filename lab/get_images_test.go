@@ -7,9 +7,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/images"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
+	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
 func TestTheLabHasThePostgresThatTheSettingsName(t *testing.T) {
@@ -32,8 +34,39 @@ func TestTheLabHasThePostgresThatTheSettingsName(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "Pulumi.dev.yaml"), []byte(settings), 0o600))
 		read, err := readSettings(lab)
 		require.NoError(t, err, settings)
-		assert.Equal(t, want, postgresVersions(read), settings)
+		assert.Equal(t, images.Wanted{Postgres: want}, wantedImages(read), settings)
 	}
+}
+
+func TestTheLabHasTheOperatorThatTheSettingsName(t *testing.T) {
+	for settings, want := range map[string]bool{
+		"{p:engine: cloudnative-pg}":                         true,
+		"{p:databases: [{name: a, engine: cloudnative-pg}]}": true,
+		"{p:engine: statefulset}":                            false,
+		"{p:namePrefix: cloudnative-pg-}":                    false,
+	} {
+		var read map[string]any
+		require.NoError(t, yaml.Unmarshal([]byte(settings), &read))
+		assert.Equal(t, want, wantedImages(read).CloudNativePG, settings)
+	}
+}
+
+// A stack without the operator does not wait until it is compiled.
+func TestOptionalToolsAreGotForTheirImagesAlone(t *testing.T) {
+	dir := t.TempDir()
+	lab, err := layout.New("dev", dir, dir)
+	require.NoError(t, err)
+	names := func(system ...images.Image) (names []string) {
+		for _, tool := range neededTools(lab, system) {
+			names = append(names, tool.Name)
+		}
+		return names
+	}
+	plain := names(images.Image{Name: images.Traefik, Tool: "traefik"})
+	assert.Contains(t, plain, "traefik")
+	assert.NotContains(t, plain, tools.CloudNativePG)
+	assert.Contains(t, names(images.Image{Name: images.CloudNativePG, Tool: tools.CloudNativePG}),
+		tools.CloudNativePG)
 }
 
 func TestTestsRunThePostgresThatTheirVariableNames(t *testing.T) {

@@ -36,10 +36,21 @@ func newSetup(lab layout.Lab) *setup {
 // neededTools returns the tools that run in a lab, and the tools that its missing images are assembled from.
 func neededTools(lab layout.Lab, system []images.Image) []tools.Tool {
 	missing := images.Missing(lab.Cache, system)
-	return slices.DeleteFunc(slices.Clone(tools.All), func(tool tools.Tool) bool {
-		isOf := func(image images.Image) bool { return image.Tool == tool.Name }
-		return slices.ContainsFunc(system, isOf) && !slices.ContainsFunc(missing, isOf)
-	})
+	used := func(by []images.Image, tool tools.Tool) bool {
+		return slices.ContainsFunc(by, func(image images.Image) bool { return image.Tool == tool.Name })
+	}
+	var needed []tools.Tool
+	for _, tool := range tools.All {
+		if used(missing, tool) || !used(system, tool) {
+			needed = append(needed, tool)
+		}
+	}
+	for _, tool := range tools.Optional {
+		if used(missing, tool) {
+			needed = append(needed, tool)
+		}
+	}
+	return needed
 }
 
 func (s *setup) getClusterTools(ctx context.Context) error {

@@ -23,9 +23,12 @@ func up(ctx context.Context, lab layout.Lab, yes bool) error {
 	).run(ctx, lab)
 }
 
-// get fills the cache, so that a later up does not have to wait for it.
-func get(ctx context.Context, lab layout.Lab) error {
-	return getAndThen(func(*setup, context.Context) error { return nil }).run(ctx, lab)
+// get fills the cache, so that a later up does not have to wait for it; with all, whatever its settings.
+func get(ctx context.Context, lab layout.Lab, all bool) error {
+	return inOrder(
+		func(s *setup, _ context.Context) error { s.all = all; return nil },
+		getAndThen(func(*setup, context.Context) error { return nil }),
+	).run(ctx, lab)
 }
 
 // getAndThen gets what is missing. It runs start as soon as the images and tools of the cluster are there,
@@ -50,7 +53,9 @@ type action func(*setup, context.Context) error
 
 // setup is what the actions share.
 type setup struct {
-	lab          layout.Lab
+	lab layout.Lab
+	// all asks for what only some settings need, too.
+	all          bool
 	base, system []images.Image
 	// tools returns the tools of the cluster, of Pulumi, and those for images that are still missing.
 	tools func() []tools.Tool

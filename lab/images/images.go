@@ -28,7 +28,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
-// Image is a container image, under its name on Docker Hub.
+// Image is a container image, under its name on Docker Hub or with its registry.
 type Image struct {
 	Name string
 	// Tool is the tool that a system image is assembled from.
@@ -40,18 +40,31 @@ type Image struct {
 	write func(ctx context.Context, to io.Writer) error
 }
 
-// All returns the lab's images, cached or not: base images for builds and pods, with these major versions of
-// Postgres, and system images for k3s.
-func All(ctx context.Context, store tools.Store, postgres []int) (base, system []Image, err error) {
-	binaries, err := store.Paths(tools.All)
+// Wanted are the images that stacks need only with some settings.
+type Wanted struct {
+	// Postgres has the major versions of Postgres.
+	Postgres []int
+	// CloudNativePG is the operator.
+	CloudNativePG bool
+}
+
+// All returns the lab's images, cached or not: base images for builds and pods, and system images for k3s and
+// operators.
+func All(ctx context.Context, store tools.Store, wanted Wanted) (base, system []Image, err error) {
+	binaries, err := store.Paths(slices.Concat(tools.All, tools.Optional))
 	if err != nil {
 		return nil, nil, err
 	}
-	if base, err = Base(ctx, postgres); err != nil {
+	if base, err = Base(ctx, wanted.Postgres); err != nil {
 		return nil, nil, err
 	}
-	system, err = System(ctx, binaries)
-	return base, system, err
+	if system, err = System(ctx, binaries); err != nil {
+		return nil, nil, err
+	}
+	if wanted.CloudNativePG {
+		system = append(system, cloudNativePG(binaries))
+	}
+	return base, system, nil
 }
 
 // Assemble assembles the images that the cache lacks.

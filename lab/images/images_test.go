@@ -20,6 +20,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
 func program(t *testing.T, content string) Image {
@@ -109,4 +111,44 @@ func files(t *testing.T, image v1.Image) map[string]string {
 			found[header.Name] = "-> " + header.Linkname
 		}
 	}
+}
+
+// An image of another registry than Docker Hub has its own name in the lab's registry, too.
+func TestAnImageOfAnotherRegistryKeepsItsName(t *testing.T) {
+	for own, want := range map[string][2]string{
+		"busybox:1.35":                {"index.docker.io/library/busybox:1.35", "10.0.0.1:5000/library/busybox:1.35"},
+		"rancher/mirrored-pause:3.6":  {"index.docker.io/rancher/mirrored-pause:3.6", "10.0.0.1:5000/rancher/mirrored-pause:3.6"},
+		"ghcr.io/owner/operator:1.30": {"ghcr.io/owner/operator:1.30", "10.0.0.1:5000/owner/operator:1.30"},
+	} {
+		for i, registry := range []string{"", "10.0.0.1:5000"} {
+			ref, err := Image{Name: own}.in(registry)
+			require.NoError(t, err)
+			assert.Equal(t, want[i], ref.Name())
+		}
+	}
+}
+
+func TestTheOperatorFindsItselfByItsArchitecture(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "manager")
+	require.NoError(t, os.WriteFile(binary, []byte("the operator"), 0o755))
+	operator := cloudNativePG(tools.Binaries{tools.CloudNativePG: binary})
+	address, _ := hub(t)
+	cache := t.TempDir()
+	require.NoError(t, Assemble(t.Context(), cache, []Image{operator}))
+	require.NoError(t, Push(t.Context(), cache, address, []Image{operator}))
+	pushed := pull(t, address+"/cloudnative-pg/cloudnative-pg:1.30.0")
+	program := "operator/manager_" + tools.Architecture
+	assert.Equal(t, map[string]string{"operator": "", program: "the operator", "manager": "-> " + program,
+		"tmp": ""}, files(t, pushed))
+	config, err := pushed.ConfigFile()
+	require.NoError(t, err)
+	assert.Equal(t, "65532:65532", config.Config.User)
+}
+
+// The lab runs the operator in the version that it compiles.
+func TestTheOperatorIsThePinnedOne(t *testing.T) {
+	pins, err := os.ReadFile("../tools/cloudnative-pg/go.mod")
+	require.NoError(t, err)
+	_, version, _ := strings.Cut(CloudNativePG, ":")
+	assert.Contains(t, string(pins), "github.com/cloudnative-pg/cloudnative-pg v"+version+" ")
 }

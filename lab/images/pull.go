@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -32,15 +31,12 @@ const Off = "off"
 // attempts limits the retries of a pull that breaks off. Each keeps the layers of earlier ones.
 const attempts = 3
 
-// Pull pulls the images that the cache lacks, for this machine's platform. It leaves images that Docker Hub
-// cannot provide to Assemble. A damaged image is an error.
+// Pull pulls the images that the cache lacks, for this machine's platform. It leaves images that no registry
+// provides to Assemble. A damaged image is an error.
 func Pull(ctx context.Context, cache string, images []Image) error {
 	hub := os.Getenv(Setting)
 	if hub == Off {
 		return nil
-	}
-	if hub == "" {
-		hub = name.DefaultRegistry
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, image := range Missing(cache, images) {
@@ -73,7 +69,7 @@ func (i Image) pull(ctx context.Context, cache, hub string) error {
 		return nil
 	}
 	return i.once(ctx, cache, func(dir string) error {
-		slog.Info("pulling", "image", i.Name, "from", hub)
+		slog.Info("pulling", "image", i.Name, "from", ref.Context().RegistryStr())
 		if err := download(ctx, found, i.Name, dir); err != nil {
 			return err
 		}
@@ -141,11 +137,12 @@ func bytesIn(dir string) (bytes int64) {
 	return bytes
 }
 
-// in returns the image's reference in a registry.
+// in returns the image's reference in a registry; "" is its own.
 func (i Image) in(registry string) (name.Reference, error) {
-	repository := i.Name
-	if !strings.Contains(repository, "/") {
-		repository = "library/" + repository // Docker Hub's place for official images
+	own, err := name.ParseReference(i.Name)
+	if err != nil || registry == "" {
+		return own, err
 	}
-	return name.ParseReference(registry + "/" + repository)
+	// Docker Hub's official images are in library/ there too.
+	return name.ParseReference(registry + "/" + own.Context().RepositoryStr() + ":" + own.Identifier())
 }

@@ -16,13 +16,14 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
-// Names of the images that k3s and its add-ons run.
+// Names of the images that k3s, its add-ons and operators run.
 const (
 	Pause                = "rancher/mirrored-pause:3.6"
 	CoreDNS              = "rancher/mirrored-coredns-coredns:1.13.1"
 	LocalPathProvisioner = "rancher/local-path-provisioner:v0.0.37"
 	Busybox              = "busybox:1.35"
 	Traefik              = "traefik:v3.6.12"
+	CloudNativePG        = "ghcr.io/cloudnative-pg/cloudnative-pg:1.30.0"
 )
 
 const busybox = "/bin/busybox"
@@ -60,6 +61,19 @@ func single(name, tool string, binaries tools.Binaries, path string) Image {
 		write: scratch(file{path: strings.TrimPrefix(path, "/"), mode: 0o755, from: binary},
 			file{path: "tmp/", mode: 0o1777}),
 		config: v1.Config{Entrypoint: []string{path}, Env: []string{"PATH=/usr/bin"}},
+	}
+}
+
+// cloudNativePG returns the operator's image. It looks for itself by the architecture, and copies what it finds
+// into the pods of databases.
+func cloudNativePG(binaries tools.Binaries) Image {
+	const program = "operator/manager_" + tools.Architecture
+	binary := binaries[tools.CloudNativePG]
+	return Image{
+		Name: CloudNativePG, Tool: tools.CloudNativePG, inputs: []string{binary},
+		write: scratch(file{path: "operator/", mode: 0o755}, file{path: program, mode: 0o755, from: binary},
+			file{path: "manager", mode: 0o777, link: program}, file{path: "tmp/", mode: 0o1777}),
+		config: v1.Config{Entrypoint: []string{"/manager"}, User: "65532:65532"},
 	}
 }
 

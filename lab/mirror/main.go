@@ -65,7 +65,7 @@ func serve(ctx context.Context, checkout string) error {
 		registry.WithBlobHandler(registry.NewDiskBlobHandler(blobs))))
 	server := httptest.NewServer(mux)
 	defer server.Close()
-	base, system, err := images.All(ctx, store, []int{images.DefaultPostgres})
+	base, system, err := images.All(ctx, store, images.Wanted{Postgres: []int{images.DefaultPostgres}})
 	if err != nil {
 		return err
 	}

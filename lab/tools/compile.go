@@ -136,7 +136,7 @@ func (s Store) build(ctx context.Context, t Tool, output string, env []string) e
 // cannot load the modules.
 func (s Store) CopySources(ctx context.Context) error {
 	env := append(os.Environ(), "GOFLAGS=-modcacherw", "GOWORK=off")
-	for _, tool := range All {
+	for _, tool := range slices.Concat(All, Optional) {
 		unlock, err := lock.Take(ctx, s.lockFile(tool.Name), anotherLab)
 		if err != nil {
 			return err

@@ -83,6 +83,15 @@ var All = []Tool{
 	},
 }
 
+// CloudNativePG is the name of the operator of Postgres.
+const CloudNativePG = "cloudnative-pg"
+
+// Optional lists the tools that are needed only for images that some stacks have.
+var Optional = []Tool{
+	{Name: CloudNativePG, Minutes: 9, Module: "cloudnative-pg",
+		Package: "github.com/cloudnative-pg/cloudnative-pg/cmd/manager"},
+}
+
 // Architecture is what the tools are compiled for.
 const Architecture = runtime.GOARCH
 
