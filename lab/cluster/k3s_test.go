@@ -26,6 +26,10 @@ func TestNoVariableOfAManifestIsLeft(t *testing.T) {
 	files, err := s.files()
 	require.NoError(t, err)
 	require.NoError(t, s.writeFiles(files))
+	mirrors := files[s.inNode(nodeConf, "registries.yaml")]
+	for _, registry := range []string{"docker.io", "ghcr.io"} {
+		assert.Contains(t, mirrors, "  "+registry+`: {endpoint: ["https://`+lab.Registry()+`"]}`+"\n")
+	}
 
 	contents := map[string]string{}
 	written, err := filepath.Glob(s.inNode(dataDir, "server/manifests/*.yaml"))

@@ -16,7 +16,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/tools"
 )
 
-// startRegistry starts the registry with the lab's images, which also stands in for Docker Hub.
+// startRegistry starts the registry with the lab's images, which stands in for Docker Hub and ghcr.io too.
 func startRegistry(ctx context.Context, a access, binaries tools.Binaries) error {
 	config := render("registry.yaml", map[string]any{
 		"Lab": a.lab, "Key": registryKey(a.lab), "Passwords": passwordFile(a.lab),
