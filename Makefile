@@ -1,4 +1,5 @@
-# LAB names the lab and the stack. Labs share only tools and images.
+# LAB names the lab and the stack. Labs share only tools and images. NODES is how many nodes a lab gets, NODE
+# the number of one of them.
 LAB ?= dev
 
 # Debug information would cost a quarter of the compile time, and optimising Pulumi's packages another quarter
@@ -14,11 +15,11 @@ in_lab := . $(env) &&
 as_root := $(if $(filter 0,$(shell id -u)),,-exec "sudo --preserve-env env PATH=$$PATH")
 
 .PHONY: help up preview destroy purge check test beside integration lint kube-score vulnerabilities fuzz e2e \
-	soak upgrade bench screenshot lab-get lab-up lab-down lab-delete status
+	soak upgrade bench screenshot lab-get lab-up lab-down lab-delete lab-node-stop lab-node-start status
 
 # It lists the comments after ##. docs/lab.md has the same commands.
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 up: lab-up ## starts the lab and brings up the stack
 	$(in_lab) $(lab) recover
@@ -43,13 +44,19 @@ lab-get: .lab/lab ## gets what a lab needs
 	$(lab) get $(if $(ALL),--all)
 
 lab-up: .lab/lab ## starts the lab alone
-	$(lab) up $(if $(YES),--yes)
+	$(lab) up $(if $(NODES),--nodes $(NODES)) $(if $(YES),--yes)
 
 lab-down: .lab/lab ## stops the lab; volumes stay
 	$(lab) down
 
 lab-delete: .lab/lab ## stops the lab and deletes its data, after asking
 	$(lab) delete $(if $(YES),--yes)
+
+lab-node-stop: .lab/lab ## stops a node as a power cut does: NODE=2
+	$(lab) node stop $(NODE)
+
+lab-node-start: .lab/lab ## starts a node again: NODE=2
+	$(lab) node start $(NODE)
 
 status: .lab/lab ## shows what runs, where, and what is wrong
 	$(lab) status

@@ -15,7 +15,13 @@ func (s *setup) checkMachine(ctx context.Context) error { return checkMachine(ct
 
 // checkMachine fails if the machine lacks something for a lab, or for compiling its tools as well.
 func checkMachine(ctx context.Context, lab layout.Lab, compile bool) error {
-	space := preflight.SpaceFor(compile, lab.Cache, lab.Dir(), cluster.Exists(lab))
+	newAgents := 0
+	for _, node := range lab.Nodes()[1:] {
+		if !isDir(node.Dir()) {
+			newAgents++
+		}
+	}
+	space := preflight.SpaceFor(compile, lab.Cache, lab.Dir(), cluster.Exists(lab), newAgents)
 	if err := preflight.Check(ctx, space); err != nil {
 		return fmt.Errorf("this machine is not ready for a lab:\n%w", err)
 	}

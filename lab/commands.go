@@ -24,22 +24,23 @@ import (
 type step func(context.Context, layout.Lab) error
 
 func command() *cobra.Command {
-	var name, cache, checkout string
+	var at location
 	root := &cobra.Command{
 		Use: "lab", Short: "A real k3s on this machine",
 		SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&name, "name", layout.Default, "name of the lab")
-	flags.StringVar(&cache, "cache", "", "directory of tools and images (default ~/.cache/stateful-k3s)")
-	flags.StringVar(&checkout, "checkout", ".", "the repository")
+	flags.StringVar(&at.name, "name", layout.Default, "name of the lab")
+	flags.StringVar(&at.cache, "cache", "", "directory of tools and images (default ~/.cache/stateful-k3s)")
+	flags.StringVar(&at.checkout, "checkout", ".", "the repository")
+	flags.IntVar(&at.nodes, "nodes", 0, "nodes of the lab (default as many as it has, 1 if it is new)")
 
 	add := func(use, short string, run step) *cobra.Command {
 		cmd := &cobra.Command{
 			Use: use, Short: short, Hidden: short == "", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				lab, err := newLab(name, cache, checkout)
+				lab, err := at.lab()
 				if err != nil {
 					return err
 				}
@@ -51,7 +52,13 @@ func command() *cobra.Command {
 	}
 	var yes bool
 	add("up", "Get what is missing, and start the lab", alone(
-		func(ctx context.Context, lab layout.Lab) error { return up(ctx, lab, yes) })).
+		func(ctx context.Context, lab layout.Lab) error {
+			if at.nodes > 0 && existingCluster() != "" {
+				return errors.New("NODES is for a lab, and KUBECONFIG leads to a cluster of your own: leave one of " +
+					"them out")
+			}
+			return up(ctx, lab, yes)
+		})).
 		Flags().BoolVar(&yes, "yes", false, "use the cluster of $KUBECONFIG without asking")
 	add("delete", "Stop the lab, and delete its volumes, images and state",
 		func(ctx context.Context, lab layout.Lab) error { return remove(ctx, lab, yes) }).
@@ -76,6 +83,7 @@ func command() *cobra.Command {
 	for name, step := range privileged() {
 		add(name, "", step)
 	}
+	addNodeCommands(root, &at)
 	root.AddCommand(&cobra.Command{
 		Use: "huge-pages COMMAND", Short: "Run a command that compiles, with huge pages", Hidden: true,
 		Args: cobra.MinimumNArgs(1), DisableFlagParsing: true,
@@ -88,18 +96,29 @@ func command() *cobra.Command {
 	return root
 }
 
-func newLab(name, cache, checkout string) (layout.Lab, error) {
+// location has the flags that say which lab a command is about.
+type location struct {
+	name, cache, checkout string
+	nodes                 int
+}
+
+func (l location) lab() (layout.Lab, error) {
+	cache := l.cache
 	if cache == "" {
 		var err error
 		if cache, err = layout.DefaultCache(); err != nil {
 			return layout.Lab{}, err
 		}
 	}
-	checkout, err := filepath.Abs(checkout)
+	checkout, err := filepath.Abs(l.checkout)
 	if err != nil {
 		return layout.Lab{}, err
 	}
-	return layout.New(name, cache, checkout)
+	lab, err := layout.New(l.name, cache, checkout)
+	if err != nil {
+		return layout.Lab{}, err
+	}
+	return lab.WithNodes(l.nodes)
 }
 
 // alone runs a step while no other command starts or stops the lab.

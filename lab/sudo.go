@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -36,29 +37,37 @@ const keptVariables = "PATH,HOME,GOPATH,GOCACHE,GOMODCACHE,GOPROXY,GOTOOLCHAIN,"
 // asRoot runs a privileged step: in this process if it is root's, else with sudo.
 func asRoot(name string) step {
 	return func(ctx context.Context, lab layout.Lab) error {
-		if os.Geteuid() == 0 {
-			return privileged()[name](ctx, lab)
-		}
-		self, err := os.Executable()
-		if err != nil {
+		return withRoot(ctx, lab, func() error { return privileged()[name](ctx, lab) }, name)
+	}
+}
+
+// withRoot calls run in this process if it is root's. Else it runs the hidden command with sudo.
+func withRoot(ctx context.Context, lab layout.Lab, run func() error, command ...string) error {
+	if os.Geteuid() == 0 {
+		return run()
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	// The user makes the directories that root writes into, or else they would be root's.
+	for _, dir := range []string{"images", "locks"} {
+		if err := os.MkdirAll(filepath.Join(lab.Cache, dir), 0o755); err != nil {
 			return err
 		}
-		// The user makes the directories that root writes into, or else they would be root's.
-		for _, dir := range []string{"images", "locks"} {
-			if err := os.MkdirAll(filepath.Join(lab.Cache, dir), 0o755); err != nil {
-				return err
-			}
-		}
-		cmd := exec.CommandContext(ctx, "sudo", "--preserve-env="+keptVariables, self, name,
-			"--name", lab.Name, "--cache", lab.Cache, "--checkout", lab.Checkout)
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-		defer progress.Hold()() // sudo may ask for a password, and the command shows its own progress
-		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("sudo lab %s: %w", name, err)
-		}
-		return nil
 	}
+	args := slices.Concat([]string{"--preserve-env=" + keptVariables, self}, command, []string{
+		"--name", lab.Name, "--cache", lab.Cache, "--checkout", lab.Checkout,
+		"--nodes", strconv.Itoa(len(lab.Nodes())),
+	})
+	cmd := exec.CommandContext(ctx, "sudo", args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	defer progress.Hold()() // sudo may ask for a password, and the command shows its own progress
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("sudo lab %s: %w", command[0], err)
+	}
+	return nil
 }
 
 // owner returns the user who started the lab, perhaps through sudo.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -76,7 +75,7 @@ func Up(ctx context.Context, c Config) error {
 		}
 		return nil
 	})
-	group.Go(func() error { return c.startK3s(ctx, access) })
+	group.Go(func() error { return c.startNodes(ctx, access, c.Lab.Nodes()...) })
 	return group.Wait()
 }
 
@@ -90,8 +89,12 @@ func makeDirs(lab layout.Lab, owner Owner) error {
 	); err != nil {
 		return err
 	}
-	for _, dir := range []string{"run", "log", "registry"} {
-		if err := os.MkdirAll(lab.Dir(dir), 0o755); err != nil {
+	dirs := []string{lab.Dir("run"), lab.Dir("log"), lab.Dir("registry")}
+	for _, node := range lab.Nodes() { // an interrupted up remembers how many there are to be
+		dirs = append(dirs, node.Dir())
+	}
+	for _, dir := range dirs {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
@@ -99,25 +102,6 @@ func makeDirs(lab layout.Lab, owner Owner) error {
 		return fmt.Errorf("making the builder's directory: %w", err)
 	}
 	return os.Chown(lab.Dir(), owner.UID, owner.GID) // who adds the state of Pulumi
-}
-
-func (c Config) startK3s(ctx context.Context, access access) error {
-	begin := time.Now()
-	s := server{
-		lab: c.Lab, access: access, node: c.Lab.Nodes()[0], binaries: c.Binaries, manifests: c.Manifests,
-	}
-	started, err := s.start(ctx)
-	if err != nil {
-		return fmt.Errorf("starting k3s: %w", err)
-	}
-	if !started {
-		begin = time.Time{}
-	}
-	if err := s.awaitReady(ctx, begin); err != nil {
-		return fmt.Errorf("waiting for k3s: %w", err)
-	}
-	slog.Info("k3s is ready", "node", s.node.Name(), "address", s.node.Address())
-	return os.Chown(c.Lab.Kubeconfig(), c.Owner.UID, c.Owner.GID)
 }
 
 // Exists reports whether the lab was ever started.
@@ -166,7 +150,7 @@ func Delete(ctx context.Context, lab layout.Lab) error {
 func daemons(lab layout.Lab) []daemon {
 	all := []daemon{service(lab, "buildkitd"), service(lab, "registry")}
 	for _, node := range lab.Nodes() {
-		all = append(all, outbound(lab, node), server{lab: lab, node: node}.daemon())
+		all = append(all, outbound(lab, node), k3s{lab: lab, node: node}.daemon())
 	}
 	return all
 }

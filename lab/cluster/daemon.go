@@ -121,6 +121,14 @@ func (d daemon) stop(ctx context.Context) error {
 	return awaitCgroupsGone(ctx, d.Cgroup)
 }
 
+// kill ends all processes of the daemon at once.
+func (d daemon) kill(ctx context.Context) error {
+	if pid, _ := find(d.Lab, d.Name); pid != 0 {
+		_ = unix.Kill(pid, unix.SIGKILL) // it may have ended
+	}
+	return d.stop(ctx)
+}
+
 // awaitGone waits for the end of the first process. The others end with it.
 func (d daemon) awaitGone(ctx context.Context, within time.Duration) error {
 	return poll(ctx, "for "+d.Name+" to stop", within, func() error {

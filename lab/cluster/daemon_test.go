@@ -114,6 +114,16 @@ func TestNothingOfADaemonOutlivesItsFirstProcess(t *testing.T) {
 	}
 }
 
+func TestAKilledDaemonCannotSayGoodbye(t *testing.T) {
+	goodbye := filepath.Join(t.TempDir(), "goodbye")
+	d := sleeper(t, "trap 'touch "+goodbye+"; exit' TERM; while :; do sleep 0.1; done")
+	start(t, d)
+	require.NoError(t, d.kill(context.Background()))
+	assert.NoFileExists(t, goodbye)
+	pid, _ := find(d.Lab, d.Name)
+	assert.Zero(t, pid)
+}
+
 func TestADaemonIsInItsCgroupWhichGoesWithIt(t *testing.T) {
 	d := sleeper(t, "sleep 1111")
 	pid := start(t, d)

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 	"time"
@@ -18,12 +17,7 @@ import (
 // protectNetwork keeps other machines out. The lab's addresses are private, but Linux answers for its
 // addresses on every interface, and a machine that routes would forward packets to the nodes.
 func protectNetwork(ctx context.Context, lab layout.Lab) error {
-	cmd := exec.CommandContext(ctx, "nft", "--file", "-")
-	cmd.Stdin = strings.NewReader(render("firewall.nft", lab))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("nft: %w: %s", err, strings.TrimSpace(string(out)))
-	}
-	return nil
+	return loadRules(ctx, render("firewall.nft", lab))
 }
 
 func unprotectNetwork(ctx context.Context, lab layout.Lab) error {
@@ -35,19 +29,24 @@ func unprotectNetwork(ctx context.Context, lab layout.Lab) error {
 	return err
 }
 
-// checkFirewall fails if this machine and the node do not reach each other, with the commands that let them.
-// Without it a firewall would show minutes later, as images that cannot be pulled.
+// checkFirewall fails if this machine and the node, or the node and the server, do not reach each other, with
+// the commands that let them. Without it a firewall would show minutes later, as images that cannot be pulled.
 func checkFirewall(ctx context.Context, lab layout.Lab, node layout.Node) error {
+	apart := "this machine and the lab's node"
 	err := inNetwork(node, func() error { return dial(ctx, lab.Registry()) })
 	if err == nil {
 		err = dialNode(ctx, node)
 	}
+	if err == nil && !node.IsServer() {
+		apart = "the lab's nodes"
+		err = inNetwork(node, func() error { return dial(ctx, apiAddress(lab)) })
+	}
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	return fmt.Errorf("this machine and the lab's node do not reach each other: %w: a firewall drops "+
-		"connections on the bridge %s. Let them in, as root, and run the command again:\n%s",
-		err, lab.ID(), strings.Join(openFirewall(ctx, lab), "\n"))
+	return fmt.Errorf("%s do not reach each other: %w: a firewall drops connections on the bridge %s. "+
+		"Let them in, as root, and run the command again:\n%s",
+		apart, err, lab.ID(), strings.Join(openFirewall(ctx, lab), "\n"))
 }
 
 // dialNode connects to a port of the node that it opens itself.
@@ -91,7 +90,11 @@ func inNetwork(node layout.Node, do func() error) error {
 func openFirewall(ctx context.Context, lab layout.Lab) []string {
 	bridge := lab.ID()
 	if status, err := run(ctx, "ufw", "status"); err == nil && strings.Contains(status, "Status: active") {
-		return []string{"ufw allow in on " + bridge, "ufw allow out on " + bridge}
+		commands := []string{"ufw allow in on " + bridge, "ufw allow out on " + bridge}
+		if len(lab.Nodes()) > 1 {
+			commands = append(commands, "ufw route allow in on "+bridge+" out on "+bridge)
+		}
+		return commands
 	}
 	if _, err := run(ctx, "firewall-cmd", "--state"); err == nil {
 		return []string{
@@ -104,17 +107,25 @@ func openFirewall(ctx context.Context, lab layout.Lab) []string {
 		commands = append(commands,
 			"iptables-legacy --insert INPUT --in-interface "+bridge+" --jump ACCEPT",
 			"iptables-legacy --insert OUTPUT --out-interface "+bridge+" --jump ACCEPT")
+		if len(lab.Nodes()) > 1 {
+			commands = append(commands, "iptables-legacy --insert FORWARD --in-interface "+bridge+" --out-interface "+
+				bridge+" --jump ACCEPT")
+		}
 	}
 	chains, err := run(ctx, "nft", "--json", "list", "chains")
 	if err != nil {
 		return append(commands, "nft list ruleset # shows the rules: this machine's other tables must accept "+
 			"what comes in or goes out on "+bridge)
 	}
-	return append(commands, acceptCommands([]byte(chains), bridge)...)
+	packets := map[string]string{"input": "iifname " + bridge, "output": "oifname " + bridge}
+	if len(lab.Nodes()) > 1 {
+		packets["forward"] = "iifname " + bridge + " oifname " + bridge
+	}
+	return append(commands, acceptCommands([]byte(chains), packets)...)
 }
 
-// acceptCommands returns commands that make all chains except the labs' accept the bridge's packets.
-func acceptCommands(chains []byte, bridge string) []string {
+// acceptCommands returns commands that make all chains except the labs' accept packets, by their hook.
+func acceptCommands(chains []byte, packets map[string]string) []string {
 	var listed struct {
 		Nftables []struct {
 			Chain struct{ Family, Table, Name, Type, Hook string }
@@ -126,13 +137,13 @@ func acceptCommands(chains []byte, bridge string) []string {
 	var commands []string
 	for _, entry := range listed.Nftables {
 		c := entry.Chain
-		side := map[string]string{"input": "iifname", "output": "oifname"}[c.Hook]
-		if c.Type != "filter" || side == "" || c.Family != "ip" && c.Family != "inet" ||
+		packet := packets[c.Hook]
+		if c.Type != "filter" || packet == "" || c.Family != "ip" && c.Family != "inet" ||
 			strings.HasPrefix(c.Table, layout.Prefix) {
 			continue
 		}
-		commands = append(commands, fmt.Sprintf("nft insert rule %s %s %s %s %s accept",
-			c.Family, c.Table, c.Name, side, bridge))
+		commands = append(commands, fmt.Sprintf("nft insert rule %s %s %s %s accept",
+			c.Family, c.Table, c.Name, packet))
 	}
 	return commands
 }

@@ -68,7 +68,7 @@ func TestOnlyChainsThatMayDropAreOpened(t *testing.T) {
 		`+chain("ip", "nat", "OUTPUT", "nat", "output")+`,
 		`+chain("ip6", "filter", "INPUT", "filter", "input")+`,
 		`+chain("inet", "fw", "out", "filter", "output")+`
-	]}`), "sk3s-dev"))
+	]}`), map[string]string{"input": "iifname sk3s-dev", "output": "oifname sk3s-dev"}))
 }
 
 func chain(family, table, name, kind, hook string) string {

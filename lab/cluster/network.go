@@ -36,10 +36,8 @@ func connectNode(ctx context.Context, lab layout.Lab, node layout.Node) error {
 	if err := disconnectNode(ctx, node); err != nil {
 		return err
 	}
-	inside := func(args ...string) []string {
-		return append([]string{"nsenter", "--net=" + namespacePath(node.ID())}, args...)
-	}
-	return runAll(ctx,
+	inside := func(args ...string) []string { return append(inNamespace(node), args...) }
+	err := runAll(ctx,
 		[]string{"ip", "netns", "add", node.ID()},
 		[]string{"ip", "link", "add", node.ID(), "type", "veth", "peer", "name", "eth0", "netns", node.ID()},
 		[]string{"ip", "link", "set", node.ID(), "master", lab.ID(), "up"},
@@ -48,6 +46,43 @@ func connectNode(ctx context.Context, lab layout.Lab, node layout.Node) error {
 		inside("ip", "link", "set", "eth0", "up"),
 		inside("ip", "route", "add", "unreachable", layout.Range.String()),
 	)
+	if err != nil || len(lab.Nodes()) == 1 {
+		return err
+	}
+	if err := routePods(ctx, lab, node); err != nil {
+		return err
+	}
+	return loadRules(ctx, render("masquerade.nft", podNetwork), inNamespace(node)...)
+}
+
+// routePods leads packets for pods of other nodes there.
+func routePods(ctx context.Context, lab layout.Lab, node layout.Node) error {
+	for _, other := range lab.Nodes() {
+		if other == node {
+			continue
+		}
+		route := []string{"ip", "route", "replace", podsOf(other), "via", other.Address().String()}
+		if _, err := run(ctx, append(inNamespace(node), route...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inNamespace starts a command that runs in the node's network namespace.
+func inNamespace(node layout.Node) []string {
+	return []string{"nsenter", "--net=" + namespacePath(node.ID())}
+}
+
+// loadRules adds rules to the packet filter, in the namespace that the command in front of nft enters.
+func loadRules(ctx context.Context, rules string, in ...string) error {
+	command := append(in, "nft", "--file", "-")
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Stdin = strings.NewReader(rules)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("nft: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
 }
 
 func disconnectNode(ctx context.Context, node layout.Node) error {

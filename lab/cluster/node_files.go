@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,11 +11,11 @@ import (
 )
 
 // programs maps the names of the node's programs to their paths on this machine.
-func (s server) programs() map[string]string {
-	k3s := s.binaries["k3s"]
+func (k k3s) programs() map[string]string {
+	k3s := k.binaries["k3s"]
 	return map[string]string{
 		"k3s": k3s, "containerd": k3s, "kubectl": k3s, "crictl": k3s, "ctr": k3s,
-		"containerd-shim-runc-v2": s.binaries["containerd-shim-runc-v2"], "runc": s.binaries["runc"],
+		"containerd-shim-runc-v2": k.binaries["containerd-shim-runc-v2"], "runc": k.binaries["runc"],
 	}
 }
 
@@ -37,42 +38,62 @@ var manifestVariables = strings.NewReplacer(
 	"rancher/mirrored-library-busybox:1.37.0", images.Busybox,
 )
 
+// The provisioner stays with the control plane, without which no pod gets a volume anyway. On another node it
+// would be lost with that.
+const (
+	onLinux  = "        kubernetes.io/os: linux\n"
+	onServer = onLinux + "        node-role.kubernetes.io/control-plane: \"true\"\n"
+)
+
 // files returns the contents of the node's files, by their paths on this machine.
-func (s server) files() (map[string]string, error) {
+func (k k3s) files() (map[string]string, error) {
+	many := len(k.lab.Nodes()) > 1
 	data := map[string]any{
-		"DataDir": dataDir, "ConfDir": nodeConf, "Pods": firstPods,
-		"Registry": s.lab.Registry(), "User": registryUser, "Password": s.access.password,
-		"PauseImage": images.Pause, "TraefikImage": images.Traefik, "Ingress": s.lab.IngressAddress(),
+		"DataDir": dataDir, "ConfDir": nodeConf, "Pods": podsOf(k.node), "Many": many,
+		"Registry": k.lab.Registry(), "User": registryUser, "Password": k.access.password,
+		"PauseImage": images.Pause, "TraefikImage": images.Traefik, "Ingress": k.lab.IngressAddress(),
 	}
 	files := map[string]string{
-		s.node.Dir("etc", "resolv.conf"):                              "nameserver " + resolver + "\n",
-		s.inNode(nodeConf, "registry.crt"):                            string(s.access.certificate),
-		s.inNode(nodeConf, "registries.yaml"):                         render("registries.yaml", data),
-		s.inNode(nodeConf, "cni/10-lab.conflist"):                     render("cni.conflist", data),
-		s.inNode(dataDir, "agent/etc/containerd/config-v3.toml.tmpl"): render("containerd.toml", data),
-		s.inNode(dataDir, "agent/etc/kubelet.conf.d/10-lab.conf"):     render("kubelet.yaml", data),
-		s.inNode(dataDir, "server/manifests/lab-traefik.yaml"):        render("traefik.yaml", data),
+		k.node.Dir("etc", "resolv.conf"):                              "nameserver " + resolver + "\n",
+		k.inNode(nodeConf, "registry.crt"):                            string(k.access.certificate),
+		k.inNode(nodeConf, "registries.yaml"):                         render("registries.yaml", data),
+		k.inNode(nodeConf, "cni/10-lab.conflist"):                     render("cni.conflist", data),
+		k.inNode(dataDir, "agent/etc/containerd/config-v3.toml.tmpl"): render("containerd.toml", data),
+		k.inNode(dataDir, "agent/etc/kubelet.conf.d/10-lab.conf"):     render("kubelet.yaml", data),
 	}
+	if !k.node.IsServer() {
+		token, err := os.ReadFile(newServer(k.lab).inNode(dataDir, "server/token"))
+		if err != nil {
+			return nil, fmt.Errorf("an agent joins with the token of the server, which has none yet: %w", err)
+		}
+		files[k.inNode(nodeConf, "token")] = string(token)
+		return files, nil
+	}
+	files[k.inNode(dataDir, "server/manifests/lab-traefik.yaml")] = render("traefik.yaml", data)
 	for from, to := range manifests {
-		manifest, err := os.ReadFile(filepath.Join(s.manifests, from))
+		manifest, err := os.ReadFile(filepath.Join(k.manifests, from))
 		if err != nil {
 			return nil, err
 		}
-		files[s.inNode(dataDir, "server/manifests", to)] = manifestVariables.Replace(string(manifest))
+		content := manifestVariables.Replace(string(manifest))
+		if many && from == "local-storage.yaml" {
+			content = strings.Replace(content, onLinux, onServer, 1)
+		}
+		files[k.inNode(dataDir, "server/manifests", to)] = content
 	}
 	return files, nil
 }
 
-func (s server) writeFiles(contents map[string]string) error {
+func (k k3s) writeFiles(contents map[string]string) error {
 	for _, dir := range []string{
-		s.node.Dir("etc"), s.node.Dir("etc.work"), s.node.Dir("log"), s.inNode("kubelet"),
+		k.node.Dir("etc"), k.node.Dir("etc.work"), k.node.Dir("log"), k.inNode("kubelet"),
 	} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
-	for name, target := range s.programs() {
-		if err := files.Link(target, s.inNode(nodeBin, name)); err != nil {
+	for name, target := range k.programs() {
+		if err := files.Link(target, k.inNode(nodeBin, name)); err != nil {
 			return err
 		}
 	}
@@ -85,6 +106,6 @@ func (s server) writeFiles(contents map[string]string) error {
 }
 
 // inNode returns the path on this machine of a path below the node's /var/lib.
-func (s server) inNode(parts ...string) string {
-	return s.node.Dir("lib", strings.TrimPrefix(filepath.Join(parts...), "/var/lib"))
+func (k k3s) inNode(parts ...string) string {
+	return k.node.Dir("lib", strings.TrimPrefix(filepath.Join(parts...), "/var/lib"))
 }

@@ -27,6 +27,7 @@ type condition struct {
 type nodeList struct {
 	Items []struct {
 		Metadata metadata
+		Spec     struct{ Unschedulable bool }
 		Status   struct{ Conditions []condition }
 	}
 }
@@ -47,6 +48,16 @@ func (l nodeList) checkReady(name string, since time.Time) error {
 	return fmt.Errorf("node %s has not joined", name)
 }
 
+// isCordoned reports whether no new pods go to a node.
+func (l nodeList) isCordoned(name string) bool {
+	for _, node := range l.Items {
+		if node.Metadata.Name == name && node.Spec.Unschedulable {
+			return true
+		}
+	}
+	return false
+}
+
 // pressures returns what a node runs out of, such as DiskPressure. Its pods are evicted then.
 func (l nodeList) pressures(name string) []string {
 	var all []string
@@ -64,6 +75,7 @@ type podList struct{ Items []pod }
 
 type pod struct {
 	Metadata metadata
+	Spec     struct{ NodeName string }
 	Status   struct {
 		Phase                                    string
 		Conditions                               []condition
@@ -100,14 +112,15 @@ func (p pod) condition(kind string) condition {
 	return condition{}
 }
 
-// checkReady fails unless the deployment has a ready container that was started since then.
-func (l podList) checkReady(deployment string, since time.Time) error {
+// checkReady fails unless the deployment has a ready container that was started after its node.
+func (l podList) checkReady(deployment string, starts map[string]time.Time) error {
 	why := "no pod yet"
 	for _, pod := range l.Items {
 		if !strings.HasPrefix(pod.Metadata.Name, deployment+"-") {
 			continue
 		}
 		why = "not started"
+		since := starts[pod.Spec.NodeName]
 		for _, container := range pod.Status.ContainerStatuses {
 			running := container.State.Running
 			if container.Ready && running != nil && !running.StartedAt.Before(since.Truncate(time.Second)) {

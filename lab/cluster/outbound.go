@@ -9,7 +9,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// The node's network to the internet has addresses that RFC 2544 reserves for benchmarks, so that it hides no
+// A node's network to the internet has addresses that RFC 2544 reserves for benchmarks, so that it hides no
 // network that the machine reaches. Address 3 forwards to the machine's name server (slirp4netns(1)).
 const (
 	outboundName    = "slirp4netns"
@@ -22,7 +22,11 @@ const (
 // machine neither routes nor translates addresses for the node, and accepts no connections to it. The
 // machine's loopback addresses cannot be reached that way.
 func outbound(lab layout.Lab, node layout.Node) daemon {
-	d := service(lab, outboundName, "slirp4netns", "--configure", "--mtu", "1500", "--cidr", outboundNetwork,
+	name := outboundName
+	if !node.IsServer() {
+		name = fmt.Sprintf("%s-%d", outboundName, node.Index())
+	}
+	d := service(lab, name, "slirp4netns", "--configure", "--mtu", "1500", "--cidr", outboundNetwork,
 		"--disable-host-loopback", "--enable-sandbox", "--enable-seccomp",
 		"--netns-type", "path", namespacePath(node.ID()), tap)
 	d.RunDir = "" // it must see the mount of the namespace, and writes nothing

@@ -12,28 +12,41 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/internal/subprocess"
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
-// awaitReady waits until the API answers, the node is ready and the add-ons run. It ignores reports of the
-// API from before since.
-func (s server) awaitReady(ctx context.Context, since time.Time) error {
+// awaitAPI waits until the API answers, so that agents can join.
+func (s server) awaitAPI(ctx context.Context) error {
 	return s.daemon().await(ctx, 5*time.Minute, func() error {
 		if err := s.writeKubeconfig(); err != nil {
 			return err
 		}
+		return s.get(ctx, &nodeList{}, "nodes")
+	})
+}
+
+// awaitReady waits until the nodes are ready and the add-ons run. It ignores reports of the API about a node
+// from before its start.
+func (s server) awaitReady(ctx context.Context, wanted []layout.Node, starts map[string]time.Time) error {
+	return s.daemon().await(ctx, 5*time.Minute, func() error {
 		var nodes nodeList
 		if err := s.get(ctx, &nodes, "nodes"); err != nil {
 			return err
 		}
-		if err := nodes.checkReady(s.node.Name(), since); err != nil {
-			return err
+		for _, node := range wanted {
+			if err := (k3s{lab: s.lab, node: node}).daemon().checkAlive(); err != nil {
+				return err
+			}
+			if err := nodes.checkReady(node.Name(), starts[node.Name()]); err != nil {
+				return err
+			}
 		}
 		var pods podList
 		if err := s.get(ctx, &pods, "pods", "--namespace", "kube-system"); err != nil {
 			return err
 		}
 		for _, addOn := range []string{"coredns", "local-path-provisioner", "traefik"} {
-			if err := pods.checkReady(addOn, since); err != nil {
+			if err := pods.checkReady(addOn, starts); err != nil {
 				return s.explain(err, nodes, leastFree)
 			}
 		}
@@ -41,14 +54,16 @@ func (s server) awaitReady(ctx context.Context, since time.Time) error {
 	})
 }
 
-// explain adds the reason of the node to the error of a pod. A disk with fewer free bytes than least is
+// explain adds the reasons of nodes to the error of a pod. A disk with fewer free bytes than least is
 // fatal.
 func (s server) explain(err error, nodes nodeList, least uint64) error {
 	if full := checkDisk(s.lab.Dir(), least); full != nil {
 		return fatal{full}
 	}
-	for _, pressure := range nodes.pressures(s.node.Name()) {
-		err = fmt.Errorf("node %s has %s: %w", s.node.Name(), pressure, err)
+	for _, node := range s.lab.Nodes() {
+		for _, pressure := range nodes.pressures(node.Name()) {
+			err = fmt.Errorf("node %s has %s: %w", node.Name(), pressure, err)
+		}
 	}
 	return err
 }

@@ -45,7 +45,7 @@ func TestPressureOnANodeIsReported(t *testing.T) {
 func TestAFullDiskIsReported(t *testing.T) {
 	lab, _ := newLab(t)
 	require.NoError(t, os.MkdirAll(lab.Dir(), 0o700))
-	s := server{lab: lab, node: lab.Nodes()[0]}
+	s := newServer(lab)
 	waits := errors.New("traefik in kube-system is not ready: no pod yet")
 	checkError(t, waits.Error(), s.explain(waits, nodeList{}, 0))
 	nodes := nodesWith(t, diskPressure)
@@ -68,11 +68,20 @@ func TestAnAddOnIsReadyWhenAPodOfItRunsSinceThen(t *testing.T) {
 	} {
 		var pods podList
 		require.NoError(t, json.Unmarshal(
-			[]byte(`{"items": [{"metadata": {"name": "coredns-1"}, "status": {"containerStatuses": [`+c.container+
-				`]}}]}`), &pods))
-		checkError(t, c.want, pods.checkReady("coredns", since))
+			[]byte(`{"items": [{"metadata": {"name": "coredns-1"}, "spec": {"nodeName": "dev-0"},
+				"status": {"containerStatuses": [`+c.container+`]}}]}`), &pods))
+		checkError(t, c.want, pods.checkReady("coredns", map[string]time.Time{"dev-0": since}))
 	}
-	checkError(t, "coredns in kube-system is not ready: no pod yet", podList{}.checkReady("coredns", since))
+	checkError(t, "coredns in kube-system is not ready: no pod yet", podList{}.checkReady("coredns", nil))
+}
+
+func TestAnAddOnOnANodeThatKeptRunningIsReady(t *testing.T) {
+	var pods podList
+	require.NoError(t, json.Unmarshal([]byte(`{"items": [{"metadata": {"name": "coredns-1"},
+		"spec": {"nodeName": "dev-1"}, "status": {"containerStatuses": [
+			{"ready": true, "state": {"running": {"startedAt": "2026-11-22T11:00:00Z"}}}]}}]}`), &pods))
+	assert.NoError(t, pods.checkReady("coredns", map[string]time.Time{"dev-0": since}))
+	assert.Error(t, pods.checkReady("coredns", map[string]time.Time{"dev-1": since}))
 }
 
 func checkError(t *testing.T, want string, err error) {

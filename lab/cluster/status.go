@@ -38,38 +38,53 @@ func GetStatus(ctx context.Context, lab layout.Lab) Status {
 		return status
 	}
 	status.add("lab", "%s, in %s", lab.Name, lab.Dir())
-	down := 0
-	for _, d := range daemons(lab) {
-		if pid, _ := find(d.Lab, d.Name); pid == 0 {
-			status.add(d.Name, "not running")
-			down++
-		} else {
-			status.add(d.Name, "running at %s (process %d, log %s)", where(lab, d.Name), pid, d.Log)
-		}
-	}
-	if down > 0 {
+	if down := status.addDaemons(lab); down > 0 {
 		status.fault("%d of its daemons do not run: make lab-up LAB=%s starts them", down, lab.Name)
 		return status
 	}
 	status.add("ingress", "http://%s", lab.IngressAddress())
-	server := server{lab: lab, node: lab.Nodes()[0]}
+	server := newServer(lab)
 	if err := server.addStatus(ctx, &status); err != nil {
 		status.fault("%v", err)
 	}
 	return status
 }
 
-func where(lab layout.Lab, daemon string) string {
-	switch daemon {
-	case "registry":
-		return lab.Registry()
-	case "buildkitd":
-		return lab.BuildkitSocket()
-	case outboundName:
-		return lab.Nodes()[0].ID() + "'s " + tap
-	default:
-		return "https://" + lab.Nodes()[0].Address().String() + ":6443"
+// addDaemons returns how many daemons are down that the lab cannot do without. Agents and their ways out are
+// faults, but no more.
+func (s *Status) addDaemons(lab layout.Lab) (down int) {
+	running := func(d daemon, where string) bool {
+		pid, _ := find(d.Lab, d.Name)
+		if pid == 0 {
+			s.add(d.Name, "not running")
+			return false
+		}
+		s.add(d.Name, "running at %s (process %d, log %s)", where, pid, d.Log)
+		return true
 	}
+	if !running(service(lab, "buildkitd"), lab.BuildkitSocket()) {
+		down++
+	}
+	if !running(service(lab, "registry"), lab.Registry()) {
+		down++
+	}
+	for _, node := range lab.Nodes() {
+		at := node.Address().String()
+		if node.IsServer() {
+			at = "https://" + apiAddress(lab)
+		}
+		out := running(outbound(lab, node), node.ID()+"'s "+tap)
+		on := running(k3s{lab: lab, node: node}.daemon(), at)
+		switch {
+		case out && on:
+		case node.IsServer():
+			down++
+		default:
+			s.fault("node %s does not run: make lab-node-start LAB=%s NODE=%d starts it", node.Name(), lab.Name,
+				node.Index())
+		}
+	}
+	return down
 }
 
 func (s server) addStatus(ctx context.Context, status *Status) error {
@@ -88,17 +103,36 @@ func (s server) addStatus(ctx context.Context, status *Status) error {
 	if err != nil {
 		return err
 	}
-	for _, node := range s.lab.Nodes() {
-		if err := nodes.checkReady(node.Name(), time.Time{}); err != nil {
-			status.fault("%v", err)
-		}
-		for _, pressure := range nodes.pressures(node.Name()) {
-			status.fault("node %s has %s", node.Name(), pressure)
-		}
-	}
+	status.addNodes(s.lab.Nodes(), nodes, pods)
 	status.addNamespaces(pods, claims)
 	status.addJobs(cronJobs, jobs, pods, s.backups(ctx, pods), time.Now())
 	return nil
+}
+
+// addNodes shows nodes if there are several, with the pods that Kubernetes has given to them.
+func (s *Status) addNodes(all []layout.Node, nodes nodeList, pods podList) {
+	on := map[string]int{}
+	for _, pod := range pods.Items {
+		if pod.Status.Phase == "Running" {
+			on[pod.Spec.NodeName]++
+		}
+	}
+	for _, node := range all {
+		state := "ready"
+		if err := nodes.checkReady(node.Name(), time.Time{}); err != nil {
+			state = "not ready"
+			s.fault("%v", err)
+		}
+		if nodes.isCordoned(node.Name()) {
+			state += ", cordoned: new pods go elsewhere"
+		}
+		if len(all) > 1 {
+			s.add("node "+node.Name(), "%s, %d pods", state, on[node.Name()])
+		}
+		for _, pressure := range nodes.pressures(node.Name()) {
+			s.fault("node %s has %s", node.Name(), pressure)
+		}
+	}
 }
 
 // addNamespaces counts pods and volumes. It leaves out pods that have ended: Kubernetes keeps an evicted pod

@@ -70,6 +70,42 @@ func TestStatusCountsPodsAndVolumes(t *testing.T) {
 	}, status)
 }
 
+func TestStatusShowsNodesIfThereAreSeveral(t *testing.T) {
+	lab, err := layout.New("dev", t.TempDir(), t.TempDir())
+	require.NoError(t, err)
+	three, err := lab.WithNodes(3)
+	require.NoError(t, err)
+	const ready, silent = `[{"type": "Ready", "status": "True"}]`,
+		`[{"type": "Ready", "status": "Unknown", "message": "Kubelet stopped posting node status."}]`
+	var nodes nodeList
+	require.NoError(t, json.Unmarshal([]byte(`{"items": [
+		{"metadata": {"name": "dev-0"}, "status": {"conditions": `+ready+`}},
+		{"metadata": {"name": "dev-1"}, "spec": {"unschedulable": true}, "status": {"conditions": `+ready+`}},
+		{"metadata": {"name": "dev-2"}, "status": {"conditions": `+silent+`}}
+	]}`), &nodes))
+	var pods podList
+	require.NoError(t, json.Unmarshal([]byte(`{"items": [
+		{"spec": {"nodeName": "dev-0"}, "status": {"phase": "Running"}},
+		{"spec": {"nodeName": "dev-0"}, "status": {"phase": "Succeeded"}},
+		{"spec": {"nodeName": "dev-1"}, "status": {"phase": "Running"}}
+	]}`), &pods))
+
+	var status Status
+	status.addNodes(three.Nodes(), nodes, pods)
+	assert.Equal(t, Status{
+		Lines: [][2]string{
+			{"node dev-0", "ready, 1 pods"},
+			{"node dev-1", "ready, cordoned: new pods go elsewhere, 1 pods"},
+			{"node dev-2", "not ready, 0 pods"},
+		},
+		Faults: []string{"node dev-2 is not ready: Kubelet stopped posting node status."},
+	}, status)
+
+	status = Status{}
+	status.addNodes(three.Nodes()[:1], nodes, pods)
+	assert.Equal(t, Status{}, status)
+}
+
 func TestStatusOfALabThatIsNotThere(t *testing.T) {
 	lab, err := layout.New("nolab", t.TempDir(), t.TempDir())
 	require.NoError(t, err)

@@ -1,4 +1,5 @@
 // Package layout derives a lab's directories, addresses and names from its name, so that labs share nothing.
+// The nodes of a lab are those that have a directory.
 package layout
 
 import (
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 )
 
 // Root holds one directory for each lab of this machine.
@@ -27,6 +29,7 @@ type Lab struct {
 	// Checkout is the repository that the lab is used from.
 	Checkout string
 	root     string // the parent of Dir
+	nodes    int    // the number of nodes that it gets at least
 }
 
 // New returns a lab. It fails if the name does not fit into names of interfaces.
@@ -123,14 +126,60 @@ func (l Lab) BuildkitSocket() string { return l.Dir("run", "buildkitd.sock") }
 // Kubeconfig returns the path of the administrator's kubeconfig.
 func (l Lab) Kubeconfig() string { return l.Dir("kubeconfig") }
 
+// MaxNodes is how many nodes a lab can have. The names of their interfaces have room for one digit.
+const MaxNodes = 10
+
 // Nodes returns the nodes of the cluster. The first one runs the control plane.
-func (l Lab) Nodes() []Node { return []Node{{lab: l, index: 0}} }
+func (l Lab) Nodes() []Node {
+	nodes := []Node{{lab: l}}
+	for index := 1; index < MaxNodes; index++ {
+		node := Node{lab: l, index: index}
+		if _, err := os.Stat(node.Dir()); err != nil && index >= l.nodes {
+			break
+		}
+		nodes = append(nodes, node)
+	}
+	return nodes
+}
+
+// WithNodes returns the lab with so many nodes, or with as many as it has for 0. It fails if the lab has more.
+func (l Lab) WithNodes(count int) (Lab, error) {
+	if count == 0 {
+		return l, nil
+	}
+	if count < 0 || count > MaxNodes {
+		return Lab{}, fmt.Errorf("a lab cannot have %d nodes: take 1 to %d, for example NODES=3", count, MaxNodes)
+	}
+	if has := len(l.Nodes()); has > count {
+		return Lab{}, fmt.Errorf("the lab %s has %d nodes already, and none is removed, because each may have "+
+			"volumes: leave out NODES; make lab-delete LAB=%s deletes the whole lab", l.Name, has, l.Name)
+	}
+	l.nodes = count
+	return l, nil
+}
+
+// Node returns a node by its number, such as "2".
+func (l Lab) Node(number string) (Node, error) {
+	nodes := l.Nodes()
+	index, err := strconv.Atoi(number)
+	if err != nil || index < 0 || index >= len(nodes) {
+		return Node{}, fmt.Errorf("the lab %s has no node %q: take 0 to %d, for example NODE=%d", l.Name, number,
+			len(nodes)-1, len(nodes)-1)
+	}
+	return nodes[index], nil
+}
 
 // Node is a node of the cluster.
 type Node struct {
 	lab   Lab
 	index int
 }
+
+// Index counts the nodes of the lab from 0.
+func (n Node) Index() int { return n.index }
+
+// IsServer reports whether the node runs the control plane.
+func (n Node) IsServer() bool { return n.index == 0 }
 
 // Name returns the node's name in Kubernetes.
 func (n Node) Name() string { return fmt.Sprintf("%s-%d", n.lab.Name, n.index) }

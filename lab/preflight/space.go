@@ -14,12 +14,14 @@ import (
 type Space map[string]uint64
 
 // SpaceFor returns the space for a lab's files, and for the compiler's caches if tools have to be compiled.
-// An existing lab has most of its files. With less than 1 GB Kubernetes starts no pods.
-func SpaceFor(compile bool, cache, state string, exists bool) Space {
+// An existing lab has most of its files. newAgents are its new nodes besides the first, each of which gets
+// images of its own. With less than 1 GB Kubernetes starts no pods.
+func SpaceFor(compile bool, cache, state string, exists bool, newAgents int) Space {
 	space := Space{state: 5}
 	if exists {
 		space[state] = 2
 	}
+	space[state] += uint64(newAgents)
 	if compile {
 		space[cache] += 20
 	}

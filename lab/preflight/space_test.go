@@ -28,7 +28,8 @@ func TestSpaceOnOneDiskAddsUp(t *testing.T) {
 }
 
 func TestCompilingNeedsMoreSpaceAndAnExistingLabLess(t *testing.T) {
-	assert.Equal(t, Space{"/state": 5}, SpaceFor(false, "/cache", "/state", false))
-	assert.Equal(t, Space{"/state": 5, "/cache": 20}, SpaceFor(true, "/cache", "/state", false))
-	assert.Equal(t, Space{"/state": 2}, SpaceFor(false, "/cache", "/state", true))
+	assert.Equal(t, Space{"/state": 5}, SpaceFor(false, "/cache", "/state", false, 0))
+	assert.Equal(t, Space{"/state": 5, "/cache": 20}, SpaceFor(true, "/cache", "/state", false, 0))
+	assert.Equal(t, Space{"/state": 2}, SpaceFor(false, "/cache", "/state", true, 0))
+	assert.Equal(t, Space{"/state": 4}, SpaceFor(false, "/cache", "/state", true, 2))
 }

@@ -11,6 +11,7 @@ var Reasons = []string{
 	"follows a log until it is interrupted",
 	"loses or moves data, as TestALostClusterComesBack does",
 	"needs another cluster",
+	"needs several nodes, as TestSeveralNodes has",
 	"needs the internet",
 	"replaces Pulumi's state, as TestALostStateTakesUpWhatRuns does",
 	"replaces secrets, as TestChangesRollOut does",
