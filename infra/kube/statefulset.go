@@ -28,6 +28,10 @@ func (s StatefulSet) Declare(ctx *pulumi.Context, name string,
 	if err := declareBudget(ctx, name+"-budget", s.Pod.App, s.Name, pods, opts...); err != nil {
 		return nil, err
 	}
+	pod := s.Pod
+	if s.Replicas > 1 {
+		pod.Spec.TopologySpreadConstraints = pods.spread()
+	}
 	declared, err := appsv1.NewStatefulSet(ctx, name, &appsv1.StatefulSetArgs{
 		Metadata: s.Namespace.Meta(s.Pod.App, s.Name, nil),
 		Spec: appsv1.StatefulSetSpecArgs{
@@ -37,7 +41,7 @@ func (s StatefulSet) Declare(ctx *pulumi.Context, name string,
 			PodManagementPolicy:  pulumi.String("Parallel"),
 			UpdateStrategy:       s.updateStrategy(),
 			Selector:             pods.selector(),
-			Template:             s.Pod.Template(s.Namespace),
+			Template:             pod.Template(s.Namespace),
 			VolumeClaimTemplates: corev1.PersistentVolumeClaimTypeArray{s.Claim},
 			PersistentVolumeClaimRetentionPolicy: appsv1.StatefulSetPersistentVolumeClaimRetentionPolicyArgs{
 				WhenDeleted: pulumi.String("Retain"),

@@ -110,12 +110,8 @@ func (w WebApp) podSpec() corev1.PodSpecArgs {
 	live, ready := cmp.Or(w.LivePath, "/livez"), cmp.Or(w.ReadyPath, "/readyz")
 	return corev1.PodSpecArgs{
 		TerminationGracePeriodSeconds: pulumi.Int(stopSeconds),
-		TopologySpreadConstraints: corev1.TopologySpreadConstraintArray{corev1.TopologySpreadConstraintArgs{
-			TopologyKey:       pulumi.String("kubernetes.io/hostname"),
-			MaxSkew:           pulumi.Int(1),
-			WhenUnsatisfiable: pulumi.String("ScheduleAnyway"),
-			LabelSelector:     w.Pods().selector(),
-		}},
+		TopologySpreadConstraints:     w.Pods().spread(),
+		Tolerations:                   leaveLostNodes(),
 		Containers: corev1.ContainerArray{
 			Container(AppUser, Resources{CPU: "50m", CPULimit: "2", Memory: w.Memory}, corev1.ContainerArgs{
 				Name:  pulumi.String(w.Name),
