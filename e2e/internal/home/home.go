@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/url"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
@@ -26,8 +26,15 @@ type Home struct {
 	Dir, Lab string
 }
 
-// Make runs a make command about the lab.
-func (h Home) Make(target string) { proc.Run(h.T, lab.Make(h.Dir, target, h.Lab)) }
+// Make runs a make command about the lab, with variables such as NODES=3.
+func (h Home) Make(target string, variables ...string) {
+	proc.Run(h.T, lab.Make(h.Dir, target, h.Lab, variables...))
+}
+
+// Cluster is the lab's Kubernetes, with the stack's namespaces.
+func (h Home) Cluster() *kube.Cluster {
+	return kube.ConnectTo(h.T, h.Lab, kube.Exercises, kube.Project, kube.Storage)
+}
 
 // Shell runs a command in a shell of the lab, and returns what it says.
 func (h Home) Shell(script string, args ...string) string {
@@ -95,7 +102,7 @@ func (h Home) ChangesNothingElsewhere(other string) {
 // elsewhere runs a command with the kubeconfig of another lab, and returns its output.
 func (h Home) elsewhere(other string, args ...string) (string, error) {
 	cmd := exec.Command("sh", append([]string{"-ec", `. .lab/"$1"/env; KUBECONFIG=$2; shift 2; exec "$@"`, "sh",
-		h.Lab, kubeconfigOf(other)}, args...)...)
+		h.Lab, lab.Kubeconfig(other)}, args...)...)
 	cmd.Dir = h.Dir
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -119,11 +126,9 @@ func (h Home) state() []resource {
 	return resources
 }
 
-func kubeconfigOf(name string) string { return filepath.Join(lab.Root, name, "kubeconfig") }
-
 // kubectl runs kubectl on a lab, also another one.
-func (h Home) kubectl(lab string, args ...string) string {
-	return h.Shell(`kubectl "$@"`, append([]string{"--kubeconfig", kubeconfigOf(lab)}, args...)...)
+func (h Home) kubectl(name string, args ...string) string {
+	return h.Shell(`kubectl "$@"`, append([]string{"--kubeconfig", lab.Kubeconfig(name)}, args...)...)
 }
 
 // names are the uid and the address that messages give for a lab's cluster.

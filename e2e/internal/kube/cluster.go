@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
 )
 
@@ -34,6 +35,7 @@ var PodCount = map[string]int{
 type Cluster struct {
 	*kubernetes.Clientset
 	T         *testing.T
+	Lab       string
 	Namespace string
 	own       []string
 }
@@ -46,12 +48,21 @@ func Connect(t *testing.T, own ...string) *Cluster {
 			t.Fatalf("%s is not set: run `make test`, or `. .lab/env` first", variable)
 		}
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
-	require.NoError(t, err, "read KUBECONFIG")
+	return connect(t, lab.Name(), os.Getenv("KUBECONFIG"), own)
+}
+
+// ConnectTo is Connect for another lab of this machine.
+func ConnectTo(t *testing.T, name string, own ...string) *Cluster {
+	return connect(t, name, lab.Kubeconfig(name), own)
+}
+
+func connect(t *testing.T, name, kubeconfig string, own []string) *Cluster {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	require.NoError(t, err, "read the kubeconfig")
 	config.QPS = -1 // the load's look-ups do not hold up the test's own
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
-	return &Cluster{client, t, Exercises, own}
+	return &Cluster{client, t, name, Exercises, own}
 }
 
 // In is another namespace.
@@ -70,7 +81,11 @@ func (c *Cluster) For(t *testing.T) *Cluster {
 
 // Command is a kubectl command about the namespace.
 func (c *Cluster) Command(args ...string) *exec.Cmd {
-	return proc.Command(".", "kubectl", append([]string{"--namespace", c.Namespace}, args...)...)
+	cmd := proc.Command(".", "kubectl", append([]string{"--namespace", c.Namespace}, args...)...)
+	if c.Lab != lab.Name() {
+		cmd.Env = append(os.Environ(), "KUBECONFIG="+lab.Kubeconfig(c.Lab))
+	}
+	return cmd
 }
 
 // Kubectl runs kubectl about the namespace, and returns its standard output.

@@ -24,18 +24,24 @@ func Name() string { return os.Getenv("STATEFUL_K3S_LAB") }
 // Path is the path of a file in the lab's directory.
 func Path(name string) string { return filepath.Join(Root, Name(), name) }
 
-// NodeAddress is the address of the lab's only node, where people find the apps.
+// NodeAddress is the address of the lab's first node, where people find the apps.
 func NodeAddress() string { return os.Getenv("STATEFUL_K3S_INGRESS_ADDRESS") }
 
 // Registry is the host:port of the lab's registry. The host is the address at which pods find this machine.
 func Registry() string { return os.Getenv("STATEFUL_K3S_REGISTRY") }
 
-// NodeNetwork is the network namespace of the lab's node. Pods and Services can be reached from there.
-func NodeNetwork() string { return "/run/netns/sk3s-" + Name() + "-0" }
+// NodeNetwork is the network namespace of the lab's first node. Pods and Services can be reached from there.
+func NodeNetwork() string { return NetworkOf(Name()) }
 
-// Make is a make command of a checkout, about a lab.
-func Make(checkout, target, lab string) *exec.Cmd {
-	return proc.Command(checkout, "make", target, "LAB="+lab, "YES=1")
+// NetworkOf is the network namespace of another lab's first node.
+func NetworkOf(lab string) string { return "/run/netns/sk3s-" + lab + "-0" }
+
+// Kubeconfig is the path of a lab's kubeconfig.
+func Kubeconfig(lab string) string { return filepath.Join(Root, lab, "kubeconfig") }
+
+// Make is a make command of a checkout, about a lab, with variables such as NODES=3.
+func Make(checkout, target, lab string, variables ...string) *exec.Cmd {
+	return proc.Command(checkout, "make", append([]string{target, "LAB=" + lab, "YES=1"}, variables...)...)
 }
 
 // Daemons returns the first processes of a lab's daemons, of those with the names if there are any.

@@ -101,10 +101,28 @@ func Origins(c *kube.Cluster, pods []corev1.Pod) []Origin {
 }
 
 // Targets returns everything that listens in pods and on the node, the Services, and other machines.
-func Targets(c *kube.Cluster, pods []corev1.Pod) (all []Target) {
+func Targets(c *kube.Cluster, pods []corev1.Pod) []Target {
+	all := TargetsInCluster(c, pods)
+	for _, port := range listeners(c, lab.NodeNetwork()) {
+		all = append(all, target("the node", port.Protocol, lab.NodeAddress(), port.Number, port.Number))
+	}
+	for _, address := range elsewhere {
+		for _, port := range outsiderPorts {
+			all = append(all, target("another machine", port.Protocol, address, port.Number, port.Number))
+		}
+	}
+	return all
+}
+
+func target(name string, protocol corev1.Protocol, address string, port, behind int32,
+	pods ...corev1.Pod) Target {
+	return Target{name, protocol, netip.AddrPortFrom(netip.MustParseAddr(address), uint16(port)), pods, behind}
+}
+
+// TargetsInCluster returns everything that listens in pods, and the Services.
+func TargetsInCluster(c *kube.Cluster, pods []corev1.Pod) (all []Target) {
 	add := func(name string, protocol corev1.Protocol, address string, port, behind int32, pods ...corev1.Pod) {
-		all = append(all, Target{name, protocol, netip.AddrPortFrom(netip.MustParseAddr(address), uint16(port)),
-			pods, behind})
+		all = append(all, target(name, protocol, address, port, behind, pods...))
 	}
 	for _, pod := range pods {
 		for _, port := range listeners(c, c.Network(&pod)) {
@@ -119,9 +137,6 @@ func Targets(c *kube.Cluster, pods []corev1.Pod) (all []Target) {
 			}
 		}
 	}
-	for _, port := range listeners(c, lab.NodeNetwork()) {
-		add("the node", port.Protocol, lab.NodeAddress(), port.Number, port.Number)
-	}
 	services, err := c.CoreV1().Services("").List(c.T.Context(), metav1.ListOptions{})
 	require.NoError(c.T, err)
 	for _, service := range services.Items {
@@ -132,11 +147,6 @@ func Targets(c *kube.Cluster, pods []corev1.Pod) (all []Target) {
 		for _, port := range service.Spec.Ports {
 			add("service "+service.Name, port.Protocol, service.Spec.ClusterIP, port.Port, targetPort(port, behind),
 				behind...)
-		}
-	}
-	for _, address := range elsewhere {
-		for _, port := range outsiderPorts {
-			add("another machine", port.Protocol, address, port.Number, port.Number)
 		}
 	}
 	return all

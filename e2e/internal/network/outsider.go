@@ -3,6 +3,7 @@ package network
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -64,6 +65,18 @@ func ConnectOutsider(t *testing.T) {
 // Greet sends a text to everybody who connects to a server in a network namespace, and returns the server's
 // host:port. Port 0 chooses one.
 func Greet(t *testing.T, network, address, text string) string {
+	return tell(t, network, address, func(net.Conn) string { return text })
+}
+
+// TellAddresses tells everybody who connects to a server in a network namespace the IP address that it sees,
+// and returns the server's host:port.
+func TellAddresses(t *testing.T, network, address string) string {
+	return tell(t, network, address, func(client net.Conn) string {
+		return client.RemoteAddr().(*net.TCPAddr).IP.String()
+	})
+}
+
+func tell(t *testing.T, network, address string, text func(net.Conn) string) string {
 	var server net.Listener
 	require.NoError(t, nsenter.Do(network, func() (err error) {
 		server, err = net.Listen("tcp", address)
@@ -76,11 +89,22 @@ func Greet(t *testing.T, network, address, text string) string {
 			if err != nil {
 				return // the test has ended
 			}
-			_, _ = client.Write([]byte(text)) // the client sees what is missing
+			_, _ = client.Write([]byte(text(client))) // the client sees what is missing
 			client.Close()
 		}
 	}()
 	return server.Addr().String()
+}
+
+// Ask connects to a server from a network namespace, and returns what the server says.
+func Ask(ctx context.Context, network, address string) (string, error) {
+	connection, err := load.InNamespace(ctx, network, address)
+	if err != nil {
+		return "", err
+	}
+	defer connection.Close()
+	said, err := io.ReadAll(connection)
+	return string(said), err
 }
 
 // Connects returns why there is no answer at an address, seen from a network namespace.

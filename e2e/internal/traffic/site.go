@@ -58,7 +58,7 @@ func dialer(c *kube.Cluster, service string) load.Dial {
 		if err != nil {
 			return nil, err
 		}
-		return load.InNamespace(ctx, lab.NodeNetwork(), address)
+		return load.InNamespace(ctx, lab.NetworkOf(c.Lab), address)
 	}
 }
 
