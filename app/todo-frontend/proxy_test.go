@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todotest"
 )
 
 func TestForwardsTodos(t *testing.T) {
@@ -187,6 +189,32 @@ func TestBackendHangs(t *testing.T) {
 	assert.Equal(t, http.StatusGatewayTimeout, a.status)
 	assert.Equal(t, `{"title":"Gateway Timeout","status":504,`+
 		`"detail":"the todos are away: whether this was done is not known"}`+"\n", a.body)
+}
+
+// While the database hangs, visitors get the backend's answer: the frontend waits longer for it.
+func TestTheBackendGivesUpFirst(t *testing.T) {
+	backend, database := todotest.Start(t)
+	server := httptest.NewServer(backend)
+	t.Cleanup(server.Close)
+	p := startFrontend(t, server.URL)
+	defer database.LockAll("todo")()
+
+	var visitors sync.WaitGroup
+	for path, method := range map[string]string{"/todos": http.MethodDelete, "/todos/1": http.MethodDelete} {
+		visitors.Go(func() {
+			assert.Equal(t, `{"title":"Gateway Timeout","status":504,"detail":"the database went away while it `+
+				`stored the change: whether it was stored is not known"}`+"\n", send(t, method, p.URL(path), "").body)
+		})
+	}
+	for path, method := range map[string]string{"/": http.MethodGet, "/form/clear": http.MethodPost} {
+		visitors.Go(func() {
+			send(t, method, p.URL(path), "", "Content-Type", "application/x-www-form-urlencoded")
+		})
+	}
+	visitors.Wait()
+	assert.Contains(t, p.Logged(), `method=GET path=/todos error="it answered 503 `)
+	assert.Contains(t, p.Logged(), `method=DELETE path=/todos error="it answered 504 `)
+	assert.NotContains(t, p.Logged(), "deadline")
 }
 
 func TestUnusableSettings(t *testing.T) {

@@ -15,9 +15,9 @@ import (
 const (
 	// connectTimeout is how long a request waits for a connection.
 	connectTimeout = 3 * time.Second
-	// timeout and bulkTimeout are how long a statement may take, retries included.
-	timeout     = 5 * time.Second
-	bulkTimeout = 20 * time.Second
+	// timeout is how long a statement may take, retries included. One that deletes many todos may take
+	// todo.Timeout.
+	timeout = 5 * time.Second
 	// maxAttempts is one more than the pool holds: all of its idle connections may be broken.
 	maxAttempts = MaxConns + 1
 )

@@ -58,7 +58,7 @@ func (s *Store) Delete(ctx context.Context, id int64) error {
 
 // DeleteAll deletes all todos of a kind.
 func (s *Store) DeleteAll(ctx context.Context, kind todo.Kind) error {
-	return s.run(ctx, bulkTimeout, false, func(ctx context.Context, conn *pgxpool.Conn) error {
+	return s.run(ctx, todo.Timeout, false, func(ctx context.Context, conn *pgxpool.Conn) error {
 		_, err := conn.Exec(ctx, deleteKind[kind])
 		return err
 	})

@@ -1,7 +1,10 @@
 // Package todo defines a todo, its limits, and the errors of storing one.
 package todo
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 const (
 	// DefaultPage and MaxPage are how many todos a page has if a request asks for no number, and at most.
@@ -9,6 +12,8 @@ const (
 	MaxPage     = 1000
 	// MaxBody is the size of a request's body in bytes.
 	MaxBody = 16 << 10
+	// Timeout is how long the backend takes at most to answer. Its clients wait longer.
+	Timeout = 8 * time.Second
 	// CountLimit is how far todos are counted.
 	CountLimit = 10_000
 	// KeyReused is the type of the backend's problem for ErrKeyReused (RFC 9457).

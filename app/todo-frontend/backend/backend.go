@@ -8,12 +8,15 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 )
 
 const (
-	dialTimeout = 2 * time.Second
-	// answerTimeout is longer than the backend waits for its database.
-	answerTimeout = 15 * time.Second
+	dialTimeout   = 2 * time.Second
+	answerTimeout = todo.Timeout + 2*time.Second
+	// Timeout is how long a visitor waits for the backend.
+	Timeout = dialTimeout + answerTimeout
 )
 
 // ErrAway means that the backend or its database does not answer. A change may have been made nevertheless.

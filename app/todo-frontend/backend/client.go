@@ -12,17 +12,12 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 )
 
-const (
-	// timeout limits how long a visitor waits for the backend.
-	timeout = 5 * time.Second
-	// maxAnswer is far more than a page of the longest titles, in bytes.
-	maxAnswer = 4 << 20
-)
+// maxAnswer is far more than a page of the longest titles, in bytes.
+const maxAnswer = 4 << 20
 
 // Todo is a todo of the list.
 type Todo struct {
@@ -132,7 +127,7 @@ type call struct {
 }
 
 func (b *Backend) do(visit *http.Request, c call) (http.Header, error) {
-	ctx, cancel := context.WithTimeout(visit.Context(), timeout)
+	ctx, cancel := context.WithTimeout(visit.Context(), Timeout)
 	defer cancel()
 	header, err := b.exchange(ctx, visit, c)
 	if err == nil {

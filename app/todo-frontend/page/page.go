@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todo"
 	"github.com/stateful-k3s/stateful-k3s/app/todo-frontend/backend"
@@ -40,14 +41,23 @@ func NewKey() string { return rand.Text() }
 var source string
 
 var functions = template.FuncMap{
-	"asset":  func(file string) string { return "/static/" + names[file] },
-	"count":  count,
-	"limits": func() limits { return limits{todo.MaxTitle, todo.DefaultPage, todo.MaxPage, todo.CountLimit} },
-	"parts":  parts,
+	"asset": func(file string) string { return "/static/" + names[file] },
+	"count": count,
+	"limits": func() limits {
+		return limits{todo.MaxTitle, todo.DefaultPage, todo.MaxPage, todo.CountLimit, timeout.Milliseconds()}
+	},
+	"parts": parts,
 }
 
-// limits are the backend's limits that the script needs.
-type limits struct{ Title, Page, MaxPage, Count int }
+// limits are what the script needs to know: the backend's limits, and how many milliseconds it waits for an
+// answer.
+type limits struct {
+	Title, Page, MaxPage, Count int
+	Timeout                     int64
+}
+
+// timeout leaves an answer that comes late the time to get through a slow network.
+const timeout = backend.Timeout + 8*time.Second
 
 var page = template.Must(template.New("page").Funcs(functions).Parse(source))
 

@@ -6,11 +6,12 @@
 const $ = (id) => document.getElementById(id)
 const main = $('main'), list = $('todos'), add = $('add'), field = $('title')
 
-const pollInterval = 2000, maxBackoff = 10000, timeout = 20000 // milliseconds
+const pollInterval = 2000, maxBackoff = 10000 // milliseconds
 const step = 300 // todos
 const limit = (name) => Number(main.dataset[name])
 const maxTitle = limit('maxTitle'), pageSize = limit('pageSize'), maxPage = limit('maxPage')
 const maxCount = limit('maxCount')
+const timeout = limit('timeout') // milliseconds
 
 const base = { todos: [], counts: { active: 0, completed: 0 }, more: false }
 const rows = new Map() // by the ID of their todos
