@@ -66,7 +66,7 @@ func NewGuard(hosts, origins []string) (*Guard, error) {
 func (g *Guard) protect(next http.Handler) http.Handler {
 	return withHeaders(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !g.answersTo(r.Host) {
-			refuse(w, r, page.Refusal{Status: http.StatusMisdirectedRequest, Host: r.Host, Origin: originOf(r)})
+			refuse(w, r, page.Refusal{Status: http.StatusMisdirectedRequest, Host: r.Host})
 			return
 		}
 		if g.protection.Check(r) != nil {
@@ -86,14 +86,6 @@ func (g *Guard) answersTo(host string) bool {
 		return true
 	}
 	return slices.Contains(g.hosts, strings.TrimSuffix(name, "."))
-}
-
-// originOf returns the origin of the requested URL, as the visitor's browser sees it.
-func originOf(r *http.Request) string {
-	if r.Header.Get("X-Forwarded-Proto") == "https" {
-		return "https://" + r.Host
-	}
-	return "http://" + r.Host
 }
 
 // refuse answers browsers with a page, and programs with a problem.
