@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/lab/layout"
 )
 
 func TestFilesThatGoMeanwhileAreNotOwned(t *testing.T) {
@@ -32,6 +34,13 @@ func TestFilesThatGoMeanwhileAreNotOwned(t *testing.T) {
 	}
 	close(stop)
 	<-stopped
+}
+
+func TestALabThatNeverStartedIsStopped(t *testing.T) {
+	lab, err := layout.New("never", t.TempDir(), t.TempDir())
+	require.NoError(t, err)
+	t.Setenv("PATH", t.TempDir()) // the packages that a lab needs are not installed
+	require.NoError(t, Down(t.Context(), lab))
 }
 
 func TestTheOwnerReachesTheLabsDirectoryAndOthersDoNot(t *testing.T) {

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -22,6 +23,9 @@ func protectNetwork(ctx context.Context, lab layout.Lab) error {
 
 func unprotectNetwork(ctx context.Context, lab layout.Lab) error {
 	tables, err := run(ctx, "nft", "list", "tables", "inet")
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil // no lab was ever started here
+	}
 	if err != nil || !strings.Contains(tables+"\n", "table inet "+lab.ID()+"\n") {
 		return err
 	}
