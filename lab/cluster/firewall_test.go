@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -46,6 +48,31 @@ func TestAFirewallInTheWayIsReportedWithTheCommand(t *testing.T) {
 		assert.Contains(t, strings.Split(err.Error(), "\n"), command)
 		nft(t, strings.TrimPrefix(command, "nft "))
 		require.NoError(t, checkFirewall(t.Context(), lab, node))
+	}
+}
+
+// The answers are those of ufw 0.36.2 and firewalld 1.3.3.
+func TestTheFirewallInUseIsOpenedWithItsOwnCommands(t *testing.T) {
+	lab, err := layout.New("walled", t.TempDir(), t.TempDir())
+	require.NoError(t, err)
+	const active, inactive, absent = "echo 'Status: active'", "echo 'Status: inactive'", ""
+	const running, stopped = "echo running", "echo 'not running' >&2; exit 252"
+	const ufw = "ufw allow in on sk3s-walled\nufw allow out on sk3s-walled"
+	const firewalld = "firewall-cmd --permanent --zone=trusted --add-interface=sk3s-walled\nfirewall-cmd --reload"
+	const neither = "nft list ruleset"
+	for _, test := range []struct{ ufw, firewalld, want string }{
+		{active, stopped, ufw}, {active, absent, ufw}, {inactive, running, firewalld}, {absent, running, firewalld},
+		{inactive, stopped, neither}, {absent, absent, neither},
+	} {
+		programs := t.TempDir()
+		for name, script := range map[string]string{"ufw": test.ufw, "firewall-cmd": test.firewalld} {
+			if script != absent {
+				script = "#!/bin/sh\n" + script + "\n"
+				require.NoError(t, os.WriteFile(filepath.Join(programs, name), []byte(script), 0o755))
+			}
+		}
+		t.Setenv("PATH", programs)
+		assert.Contains(t, strings.Join(openFirewall(t.Context(), lab), "\n"), test.want)
 	}
 }
 
