@@ -18,9 +18,16 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/stack"
 )
 
-// existingCluster returns the user's $KUBECONFIG, unless it is a lab's from an earlier `. .lab/env`.
+// existingCluster returns the user's $KUBECONFIG, unless it is a lab's from an earlier `. .lab/env`. Its paths
+// are absolute: shells in other folders read them from the environment file.
 func existingCluster() string {
-	kubeconfig := os.Getenv("KUBECONFIG")
+	paths := filepath.SplitList(os.Getenv("KUBECONFIG"))
+	for i, path := range paths {
+		if absolute, err := filepath.Abs(path); err == nil && path != "" {
+			paths[i] = absolute
+		}
+	}
+	kubeconfig := strings.Join(paths, string(filepath.ListSeparator))
 	if strings.HasPrefix(kubeconfig, layout.Root+"/") {
 		return ""
 	}

@@ -56,6 +56,22 @@ func TestTheUsersClusterIsNamed(t *testing.T) {
 		" leads to no cluster: kubectl config get-contexts shows the contexts; for a lab: unset KUBECONFIG")
 }
 
+func TestTheUsersClusterIsFoundFromAnyFolder(t *testing.T) {
+	folder := t.TempDir()
+	t.Chdir(folder)
+	for set, want := range map[string]string{
+		"":                                 "",
+		"config":                           folder + "/config",
+		"../config:/b":                     filepath.Dir(folder) + "/config:/b",
+		"a::b":                             folder + "/a::" + folder + "/b",
+		layout.Root + "/dev/kubeconfig":    "",
+		layout.Root + "/../own/kubeconfig": "/var/lib/own/kubeconfig",
+	} {
+		t.Setenv("KUBECONFIG", set)
+		assert.Equal(t, want, existingCluster(), set)
+	}
+}
+
 func TestTheUsersClusterIsUsedOnlyIfTheyAgree(t *testing.T) {
 	kubeconfig, lab := kubeconfigs(t, "")
 	nobody, err := os.Open(os.DevNull)
