@@ -15,6 +15,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/postgres"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/secrets"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/store"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
@@ -65,14 +66,15 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 }
 
 // TestALostStateTakesUpWhatRuns runs the commands of docs/bad-day.md that make a new state for a running
-// stack, and finds the same data in the same volumes. The passwords that they set stay until the next up.
+// stack, and finds the same data in the same volumes behind the same passwords. The settings that they make
+// stay until the next up.
 func TestALostStateTakesUpWhatRuns(t *testing.T) {
 	c := connect(t) // the last of the commands is make up, whatever settings the test before has left
 	leaveSettings()
 	pulumi.RestoreSettings(t)
 	lost := lab.Path("pulumi.lost")
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(lost)) })
-	before, claims := keepSomething(c), c.Claims()
+	before, claims, had := keepSomething(c), c.Claims(), secrets.Read(c)
 
 	documents, err := docs.Read(lab.Checkout)
 	require.NoError(t, err)
@@ -90,6 +92,13 @@ func TestALostStateTakesUpWhatRuns(t *testing.T) {
 	assert.DirExists(t, lost, "the state of before")
 	assert.Equal(t, claims, c.Claims())
 	assert.Equal(t, before, readKept(c))
+	has := secrets.Read(c)
+	for _, password := range []string{"exercises/redis password", "exercises/postgres-client password",
+		"project/postgres-client password"} {
+		assert.NotEmpty(t, has[password], password)
+		assert.Equal(t, had[password], has[password], password)
+	}
+	assert.Contains(t, has.ChangedSince(had), "project/postgres READER_URL", "what the new state generated")
 }
 
 // waitUntilArchived waits for a file of the log that Postgres has ended.
