@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -47,6 +49,33 @@ func TestTheStackFollowsItsSettings(t *testing.T) {
 			t.Parallel()
 			followed(t, c.For(t))
 		})
+	}
+}
+
+// Settings come and go without a trace in the stack's file, which in a user's checkout is in git.
+func TestSettingsLeaveTheirFileAsItWas(t *testing.T) {
+	connect(t)
+	pulumi.RestoreSettings(t)
+	file := filepath.Join(lab.Checkout, "Pulumi."+lab.Name()+".yaml")
+	content := func() string {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		return string(content)
+	}
+	tracked, err := os.ReadFile(filepath.Join(lab.Checkout, "Pulumi.dev.yaml"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, tracked, 0o644))
+	for setting, set := range map[string][]string{
+		"redisMemory":   {"redisMemory", "128Mi"},
+		"redisPassword": {"--secret", "redisPassword", "hunter2"},
+		"databases":     {"--path", "databases[0].name", "todo"},
+	} {
+		pulumi.Run(t, "config", append([]string{"set"}, set...)...)
+		for line := range strings.Lines(string(tracked)) {
+			assert.Contains(t, content(), line, setting)
+		}
+		pulumi.Run(t, "config", "rm", setting)
+		assert.Equal(t, string(tracked), content(), setting)
 	}
 }
 
