@@ -18,8 +18,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/lab/stack"
 )
 
-// existingCluster returns the user's $KUBECONFIG, unless it is a lab's from an earlier `. .lab/env`. Its paths
-// are absolute: shells in other folders read them from the environment file.
+// existingCluster returns the user's $KUBECONFIG, unless it is a lab's from an earlier `. .lab/env`. It makes
+// paths absolute: shells in other folders read them from the environment file.
 func existingCluster() string {
 	paths := filepath.SplitList(os.Getenv("KUBECONFIG"))
 	for i, path := range paths {

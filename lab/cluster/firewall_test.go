@@ -58,7 +58,8 @@ func TestTheFirewallInUseIsOpenedWithItsOwnCommands(t *testing.T) {
 	const active, inactive, absent = "echo 'Status: active'", "echo 'Status: inactive'", ""
 	const running, stopped = "echo running", "echo 'not running' >&2; exit 252"
 	const ufw = "ufw allow in on sk3s-walled\nufw allow out on sk3s-walled"
-	const firewalld = "firewall-cmd --permanent --zone=trusted --add-interface=sk3s-walled\nfirewall-cmd --reload"
+	const firewalld = "firewall-cmd --permanent --zone=trusted --add-interface=sk3s-walled\n" +
+		"firewall-cmd --reload"
 	const neither = "nft list ruleset"
 	for _, test := range []struct{ ufw, firewalld, want string }{
 		{active, stopped, ufw}, {active, absent, ufw}, {inactive, running, firewalld}, {absent, running, firewalld},
