@@ -82,6 +82,19 @@ func makeUpTwice(t *testing.T) {
 		"waiting for another command that starts or stops the lab "+lab.Name())
 }
 
+func TestARefreshKeepsTheImagesOfARegistryThatIsAway(t *testing.T) {
+	newCluster(t)
+	images := pulumi.GetOutputs(t).Images
+	for _, registry := range lab.Daemons(lab.Name(), "registry") {
+		require.NoError(t, syscall.Kill(registry, syscall.SIGKILL))
+	}
+	t.Cleanup(func() { proc.Run(t, pulumi.Make("lab-up")) })
+	said := pulumi.Run(t, "refresh", "--yes", "--skip-preview")
+	assert.Contains(t, said, "unable to verify image tags, leaving state unchanged")
+	assert.Equal(t, images, pulumi.GetOutputs(t).Images)
+	assert.Zero(t, pulumi.Plan(t)["create"])
+}
+
 func TestStatusNamesWhatServesPeopleAndPods(t *testing.T) {
 	deleteDaily(newCluster(t).In(project)) // some may not have reached Wikipedia
 	status := proc.Run(t, pulumi.Make("status"))
