@@ -2,15 +2,12 @@ package e2e
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
-	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
-	"github.com/stateful-k3s/stateful-k3s/e2e/internal/page"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/postgres"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/rounds"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
@@ -26,18 +23,6 @@ func TestPingpongCountsOnAfterAllPodsWereDeleted(t *testing.T) {
 	c.DeleteAllPods()
 	assert.Equal(t, before+2, traffic.Pingpong(c).Pings())
 	assert.Equal(t, fmt.Sprintf("pong %d", before+2), traffic.Pingpong(c).Get("/pingpong"))
-}
-
-func TestPeopleAreToldThatNoPodIsReady(t *testing.T) {
-	c := newLane(t, exercises)
-	status := func() int {
-		status, _ := fetch(t, "http://"+lab.NodeAddress()+"/pings", "")
-		return status
-	}
-	comeBack := stop(c, "pingpong")
-	page.Becomes(t, http.StatusServiceUnavailable, status)
-	comeBack()
-	page.Becomes(t, http.StatusOK, status)
 }
 
 func TestRollingUpdateLosesNoPing(t *testing.T) {
