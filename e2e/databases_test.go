@@ -13,6 +13,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
@@ -37,7 +38,7 @@ func TestDatabasesOfTheUser(t *testing.T) {
 	c.Kubectl("create", "secret", "generic", "books-password", "--from-literal=password=read-them-all")
 	databases := map[string][]string{
 		"shop":     {"extensions=hstore", "clients=" + shops + "/app=web"},
-		"books":    {"memory=256Mi", "existingSecret=books-password"},
+		"books":    {"memory=256Mi", "existingSecret=books-password", "storageClass=" + newStorageClass(c)},
 		"old-shop": {"archive=false"},
 	}
 	pulumi.AddDatabases(t, shops, databases)
@@ -71,6 +72,8 @@ func TestDatabasesOfTheUser(t *testing.T) {
 		assert.NotContains(t, restored, claim, "the volumes are new ones")
 	}
 
+	volumesGrow(t, c)
+
 	pulumi.Run(t, "config", "rm", "databases")
 	said := proc.Run(t, pulumi.Up())
 	assert.Contains(t, said, "The database shop is not in the settings any more. "+
@@ -80,6 +83,42 @@ func TestDatabasesOfTheUser(t *testing.T) {
 	require.NoError(t, err)
 	delete(namespace.Labels, "kubernetes.io/metadata.name")
 	assert.Equal(t, map[string]string{"team": "shop"}, namespace.Labels)
+}
+
+// newStorageClass makes a storage class until the test ends. It is local-path, except that the API server lets
+// its claims grow.
+func newStorageClass(c *kube.Cluster) (name string) {
+	classes := c.StorageV1().StorageClasses()
+	class, err := classes.Get(c.T.Context(), "local-path", metav1.GetOptions{})
+	require.NoError(c.T, err)
+	class.ObjectMeta = metav1.ObjectMeta{Name: "growing"}
+	class.AllowVolumeExpansion = ptr.To(true)
+	_, err = classes.Create(c.T.Context(), class, metav1.CreateOptions{})
+	require.NoError(c.T, err)
+	c.T.Cleanup(func() { c.Kubectl("delete", "storageclass", class.Name) })
+	return class.Name
+}
+
+// volumesGrow makes a claim larger while its StatefulSet stays. If one claim cannot grow, none does.
+func volumesGrow(t *testing.T, c *kube.Cluster) {
+	sizes := func() string {
+		return c.Kubectl("get", "pvc", "--output",
+			"go-template={{range .items}}{{.metadata.name}}={{.spec.resources.requests.storage}} {{end}}")
+	}
+	const sizesBefore = "data-books-postgres-ss-0=1Gi data-old-shop-postgres-ss-0=1Gi data-shop-postgres-ss-0=1Gi "
+	before := c.Field("statefulset", "books-postgres-ss", "{.metadata.uid}")
+	larger := []string{"databases[0].storageSize=2Gi", "databases[1].storageSize=2Gi"}
+	said, err := pulumi.Up(larger...).CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(said), "databases[1].storageSize: the claim data-old-shop-postgres-ss-0 in the "+
+		"namespace "+shops+" has 1Gi, and cannot have 2Gi: ")
+	require.Contains(t, string(said), "pulumi config set --path 'databases[1].storageSize' 1Gi")
+	require.Equal(t, sizesBefore, sizes())
+
+	proc.Run(t, pulumi.Up(larger[0], "databases[1].storageSize=1Gi"))
+	require.Equal(t, strings.Replace(sizesBefore, "1Gi", "2Gi", 1), sizes())
+	assert.Equal(t, before, c.Field("statefulset", "books-postgres-ss", "{.metadata.uid}"))
+	assert.Equal(t, "books", query(c, "books", "SELECT name FROM of"))
 }
 
 // claimsOf returns names and ids of a namespace's claims.

@@ -39,6 +39,7 @@ func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs)
 		StorageClass: cfg.StorageClass,
 		DNSServers:   cfg.DNSServers,
 		Ingress:      cfg.Ingress,
+		Claims:       claims(cfg),
 	}
 	for _, database := range cfg.Databases {
 		if database.ExistingSecret != "" {
@@ -83,17 +84,14 @@ func (s *stack) volumes() volumes.Settings {
 			names[name] = namespace.Name
 		}
 	}
-	sizes := map[string]string{"redisStorageSize": s.cfg.Redis.StorageSize, "storageSize": s.cfg.Storage.Size}
 	databases := map[string]string{}
 	for _, settings := range s.cfg.Databases {
-		sizes["storageSize of "+settings.Name] = settings.Server.StorageSize
 		databases[settings.Name] = s.databases[settings.Name].Claim
 	}
 	return volumes.Settings{
 		Namespaces:   names,
 		Owner:        kube.Owner(s.ctx),
 		StorageClass: s.cfg.StorageClass,
-		Sizes:        sizes,
 		Databases:    databases,
 	}
 }

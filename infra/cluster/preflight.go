@@ -15,7 +15,7 @@ type Approval struct {
 }
 
 // Preflight checks the cluster before anything is declared in it. It refuses any cluster but the one of the
-// last update, guards objects of others, and watches the pods until Pulumi is done.
+// last update, guards objects of others, grows claims, and watches the pods until Pulumi is done.
 func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Approval, err error) {
 	if access, err = access.resolve(ctx); err != nil {
 		return approval, err
@@ -47,6 +47,9 @@ func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Ap
 		return approval, err
 	}
 	if err := r.Guard(ctx, cluster); err != nil {
+		return approval, err
+	}
+	if err := r.growClaims(ctx, cluster); err != nil {
 		return approval, err
 	}
 	if !ctx.DryRun() {

@@ -29,7 +29,9 @@ type Requirements struct {
 	// Shareable are the Namespaces that may be the user's own. The stack then selects its own pods there.
 	Shareable []string
 	// Secrets hold passwords that the stack does not make.
-	Secrets      []ExistingSecret
+	Secrets []ExistingSecret
+	// Claims hold the data.
+	Claims       []Claim
 	StorageClass string
 	DNSServers   []kube.DNSServer
 	// Ingress is nil if the stack has none.

@@ -25,7 +25,9 @@ type Database struct {
 	// Image is the server's.
 	Image  string
 	Server statefulset.Settings
-	Backup backup.Settings
+	// StorageSizeKey is the setting of the server's StorageSize.
+	StorageSizeKey string
+	Backup         backup.Settings
 	// Archive is nil for none.
 	Archive *database.Archive
 	// Restore is nil for nothing.
@@ -94,6 +96,7 @@ func (r *reader) settings(d Database, restores restores) Database {
 		Memory:          r.text(key("memory"), memory("128Mi"), "512Mi"),
 		Parameters:      r.parameters(key("parameters"), `"work_mem=8MB; log_min_duration_statement=250ms"`),
 	}
+	d.StorageSizeKey = key("storageSize")
 	d.Backup = backup.Settings{
 		Schedule:    r.text(key("schedule"), schedule, `"0 2 * * *"`),
 		TimeZone:    r.text(key("timeZone"), timeZone, "Europe/Helsinki"),

@@ -158,7 +158,10 @@ func (r *reader) rejectUnknown() {
 }
 
 // set returns the command that sets a setting, or a field of databases.
-func set(key, value string) string { return "pulumi config set " + argument(key) + " " + value }
+func set(key, value string) string { return SetCommand(key) + " " + value }
+
+// SetCommand returns that command without the value.
+func SetCommand(key string) string { return "pulumi config set " + argument(key) }
 
 // rm returns the command that removes it.
 func rm(key string) string { return "pulumi config rm " + argument(key) }

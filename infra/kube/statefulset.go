@@ -20,8 +20,20 @@ type StatefulSet struct {
 	Claim corev1.PersistentVolumeClaimTypeArgs
 }
 
+// ClaimNames are the names of the claims that Kubernetes makes from the template of a StatefulSet.
+func ClaimNames(template, statefulSet string, replicas int) (names []string) {
+	for i := range replicas {
+		names = append(names, fmt.Sprintf("%s-%s-%d", template, statefulSet, i))
+	}
+	return names
+}
+
+// sizePath is the size in the template of the claims.
+const sizePath = "spec.volumeClaimTemplates[0].spec.resources.requests.storage"
+
 // Declare declares the StatefulSet. Its claims outlive it, and another StatefulSet of its name uses them
-// again.
+// again. A new size in Claim does not replace it, and is for new claims of another StatefulSet: claims that
+// are there grow by themselves.
 func (s StatefulSet) Declare(ctx *pulumi.Context, name string,
 	opts ...pulumi.ResourceOption) (*appsv1.StatefulSet, error) {
 	pods := Pods{Namespace: s.Namespace, Labels: s.Pod.Labels}
@@ -48,7 +60,7 @@ func (s StatefulSet) Declare(ctx *pulumi.Context, name string,
 				WhenScaled:  pulumi.String("Retain"),
 			},
 		},
-	}, append(opts, s.Namespace.Ready())...)
+	}, append(opts, s.Namespace.Ready(), pulumi.IgnoreChanges([]string{sizePath}))...)
 	if err != nil {
 		return nil, fmt.Errorf("declaring stateful set %s: %w", s.Name, err)
 	}

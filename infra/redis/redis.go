@@ -36,6 +36,12 @@ const (
 	dataDir      = "/data"
 )
 
+// replicas is the number of pods by default.
+const replicas = 2
+
+// ClaimNames are the names of the claims of the pods.
+var ClaimNames = kube.ClaimNames(claim, statefulSet, replicas)
+
 var (
 	//go:embed redis.conf
 	configTemplate string
@@ -228,7 +234,7 @@ func (a *Args) check() (string, error) {
 		return "", err
 	}
 	if a.Replicas == 0 {
-		a.Replicas = 2
+		a.Replicas = replicas
 	}
 	memory, err := resource.ParseQuantity(a.Memory)
 	if err != nil {

@@ -34,6 +34,9 @@ const (
 	serverDir   = "/run/secrets/server"
 )
 
+// ClaimName is the name of the server's claim.
+var ClaimName = kube.ClaimNames(claim, statefulSet, 1)[0]
+
 // Args describes the server. Namespace, Image, Accounts and StorageClass are required.
 type Args struct {
 	Namespace *kube.Namespace

@@ -17,8 +17,6 @@ type Settings struct {
 	// Owner is the namespaces' label.
 	Owner        string
 	StorageClass string
-	// Sizes are Kubernetes quantities, by setting.
-	Sizes map[string]string
 	// Databases are their claims, as NAMESPACE/CLAIM, by name.
 	Databases map[string]string
 }
@@ -32,7 +30,6 @@ type Outputs struct {
 	Volumes    struct {
 		Owner        string            `pulumi:"owner"`
 		StorageClass string            `pulumi:"storageClass"`
-		Sizes        map[string]string `pulumi:"sizes"`
 		Databases    map[string]string `pulumi:"databases"`
 	} `pulumi:"volumes"`
 }
@@ -63,7 +60,6 @@ func Export(ctx *pulumi.Context, last Outputs, now Settings) error {
 	ctx.Export("volumes", pulumi.Map{
 		"owner":        pulumi.String(now.Owner),
 		"storageClass": pulumi.String(now.StorageClass),
-		"sizes":        pulumi.ToStringMap(now.Sizes),
 		"databases":    pulumi.ToStringMap(now.Databases),
 	})
 	// pulumi destroy shows the outputs, but does not run the program.
@@ -111,13 +107,6 @@ func (s Settings) changes(last Outputs) (notices []string) {
 	if was := last.Volumes.StorageClass; was != "" && was != s.StorageClass {
 		add("storageClass: new claims are of %s. Existing claims stay in %s, with their data. To move a database, "+
 			"let it start with a new claim and restore it from the archive: docs/bad-day.md", s.StorageClass, was)
-	}
-	for _, setting := range slices.Sorted(maps.Keys(s.Sizes)) {
-		if was, is := last.Volumes.Sizes[setting], s.Sizes[setting]; was != "" && was != is {
-			add("%s: new claims are of %s. Existing claims stay as large as they are, with their data. "+
-				"To grow one, if its storage class can: kubectl -n NAMESPACE patch pvc NAME --patch "+
-				`'{"spec": {"resources": {"requests": {"storage": %[2]q}}}}'`, setting, is)
-		}
 	}
 	return notices
 }

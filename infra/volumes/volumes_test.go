@@ -16,7 +16,6 @@ func program(change func(*volumes.Settings)) pulumi.RunFunc {
 		Namespaces:   map[string]string{"exercises": "exercises", "project": "project", "storage": "storage"},
 		Owner:        "organization.dev",
 		StorageClass: "local-path",
-		Sizes:        map[string]string{"storageSize of todo": "1Gi", "storageSize": "5Gi"},
 		Databases:    map[string]string{"todo": "project/data-postgres-ss-0"},
 	}
 	change(&settings)
@@ -42,9 +41,6 @@ func TestChangesAreToldToTheUser(t *testing.T) {
 			"To delete them for good: kubectl delete namespace exercises project storage"
 		class = "storageClass: new claims are of longhorn. Existing claims stay in local-path, with their data. " +
 			"To move a database, let it start with a new claim and restore it from the archive: docs/bad-day.md"
-		size = "storageSize of todo: new claims are of 2Gi. Existing claims stay as large as they are, with " +
-			"their data. To grow one, if its storage class can: kubectl -n NAMESPACE patch pvc NAME --patch " +
-			`'{"spec": {"resources": {"requests": {"storage": "2Gi"}}}}'`
 	)
 	prefix := func(s *volumes.Settings) {
 		s.Namespaces = map[string]string{
@@ -69,7 +65,6 @@ func TestChangesAreToldToTheUser(t *testing.T) {
 			"The stack was organization.dev, and is organization.prod now. It keeps its namespaces, with all data.",
 		}},
 		"storage class": {func(s *volumes.Settings) { s.StorageClass = "longhorn" }, []string{class}},
-		"size":          {func(s *volumes.Settings) { s.Sizes["storageSize of todo"] = "2Gi" }, []string{size}},
 		"database": {func(s *volumes.Settings) { s.Databases = nil }, []string{
 			"The database todo is not in the settings any more. Its claim data-postgres-ss-0 in the namespace " +
 				"project and its backups stay, and are used again when its entry is back. To delete the data for good: " +
@@ -78,8 +73,7 @@ func TestChangesAreToldToTheUser(t *testing.T) {
 		"all": {func(s *volumes.Settings) {
 			prefix(s)
 			s.StorageClass = "longhorn"
-			s.Sizes["storageSize of todo"] = "2Gi"
-		}, []string{left, class, size}},
+		}, []string{left, class}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			last := recorder.Last(recorder.Run(t, program(unchanged)).Outputs(""))

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
+	"github.com/stateful-k3s/stateful-k3s/infra/config"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
+	"github.com/stateful-k3s/stateful-k3s/infra/redis"
+	"github.com/stateful-k3s/stateful-k3s/infra/storage"
+)
+
+// claims are the claims of all StatefulSets, with the sizes of the settings.
+func claims(cfg *config.Config) (claims []cluster.Claim) {
+	add := func(namespace, setting, size string, names ...string) {
+		for _, name := range names {
+			claims = append(claims, cluster.Claim{Namespace: cfg.NamePrefix + namespace, Name: name, Size: size,
+				Setting: setting, Set: config.SetCommand(setting)})
+		}
+	}
+	add(exercises, "redisStorageSize", cfg.Redis.StorageSize, redis.ClaimNames...)
+	if cfg.S3 == nil {
+		add(storageNamespace, "storageSize", cfg.Storage.Size, storage.ClaimName)
+	}
+	for _, settings := range cfg.Databases {
+		add(settings.Namespace, settings.StorageSizeKey, settings.Server.StorageSize,
+			statefulset.ClaimName(settings.Prefix()))
+	}
+	return claims
+}
