@@ -120,8 +120,7 @@ func changedUp(dir string) *exec.Cmd {
 	now := time.Now().UTC()
 	version := strconv.FormatInt(now.UnixNano(), 36)
 	up := pulumi.Up(append(pulumi.Restoring("pingpong", now.Format(time.RFC3339), true),
-		"redisPasswordVersion="+version, "postgresPasswordVersion="+version, "postgresTLSVersion="+version,
-		"storageKeysVersion="+version,
+		"secretVersions=redis="+version+"; postgres="+version+"; storage-keys="+version,
 		"postgresParameters=work_mem="+strconv.Itoa(1024+now.Second())+"kB",
 	)...)
 	up.Dir = dir
@@ -150,18 +149,15 @@ func readKept(c *kube.Cluster) kept {
 
 // passwords are the settings that take the place of generated secrets, which have these names in the setting
 // secretVersions.
-var passwords = map[string]string{
-	"redisPassword":                  "redis-password",
-	"pingpongPostgresPassword":       "pingpong-owner",
-	"pingpongPostgresReaderPassword": "pingpong-reader",
-	"todoPostgresPassword":           "todo-owner",
-	"todoPostgresReaderPassword":     "todo-reader",
+var passwords = map[string][]string{
+	"redisPassword":          {"redis-password"},
+	"postgresPassword":       {"pingpong-owner", "todo-owner"},
+	"postgresReaderPassword": {"pingpong-reader", "todo-reader"},
 }
 
 // rotateAll rotates secrets with ups of a checkout.
 func rotateAll(c *kube.Cluster, dir string) {
-	rotations := [][]string{{"pingpong-owner", "pingpong-certificate", "todoPostgresPassword", "todo-reader",
-		"storage-exercises-key"}}
+	rotations := [][]string{{"postgresPassword", "pingpong-certificate", "todo-reader", "storage-exercises-key"}}
 	if os.Getenv("ROTATIONS") == "all" {
 		rotations = nil
 		for _, name := range append(slices.Sorted(maps.Keys(secrets.Generated(c))),
@@ -173,10 +169,12 @@ func rotateAll(c *kube.Cluster, dir string) {
 	for _, rotation := range rotations {
 		var names []string
 		for _, name := range rotation {
-			if password, configured := passwords[name]; configured {
+			if replaced, configured := passwords[name]; configured {
 				pulumi.Configure(c.T, map[string]string{name: rand.Text()})
-				delete(versions, password+"=rotated")
-				names = append(names, password)
+				for _, secret := range replaced {
+					delete(versions, secret+"=rotated")
+				}
+				names = append(names, replaced...)
 				continue
 			}
 			versions[name+"=rotated"] = true

@@ -89,9 +89,7 @@ func configureSecrets(c *kube.Cluster, open string) map[string]string {
 	settings := map[string]string{"restoreIdentity": identity.String()}
 	for _, setting := range []string{
 		"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword",
-		"pingpongPostgresPassword", "todoPostgresPassword",
-		"pingpongPostgresReaderPassword", "todoPostgresReaderPassword", "archivePassphrase", "s3AccessKey",
-		"s3SecretKey",
+		"archivePassphrase", "s3AccessKey", "s3SecretKey",
 	} {
 		settings[setting] = rand.Text()
 	}

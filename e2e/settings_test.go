@@ -35,7 +35,7 @@ func TestTheStackFollowsItsSettings(t *testing.T) {
 	})
 	proc.Run(t, pulumi.Up(append(wiki.settings(),
 		"backupSchedule=* * * * *", "ingressHost="+name.host, "ingressTLSSecret="+name.secret,
-		"postgresPasswordVersion=2", "postgresTLSVersion=2",
+		"secretVersions=postgres=2",
 		`postgresParameters=work_mem=3MB; my.parameter=it's 1\2`)...))
 	deleteDaily(c.In(project))
 

@@ -3,7 +3,6 @@ package main
 import (
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
-	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/redis"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
@@ -21,8 +20,7 @@ func claims(cfg *config.Config) (claims []cluster.Claim) {
 		add(storageNamespace, "storageSize", cfg.Storage.Size, storage.ClaimName)
 	}
 	for _, settings := range cfg.Databases {
-		add(settings.Namespace, settings.StorageSizeKey, settings.Server.StorageSize,
-			statefulset.ClaimName(settings.Prefix()))
+		claims = append(claims, settings.Claim(cfg.NamePrefix+settings.Namespace))
 	}
 	return claims
 }

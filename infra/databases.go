@@ -82,8 +82,6 @@ func (s *stack) newStorage() (*storage.Storage, error) {
 		Namespace:      s.namespaces[storageNamespace],
 		Image:          s.images[storageImage],
 		Accounts:       accounts,
-		KeysVersion:    s.cfg.Storage.KeysVersion,
-		TLSVersion:     s.cfg.Storage.TLSVersion,
 		SecretVersions: versions,
 		StorageClass:   s.cfg.StorageClass,
 		StorageSize:    s.cfg.Storage.Size,

@@ -63,15 +63,14 @@ func (s *stack) declare() (err error) {
 
 func (s *stack) newRedis() (*redis.Redis, error) {
 	return redis.New(s.ctx, "redis", redis.Args{
-		Namespace:       s.namespaces[exercises],
-		Image:           s.cfg.Redis.Image,
-		FillerImage:     s.images["redisfiller"],
-		Password:        s.cfg.Redis.Password,
-		PasswordVersion: s.cfg.Redis.PasswordVersion,
-		SecretVersions:  s.cfg.SecretVersions["redis"],
-		StorageClass:    s.cfg.StorageClass,
-		StorageSize:     s.cfg.Redis.StorageSize,
-		Memory:          s.cfg.Redis.Memory,
+		Namespace:      s.namespaces[exercises],
+		Image:          s.cfg.Redis.Image,
+		FillerImage:    s.images["redisfiller"],
+		Password:       s.cfg.Redis.Password,
+		SecretVersions: s.cfg.SecretVersions["redis"],
+		StorageClass:   s.cfg.StorageClass,
+		StorageSize:    s.cfg.Redis.StorageSize,
+		Memory:         s.cfg.Redis.Memory,
 	}, s.inCluster)
 }
 

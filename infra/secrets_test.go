@@ -2,6 +2,7 @@ package main
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,18 +90,30 @@ func TestEachGeneratedSecretIsReplacedAlone(t *testing.T) {
 	}
 }
 
-// A secret is replaced by a new version of its own and by a new one of its group, in either order.
-func TestGroupAndOwnVersionsReplaceASecret(t *testing.T) {
-	seen := map[string]bool{}
-	for _, group := range []string{"1", "2"} {
-		for _, own := range []string{"", "todo-owner=1", "todo-owner=2"} {
-			changes := map[string]string{"postgresPasswordVersion": group, "secretVersions": own}
-			version := versions(recorder.Run(t, withoutCluster, settings(t, changes)))["todo-postgres-owner"]
-			require.NotEmpty(t, version)
-			seen[version] = true
+// A group replaces its secrets, and what only serves them, and no others.
+func TestGroupsOfSecretsAreReplaced(t *testing.T) {
+	passwords := func(database string) (all []string) {
+		for _, secret := range []string{"owner", "reader", "restorer", "exporter", "salt"} {
+			all = append(all, database+"-postgres-"+secret)
 		}
+		return all
 	}
-	require.Len(t, seen, 6)
+	run := func(secretVersions string) map[string]string {
+		return versions(recorder.Run(t, withoutCluster, settings(t, map[string]string{"secretVersions": secretVersions})))
+	}
+	certificates := []string{"pingpong-postgres-certificate", "todo-postgres-certificate"}
+	allPasswords := append(passwords("pingpong"), passwords("todo")...)
+	keys := []string{"storage-exercises-key", "storage-project-key"}
+	for group, replaced := range map[string][]string{
+		"postgres-passwords": allPasswords, "postgres-certificates": certificates,
+		"postgres":     append(slices.Clone(allPasswords), certificates...),
+		"todo":         append(passwords("todo"), certificates[1]),
+		"storage-keys": keys, "storage-certificates": {"storage-certificate"},
+		"storage": append(slices.Clone(keys), "storage-certificate"),
+		"redis":   {"redis-password"},
+	} {
+		require.ElementsMatch(t, replaced, changed(t, run(""), run(group+"=2")), group)
+	}
 }
 
 // ofOwner are the entries of Secrets that hold the password of the owner of a namespace's database.
@@ -140,16 +153,12 @@ func TestEachConfiguredSecretIsReplacedAlone(t *testing.T) {
 			"exercises/registry .dockerconfigjson", "project/registry .dockerconfigjson",
 			"storage/registry .dockerconfigjson",
 		},
-		"redisPassword":            {"exercises/redis password", "exercises/redis auth.conf"},
-		"postgresPassword":         append(ofOwner("exercises"), ofOwner("project")...),
-		"pingpongPostgresPassword": ofOwner("exercises"),
-		"todoPostgresPassword":     ofOwner("project"),
+		"redisPassword":    {"exercises/redis password", "exercises/redis auth.conf"},
+		"postgresPassword": append(ofOwner("exercises"), ofOwner("project")...),
 		"postgresReaderPassword": {
 			"exercises/postgres READER_URL", "exercises/postgres verifiers.sql",
 			"project/postgres READER_URL", "project/postgres verifiers.sql",
 		},
-		"pingpongPostgresReaderPassword": {"exercises/postgres READER_URL", "exercises/postgres verifiers.sql"},
-		"todoPostgresReaderPassword":     {"project/postgres READER_URL", "project/postgres verifiers.sql"},
 		"archivePassphrase": {
 			"exercises/postgres-archive archive-passphrase", "exercises/backup archive-passphrase",
 			"project/postgres-archive archive-passphrase", "project/backup archive-passphrase",

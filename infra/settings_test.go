@@ -13,8 +13,7 @@ import (
 // secretSettings are the settings that the stack's configuration encrypts.
 var secretSettings = []string{
 	"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword",
-	"pingpongPostgresPassword", "todoPostgresPassword", "pingpongPostgresReaderPassword",
-	"todoPostgresReaderPassword", "archivePassphrase", "restoreIdentity", "s3AccessKey", "s3SecretKey",
+	"archivePassphrase", "restoreIdentity", "s3AccessKey", "s3SecretKey",
 }
 
 // settings are the defaults with changes and a registry, whatever the environment says.
@@ -56,10 +55,6 @@ var variants = map[string]map[string]string{
 			"extensions": "hstore", "clients": "apps/app=shop web/app=web"},
 		{"name": "old-shop", "namespace": "project", "archive": false, "parameters": {"jit": "off"}}
 	]`},
-	"passwords-by-database": {
-		"pingpongPostgresPassword": "count-the-pings", "pingpongPostgresReaderPassword": "read-the-pings",
-		"todoPostgresPassword": "keep-the-todos", "todoPostgresReaderPassword": "read-the-todos",
-	},
 	"every-other-setting": {
 		"namePrefix":   "alice-",
 		"builder":      "mybuilder",
@@ -70,22 +65,20 @@ var variants = map[string]map[string]string{
 		"registryPassword": "push-it-there",
 		"pullUsername":     "puller",
 		"pullPassword":     "pull-it-here",
-		"secretVersions":   "storage-project-key=2; todo-certificate=2; todo-restorer=2",
+		"secretVersions": "storage-project-key=2; todo-certificate=2; todo-restorer=2; redis-password=2; " +
+			"postgres-passwords=3; postgres-certificates=4; storage-keys=5; storage-certificates=6",
 
-		"redisImage":           "redis:8.2",
-		"redisPassword":        "correct-horse",
-		"redisPasswordVersion": "2",
-		"redisStorageSize":     "1Gi",
-		"redisMemory":          "128Mi",
+		"redisImage":       "redis:8.2",
+		"redisPassword":    "correct-horse",
+		"redisStorageSize": "1Gi",
+		"redisMemory":      "128Mi",
 
-		"postgresImage":           "postgres:18",
-		"postgresPassword":        "battery-staple",
-		"postgresReaderPassword":  "read-it-all",
-		"postgresPasswordVersion": "3",
-		"postgresTLSVersion":      "4",
-		"postgresStorageSize":     "5Gi",
-		"postgresMemory":          "1Gi",
-		"postgresParameters":      "jit=off",
+		"postgresImage":          "postgres:18",
+		"postgresPassword":       "battery-staple",
+		"postgresReaderPassword": "read-it-all",
+		"postgresStorageSize":    "5Gi",
+		"postgresMemory":         "1Gi",
+		"postgresParameters":     "jit=off",
 
 		"pingpongReplicas":     "3",
 		"todoBackendReplicas":  "4",
@@ -112,10 +105,8 @@ var variants = map[string]map[string]string{
 		"archiveKeepDays":   "14",
 		"archivePassphrase": "close-it-tight",
 
-		"storageSize":        "50Gi",
-		"storageMemory":      "256Mi",
-		"storageKeysVersion": "5",
-		"storageTLSVersion":  "6",
+		"storageSize":   "50Gi",
+		"storageMemory": "256Mi",
 
 		"ingressClass":     "nginx",
 		"ingressNamespace": "ingress-nginx",

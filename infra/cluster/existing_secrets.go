@@ -14,7 +14,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-// Keys of a Secret that users or their operators make. The second one is optional.
+// Keys of a Secret that users or their operators make. One is enough.
 const (
 	ownerPassword  = "password"
 	readerPassword = "reader-password"
@@ -50,10 +50,13 @@ func (e ExistingSecret) read(ctx context.Context, client kubernetes.Interface) (
 		return p, fmt.Errorf("%s: reading the Secret %s in the namespace %s: %w", e.Setting, e.Name, e.Namespace,
 			err)
 	}
-	if p.Owner, err = e.password(secret, ownerPassword); err != nil {
-		return p, err
+	_, readerGiven := secret.Data[readerPassword]
+	if _, given := secret.Data[ownerPassword]; given || !readerGiven {
+		if p.Owner, err = e.password(secret, ownerPassword); err != nil {
+			return p, err
+		}
 	}
-	if _, given := secret.Data[readerPassword]; given {
+	if readerGiven {
 		p.Reader, err = e.password(secret, readerPassword)
 	}
 	return p, err

@@ -22,15 +22,18 @@ func TestExistingSecrets(t *testing.T) {
 	}
 	client := newCluster(nil, secret("one", map[string]string{"password": "correct-horse"}),
 		secret("two", map[string]string{"password": "correct-horse", "reader-password": "battery-staple"}),
-		secret("empty", nil), secret("short", map[string]string{"password": "secret7"}),
+		secret("reader", map[string]string{"reader-password": "battery-staple"}), secret("empty", nil), secret("short", map[string]string{"password": "secret7"}),
 		secret("spaces", map[string]string{"password": "correct-horse", "reader-password": "battery staple"}))
 
-	r := Requirements{Secrets: []ExistingSecret{existing("one"), existing("two")}}
+	r := Requirements{Secrets: []ExistingSecret{existing("one"), existing("two"), existing("reader")}}
 	read, err := r.passwords(t.Context(), client)
 	require.NoError(t, err)
 	require.NotNil(t, read[existing("one")].Owner)
 	require.Nil(t, read[existing("one")].Reader)
+	require.NotNil(t, read[existing("two")].Owner)
 	require.NotNil(t, read[existing("two")].Reader)
+	require.Nil(t, read[existing("reader")].Owner)
+	require.NotNil(t, read[existing("reader")].Reader)
 
 	r.Secrets = []ExistingSecret{existing("none"), existing("empty"), existing("short"), existing("spaces")}
 	_, err = r.passwords(t.Context(), client)

@@ -1,11 +1,6 @@
 package config
 
-import (
-	"regexp"
-	"strings"
-
-	"github.com/stateful-k3s/stateful-k3s/infra/todo"
-)
+import "github.com/stateful-k3s/stateful-k3s/infra/todo"
 
 // builtIn are the databases of the stack's own apps.
 var builtIn = []Database{
@@ -61,28 +56,4 @@ func (a Apps) pods(database string) (replicasKey string, replicas int) {
 		return backendReplicas, a.Todo.BackendReplicas
 	}
 	return "", 0
-}
-
-// refuseRemoved says what to type instead of the settings that databases replaced.
-func (r *reader) refuseRemoved(databases []Database) {
-	for _, d := range databases {
-		key := d.Name + "RestoreFrom"
-		value, set := r.ctx.GetConfig(r.fullKey(key))
-		if !d.BuiltIn || !set || r.faulty(key) {
-			continue
-		}
-		instead := rm(key)
-		if value != "" && !r.sets(d, "restoreFrom") {
-			instead = r.setField(d, "restoreFrom", quoted(redact(value))) + " && " + instead
-		}
-		r.fault(key, "replaced by restoreFrom of the database's entry in %s; type: %s", databasesKey, instead)
-	}
-}
-
-// quoted returns a value as shells take it.
-func quoted(value string) string {
-	if regexp.MustCompile(`^[\w.:/+-]+$`).MatchString(value) {
-		return value
-	}
-	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
 }

@@ -136,15 +136,17 @@ var checkCases = map[string]struct {
 		"a list of name=value with semicolons between them: jit is set twice":         {"jit=off; jit=on"},
 	}},
 	"secretVersions": {secretVersions(generatedSecrets(threeDatabases)),
-		[]string{"", "shop-owner=2; redis-password = 3; storage-apps_shop-key=2"},
+		[]string{"", "shop-owner=2; redis-password = 3; storage-apps_shop-key=2; postgres=4; shop=5"},
 		map[string][]string{
 			`a list of name=version with semicolons between them: "redis-password" has no value`: {"redis-password"},
 			"a list of name=version with semicolons between them: redis-password has no version": {"redis-password="},
 			`a list of name=version with semicolons between them: "todo-salt" is no secret; there are ` +
-				"pingpong-certificate, pingpong-exporter, pingpong-owner, pingpong-reader, pingpong-restorer, " +
-				"redis-password, shop-certificate, shop-exporter, shop-owner, shop-reader, shop-restorer, " +
-				"storage-apps_shop-key, storage-certificate, storage-exercises-key, storage-project-key, " +
-				"todo-certificate, todo-exporter, todo-owner, todo-reader, todo-restorer": {"todo-salt=2"}}},
+				"pingpong, pingpong-certificate, pingpong-exporter, pingpong-owner, pingpong-reader, " +
+				"pingpong-restorer, postgres, postgres-certificates, postgres-passwords, redis, redis-password, " +
+				"shop, shop-certificate, shop-exporter, shop-owner, shop-reader, shop-restorer, storage, " +
+				"storage-apps_shop-key, storage-certificate, storage-certificates, storage-exercises-key, " +
+				"storage-keys, storage-project-key, todo, todo-certificate, todo-exporter, todo-owner, " +
+				"todo-reader, todo-restorer": {"todo-salt=2"}}},
 }
 
 func TestChecks(t *testing.T) {

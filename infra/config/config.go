@@ -34,7 +34,7 @@ type Config struct {
 	// Ingress shows the apps to people; nil if nothing does.
 	Ingress    *kube.Ingress
 	DNSServers []kube.DNSServer
-	// SecretVersions replace single generated secrets, by the secrets' owner: redis, storage, or a database.
+	// SecretVersions replace generated secrets, by the secrets' owner: redis, storage, or a database.
 	SecretVersions map[string]kube.Versions
 }
 
@@ -56,19 +56,16 @@ type Login struct {
 
 // Redis holds the settings of the Redis pods. Memory and StorageSize are Kubernetes quantities.
 type Redis struct {
-	Image           string
-	Password        pulumi.StringInput // nil if not set
-	PasswordVersion string
-	StorageSize     string
-	Memory          string
+	Image       string
+	Password    pulumi.StringInput // nil if not set
+	StorageSize string
+	Memory      string
 }
 
 // Storage holds the settings of the storage server. Memory and Size are Kubernetes quantities.
 type Storage struct {
-	Size        string
-	Memory      string
-	KeysVersion string
-	TLSVersion  string
+	Size   string
+	Memory string
 }
 
 const (
@@ -85,24 +82,21 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		Builder:      r.text("builder", optional(builderName), "mybuilder"),
 		StorageClass: r.text("storageClass", storageClass, "local-path"),
 		Redis: Redis{
-			Image:           r.text("redisImage", image, "redis:8"),
-			Password:        r.secret("redisPassword", password, newPassword),
-			PasswordVersion: r.text("redisPasswordVersion", notEmpty, "2"),
-			StorageSize:     r.text("redisStorageSize", size("1Mi"), "100Mi"),
-			Memory:          r.text("redisMemory", memory("16Mi"), "64Mi"),
+			Image:       r.text("redisImage", image, "redis:8"),
+			Password:    r.secret("redisPassword", password, newPassword),
+			StorageSize: r.text("redisStorageSize", size("1Mi"), "100Mi"),
+			Memory:      r.text("redisMemory", memory("16Mi"), "64Mi"),
 		},
 	}
 	cfg.Apps = r.apps()
 	databases := r.identities()
 	cfg.SecretVersions = r.versions(databases)
 	cfg.Databases = r.databases(databases, cfg.SecretVersions)
-	r.refuseRemoved(databases)
+	r.refuseRemoved(cfg.NamePrefix, databases)
 	cfg.PostgresImage = r.read("postgresImage")
 	cfg.Storage = Storage{
-		Size:        r.text("storageSize", size("256Mi"), "5Gi"),
-		Memory:      r.text("storageMemory", memory("64Mi"), "128Mi"),
-		KeysVersion: r.text("storageKeysVersion", notEmpty, "2"),
-		TLSVersion:  r.text("storageTLSVersion", notEmpty, "2"),
+		Size:   r.text("storageSize", size("256Mi"), "5Gi"),
+		Memory: r.text("storageMemory", memory("64Mi"), "128Mi"),
 	}
 	cfg.S3 = r.bucket()
 	cfg.Ingress = r.ingress(cfg.NamePrefix)

@@ -25,7 +25,7 @@ func (r *reader) checkConsistency(cfg *Config) {
 		r.checkArchive(d)
 	}
 	r.checkNamespaces(cfg)
-	r.checkVersions(cfg)
+	r.checkVersions(cfg.Databases)
 }
 
 // checkRedisStorage requires room for the data (at most half of the memory), the log of changes, and a copy

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/database"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/backup"
@@ -25,9 +23,7 @@ type Database struct {
 	// Image is the server's.
 	Image  string
 	Server statefulset.Settings
-	// StorageSizeKey is the setting of the server's StorageSize.
-	StorageSizeKey string
-	Backup         backup.Settings
+	Backup backup.Settings
 	// Archive is nil for none.
 	Archive *database.Archive
 	// Restore is nil for nothing.
@@ -37,7 +33,8 @@ type Database struct {
 	// Clients are pods that may connect. Their namespaces are the cluster's; nil for the default.
 	Clients []kube.Pods
 
-	entry string // the path of its entry in databases, such as databases[2]; empty for none
+	entry   string // the path of its entry in databases, such as databases[2]; empty for none
+	sizeKey string // the setting of the server's StorageSize
 }
 
 // DatabaseName is the name of the database in Postgres, and of the role that owns it.
@@ -66,6 +63,12 @@ func (d Database) Existing(namespace string) cluster.ExistingSecret {
 		Setting: d.field("existingSecret")}
 }
 
+// Claim is the claim of the database's server, in a namespace of the cluster.
+func (d Database) Claim(namespace string) cluster.Claim {
+	return cluster.Claim{Namespace: namespace, Name: statefulset.ClaimName(d.Prefix()),
+		Size: d.Server.StorageSize, Setting: d.sizeKey, Set: SetCommand(d.sizeKey)}
+}
+
 // field is the path of a field of the database's entry.
 func (d Database) field(name string) string { return d.entry + "." + name }
 
@@ -87,16 +90,14 @@ func (r *reader) settings(d Database, restores restores) Database {
 	key := func(field string) string { return r.key(d, field) }
 	d.Image = r.text(key("image"), postgresImage, "postgres:17")
 	d.Server = statefulset.Settings{
-		Password:        r.password(d, "Password"),
-		ReaderPassword:  r.password(d, "ReaderPassword"),
-		PasswordVersion: r.text("postgresPasswordVersion", notEmpty, "2"),
-		TLSVersion:      r.text("postgresTLSVersion", notEmpty, "2"),
-		StorageClass:    r.text(key("storageClass"), storageClass, "local-path"),
-		StorageSize:     r.text(key("storageSize"), size("256Mi"), "1Gi"),
-		Memory:          r.text(key("memory"), memory("128Mi"), "512Mi"),
-		Parameters:      r.parameters(key("parameters"), `"work_mem=8MB; log_min_duration_statement=250ms"`),
+		Password:       r.secret("postgresPassword", password, newPassword),
+		ReaderPassword: r.secret("postgresReaderPassword", password, newPassword),
+		StorageClass:   r.text(key("storageClass"), storageClass, "local-path"),
+		StorageSize:    r.text(key("storageSize"), size("256Mi"), "1Gi"),
+		Memory:         r.text(key("memory"), memory("128Mi"), "512Mi"),
+		Parameters:     r.parameters(key("parameters"), `"work_mem=8MB; log_min_duration_statement=250ms"`),
 	}
-	d.StorageSizeKey = key("storageSize")
+	d.sizeKey = key("storageSize")
 	d.Backup = backup.Settings{
 		Schedule:    r.text(key("schedule"), schedule, `"0 2 * * *"`),
 		TimeZone:    r.text(key("timeZone"), timeZone, "Europe/Helsinki"),
@@ -131,18 +132,6 @@ func (r *reader) settings(d Database, restores restores) Database {
 		}
 	}
 	return d
-}
-
-// password returns the password of a role: the database's own, or else the one for all databases. It returns
-// nil if neither is set.
-func (r *reader) password(d Database, key string) pulumi.StringInput {
-	shared := r.secret("postgres"+key, password, newPassword)
-	if d.BuiltIn {
-		if own := r.secret(d.Name+"Postgres"+key, password, newPassword); own != nil {
-			return own
-		}
-	}
-	return shared
 }
 
 // databaseNames accepts lists of the databases' names.

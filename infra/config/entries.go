@@ -36,8 +36,8 @@ var Fields = []Field{
 	{Name: "parameters", Shared: "postgresParameters"},
 	{Name: "extensions", Description: "Extensions that are created in it, such as `hstore pg_trgm`, with " +
 		"spaces between them; the image has to have them"},
-	{Name: "existingSecret", Description: "Secret in its namespace with the owner's `password`, and if it has " +
-		"one, `reader-password`; each `pulumi up` reads it. Without it, passwords are generated"},
+	{Name: "existingSecret", Description: "Secret in its namespace with the owner's `password`, the backups' " +
+		"`reader-password`, or both; each `pulumi up` reads it. Other passwords are generated"},
 	{Name: "clients", Description: "Pods that may connect, as `NAMESPACE/LABEL=VALUE` with spaces between " +
 		"them; without it, pods of its namespace with the label `postgres-client=true`"},
 	{Name: "restoreFrom", Shared: "restoreFrom"},

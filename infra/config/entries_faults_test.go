@@ -226,11 +226,13 @@ var wrongLists = []struct {
 		"restoreOver": "shop"}, []string{notName("Shop")}},
 	{settings{"databases": `[` + shop("") + `]`, "secretVersions": "storage-apps-key=2", "restoreOver": "store"},
 		[]string{`secretVersions: "storage-apps-key=2" is not a list of name=version with semicolons between ` +
-			`them: "storage-apps-key" is no secret; there are pingpong-certificate, pingpong-exporter, ` +
-			"pingpong-owner, pingpong-reader, pingpong-restorer, redis-password, shop-certificate, shop-exporter, " +
-			"shop-owner, shop-reader, shop-restorer, storage-apps_shop-key, storage-certificate, " +
-			"storage-exercises-key, storage-project-key, todo-certificate, todo-exporter, todo-owner, todo-reader, " +
-			`todo-restorer; for example: pulumi config set secretVersions "redis-password=2; storage-certificate=2"`,
+			`them: "storage-apps-key" is no secret; there are pingpong, pingpong-certificate, pingpong-exporter, ` +
+			"pingpong-owner, pingpong-reader, pingpong-restorer, postgres, postgres-certificates, " +
+			"postgres-passwords, redis, redis-password, shop, shop-certificate, shop-exporter, shop-owner, " +
+			"shop-reader, shop-restorer, storage, storage-apps_shop-key, storage-certificate, " +
+			"storage-certificates, storage-exercises-key, storage-keys, storage-project-key, todo, " +
+			"todo-certificate, todo-exporter, todo-owner, todo-reader, todo-restorer; for example: " +
+			`pulumi config set secretVersions "postgres-passwords=2; storage-certificate=2"`,
 			`restoreOver: "store" is not a list of pingpong, shop and todo with spaces between them; ` +
 				"for example: pulumi config set restoreOver pingpong"}},
 	{settings{"databases": `[` + shop("") + `]`, "postgresPassword": "hunter2-hunter2",
@@ -252,22 +254,6 @@ var wrongLists = []struct {
 		[]string{"archivePassphrase: not set, though backupRecipient is, so that the archive would hold in plain " +
 			"text what backups hold encrypted; set it with: pulumi config set --secret archivePassphrase " +
 			`"$(openssl rand -hex 16)", or have no archive: ` + set("databases[0].archive", "false")}},
-
-	{settings{"pingpongRestoreFrom": "latest", "todoRestoreFrom": "it's", "databases": `[` + shop("") + `]`},
-		[]string{removed("pingpongRestoreFrom") + set("databases[1].name", "pingpong") + " && " +
-			set("databases[1].restoreFrom", "latest") + " && pulumi config rm pingpongRestoreFrom",
-			removed("todoRestoreFrom") + set("databases[2].name", "todo") + " && " +
-				set("databases[2].restoreFrom", `'it'\''s'`) + " && pulumi config rm todoRestoreFrom"}},
-	{settings{"todoRestoreFrom": "end", "databases": `[{"name": "todo"}]`}, []string{removed("todoRestoreFrom") +
-		set("databases[0].restoreFrom", "end") + " && pulumi config rm todoRestoreFrom"}},
-	{settings{"pingpongRestoreFrom": "", "todoRestoreFrom": "end",
-		"databases": `[{"name": "todo", "restoreFrom": "latest"}]`}, []string{
-		removed("pingpongRestoreFrom") + "pulumi config rm pingpongRestoreFrom",
-		removed("todoRestoreFrom") + "pulumi config rm todoRestoreFrom"}},
-}
-
-func removed(key string) string {
-	return key + ": replaced by restoreFrom of the database's entry in databases; type: "
 }
 
 func TestWrongListsOfDatabases(t *testing.T) {

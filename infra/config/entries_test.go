@@ -42,7 +42,7 @@ func TestEntriesAndSettingsOfAllDatabases(t *testing.T) {
 		cfg, err := load(t, changes)
 		require.NoError(t, err)
 		for i := range cfg.Databases {
-			cfg.Databases[i].entry = ""
+			cfg.Databases[i].entry, cfg.Databases[i].sizeKey = "", ""
 		}
 		if first == nil {
 			first = cfg
@@ -59,7 +59,7 @@ func TestEntriesAndSettingsOfAllDatabases(t *testing.T) {
 		"shop alice-apps_shop shop- shop", "todo alice-project  todo"}, names)
 	require.Equal(t, Database{
 		Name: "shop", Namespace: "apps", Image: "mine/pg:17",
-		Server: statefulset.Settings{PasswordVersion: "1", TLSVersion: "1", StorageClass: "fast",
+		Server: statefulset.Settings{StorageClass: "fast",
 			StorageSize: "1073741824", Memory: "256Mi",
 			Parameters: statefulset.Parameters{"work_mem": "8MB", "a.b": "1", "jit": "true"}},
 		Backup: backup.Settings{Schedule: "2 2 * * *", TimeZone: "Etc/UTC", KeepDaily: 4, KeepWeekly: 5,
@@ -69,7 +69,7 @@ func TestEntriesAndSettingsOfAllDatabases(t *testing.T) {
 
 	require.Equal(t, Database{
 		Name: "pingpong", Namespace: "exercises", BuiltIn: true, Image: "postgres:18",
-		Server: statefulset.Settings{PasswordVersion: "1", TLSVersion: "1", StorageClass: "longhorn",
+		Server: statefulset.Settings{StorageClass: "longhorn",
 			StorageSize: "3Gi", Memory: "1Gi", Parameters: statefulset.Parameters{"jit": "off"}},
 		Backup: backup.Settings{Schedule: "1 1 * * *", TimeZone: "Europe/Berlin", KeepDaily: 1, KeepWeekly: 2,
 			KeepMonthly: 3, ScratchSize: "5Gi", Memory: "300Mi", Compression: 4, Timeout: 2 * time.Hour},
@@ -81,8 +81,8 @@ func TestEntriesAndSettingsOfAllDatabases(t *testing.T) {
 
 	require.Equal(t, 15*time.Second, databases[0].Archive.Timeout)
 	require.Empty(t, databases[0].Server.Parameters)
-	require.Equal(t, kube.Versions{"owner": "2"}, databases[0].Server.SecretVersions)
-	require.Equal(t, kube.Versions{"apps_shop-key": "3", "project-key": "4"}, first.SecretVersions["storage"])
+	require.Equal(t, kube.Versions{"owner": "1 2"}, databases[0].Server.SecretVersions)
+	require.Equal(t, kube.Versions{"apps_shop-key": "1 3", "project-key": "1 4"}, first.SecretVersions["storage"])
 	require.Nil(t, databases[3].Restore)
 	require.NotNil(t, databases[3].Archive)
 }

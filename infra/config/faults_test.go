@@ -149,12 +149,11 @@ var contradictions = []struct {
 		replaced("redis-password", "redisPassword")},
 	{settings{"postgresPassword": "hunter2-hunter2", "secretVersions": "todo-owner=2"},
 		replaced("todo-owner", "postgresPassword")},
-	{settings{"pingpongPostgresPassword": "hunter2-hunter2", "secretVersions": "pingpong-owner=2"},
-		replaced("pingpong-owner", "pingpongPostgresPassword")},
-	{settings{"todoPostgresReaderPassword": "hunter2-hunter2", "secretVersions": "todo-reader=2"},
-		replaced("todo-reader", "todoPostgresReaderPassword")},
+	{settings{"redisPassword": "hunter2-hunter2", "secretVersions": "redis=2; postgres=2"},
+		replaced("redis", "redisPassword")},
 	{settings{"s3Endpoint": "https://s3.example.com", "s3AccessKey": "key", "s3SecretKey": "key",
-		"secretVersions": "storage-project-key=2"}, replaced("storage-project-key", "s3Endpoint")},
+		"secretVersions": "storage-project-key=2; storage=2"}, replaced("storage", "s3Endpoint") + "\n" +
+		replaced("storage-project-key", "s3Endpoint")},
 }
 
 func replaced(secret, key string) string {

@@ -108,16 +108,14 @@ func TestDeclarationsOfPulumiYAML(t *testing.T) {
 		"which gives every setting a default; declare it there")
 }
 
-func TestPasswordsOfOneDatabaseAndOfAll(t *testing.T) {
+func TestPasswordsOfAllDatabases(t *testing.T) {
 	noEnvironment(t)
-	cfg, err := load(t, settings{"postgresPassword": "battery-staple", "todoPostgresPassword": "of-todos-alone",
-		"pingpongPostgresReaderPassword": "reads-pings-alone"})
+	cfg, err := load(t, settings{"postgresPassword": "battery-staple"})
 	require.NoError(t, err)
-	pingpong, todo := cfg.Databases[0].Server, cfg.Databases[1].Server
-	require.EqualValues(t, "battery-staple", reveal(t, pingpong.Password))
-	require.EqualValues(t, "of-todos-alone", reveal(t, todo.Password))
-	require.EqualValues(t, "reads-pings-alone", reveal(t, pingpong.ReaderPassword))
-	require.Nil(t, todo.ReaderPassword)
+	for _, database := range cfg.Databases {
+		require.EqualValues(t, "battery-staple", reveal(t, database.Server.Password))
+		require.Nil(t, database.Server.ReaderPassword)
+	}
 }
 
 func TestRegistry(t *testing.T) {
@@ -187,7 +185,7 @@ func TestListsOfSettings(t *testing.T) {
 	require.Equal(t, []kube.Network{{CIDR: "10.1.3.0/24"}, {CIDR: "fd00::/8"}}, cfg.S3.Networks)
 	require.Equal(t, "https://s3.example.com:9000", cfg.S3.Endpoint)
 	require.Equal(t, map[string]kube.Versions{
-		"pingpong": {"owner": "2", "reader": "3"}, "todo": {"certificate": "4"},
+		"pingpong": {"owner": "1 2", "reader": "1 3"}, "todo": {"certificate": "1 4"},
 	}, cfg.SecretVersions)
 }
 

@@ -1,12 +1,12 @@
 package kube
 
-// Versions are texts by the names of generated secrets. Another text replaces that secret alone.
+import "cmp"
+
+// FirstVersion is the version of a generated secret that has no other.
+const FirstVersion = "1"
+
+// Versions are any texts, by the names of generated secrets. Another one replaces that secret.
 type Versions map[string]string
 
-// Of returns the version of a secret: the shared one, and its own if it has one.
-func (v Versions) Of(name, shared string) string {
-	if own, set := v[name]; set {
-		return shared + " " + own
-	}
-	return shared
-}
+// Of returns the version of a secret.
+func (v Versions) Of(name string) string { return cmp.Or(v[name], FirstVersion) }

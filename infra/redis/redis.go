@@ -60,9 +60,7 @@ type Args struct {
 	Replicas int
 	// Password is for every connection. Without it, one is generated.
 	Password pulumi.StringInput
-	// PasswordVersion is any text. A new text makes a new generated password.
-	PasswordVersion string
-	// SecretVersions may hold another version for password.
+	// SecretVersions replace the generated secret, password.
 	SecretVersions kube.Versions
 	// StorageClass and StorageSize (a Kubernetes quantity) are for each pod's volume.
 	StorageClass, StorageSize string
@@ -102,7 +100,7 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 
 	password, err := kube.NewPassword(ctx, name+"-password", kube.PasswordArgs{
 		Override: args.Password,
-		Version:  args.SecretVersions.Of("password", args.PasswordVersion),
+		Version:  args.SecretVersions.Of("password"),
 	}, parent)
 	if err != nil {
 		return err
@@ -227,8 +225,7 @@ func podSpec(args Args) corev1.PodSpecArgs {
 func (a *Args) check() (string, error) {
 	err := kube.Missing(map[string]bool{
 		"Namespace": a.Namespace != nil, "Image": a.Image != "", "FillerImage": a.FillerImage != nil,
-		"PasswordVersion": a.PasswordVersion != "",
-		"StorageClass":    a.StorageClass != "", "StorageSize": a.StorageSize != "", "Memory": a.Memory != "",
+		"StorageClass": a.StorageClass != "", "StorageSize": a.StorageSize != "", "Memory": a.Memory != "",
 	})
 	if err != nil {
 		return "", err

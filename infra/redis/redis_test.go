@@ -21,13 +21,12 @@ func program(changes ...func(*redis.Args)) pulumi.RunFunc {
 			return err
 		}
 		args := redis.Args{
-			Namespace:       namespace,
-			Image:           "redis:8",
-			FillerImage:     pulumi.String("redisfiller"),
-			PasswordVersion: "1",
-			StorageClass:    "local-path",
-			StorageSize:     "100Mi",
-			Memory:          "64Mi",
+			Namespace:    namespace,
+			Image:        "redis:8",
+			FillerImage:  pulumi.String("redisfiller"),
+			StorageClass: "local-path",
+			StorageSize:  "100Mi",
+			Memory:       "64Mi",
 		}
 		for _, change := range changes {
 			change(&args)
@@ -93,7 +92,6 @@ func TestArgumentErrors(t *testing.T) {
 Image is required
 Memory is required
 Namespace is required
-PasswordVersion is required
 StorageClass is required
 StorageSize is required`)
 

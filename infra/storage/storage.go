@@ -44,11 +44,7 @@ type Args struct {
 	// Accounts are names of 1 to 127 lower-case letters, digits, hyphens and underscores. Each account may use
 	// the folder of its name in the bucket.
 	Accounts []string
-	// KeysVersion is any text, 1 by default. A new text makes new secret keys.
-	KeysVersion string
-	// TLSVersion is any text, 1 by default. A new text makes a new certificate, from a new authority.
-	TLSVersion string
-	// SecretVersions may hold other versions for single secrets: certificate, and ACCOUNT-key.
+	// SecretVersions replace generated secrets: certificate, which gets a new authority too, and ACCOUNT-key.
 	SecretVersions kube.Versions
 	// StorageClass and StorageSize (a Kubernetes quantity, 5Gi by default) are for the volume.
 	StorageClass, StorageSize string
@@ -112,7 +108,7 @@ func (s *Storage) declare(ctx *pulumi.Context, name string, args Args) error {
 
 	certificate, err := kube.NewCertificate(ctx, name+"-certificate", kube.CertificateArgs{
 		Names:   ns.DNSNames(service),
-		Version: args.SecretVersions.Of("certificate", args.TLSVersion),
+		Version: args.SecretVersions.Of("certificate"),
 	}, parent)
 	if err != nil {
 		return err
@@ -122,7 +118,7 @@ func (s *Storage) declare(ctx *pulumi.Context, name string, args Args) error {
 	for _, account := range args.Accounts {
 		key := account + "-key"
 		s.keys[account], err = kube.NewPassword(ctx, name+"-"+key,
-			kube.PasswordArgs{Version: args.SecretVersions.Of(key, args.KeysVersion)}, parent)
+			kube.PasswordArgs{Version: args.SecretVersions.Of(key)}, parent)
 		if err != nil {
 			return err
 		}
@@ -204,7 +200,6 @@ func podSpec(args Args) corev1.PodSpecArgs {
 
 // check sets defaults.
 func (a *Args) check() error {
-	a.KeysVersion, a.TLSVersion = cmp.Or(a.KeysVersion, "1"), cmp.Or(a.TLSVersion, "1")
 	a.StorageSize, a.Memory = cmp.Or(a.StorageSize, "5Gi"), cmp.Or(a.Memory, "128Mi")
 	return kube.Missing(map[string]bool{
 		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Accounts": len(a.Accounts) > 0,

@@ -36,8 +36,6 @@ func declare(ctx *pulumi.Context, changes ...func(*storage.Args)) (*storage.Stor
 		Namespace:    namespace,
 		Image:        pulumi.String("storage"),
 		Accounts:     []string{"alice-exercises", "alice-project"},
-		KeysVersion:  "1",
-		TLSVersion:   "1",
 		StorageClass: "local-path",
 		StorageSize:  "5Gi",
 		Memory:       "128Mi",
@@ -92,12 +90,9 @@ func TestNewVersionsReplaceWhatTheStateKeeps(t *testing.T) {
 		stash := recorder.Run(t, program(changes...)).Get(t, stashType, name)
 		return stash.Request.GetReplacementTrigger().GetStringValue()
 	}
-	for name, change := range map[string]func(*storage.Args){
-		"store-alice-exercises-key": func(args *storage.Args) { args.KeysVersion = "2" },
-		"store-alice-project-key":   func(args *storage.Args) { args.KeysVersion = "2" },
-		"store-certificate":         func(args *storage.Args) { args.TLSVersion = "2" },
-	} {
-		require.NotEqual(t, trigger(name), trigger(name, change), name)
+	for _, secret := range []string{"alice-exercises-key", "alice-project-key", "certificate"} {
+		change := func(args *storage.Args) { args.SecretVersions = kube.Versions{secret: "2"} }
+		require.NotEqual(t, trigger("store-"+secret), trigger("store-"+secret, change), secret)
 	}
 }
 

@@ -25,9 +25,11 @@ const (
 const (
 	ownerSecret       = "owner"
 	certificateSecret = "certificate"
+	// Salt is of the verifiers. It is no secret, and generated like one.
+	Salt = "salt"
 )
 
-// Secrets are the names of the generated secrets that Args.SecretVersions can replace one by one.
+// Secrets are the names of the generated secrets that Settings.SecretVersions can replace one by one.
 var Secrets = []string{ownerSecret, readerRole, restorerRole, exporterRole, certificateSecret}
 
 // credentials authenticate the server and its clients to each other.
@@ -43,10 +45,10 @@ func newCredentials(ctx *pulumi.Context, name string, args Args,
 	ns, names := args.Namespace, newNames(args.Prefix)
 	passwords := map[string]pulumi.StringOutput{}
 	overrides := map[string]pulumi.StringInput{ownerSecret: args.Password, readerRole: args.ReaderPassword}
-	for _, secret := range []string{ownerSecret, readerRole, restorerRole, exporterRole, "salt"} {
+	for _, secret := range []string{ownerSecret, readerRole, restorerRole, exporterRole, Salt} {
 		password, err := kube.NewPassword(ctx, name+"-"+secret, kube.PasswordArgs{
 			Override: overrides[secret],
-			Version:  args.SecretVersions.Of(secret, args.PasswordVersion),
+			Version:  args.SecretVersions.Of(secret),
 		}, parent)
 		if err != nil {
 			return nil, err
@@ -55,7 +57,7 @@ func newCredentials(ctx *pulumi.Context, name string, args Args,
 	}
 	certificate, err := kube.NewCertificate(ctx, name+"-"+certificateSecret, kube.CertificateArgs{
 		Names:   ns.DNSNames(names.service, names.statefulSet+"-0."+names.service),
-		Version: args.SecretVersions.Of(certificateSecret, args.TLSVersion),
+		Version: args.SecretVersions.Of(certificateSecret),
 	}, parent)
 	if err != nil {
 		return nil, err
@@ -110,7 +112,7 @@ func newCredentials(ctx *pulumi.Context, name string, args Args,
 
 // setVerifier returns the line of psql that sets the variable of a role's verifier.
 func setVerifier(role string, passwords map[string]pulumi.StringOutput) pulumi.StringOutput {
-	return pulumi.All(passwords[role], passwords["salt"]).ApplyT(func(all []any) (string, error) {
+	return pulumi.All(passwords[role], passwords[Salt]).ApplyT(func(all []any) (string, error) {
 		v, err := verifier(all[0].(string), all[1].(string)+role)
 		return fmt.Sprintf("\\set %s_verifier '%s'\n", role, v), err
 	}).(pulumi.StringOutput)

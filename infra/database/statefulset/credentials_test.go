@@ -99,15 +99,9 @@ func TestNewVersionsReplaceWhatTheStateKeeps(t *testing.T) {
 		return recorder.Run(t, program(change)).Get(t, stashType,
 			name).Request.GetReplacementTrigger().GetStringValue()
 	}
-	for name, change := range map[string]func(*statefulset.Args){
-		"pings-owner":       func(args *statefulset.Args) { args.PasswordVersion = "2" },
-		"pings-reader":      func(args *statefulset.Args) { args.PasswordVersion = "2" },
-		"pings-restorer":    func(args *statefulset.Args) { args.PasswordVersion = "2" },
-		"pings-exporter":    func(args *statefulset.Args) { args.PasswordVersion = "2" },
-		"pings-salt":        func(args *statefulset.Args) { args.PasswordVersion = "2" },
-		"pings-certificate": func(args *statefulset.Args) { args.TLSVersion = "2" },
-	} {
-		require.NotEqual(t, trigger(name, nil), trigger(name, change), name)
+	for _, secret := range append(statefulset.Secrets, statefulset.Salt) {
+		change := func(args *statefulset.Args) { args.SecretVersions = kube.Versions{secret: "2"} }
+		require.NotEqual(t, trigger("pings-"+secret, nil), trigger("pings-"+secret, change), secret)
 	}
 }
 

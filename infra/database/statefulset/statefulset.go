@@ -57,11 +57,7 @@ var (
 type Settings struct {
 	// Password is the owner's, ReaderPassword the reader's: printable ASCII, or nil for generated ones.
 	Password, ReaderPassword pulumi.StringInput
-	// PasswordVersion is any text, 1 by default. Another one makes new generated passwords.
-	PasswordVersion string
-	// TLSVersion is any text, 1 by default. Another one makes a new certificate of a new authority.
-	TLSVersion string
-	// SecretVersions replace single Secrets.
+	// SecretVersions replace Secrets, and the Salt.
 	SecretVersions kube.Versions
 	// StorageSize is a Kubernetes quantity, 1Gi by default.
 	StorageClass, StorageSize string
@@ -213,7 +209,6 @@ func (a *Args) check() (string, error) {
 	if err := kube.Missing(required); err != nil {
 		return "", err
 	}
-	a.PasswordVersion, a.TLSVersion = cmp.Or(a.PasswordVersion, "1"), cmp.Or(a.TLSVersion, "1")
 	a.StorageSize, a.Memory = cmp.Or(a.StorageSize, "1Gi"), cmp.Or(a.Memory, "512Mi")
 	reserved := []string{"postgres", "template0", "template1", readerRole, restorerRole, exporterRole}
 	if !databaseName.MatchString(a.Database) {
