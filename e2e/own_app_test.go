@@ -32,6 +32,7 @@ func TestAnAppOfOthersKeepsItsData(t *testing.T) {
 	})
 	ownApp(t, "stack", "init", lab.Name())
 	ownApp(t, "config", "set", "registry", lab.Registry()+"/own-app")
+	ownApp(t, "config", "set", "images", lab.Registry()+"@"+lab.Name())
 	ownApp(t, "up", "--yes", "--skip-preview")
 
 	p := page.Browse(t, ownApp(t, "stack", "output", "url")+"/")

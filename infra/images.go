@@ -24,8 +24,8 @@ const (
 	storageImage = "storage"
 )
 
-// imagesToBuild are the images that the stack needs, by name.
-func imagesToBuild(cfg *config.Config) map[string]image.Args {
+// neededImages are the images that the stack needs, by name.
+func neededImages(cfg *config.Config) map[string]image.Args {
 	images := map[string]image.Args{}
 	for _, app := range appImages {
 		images[app] = image.Args{Target: app}
@@ -44,6 +44,9 @@ func imagesToBuild(cfg *config.Config) map[string]image.Args {
 	return images
 }
 
+// majorInTag finds the major version of an image such as postgres:17.
+var majorInTag = regexp.MustCompile(`:(\d+)[^/]*$`)
+
 // imageOf returns the name of the image that is made for a database from its image of Postgres. For the
 // stack's own postgresImage it is the target's name.
 func imageOf(target string, settings config.Database, cfg *config.Config) string {
@@ -53,15 +56,19 @@ func imageOf(target string, settings config.Database, cfg *config.Config) string
 	return target + "-" + regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(settings.Image), "-")
 }
 
-// buildImages declares the images, and returns their references by name. It rebuilds missing images.
-func buildImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
+// newImages returns the references of the images by name. It declares those that it builds, and builds missing
+// ones again.
+func newImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
 	missing missingImages) (pulumi.StringMap, error) {
+	if cfg.Published != nil {
+		return publishedImages(ctx.Context(), cfg, last)
+	}
 	rebuild, err := findMissing(ctx, cfg, last, missing)
 	if err != nil {
 		return nil, err
 	}
 	refs := pulumi.StringMap{}
-	for name, args := range imagesToBuild(cfg) {
+	for name, args := range neededImages(cfg) {
 		args.Registry, args.Tag = cfg.Registry.Path, ctx.Stack()
 		args.Username, args.Password = cfg.Registry.Push.Username, cfg.Registry.Push.Password
 		args.Builder, args.Rebuild = cfg.Builder, rebuild[name]
@@ -70,6 +77,24 @@ func buildImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
 		}
 	}
 	return refs, nil
+}
+
+// publishedImages finds the images that another stack has built.
+func publishedImages(ctx context.Context, cfg *config.Config, last volumes.Outputs) (pulumi.StringMap, error) {
+	names := slices.Sorted(maps.Keys(neededImages(cfg)))
+	refs, err := image.Published(*cfg.Published).Resolve(ctx, names, last.Images, cfg.Registry.Auth)
+	if err != nil {
+		return nil, fmt.Errorf("images: %w", err)
+	}
+	for _, settings := range cfg.Databases {
+		ref := refs[imageOf(backupImage, settings, cfg)]
+		is, wanted := image.Variable(ctx, ref, "PG_MAJOR", cfg.Registry.Auth), majorInTag.FindStringSubmatch(settings.Image)
+		if is != "" && wanted != nil && is != wanted[1] {
+			return nil, fmt.Errorf("images: the image %s has Postgres %s, and the database %s needs %s: give it that "+
+				"version, or build the images with pulumi config set images build", ref, is, settings.Name, settings.Image)
+		}
+	}
+	return pulumi.ToStringMap(refs), nil
 }
 
 // missingImages returns the keys of the references that their registry no longer has.

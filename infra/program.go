@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
@@ -39,11 +40,11 @@ func program(check preflight, missing missingImages) pulumi.RunFunc {
 		if err != nil {
 			return err
 		}
-		images, err := buildImages(ctx, cfg, last, missing)
+		images, err := newImages(ctx, cfg, last, missing)
 		if err != nil {
 			return err
 		}
-		provider, err := kube.NewProvider(ctx, "k3s", approval.Kubeconfig)
+		provider, err := newProvider(ctx, approval.Kubeconfig)
 		if err != nil {
 			return err
 		}
@@ -54,6 +55,15 @@ func program(check preflight, missing missingImages) pulumi.RunFunc {
 		}
 		return s.export(last)
 	}
+}
+
+// newProvider declares the provider of everything in the cluster. Without a kubeconfig, it keeps the one of the
+// state.
+func newProvider(ctx *pulumi.Context, kubeconfig pulumi.StringInput) (*kubernetes.Provider, error) {
+	if kubeconfig == nil {
+		return kube.NewProvider(ctx, "k3s", pulumi.String(""), pulumi.IgnoreChanges([]string{"kubeconfig"}))
+	}
+	return kube.NewProvider(ctx, "k3s", kubeconfig)
 }
 
 // credential writes a login for Pulumi's Kubernetes plugin, and returns the exit status.

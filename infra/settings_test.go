@@ -125,8 +125,8 @@ func TestEverySettingIsInAVariant(t *testing.T) {
 			delete(inNone, key)
 		}
 	}
-	for _, key := range []string{"registry", "kubeContext", "kubeconfig", "kubeconfigFrom"} {
-		delete(inNone, key) // settings gives the first, and package cluster tests the others
+	for _, key := range []string{"registry", "images", "kubeContext", "kubeconfig", "kubeconfigFrom"} {
+		delete(inNone, key) // settings gives the first, and tests of their own have the others
 	}
 	require.Empty(t, inNone)
 }

@@ -2,6 +2,8 @@
 package main
 
 import (
+	"maps"
+	"strings"
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -21,11 +23,16 @@ const name = "miniflux"
 func main() { pulumi.Run(deploy) }
 
 func deploy(ctx *pulumi.Context) error {
-	images, err := buildImages(ctx)
+	images, err := newImages(ctx)
 	if err != nil {
 		return err
 	}
-	namespace, err := kube.NewNamespace(ctx, name, kube.NamespaceArgs{Name: name})
+	provider, err := kube.NewProvider(ctx, "cluster", nil)
+	if err != nil {
+		return err
+	}
+	inCluster := pulumi.Provider(provider)
+	namespace, err := kube.NewNamespace(ctx, name, kube.NamespaceArgs{Name: name}, inCluster)
 	if err != nil {
 		return err
 	}
@@ -34,29 +41,38 @@ func deploy(ctx *pulumi.Context) error {
 		Image:        images["storage"],
 		Accounts:     []string{name},
 		StorageClass: "local-path",
-	})
+	}, inCluster)
 	if err != nil {
 		return err
 	}
-	db, err := newDatabase(ctx, namespace, images, store.Bucket(name))
+	db, err := newDatabase(ctx, namespace, images, store.Bucket(name), inCluster)
 	if err != nil {
 		return err
 	}
-	return newMiniflux(ctx, namespace, images[name], db)
+	return newMiniflux(ctx, namespace, images[name], db, inCluster)
 }
 
-// buildImages builds miniflux from its Go module, and the other images from stateful-k3s.
-func buildImages(ctx *pulumi.Context) (pulumi.StringMap, error) {
+// newImages builds miniflux from its Go module. It builds the other images from stateful-k3s, or takes the ones
+// that images names.
+func newImages(ctx *pulumi.Context) (pulumi.StringMap, error) {
+	ours, published := []string{"storage", "postgres", "postgres-exporter", "backup"}, config.Get(ctx, "images")
 	images := pulumi.StringMap{}
-	for _, target := range []string{name, "storage", "postgres", "postgres-exporter", "backup"} {
-		args := image.Args{Registry: config.Require(ctx, "registry"), Tag: ctx.Stack()}
-		if target == name {
-			args.Context = name
-		} else {
-			args.Context, args.Target = "../..", target
-		}
-		var err error
-		if images[target], err = image.New(ctx, target, args); err != nil {
+	build := func(target string, args image.Args) (err error) {
+		args.Registry, args.Tag = config.Require(ctx, "registry"), ctx.Stack()
+		images[target], err = image.New(ctx, target, args)
+		return err
+	}
+	if err := build(name, image.Args{Context: name}); err != nil {
+		return nil, err
+	}
+	if published != "" {
+		registry, tag, _ := strings.Cut(published, "@")
+		refs, err := image.Published{Registry: registry, Tag: tag}.Resolve(ctx.Context(), ours, nil, nil)
+		maps.Copy(images, pulumi.ToStringMap(refs))
+		return images, err
+	}
+	for _, target := range ours {
+		if err := build(target, image.Args{Context: "../..", Target: target}); err != nil {
 			return nil, err
 		}
 	}
@@ -64,7 +80,7 @@ func buildImages(ctx *pulumi.Context) (pulumi.StringMap, error) {
 }
 
 func newDatabase(ctx *pulumi.Context, namespace *kube.Namespace, images pulumi.StringMap,
-	bucket storage.Bucket) (*database.Database, error) {
+	bucket storage.Bucket, inCluster pulumi.ResourceOption) (*database.Database, error) {
 	args := database.Args{
 		Namespace: namespace,
 		Name:      name,
@@ -80,5 +96,5 @@ func newDatabase(ctx *pulumi.Context, namespace *kube.Namespace, images pulumi.S
 	if from := config.Get(ctx, "restoreFrom"); from != "" {
 		args.Restore = &backup.Restore{From: from, Over: config.GetBool(ctx, "restoreOver")}
 	}
-	return database.New(ctx, name, args)
+	return database.New(ctx, name, args, inCluster)
 }

@@ -11,14 +11,14 @@ import (
 
 // newMiniflux declares the app, which starts when its database is restored, and shows it below /miniflux.
 func newMiniflux(ctx *pulumi.Context, namespace *kube.Namespace, appImage pulumi.StringInput,
-	db *database.Database) error {
+	db *database.Database, inCluster pulumi.ResourceOption) error {
 	password, err := kube.NewPassword(ctx, "admin", kube.PasswordArgs{Version: "1"})
 	if err != nil {
 		return err
 	}
 	admin, err := kube.NewSecret(ctx, "admin", kube.SecretArgs{
 		Namespace: namespace, App: name, Name: "admin", Data: map[string]pulumi.StringInput{"password": password},
-	})
+	}, inCluster)
 	if err != nil {
 		return err
 	}
@@ -45,20 +45,21 @@ func newMiniflux(ctx *pulumi.Context, namespace *kube.Namespace, appImage pulumi
 	}
 	if err := kube.Allow(ctx, name+"-database", kube.Connection{
 		From: app.Pods(), To: db.Pods, Port: server.Port, Why: "keeps feeds and what was read",
-	}); err != nil {
+	}, inCluster); err != nil {
 		return err
 	}
 	if err := kube.AllowOutbound(ctx, name+"-feeds", kube.Outbound{
 		From: app.Pods(), Networks: kube.Internet, URL: "https://", Why: "fetches feeds",
-	}); err != nil {
+	}, inCluster); err != nil {
 		return err
 	}
-	service, err := app.Declare(ctx, name, db.Ready(), pulumi.DependsOn([]pulumi.Resource{admin}))
+	service, err := app.Declare(ctx, name, inCluster, db.Ready(), pulumi.DependsOn([]pulumi.Resource{admin}))
 	if err != nil {
 		return err
 	}
 	ingress := kube.Ingress{Class: "traefik", Namespace: "kube-system"}
-	url, err := ingress.Publish(ctx, name, kube.Site{App: app, Service: service, Paths: []string{"/miniflux"}})
+	site := kube.Site{App: app, Service: service, Paths: []string{"/miniflux"}}
+	url, err := ingress.Publish(ctx, name, site, inCluster)
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,10 @@ type Config struct {
 	// NamePrefix precedes the namespaces' names.
 	NamePrefix string
 	// Cluster is how the program reaches the cluster.
-	Cluster      cluster.Access
-	Registry     Registry
+	Cluster  cluster.Access
+	Registry Registry
+	// Published are images that the stack takes instead of building; nil for none.
+	Published    *Published
 	Builder      string
 	StorageClass string
 	Redis        Redis
@@ -104,7 +106,8 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 	if cfg.Builder == "" {
 		cfg.Builder = os.Getenv(builderVariable)
 	}
-	cfg.Registry = r.registry()
+	cfg.Published = r.published()
+	cfg.Registry = r.registry(cfg.Published)
 	r.checkConsistency(cfg)
 	r.rejectUnknown()
 	if err := errors.Join(r.faults...); err != nil {

@@ -2,17 +2,51 @@ package config
 
 import (
 	"os"
+	"regexp"
+	"strings"
 
 	"github.com/distribution/reference"
 	"github.com/google/go-containerregistry/pkg/authn"
 )
 
+// Published are images that another stack has built.
+type Published struct{ Registry, Tag string }
+
+// published returns nil if the stack builds its images. Otherwise it refuses the settings that only make sense
+// then.
+func (r *reader) published() *Published {
+	const key, build = "images", "build"
+	value := r.text(key, publishedImages(build), "registry.example.com/team@prod")
+	if value == build || r.faulty(key) {
+		return nil
+	}
+	for _, unused := range []string{"registry", "registryUsername", "registryPassword", "builder"} {
+		if r.read(unused) != "" && !r.faulty(unused) {
+			r.fault(unused, "set, though no image is built, since %s is %s; for example: %s", key, value, rm(unused))
+		}
+	}
+	path, tag, _ := strings.Cut(value, "@")
+	return &Published{path, tag}
+}
+
+// publishedImages accepts one word, or the path of a registry and a tag.
+func publishedImages(word string) check {
+	tag := regexp.MustCompile(`^[\w][\w.-]{0,127}$`)
+	return satisfies(word+", or a registry's host and path with @ and a tag", func(value string) bool {
+		path, version, _ := strings.Cut(value, "@")
+		return value == word || registryPath(path) == "" && tag.MatchString(version)
+	})
+}
+
 // registry falls back on $STATEFUL_K3S_REGISTRY for the path, and on the login that pushes for the one that
 // pulls.
-func (r *reader) registry() Registry {
+func (r *reader) registry(published *Published) Registry {
 	const key, example = "registry", "registry.example.com/team"
 	path := r.text(key, optional(registryPath), example)
-	if path == "" && !r.faulty(key) {
+	switch {
+	case published != nil:
+		path = published.Registry
+	case path == "" && !r.faulty(key):
 		path = os.Getenv(registryVariable)
 		if path == "" {
 			r.fault(key, "not set, and $%s is not either; for example: pulumi config set %s %s", registryVariable,
@@ -27,9 +61,12 @@ func (r *reader) registry() Registry {
 		Push: r.login("registryUsername", "registryPassword"),
 		Pull: r.login("pullUsername", "pullPassword"),
 	}
-	if registry.Push.Username != "" {
-		registry.Auth = authn.FromConfig(authn.AuthConfig{Username: registry.Push.Username,
-			Password: r.read("registryPassword")})
+	asking, passwordKey := registry.Push.Username, "registryPassword"
+	if published != nil {
+		asking, passwordKey = registry.Pull.Username, "pullPassword"
+	}
+	if asking != "" {
+		registry.Auth = authn.FromConfig(authn.AuthConfig{Username: asking, Password: r.read(passwordKey)})
 	}
 	if named, err := reference.ParseNamed(path + "/app"); err == nil {
 		registry.Host = reference.Domain(named)

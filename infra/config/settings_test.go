@@ -128,6 +128,13 @@ func TestRegistry(t *testing.T) {
 		cfg.Registry)
 	require.Equal(t, "from-the-environment", cfg.Builder)
 
+	cfg, err = load(t, settings{"registry": "", "images": "ghcr.io/alice@v1", "pullUsername": "alice",
+		"pullPassword": "pull it"})
+	require.NoError(t, err)
+	require.Equal(t, &Published{"ghcr.io/alice", "v1"}, cfg.Published)
+	require.Equal(t, "ghcr.io", cfg.Registry.Host)
+	require.NotNil(t, cfg.Registry.Auth)
+
 	cfg, err = load(t, settings{"registryUsername": "alice", "registryPassword": "push it"})
 	require.NoError(t, err)
 	require.Equal(t, "alice", cfg.Registry.Pull.Username, "who pushes pulls too")

@@ -22,10 +22,6 @@ const registryTimeout = 10 * time.Second
 func Missing(ctx context.Context, refs map[string]string, login authn.Authenticator) map[string]bool {
 	ctx, cancel := context.WithTimeout(ctx, registryTimeout)
 	defer cancel()
-	auth := remote.WithAuthFromKeychain(authn.DefaultKeychain)
-	if login != nil {
-		auth = remote.WithAuth(login)
-	}
 	missing := map[string]bool{}
 	var lock sync.Mutex
 	var group sync.WaitGroup
@@ -35,8 +31,7 @@ func Missing(ctx context.Context, refs map[string]string, login authn.Authentica
 			if err != nil {
 				return
 			}
-			_, err = remote.Head(digest, remote.WithContext(ctx), auth,
-				remote.WithTransport(tlsOnlyLogin{remote.DefaultTransport}))
+			_, err = remote.Head(digest, options(ctx, login)...)
 			var answer *transport.Error
 			if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
 				lock.Lock()
@@ -47,6 +42,16 @@ func Missing(ctx context.Context, refs map[string]string, login authn.Authentica
 	}
 	group.Wait()
 	return missing
+}
+
+// options ask with a login, or with the one of Docker's own configuration.
+func options(ctx context.Context, login authn.Authenticator) []remote.Option {
+	auth := remote.WithAuthFromKeychain(authn.DefaultKeychain)
+	if login != nil {
+		auth = remote.WithAuth(login)
+	}
+	return []remote.Option{remote.WithContext(ctx), auth,
+		remote.WithTransport(tlsOnlyLogin{remote.DefaultTransport})}
 }
 
 // tlsOnlyLogin sends no login over plain HTTP, where anybody may listen.

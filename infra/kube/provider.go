@@ -8,27 +8,27 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// NewProvider declares the provider for the cluster of a kubeconfig; nil keeps the kubeconfig in the state.
+// NewProvider declares the provider for the cluster of a kubeconfig, its path or its text. With nil it is the
+// cluster of $KUBECONFIG, or of ~/.kube/config.
 func NewProvider(ctx *pulumi.Context, name string, kubeconfig pulumi.StringInput,
 	opts ...pulumi.ResourceOption) (*kubernetes.Provider, error) {
-	if kubeconfig == nil {
-		kubeconfig = pulumi.String("")
-		opts = append(opts, pulumi.IgnoreChanges([]string{"kubeconfig"}))
-	}
 	// The SDK would write them into the state, and every later command would forget what it cannot reach.
 	for _, variable := range []string{"PULUMI_K8S_DELETE_UNREACHABLE", "PULUMI_K8S_SKIP_UPDATE_UNREACHABLE"} {
 		if err := os.Unsetenv(variable); err != nil {
 			return nil, fmt.Errorf("declaring provider %s: %w", name, err)
 		}
 	}
-	provider, err := kubernetes.NewProvider(ctx, name, &kubernetes.ProviderArgs{
-		Kubeconfig: kubeconfig,
+	args := &kubernetes.ProviderArgs{
 		// A constant: a changed kubeconfig or a renamed stack must not replace everything in the cluster.
 		ClusterIdentifier: pulumi.String(project),
 		// They have fixed names. Changed in place, they do not replace what depends on them.
 		EnableConfigMapMutable: pulumi.Bool(true),
 		EnableSecretMutable:    pulumi.Bool(true),
-	}, opts...)
+	}
+	if kubeconfig != nil {
+		args.Kubeconfig = kubeconfig
+	}
+	provider, err := kubernetes.NewProvider(ctx, name, args, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("declaring provider %s: %w", name, err)
 	}

@@ -28,11 +28,13 @@ func TestProviderIsTheSameOnEveryMachine(t *testing.T) {
 	}), inputs)
 }
 
-func TestAProviderKeepsTheKubeconfigOfTheState(t *testing.T) {
+func TestAProviderOfTheUsersOwnKubeconfig(t *testing.T) {
+	t.Setenv("KUBECONFIG", "/home/alice/.kube/config")
 	recording := recorder.Run(t, func(ctx *pulumi.Context) error {
 		_, err := kube.NewProvider(ctx, "k3s", nil)
 		return err
 	})
-	require.Equal(t, []string{"kubeconfig"},
-		recording.Get(t, "pulumi:providers:kubernetes", "k3s").Request.GetIgnoreChanges())
+	inputs := recording.Get(t, "pulumi:providers:kubernetes", "k3s").Inputs
+	require.Equal(t, "/home/alice/.kube/config", inputs["kubeconfig"].StringValue())
+	require.Equal(t, "stateful-k3s", inputs["clusterIdentifier"].StringValue())
 }

@@ -1,0 +1,70 @@
+package image_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/image"
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+)
+
+// push pushes an image with an environment, and returns its digest.
+func push(t *testing.T, ref string, env ...string) string {
+	t.Helper()
+	made, err := random.Image(16, 1)
+	require.NoError(t, err)
+	made, err = mutate.Config(made, v1.Config{Env: env})
+	require.NoError(t, err)
+	tag, err := name.NewTag(ref)
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(tag, made))
+	digest, err := made.Digest()
+	require.NoError(t, err)
+	return digest.String()
+}
+
+func TestPublishedImages(t *testing.T) {
+	server := httptest.NewServer(registry.New())
+	defer server.Close()
+	team := server.Listener.Addr().String() + "/team"
+	pushed := push(t, team+"/backup:prod", "PATH=/", "PG_MAJOR=17")
+	published := image.Published{Registry: team, Tag: "prod"}
+	refs, err := published.Resolve(t.Context(), []string{"backup"}, nil, nil)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"backup": team + "/backup:prod@" + pushed}, refs)
+	require.Equal(t, "17", image.Variable(t.Context(), refs["backup"], "PG_MAJOR", nil))
+	require.Empty(t, image.Variable(t.Context(), refs["backup"], "PG", nil))
+	require.Empty(t, image.Variable(t.Context(), team+"/backup:prod@"+recorder.Digest, "PG_MAJOR", nil))
+
+	_, err = published.Resolve(t.Context(), []string{"pingpong", "backup", "storage"},
+		map[string]string{"storage": team + "/storage:prod@" + recorder.Digest}, nil)
+	require.EqualError(t, err, "the registry has no image "+team+"/pingpong:prod\n"+
+		"the registry has no image "+team+"/storage:prod")
+}
+
+func TestPublishedImagesOfARegistryThatDoesNotTell(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer server.Close()
+	team := server.Listener.Addr().String() + "/team"
+	published := image.Published{Registry: team, Tag: "prod"}
+	last := map[string]string{"app": team + "/app:prod@" + recorder.Digest}
+	refs, err := published.Resolve(t.Context(), []string{"app"}, last, nil)
+	require.NoError(t, err)
+	require.Equal(t, last, refs)
+	published.Tag = "dev"
+	_, err = published.Resolve(t.Context(), []string{"app"}, last, nil)
+	require.ErrorContains(t, err, "asking the registry for the image "+team+"/app:dev: ")
+	_, err = image.Published{Registry: "Team", Tag: "dev"}.Resolve(t.Context(), []string{"app"}, nil, nil)
+	require.ErrorContains(t, err, "naming image app: ")
+}
