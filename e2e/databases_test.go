@@ -85,8 +85,8 @@ func TestDatabasesOfTheUser(t *testing.T) {
 	assert.Equal(t, map[string]string{"team": "shop"}, namespace.Labels)
 }
 
-// newStorageClass makes a storage class until the test ends. It is local-path, except that the API server lets
-// its claims grow.
+// newStorageClass makes a storage class until the test ends. It is local-path, except that the API server
+// lets its claims grow.
 func newStorageClass(c *kube.Cluster) (name string) {
 	classes := c.StorageV1().StorageClasses()
 	class, err := classes.Get(c.T.Context(), "local-path", metav1.GetOptions{})
@@ -105,7 +105,8 @@ func volumesGrow(t *testing.T, c *kube.Cluster) {
 		return c.Kubectl("get", "pvc", "--output",
 			"go-template={{range .items}}{{.metadata.name}}={{.spec.resources.requests.storage}} {{end}}")
 	}
-	const sizesBefore = "data-books-postgres-ss-0=1Gi data-old-shop-postgres-ss-0=1Gi data-shop-postgres-ss-0=1Gi "
+	const sizesBefore = "data-books-postgres-ss-0=1Gi data-old-shop-postgres-ss-0=1Gi " +
+		"data-shop-postgres-ss-0=1Gi "
 	before := c.Field("statefulset", "books-postgres-ss", "{.metadata.uid}")
 	larger := []string{"databases[0].storageSize=2Gi", "databases[1].storageSize=2Gi"}
 	said, err := pulumi.Up(larger...).CombinedOutput()

@@ -47,6 +47,20 @@ func TestPreviewWorksWhileClusterAndBuilderAreAway(t *testing.T) {
 	assert.Equal(t, []string{"same"}, slices.Collect(maps.Keys(changes)))
 }
 
+// TestImagesOfAnotherStack takes the images that this stack itself has built. Pulumi forgets them, and no pod
+// changes.
+func TestImagesOfAnotherStack(t *testing.T) {
+	newCluster(t)
+	built := len(pulumi.GetOutputs(t).Images)
+	output := refused(t, pulumi.Command("preview", "--config", "images="+lab.Registry()+"@nobody"))
+	assert.Equal(t, built, strings.Count(output, "the registry has no image "+lab.Registry()+"/"))
+
+	pulumi.Configure(t, nil, "images="+lab.Registry()+"@"+lab.Name())
+	plan := pulumi.Plan(t)
+	assert.Equal(t, built, plan["delete"])
+	assert.ElementsMatch(t, []string{"delete", "same"}, slices.Collect(maps.Keys(plan)))
+}
+
 // TestALabFromReleasesAndPulledImages uses a server on this machine in place of the projects' releases and
 // Docker Hub.
 func TestALabFromReleasesAndPulledImages(t *testing.T) {

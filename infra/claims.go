@@ -15,9 +15,9 @@ func claims(cfg *config.Config) (claims []cluster.Claim) {
 				Setting: setting, Set: config.SetCommand(setting)})
 		}
 	}
-	add(exercises, "redisStorageSize", cfg.Redis.StorageSize, redis.ClaimNames...)
+	add(exercises, "redisStorageSize", cfg.Redis.StorageSize, redis.Claims...)
 	if cfg.S3 == nil {
-		add(storageNamespace, "storageSize", cfg.Storage.Size, storage.ClaimName)
+		add(storageNamespace, "storageSize", cfg.Storage.Size, storage.Claim)
 	}
 	for _, settings := range cfg.Databases {
 		claims = append(claims, settings.Claim(cfg.NamePrefix+settings.Namespace))

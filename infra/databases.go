@@ -24,7 +24,7 @@ func (s *stack) newDatabase(settings config.Database) (*database.Database, error
 			Backup:   s.images[imageOf(backupImage, settings, s.cfg)],
 		},
 		Bucket:  s.bucket(settings),
-		Folder:  settings.Account(namespace.Name),
+		Folder:  pulumi.String(settings.Account(namespace.Name)),
 		Clients: s.clients(settings),
 		Server:  settings.Server,
 		Backup:  settings.Backup,

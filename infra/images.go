@@ -56,8 +56,8 @@ func imageOf(target string, settings config.Database, cfg *config.Config) string
 	return target + "-" + regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(settings.Image), "-")
 }
 
-// newImages returns the references of the images by name. It declares those that it builds, and builds missing
-// ones again.
+// newImages returns the references of the images by name. It declares those that it builds, and builds
+// missing ones again.
 func newImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
 	missing missingImages) (pulumi.StringMap, error) {
 	if cfg.Published != nil {
@@ -80,7 +80,8 @@ func newImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
 }
 
 // publishedImages finds the images that another stack has built.
-func publishedImages(ctx context.Context, cfg *config.Config, last volumes.Outputs) (pulumi.StringMap, error) {
+func publishedImages(ctx context.Context, cfg *config.Config,
+	last volumes.Outputs) (pulumi.StringMap, error) {
 	names := slices.Sorted(maps.Keys(neededImages(cfg)))
 	refs, err := image.Published(*cfg.Published).Resolve(ctx, names, last.Images, cfg.Registry.Auth)
 	if err != nil {
@@ -88,10 +89,12 @@ func publishedImages(ctx context.Context, cfg *config.Config, last volumes.Outpu
 	}
 	for _, settings := range cfg.Databases {
 		ref := refs[imageOf(backupImage, settings, cfg)]
-		is, wanted := image.Variable(ctx, ref, "PG_MAJOR", cfg.Registry.Auth), majorInTag.FindStringSubmatch(settings.Image)
+		is := image.Variable(ctx, ref, "PG_MAJOR", cfg.Registry.Auth)
+		wanted := majorInTag.FindStringSubmatch(settings.Image)
 		if is != "" && wanted != nil && is != wanted[1] {
-			return nil, fmt.Errorf("images: the image %s has Postgres %s, and the database %s needs %s: give it that "+
-				"version, or build the images with pulumi config set images build", ref, is, settings.Name, settings.Image)
+			return nil, fmt.Errorf("images: the image %s has Postgres %s, and the database %s needs %s: "+
+				"give it that version, or build the images with pulumi config set images build", ref, is,
+				settings.Name, settings.Image)
 		}
 	}
 	return pulumi.ToStringMap(refs), nil

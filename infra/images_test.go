@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"log"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -34,10 +36,12 @@ func publish(t *testing.T, team string) (digest string) {
 
 // A stack that takes the images of another one declares none, and names them by digest.
 func TestImagesOfAnotherStack(t *testing.T) {
-	server := httptest.NewServer(registry.New())
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	team := server.Listener.Addr().String() + "/team"
 	digest := publish(t, team)
-	changes := func(images string) map[string]string { return map[string]string{"registry": "", "images": images} }
+	changes := func(images string) map[string]string {
+		return map[string]string{"registry": "", "images": images}
+	}
 	recording := recorder.Run(t, withoutCluster, settings(t, changes(team+"@prod")))
 	for _, recorded := range recording.All() {
 		require.NotEqual(t, "Image", kind(recorded), recorded.URN)

@@ -64,7 +64,7 @@ func (s *stack) declare() (err error) {
 func (s *stack) newRedis() (*redis.Redis, error) {
 	return redis.New(s.ctx, "redis", redis.Args{
 		Namespace:      s.namespaces[exercises],
-		Image:          s.cfg.Redis.Image,
+		Image:          pulumi.String(s.cfg.Redis.Image),
 		FillerImage:    s.images["redisfiller"],
 		Password:       s.cfg.Redis.Password,
 		SecretVersions: s.cfg.SecretVersions["redis"],

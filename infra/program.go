@@ -57,8 +57,8 @@ func program(check preflight, missing missingImages) pulumi.RunFunc {
 	}
 }
 
-// newProvider declares the provider of everything in the cluster. Without a kubeconfig, it keeps the one of the
-// state.
+// newProvider declares the provider of everything in the cluster. Without a kubeconfig, it keeps the one of
+// the state.
 func newProvider(ctx *pulumi.Context, kubeconfig pulumi.StringInput) (*kubernetes.Provider, error) {
 	if kubeconfig == nil {
 		return kube.NewProvider(ctx, "k3s", pulumi.String(""), pulumi.IgnoreChanges([]string{"kubeconfig"}))

@@ -99,7 +99,8 @@ func TestGroupsOfSecretsAreReplaced(t *testing.T) {
 		return all
 	}
 	run := func(secretVersions string) map[string]string {
-		return versions(recorder.Run(t, withoutCluster, settings(t, map[string]string{"secretVersions": secretVersions})))
+		changes := map[string]string{"secretVersions": secretVersions}
+		return versions(recorder.Run(t, withoutCluster, settings(t, changes)))
 	}
 	certificates := []string{"pingpong-postgres-certificate", "todo-postgres-certificate"}
 	allPasswords := append(passwords("pingpong"), passwords("todo")...)

@@ -65,7 +65,7 @@ var variants = map[string]map[string]string{
 		"registryPassword": "push-it-there",
 		"pullUsername":     "puller",
 		"pullPassword":     "pull-it-here",
-		"secretVersions": "storage-project-key=2; todo-certificate=2; todo-restorer=2; redis-password=2; " +
+		"secretVersions": "storage-project-key=2; todo-certificate=2; todo-restorer=2; " +
 			"postgres-passwords=3; postgres-certificates=4; storage-keys=5; storage-certificates=6",
 
 		"redisImage":       "redis:8.2",

@@ -52,8 +52,8 @@ func deploy(ctx *pulumi.Context) error {
 	return newMiniflux(ctx, namespace, images[name], db, inCluster)
 }
 
-// newImages builds miniflux from its Go module. It builds the other images from stateful-k3s, or takes the ones
-// that images names.
+// newImages builds miniflux from its Go module. It builds the other images from stateful-k3s, or takes the
+// ones that the setting images names.
 func newImages(ctx *pulumi.Context) (pulumi.StringMap, error) {
 	ours, published := []string{"storage", "postgres", "postgres-exporter", "backup"}, config.Get(ctx, "images")
 	images := pulumi.StringMap{}
@@ -88,13 +88,13 @@ func newDatabase(ctx *pulumi.Context, namespace *kube.Namespace, images pulumi.S
 			Server: images["postgres"], Exporter: images["postgres-exporter"], Backup: images["backup"],
 		},
 		Bucket:  bucket,
-		Folder:  name,
+		Folder:  pulumi.String(name),
 		Server:  statefulset.Settings{StorageClass: "local-path", Memory: "256Mi"},
 		Backup:  backup.Settings{KeepDaily: 7, KeepWeekly: 4, ScratchSize: "1Gi", Memory: "256Mi"},
 		Archive: &database.Archive{Timeout: time.Minute, KeepDays: 7},
 	}
 	if from := config.Get(ctx, "restoreFrom"); from != "" {
-		args.Restore = &backup.Restore{From: from, Over: config.GetBool(ctx, "restoreOver")}
+		args.Restore = &backup.Restore{From: pulumi.String(from), Over: config.GetBool(ctx, "restoreOver")}
 	}
 	return database.New(ctx, name, args, inCluster)
 }

@@ -49,7 +49,7 @@ func newMiniflux(ctx *pulumi.Context, namespace *kube.Namespace, appImage pulumi
 		return err
 	}
 	if err := kube.AllowOutbound(ctx, name+"-feeds", kube.Outbound{
-		From: app.Pods(), Networks: kube.Internet, URL: "https://", Why: "fetches feeds",
+		From: app.Pods(), Networks: kube.Internet, URL: pulumi.String("https://"), Why: "fetches feeds",
 	}, inCluster); err != nil {
 		return err
 	}

@@ -28,7 +28,10 @@ type Claim struct {
 // shrinks.
 func (r Requirements) growClaims(ctx *pulumi.Context, client kubernetes.Interface) error {
 	notices, err := r.resizeClaims(ctx.Context(), client, metav1.DryRunAll)
-	if err == nil && !ctx.DryRun() {
+	if err != nil {
+		return err
+	}
+	if !ctx.DryRun() {
 		notices, err = r.resizeClaims(ctx.Context(), client)
 	}
 	for _, notice := range notices {
@@ -51,9 +54,10 @@ func (r Requirements) resizeClaims(ctx context.Context, client kubernetes.Interf
 	return notices, err
 }
 
-// resize returns the size of a claim that had another one. A claim that is not there yet, or is being deleted,
-// is made with its size.
-func (c Claim) resize(ctx context.Context, client kubernetes.Interface, dryRun []string) (was string, err error) {
+// resize returns the size of a claim that had another one. A claim that is not there yet, or is being
+// deleted, is made with its size.
+func (c Claim) resize(ctx context.Context, client kubernetes.Interface,
+	dryRun []string) (was string, err error) {
 	claims := client.CoreV1().PersistentVolumeClaims(c.Namespace)
 	claim, err := claims.Get(ctx, c.Name, metav1.GetOptions{})
 	if err != nil {
@@ -70,9 +74,9 @@ func (c Claim) resize(ctx context.Context, client kubernetes.Interface, dryRun [
 		fmt.Appendf(nil, `{"spec": {"resources": {"requests": {"storage": %q}}}}`, c.Size),
 		metav1.PatchOptions{FieldManager: kube.FieldManager, DryRun: dryRun})
 	if err != nil {
-		return "", fmt.Errorf("%s: the claim %s in the namespace %s has %s, and cannot have %s: %w; set its size again "+
-			"with %s %[4]s, or give it another volume: docs/data.md#another-volume", c.Setting, c.Name, c.Namespace,
-			&size, c.Size, err, c.Set)
+		return "", fmt.Errorf("%s: the claim %s in the namespace %s has %s, and cannot have %s: %w; "+
+			"set its size again with %s %[4]s, or give it another volume: docs/data.md#another-volume", c.Setting,
+			c.Name, c.Namespace, &size, c.Size, err, c.Set)
 	}
 	return size.String(), nil
 }

@@ -34,8 +34,8 @@ func wanted(size string, names ...string) (r Requirements) {
 	return r
 }
 
-// withClaims is a cluster that grows claims, but not the fixed one. It returns what it was asked for: names and
-// patches, in a dry run with a question mark.
+// withClaims is a cluster that grows claims, but not the fixed one. It returns what it was asked for: names
+// and patches, in a dry run with a question mark.
 func withClaims(claims ...runtime.Object) (client *fake.Clientset, asked *[]string) {
 	client, asked = newCluster(nil, claims...), new([]string)
 	client.PrependReactor("patch", "persistentvolumeclaims",
@@ -55,7 +55,8 @@ func withClaims(claims ...runtime.Object) (client *fake.Clientset, asked *[]stri
 	return client, asked
 }
 
-func grow(t *testing.T, r Requirements, client *fake.Clientset, options ...recorder.Option) ([]string, error) {
+func grow(t *testing.T, r Requirements, client *fake.Clientset,
+	options ...recorder.Option) ([]string, error) {
 	t.Helper()
 	recording, err := recorder.Try(t, func(ctx *pulumi.Context) error { return r.growClaims(ctx, client) },
 		options...)
@@ -88,10 +89,10 @@ func TestClaimsGrow(t *testing.T) {
 func TestClaimsThatCannotGrow(t *testing.T) {
 	client, asked := withClaims(claimOf("small", "1Gi"), claimOf("fixed", "1Gi"))
 	logs, err := grow(t, wanted("2Gi", "small", "fixed"), client)
-	require.EqualError(t, err, "databases[0].storageSize: the claim fixed in the namespace exercises has 1Gi, and "+
-		`cannot have 2Gi: persistentvolumeclaims "fixed" is forbidden: its class cannot grow; set its size again with `+
-		"pulumi config set --path 'databases[0].storageSize' 1Gi, or give it another volume: "+
-		"docs/data.md#another-volume")
+	require.ErrorContains(t, err, "databases[0].storageSize: the claim fixed in the namespace exercises has "+
+		`1Gi, and cannot have 2Gi: persistentvolumeclaims "fixed" is forbidden: its class cannot grow; `+
+		"set its size again with pulumi config set --path 'databases[0].storageSize' 1Gi, or give it another "+
+		"volume: docs/data.md#another-volume")
 	require.Empty(t, logs)
 	require.NotContains(t, *asked, `small {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}`)
 }
@@ -108,5 +109,5 @@ func TestClaimsThatTheUserMayNotSee(t *testing.T) {
 	client.PrependReactor("get", "persistentvolumeclaims",
 		func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, errors.New("not now") })
 	_, err = grow(t, wanted("2Gi", "small"), client)
-	require.EqualError(t, err, "asking the cluster for its claim small in the namespace exercises: not now")
+	require.ErrorContains(t, err, "asking the cluster for its claim small in the namespace exercises: not now")
 }

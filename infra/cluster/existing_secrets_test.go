@@ -22,7 +22,8 @@ func TestExistingSecrets(t *testing.T) {
 	}
 	client := newCluster(nil, secret("one", map[string]string{"password": "correct-horse"}),
 		secret("two", map[string]string{"password": "correct-horse", "reader-password": "battery-staple"}),
-		secret("reader", map[string]string{"reader-password": "battery-staple"}), secret("empty", nil), secret("short", map[string]string{"password": "secret7"}),
+		secret("reader", map[string]string{"reader-password": "battery-staple"}), secret("empty", nil),
+		secret("short", map[string]string{"password": "secret7"}),
 		secret("spaces", map[string]string{"password": "correct-horse", "reader-password": "battery staple"}))
 
 	r := Requirements{Secrets: []ExistingSecret{existing("one"), existing("two"), existing("reader")}}

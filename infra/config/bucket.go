@@ -14,15 +14,18 @@ func (r *reader) bucket() *storage.Bucket {
 		endpointKey, prefixKey, caKey, networksKey = "s3Endpoint", "s3Prefix", "s3CA", "s3Networks"
 		accessKey, secretKey                       = "s3AccessKey", "s3SecretKey"
 	)
+	endpoint := strings.TrimSuffix(r.text(endpointKey, optional(s3Endpoint), "https://s3.example.com"), "/")
 	bucket := &storage.Bucket{
-		Endpoint:  strings.TrimSuffix(r.text(endpointKey, optional(s3Endpoint), "https://s3.example.com"), "/"),
-		Region:    r.text("s3Region", region, "us-east-1"),
-		Name:      r.text("s3Bucket", bucketName, "backups"),
-		Prefix:    r.text(prefixKey, optional(bucketPrefix), "production"),
+		Endpoint:  pulumi.String(endpoint),
+		Region:    pulumi.String(r.text("s3Region", region, "us-east-1")),
+		Name:      pulumi.String(r.text("s3Bucket", bucketName, "backups")),
 		PathStyle: r.boolean("s3PathStyle", "true"),
 		AccessKey: r.secret(accessKey, notEmpty, ""),
 		SecretKey: r.secret(secretKey, notEmpty, ""),
 		Networks:  r.networksOrInternet(networksKey, "10.0.0.0/8"),
+	}
+	if prefix := r.text(prefixKey, optional(bucketPrefix), "production"); prefix != "" {
+		bucket.Prefix = pulumi.String(prefix)
 	}
 	if ca := r.text(caKey, optional(certificates), `"$(cat ca.crt)"`); ca != "" {
 		bucket.Authorities = pulumi.String(ca)
@@ -30,7 +33,7 @@ func (r *reader) bucket() *storage.Bucket {
 	if r.faulty(endpointKey) {
 		return bucket
 	}
-	if bucket.Endpoint == "" {
+	if endpoint == "" {
 		for _, key := range []string{prefixKey, accessKey, secretKey, caKey, networksKey} {
 			if !r.faulty(key) && r.read(key) != "" {
 				r.fault(endpointKey, "not set, though %s is; for example: pulumi config set %s https://s3.example.com",

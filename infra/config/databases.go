@@ -65,7 +65,7 @@ func (d Database) Existing(namespace string) cluster.ExistingSecret {
 
 // Claim is the claim of the database's server, in a namespace of the cluster.
 func (d Database) Claim(namespace string) cluster.Claim {
-	return cluster.Claim{Namespace: namespace, Name: statefulset.ClaimName(d.Prefix()),
+	return cluster.Claim{Namespace: namespace, Name: statefulset.Claim(d.Prefix()),
 		Size: d.Server.StorageSize, Setting: d.sizeKey, Set: SetCommand(d.sizeKey)}
 }
 

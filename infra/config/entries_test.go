@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/database/backup"
@@ -64,7 +65,7 @@ func TestEntriesAndSettingsOfAllDatabases(t *testing.T) {
 			Parameters: statefulset.Parameters{"work_mem": "8MB", "a.b": "1", "jit": "true"}},
 		Backup: backup.Settings{Schedule: "2 2 * * *", TimeZone: "Etc/UTC", KeepDaily: 4, KeepWeekly: 5,
 			KeepMonthly: 6, ScratchSize: "6Gi", Memory: "400Mi", Compression: 5, Timeout: 3 * time.Hour},
-		Restore: &backup.Restore{From: "2026-11-22T14:05:00Z"},
+		Restore: &backup.Restore{From: pulumi.String("2026-11-22T14:05:00Z")},
 	}, databases[2])
 
 	require.Equal(t, Database{
@@ -74,7 +75,7 @@ func TestEntriesAndSettingsOfAllDatabases(t *testing.T) {
 		Backup: backup.Settings{Schedule: "1 1 * * *", TimeZone: "Europe/Berlin", KeepDaily: 1, KeepWeekly: 2,
 			KeepMonthly: 3, ScratchSize: "5Gi", Memory: "300Mi", Compression: 4, Timeout: 2 * time.Hour},
 		Archive: databases[1].Archive,
-		Restore: &backup.Restore{From: "end"},
+		Restore: &backup.Restore{From: pulumi.String("end")},
 	}, databases[1])
 	require.Equal(t, 10*time.Second, databases[1].Archive.Timeout)
 	require.Equal(t, 30, databases[1].Archive.KeepDays)
@@ -82,7 +83,8 @@ func TestEntriesAndSettingsOfAllDatabases(t *testing.T) {
 	require.Equal(t, 15*time.Second, databases[0].Archive.Timeout)
 	require.Empty(t, databases[0].Server.Parameters)
 	require.Equal(t, kube.Versions{"owner": "1 2"}, databases[0].Server.SecretVersions)
-	require.Equal(t, kube.Versions{"apps_shop-key": "1 3", "project-key": "1 4"}, first.SecretVersions["storage"])
+	require.Equal(t, kube.Versions{"apps_shop-key": "1 3", "project-key": "1 4"},
+		first.SecretVersions["storage"])
 	require.Nil(t, databases[3].Restore)
 	require.NotNil(t, databases[3].Archive)
 }

@@ -12,8 +12,8 @@ import (
 // Published are images that another stack has built.
 type Published struct{ Registry, Tag string }
 
-// published returns nil if the stack builds its images. Otherwise it refuses the settings that only make sense
-// then.
+// published returns nil if the stack builds its images. Otherwise it refuses the settings that are for
+// building.
 func (r *reader) published() *Published {
 	const key, build = "images", "build"
 	value := r.text(key, publishedImages(build), "registry.example.com/team@prod")

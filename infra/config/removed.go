@@ -70,7 +70,8 @@ func (r *reader) refusePasswords(namePrefix string, d Database) {
 		default:
 			continue
 		}
-		literals = append(literals, fmt.Sprintf(`--from-literal=%s="$(pulumi config get %s)"`, password.inSecret, key))
+		literals = append(literals,
+			fmt.Sprintf(`--from-literal=%s="$(pulumi config get %s)"`, password.inSecret, key))
 	}
 	if own && !r.sets(d, "existingSecret") {
 		name := d.Name + "-passwords"
@@ -102,7 +103,10 @@ func (r *reader) refuseVersions(databases []Database) {
 		}
 	}
 	if len(moved) > 0 {
-		versions := strings.Trim(r.read(versionsKey)+"; "+strings.Join(moved, "; "), "; ")
+		versions := strings.Join(moved, "; ")
+		if kept := strings.TrimRight(r.read(versionsKey), "; "); kept != "" {
+			versions = kept + "; " + versions
+		}
 		commands = append([]string{set(versionsKey, quoted(versions))}, commands...)
 	}
 	for _, key := range faulty {

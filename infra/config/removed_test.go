@@ -19,8 +19,9 @@ var removedSettings = []struct {
 			set("databases[1].restoreFrom", "latest") + " && pulumi config rm pingpongRestoreFrom",
 			movedRestore("todoRestoreFrom") + set("databases[2].name", "todo") + " && " +
 				set("databases[2].restoreFrom", `'it'\''s'`) + " && pulumi config rm todoRestoreFrom"}},
-	{settings{"todoRestoreFrom": "end", "databases": `[{"name": "todo"}]`}, []string{movedRestore("todoRestoreFrom") +
-		set("databases[0].restoreFrom", "end") + " && pulumi config rm todoRestoreFrom"}},
+	{settings{"todoRestoreFrom": "end", "databases": `[{"name": "todo"}]`}, []string{
+		movedRestore("todoRestoreFrom") + set("databases[0].restoreFrom", "end") +
+			" && pulumi config rm todoRestoreFrom"}},
 	{settings{"pingpongRestoreFrom": "", "todoRestoreFrom": "end",
 		"databases": `[{"name": "todo", "restoreFrom": "latest"}]`}, []string{
 		movedRestore("pingpongRestoreFrom") + "pulumi config rm pingpongRestoreFrom",
@@ -46,7 +47,8 @@ var removedSettings = []struct {
 			" && " + rm("todoPostgresPassword")}},
 	{settings{"todoPostgresReaderPassword": "hunter2-hunter2", "todoPostgresPassword": "",
 		"postgresPassword": "hunter2-hunter2", "databases": `[{"name": "todo"}]`}, []string{
-		movedPassword("todoPostgresPassword") + readerMoved, movedPassword("todoPostgresReaderPassword") + readerMoved}},
+		movedPassword("todoPostgresPassword") + readerMoved,
+		movedPassword("todoPostgresReaderPassword") + readerMoved}},
 	{settings{"pingpongPostgresReaderPassword": "hunter2-hunter2",
 		"databases": `[{"name": "pingpong", "existingSecret": "mine"}]`}, []string{
 		movedPassword("pingpongPostgresReaderPassword") + rm("pingpongPostgresReaderPassword")}},
@@ -80,7 +82,8 @@ func TestRemovedSettings(t *testing.T) {
 func TestVersionsStayTheSameInTheirGroups(t *testing.T) {
 	noEnvironment(t)
 	cfg, err := load(t, settings{"secretVersions": "redis=2; postgres-passwords=3; postgres-certificates=4; " +
-		"storage-keys=5; storage-certificates=6; pingpong-owner=7; redis-password=8; todo=9; storage=10; postgres=11"})
+		"storage-keys=5; storage-certificates=6; pingpong-owner=7; redis-password=8; todo=9; " +
+		"storage=10; postgres=11"})
 	require.NoError(t, err)
 	require.Equal(t, map[string]kube.Versions{
 		"redis": {"password": "2 8"},

@@ -39,7 +39,7 @@ func (r *reader) restore(d Database, restores restores) *backup.Restore {
 		over = r.boolean(key, "true")
 	}
 	if from != "" {
-		return &backup.Restore{From: from, Over: over, Identity: restores.identity}
+		return &backup.Restore{From: pulumi.String(from), Over: over, Identity: restores.identity}
 	}
 	if over {
 		r.fault(key, "set for %q, which is restored from nothing; for example: %s, or %s", d.Name,

@@ -94,8 +94,8 @@ func parseVersions(text string, secrets []generatedSecret) (map[string]string, e
 	return given, nil
 }
 
-// versionOf joins the versions that the names of a secret have. Stacks that run have had the first one, of all
-// of its kind, as 1 by default.
+// versionOf joins the versions that the names of a secret have. The first one, of all of its kind, is 1 by
+// default, as it has always been: another one would replace the secrets of stacks that run.
 func versionOf(names []string, given map[string]string) string {
 	version := cmp.Or(given[names[0]], kube.FirstVersion)
 	for _, name := range names[1:] {

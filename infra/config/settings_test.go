@@ -190,7 +190,7 @@ func TestListsOfSettings(t *testing.T) {
 		{Network: "169.254.20.10/32", Port: 53},
 	}, cfg.DNSServers)
 	require.Equal(t, []kube.Network{{CIDR: "10.1.3.0/24"}, {CIDR: "fd00::/8"}}, cfg.S3.Networks)
-	require.Equal(t, "https://s3.example.com:9000", cfg.S3.Endpoint)
+	require.Equal(t, "https://s3.example.com:9000", string(cfg.S3.Endpoint.(pulumi.String)))
 	require.Equal(t, map[string]kube.Versions{
 		"pingpong": {"owner": "1 2", "reader": "1 3"}, "todo": {"certificate": "1 4"},
 	}, cfg.SecretVersions)

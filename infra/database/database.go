@@ -34,7 +34,9 @@ type Archive struct {
 	Passphrase pulumi.StringInput
 }
 
-// Args describes the database. Prefix, Clients, Archive and Restore are optional.
+// Args describes the database. Prefix, Clients, Archive and Restore are optional. What another resource may
+// give is an input. The rest is plain: names of objects derive from names, and sizes, times and parameters
+// are checked before anything is declared.
 type Args struct {
 	Namespace *kube.Namespace
 	// Name is the name of the database, and of the role that owns it.
@@ -44,7 +46,7 @@ type Args struct {
 	Images Images
 	// Bucket keeps backups and archive in Folder, which is the database's own.
 	Bucket storage.Bucket
-	Folder string
+	Folder pulumi.StringInput
 	// Clients may connect to the server. Without any, they are the pods of the namespace with the label
 	// postgres-client: "true".
 	Clients []kube.Pods

@@ -36,12 +36,12 @@ func program(prefixes ...string) pulumi.RunFunc {
 				Images: database.Images{Server: pulumi.String("postgres:17"), Exporter: pulumi.String("exporter"),
 					Backup: pulumi.String("backup")},
 				Bucket: store.Bucket("alice-shop"),
-				Folder: prefix + "folder",
+				Folder: pulumi.String(prefix + "folder"),
 				Server: statefulset.Settings{StorageClass: "local-path", StorageSize: "1Gi", Memory: "512Mi"},
 				Backup: backup.Settings{Schedule: "0 2 * * *", TimeZone: "Etc/UTC", KeepDaily: 7, ScratchSize: "4Gi",
 					Memory: "512Mi", Compression: 3, Timeout: time.Hour},
 				Archive: &database.Archive{Timeout: time.Minute, KeepDays: 7},
-				Restore: &backup.Restore{From: "latest"},
+				Restore: &backup.Restore{From: pulumi.String("latest")},
 			})
 			if err != nil {
 				return err

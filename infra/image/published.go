@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 
@@ -19,8 +18,9 @@ import (
 type Published struct{ Registry, Tag string }
 
 // Resolve asks the registry for the images, and returns their repository:tag@digest by name: a tag that moves
-// changes no pod before the next update. While the registry does not answer, the references are the last ones.
-// The error names each image that is not there. Without a login it takes the one of Docker's own configuration.
+// changes no pod before the next update. While the registry does not answer, the references are the last
+// ones. The error names each image that is not there. Without a login it takes the one of Docker's own
+// configuration.
 func (p Published) Resolve(ctx context.Context, names []string, last map[string]string,
 	login authn.Authenticator) (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, registryTimeout)
@@ -74,9 +74,10 @@ func Variable(ctx context.Context, ref, variable string, login authn.Authenticat
 	if err != nil {
 		return ""
 	}
-	at := slices.IndexFunc(config.Config.Env, func(set string) bool { return strings.HasPrefix(set, variable+"=") })
-	if at < 0 {
-		return ""
+	for _, set := range config.Config.Env {
+		if value, found := strings.CutPrefix(set, variable+"="); found {
+			return value
+		}
 	}
-	return strings.TrimPrefix(config.Config.Env[at], variable+"=")
+	return ""
 }

@@ -1,6 +1,8 @@
 package image_test
 
 import (
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -33,7 +35,7 @@ func push(t *testing.T, ref string, env ...string) string {
 }
 
 func TestPublishedImages(t *testing.T) {
-	server := httptest.NewServer(registry.New())
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
 	team := server.Listener.Addr().String() + "/team"
 	pushed := push(t, team+"/backup:prod", "PATH=/", "PG_MAJOR=17")

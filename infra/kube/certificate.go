@@ -53,7 +53,7 @@ func NewCertificate(ctx *pulumi.Context, name string, args CertificateArgs,
 		return Certificate{}, fmt.Errorf("encoding certificate %s: %w", name, err)
 	}
 	version := args.Version + " " + strings.Join(args.Names, " ")
-	kept, err := keep(ctx, "certificate", name, string(text), version, opts...)
+	kept, err := keep(ctx, "certificate", name, string(text), pulumi.String(version), opts...)
 	if err != nil {
 		return Certificate{}, err
 	}

@@ -13,6 +13,11 @@ func Env(name, value string) corev1.EnvVarArgs {
 	return corev1.EnvVarArgs{Name: pulumi.String(name), Value: pulumi.String(value)}
 }
 
+// EnvOf sets an environment variable to a value that another resource may give.
+func EnvOf(name string, value pulumi.StringInput) corev1.EnvVarArgs {
+	return corev1.EnvVarArgs{Name: pulumi.String(name), Value: value}
+}
+
 // ContainerPort names a port that a container listens on.
 func ContainerPort(name string, port int) corev1.ContainerPortArgs {
 	return corev1.ContainerPortArgs{Name: pulumi.String(name), ContainerPort: pulumi.Int(port)}

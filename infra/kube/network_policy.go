@@ -31,7 +31,7 @@ type Connection struct {
 // Allow declares both policies that a connection needs: egress for From, ingress for To.
 func Allow(ctx *pulumi.Context, name string, c Connection, opts ...pulumi.ResourceOption) error {
 	peers := networkingv1.NetworkPolicyPeerArray{c.To.peer()}
-	if err := allowTo(ctx, name, c.From, peers, c.Port, c.Why, opts...); err != nil {
+	if err := allowTo(ctx, name, c.From, peers, pulumi.Int(c.Port), c.Why, opts...); err != nil {
 		return err
 	}
 	return AllowFrom(ctx, name, c, opts...)
@@ -57,7 +57,7 @@ func allowFrom(ctx *pulumi.Context, name string, from networkingv1.NetworkPolicy
 		PolicyTypes: pulumi.ToStringArray([]string{"Ingress"}),
 		Ingress: networkingv1.NetworkPolicyIngressRuleArray{networkingv1.NetworkPolicyIngressRuleArgs{
 			From:  from,
-			Ports: networkingv1.NetworkPolicyPortArray{port("TCP", number)},
+			Ports: networkingv1.NetworkPolicyPortArray{port("TCP", pulumi.Int(number))},
 		}},
 	}, append(opts, to.Namespace.Ready())...)
 	return err
@@ -82,15 +82,21 @@ var Internet = []Network{
 type Outbound struct {
 	From     Pods
 	Networks []Network
-	URL      string
+	URL      pulumi.StringInput
 	Why      string
 }
 
 // AllowOutbound declares the policy for o.
 func AllowOutbound(ctx *pulumi.Context, name string, o Outbound, opts ...pulumi.ResourceOption) error {
-	number, err := urlPort(o.URL)
-	if err != nil {
-		return fmt.Errorf("reading the port of %q: %w", o.URL, err)
+	var number pulumi.IntInput
+	if url, plain := o.URL.(pulumi.String); plain {
+		known, err := urlPort(string(url))
+		if err != nil {
+			return fmt.Errorf("reading the port of %q: %w", url, err)
+		}
+		number = pulumi.Int(known)
+	} else {
+		number = o.URL.ToStringOutput().ApplyT(urlPort).(pulumi.IntOutput)
 	}
 	return allowTo(ctx, name, o.From, peersIn(o.Networks), number, o.Why, opts...)
 }
@@ -105,8 +111,8 @@ func peersIn(networks []Network) networkingv1.NetworkPolicyPeerArray {
 	return peers
 }
 
-func allowTo(ctx *pulumi.Context, name string, from Pods, to networkingv1.NetworkPolicyPeerArray, number int,
-	why string, opts ...pulumi.ResourceOption) error {
+func allowTo(ctx *pulumi.Context, name string, from Pods, to networkingv1.NetworkPolicyPeerArray,
+	number pulumi.IntInput, why string, opts ...pulumi.ResourceOption) error {
 	_, err := newPolicy(ctx, name+"-egress", from, why, networkingv1.NetworkPolicySpecArgs{
 		PolicyTypes: pulumi.ToStringArray([]string{"Egress"}),
 		Egress: networkingv1.NetworkPolicyEgressRuleArray{networkingv1.NetworkPolicyEgressRuleArgs{
@@ -147,9 +153,10 @@ func (d DNSServer) rule() networkingv1.NetworkPolicyEgressRuleArgs {
 		peers = networkingv1.NetworkPolicyPeerArray{Pods{Namespace: &Namespace{Name: d.Namespace},
 			Labels: d.Labels}.peer()}
 	}
+	number := pulumi.Int(d.Port)
 	return networkingv1.NetworkPolicyEgressRuleArgs{
 		To:    peers,
-		Ports: networkingv1.NetworkPolicyPortArray{port("UDP", d.Port), port("TCP", d.Port)},
+		Ports: networkingv1.NetworkPolicyPortArray{port("UDP", number), port("TCP", number)},
 	}
 }
 
@@ -221,6 +228,6 @@ func urlPort(address string) (int, error) {
 	return 443, nil
 }
 
-func port(protocol string, number int) networkingv1.NetworkPolicyPortArgs {
-	return networkingv1.NetworkPolicyPortArgs{Protocol: pulumi.String(protocol), Port: pulumi.Int(number)}
+func port(protocol string, number pulumi.IntInput) networkingv1.NetworkPolicyPortArgs {
+	return networkingv1.NetworkPolicyPortArgs{Protocol: pulumi.String(protocol), Port: number}
 }

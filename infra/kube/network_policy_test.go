@@ -83,13 +83,14 @@ func TestConnectionToNetworks(t *testing.T) {
 			"a-own": "https://outside.example.com:8443",
 		} {
 			if err := kube.AllowOutbound(ctx, name,
-				kube.Outbound{From: pods, Networks: networks, URL: address, Why: "goes out"}); err != nil {
+				kube.Outbound{From: pods, Networks: networks, URL: pulumi.String(address), Why: "goes out"}); err != nil {
 				return err
 			}
 		}
-		return nil
+		later := pulumi.String("https://later.example.com:9443").ToStringOutput()
+		return kube.AllowOutbound(ctx, "a-later", kube.Outbound{From: pods, Networks: networks, URL: later})
 	})
-	for name, port := range map[string]int32{"a-plain": 80, "a-own": 8443} {
+	for name, port := range map[string]int32{"a-plain": 80, "a-own": 8443, "a-later": 9443} {
 		ports := recorder.Object[*networkingv1.NetworkPolicy](recording, name+"-egress").Spec.Egress[0].Ports
 		require.Equal(t, ptr.To(intstr.FromInt32(port)), ports[0].Port)
 	}

@@ -37,7 +37,8 @@ func NewPassword(ctx *pulumi.Context, name string, args PasswordArgs,
 	}
 	random := make([]byte, 32)
 	_, _ = rand.Read(random) // never fails, by its documentation
-	return keep(ctx, "password", name, base64.RawURLEncoding.EncodeToString(random), args.Version, opts...)
+	return keep(ctx, "password", name, base64.RawURLEncoding.EncodeToString(random),
+		pulumi.String(args.Version), opts...)
 }
 
 // Digest returns 8 hexadecimal digits that change with the password, for Pod.RestartOn. They are not secret:

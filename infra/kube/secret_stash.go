@@ -9,10 +9,10 @@ import (
 
 // keep stores a secret text in the stack's state alone. It returns the stored text, or stores and returns the
 // given one if there is none yet or version changed.
-func keep(ctx *pulumi.Context, kind, name, text, version string,
+func keep(ctx *pulumi.Context, kind, name, text string, version pulumi.StringInput,
 	opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
 	stash, err := pulumi.NewStash(ctx, name, &pulumi.StashArgs{Input: secret(pulumi.String(text))},
-		append(opts, pulumi.IgnoreChanges([]string{"input"}), pulumi.ReplacementTrigger(pulumi.String(version)))...)
+		append(opts, pulumi.IgnoreChanges([]string{"input"}), pulumi.ReplacementTrigger(version))...)
 	if err != nil {
 		return pulumi.StringOutput{}, fmt.Errorf("declaring %s %s: %w", kind, name, err)
 	}
@@ -28,9 +28,8 @@ func keep(ctx *pulumi.Context, kind, name, text, version string,
 
 // NewRandomID returns a short random text, which stays the same until version changes or the resource is
 // deleted.
-func NewRandomID(ctx *pulumi.Context, name, version string,
-	opts ...pulumi.ResourceOption) (pulumi.StringOutput,
-	error) {
+func NewRandomID(ctx *pulumi.Context, name string, version pulumi.StringInput,
+	opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
 	mark, err := keep(ctx, "random id", name, rand.Text()[:8], version, opts...)
 	if err != nil {
 		return mark, err

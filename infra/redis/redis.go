@@ -39,8 +39,8 @@ const (
 // replicas is the number of pods by default.
 const replicas = 2
 
-// ClaimNames are the names of the claims of the pods.
-var ClaimNames = kube.ClaimNames(claim, statefulSet, replicas)
+// Claims are the names of the claims of the pods.
+var Claims = kube.ClaimNames(claim, statefulSet, replicas)
 
 var (
 	//go:embed redis.conf
@@ -53,7 +53,7 @@ var (
 type Args struct {
 	Namespace *kube.Namespace
 	// Image is the image of the Redis server.
-	Image string
+	Image pulumi.StringInput
 	// FillerImage is the image of redisfiller.
 	FillerImage pulumi.StringInput
 	// Replicas is the number of pods, 2 by default. Each has data of its own.
@@ -194,7 +194,7 @@ func podSpec(args Args) corev1.PodSpecArgs {
 	server := kube.Container(redisUser, kube.Resources{CPU: "50m", CPULimit: "500m", Memory: args.Memory},
 		corev1.ContainerArgs{
 			Name:  pulumi.String("redis"),
-			Image: pulumi.String(args.Image),
+			Image: args.Image,
 			Command: pulumi.ToStringArray([]string{
 				"sh", configDir + "/start.sh", dataDir + "/appendonlydir", "redis-server", configDir + "/redis.conf",
 			}),
@@ -224,7 +224,7 @@ func podSpec(args Args) corev1.PodSpecArgs {
 // check sets defaults and returns the server's configuration.
 func (a *Args) check() (string, error) {
 	err := kube.Missing(map[string]bool{
-		"Namespace": a.Namespace != nil, "Image": a.Image != "", "FillerImage": a.FillerImage != nil,
+		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "FillerImage": a.FillerImage != nil,
 		"StorageClass": a.StorageClass != "", "StorageSize": a.StorageSize != "", "Memory": a.Memory != "",
 	})
 	if err != nil {

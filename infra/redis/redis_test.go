@@ -22,7 +22,7 @@ func program(changes ...func(*redis.Args)) pulumi.RunFunc {
 		}
 		args := redis.Args{
 			Namespace:    namespace,
-			Image:        "redis:8",
+			Image:        pulumi.String("redis:8"),
 			FillerImage:  pulumi.String("redisfiller"),
 			StorageClass: "local-path",
 			StorageSize:  "100Mi",

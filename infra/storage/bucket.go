@@ -9,12 +9,12 @@ import (
 // Bucket is a bucket of a Storage or of an external S3 service.
 type Bucket struct {
 	// Endpoint is the service's URL, with https and without a path.
-	Endpoint string
-	Region   string
+	Endpoint pulumi.StringInput
+	Region   pulumi.StringInput
 	// Name is the bucket's name.
-	Name string
-	// Prefix is the folder of the databases' folders; empty for the top of the bucket.
-	Prefix string
+	Name pulumi.StringInput
+	// Prefix is the folder of the databases' folders; nil for the top of the bucket.
+	Prefix pulumi.StringInput
 	// PathStyle puts the bucket's name into the path of a URL, and not in front of the host name.
 	PathStyle            bool
 	AccessKey, SecretKey pulumi.StringInput

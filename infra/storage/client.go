@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"path"
 	"strconv"
 
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
@@ -32,7 +31,7 @@ type Client struct {
 type ClientArgs struct {
 	Namespace *kube.Namespace
 	// Folder is the pods' folder in the bucket.
-	Folder string
+	Folder pulumi.StringInput
 	App    string
 	// Secret is the name of the Secret with the keys.
 	Secret string
@@ -45,10 +44,10 @@ func (b Bucket) NewClient(ctx *pulumi.Context, name string, args ClientArgs,
 	opts ...pulumi.ResourceOption) (*Client, error) {
 	data := map[string]pulumi.StringInput{accessKey: b.AccessKey, secretKey: b.SecretKey}
 	env := corev1.EnvVarArray{
-		kube.Env("S3_ENDPOINT", b.Endpoint),
-		kube.Env("S3_REGION", b.Region),
-		kube.Env("S3_BUCKET", b.Name),
-		kube.Env("S3_PREFIX", b.Path(args.Folder)),
+		kube.EnvOf("S3_ENDPOINT", b.Endpoint),
+		kube.EnvOf("S3_REGION", b.Region),
+		kube.EnvOf("S3_BUCKET", b.Name),
+		kube.EnvOf("S3_PREFIX", b.Path(args.Folder)),
 		kube.Env("S3_PATH_STYLE", strconv.FormatBool(b.PathStyle)),
 		kube.Env("S3_ACCESS_KEY_FILE", clientDir+"/"+accessKey),
 		kube.Env("S3_SECRET_KEY_FILE", clientDir+"/"+secretKey),
@@ -84,12 +83,17 @@ func (c *Client) Ready() pulumi.ResourceOption {
 }
 
 // Path returns the path of a folder in the bucket, below the bucket's Prefix.
-func (b Bucket) Path(folder string) string { return path.Join(b.Prefix, folder) }
+func (b Bucket) Path(folder pulumi.StringInput) pulumi.StringInput {
+	if b.Prefix == nil {
+		return folder
+	}
+	return pulumi.Sprintf("%s/%s", b.Prefix, folder)
+}
 
 // Required tells which required fields are set, for kube.Missing.
 func (b Bucket) Required() map[string]bool {
 	return map[string]bool{
-		"Bucket.Endpoint": b.Endpoint != "", "Bucket.Region": b.Region != "", "Bucket.Name": b.Name != "",
+		"Bucket.Endpoint": b.Endpoint != nil, "Bucket.Region": b.Region != nil, "Bucket.Name": b.Name != nil,
 		"Bucket.AccessKey": b.AccessKey != nil, "Bucket.SecretKey": b.SecretKey != nil,
 	}
 }

@@ -34,8 +34,8 @@ const (
 	serverDir   = "/run/secrets/server"
 )
 
-// ClaimName is the name of the server's claim.
-var ClaimName = kube.ClaimNames(claim, statefulSet, 1)[0]
+// Claim is the name of the server's claim.
+var Claim = kube.ClaimNames(claim, statefulSet, 1)[0]
 
 // Args describes the server. Namespace, Image, Accounts and StorageClass are required.
 type Args struct {
@@ -87,9 +87,9 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 // Bucket returns the server's bucket with the keys of an account.
 func (s *Storage) Bucket(account string) Bucket {
 	return Bucket{
-		Endpoint:    endpoint(s.pods.Namespace),
-		Region:      region,
-		Name:        bucket,
+		Endpoint:    pulumi.String(endpoint(s.pods.Namespace)),
+		Region:      pulumi.String(region),
+		Name:        pulumi.String(bucket),
 		PathStyle:   true,
 		AccessKey:   pulumi.String(account),
 		SecretKey:   s.keys[account],

@@ -42,7 +42,8 @@ func declareDaily(ctx *pulumi.Context, name string, args Args, backend kube.WebA
 		return err
 	}
 	err = kube.AllowOutbound(ctx, name+"-article", kube.Outbound{
-		From: job.Pods(), Networks: daily.Networks, URL: daily.ArticleURL, Why: "asks for a random article",
+		From: job.Pods(), Networks: daily.Networks, URL: pulumi.String(daily.ArticleURL),
+		Why: "asks for a random article",
 	}, parent)
 	if err != nil {
 		return err

@@ -69,7 +69,7 @@ type Args struct {
 	Server server.Server
 	// Bucket keeps the backups in Folder.
 	Bucket storage.Bucket
-	Folder string
+	Folder pulumi.StringInput
 	// ArchivePassphrase decrypts the database's archive in the same folder; nil if it is not encrypted.
 	ArchivePassphrase pulumi.StringInput
 	// Restore is restored before anything else uses the database; nil for nothing.
@@ -270,8 +270,8 @@ func (a *Args) check() error {
 	a.Compression, a.Timeout = cmp.Or(a.Compression, 3), cmp.Or(a.Timeout, time.Hour)
 	required := map[string]bool{
 		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Server": a.Server.Database != "",
-		"Folder":       a.Folder != "",
-		"Restore.From": a.Restore == nil || a.Restore.From != "",
+		"Folder":       a.Folder != nil,
+		"Restore.From": a.Restore == nil || a.Restore.From != nil,
 	}
 	maps.Copy(required, a.Bucket.Required())
 	return kube.Missing(required)

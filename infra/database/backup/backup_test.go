@@ -32,7 +32,7 @@ func program(changes ...func(*backup.Args)) pulumi.RunFunc {
 			Image:     pulumi.String("backup"),
 			Server:    database,
 			Bucket:    store.Bucket("alice-project"),
-			Folder:    "alice-project",
+			Folder:    pulumi.String("alice-project"),
 			Settings: backup.Settings{
 				Schedule: "0 2 * * *", TimeZone: "Etc/UTC", KeepDaily: 7, KeepWeekly: 4, KeepMonthly: 6,
 				ScratchSize: "4Gi", Memory: "512Mi", Compression: 3, Timeout: time.Hour,

@@ -18,7 +18,7 @@ const (
 type Restore struct {
 	// From is latest (the newest backup of an earlier server), the name of a backup, a time in RFC 3339, end
 	// (everything that an earlier server archived), or end- and the name of an archive.
-	From string
+	From pulumi.StringInput
 	// Over allows a database that is not empty. Its content is backed up and then replaced.
 	Over bool
 	// Identity is the private key of age that decrypts the backups; nil if they are not encrypted.
@@ -40,8 +40,8 @@ func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage
 		bucket:   bucket,
 		database: args.Server.Restorer,
 		env: corev1.EnvVarArray{
-			kube.Env("RESTORE_FROM", args.Restore.From),
-			corev1.EnvVarArgs{Name: pulumi.String("RESTORE_REQUEST"), Value: id},
+			kube.EnvOf("RESTORE_FROM", args.Restore.From),
+			kube.EnvOf("RESTORE_REQUEST", id),
 		},
 	}
 	if args.Restore.Over {

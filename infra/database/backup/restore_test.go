@@ -10,12 +10,12 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 )
 
-func latest(args *backup.Args) { args.Restore = &backup.Restore{From: "latest"} }
+func latest(args *backup.Args) { args.Restore = &backup.Restore{From: pulumi.String("latest")} }
 
 // replace restores an encrypted backup over a database that holds something.
 func replace(args *backup.Args) {
 	args.Restore = &backup.Restore{
-		From: "20261122T020000Z-1a2b3c", Over: true, Identity: pulumi.String("the-identity"),
+		From: pulumi.String("20261122T020000Z-1a2b3c"), Over: true, Identity: pulumi.String("the-identity"),
 	}
 }
 

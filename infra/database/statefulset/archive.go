@@ -24,7 +24,7 @@ const (
 type Archive struct {
 	// Bucket keeps the archive in Folder.
 	Bucket storage.Bucket
-	Folder string
+	Folder pulumi.StringInput
 	// Timeout bounds the period of changes that are lost with the server's volume, in whole seconds.
 	Timeout time.Duration
 	// KeepDays is how many days back the server can be restored.
@@ -69,7 +69,7 @@ func (a *Archive) required() map[string]bool {
 		return nil
 	}
 	required := map[string]bool{"Archive.Timeout": a.Timeout >= time.Second, "Archive.KeepDays": a.KeepDays > 0,
-		"Archive.Folder": a.Folder != ""}
+		"Archive.Folder": a.Folder != nil}
 	for name, given := range a.Bucket.Required() {
 		required["Archive."+name] = given
 	}

@@ -20,11 +20,12 @@ import (
 func archived(args *statefulset.Args) {
 	args.Archive = &statefulset.Archive{
 		Bucket: storage.Bucket{
-			Endpoint: "https://s3.example.com", Region: "eu-north-1", Name: "attic", Prefix: "house", PathStyle: true,
+			Endpoint: pulumi.String("https://s3.example.com"), Region: pulumi.String("eu-north-1"),
+			Name: pulumi.String("attic"), Prefix: pulumi.String("house"), PathStyle: true,
 			AccessKey: pulumi.String("the access key"), SecretKey: secret("the secret key"),
 			Authorities: pulumi.String("the authority"), Networks: kube.Internet,
 		},
-		Folder: "alice-exercises", Timeout: 90 * time.Second, KeepDays: 14,
+		Folder: pulumi.String("alice-exercises"), Timeout: 90 * time.Second, KeepDays: 14,
 	}
 }
 
@@ -76,7 +77,7 @@ func TestWhatTheServerWaitsFor(t *testing.T) {
 		}
 		bucket := store.Bucket("alice-exercises")
 		_, err = declare(ctx, func(args *statefulset.Args) {
-			args.Archive = &statefulset.Archive{Bucket: bucket, Folder: "pings", Timeout: time.Minute,
+			args.Archive = &statefulset.Archive{Bucket: bucket, Folder: pulumi.String("pings"), Timeout: time.Minute,
 				KeepDays: 7}
 		})
 		return err

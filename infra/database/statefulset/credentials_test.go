@@ -18,6 +18,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
 func TestSecret(t *testing.T) {

@@ -39,8 +39,8 @@ func newNames(prefix string) names {
 		clientSecret: app + "-client", config: app + "-config", archive: app + "-archive"}
 }
 
-// ClaimName is the name of the claim of the server with the prefix.
-func ClaimName(prefix string) string {
+// Claim is the name of the claim of the server whose objects have a prefix.
+func Claim(prefix string) string {
 	return kube.ClaimNames(claim, newNames(prefix).statefulSet, 1)[0]
 }
 
@@ -194,7 +194,7 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf strin
 		return err
 	}
 	s.Server = s.After(declared)
-	s.Claim = ns.Name + "/" + ClaimName(args.Prefix)
+	s.Claim = ns.Name + "/" + Claim(args.Prefix)
 	s.Address = pulumi.String(fmt.Sprintf("%s.%s.svc:%d", names.service, ns.Name, server.Port)).ToStringOutput()
 	return ctx.RegisterResourceOutputs(s, pulumi.Map{"address": s.Address})
 }
