@@ -35,7 +35,8 @@ func unprotectNetwork(ctx context.Context, lab layout.Lab) error {
 }
 
 // checkFirewall fails if this machine and the node, or the node and the server, do not reach each other, with
-// the commands that let them. Without it a firewall would show minutes later, as images that cannot be pulled.
+// the commands that let them. Without it a firewall would show minutes later, as images that cannot be
+// pulled.
 func checkFirewall(ctx context.Context, lab layout.Lab, node layout.Node) error {
 	apart := "this machine and the lab's node"
 	err := inNetwork(node, func() error { return dial(ctx, lab.Registry()) })

@@ -19,7 +19,8 @@ func TestNoVariableOfAManifestIsLeft(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	lab, err = lab.InHome()
 	require.NoError(t, err)
-	modules, err := tools.ModuleDir(t.Context(), filepath.Join("..", "tools", "kubernetes"), "github.com/k3s-io/k3s")
+	kubernetes := filepath.Join("..", "tools", "kubernetes")
+	modules, err := tools.ModuleDir(t.Context(), kubernetes, "github.com/k3s-io/k3s")
 	require.NoError(t, err)
 	s := k3s{lab: lab, node: lab.Nodes()[0],
 		binaries:  tools.Binaries{"k3s": "/k3s", "runc": "/runc", "containerd-shim-runc-v2": "/shim"},
@@ -121,7 +122,8 @@ func TestOnlyWithSeveralNodesSomethingIsTiedToTheFirst(t *testing.T) {
 			manifest := files[server.inNode(dataDir, "server/manifests", name)]
 			assert.Equal(t, pins, strings.Count(manifest, pin), name)
 		}
-		assert.Equal(t, count == 1, strings.Contains(files[server.inNode(nodeConf, "cni/10-lab.conflist")], "ipMasq"),
+		network := files[server.inNode(nodeConf, "cni/10-lab.conflist")]
+		assert.Equal(t, count == 1, strings.Contains(network, "ipMasq"),
 			"the policies of other nodes must see the addresses of pods")
 		assert.Equal(t, count > 1, strings.Contains(server.daemon().spec(), "node-monitor-grace-period"))
 	}

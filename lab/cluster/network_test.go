@@ -35,7 +35,8 @@ func connectedLab(t *testing.T, name string) layout.Lab {
 	return lab
 }
 
-// tellAddresses serves at an address of a node, or of this machine for nil. Its clients hear their own address.
+// tellAddresses serves at an address of a node, or of this machine for nil. Its clients hear their own
+// address.
 func tellAddresses(t *testing.T, node *layout.Node, address string) (server string) {
 	t.Helper()
 	var listener net.Listener

@@ -116,8 +116,9 @@ func files(t *testing.T, image v1.Image) map[string]string {
 // An image of another registry than Docker Hub has its own name in the lab's registry, too.
 func TestAnImageOfAnotherRegistryKeepsItsName(t *testing.T) {
 	for own, want := range map[string][2]string{
-		"busybox:1.35":                {"index.docker.io/library/busybox:1.35", "10.0.0.1:5000/library/busybox:1.35"},
-		"rancher/mirrored-pause:3.6":  {"index.docker.io/rancher/mirrored-pause:3.6", "10.0.0.1:5000/rancher/mirrored-pause:3.6"},
+		"busybox:1.35": {"index.docker.io/library/busybox:1.35", "10.0.0.1:5000/library/busybox:1.35"},
+		"rancher/mirrored-pause:3.6": {"index.docker.io/rancher/mirrored-pause:3.6",
+			"10.0.0.1:5000/rancher/mirrored-pause:3.6"},
 		"ghcr.io/owner/operator:1.30": {"ghcr.io/owner/operator:1.30", "10.0.0.1:5000/owner/operator:1.30"},
 	} {
 		for i, registry := range []string{"", "10.0.0.1:5000"} {

@@ -64,8 +64,8 @@ func single(name, tool string, binaries tools.Binaries, path string) Image {
 	}
 }
 
-// cloudNativePG returns the operator's image. It looks for itself by the architecture, and copies what it finds
-// into the pods of databases.
+// cloudNativePG returns the operator's image. It looks for itself by the architecture, and copies what it
+// finds into the pods of databases.
 func cloudNativePG(binaries tools.Binaries) Image {
 	const program = "operator/manager_" + tools.Architecture
 	binary := binaries[tools.CloudNativePG]

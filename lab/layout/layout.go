@@ -142,7 +142,8 @@ func (l Lab) Nodes() []Node {
 	return nodes
 }
 
-// WithNodes returns the lab with so many nodes, or with as many as it has for 0. It fails if the lab has more.
+// WithNodes returns the lab with so many nodes, or with as many as it has for 0. It fails if the lab has
+// more.
 func (l Lab) WithNodes(count int) (Lab, error) {
 	if count == 0 {
 		return l, nil
