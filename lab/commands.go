@@ -165,16 +165,21 @@ func remove(ctx context.Context, lab layout.Lab, yes bool) error {
 
 func showStatus(ctx context.Context, lab layout.Lab) error {
 	status := cluster.GetStatus(ctx, lab)
+	width := 12
 	for _, line := range status.Lines {
-		fmt.Printf("%-12s %s\n", line[0], line[1])
+		width = max(width, len(line[0]))
+	}
+	show := func(name, what string) { fmt.Printf("%-*s %s\n", width, name, what) }
+	for _, line := range status.Lines {
+		show(line[0], line[1])
 	}
 	for _, fault := range status.Faults {
-		fmt.Printf("%-12s %s\n", "wrong", fault)
+		show("wrong", fault)
 	}
 	if len(status.Faults) > 0 {
 		return errors.New("not all is well")
 	}
-	fmt.Printf("%-12s %s\n", "shell", ". "+lab.CheckoutDir("env"))
+	show("shell", ". "+lab.CheckoutDir("env"))
 	return nil
 }
 
