@@ -37,7 +37,10 @@ type Cluster struct {
 	T         *testing.T
 	Lab       string
 	Namespace string
-	own       []string
+	// Way is the network namespace that Services are reached from: the first node's. Policies let a node connect
+	// to its own pods alone, so with several nodes it has to be that of a pod that may.
+	Way string
+	own []string
 }
 
 // Connect returns the namespace exercises. The test may disturb its own namespaces: WaitUntilReady waits for
@@ -62,7 +65,7 @@ func connect(t *testing.T, name, kubeconfig string, own []string) *Cluster {
 	config.QPS = -1 // the load's look-ups do not hold up the test's own
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
-	return &Cluster{client, t, name, Exercises, own}
+	return &Cluster{client, t, name, Exercises, lab.NetworkOf(name), own}
 }
 
 // In is another namespace.

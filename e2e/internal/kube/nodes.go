@@ -84,9 +84,19 @@ func (c *Cluster) WaitForPodsElsewhere(node, deployment string, count int) {
 	})
 }
 
-// StartOn starts a pod without labels on a node, which sleeps until the test ends.
-func (c *Cluster) StartOn(node string) *corev1.Pod {
-	pod := Visitor(map[string]string{"batch.kubernetes.io/job-name": "e2e"}, "exec sleep 600")
+// From reaches Services from a pod on the node, with a label that lets it.
+func (c *Cluster) From(node, label string) *Cluster {
+	from := *c
+	from.Way = c.Network(c.StartOn(node, label))
+	return &from
+}
+
+// StartOn starts a pod on a node, which sleeps until the test ends. It does not count as one that lasts.
+func (c *Cluster) StartOn(node string, labels ...string) *corev1.Pod {
+	pod := Visitor(map[string]string{"batch.kubernetes.io/job-name": "e2e"}, "exec sleep 1800")
+	for _, label := range labels {
+		pod.Labels[label] = "true"
+	}
 	pod.Spec.NodeSelector = map[string]string{Hostname: node}
 	pod, err := c.CoreV1().Pods(c.Namespace).Create(c.T.Context(), pod, metav1.CreateOptions{})
 	require.NoError(c.T, err)

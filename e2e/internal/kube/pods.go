@@ -122,12 +122,6 @@ func (c *Cluster) Log(pod, container string) string {
 	return c.Kubectl("logs", pod, "--container", container)
 }
 
-// Metrics returns the metrics of an app's pod, through the API server: otherwise only the node reaches them.
-func (c *Cluster) Metrics(pod, port string) (string, error) {
-	text, err := c.CoreV1().Pods(c.Namespace).ProxyGet("http", pod, port, "metrics", nil).DoRaw(c.T.Context())
-	return string(text), err
-}
-
 // WatchReady watches pods. The function that it returns stops that, and tells the smallest number of pods
 // that were ready at any time.
 func (c *Cluster) WatchReady(selector string) (fewest func() int) {

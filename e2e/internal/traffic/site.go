@@ -18,7 +18,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
-	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
 	"github.com/stateful-k3s/stateful-k3s/internal/load"
 )
@@ -58,7 +57,7 @@ func dialer(c *kube.Cluster, service string) load.Dial {
 		if err != nil {
 			return nil, err
 		}
-		return load.InNamespace(ctx, lab.NetworkOf(c.Lab), address)
+		return load.InNamespace(ctx, c.Way, address)
 	}
 }
 
