@@ -28,7 +28,7 @@ type manyNodes struct {
 }
 
 func (m manyNodes) in(t *testing.T) manyNodes {
-	m.Home.T, m.Cluster = t, m.Cluster.For(t)
+	m.Home.T, m.Cluster = t, m.For(t)
 	return m
 }
 
