@@ -32,6 +32,7 @@ preview: $(env) ## shows what make up would change
 
 destroy: lab-up ## deletes the stack, but not its data
 	$(in_lab) $(lab) recover
+	$(in_lab) $(lab) hibernate
 	$(in_lab) pulumi destroy --stack $(LAB) --yes --skip-preview
 	@echo "The stack's namespaces stay, with the data in their claims:" \
 		"make up takes them up again, make purge deletes them."

@@ -20,7 +20,9 @@ func claims(cfg *config.Config) (claims []cluster.Claim) {
 		add(storageNamespace, "storageSize", cfg.Storage.Size, storage.Claim)
 	}
 	for _, settings := range cfg.Databases {
-		claims = append(claims, settings.Claim(cfg.NamePrefix+settings.Namespace))
+		if settings.Engine == cluster.StatefulSet { // CloudNativePG grows its own
+			claims = append(claims, settings.Claim(cfg.NamePrefix+settings.Namespace))
+		}
 	}
 	return claims
 }

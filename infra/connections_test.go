@@ -40,6 +40,7 @@ func documentConnections(t *testing.T) string {
 	var document strings.Builder
 	require.NoError(t, page.Execute(&document, map[string]string{
 		"Default": connections.Markdown(byDefault),
+		"Engine":  added(map[string]string{"engine": "cloudnative-pg", "archive": "false"}),
 		"Restore": added(map[string]string{"restoreFrom": "latest"}),
 		"Elsewhere": added(map[string]string{
 			"s3Endpoint": "https://s3.example.com", "s3AccessKey": "AKIA", "s3SecretKey": "correct-horse",

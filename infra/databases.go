@@ -6,8 +6,10 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
 	"github.com/stateful-k3s/stateful-k3s/infra/database"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/cloudnativepg"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
@@ -30,6 +32,10 @@ func (s *stack) newDatabase(settings config.Database) (*database.Database, error
 		Backup:  settings.Backup,
 		Archive: settings.Archive,
 		Restore: settings.Restore,
+	}
+	if settings.Engine == cluster.CloudNativePGEngine {
+		args.CloudNativePG = &cloudnativepg.Settings{Instances: settings.Instances, Operator: s.operator,
+			APIServers: s.cloudNativePG.APIServers}
 	}
 	if settings.Archive != nil {
 		args.Images.Server = s.images[imageOf(archivingPostgres, settings, s.cfg)]
@@ -86,5 +92,29 @@ func (s *stack) newStorage() (*storage.Storage, error) {
 		StorageClass:   s.cfg.StorageClass,
 		StorageSize:    s.cfg.Storage.Size,
 		Memory:         s.cfg.Storage.Memory,
+	}, s.inCluster)
+}
+
+// newOperator returns the operator that databases of its engine need; nil if there is none. It installs one
+// if the cluster has none.
+func (s *stack) newOperator() (*cloudnativepg.Operator, error) {
+	replicas := 0
+	for _, settings := range s.cfg.Databases {
+		if settings.Engine == cluster.CloudNativePGEngine {
+			replicas = max(replicas, min(settings.Instances, 2))
+		}
+	}
+	if replicas == 0 {
+		return nil, nil
+	}
+	if namespace := s.cloudNativePG.Namespace; namespace != "" {
+		return cloudnativepg.Existing(namespace), nil
+	}
+	manifest, err := s.release(s.ctx.Context())
+	if err != nil {
+		return nil, err
+	}
+	return cloudnativepg.Install(s.ctx, "cloudnative-pg", cloudnativepg.OperatorArgs{
+		Manifest: manifest, Owner: kube.Owner(s.ctx), Replicas: replicas,
 	}, s.inCluster)
 }

@@ -27,7 +27,7 @@ var update = flag.Bool("update", false, "rewrite the golden files and documents"
 
 // kinds is the order of the manifests in a golden file.
 var kinds = []string{
-	"Image", "Namespace", "StatefulSet", "Deployment", "Job", "CronJob", "Service", "Ingress", "ConfigMap",
+	"Image", "Namespace", "CustomResourceDefinition", "Cluster", "Database", "StatefulSet", "Deployment", "Job", "CronJob", "Service", "Ingress", "ConfigMap",
 	"Secret", "PodDisruptionBudget", "NetworkPolicy",
 }
 
@@ -85,7 +85,8 @@ func declaredYAML(t *testing.T, changes map[string]string) []manifest {
 	t.Helper()
 	id := resource.NewProperty("(random id)")
 	recording := recorder.Run(t, withoutCluster, settings(t, changes), kept, withAddress,
-		recorder.Kept("pingpong-backup-restore-request", id), recorder.Kept("todo-backup-restore-request", id))
+		recorder.Kept("pingpong-backup-restore-request", id), recorder.Kept("todo-backup-restore-request", id),
+		recorder.Kept("shop-backup-restore-request", id))
 	resources := recording.All()
 	slices.SortStableFunc(resources, func(a, b *recorder.Resource) int {
 		return cmp.Compare(slices.Index(kinds, kind(a)), slices.Index(kinds, kind(b)))
@@ -93,7 +94,8 @@ func declaredYAML(t *testing.T, changes map[string]string) []manifest {
 	var manifests, urns []manifest
 	for _, recorded := range resources {
 		urns = append(urns, manifest{urnsFile, string(recorded.URN), string(recorded.URN) + "\n"})
-		if slices.Contains(kinds, kind(recorded)) {
+		isComponent := recorded.Object == nil && kind(recorded) != "Image"
+		if slices.Contains(kinds, kind(recorded)) && !isComponent {
 			manifests = append(manifests, manifest{
 				file: component(recorded) + ".yaml",
 				name: recorded.URN.Name() + " (" + kind(recorded) + ")",

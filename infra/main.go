@@ -7,6 +7,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
 	"github.com/stateful-k3s/stateful-k3s/infra/database"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/cloudnativepg"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/pingpong"
@@ -28,6 +29,10 @@ type stack struct {
 	passwords map[cluster.ExistingSecret]cluster.Passwords
 	inCluster pulumi.ResourceOption
 
+	cloudNativePG cluster.CloudNativePG // what the cluster has of it
+	release       operatorRelease
+	operator      *cloudnativepg.Operator // nil unless a database needs it
+
 	namespaces map[string]*kube.Namespace // by name without the prefix
 
 	redis     *redis.Redis
@@ -46,6 +51,9 @@ func (s *stack) declare() (err error) {
 		return err
 	}
 	if s.redis, err = s.newRedis(); err != nil {
+		return err
+	}
+	if s.operator, err = s.newOperator(); err != nil {
 		return err
 	}
 	s.databases = map[string]*database.Database{}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/cloudnativepg"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/volumes"
 )
@@ -46,6 +48,16 @@ func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs)
 			requirements.Secrets = append(requirements.Secrets, database.Existing(cfg.NamePrefix+database.Namespace))
 		}
 	}
+	for _, database := range cfg.Databases {
+		requirements.CloudNativePG = requirements.CloudNativePG || database.Engine == cluster.CloudNativePGEngine
+		requirements.Databases = append(requirements.Databases, cluster.Database{
+			Name: database.Name, Namespace: cfg.NamePrefix + database.Namespace,
+			Claim: statefulset.Claim(database.Prefix()), Cluster: cloudnativepg.Name(database.Prefix()),
+			Engine: database.Engine, LastEngine: last.Volumes.Engines[database.Name],
+			Restored: database.Restore != nil, Setting: database.EngineSetting(),
+			Image: database.Image, StorageClass: database.Server.StorageClass,
+		})
+	}
 	for _, name := range namespaceNames(cfg) {
 		inCluster := cfg.NamePrefix + name
 		requirements.Namespaces = append(requirements.Namespaces, inCluster)
@@ -84,8 +96,9 @@ func (s *stack) volumes() volumes.Settings {
 			names[name] = namespace.Name
 		}
 	}
-	databases := map[string]string{}
+	databases, engines := map[string]string{}, map[string]string{}
 	for _, settings := range s.cfg.Databases {
+		engines[settings.Name] = settings.Engine
 		databases[settings.Name] = s.databases[settings.Name].Claim
 	}
 	return volumes.Settings{
@@ -93,5 +106,6 @@ func (s *stack) volumes() volumes.Settings {
 		Owner:        kube.Owner(s.ctx),
 		StorageClass: s.cfg.StorageClass,
 		Databases:    databases,
+		Engines:      engines,
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/cloudnativepg"
 	"github.com/stateful-k3s/stateful-k3s/infra/image"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/volumes"
@@ -19,14 +20,17 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == cluster.CredentialCommand {
 		os.Exit(credential(os.Args[2:]))
 	}
-	pulumi.Run(program(cluster.Requirements.Preflight, image.Missing))
+	pulumi.Run(program(cluster.Requirements.Preflight, image.Missing, cloudnativepg.Release))
 }
 
 // preflight checks the cluster before anything is declared in it.
 type preflight func(cluster.Requirements, *pulumi.Context, cluster.Access) (cluster.Approval, error)
 
+// operatorRelease returns the manifest of the operator's release.
+type operatorRelease func(context.Context) ([]byte, error)
+
 // program reads the settings, asks cluster and registry, and declares the stack.
-func program(check preflight, missing missingImages) pulumi.RunFunc {
+func program(check preflight, missing missingImages, release operatorRelease) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		cfg, err := config.Load(ctx)
 		if err != nil {
@@ -49,7 +53,8 @@ func program(check preflight, missing missingImages) pulumi.RunFunc {
 			return err
 		}
 		s := &stack{ctx: ctx, cfg: cfg, images: images, shared: approval.Shared,
-			passwords: approval.Passwords, inCluster: pulumi.Provider(provider)}
+			passwords: approval.Passwords, inCluster: pulumi.Provider(provider),
+			cloudNativePG: approval.CloudNativePG, release: release}
 		if err := s.declare(); err != nil {
 			return err
 		}

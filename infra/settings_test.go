@@ -55,6 +55,11 @@ var variants = map[string]map[string]string{
 			"extensions": "hstore", "clients": "apps/app=shop web/app=web"},
 		{"name": "old-shop", "namespace": "project", "archive": false, "parameters": {"jit": "off"}}
 	]`},
+	"cloudnative-pg": {"engine": "cloudnative-pg", "instances": "1", "archive": "false", "databases": `[
+		{"name": "pingpong", "instances": 3, "extensions": "hstore", "parameters": {"jit": "off"}},
+		{"name": "todo", "engine": "statefulset"},
+		{"name": "shop", "namespace": "apps", "clients": "apps/app=shop", "restoreFrom": "latest"}
+	]`},
 	"every-other-setting": {
 		"namePrefix":   "alice-",
 		"builder":      "mybuilder",

@@ -73,6 +73,7 @@ func command() *cobra.Command {
 	add("recover", "Clean up after a killed pulumi", withState(recoverStack))
 	add("keep", "Keep a copy of the stack's state", withState(
 		func(_ context.Context, lab layout.Lab) error { return stack.Keep(lab, time.Now()) }))
+	add("hibernate", "Stop the stack's servers of CloudNativePG; their volumes stay", withState(stack.Hibernate))
 	add("purge", "Destroy the stack, and delete its namespaces with all volumes",
 		func(ctx context.Context, lab layout.Lab) error {
 			return stack.Purge(ctx, lab, func(what string) bool { return confirmDeletion(what, lab.Name) })

@@ -65,12 +65,17 @@ func (r Requirements) mayCreate(ctx context.Context, client kubernetes.Interface
 	if err := json.Unmarshal(answer, &existing); err != nil {
 		return fmt.Errorf("reading %s %s: %w", what, name, err)
 	}
-	if kind.Kind == "Namespace" {
-		return r.owns(&existing)
-	}
 	isOurs := func(by metav1.ManagedFieldsEntry) bool { return by.Manager == kube.FieldManager }
 	if slices.ContainsFunc(existing.ManagedFields, isOurs) {
 		return nil
+	}
+	if object.GetLabels()[kube.InstalledByLabel] != "" {
+		return fmt.Errorf("%s %s is in the cluster already, and this stack did not make it, though the operator "+
+			"that it belongs to is not there: install that operator, which the stack then uses, or kubectl delete "+
+			"%[1]s %[2]s", what, name)
+	}
+	if kind.Kind == "Namespace" {
+		return r.owns(&existing)
 	}
 	return fmt.Errorf("%s %s is in the namespace %s already, and this stack did not make it: if nobody needs "+
 		"it, kubectl -n %[3]s delete %[1]s %[2]s; or else give the stack other namespaces with "+

@@ -12,6 +12,8 @@ type Approval struct {
 	Shared []string
 	// Passwords are in the Secrets of the requirements.
 	Passwords map[ExistingSecret]Passwords
+	// CloudNativePG is empty unless a database has this engine.
+	CloudNativePG CloudNativePG
 }
 
 // Preflight checks the cluster before anything is declared in it. It refuses any cluster but the one of the
@@ -44,6 +46,13 @@ func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Ap
 		return approval, err
 	}
 	if approval.Passwords, err = r.passwords(ctx.Context(), cluster); err != nil {
+		return approval, err
+	}
+	if err := r.keepsData(ctx.Context(), cluster); err != nil {
+		return approval, err
+	}
+	say := func(what string) { _ = ctx.Log.Info(what, nil) }
+	if approval.CloudNativePG, err = r.findCloudNativePG(ctx.Context(), cluster, say); err != nil {
 		return approval, err
 	}
 	if err := r.Guard(ctx, cluster); err != nil {

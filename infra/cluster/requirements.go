@@ -36,6 +36,9 @@ type Requirements struct {
 	DNSServers   []kube.DNSServer
 	// Ingress is nil if the stack has none.
 	Ingress *kube.Ingress
+	// CloudNativePG says that a database has this engine.
+	CloudNativePG bool
+	Databases     []Database
 }
 
 // Check returns an error that names each unmet requirement, and what to do about it.

@@ -25,6 +25,11 @@ var Declared = []schema.GroupResource{
 	{Group: "policy", Resource: "poddisruptionbudgets"},
 }
 
+// OfCloudNativePG are the kinds that it adds for databases with this engine.
+var OfCloudNativePG = []schema.GroupResource{
+	{Group: "postgresql.cnpg.io", Resource: "clusters"}, {Group: "postgresql.cnpg.io", Resource: "databases"},
+}
+
 // neededRights are the rights that an update uses: Pulumi applies objects, and watches pods until they are
 // ready.
 func (r Requirements) neededRights() (rights []authorizationv1.ResourceAttributes) {
@@ -41,6 +46,13 @@ func (r Requirements) neededRights() (rights []authorizationv1.ResourceAttribute
 			need(namespace, kind, "get", "watch", "create", "patch", "delete")
 		}
 		need(namespace, schema.GroupResource{Resource: "pods"}, "list", "watch")
+	}
+	for _, database := range r.Databases {
+		if database.Engine == CloudNativePGEngine {
+			for _, kind := range OfCloudNativePG {
+				need(database.Namespace, kind, "get", "watch", "create", "patch", "delete")
+			}
+		}
 	}
 	return rights
 }

@@ -23,6 +23,7 @@ func (r *reader) checkConsistency(cfg *Config) {
 	for _, d := range cfg.Databases {
 		r.checkConnections(d, cfg.Apps)
 		r.checkArchive(d)
+		r.checkEngine(d)
 	}
 	r.checkNamespaces(cfg)
 	r.checkVersions(cfg.Databases)

@@ -20,6 +20,9 @@ type Database struct {
 	Namespace string
 	// BuiltIn databases have the course's names. The names of others begin with their own.
 	BuiltIn bool
+	// Engine is what runs the server, and Instances how many servers it runs if there can be several.
+	Engine    string
+	Instances int
 	// Image is the server's.
 	Image  string
 	Server statefulset.Settings
@@ -33,8 +36,9 @@ type Database struct {
 	// Clients are pods that may connect. Their namespaces are the cluster's; nil for the default.
 	Clients []kube.Pods
 
-	entry   string // the path of its entry in databases, such as databases[2]; empty for none
-	sizeKey string // the setting of the server's StorageSize
+	entry     string // the path of its entry in databases, such as databases[2]; empty for none
+	sizeKey   string // the setting of the server's StorageSize
+	ownEngine bool   // whether its entry names the engine
 }
 
 // DatabaseName is the name of the database in Postgres, and of the role that owns it.
@@ -69,6 +73,14 @@ func (d Database) Claim(namespace string) cluster.Claim {
 		Size: d.Server.StorageSize, Setting: d.sizeKey, Set: SetCommand(d.sizeKey)}
 }
 
+// EngineSetting is the path of the setting that names the engine.
+func (d Database) EngineSetting() string {
+	if d.ownEngine {
+		return d.field("engine")
+	}
+	return "engine"
+}
+
 // field is the path of a field of the database's entry.
 func (d Database) field(name string) string { return d.entry + "." + name }
 
@@ -88,6 +100,8 @@ func (r *reader) databases(databases []Database, versions map[string]kube.Versio
 // settings reads a database's settings. An empty database stands for all: it has the shared ones.
 func (r *reader) settings(d Database, restores restores) Database {
 	key := func(field string) string { return r.key(d, field) }
+	d.Engine, d.Instances = r.engine(d)
+	d.ownEngine = r.sets(d, "engine")
 	d.Image = r.text(key("image"), postgresImage, "postgres:17")
 	d.Server = statefulset.Settings{
 		Password:       r.secret("postgresPassword", password, newPassword),

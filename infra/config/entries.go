@@ -29,6 +29,8 @@ type Field struct {
 var Fields = []Field{
 	{Name: "name", Description: "Name of the database, at most 30 small letters, digits and hyphens; required"},
 	{Name: "namespace", Description: "Namespace of its server and backups; required, except for built-in ones"},
+	{Name: "engine", Shared: "engine"},
+	{Name: "instances", Shared: "instances"},
 	{Name: "image", Shared: "postgresImage"},
 	{Name: "storageClass", Shared: "storageClass", Description: "Storage class of the server's volume"},
 	{Name: "storageSize", Shared: "postgresStorageSize"},

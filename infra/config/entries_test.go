@@ -59,7 +59,7 @@ func TestEntriesAndSettingsOfAllDatabases(t *testing.T) {
 	require.Equal(t, []string{"a-b alice-project_a-b a-b- a_b", "pingpong alice-exercises  pingpong",
 		"shop alice-apps_shop shop- shop", "todo alice-project  todo"}, names)
 	require.Equal(t, Database{
-		Name: "shop", Namespace: "apps", Image: "mine/pg:17",
+		Name: "shop", Namespace: "apps", Engine: "statefulset", Instances: 3, Image: "mine/pg:17",
 		Server: statefulset.Settings{StorageClass: "fast",
 			StorageSize: "1073741824", Memory: "256Mi",
 			Parameters: statefulset.Parameters{"work_mem": "8MB", "a.b": "1", "jit": "true"}},
@@ -69,7 +69,8 @@ func TestEntriesAndSettingsOfAllDatabases(t *testing.T) {
 	}, databases[2])
 
 	require.Equal(t, Database{
-		Name: "pingpong", Namespace: "exercises", BuiltIn: true, Image: "postgres:18",
+		Name: "pingpong", Namespace: "exercises", BuiltIn: true, Engine: "statefulset", Instances: 3,
+		Image: "postgres:18",
 		Server: statefulset.Settings{StorageClass: "longhorn",
 			StorageSize: "3Gi", Memory: "1Gi", Parameters: statefulset.Parameters{"jit": "off"}},
 		Backup: backup.Settings{Schedule: "1 1 * * *", TimeZone: "Europe/Berlin", KeepDaily: 1, KeepWeekly: 2,

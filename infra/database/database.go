@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/database/backup"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/cloudnativepg"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
@@ -51,7 +52,9 @@ type Args struct {
 	// postgres-client: "true".
 	Clients []kube.Pods
 	Server  statefulset.Settings
-	Backup  backup.Settings
+	// CloudNativePG runs the server, which then has no Archive; nil for a StatefulSet.
+	CloudNativePG *cloudnativepg.Settings
+	Backup        backup.Settings
 	// Archive is nil for none. Then the database can be restored to backups only.
 	Archive *Archive
 	// Restore is restored before anything else uses the database; nil for nothing.
@@ -63,7 +66,7 @@ type Database struct {
 	pulumi.ResourceState
 	// Server is ready once the database is restored.
 	server.Server
-	// Claim is the server's volume, as NAMESPACE/CLAIM.
+	// Claim is the server's volume, as NAMESPACE/CLAIM, or the Cluster that has the volumes.
 	Claim string
 	// Backups is the URL of the backups' folder.
 	Backups pulumi.StringOutput `pulumi:"backups"`
@@ -110,23 +113,42 @@ func (d *Database) declare(ctx *pulumi.Context, name string, args Args) error {
 			KeepDays: archive.KeepDays, Passphrase: archive.Passphrase}
 		backups.ArchivePassphrase = archive.Passphrase
 	}
-	running, err := statefulset.New(ctx, name+"-postgres", engine, pulumi.Parent(d),
-		formerly("stateful-k3s:postgres:Postgres"))
-	if err != nil {
-		return err
+	var running server.Server
+	if args.CloudNativePG != nil {
+		cluster, err := cloudnativepg.New(ctx, name+"-postgres",
+			cloudnativepg.Args{Args: engine, Settings: *args.CloudNativePG}, pulumi.Parent(d),
+			takesOver("stateful-k3s:statefulset:Server"))
+		if err != nil {
+			return err
+		}
+		running, d.Claim = cluster.Server, cluster.Cluster
+	} else {
+		set, err := statefulset.New(ctx, name+"-postgres", engine, pulumi.Parent(d),
+			takesOver("stateful-k3s:cloudnativepg:Server"))
+		if err != nil {
+			return err
+		}
+		running, d.Claim = set.Server, set.Claim
 	}
-	backups.Server = running.Server
+	backups.Server = running
 	proven, err := backup.New(ctx, name+"-backup", backups, pulumi.Parent(d),
-		formerly("stateful-k3s:backup:Backup"))
+		pulumi.Aliases([]pulumi.Alias{formerly("stateful-k3s:backup:Backup")}))
 	if err != nil {
 		return err
 	}
-	d.Server, d.Claim, d.Backups = proven.Server, running.Claim, proven.Location
+	d.Server, d.Backups = proven.Server, proven.Location
 	return ctx.RegisterResourceOutputs(d, pulumi.Map{"address": d.Address, "backups": d.Backups})
 }
 
 // formerly makes a part take over the component that it was before databases were components. Its children
 // follow it, so that none is made anew.
-func formerly(token string) pulumi.ResourceOption {
-	return pulumi.Aliases([]pulumi.Alias{{Type: pulumi.String(token), NoParent: pulumi.Bool(true)}})
+func formerly(token string) pulumi.Alias {
+	return pulumi.Alias{Type: pulumi.String(token), NoParent: pulumi.Bool(true)}
+}
+
+// takesOver keeps what the engines share, such as passwords, when a database comes from the other one.
+func takesOver(engine string) pulumi.ResourceOption {
+	return pulumi.Aliases([]pulumi.Alias{
+		formerly("stateful-k3s:postgres:Postgres"), {Type: pulumi.String(engine)},
+	})
 }

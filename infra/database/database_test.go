@@ -84,7 +84,7 @@ func TestPartsKeepTheirFormerState(t *testing.T) {
 		{"db-backup", "stateful-k3s:backup:Backup", "stateful-k3s:backup:Backup"},
 	} {
 		aliases := recording.Get(t, part.token, part.name).Request.GetAliases()
-		require.Len(t, aliases, 1, part.name)
+		require.NotEmpty(t, aliases, part.name)
 		require.Equal(t, part.formerToken, aliases[0].GetSpec().GetType(), part.name)
 		require.True(t, aliases[0].GetSpec().GetNoParent(), part.name)
 	}

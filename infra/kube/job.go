@@ -55,7 +55,7 @@ func (j Job) Pods() Pods {
 // or a failure makes the next update replace it, so that it runs again.
 func (j Job) Declare(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*batchv1.Job, error) {
 	meta := j.Namespace.Meta(j.Name, j.Name, nil)
-	annotate(meta, "pulumi.com/replaceUnready", "true")
+	Annotate(meta, "pulumi.com/replaceUnready", "true")
 	// Kubernetes has ended the Job by its deadline. Pulumi would give up after ten minutes.
 	timeout := (j.Deadline + time.Minute).String()
 	job, err := batchv1.NewJob(ctx, name, &batchv1.JobArgs{

@@ -22,6 +22,9 @@ const (
 	// FieldManager is the owner, for the API server, of the fields that the program sets.
 	FieldManager = project
 
+	// InstalledByLabel names the Owner of the stack that installed an operator, which other stacks use too.
+	InstalledByLabel = project + "/installed-by"
+
 	partOfLabel            = "app.kubernetes.io/part-of"
 	fieldManagerAnnotation = "pulumi.com/patchFieldManager"
 	forceAnnotation        = "pulumi.com/patchForce"
@@ -41,17 +44,21 @@ func (n *Namespace) Meta(app, name string, labels map[string]string) *metav1.Obj
 // scale.
 func objectMeta(name, app, fieldManager string, labels map[string]string) *metav1.ObjectMetaArgs {
 	return &metav1.ObjectMetaArgs{
-		Name:   pulumi.String(name),
-		Labels: commonLabels(app, labels),
-		Annotations: pulumi.StringMap{
-			fieldManagerAnnotation: pulumi.String(fieldManager),
-			forceAnnotation:        pulumi.String("true"),
-		},
+		Name:        pulumi.String(name),
+		Labels:      commonLabels(app, labels),
+		Annotations: pulumi.ToStringMap(applyAnnotations(fieldManager)),
 	}
 }
 
-// annotate adds an annotation to metadata that objectMeta made.
-func annotate(meta *metav1.ObjectMetaArgs, key, value string) {
+// ApplyAnnotations are what objects need whose metadata others write.
+func ApplyAnnotations() map[string]string { return applyAnnotations(FieldManager) }
+
+func applyAnnotations(fieldManager string) map[string]string {
+	return map[string]string{fieldManagerAnnotation: fieldManager, forceAnnotation: "true"}
+}
+
+// Annotate adds an annotation to metadata that objectMeta made.
+func Annotate(meta *metav1.ObjectMetaArgs, key, value string) {
 	meta.Annotations.(pulumi.StringMap)[key] = pulumi.String(value)
 }
 
@@ -64,6 +71,9 @@ func commonLabels(app string, more map[string]string) pulumi.StringMap {
 	maps.Copy(labels, more)
 	return pulumi.ToStringMap(labels)
 }
+
+// PartOf are the labels by which the policies of a shared namespace select the stack's pods.
+func PartOf() map[string]string { return map[string]string{partOfLabel: project} }
 
 // stackName is the stack's name, with its organization, and with the project if that is another one.
 func stackName(ctx *pulumi.Context) string {

@@ -86,7 +86,7 @@ func newOwnNamespace(ctx *pulumi.Context, name, inCluster string,
 		labels["pod-security.kubernetes.io/"+mode+"-version"] = version
 	}
 	meta := objectMeta(inCluster, name, FieldManager+"."+owner, labels)
-	annotate(meta, StackLabel, stackName(ctx))
+	Annotate(meta, StackLabel, stackName(ctx))
 	namespace, err := corev1.NewNamespace(ctx, name, &corev1.NamespaceArgs{Metadata: meta},
 		append(opts, pulumi.RetainOnDelete(true))...)
 	if err != nil {
@@ -104,6 +104,14 @@ func TakeOverCommand(namespace, owner string) string {
 // components do not pass DependsOn on to their children.
 func (n *Namespace) Ready() pulumi.ResourceOption {
 	return pulumi.DependsOn(n.parts)
+}
+
+// PullSecrets are the references to the Secrets that its pods pull images with.
+func (n *Namespace) PullSecrets() (references []map[string]string) {
+	if n.login {
+		references = append(references, map[string]string{"name": loginSecret})
+	}
+	return references
 }
 
 // DNSNames returns all names that pods can use for hosts of the namespace.

@@ -190,7 +190,7 @@ func newPolicy(ctx *pulumi.Context, name string, pods Pods, why string,
 	error) {
 	spec.PodSelector = pods.selector()
 	meta := pods.Namespace.Meta("network", name, nil)
-	annotate(meta, descriptionAnnotation, why)
+	Annotate(meta, descriptionAnnotation, why)
 	policy, err := networkingv1.NewNetworkPolicy(ctx, name, &networkingv1.NetworkPolicyArgs{
 		Metadata: meta,
 		Spec:     spec,

@@ -20,6 +20,8 @@ type SecretArgs struct {
 	Name string
 	// Type is Opaque if empty.
 	Type string
+	// Labels are added to the common ones.
+	Labels map[string]string
 	// Data is plain text by key. The state encrypts it.
 	Data map[string]pulumi.StringInput
 }
@@ -37,7 +39,7 @@ func NewSecret(ctx *pulumi.Context, name string, args SecretArgs,
 		}).(pulumi.StringOutput)
 	}
 	secret, err := corev1.NewSecret(ctx, name, &corev1.SecretArgs{
-		Metadata: args.Namespace.Meta(args.App, args.Name, nil),
+		Metadata: args.Namespace.Meta(args.App, args.Name, args.Labels),
 		Type:     pulumi.String(args.Type),
 		Data:     data,
 	}, append(opts, args.Namespace.Ready())...)

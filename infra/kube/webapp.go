@@ -90,7 +90,7 @@ func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.Resourc
 	}
 	// The pods are ready, and Pulumi would watch them for another 10 seconds.
 	meta := w.Namespace.Meta(w.Name, w.Service, nil)
-	annotate(meta, skipAwaitAnnotation, "true")
+	Annotate(meta, skipAwaitAnnotation, "true")
 	service, err := corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
 		Metadata: meta,
 		Spec: corev1.ServiceSpecArgs{

@@ -17,8 +17,10 @@ type Settings struct {
 	// Owner is the namespaces' label.
 	Owner        string
 	StorageClass string
-	// Databases are their claims, as NAMESPACE/CLAIM, by name.
+	// Databases are their claims, as NAMESPACE/CLAIM, or their Clusters of CloudNativePG, by name.
 	Databases map[string]string
+	// Engines are what runs them.
+	Engines map[string]string
 }
 
 // Outputs are outputs of the stack after its last up: its settings and images. They are empty before the
@@ -31,6 +33,7 @@ type Outputs struct {
 		Owner        string            `pulumi:"owner"`
 		StorageClass string            `pulumi:"storageClass"`
 		Databases    map[string]string `pulumi:"databases"`
+		Engines      map[string]string `pulumi:"engines"`
 	} `pulumi:"volumes"`
 }
 
@@ -61,11 +64,13 @@ func Export(ctx *pulumi.Context, last Outputs, now Settings) error {
 		"owner":        pulumi.String(now.Owner),
 		"storageClass": pulumi.String(now.StorageClass),
 		"databases":    pulumi.ToStringMap(now.Databases),
+		"engines":      pulumi.ToStringMap(now.Engines),
 	})
 	// pulumi destroy shows the outputs, but does not run the program.
 	ctx.Export("data", pulumi.String("is in the claims of the namespaces "+
 		list(slices.Sorted(maps.Values(now.Namespaces)))+
-		". They stay after a destroy, and the next up uses them again; only make purge deletes them"))
+		". They stay after a destroy, and the next up uses them again; only make purge deletes them"+
+		now.running()))
 	return nil
 }
 
@@ -96,14 +101,7 @@ func (s Settings) changes(last Outputs) (notices []string) {
 			"again when %s. To delete them for good: kubectl delete namespace %s",
 			list(left), strings.Join(slices.Compact(back), " or "), strings.Join(left, " "))
 	}
-	for _, name := range slices.Sorted(maps.Keys(last.Volumes.Databases)) {
-		if claim := last.Volumes.Databases[name]; s.Databases[name] == "" {
-			namespace, pvc, _ := strings.Cut(claim, "/")
-			add("The database %s is not in the settings any more. Its claim %s in the namespace %s and its backups "+
-				"stay, and are used again when its entry is back. To delete the data for good: "+
-				"kubectl -n %[3]s delete pvc %[2]s", name, pvc, namespace)
-		}
-	}
+	notices = append(notices, s.left(last)...)
 	if was := last.Volumes.StorageClass; was != "" && was != s.StorageClass {
 		add("storageClass: new claims are of %s. Existing claims stay in %s, with their data. To move a database, "+
 			"let it start with a new claim and restore it from the archive: docs/bad-day.md", s.StorageClass, was)

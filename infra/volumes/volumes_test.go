@@ -70,6 +70,12 @@ func TestChangesAreToldToTheUser(t *testing.T) {
 				"project and its backups stay, and are used again when its entry is back. To delete the data for good: " +
 				"kubectl -n project delete pvc data-postgres-ss-0",
 		}},
+		"engine": {func(s *volumes.Settings) {
+			s.Engines = map[string]string{"todo": "cloudnative-pg"}
+			s.Databases = map[string]string{"todo": "project/postgres"}
+		}, []string{"The database todo has the engine cloudnative-pg now. Its claim data-postgres-ss-0 in the " +
+			"namespace project and its backups stay, and hold what it was before. To delete the data for good: " +
+			"kubectl -n project delete pvc data-postgres-ss-0"}},
 		"all": {func(s *volumes.Settings) {
 			prefix(s)
 			s.StorageClass = "longhorn"
@@ -80,6 +86,29 @@ func TestChangesAreToldToTheUser(t *testing.T) {
 			require.Equal(t, test.logs, recorder.Run(t, program(test.change), last).Logs())
 			require.Equal(t, test.logs, recorder.Run(t, program(test.change), last, recorder.Preview()).Logs())
 		})
+	}
+}
+
+// The servers of CloudNativePG run on, whatever becomes of the stack.
+func TestServersThatRunOnAreToldToTheUser(t *testing.T) {
+	several := func(s *volumes.Settings) {
+		s.Engines = map[string]string{"todo": "cloudnative-pg"}
+		s.Databases = map[string]string{"todo": "project/postgres"}
+	}
+	const stop = "kubectl -n project annotate clusters.postgresql.cnpg.io postgres --overwrite " +
+		"cnpg.io/hibernation=on"
+	outputs := recorder.Run(t, program(several)).Outputs("")
+	require.Contains(t, outputs["data"].StringValue(), "pulumi destroy leaves them running: to stop them, "+stop)
+	require.Empty(t, recorder.Run(t, program(several), recorder.Last(outputs)).Logs())
+	for what, change := range map[string]func(*volumes.Settings){
+		"has the engine statefulset now":  unchanged,
+		"is not in the settings any more": func(s *volumes.Settings) { s.Databases = nil },
+	} {
+		logs := recorder.Run(t, program(change), recorder.Last(outputs)).Logs()
+		require.Len(t, logs, 1)
+		require.Contains(t, logs[0], "The database todo "+what+". Its Cluster postgres in the namespace project runs on")
+		require.Contains(t, logs[0], "To stop it: "+stop+". To delete the data for good: kubectl -n project delete "+
+			"clusters.postgresql.cnpg.io postgres")
 	}
 }
 

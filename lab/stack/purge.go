@@ -50,7 +50,7 @@ func Purge(ctx context.Context, lab layout.Lab, confirm func(what string) bool) 
 			return fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
 		}
 	}
-	return nil
+	return removeOperator(ctx, cluster)
 }
 
 // describe lists the namespaces with their claims.

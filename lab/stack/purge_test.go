@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,8 @@ func commands(t *testing.T, namespaces ...string) (called func() string) {
 case "$*" in
 "get namespaces"*) printf %s '` + items + `' ;;
 "config view"*) printf https://10.231.188.10:6443 ;;
+"get crd"*) printf "$CRD" ;;
+"get clusters"*) printf "$CLUSTERS" ;;
 *"--namespace exercises"*)
 	printf '  with data-postgres-ss-0 (1Gi)\n  with redis-data-storage-redis-stset-0 (100Mi)\n' ;;
 esac`
@@ -35,7 +38,9 @@ esac`
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	return func() string {
 		said, err := os.ReadFile(log)
-		require.NoError(t, err)
+		if !errors.Is(err, os.ErrNotExist) {
+			require.NoError(t, err)
+		}
 		return string(said)
 	}
 }
@@ -49,6 +54,9 @@ var (
 	theirs = `"labels": {"stateful-k3s/stack": "` + organization[:50] +
 		`-5e6f7a8b"}, "annotations": {"stateful-k3s/stack": "` + organization + `.prod"}`
 )
+
+const askedForOperator = "kubectl get crd --selector stateful-k3s/installed-by --output name " +
+	"--field-selector metadata.name=clusters.postgresql.cnpg.io\n"
 
 const asked = "kubectl get namespaces --selector stateful-k3s/stack --output json\n"
 
@@ -70,7 +78,7 @@ namespace/project
 	assert.True(t, strings.HasPrefix(called(), asked))
 	assert.True(t, strings.HasSuffix(called(),
 		"pulumi destroy --yes --skip-preview --non-interactive\n"+
-			"kubectl delete namespace/exercises namespace/project\n"), called())
+			"kubectl delete namespace/exercises namespace/project\n"+askedForOperator), called())
 }
 
 func TestPurgeDeletesNothingWithoutAYes(t *testing.T) {
@@ -93,4 +101,29 @@ func TestPurgeFindsWhatAnEarlierVersionMade(t *testing.T) {
 	namespaces, err := namespacesOf(t.Context(), cluster{}, "alice.dev")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"namespace/exercises"}, namespaces)
+}
+
+// The operator goes with the last database of anybody, if a stack has installed it.
+func TestPurgeDeletesAnOperatorThatNobodyNeeds(t *testing.T) {
+	for left, goes := range map[string]bool{"": true, "cluster/postgres": false} {
+		t.Setenv("CRD", "customresourcedefinition/"+clusterKind)
+		t.Setenv("CLUSTERS", left)
+		called := commands(t, `{"name": "exercises", `+ours+`}`)
+		require.NoError(t, Purge(t.Context(), layout.Lab{}, func(string) bool { return true }))
+		assert.Equal(t, goes, strings.HasSuffix(called(), "kubectl delete --selector stateful-k3s/installed-by "+
+			"crd,clusterrole,clusterrolebinding,mutatingwebhookconfiguration,validatingwebhookconfiguration,"+
+			"namespace\n"), called())
+	}
+}
+
+func TestDestroyStopsTheServersThatOutliveIt(t *testing.T) {
+	servers, err := serversIn([]byte(`{"deployment": {"resources": [
+		{"type": "kubernetes:core/v1:Namespace", "inputs": {"metadata": {"name": "exercises"}}},
+		{"type": "kubernetes:postgresql.cnpg.io/v1:Cluster",
+			"inputs": {"metadata": {"namespace": "exercises", "name": "postgres"}}}]}}`))
+	require.NoError(t, err)
+	assert.Equal(t, []server{{"exercises", "postgres"}}, servers)
+	called := commands(t)
+	require.NoError(t, Hibernate(t.Context(), layout.Lab{}))
+	assert.NotContains(t, called(), "kubectl", "a stack without such servers")
 }

@@ -25,7 +25,7 @@ var lacks = `
 	UNION ALL SELECT format('prepared transaction %L', gid)
 	FROM pg_prepared_xacts WHERE database = current_database()
 	UNION ALL SELECT format('replication slot %I', slot_name) FROM pg_replication_slots
-	WHERE database = current_database() OR slot_type = 'physical'
+	WHERE (database = current_database() OR slot_type = 'physical') AND slot_name !~ '^_cnpg_'
 	UNION ALL SELECT format('rows of table %s, which extension %I does not say are to be dumped',
 		o.oid::regclass, e.extname)
 	FROM pg_class o JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = o.oid AND d.deptype = 'e'
@@ -36,6 +36,7 @@ var lacks = `
 	AND datname !~* '` + temporarySuffix + `'
 	UNION ALL SELECT format('role %I, with its password, settings and memberships', rolname) FROM pg_roles r
 	WHERE r.rolname !~ '^pg_' AND r.oid <> 10 AND NOT ` + madeByStack("r.oid") + `
+	AND r.rolname NOT IN ('streaming_replica', 'cnpg_metrics_exporter')
 	UNION ALL SELECT format('setting %s of %s in all databases', split_part(setting, '=', 1),
 		coalesce('role ' || quote_ident(pg_get_userbyid(nullif(setrole, 0))), 'all roles'))
 	FROM pg_db_role_setting s, unnest(setconfig) setting

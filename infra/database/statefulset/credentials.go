@@ -1,8 +1,6 @@
 package statefulset
 
 import (
-	"fmt"
-
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -32,16 +30,22 @@ const (
 // Secrets are the names of the generated secrets that Settings.SecretVersions can replace one by one.
 var Secrets = []string{ownerSecret, readerRole, restorerRole, exporterRole, certificateSecret}
 
-// credentials authenticate the server and its clients to each other.
-type credentials struct {
-	secret                  *corev1.Secret
-	owner, reader, restorer server.Client
+// Credentials authenticate a server and its clients to each other.
+type Credentials struct {
+	Owner, Reader, Restorer server.Client
+	// Verifiers are what the server has in place of the roles' passwords, by role; the owner's is under owner.
+	Verifiers map[string]pulumi.StringOutput
+	// Certificate is the server's.
+	Certificate kube.Certificate
+
+	secret *corev1.Secret
 	// digest changes with everything that the server's own pod mounts.
 	digest pulumi.StringOutput
 }
 
-func newCredentials(ctx *pulumi.Context, name string, args Args,
-	parent pulumi.ResourceOption) (*credentials, error) {
+// NewCredentials declares the credentials of the server that args describe, and the Secrets of its clients.
+func NewCredentials(ctx *pulumi.Context, name string, args Args,
+	parent pulumi.ResourceOption) (*Credentials, error) {
 	ns, names := args.Namespace, newNames(args.Prefix)
 	passwords := map[string]pulumi.StringOutput{}
 	overrides := map[string]pulumi.StringInput{ownerSecret: args.Password, readerRole: args.ReaderPassword}
@@ -66,9 +70,12 @@ func newCredentials(ctx *pulumi.Context, name string, args Args,
 	ownerURL := server.URL(names.service, args.Database, args.Database, passwords[ownerSecret])
 	readerURL := server.URL(names.service, readerRole, args.Database, passwords[readerRole])
 	restorerURL := server.URL(names.service, restorerRole, args.Database, passwords[restorerRole])
-	verifiers := pulumi.Sprintf("%s%s%s%s",
-		setVerifier(ownerSecret, passwords), setVerifier(readerRole, passwords),
-		setVerifier(restorerRole, passwords), setVerifier(exporterRole, passwords))
+	all := map[string]pulumi.StringOutput{}
+	for _, role := range []string{ownerSecret, readerRole, restorerRole, exporterRole} {
+		all[role] = newVerifier(role, passwords)
+	}
+	verifiers := pulumi.Sprintf("%s%s%s%s", setVerifier(ownerSecret, all), setVerifier(readerRole, all),
+		setVerifier(restorerRole, all), setVerifier(exporterRole, all))
 	resource, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
 		Namespace: ns,
 		App:       names.app,
@@ -101,19 +108,24 @@ func newCredentials(ctx *pulumi.Context, name string, args Args,
 		return server.NewClient(server.ClientArgs{Namespace: ns, Secret: names.secret, Key: key,
 			AuthorityKey: authorityKey, URL: url, Authority: certificate.Authority})
 	}
-	return &credentials{
-		secret:   resource,
-		owner:    newClient(ownerKey, ownerURL),
-		reader:   newClient(readerKey, readerURL),
-		restorer: newClient(restorerKey, restorerURL),
-		digest:   kube.Digest(ns.Name+"/"+names.secret, pulumi.Sprintf("%s\n%s", verifiers, certificate.Key)),
+	return &Credentials{
+		Owner:       newClient(ownerKey, ownerURL),
+		Reader:      newClient(readerKey, readerURL),
+		Restorer:    newClient(restorerKey, restorerURL),
+		Verifiers:   all,
+		Certificate: certificate,
+		secret:      resource,
+		digest:      kube.Digest(ns.Name+"/"+names.secret, pulumi.Sprintf("%s\n%s", verifiers, certificate.Key)),
 	}, nil
 }
 
-// setVerifier returns the line of psql that sets the variable of a role's verifier.
-func setVerifier(role string, passwords map[string]pulumi.StringOutput) pulumi.StringOutput {
+func newVerifier(role string, passwords map[string]pulumi.StringOutput) pulumi.StringOutput {
 	return pulumi.All(passwords[role], passwords[Salt]).ApplyT(func(all []any) (string, error) {
-		v, err := verifier(all[0].(string), all[1].(string)+role)
-		return fmt.Sprintf("\\set %s_verifier '%s'\n", role, v), err
+		return verifier(all[0].(string), all[1].(string)+role)
 	}).(pulumi.StringOutput)
+}
+
+// setVerifier returns the line of psql that sets the variable of a role's verifier.
+func setVerifier(role string, verifiers map[string]pulumi.StringOutput) pulumi.StringOutput {
+	return pulumi.Sprintf("\\set %s_verifier '%s'\n", role, verifiers[role])
 }

@@ -138,13 +138,22 @@ func parseBytes(name, quantity string) (int64, error) {
 	return q.Value(), nil
 }
 
+// Sized returns the parameters that depend on memory and storage.
+func (s *Settings) Sized() (Parameters, error) {
+	memory, err := parseBytes("Memory", s.Memory)
+	if err != nil {
+		return nil, err
+	}
+	storage, err := parseBytes("StorageSize", s.StorageSize)
+	if err != nil {
+		return nil, err
+	}
+	return sizedParameters(memory, storage), nil
+}
+
 // serverConfig returns the server's configuration file. Of several lines for a parameter the last counts.
 func (a *Args) serverConfig() (string, error) {
-	memory, err := parseBytes("Memory", a.Memory)
-	if err != nil {
-		return "", err
-	}
-	storage, err := parseBytes("StorageSize", a.StorageSize)
+	sized, err := a.Sized()
 	if err != nil {
 		return "", err
 	}
@@ -152,7 +161,7 @@ func (a *Args) serverConfig() (string, error) {
 		return "", fmt.Errorf("parameters: %w", err)
 	}
 	config := ownParameters + "\n# What archives the log\n" + a.Archive.parameters().lines() +
-		"\n# From memory and storage\n" + sizedParameters(memory, storage).lines()
+		"\n# From memory and storage\n" + sized.lines()
 	if len(a.Parameters) > 0 {
 		config += "\n# Settings of the stack\n" + a.Parameters.lines()
 	}

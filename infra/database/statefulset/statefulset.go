@@ -87,6 +87,24 @@ type Args struct {
 	Settings
 }
 
+// AllowClients lets the clients connect to the pods.
+func (a *Args) AllowClients(ctx *pulumi.Context, name string, pods kube.Pods,
+	parent pulumi.ResourceOption) error {
+	for i, client := range a.clients() {
+		suffix := ""
+		if i > 0 {
+			suffix = fmt.Sprint("-", i+1)
+		}
+		err := kube.AllowClients(ctx, name+"-client"+suffix, kube.Connection{
+			From: client, To: pods, Port: server.Port, Why: "may use the database, as its label says",
+		}, parent)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (a *Args) clients() []kube.Pods {
 	if len(a.Clients) > 0 {
 		return a.Clients
@@ -126,11 +144,11 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf strin
 	ns, names := args.Namespace, newNames(args.Prefix)
 	parent := pulumi.Parent(s)
 
-	creds, err := newCredentials(ctx, name, args, parent)
+	creds, err := NewCredentials(ctx, name, args, parent)
 	if err != nil {
 		return err
 	}
-	s.Owner, s.Reader, s.Restorer = creds.owner, creds.reader, creds.restorer
+	s.Owner, s.Reader, s.Restorer = creds.Owner, creds.Reader, creds.Restorer
 	files := []struct{ name, content string }{
 		{"postgresql.conf", conf}, {"pg_hba.conf", hba}, {"setup.sh", setup}, {"roles.sql", roles},
 	}
@@ -146,17 +164,8 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf strin
 	if err != nil {
 		return fmt.Errorf("declaring config map %s: %w", names.config, err)
 	}
-	for i, client := range args.clients() {
-		suffix := ""
-		if i > 0 {
-			suffix = fmt.Sprint("-", i+1)
-		}
-		err = kube.AllowClients(ctx, name+"-client"+suffix, kube.Connection{
-			From: client, To: s.Pods, Port: server.Port, Why: "may use the database, as its label says",
-		}, parent)
-		if err != nil {
-			return err
-		}
+	if err := args.AllowClients(ctx, name, s.Pods, parent); err != nil {
+		return err
 	}
 	svc, err := kube.HeadlessService{
 		App: names.app, Name: names.service, Pods: s.Pods, Port: server.Port, PortName: "postgres", NotReady: true,
@@ -209,16 +218,24 @@ func (a *Args) check() (string, error) {
 	if err := kube.Missing(required); err != nil {
 		return "", err
 	}
+	if err := a.Complete(); err != nil {
+		return "", err
+	}
+	return a.serverConfig()
+}
+
+// Complete sets defaults, and checks the names of the database and its role.
+func (a *Args) Complete() error {
 	a.StorageSize, a.Memory = cmp.Or(a.StorageSize, "1Gi"), cmp.Or(a.Memory, "512Mi")
 	reserved := []string{"postgres", "template0", "template1", readerRole, restorerRole, exporterRole}
 	if !databaseName.MatchString(a.Database) {
-		return "", fmt.Errorf("database %q is not 1 to 63 small letters, digits and underscores, "+
+		return fmt.Errorf("database %q is not 1 to 63 small letters, digits and underscores, "+
 			"with a letter at its start", a.Database)
 	}
 	if slices.Contains(reserved, a.Database) || strings.HasPrefix(a.Database, "pg_") {
-		return "", fmt.Errorf("database %q is a name that has a meaning already", a.Database)
+		return fmt.Errorf("database %q is a name that has a meaning already", a.Database)
 	}
-	return a.serverConfig()
+	return nil
 }
 
 var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -18,22 +19,24 @@ import (
 // Unknown is how a string that is not known yet reads.
 const Unknown = "unknown"
 
-var decoder = func() runtime.Decoder {
+var scheme = func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(corev1.AddToScheme(scheme))
 	utilruntime.Must(appsv1.AddToScheme(scheme))
 	utilruntime.Must(batchv1.AddToScheme(scheme))
 	utilruntime.Must(networkingv1.AddToScheme(scheme))
 	utilruntime.Must(policyv1.AddToScheme(scheme))
-	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
+	return scheme
 }()
+
+var decoder = serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
 
 func isKubernetes(token string) bool {
 	return strings.HasPrefix(token, "kubernetes:")
 }
 
 // decode decodes inputs strictly: a field that the object's type does not have is an error. It leaves out
-// fields that are unknown as a whole.
+// fields that are unknown as a whole. Kinds of operators have no types.
 func decode(inputs resource.PropertyMap) (runtime.Object, error) {
 	known := resource.PropertyMap{}
 	for key, value := range inputs {
@@ -44,6 +47,13 @@ func decode(inputs resource.PropertyMap) (runtime.Object, error) {
 	document, err := json.Marshal(resource.NewProperty(known).MapRepl(nil, replace))
 	if err != nil {
 		return nil, err
+	}
+	untyped := &unstructured.Unstructured{}
+	if err := json.Unmarshal(document, &untyped.Object); err != nil {
+		return nil, err
+	}
+	if !scheme.IsGroupRegistered(untyped.GroupVersionKind().Group) {
+		return untyped, nil
 	}
 	object, _, err := decoder.Decode(document, nil, nil)
 	return object, err

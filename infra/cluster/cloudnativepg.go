@@ -1,0 +1,138 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+)
+
+const (
+	clusterDefinition = "clusters.postgresql.cnpg.io"
+	operatorLabel     = "app.kubernetes.io/name=cloudnative-pg"
+	// oldestOperator is the first one that the Clusters of this program need; 2 may be another one altogether.
+	oldestOperator, tooNewOperator = "1.30", "2.0"
+)
+
+// CloudNativePG is what the cluster has of it.
+type CloudNativePG struct {
+	// Namespace is the operator's; empty if the stack is to install it, or has.
+	Namespace string
+	// APIServers are the addresses of the cluster's API.
+	APIServers []netip.AddrPort
+}
+
+// findCloudNativePG looks for an operator, of which a cluster can have only one.
+func (r Requirements) findCloudNativePG(ctx context.Context, client kubernetes.Interface,
+	say func(string)) (found CloudNativePG, err error) {
+	if !r.CloudNativePG {
+		return found, nil
+	}
+	if found.APIServers, err = apiServers(ctx, client); err != nil {
+		return found, err
+	}
+	definition, err := getMetadata(ctx, client, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"+
+		clusterDefinition)
+	if apierrors.IsNotFound(err) {
+		say("The cluster has no CloudNativePG. The stack installs it.")
+		return found, nil
+	}
+	if err != nil {
+		return found, fmt.Errorf("asking the cluster for CloudNativePG: %w", err)
+	}
+	if owner := definition.Labels[kube.InstalledByLabel]; owner != "" &&
+		slices.Contains([]string{r.Owner, r.LastOwner}, owner) {
+		return found, nil
+	}
+	deployments, err := client.AppsV1().Deployments("").List(ctx, metav1.ListOptions{LabelSelector: operatorLabel})
+	if err != nil {
+		return found, fmt.Errorf("looking for the operator of CloudNativePG: %w", err)
+	}
+	if len(deployments.Items) != 1 {
+		return found, fmt.Errorf("the cluster knows %s, and has %d Deployments with the label %s: install "+
+			"CloudNativePG %s or newer; or, if no database of anybody is left, kubectl delete crd %[1]s, and the "+
+			"stack installs it", clusterDefinition, len(deployments.Items), operatorLabel, oldestOperator)
+	}
+	operator := deployments.Items[0]
+	running, err := operatorVersion(operator)
+	if err != nil {
+		return found, err
+	}
+	if !running.AtLeast(version.MustParseGeneric(oldestOperator)) ||
+		running.AtLeast(version.MustParseGeneric(tooNewOperator)) {
+		return found, fmt.Errorf("CloudNativePG %s runs in the namespace %s, and the stack needs %s or newer, "+
+			"before %s: upgrade it, as https://cloudnative-pg.io/documentation/current/installation_upgrade/ says, "+
+			"or take the engine statefulset", running, operator.Namespace, oldestOperator, tooNewOperator)
+	}
+	found.Namespace = operator.Namespace
+	say(fmt.Sprintf("The cluster has CloudNativePG %s in the namespace %s. The stack uses it, and leaves it as "+
+		"it is.", running, operator.Namespace))
+	return found, nil
+}
+
+// operatorVersion reads the version from the tag of the operator's image, or from a chart's label.
+func operatorVersion(operator appsv1.Deployment) (*version.Version, error) {
+	names := []string{operator.Labels["app.kubernetes.io/version"]}
+	for _, container := range operator.Spec.Template.Spec.Containers {
+		image, _, _ := strings.Cut(container.Image, "@")
+		names = append(names, image[strings.LastIndex(image, ":")+1:])
+	}
+	for _, name := range names {
+		if running, err := version.ParseGeneric(name); err == nil {
+			return running, nil
+		}
+	}
+	return nil, fmt.Errorf("the version of CloudNativePG in the namespace %s is not in its image's tag: give the "+
+		"Deployment %s the label app.kubernetes.io/version", operator.Namespace, operator.Name)
+}
+
+// apiServers returns the addresses behind the Service kubernetes: policies see these, and not the Service's.
+func apiServers(ctx context.Context, client kubernetes.Interface) (addresses []netip.AddrPort, err error) {
+	slices, err := client.DiscoveryV1().EndpointSlices(metav1.NamespaceDefault).List(ctx,
+		metav1.ListOptions{LabelSelector: "kubernetes.io/service-name=kubernetes"})
+	if err != nil {
+		return nil, fmt.Errorf("asking the cluster for the addresses of its API: %w", err)
+	}
+	for _, slice := range slices.Items {
+		for _, port := range slice.Ports {
+			for _, endpoint := range slice.Endpoints {
+				for _, text := range endpoint.Addresses {
+					address, err := netip.ParseAddr(text)
+					if err != nil {
+						return nil, fmt.Errorf("reading the address of the cluster's API: %w", err)
+					}
+					addresses = append(addresses, netip.AddrPortFrom(address, uint16(*port.Port)))
+				}
+			}
+		}
+	}
+	if len(addresses) == 0 {
+		return nil, errors.New("the Service kubernetes in the namespace default has no endpoints: the servers of " +
+			"CloudNativePG could not ask the API which of them is the primary")
+	}
+	return addresses, nil
+}
+
+// getMetadata returns the metadata of an object alone, so that no Secret is read.
+func getMetadata(ctx context.Context, client kubernetes.Interface,
+	path string) (found metav1.PartialObjectMetadata, err error) {
+	answer, err := client.Discovery().RESTClient().Get().AbsPath(path).SetHeader("Accept", metadataOnly).DoRaw(ctx)
+	if err != nil {
+		return found, err
+	}
+	if err := json.Unmarshal(answer, &found); err != nil {
+		return found, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return found, nil
+}

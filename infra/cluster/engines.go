@@ -1,0 +1,122 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/kubernetes"
+)
+
+// Database is where the engines of a database keep its data.
+type Database struct {
+	Name, Namespace string
+	// Claim is the StatefulSet's volume, Cluster the object of CloudNativePG.
+	Claim, Cluster string
+	// Engine is the engine's name, and LastEngine the one of the last up, or "".
+	Engine, LastEngine string
+	// Restored says that the database is restored from a backup.
+	Restored bool
+	// Setting is the path of its engine's setting.
+	Setting string
+	// Image and StorageClass are its servers'.
+	Image, StorageClass string
+}
+
+// Names of the engines.
+const (
+	StatefulSet         = "statefulset"
+	CloudNativePGEngine = "cloudnative-pg"
+)
+
+// keepsData refuses an engine that would start without the data that the other one has.
+func (r Requirements) keepsData(ctx context.Context, client kubernetes.Interface) error {
+	var faults []error
+	for _, database := range r.Databases {
+		faults = append(faults, database.keepsData(ctx, client))
+		if database.Engine == CloudNativePGEngine {
+			faults = append(faults, database.canFollow(ctx, client))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// canFollow refuses what the Cluster that is there cannot become.
+func (d Database) canFollow(ctx context.Context, client kubernetes.Interface) error {
+	path, _ := d.paths()
+	answer, err := client.Discovery().RESTClient().Get().AbsPath(path).DoRaw(ctx)
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("asking the cluster for %s: %w", path, err)
+	}
+	var there struct {
+		Spec   struct{ Storage struct{ StorageClass string } }
+		Status struct{ PGDataImageInfo struct{ MajorVersion int } }
+	}
+	if err := json.Unmarshal(answer, &there); err != nil {
+		return fmt.Errorf("reading %s: %w", path, err)
+	}
+	if class := there.Spec.Storage.StorageClass; class != "" && class != d.StorageClass {
+		return fmt.Errorf("the volumes of the database %s are of the storage class %s, and stay in it: set its "+
+			"storageClass to that; docs/high-availability.md says how to move it", d.Name, class)
+	}
+	named, _, _ := strings.Cut(d.Image, "@")
+	major, _, _ := strings.Cut(named[strings.LastIndex(named, ":")+1:], ".")
+	is := there.Status.PGDataImageInfo.MajorVersion
+	if wanted, err := strconv.Atoi(strings.Split(major, "-")[0]); err == nil && is != 0 && wanted != is {
+		return fmt.Errorf("the database %s is of PostgreSQL %d, and the image %s is not: take an image of "+
+			"PostgreSQL %[2]d; docs/high-availability.md says how to move to another major version. Nothing was "+
+			"changed", d.Name, is, d.Image)
+	}
+	return nil
+}
+
+func (d Database) keepsData(ctx context.Context, client kubernetes.Interface) error {
+	if d.Restored {
+		return nil
+	}
+	here, there := d.paths()
+	other := StatefulSet
+	if d.Engine == StatefulSet {
+		here, there, other = there, here, CloudNativePGEngine
+	}
+	hasOther, err := exists(ctx, client, there)
+	if err != nil || !hasOther {
+		return err
+	}
+	hasOwn, err := exists(ctx, client, here)
+	if err != nil {
+		return err
+	}
+	if hasOwn && d.LastEngine != other {
+		return nil
+	}
+	return fmt.Errorf("%s: the data of the database %s is with the engine %s, and %s would start without it: to "+
+		"move it, stop what writes to the database, make a backup, and set restoreFrom to latest too, as "+
+		"docs/high-availability.md says; to stay, set engine to %[3]s. Nothing was changed", d.Setting, d.Name,
+		other, d.Engine)
+}
+
+// paths are where the API has what keeps the data of CloudNativePG and of the StatefulSet.
+func (d Database) paths() (cluster, claim string) {
+	return "/apis/postgresql.cnpg.io/v1/namespaces/" + d.Namespace + "/clusters/" + d.Cluster,
+		"/api/v1/namespaces/" + d.Namespace + "/persistentvolumeclaims/" + d.Claim
+}
+
+// exists reports whether the API has an object, as far as the user may know.
+func exists(ctx context.Context, client kubernetes.Interface, path string) (bool, error) {
+	_, err := getMetadata(ctx, client, path)
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("asking the cluster for %s: %w", path, err)
+	}
+	return true, nil
+}

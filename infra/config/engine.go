@@ -1,0 +1,79 @@
+package config
+
+import (
+	"github.com/distribution/reference"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/cloudnativepg"
+	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
+)
+
+const (
+	// least is the memory that a server of CloudNativePG needs, with the program that looks after it.
+	least = "256Mi"
+	noWay = "the engine of %s is " + cluster.CloudNativePGEngine
+)
+
+var (
+	engine = matches("^("+cluster.StatefulSet+"|"+cluster.CloudNativePGEngine+")$",
+		cluster.StatefulSet+" or "+cluster.CloudNativePGEngine)
+	// Of two instances, the loss of either would stop all writes.
+	instances = matches("^[1345]$", "1, 3, 4 or 5")
+)
+
+// engine reads what runs the database's servers, and how many there are.
+func (r *reader) engine(d Database) (name string, servers int) {
+	engineKey, instancesKey := r.key(d, "engine"), r.key(d, "instances")
+	name = r.text(engineKey, engine, cluster.CloudNativePGEngine)
+	servers = r.number(instancesKey, instances, "3")
+	if r.sets(d, "instances") && name == cluster.StatefulSet && !r.faulty(engineKey) && !r.faulty(instancesKey) {
+		r.fault(instancesKey, "set for %q, whose engine is %s, which has one; for example: %s, or %s", d.Name, name,
+			rm(instancesKey), r.setField(d, "engine", cluster.CloudNativePGEngine))
+	}
+	return name, servers
+}
+
+// checkEngine refuses what the engine cannot do.
+func (r *reader) checkEngine(d Database) {
+	if d.Engine != cluster.CloudNativePGEngine {
+		return
+	}
+	refuse := func(field, format string, args ...any) {
+		if key := r.key(d, field); !r.faulty(key) {
+			r.fault(key, format, args...)
+		}
+	}
+	if d.Archive != nil {
+		refuse("archive", "true, though "+noWay+": %s; for example: %s", d.Name, cloudnativepg.NoArchive,
+			r.setField(d, "archive", "false"))
+	}
+	from := r.read(r.key(d, "restoreFrom"))
+	if d.Restore != nil && from != restorepoint.Latest && !restorepoint.IsBackup(from) {
+		refuse("restoreFrom", "%q is in an archive, though "+noWay+", which has none; for example: %s, or the name "+
+			"of a backup", redact(from), d.Name, r.setField(d, "restoreFrom", restorepoint.Latest))
+	}
+	if !namesMajor(d.Image) {
+		refuse("image", "%q does not say its major version in the tag, though "+noWay+", which asks for it; "+
+			"for example: %s", d.Image, d.Name, r.setField(d, "image", "postgres:17"))
+	}
+	if err := cloudnativepg.CheckParameters(d.Server.Parameters); err != nil {
+		refuse("parameters", "%w, and "+noWay+"; for example: %s", err, d.Name,
+			r.setField(d, "parameters", "work_mem=8MB"))
+	}
+	memory, err := resource.ParseQuantity(d.Server.Memory)
+	if err == nil && memory.Cmp(resource.MustParse(least)) < 0 {
+		refuse("memory", "%q is not at least %s, though "+noWay+"; for example: %s", d.Server.Memory, least, d.Name,
+			r.setField(d, "memory", "512Mi"))
+	}
+}
+
+// namesMajor reports whether the tag of an image begins with a number.
+func namesMajor(image string) bool {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return true // which is told elsewhere
+	}
+	tagged, is := named.(reference.Tagged)
+	return is && tagged.Tag()[0] >= '0' && tagged.Tag()[0] <= '9'
+}
