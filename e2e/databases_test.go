@@ -72,7 +72,7 @@ func TestDatabasesOfTheUser(t *testing.T) {
 		assert.NotContains(t, restored, claim, "the volumes are new ones")
 	}
 
-	volumesGrow(t, c)
+	volumesGrow(t, c, databases)
 
 	pulumi.Run(t, "config", "rm", "databases")
 	said := proc.Run(t, pulumi.Up())
@@ -100,7 +100,7 @@ func newStorageClass(c *kube.Cluster) (name string) {
 }
 
 // volumesGrow makes a claim larger while its StatefulSet stays. If one claim cannot grow, none does.
-func volumesGrow(t *testing.T, c *kube.Cluster) {
+func volumesGrow(t *testing.T, c *kube.Cluster, databases map[string][]string) {
 	sizes := func() string {
 		return c.Kubectl("get", "pvc", "--output",
 			"go-template={{range .items}}{{.metadata.name}}={{.spec.resources.requests.storage}} {{end}}")
@@ -108,15 +108,20 @@ func volumesGrow(t *testing.T, c *kube.Cluster) {
 	const sizesBefore = "data-books-postgres-ss-0=1Gi data-old-shop-postgres-ss-0=1Gi " +
 		"data-shop-postgres-ss-0=1Gi "
 	before := c.Field("statefulset", "books-postgres-ss", "{.metadata.uid}")
-	larger := []string{"databases[0].storageSize=2Gi", "databases[1].storageSize=2Gi"}
-	said, err := pulumi.Up(larger...).CombinedOutput()
+	larger := func(name string) { databases[name] = append(databases[name], "storageSize=2Gi") }
+	larger("old-shop")
+	larger("books")
+	pulumi.AddDatabases(t, shops, databases)
+	said, err := pulumi.Up().CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(said), "databases[1].storageSize: the claim data-old-shop-postgres-ss-0 in the "+
 		"namespace "+shops+" has 1Gi, and cannot have 2Gi: ")
 	require.Contains(t, string(said), "pulumi config set --path 'databases[1].storageSize' 1Gi")
 	require.Equal(t, sizesBefore, sizes())
 
-	proc.Run(t, pulumi.Up(larger[0], "databases[1].storageSize=1Gi"))
+	databases["old-shop"] = append(databases["old-shop"], "storageSize=1Gi")
+	pulumi.AddDatabases(t, shops, databases)
+	proc.Run(t, pulumi.Up())
 	require.Equal(t, strings.Replace(sizesBefore, "1Gi", "2Gi", 1), sizes())
 	assert.Equal(t, before, c.Field("statefulset", "books-postgres-ss", "{.metadata.uid}"))
 	assert.Equal(t, "books", query(c, "books", "SELECT name FROM of"))
