@@ -27,7 +27,8 @@ var update = flag.Bool("update", false, "rewrite the golden files and documents"
 
 // kinds is the order of the manifests in a golden file.
 var kinds = []string{
-	"Image", "Namespace", "CustomResourceDefinition", "Cluster", "Database", "StatefulSet", "Deployment", "Job", "CronJob", "Service", "Ingress", "ConfigMap",
+	"Image", "Namespace", "CustomResourceDefinition", "Cluster", "Database", "StatefulSet", "Deployment",
+	"Job", "CronJob", "Service", "Ingress", "ConfigMap",
 	"Secret", "PodDisruptionBudget", "NetworkPolicy",
 }
 

@@ -55,7 +55,8 @@ func (r Requirements) findCloudNativePG(ctx context.Context, client kubernetes.I
 		slices.Contains([]string{r.Owner, r.LastOwner}, owner) {
 		return found, nil
 	}
-	deployments, err := client.AppsV1().Deployments("").List(ctx, metav1.ListOptions{LabelSelector: operatorLabel})
+	deployments, err := client.AppsV1().Deployments("").List(ctx,
+		metav1.ListOptions{LabelSelector: operatorLabel})
 	if err != nil {
 		return found, fmt.Errorf("looking for the operator of CloudNativePG: %w", err)
 	}
@@ -93,8 +94,8 @@ func operatorVersion(operator appsv1.Deployment) (*version.Version, error) {
 			return running, nil
 		}
 	}
-	return nil, fmt.Errorf("the version of CloudNativePG in the namespace %s is not in its image's tag: give the "+
-		"Deployment %s the label app.kubernetes.io/version", operator.Namespace, operator.Name)
+	return nil, fmt.Errorf("the version of CloudNativePG in the namespace %s is not in its image's tag: give "+
+		"the Deployment %s the label app.kubernetes.io/version", operator.Namespace, operator.Name)
 }
 
 // apiServers returns the addresses behind the Service kubernetes: policies see these, and not the Service's.
@@ -127,7 +128,8 @@ func apiServers(ctx context.Context, client kubernetes.Interface) (addresses []n
 // getMetadata returns the metadata of an object alone, so that no Secret is read.
 func getMetadata(ctx context.Context, client kubernetes.Interface,
 	path string) (found metav1.PartialObjectMetadata, err error) {
-	answer, err := client.Discovery().RESTClient().Get().AbsPath(path).SetHeader("Accept", metadataOnly).DoRaw(ctx)
+	answer, err := client.Discovery().RESTClient().Get().AbsPath(path).SetHeader("Accept", metadataOnly).
+		DoRaw(ctx)
 	if err != nil {
 		return found, err
 	}

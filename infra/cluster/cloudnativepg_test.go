@@ -101,7 +101,8 @@ func TestFindingCloudNativePG(t *testing.T) {
 			require.Equal(t, "10.1.2.3:6443", found.APIServers[0].String())
 		})
 	}
-	found, err := Requirements{}.findCloudNativePG(t.Context(), answering(t, nil), func(string) { t.Error("said") })
+	found, err := Requirements{}.findCloudNativePG(t.Context(), answering(t, nil),
+		func(string) { t.Error("said") })
 	require.NoError(t, err, "a stack without the engine asks nothing")
 	require.Empty(t, found)
 }
@@ -151,8 +152,8 @@ func TestWhatAClusterCannotBecomeIsRefused(t *testing.T) {
 	for image, message := range map[string]string{
 		"postgres:17.6-trixie":                  "",
 		"registry:5000/postgres:17@sha256:0123": "",
-		"postgres:18": "the database shop is of PostgreSQL 17, and the image postgres:18 is not: take an image of " +
-			"PostgreSQL 17; ",
+		"postgres:18": "the database shop is of PostgreSQL 17, and the image postgres:18 is not: take an image " +
+			"of PostgreSQL 17; ",
 	} {
 		d := Database{Name: "shop", Namespace: "apps", Cluster: "shop-postgres", Engine: CloudNativePGEngine,
 			Image: image, StorageClass: "longhorn"}

@@ -97,8 +97,8 @@ func (d Database) keepsData(ctx context.Context, client kubernetes.Interface) er
 	if hasOwn && d.LastEngine != other {
 		return nil
 	}
-	return fmt.Errorf("%s: the data of the database %s is with the engine %s, and %s would start without it: to "+
-		"move it, stop what writes to the database, make a backup, and set restoreFrom to latest too, as "+
+	return fmt.Errorf("%s: the data of the database %s is with the engine %s, and %s would start without it: "+
+		"to move it, stop what writes to the database, make a backup, and set restoreFrom to latest too, as "+
 		"docs/high-availability.md says; to stay, set engine to %[3]s. Nothing was changed", d.Setting, d.Name,
 		other, d.Engine)
 }

@@ -50,8 +50,8 @@ func (r *reader) checkEngine(d Database) {
 	}
 	from := r.read(r.key(d, "restoreFrom"))
 	if d.Restore != nil && from != restorepoint.Latest && !restorepoint.IsBackup(from) {
-		refuse("restoreFrom", "%q is in an archive, though "+noWay+", which has none; for example: %s, or the name "+
-			"of a backup", redact(from), d.Name, r.setField(d, "restoreFrom", restorepoint.Latest))
+		refuse("restoreFrom", "%q is in an archive, though "+noWay+", which has none; for example: %s, or the "+
+			"name of a backup", redact(from), d.Name, r.setField(d, "restoreFrom", restorepoint.Latest))
 	}
 	if !namesMajor(d.Image) {
 		refuse("image", "%q does not say its major version in the tag, though "+noWay+", which asks for it; "+

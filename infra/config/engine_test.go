@@ -10,15 +10,15 @@ import (
 func TestWhatTheEngineCannotDoIsRefused(t *testing.T) {
 	const highly = `"engine": "cloudnative-pg", "archive": false`
 	for fields, message := range map[string]string{
-		`"engine": "patroni"`: `databases[0].engine: "patroni" is not statefulset or cloudnative-pg; for example: ` +
-			"pulumi config set --path 'databases[0].engine' cloudnative-pg",
+		`"engine": "patroni"`: `databases[0].engine: "patroni" is not statefulset or cloudnative-pg; for ` +
+			"example: pulumi config set --path 'databases[0].engine' cloudnative-pg",
 		`"instances": 3`: `databases[0].instances: set for "shop", whose engine is statefulset, which has one; ` +
 			"for example: pulumi config rm --path 'databases[0].instances', or pulumi config set --path " +
 			"'databases[0].engine' cloudnative-pg",
 		highly + `, "instances": 2`: `databases[0].instances: "2" is not 1, 3, 4 or 5; for example: ` +
 			"pulumi config set --path 'databases[0].instances' 3",
-		`"engine": "cloudnative-pg"`: "archive: true, though the engine of shop is cloudnative-pg: CloudNativePG has " +
-			"an archive_command of its own, and archives only with a plugin that this program does not install; " +
+		`"engine": "cloudnative-pg"`: "archive: true, though the engine of shop is cloudnative-pg: CloudNativePG " +
+			"has an archive_command of its own, and archives only with a plugin that this program does not install; " +
 			"for example: pulumi config set --path 'databases[0].archive' false",
 		highly + `, "restoreFrom": "2026-11-22T14:05:00Z"`: `databases[0].restoreFrom: "2026-11-22T14:05:00Z" is ` +
 			"in an archive, though the engine of shop is cloudnative-pg, which has none; for example: pulumi config " +
@@ -28,17 +28,17 @@ func TestWhatTheEngineCannotDoIsRefused(t *testing.T) {
 			`"registry.example.com/postgres:prod" does not say its major version in the tag, though the engine of ` +
 			"shop is cloudnative-pg, which asks for it; for example: pulumi config set --path 'databases[0].image' " +
 			"postgres:17",
-		highly + `, "parameters": {"hot_standby": "off"}`: "databases[0].parameters: hot_standby is CloudNativePG's " +
-			"to set, and the engine of shop is cloudnative-pg; for example: pulumi config set --path " +
-			"'databases[0].parameters' work_mem=8MB",
-		highly + `, "memory": "128Mi"`: `databases[0].memory: "128Mi" is not at least 256Mi, though the engine of ` +
-			"shop is cloudnative-pg; for example: pulumi config set --path 'databases[0].memory' 512Mi",
+		highly + `, "parameters": {"hot_standby": "off"}`: "databases[0].parameters: hot_standby is " +
+			"CloudNativePG's to set, and the engine of shop is cloudnative-pg; for example: pulumi config set " +
+			"--path 'databases[0].parameters' work_mem=8MB",
+		highly + `, "memory": "128Mi"`: `databases[0].memory: "128Mi" is not at least 256Mi, though the engine ` +
+			"of shop is cloudnative-pg; for example: pulumi config set --path 'databases[0].memory' 512Mi",
 	} {
 		_, err := load(t, settings{"databases": "[" + shop(fields) + "]"})
 		require.ErrorContains(t, err, "stateful-k3s:"+message, fields)
 	}
 	_, err := load(t, settings{"engine": "cloudnative-pg"})
-	require.ErrorContains(t, err, "stateful-k3s:archive: true, though the engine of pingpong is cloudnative-pg: ")
+	require.ErrorContains(t, err, "stateful-k3s:archive: true, though the engine of pingpong is cloudnative-pg")
 }
 
 func TestEnginesOfAllAndOfOne(t *testing.T) {

@@ -26,8 +26,8 @@ func (s Settings) left(last Outputs) (notices []string) {
 		}
 		namespace, object, _ := strings.Cut(last.Volumes.Databases[name], "/")
 		if was == highlyAvailable {
-			notices = append(notices, fmt.Sprintf("%s Its Cluster %s in the namespace %s runs on; its volumes and its "+
-				"backups stay, and %s. To stop it: %s. To delete the data for good: kubectl -n %[3]s delete "+
+			notices = append(notices, fmt.Sprintf("%s Its Cluster %s in the namespace %s runs on; its volumes and "+
+				"its backups stay, and %s. To stop it: %s. To delete the data for good: kubectl -n %[3]s delete "+
 				"clusters.postgresql.cnpg.io %[2]s", what, object, namespace, again, hibernate(namespace, object)))
 			continue
 		}
@@ -39,8 +39,8 @@ func (s Settings) left(last Outputs) (notices []string) {
 
 // hibernate is the command that stops a Cluster.
 func hibernate(namespace, cluster string) string {
-	return fmt.Sprintf("kubectl -n %s annotate clusters.postgresql.cnpg.io %s --overwrite cnpg.io/hibernation=on",
-		namespace, cluster)
+	return fmt.Sprintf("kubectl -n %s annotate clusters.postgresql.cnpg.io %s --overwrite "+
+		"cnpg.io/hibernation=on", namespace, cluster)
 }
 
 // running tells how to stop what a pulumi destroy leaves running; "" if that is nothing.
@@ -55,6 +55,6 @@ func (s Settings) running() string {
 	if len(commands) == 0 {
 		return ""
 	}
-	return ". make destroy stops the servers of CloudNativePG, and pulumi destroy leaves them running: to stop " +
-		"them, " + strings.Join(commands, " && ")
+	return ". make destroy stops the servers of CloudNativePG, and pulumi destroy leaves them running: to " +
+		"stop them, " + strings.Join(commands, " && ")
 }

@@ -106,9 +106,9 @@ func TestServersThatRunOnAreToldToTheUser(t *testing.T) {
 	} {
 		logs := recorder.Run(t, program(change), recorder.Last(outputs)).Logs()
 		require.Len(t, logs, 1)
-		require.Contains(t, logs[0], "The database todo "+what+". Its Cluster postgres in the namespace project runs on")
-		require.Contains(t, logs[0], "To stop it: "+stop+". To delete the data for good: kubectl -n project delete "+
-			"clusters.postgresql.cnpg.io postgres")
+		require.Contains(t, logs[0], "The database todo "+what+". Its Cluster postgres in the namespace project ")
+		require.Contains(t, logs[0], "To stop it: "+stop+". To delete the data for good: kubectl -n project "+
+			"delete clusters.postgresql.cnpg.io postgres")
 	}
 }
 

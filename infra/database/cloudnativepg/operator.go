@@ -101,7 +101,8 @@ func declare(ctx *pulumi.Context, name string, args OperatorArgs, object unstruc
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	maps.Copy(labels, map[string]string{"app.kubernetes.io/managed-by": "pulumi", kube.InstalledByLabel: args.Owner})
+	maps.Copy(labels, map[string]string{"app.kubernetes.io/managed-by": "pulumi",
+		kube.InstalledByLabel: args.Owner})
 	maps.Copy(labels, kube.PartOf())
 	object.SetLabels(labels)
 	annotations := maps.Clone(object.GetAnnotations())

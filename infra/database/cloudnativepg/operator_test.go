@@ -71,7 +71,7 @@ func TestObjectsFollowTheirSchemas(t *testing.T) {
 	manifest, err := cloudnativepg.Release(t.Context())
 	require.NoError(t, err)
 	release, _ := installed(t, manifest)
-	recording := recorder.Run(t, program(func(args *cloudnativepg.Args) { args.Extensions = []string{"hstore"} }))
+	recording := recorder.Run(t, program(withHstore))
 	for name, kind := range map[string]string{"pings-cluster": "clusters", "pings-database": "databases"} {
 		definition := recorder.Object[*unstructured.Unstructured](release,
 			"cnpg-customresourcedefinition-"+kind+".postgresql.cnpg.io")

@@ -1,5 +1,5 @@
-// Package cloudnativepg runs the servers of a database as a Cluster of CloudNativePG: one primary, and standbys
-// that take over when it is lost. It has the face of package statefulset.
+// Package cloudnativepg runs the servers of a database as a Cluster of CloudNativePG: one primary, and
+// standbys that take over when it is lost. It has the face of package statefulset.
 package cloudnativepg
 
 import (
@@ -67,7 +67,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	// The pods of the other engine have another label, or their service would lead to these.
 	s := &Server{Cluster: args.Namespace.Name + "/" + names.cluster, Server: server.Server{
 		Database: args.Database,
-		Pods:     kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"app": names.cluster + "-cluster"}},
+		Pods: kube.Pods{Namespace: args.Namespace,
+			Labels: map[string]string{"app": names.cluster + "-cluster"}},
 	}}
 	inputs := pulumi.Map{"namespace": pulumi.String(args.Namespace.Name)}
 	err := ctx.RegisterComponentResourceV2("stateful-k3s:cloudnativepg:Server", name, inputs, s, opts...)
@@ -97,8 +98,8 @@ func (a *Args) check() error {
 }
 
 // NoArchive is why there is none.
-const NoArchive = "CloudNativePG has an archive_command of its own, and archives only with a plugin that this " +
-	"program does not install"
+const NoArchive = "CloudNativePG has an archive_command of its own, and archives only with a plugin that " +
+	"this program does not install"
 
 func (s *Server) declare(ctx *pulumi.Context, name string, args Args, names names) error {
 	parent := pulumi.Parent(s)

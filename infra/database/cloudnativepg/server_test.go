@@ -111,7 +111,8 @@ func TestTheServiceLeadsToThePrimary(t *testing.T) {
 	require.Equal(t, map[string]string{"cnpg.io/cluster": "postgres", "cnpg.io/instanceRole": "primary"},
 		service.Spec.Selector)
 	labels := field(t, cluster(t, nil), "spec.inheritedMetadata.labels")
-	require.Equal(t, map[string]any{"app": "postgres-cluster", "app.kubernetes.io/part-of": "stateful-k3s"}, labels)
+	require.Equal(t, map[string]any{"app": "postgres-cluster", "app.kubernetes.io/part-of": "stateful-k3s"},
+		labels)
 }
 
 func TestConnectionsOfTheServers(t *testing.T) {
@@ -132,7 +133,8 @@ func TestConnectionsOfTheServers(t *testing.T) {
 	require.Equal(t, "10.1.2.3/32", api.To[0].IPBlock.CIDR)
 	require.Equal(t, "fd00::1/128", api.To[1].IPBlock.CIDR)
 	operator := recorder.Object[*networkingv1.NetworkPolicy](recording, "pings-operator-ingress").Spec.Ingress[0]
-	require.Equal(t, "cnpg-system", operator.From[0].NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"])
+	from := operator.From[0].NamespaceSelector.MatchLabels
+	require.Equal(t, "cnpg-system", from["kubernetes.io/metadata.name"])
 }
 
 func TestParametersOfTheServers(t *testing.T) {
@@ -149,13 +151,16 @@ func TestParametersOfTheServers(t *testing.T) {
 	require.ErrorContains(t, err, "postgres pings: hot_standby is CloudNativePG's to set")
 }
 
+func withHstore(args *cloudnativepg.Args) { args.Extensions = []string{"hstore"} }
+
 func TestExtensions(t *testing.T) {
-	recording := recorder.Run(t, program(func(args *cloudnativepg.Args) { args.Extensions = []string{"hstore"} }))
+	recording := recorder.Run(t, program(withHstore))
 	recorded := recording.Get(t, "kubernetes:postgresql.cnpg.io/v1:Database", "pings-database")
 	require.Contains(t, recorded.DependsOn(), "pings-cluster")
 	require.True(t, recorded.Request.GetRetainOnDelete(), "a hibernated server can't let it go")
 	require.Equal(t, []any{map[string]any{"name": "hstore", "ensure": "present"}},
-		field(t, recorder.Object[*unstructured.Unstructured](recording, "pings-database").Object, "spec.extensions"))
+		field(t, recorder.Object[*unstructured.Unstructured](recording, "pings-database").Object,
+			"spec.extensions"))
 }
 
 func TestWhatIsRequired(t *testing.T) {

@@ -137,14 +137,15 @@ func CheckParameters(parameters statefulset.Parameters) error {
 
 // fixed are the parameters that the operator refuses, in addition to those that no engine takes.
 // Source: https://cloudnative-pg.io/documentation/1.30/postgresql_conf/#fixed-parameters
-var fixed = strings.Fields(`allow_alter_system allow_system_table_mods archive_cleanup_command bonjour bonjour_name
-	cluster_name data_sync_retry event_source external_pid_file full_page_writes hot_standby huge_pages ident_file
+var fixed = strings.Fields(`
+	allow_alter_system allow_system_table_mods archive_cleanup_command bonjour bonjour_name cluster_name
+	data_sync_retry event_source external_pid_file full_page_writes hot_standby huge_pages ident_file
 	jit_provider log_directory log_file_mode log_filename log_rotation_age log_rotation_size
 	log_truncate_on_rotation primary_conninfo primary_slot_name promote_trigger_file recovery_end_command
 	recovery_min_apply_delay recovery_target recovery_target_action recovery_target_inclusive
-	recovery_target_lsn recovery_target_name recovery_target_time recovery_target_timeline recovery_target_xid
-	restart_after_crash restore_command shared_preload_libraries ssl_ca_file ssl_ciphers ssl_crl_file
-	ssl_dh_params_file ssl_ecdh_curve ssl_max_protocol_version ssl_passphrase_command
+	recovery_target_lsn recovery_target_name recovery_target_time recovery_target_timeline
+	recovery_target_xid restart_after_crash restore_command shared_preload_libraries ssl_ca_file ssl_ciphers
+	ssl_crl_file ssl_dh_params_file ssl_ecdh_curve ssl_max_protocol_version ssl_passphrase_command
 	ssl_passphrase_command_supports_reload ssl_prefer_server_ciphers stats_temp_directory
 	synchronous_standby_names syslog_facility syslog_ident syslog_sequence_numbers syslog_split_messages
 	unix_socket_group unix_socket_permissions wal_log_hints`)
