@@ -56,6 +56,10 @@ func imageOf(target string, settings config.Database, cfg *config.Config) string
 	return target + "-" + regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(settings.Image), "-")
 }
 
+// appImages are the targets of the Dockerfile that any stack needs.
+var appImages = []string{"daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend",
+	"todo-frontend"}
+
 // newImages returns the references of the images by name. It declares those that it builds, and builds
 // missing ones again.
 func newImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,

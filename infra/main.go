@@ -16,10 +16,6 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/todo"
 )
 
-// appImages are the targets of the Dockerfile that any stack needs.
-var appImages = []string{"daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend",
-	"todo-frontend"}
-
 // stack is what the systems are made from, and the systems.
 type stack struct {
 	ctx       *pulumi.Context
