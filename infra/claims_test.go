@@ -21,7 +21,9 @@ func TestEveryClaimGrows(t *testing.T) {
 		growing = r.Claims
 		return cluster.Approval{Kubeconfig: pulumi.String("its kubeconfig")}, nil
 	}
-	nothingMissing := func(context.Context, map[string]string, authn.Authenticator) map[string]bool { return nil }
+	nothingMissing := func(context.Context, map[string]string, authn.Authenticator) map[string]bool {
+		return nil
+	}
 	recording := recorder.Run(t, program(check, nothingMissing, nil), settings(t, map[string]string{
 		"namePrefix": "alice-", "ingressHost": "alice.example.com",
 		"databases": `[{"name": "shop", "namespace": "apps", "storageSize": "2Gi"}]`,

@@ -89,7 +89,7 @@ func (a *Args) check() error {
 		return err
 	}
 	if a.Archive != nil {
-		return fmt.Errorf("Archive: %s", NoArchive)
+		return fmt.Errorf("argument Archive: %s", NoArchive)
 	}
 	if err := a.Complete(); err != nil {
 		return err
