@@ -73,7 +73,11 @@ func TestALostStateTakesUpWhatRuns(t *testing.T) {
 	leaveSettings()
 	pulumi.RestoreSettings(t)
 	lost := lab.Path("pulumi.lost")
-	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(lost)) })
+	t.Cleanup(func() {
+		assert.NoError(t, os.RemoveAll(lost))
+		c.In("exercises").Kubectl("delete", "secret", "pingpong-password", "--ignore-not-found")
+		c.In("project").Kubectl("delete", "secret", "todo-password", "--ignore-not-found")
+	})
 	before, claims, had := keepSomething(c), c.Claims(), secrets.Read(c)
 
 	documents, err := docs.Read(lab.Checkout)
