@@ -147,6 +147,7 @@ soak: export TRAIN_KILLS = 50
 soak: export LOAD = 0
 soak: export UP_KILLS = 20
 soak: export LAB_KILLS = 20
+soak: export FAILOVERS = 20
 soak: export ROTATIONS = all
 soak: export STORAGE_OPERATIONS = 20000
 soak: export STORAGE_SEED ?= $(shell date +%s)
@@ -154,7 +155,8 @@ soak: export CORPUS = all
 soak: fuzz ## the random tests, often; hours
 	$(go_test) $(as_root) -count=1 -timeout 30m -v -run Corpus ./app/backup
 	$(go_test) $(as_root) -count=1 -timeout 30m -v -run NoEffectOnEachOther ./app/storage
-	$(call in_own_lab,$(go_test_e2e) -timeout 3h -run 'Kill|ChangesRollOut|DestroyAndUp' ./e2e)
+	$(call in_own_lab,$(go_test_e2e) -tags soak -timeout 3h \
+		-run 'Kill|ChangesRollOut|DestroyAndUp|FailsOver' ./e2e)
 
 # The data of an earlier revision survives an up of this one.
 upgrade: export UPGRADE_FROM ?= HEAD~1

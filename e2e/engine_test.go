@@ -1,0 +1,183 @@
+//go:build soak
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/postgres"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/rounds"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/store"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
+)
+
+const (
+	// servers is the Cluster of pingpong, and primary selects its primary.
+	servers = "clusters.postgresql.cnpg.io/postgres"
+	primary = "cnpg.io/cluster=postgres,cnpg.io/instanceRole=primary"
+)
+
+// on are the settings that give the pings an engine.
+func on(engine string, further ...string) []string {
+	settings := []string{"databases[0].name=pingpong", "databases[0].engine=" + engine}
+	for _, field := range further {
+		settings = append(settings, "databases[0]."+field)
+	}
+	return settings
+}
+
+// TestPostgresThatFailsOver moves the pings to the engine of several servers and back. Primaries are lost
+// while clients ping: no number that was handed out is lost, or handed out again.
+func TestPostgresThatFailsOver(t *testing.T) {
+	c := newCluster(t)
+	leaveSettings()
+	t.Cleanup(func() { backToOneServer(c) })
+	const several = "cloudnative-pg"
+	said := refused(t, pulumi.Up(on(several, "archive=false")...))
+	assert.Contains(t, said, "the data of the database pingpong is with the engine statefulset")
+
+	// The lab has the operator's image when the settings name the engine.
+	pulumi.RestoreSettings(t)
+	pulumi.Run(t, "config", "set", "--path", "databases[0].name", "pingpong")
+	pulumi.Run(t, "config", "set", "--path", "databases[0].engine", several)
+	proc.Run(t, pulumi.Make("lab-up"))
+	before := moves(c, on(several, "archive=false", "restoreFrom=latest"), 3)
+	assert.Equal(t, before, traffic.Pingpong(c).Pings())
+	failOver(c)
+	store.MadeBy(c, store.StartBackup(c, "of-the-primary", func(*batchv1.JobSpec) {}))
+
+	// Passwords change without a restart of a server.
+	running := pods(c, "cnpg.io/cluster=postgres")
+	pinging := traffic.StartPings(c)
+	rotated := append(on(several, "archive=false"), "secretVersions=pingpong-owner=2; pingpong-reader=2")
+	proc.Run(t, pulumi.Up(rotated...))
+	pinging.WaitUntilGoingOn()
+	pinging.End()
+	store.MadeBy(c, store.StartBackup(c, "with-a-new-password", func(*batchv1.JobSpec) {}))
+	assert.Equal(t, running, pods(c, "cnpg.io/cluster=postgres"))
+
+	before = moves(c, on("statefulset", "restoreFrom=latest", "restoreOver=true"), 1)
+	assert.Equal(t, before, traffic.Pingpong(c).Pings())
+}
+
+// moves backs up the pings while nothing writes, and brings the stack up with settings that restore them. It
+// returns how many pings there were.
+func moves(c *kube.Cluster, settings []string, instances int) (pings int64) {
+	pings = traffic.Pingpong(c).Pings()
+	c.Scale("deployment/pingpong", "0")
+	store.MadeBy(c, store.StartBackup(c, "before-the-move", func(*batchv1.JobSpec) {}))
+	up := pulumi.Up(settings...)
+	up.Args = append(up.Args, "--refresh") // it finds that the app was stopped, and starts it
+	proc.Run(c.T, up)
+	assert.Contains(c.T, store.OutcomeOf(c, "restore").Said, "restored pingpong from ")
+	usual := kube.PodCount[exercises]
+	c.T.Cleanup(func() { kube.PodCount[exercises] = usual })
+	kube.PodCount[exercises] = 5 + instances
+	return pings
+}
+
+// pods are the names and ids of pods.
+func pods(c *kube.Cluster, selector string) (all []string) {
+	for _, pod := range c.Pods(selector) {
+		all = append(all, pod.Name+" "+string(pod.UID))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// failOver loses primaries under load, one in each of several ways: FAILOVERS is how often, once by default.
+func failOver(c *kube.Cluster) {
+	run := traffic.StartPings(c)
+	ways := []struct {
+		name string
+		lose func(primary string)
+	}{
+		{"the primary's pod is deleted by force", c.ForceDelete},
+		{"another server becomes the primary by order", func(primary string) { switchOver(c, primary) }},
+		{"the primary's Postgres is killed", func(primary string) { c.Kill(primary, "postgres") }},
+		{"the operator is killed, and then the primary's pod", func(primary string) {
+			operator := c.In("cnpg-system")
+			for _, pod := range operator.Pods("app.kubernetes.io/name=cloudnative-pg") {
+				operator.ForceDelete(pod.Name)
+			}
+			c.ForceDelete(primary)
+		}},
+	}
+	for i := range int(rounds.Number(c.T, "FAILOVERS", 1)) {
+		way := ways[i%len(ways)]
+		before := c.Pods(primary)
+		require.Len(c.T, before, 1)
+		longest := watchGaps(run.Acknowledged)
+		way.lose(before[0].Name)
+		run.WaitUntilGoingOn()
+		waitUntilHealthy(c)
+		c.T.Logf("%d: %s: at most %s without a ping", i+1, way.name, longest())
+	}
+	run.End()
+}
+
+// switchOver orders what kubectl cnpg promote does.
+func switchOver(c *kube.Cluster, primary string) {
+	for _, pod := range c.Pods("cnpg.io/cluster=postgres,cnpg.io/instanceRole=replica") {
+		if pod.Name != primary && kube.IsReady(&pod) {
+			c.Kubectl("patch", servers, "--subresource", "status", "--type", "merge", "--patch", fmt.Sprintf(
+				`{"status": {"targetPrimary": %q, "targetPrimaryTimestamp": %q, "phase": "Switchover in progress"}}`,
+				pod.Name, time.Now().UTC().Format(time.RFC3339)))
+			return
+		}
+	}
+	c.T.Fatal("no standby is ready")
+}
+
+// watchGaps returns a function that ends the watch, and tells the longest time in which a number did not
+// grow.
+func watchGaps(number func() int) (longest func() time.Duration) {
+	done, result := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		last, since, most := number(), time.Now(), time.Duration(0)
+		for {
+			select {
+			case <-done:
+				result <- max(most, time.Since(since)).Round(100 * time.Millisecond)
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+			if now := number(); now != last {
+				most, last, since = max(most, time.Since(since)), now, time.Now()
+			}
+		}
+	}()
+	return func() time.Duration { close(done); return <-result }
+}
+
+// waitUntilHealthy waits until all servers follow one primary.
+func waitUntilHealthy(c *kube.Cluster) {
+	wait.Until(c.T, func() error {
+		phase, err := c.Command("get", servers, "--output", "jsonpath={.status.phase}").Output()
+		if err == nil && !strings.Contains(string(phase), "healthy") {
+			err = errors.New(string(phase))
+		}
+		return err
+	})
+}
+
+// backToOneServer leaves the lab as it was: nothing of the engine, and the data with the usual one.
+func backToOneServer(c *kube.Cluster) {
+	if c.Command("get", "statefulset", postgres.Set).Run() != nil { // the test has failed before it moved back
+		proc.Run(c.T, pulumi.Up(on("statefulset", "restoreFrom=latest", "restoreOver=true")...))
+	}
+	_ = c.Command("delete", servers).Run() // it may never have been there
+}
