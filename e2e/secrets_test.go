@@ -35,8 +35,8 @@ func TestSecretsStandInSecretsAlone(t *testing.T) {
 	}
 	names := slices.Compact(slices.Sorted(maps.Values(s.Names)))
 	// 8 passwords and 2 keys of databases, with 2 files of verifiers; of Redis 1 with its file; of the store 2
-	// and a key; the passphrase; 13 settings; and the planted one.
-	require.Len(t, names, 32, names)
+	// and a key; the passphrase; 9 settings; and the planted one.
+	require.Len(t, names, 28, names)
 
 	s.InOutput(c, "pulumi", "preview", "--non-interactive", "--diff")
 	s.InOutput(c, "pulumi", "preview", "--non-interactive", "--json")
