@@ -172,7 +172,8 @@ func TestWhatIsRequired(t *testing.T) {
 		require.ErrorContains(t, err, name+" is required")
 	}
 	_, err = recorder.Try(t, program(func(args *cloudnativepg.Args) { args.Archive = &statefulset.Archive{} }))
-	require.ErrorContains(t, err, "postgres pings: argument Archive: CloudNativePG has an archive_command of its own")
+	require.ErrorContains(t, err,
+		"postgres pings: argument Archive: CloudNativePG has an archive_command of its own")
 	recorder.RequireErrors(t, program(nil), map[string]string{
 		"pings":                    "declaring postgres pings: ",
 		"pings-certificate-secret": "postgres pings: declaring secret postgres-server: ",
