@@ -12,6 +12,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/image"
 	"github.com/stateful-k3s/stateful-k3s/infra/volumes"
 )
@@ -44,9 +45,6 @@ func neededImages(cfg *config.Config) map[string]image.Args {
 	return images
 }
 
-// majorInTag finds the major version of an image such as postgres:17.
-var majorInTag = regexp.MustCompile(`:(\d+)[^/]*$`)
-
 // imageOf returns the name of the image that is made for a database from its image of Postgres. For the
 // stack's own postgresImage it is the target's name.
 func imageOf(target string, settings config.Database, cfg *config.Config) string {
@@ -60,7 +58,7 @@ func imageOf(target string, settings config.Database, cfg *config.Config) string
 var appImages = []string{"daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend",
 	"todo-frontend"}
 
-// newImages returns the references of the images by name. It declares those that it builds, and builds
+// newImages returns the references of the images by name. It declares the images that it builds, and builds
 // missing ones again.
 func newImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
 	missing missingImages) (pulumi.StringMap, error) {
@@ -94,8 +92,7 @@ func publishedImages(ctx context.Context, cfg *config.Config,
 	for _, settings := range cfg.Databases {
 		ref := refs[imageOf(backupImage, settings, cfg)]
 		is := image.Variable(ctx, ref, "PG_MAJOR", cfg.Registry.Auth)
-		wanted := majorInTag.FindStringSubmatch(settings.Image)
-		if is != "" && wanted != nil && is != wanted[1] {
+		if wanted := server.Major(settings.Image); is != "" && wanted != "" && is != wanted {
 			return nil, fmt.Errorf("images: the image %s has Postgres %s, and the database %s needs %s: "+
 				"give it that version, or build the images with pulumi config set images build", ref, is,
 				settings.Name, settings.Image)

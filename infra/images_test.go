@@ -1,43 +1,29 @@
 package main
 
 import (
-	"io"
-	"log"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/registrytest"
 )
 
 // publish pushes the images that a stack with default settings builds, with its name as their tag.
 func publish(t *testing.T, team string) (digest string) {
 	t.Helper()
-	made, err := mutate.Config(empty.Image, v1.Config{Env: []string{"PG_MAJOR=17"}})
-	require.NoError(t, err)
 	for _, app := range append(appImages, backupImage, archivingPostgres, storageImage) {
-		tag, err := name.NewTag(team + "/" + app + ":prod")
-		require.NoError(t, err)
-		require.NoError(t, remote.Write(tag, made))
+		digest = registrytest.Push(t, team+"/"+app+":prod", "PG_MAJOR=17")
 	}
-	hash, err := made.Digest()
-	require.NoError(t, err)
-	return hash.String()
+	return digest
 }
 
 // A stack that takes the images of another one declares none, and names them by digest.
 func TestImagesOfAnotherStack(t *testing.T) {
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
-	team := server.Listener.Addr().String() + "/team"
+	registry := registrytest.New(t)
+	team := registry.Address + "/team"
 	digest := publish(t, team)
 	changes := func(images string) map[string]string {
 		return map[string]string{"registry": "", "images": images}
@@ -61,7 +47,7 @@ func TestImagesOfAnotherStack(t *testing.T) {
 	require.ErrorContains(t, err, "images: the image "+team+"/backup:prod@"+digest+" has Postgres 17, and the "+
 		"database pingpong needs registry.example.com:5000/postgres:18.1: give it that version")
 
-	server.Close()
+	registry.Close()
 	last := recorder.Last(recording.Outputs(""))
 	require.Equal(t, recording.Names(),
 		recorder.Run(t, withoutCluster, settings(t, changes(team+"@prod")), last).Names())

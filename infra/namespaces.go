@@ -47,8 +47,6 @@ func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs)
 		if database.ExistingSecret != "" {
 			requirements.Secrets = append(requirements.Secrets, database.Existing(cfg.NamePrefix+database.Namespace))
 		}
-	}
-	for _, database := range cfg.Databases {
 		requirements.CloudNativePG = requirements.CloudNativePG || database.Engine == cluster.CloudNativePGEngine
 		requirements.Databases = append(requirements.Databases, cluster.Database{
 			Name: database.Name, Namespace: cfg.NamePrefix + database.Namespace,

@@ -13,7 +13,7 @@ import (
 // nodeStep is something that a command does with a node of a lab.
 type nodeStep func(context.Context, layout.Lab, layout.Node) error
 
-// nodeSteps returns the steps, all of which need root, by the names of the hidden commands that run them.
+// nodeSteps returns the steps by the names of the hidden commands that run them. All steps need root.
 func nodeSteps() map[string]nodeStep {
 	return map[string]nodeStep{"start-node": startNode, "stop-node": cluster.StopNode}
 }

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -18,9 +17,11 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
+// ClusterKind is the kind of the object that has a database's servers and their volumes.
+const ClusterKind = "clusters.postgresql.cnpg.io"
+
 const (
-	clusterDefinition = "clusters.postgresql.cnpg.io"
-	operatorLabel     = "app.kubernetes.io/name=cloudnative-pg"
+	operatorLabel = "app.kubernetes.io/name=cloudnative-pg"
 	// oldestOperator is the first one that the Clusters of this program need; 2 may be another one altogether.
 	oldestOperator, tooNewOperator = "1.30", "2.0"
 )
@@ -33,7 +34,7 @@ type CloudNativePG struct {
 	APIServers []netip.AddrPort
 }
 
-// findCloudNativePG looks for an operator, of which a cluster can have only one.
+// findCloudNativePG looks for the operator. A cluster can have only one.
 func (r Requirements) findCloudNativePG(ctx context.Context, client kubernetes.Interface,
 	say func(string)) (found CloudNativePG, err error) {
 	if !r.CloudNativePG {
@@ -42,8 +43,8 @@ func (r Requirements) findCloudNativePG(ctx context.Context, client kubernetes.I
 	if found.APIServers, err = apiServers(ctx, client); err != nil {
 		return found, err
 	}
-	definition, err := getMetadata(ctx, client, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"+
-		clusterDefinition)
+	definition, err := getMetadata(ctx, client.Discovery().RESTClient().Get().AbsPath(
+		"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"+ClusterKind))
 	if apierrors.IsNotFound(err) {
 		say("The cluster has no CloudNativePG. The stack installs it.")
 		return found, nil
@@ -63,7 +64,7 @@ func (r Requirements) findCloudNativePG(ctx context.Context, client kubernetes.I
 	if len(deployments.Items) != 1 {
 		return found, fmt.Errorf("the cluster knows %s, and has %d Deployments with the label %s: install "+
 			"CloudNativePG %s or newer; or, if no database of anybody is left, kubectl delete crd %[1]s, and the "+
-			"stack installs it", clusterDefinition, len(deployments.Items), operatorLabel, oldestOperator)
+			"stack installs it", ClusterKind, len(deployments.Items), operatorLabel, oldestOperator)
 	}
 	operator := deployments.Items[0]
 	running, err := operatorVersion(operator)
@@ -123,18 +124,4 @@ func apiServers(ctx context.Context, client kubernetes.Interface) (addresses []n
 			"CloudNativePG could not ask the API which of them is the primary")
 	}
 	return addresses, nil
-}
-
-// getMetadata returns the metadata of an object alone, so that no Secret is read.
-func getMetadata(ctx context.Context, client kubernetes.Interface,
-	path string) (found metav1.PartialObjectMetadata, err error) {
-	answer, err := client.Discovery().RESTClient().Get().AbsPath(path).SetHeader("Accept", metadataOnly).
-		DoRaw(ctx)
-	if err != nil {
-		return found, err
-	}
-	if err := json.Unmarshal(answer, &found); err != nil {
-		return found, fmt.Errorf("reading %s: %w", path, err)
-	}
-	return found, nil
 }

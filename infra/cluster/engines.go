@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 )
 
 // Database is where the engines of a database keep its data.
@@ -66,10 +67,8 @@ func (d Database) canFollow(ctx context.Context, client kubernetes.Interface) er
 		return fmt.Errorf("the volumes of the database %s are of the storage class %s, and stay in it: set its "+
 			"storageClass to that; docs/high-availability.md says how to move it", d.Name, class)
 	}
-	named, _, _ := strings.Cut(d.Image, "@")
-	major, _, _ := strings.Cut(named[strings.LastIndex(named, ":")+1:], ".")
-	is := there.Status.PGDataImageInfo.MajorVersion
-	if wanted, err := strconv.Atoi(strings.Split(major, "-")[0]); err == nil && is != 0 && wanted != is {
+	is, wanted := there.Status.PGDataImageInfo.MajorVersion, server.Major(d.Image)
+	if is != 0 && wanted != "" && wanted != strconv.Itoa(is) {
 		return fmt.Errorf("the database %s is of PostgreSQL %d, and the image %s is not: take an image of "+
 			"PostgreSQL %[2]d; docs/high-availability.md says how to move to another major version. Nothing was "+
 			"changed", d.Name, is, d.Image)
@@ -111,7 +110,7 @@ func (d Database) paths() (cluster, claim string) {
 
 // exists reports whether the API has an object, as far as the user may know.
 func exists(ctx context.Context, client kubernetes.Interface, path string) (bool, error) {
-	_, err := getMetadata(ctx, client, path)
+	_, err := getMetadata(ctx, client.Discovery().RESTClient().Get().AbsPath(path))
 	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
 		return false, nil
 	}

@@ -14,12 +14,25 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
 // metadataOnly asks the API server for an object's metadata alone, so that no Secret is read.
 const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+// getMetadata returns the metadata of the object that a request names.
+func getMetadata(ctx context.Context, request *rest.Request) (found metav1.PartialObjectMetadata, err error) {
+	answer, err := request.SetHeader("Accept", metadataOnly).DoRaw(ctx)
+	if err != nil {
+		return found, err
+	}
+	if err := json.Unmarshal(answer, &found); err != nil {
+		return found, fmt.Errorf("reading its metadata: %w", err)
+	}
+	return found, nil
+}
 
 // Guard makes Pulumi fail before it creates an object that exists already and is not the stack's. The API
 // server would not refuse: objects are applied by force, to take back what people changed by hand.
@@ -53,17 +66,13 @@ func (r Requirements) mayCreate(ctx context.Context, client kubernetes.Interface
 	plural, _ := meta.UnsafeGuessKindToResource(kind) // right for all of Kubernetes' own kinds
 	what := plural.GroupResource().String()
 	request := client.Discovery().RESTClient().Get().AbsPath(path).NamespaceIfScoped(namespace, namespace != "").
-		Resource(plural.Resource).Name(name).SetHeader("Accept", metadataOnly)
-	answer, err := request.DoRaw(ctx)
+		Resource(plural.Resource).Name(name)
+	existing, err := getMetadata(ctx, request)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("asking the cluster for %s %s: %w", what, name, err)
-	}
-	var existing metav1.PartialObjectMetadata
-	if err := json.Unmarshal(answer, &existing); err != nil {
-		return fmt.Errorf("reading %s %s: %w", what, name, err)
 	}
 	isOurs := func(by metav1.ManagedFieldsEntry) bool { return by.Manager == kube.FieldManager }
 	if slices.ContainsFunc(existing.ManagedFields, isOurs) {

@@ -1,11 +1,11 @@
 package config
 
 import (
-	"github.com/distribution/reference"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/cloudnativepg"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
@@ -53,7 +53,7 @@ func (r *reader) checkEngine(d Database) {
 		refuse("restoreFrom", "%q is in an archive, though "+noWay+", which has none; for example: %s, or the "+
 			"name of a backup", redact(from), d.Name, r.setField(d, "restoreFrom", restorepoint.Latest))
 	}
-	if !namesMajor(d.Image) {
+	if server.Major(d.Image) == "" {
 		refuse("image", "%q does not say its major version in the tag, though "+noWay+", which asks for it; "+
 			"for example: %s", d.Image, d.Name, r.setField(d, "image", "postgres:17"))
 	}
@@ -66,14 +66,4 @@ func (r *reader) checkEngine(d Database) {
 		refuse("memory", "%q is not at least %s, though "+noWay+"; for example: %s", d.Server.Memory, least, d.Name,
 			r.setField(d, "memory", "512Mi"))
 	}
-}
-
-// namesMajor reports whether the tag of an image begins with a number.
-func namesMajor(image string) bool {
-	named, err := reference.ParseNormalizedNamed(image)
-	if err != nil {
-		return true // which is told elsewhere
-	}
-	tagged, is := named.(reference.Tagged)
-	return is && tagged.Tag()[0] >= '0' && tagged.Tag()[0] <= '9'
 }

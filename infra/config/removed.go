@@ -54,10 +54,11 @@ func (r *reader) refuseRestore(d Database) {
 func (r *reader) refusePasswords(namePrefix string, d Database) {
 	var faulty, literals, commands []string
 	own := false
-	for _, password := range []struct{ key, inSecret string }{
-		{"PostgresPassword", "password"}, {"PostgresReaderPassword", "reader-password"},
+	for _, password := range []struct{ key, shared, inSecret string }{
+		{d.Name + "PostgresPassword", "postgresPassword", "password"},
+		{d.Name + "PostgresReaderPassword", "postgresReaderPassword", "reader-password"},
 	} {
-		key, shared := d.Name+password.key, "p"+password.key[1:]
+		key := password.key
 		value, set := r.removed(key)
 		if set {
 			faulty, commands = append(faulty, key), append(commands, rm(key))
@@ -65,8 +66,8 @@ func (r *reader) refusePasswords(namePrefix string, d Database) {
 		switch {
 		case value != "":
 			own = true
-		case r.read(shared) != "":
-			key = shared
+		case r.read(password.shared) != "":
+			key = password.shared
 		default:
 			continue
 		}

@@ -3,34 +3,23 @@ package image_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
-	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/image"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/registrytest"
 )
 
 func TestMissingImages(t *testing.T) {
-	server := httptest.NewServer(registry.New())
-	defer server.Close()
-	host := strings.TrimPrefix(server.URL, "http://")
-	kept, err := random.Image(16, 1)
-	require.NoError(t, err)
-	digest, err := kept.Digest()
-	require.NoError(t, err)
-	tag, err := name.NewTag(host + "/kept:dev")
-	require.NoError(t, err)
-	require.NoError(t, remote.Write(tag, kept))
+	host := registrytest.New(t).Address
+	digest := registrytest.Push(t, host+"/kept:dev")
 	require.Equal(t, map[string]bool{"deleted": true, "unheard-of": true},
 		image.Missing(t.Context(), map[string]string{
-			"kept":       tag.String() + "@" + digest.String(),
+			"kept":       host + "/kept:dev@" + digest,
 			"deleted":    host + "/kept:dev@" + recorder.Digest,
 			"unheard-of": host + "/unheard-of:dev@" + recorder.Digest,
 			"no image":   "kept",

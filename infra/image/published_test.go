@@ -1,44 +1,20 @@
 package image_test
 
 import (
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/random"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/image"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/registrytest"
 )
 
-// push pushes an image with an environment, and returns its digest.
-func push(t *testing.T, ref string, env ...string) string {
-	t.Helper()
-	made, err := random.Image(16, 1)
-	require.NoError(t, err)
-	made, err = mutate.Config(made, v1.Config{Env: env})
-	require.NoError(t, err)
-	tag, err := name.NewTag(ref)
-	require.NoError(t, err)
-	require.NoError(t, remote.Write(tag, made))
-	digest, err := made.Digest()
-	require.NoError(t, err)
-	return digest.String()
-}
-
 func TestPublishedImages(t *testing.T) {
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
-	defer server.Close()
-	team := server.Listener.Addr().String() + "/team"
-	pushed := push(t, team+"/backup:prod", "PATH=/", "PG_MAJOR=17")
+	team := registrytest.New(t).Address + "/team"
+	pushed := registrytest.Push(t, team+"/backup:prod", "PATH=/", "PG_MAJOR=17")
 	published := image.Published{Registry: team, Tag: "prod"}
 	refs, err := published.Resolve(t.Context(), []string{"backup"}, nil, nil)
 	require.NoError(t, err)

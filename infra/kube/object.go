@@ -11,7 +11,7 @@ import (
 // Object is an object of a kind that has no type in Pulumi's SDK, such as one of an operator.
 type Object struct{ pulumi.CustomResourceState }
 
-// NewObject declares an object: its fields in the cluster are those of Kubernetes' API.
+// NewObject declares an object. Its fields are named as in Kubernetes' API.
 func NewObject(ctx *pulumi.Context, name, apiVersion, kind string, fields pulumi.Map,
 	opts ...pulumi.ResourceOption) (*Object, error) {
 	fields = maps.Clone(fields)

@@ -51,7 +51,7 @@ func TestAFirewallInTheWayIsReportedWithTheCommand(t *testing.T) {
 	}
 }
 
-// The answers are those of ufw 0.36.2 and firewalld 1.3.3.
+// Ufw 0.36.2 and firewalld 1.3.3 answer like this.
 func TestTheFirewallInUseIsOpenedWithItsOwnCommands(t *testing.T) {
 	lab, err := layout.New("walled", t.TempDir(), t.TempDir())
 	require.NoError(t, err)

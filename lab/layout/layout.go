@@ -1,5 +1,5 @@
 // Package layout derives a lab's directories, addresses and names from its name, so that labs share nothing.
-// The nodes of a lab are those that have a directory.
+// A lab has the nodes that have a directory.
 package layout
 
 import (

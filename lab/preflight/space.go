@@ -14,7 +14,7 @@ import (
 type Space map[string]uint64
 
 // SpaceFor returns the space for a lab's files, and for the compiler's caches if tools have to be compiled.
-// An existing lab has most of its files. newAgents are its new nodes besides the first, each of which gets
+// An existing lab has most of its files. newAgents is how many nodes are new, besides the first: each gets
 // images of its own. With less than 1 GB Kubernetes starts no pods.
 func SpaceFor(compile bool, cache, state string, exists bool, newAgents int) Space {
 	space := Space{state: 5}

@@ -37,8 +37,8 @@ type Cluster struct {
 	T         *testing.T
 	Lab       string
 	Namespace string
-	// Way is the network namespace that Services are reached from: the first node's. Policies let a node connect
-	// to its own pods alone, so with several nodes it has to be that of a pod that may.
+	// Way is the network namespace that Services are reached from: the first node's. Policies let a node
+	// connect to its own pods alone. With several nodes Way is a pod's namespace, whose labels let it connect.
 	Way string
 	own []string
 }

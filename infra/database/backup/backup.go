@@ -22,9 +22,6 @@ const (
 	// program is the container of the program.
 	program = "backup"
 
-	// user is postgres in the official image. A Postgres server does not start as a user without a name.
-	user = 999
-
 	scratchDir = "/scratch"
 	serverDir  = "/server"
 	// throwaway is the container, the command and the volume of the servers that backups are restored into.
@@ -159,7 +156,7 @@ func newJob(args Args, name string, spec corev1.PodSpecArgs) kube.Job {
 	return kube.Job{
 		Namespace:         args.Namespace,
 		Name:              name,
-		FSGroup:           user,
+		FSGroup:           server.User,
 		Spec:              spec,
 		FailFastContainer: program,
 		Deadline:          kube.DefaultAttempts*args.Timeout + pauses,
@@ -220,7 +217,7 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 	}
 	return corev1.PodSpecArgs{
 		InitContainers: corev1.ContainerArray{
-			kube.Container(user, kube.Resources{CPU: "50m", CPULimit: "2", Memory: args.Memory,
+			kube.Container(server.User, kube.Resources{CPU: "50m", CPULimit: "2", Memory: args.Memory,
 				Disk: args.ScratchSize}, corev1.ContainerArgs{
 				Name:          pulumi.String(throwaway),
 				Image:         args.Image,
@@ -233,7 +230,7 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 			}),
 		},
 		Containers: corev1.ContainerArray{
-			kube.Container(user, kube.Resources{CPU: "50m", CPULimit: "2", Memory: programMemory,
+			kube.Container(server.User, kube.Resources{CPU: "50m", CPULimit: "2", Memory: programMemory,
 				Disk: args.ScratchSize}, corev1.ContainerArgs{
 				Name:                     pulumi.String(program),
 				Image:                    args.Image,

@@ -3,12 +3,10 @@ package cloudnativepg
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
-
-// Roles beside the owner, which has the database's name.
-const readerRole, restorerRole = "reader", "restorer"
 
 // roleSecret is the name of the Secret with the login of a role. The owner's is under owner.
 func (n names) roleSecret(role string) string { return n.cluster + "-" + role }
@@ -31,8 +29,8 @@ func declareSecrets(ctx *pulumi.Context, name string, args Args, names names, cr
 			"tls.key": certificate.Key}); err != nil {
 		return nil, err
 	}
-	for key, role := range map[string]string{"owner": args.Database, readerRole: readerRole,
-		restorerRole: restorerRole} {
+	for key, role := range map[string]string{"owner": args.Database, server.ReaderRole: server.ReaderRole,
+		server.RestorerRole: server.RestorerRole} {
 		if err := declare(name+"-"+key+"-secret", names.roleSecret(key), "kubernetes.io/basic-auth",
 			map[string]pulumi.StringInput{"username": pulumi.String(role),
 				"password": creds.Verifiers[key]}); err != nil {

@@ -17,9 +17,6 @@ import (
 // apiVersion is the operator's.
 const apiVersion = "postgresql.cnpg.io/v1"
 
-// Kind is the kind of the object that is a database's servers.
-const Kind = "clusters.postgresql.cnpg.io"
-
 // HibernationAnnotation stops the servers of a Cluster if it is on. Their volumes stay.
 const HibernationAnnotation = "cnpg.io/hibernation"
 
@@ -47,7 +44,7 @@ type Server struct {
 	Cluster string
 }
 
-// names are the names of the objects. Secret and service are those of the other engine.
+// names are the names of the objects. The other engine calls its Secret and Service the same.
 type names struct{ cluster, service, certificate string }
 
 func newNames(prefix string) names {

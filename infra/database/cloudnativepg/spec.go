@@ -6,15 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
 // fields are a part of an object.
 type fields = map[string]any
-
-// user is postgres in the official image.
-const user = 999
 
 // clusterSpec returns the spec of the Cluster.
 // Source: https://cloudnative-pg.io/documentation/1.30/cloudnative-pg.v1/
@@ -28,8 +26,8 @@ func clusterSpec(args Args, names names, pods kube.Pods) (fields, error) {
 	spec := fields{
 		"instances":             args.Instances,
 		"imageName":             args.Image,
-		"postgresUID":           user,
-		"postgresGID":           user,
+		"postgresUID":           server.User,
+		"postgresGID":           server.User,
 		"enableSuperuserAccess": false,
 		"inheritedMetadata":     fields{"labels": labels},
 		"bootstrap":             fields{"initdb": birth(args, names)},
@@ -68,20 +66,21 @@ func birth(args Args, names names) fields {
 		"encoding": "UTF8", "localeProvider": "builtin", "builtinLocale": "C.UTF-8", "locale": "C.UTF-8",
 		"dataChecksums": true,
 		"postInitSQL": []string{
-			"CREATE ROLE " + readerRole + " LOGIN",
-			"CREATE ROLE " + restorerRole + " LOGIN",
-			"CREATE ROLE exporter", // dumps of the other engine name it
+			"CREATE ROLE " + server.ReaderRole + " LOGIN",
+			"CREATE ROLE " + server.RestorerRole + " LOGIN",
+			"CREATE ROLE " + server.ExporterRole, // dumps of the other engine name it
 			// The operator's roles, which it would make later.
 			"CREATE ROLE streaming_replica LOGIN REPLICATION",
 			"CREATE ROLE cnpg_metrics_exporter LOGIN",
-			"ALTER ROLE " + readerRole + " SET default_transaction_read_only = on",
+			"ALTER ROLE " + server.ReaderRole + " SET default_transaction_read_only = on",
 			"REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC",
 			// Standbys that follow a new primary log in there.
 			"GRANT CONNECT ON DATABASE postgres TO streaming_replica, cnpg_metrics_exporter",
 		},
 		"postInitApplicationSQL": []string{
 			fmt.Sprintf("REVOKE ALL ON DATABASE %q FROM PUBLIC", args.Database),
-			fmt.Sprintf("GRANT CONNECT ON DATABASE %q TO %s, exporter", args.Database, readerRole),
+			fmt.Sprintf("GRANT CONNECT ON DATABASE %q TO %s, %s", args.Database, server.ReaderRole,
+				server.ExporterRole),
 		},
 	}
 }
@@ -89,10 +88,10 @@ func birth(args Args, names names) fields {
 func roles(names names) []fields {
 	secret := func(role string) fields { return fields{"name": names.roleSecret(role)} }
 	return []fields{
-		{"name": readerRole, "ensure": "present", "login": true, "bypassrls": true,
-			"inRoles": []string{"pg_read_all_data"}, "passwordSecret": secret(readerRole)},
-		{"name": restorerRole, "ensure": "present", "login": true, "superuser": true,
-			"passwordSecret": secret(restorerRole)},
+		{"name": server.ReaderRole, "ensure": "present", "login": true, "bypassrls": true,
+			"inRoles": []string{"pg_read_all_data"}, "passwordSecret": secret(server.ReaderRole)},
+		{"name": server.RestorerRole, "ensure": "present", "login": true, "superuser": true,
+			"passwordSecret": secret(server.RestorerRole)},
 	}
 }
 
@@ -135,7 +134,7 @@ func CheckParameters(parameters statefulset.Parameters) error {
 	return nil
 }
 
-// fixed are the parameters that the operator refuses, in addition to those that no engine takes.
+// fixed are the parameters that the operator refuses. Package statefulset refuses some for every engine.
 // Source: https://cloudnative-pg.io/documentation/1.30/postgresql_conf/#fixed-parameters
 var fixed = strings.Fields(`
 	allow_alter_system allow_system_table_mods archive_cleanup_command bonjour bonjour_name cluster_name

@@ -12,6 +12,16 @@ import (
 // Port is the server's port.
 const Port = 5432
 
+// User is postgres in the official image. A server does not start as a user without a name.
+const User = 999
+
+// Roles in addition to the superuser and the owner, which has the database's name.
+const (
+	ReaderRole   = "reader"
+	RestorerRole = "restorer"
+	ExporterRole = "exporter"
+)
+
 // Server is a Postgres server with one database.
 type Server struct {
 	// Database is the name of the database.

@@ -9,6 +9,7 @@ import (
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
@@ -78,7 +79,8 @@ func (a *Archive) required() map[string]bool {
 
 // archiverContainer returns the container that makes base backups.
 func archiverContainer(args Args, client *storage.Client) corev1.ContainerArgs {
-	return kube.Container(user, kube.Resources{CPU: "10m", CPULimit: "1", Memory: "128Mi"}, corev1.ContainerArgs{
+	resources := kube.Resources{CPU: "10m", CPULimit: "1", Memory: "128Mi"}
+	return kube.Container(server.User, resources, corev1.ContainerArgs{
 		Name:    pulumi.String(archiver),
 		Image:   args.Image,
 		Command: pulumi.ToStringArray([]string{archiver, "run"}),

@@ -28,7 +28,8 @@ const (
 )
 
 // Secrets are the names of the generated secrets that Settings.SecretVersions can replace one by one.
-var Secrets = []string{ownerSecret, readerRole, restorerRole, exporterRole, certificateSecret}
+var Secrets = []string{ownerSecret, server.ReaderRole, server.RestorerRole, server.ExporterRole,
+	certificateSecret}
 
 // Credentials authenticate a server and its clients to each other.
 type Credentials struct {
@@ -48,8 +49,12 @@ func NewCredentials(ctx *pulumi.Context, name string, args Args,
 	parent pulumi.ResourceOption) (*Credentials, error) {
 	ns, names := args.Namespace, newNames(args.Prefix)
 	passwords := map[string]pulumi.StringOutput{}
-	overrides := map[string]pulumi.StringInput{ownerSecret: args.Password, readerRole: args.ReaderPassword}
-	for _, secret := range []string{ownerSecret, readerRole, restorerRole, exporterRole, Salt} {
+	overrides := map[string]pulumi.StringInput{
+		ownerSecret: args.Password, server.ReaderRole: args.ReaderPassword,
+	}
+	for _, secret := range []string{
+		ownerSecret, server.ReaderRole, server.RestorerRole, server.ExporterRole, Salt,
+	} {
 		password, err := kube.NewPassword(ctx, name+"-"+secret, kube.PasswordArgs{
 			Override: overrides[secret],
 			Version:  args.SecretVersions.Of(secret),
@@ -68,14 +73,14 @@ func NewCredentials(ctx *pulumi.Context, name string, args Args,
 	}
 
 	ownerURL := server.URL(names.service, args.Database, args.Database, passwords[ownerSecret])
-	readerURL := server.URL(names.service, readerRole, args.Database, passwords[readerRole])
-	restorerURL := server.URL(names.service, restorerRole, args.Database, passwords[restorerRole])
+	readerURL := server.URL(names.service, server.ReaderRole, args.Database, passwords[server.ReaderRole])
+	restorerURL := server.URL(names.service, server.RestorerRole, args.Database, passwords[server.RestorerRole])
 	all := map[string]pulumi.StringOutput{}
-	for _, role := range []string{ownerSecret, readerRole, restorerRole, exporterRole} {
+	for _, role := range []string{ownerSecret, server.ReaderRole, server.RestorerRole, server.ExporterRole} {
 		all[role] = newVerifier(role, passwords)
 	}
-	verifiers := pulumi.Sprintf("%s%s%s%s", setVerifier(ownerSecret, all), setVerifier(readerRole, all),
-		setVerifier(restorerRole, all), setVerifier(exporterRole, all))
+	verifiers := pulumi.Sprintf("%s%s%s%s", setVerifier(ownerSecret, all), setVerifier(server.ReaderRole, all),
+		setVerifier(server.RestorerRole, all), setVerifier(server.ExporterRole, all))
 	resource, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
 		Namespace: ns,
 		App:       names.app,
@@ -88,7 +93,7 @@ func NewCredentials(ctx *pulumi.Context, name string, args Args,
 			certificateKey:  certificate.Server,
 			privateKey:      certificate.Key,
 			verifiersKey:    verifiers,
-			exporterPassKey: passwords[exporterRole],
+			exporterPassKey: passwords[server.ExporterRole],
 		},
 	}, parent)
 	if err != nil {

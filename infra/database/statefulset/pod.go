@@ -15,8 +15,6 @@ import (
 )
 
 const (
-	// user is postgres in the official image.
-	user         = 999
 	exporterPort = 9187
 
 	// The image declares other folders as volumes, and differs in them between major versions.
@@ -76,7 +74,7 @@ func setupContainer(args Args) corev1.ContainerArgs {
 	if len(args.Extensions) > 0 {
 		env = append(env, kube.Env("EXTENSIONS", strings.Join(args.Extensions, " ")))
 	}
-	return kube.Container(user, serverResources(args), corev1.ContainerArgs{
+	return kube.Container(server.User, serverResources(args), corev1.ContainerArgs{
 		Name:         pulumi.String("setup"),
 		Image:        args.Image,
 		Command:      pulumi.ToStringArray([]string{"sh", configDir + "/setup.sh"}),
@@ -88,7 +86,7 @@ func setupContainer(args Args) corev1.ContainerArgs {
 }
 
 func serverContainer(args Args) corev1.ContainerArgs {
-	return kube.Container(user, serverResources(args), corev1.ContainerArgs{
+	return kube.Container(server.User, serverResources(args), corev1.ContainerArgs{
 		Name:  pulumi.String("postgres"),
 		Image: args.Image,
 		Command: pulumi.ToStringArray([]string{
@@ -101,7 +99,8 @@ func serverContainer(args Args) corev1.ContainerArgs {
 		// The port is open during recovery, so no probe kills a server that recovers.
 		StartupProbe:  kube.Within(10*time.Minute, kube.TCPProbe(server.Port)),
 		LivenessProbe: kube.TCPProbe(server.Port),
-		ReadinessProbe: kube.ExecProbe("pg_isready", "--quiet", "--host", "127.0.0.1", "--username", readerRole,
+		ReadinessProbe: kube.ExecProbe("pg_isready", "--quiet", "--host", "127.0.0.1",
+			"--username", server.ReaderRole,
 			"--dbname", args.Database),
 		VolumeMounts:             serverMounts(),
 		TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
@@ -116,7 +115,7 @@ func exporterContainer(args Args) corev1.ContainerArgs {
 		Image: args.ExporterImage,
 		Env: corev1.EnvVarArray{
 			kube.Env("DATA_SOURCE_URI", source),
-			kube.Env("DATA_SOURCE_USER", exporterRole),
+			kube.Env("DATA_SOURCE_USER", server.ExporterRole),
 			kube.Env("DATA_SOURCE_PASS_FILE", exportDir+"/password"),
 		},
 		Ports:         corev1.ContainerPortArray{kube.ContainerPort("metrics", exporterPort)},

@@ -21,14 +21,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
-const (
-	claim = "data"
-
-	// Roles in addition to the superuser and the owner, which has the database's name.
-	readerRole   = "reader"
-	restorerRole = "restorer"
-	exporterRole = "exporter"
-)
+const claim = "data"
 
 // names are the names of the server's objects. app is also the label of its pods.
 type names struct{ app, statefulSet, service, secret, clientSecret, config, archive string }
@@ -190,7 +183,7 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf strin
 		Pod: kube.Pod{
 			App:     names.app,
 			Labels:  s.Pods.Labels,
-			FSGroup: user,
+			FSGroup: server.User,
 			RestartOn: pulumi.StringMap{
 				"stateful-k3s/postgres-config": pulumi.String(hex.EncodeToString(digest.Sum(nil)[:4])),
 				"stateful-k3s/postgres-secret": creds.digest,
@@ -227,7 +220,8 @@ func (a *Args) check() (string, error) {
 // Complete sets defaults, and checks the names of the database and its role.
 func (a *Args) Complete() error {
 	a.StorageSize, a.Memory = cmp.Or(a.StorageSize, "1Gi"), cmp.Or(a.Memory, "512Mi")
-	reserved := []string{"postgres", "template0", "template1", readerRole, restorerRole, exporterRole}
+	reserved := []string{"postgres", "template0", "template1",
+		server.ReaderRole, server.RestorerRole, server.ExporterRole}
 	if !databaseName.MatchString(a.Database) {
 		return fmt.Errorf("database %q is not 1 to 63 small letters, digits and underscores, "+
 			"with a letter at its start", a.Database)

@@ -1,0 +1,23 @@
+package server
+
+import (
+	"regexp"
+
+	"github.com/distribution/reference"
+)
+
+var digits = regexp.MustCompile(`^[0-9]+`)
+
+// Major returns the major version of Postgres that the tag of an image begins with, such as 17 of
+// postgres:17.5-trixie, or "" if it begins with none.
+func Major(image string) string {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return ""
+	}
+	tagged, is := named.(reference.Tagged)
+	if !is {
+		return ""
+	}
+	return digits.FindString(tagged.Tag())
+}
