@@ -100,7 +100,7 @@ func (c *Cluster) StartOn(node string, labels ...string) *corev1.Pod {
 	pod.Spec.NodeSelector = map[string]string{Hostname: node}
 	pod, err := c.CoreV1().Pods(c.Namespace).Create(c.T.Context(), pod, metav1.CreateOptions{})
 	require.NoError(c.T, err)
-	c.T.Cleanup(func() { c.Kubectl("delete", "pod", pod.Name, "--now", "--wait=false") })
+	c.T.Cleanup(func() { c.ForceDelete(pod.Name) }) // a node with a pod of nobody's can't be drained
 	wait.Until(c.T, func() error {
 		if pod = c.Pod(pod.Name); !IsReady(pod) {
 			return fmt.Errorf("pod %s is not ready: %v", pod.Name, pod.Status)

@@ -253,7 +253,7 @@ func StartStandIns(c *kube.Cluster, tables map[string][]connections.Connection) 
 	for _, peer := range wanted {
 		pod, err := c.CoreV1().Pods(peer.Namespace).Create(c.T.Context(), standIn(peer), metav1.CreateOptions{})
 		require.NoError(c.T, err)
-		c.T.Cleanup(func() { c.In(pod.Namespace).Kubectl("delete", "pod", pod.Name, "--now", "--wait=false") })
+		c.T.Cleanup(func() { c.In(pod.Namespace).ForceDelete(pod.Name) })
 		started = append(started, pod)
 	}
 	for _, pod := range started {
