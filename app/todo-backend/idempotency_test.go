@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
 )
@@ -108,4 +110,39 @@ func TestRepetitionWaitsForTheFirst(t *testing.T) {
 	assert.Equal(t, http.StatusCreated, first.status)
 	assert.Equal(t, first.body, (<-answers).body)
 	assert.Len(t, p.list("/todos"), 1)
+}
+
+// A repetition finds a todo that no standby has yet. It is not answered before one has it, as the first
+// request was not.
+func TestRepetitionWaitsForAStandby(t *testing.T) {
+	p, server := start(t)
+	server.Exec(`ALTER SYSTEM SET synchronous_standby_names = 'away'`)
+	server.Kill()
+	server.Restart()
+	p.WaitUntilReady(http.StatusOK)
+	answers := make(chan answer, 1)
+	go func() {
+		a, err := p.try("POST", "/todos", `{"title":"a"}`, "Idempotency-Key: k")
+		assert.NoError(t, err)
+		answers <- a
+	}()
+	first := waitsForStandby(t, server, "")
+	server.Exec("SELECT pg_terminate_backend(" + first + ")") // the app repeats the request by itself
+	waitsForStandby(t, server, first)
+	assert.Empty(t, answers)
+	server.Exec(`ALTER SYSTEM RESET synchronous_standby_names`)
+	server.Exec(`SELECT pg_reload_conf()`)
+	assert.Equal(t, http.StatusCreated, (<-answers).status)
+	assert.Len(t, p.list("/todos"), 1)
+}
+
+// waitsForStandby returns the process of a commit that waits for a standby, and is another one than before.
+func waitsForStandby(t *testing.T, server *postgrestest.Server, before string) (process string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		process = server.Ask(`SELECT coalesce(max(pid)::text, '') FROM pg_stat_activity
+			WHERE wait_event = 'SyncRep'`)
+		return process != "" && process != before
+	}, time.Minute, 10*time.Millisecond)
+	return process
 }

@@ -28,9 +28,11 @@ const (
 			)
 		)
 		SELECT id FROM claimed`
+	// A commit of which no standby is sure can be read, and still be lost with the server. So this is no read:
+	// its own commit waits until the answer is safe.
 	answered = `
-		SELECT id, title = $2 AND completed = $3 AND "order" IS NOT DISTINCT FROM $4
-		FROM answer WHERE key = $1`
+		UPDATE answer SET key = key WHERE key = $1
+		RETURNING id, title = $2 AND completed = $3 AND "order" IS NOT DISTINCT FROM $4`
 )
 
 // AddOnce adds a todo once for each key. If the key was used in the last seven days, it returns the todo as
