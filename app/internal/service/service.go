@@ -16,11 +16,11 @@ import (
 const permanentStatus = 3
 
 // Main runs an app until it returns. Its context ends with SIGTERM or an interrupt. An error is logged and
-// makes the process exit with status 1, or 3 if it is permanent. The garbage collector keeps to the
-// container's memory.
+// makes the process exit with status 1, or 3 if it is permanent. The garbage collector keeps to three
+// quarters of the container's memory: the program itself and its connections are in it too.
 func Main(run func(context.Context) error) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stdout, nil)))
-	if _, err := memlimit.Set(); err != nil {
+	if _, err := memlimit.Set(memlimit.WithRatio(0.75)); err != nil {
 		slog.Warn("the memory limit is not known", "error", err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)

@@ -21,7 +21,7 @@ const (
 	retryAfter = 2 // seconds
 	// maxPages are loaded and rendered at the same time, which limits memory: a page with the longest titles
 	// takes half a megabyte.
-	maxPages = 32
+	maxPages = 8
 )
 
 type site struct {
