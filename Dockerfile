@@ -2,13 +2,16 @@
 ARG POSTGRES_IMAGE=postgres:17
 
 # One stage compiles every app, and the tools of go.mod. Each image then has its own program and nothing else.
-FROM golang:1.26-trixie AS build
+# It runs on the builder's own platform, and compiles for the image's.
+FROM --platform=$BUILDPLATFORM golang:1.26-trixie AS build
+ARG TARGETOS
+ARG TARGETARCH
 WORKDIR /src
 COPY . .
 # The same sources give the same bytes: no paths, no times, no build id. Images leave out debug information.
 RUN --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 GOGC=400 go build -trimpath -buildvcs=false -gcflags=all=-dwarf=false \
+    CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOGC=400 go build -trimpath -buildvcs=false -gcflags=all=-dwarf=false \
     -ldflags='-s -w -buildid=' -o /out/ ./app/... tool
 
 # The server with its archiver. No timestamps or caches are left that would change the image in each build.

@@ -2,10 +2,7 @@ package e2e
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -16,16 +13,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/util/cert"
 
-	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/page"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
-	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
 )
 
 // fetch asks a URL as a browser on this machine does, for another host if one is given.
@@ -122,61 +114,4 @@ func TestTricksReachNothingMore(t *testing.T) {
 			}
 		}
 	}
-}
-
-// tlsName is a name that an ingress serves, with its certificate.
-type tlsName struct {
-	host, secret string
-	certificate  []byte
-}
-
-// createTLSName creates the Secrets of a name, which go when the test ends.
-func createTLSName(c *kube.Cluster) tlsName {
-	const host, secret = "stateful.example.com", "e2e-tls"
-	certificate, key, err := cert.GenerateSelfSignedCertKey(host, nil, nil)
-	require.NoError(c.T, err)
-	for _, namespace := range []string{exercises, project} {
-		_, err := c.CoreV1().Secrets(namespace).Create(c.T.Context(), &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Name: secret},
-			Type:       corev1.SecretTypeTLS,
-			Data:       map[string][]byte{"tls.crt": certificate, "tls.key": key},
-		}, metav1.CreateOptions{})
-		require.NoError(c.T, err)
-		c.T.Cleanup(func() { c.In(namespace).Kubectl("delete", "secret", secret) })
-	}
-	return tlsName{host, secret, certificate}
-}
-
-// answersForOneName asks the ingress for its name, and for another one.
-func answersForOneName(t *testing.T, name tlsName) {
-	assert.Equal(t, "https://"+name.host+"/", pulumi.GetOutputs(t).TodoURL)
-	assert.Equal(t, "https://"+name.host+"/pingpong", pulumi.GetOutputs(t).PingpongURL)
-
-	trusted := x509.NewCertPool()
-	require.True(t, trusted.AppendCertsFromPEM(name.certificate))
-	client := http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: trusted},
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, lab.NodeAddress()+":443") // no name server knows the name
-		},
-	}}
-	for _, path := range []string{"/", "/pings"} {
-		wait.Until(t, func() error { // Traefik takes up a change within seconds
-			response, err := client.Get("https://" + name.host + path)
-			if err != nil {
-				return err
-			}
-			defer response.Body.Close()
-			if response.StatusCode != http.StatusOK {
-				return errors.New(response.Status)
-			}
-			return nil
-		})
-	}
-	wait.Until(t, func() error {
-		if status, _ := fetch(t, "http://"+lab.NodeAddress(), "other.example.com"); status != http.StatusNotFound {
-			return fmt.Errorf("another name is answered with %d", status)
-		}
-		return nil
-	})
 }

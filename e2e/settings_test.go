@@ -27,14 +27,15 @@ import (
 // TestTheStackFollowsItsSettings makes many settings in one up.
 func TestTheStackFollowsItsSettings(t *testing.T) {
 	c := newCluster(t)
-	wiki, name, before := startEncyclopedia(t), createTLSName(c), keepInPostgres(c)
+	wiki, name, before := startEncyclopedia(t), issueTLSName(c), keepInPostgres(c)
+	pulumi.Configure(t, map[string]string{"pageLogin": name.users})
 	t.Cleanup(func() {
 		pulumi.MakeUp(t)
 		deleteDaily(c.In(project))
 		postgres.Query(c.In(project), "DELETE FROM todo WHERE title LIKE 'Read "+wiki.URL+"/%'")
 	})
 	proc.Run(t, pulumi.Up(append(wiki.settings(),
-		"backupSchedule=* * * * *", "ingressHost="+name.host, "ingressTLSSecret="+name.secret,
+		"backupSchedule=* * * * *", "ingressHost="+name.host, "ingressIssuer="+name.issuer,
 		"secretVersions=postgres=2",
 		`postgresParameters=work_mem=3MB; my.parameter=it's 1\2`)...))
 	deleteDaily(c.In(project))
@@ -42,7 +43,7 @@ func TestTheStackFollowsItsSettings(t *testing.T) {
 	for setting, followed := range map[string]func(*testing.T, *kube.Cluster){
 		"backupSchedule":     backsUpUnderLoad,
 		"dailyTodoSchedule":  func(t *testing.T, c *kube.Cluster) { addsDailyTodos(t, c.In(project), wiki) },
-		"ingressHost":        func(t *testing.T, _ *kube.Cluster) { answersForOneName(t, name) },
+		"ingressHost":        func(t *testing.T, c *kube.Cluster) { answersForOneName(t, c, name) },
 		"postgresParameters": func(t *testing.T, c *kube.Cluster) { postgresHasFollowed(t, c, before) },
 	} {
 		t.Run(setting, func(t *testing.T) {

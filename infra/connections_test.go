@@ -45,6 +45,7 @@ func documentConnections(t *testing.T) string {
 		"Elsewhere": added(map[string]string{
 			"s3Endpoint": "https://s3.example.com", "s3AccessKey": "AKIA", "s3SecretKey": "correct-horse",
 		}),
+		"Issuer": added(map[string]string{"ingressIssuer": "letsencrypt", "ingressHost": "todo.lan"}),
 	}))
 	return document.String()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/image"
@@ -60,10 +61,18 @@ var appImages = []string{"daily-todo", "pingpong", "postgres-exporter", "redisfi
 
 // newImages returns the references of the images by name. It declares the images that it builds, and builds
 // missing ones again.
-func newImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
+func newImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs, nodes cluster.Platforms,
 	missing missingImages) (pulumi.StringMap, error) {
 	if cfg.Published != nil {
-		return publishedImages(ctx.Context(), cfg, last)
+		return publishedImages(ctx.Context(), cfg, last, nodes)
+	}
+	platforms := nodes.Names()
+	if len(cfg.Platforms) > 0 {
+		platforms = cfg.Platforms
+		if err := nodes.Without("each image", platforms); err != nil {
+			return nil, fmt.Errorf("platforms: %w; for example: pulumi config set platforms %q", err,
+				strings.Join(nodes.Names(), " "))
+		}
 	}
 	rebuild, err := findMissing(ctx, cfg, last, missing)
 	if err != nil {
@@ -74,6 +83,7 @@ func newImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
 		args.Registry, args.Tag = cfg.Registry.Path, ctx.Stack()
 		args.Username, args.Password = cfg.Registry.Push.Username, cfg.Registry.Push.Password
 		args.Builder, args.Rebuild = cfg.Builder, rebuild[name]
+		args.Platforms = platforms
 		if refs[name], err = image.New(ctx, name, args); err != nil {
 			return nil, err
 		}
@@ -82,12 +92,20 @@ func newImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
 }
 
 // publishedImages finds the images that another stack has built.
-func publishedImages(ctx context.Context, cfg *config.Config,
-	last volumes.Outputs) (pulumi.StringMap, error) {
+func publishedImages(ctx context.Context, cfg *config.Config, last volumes.Outputs,
+	nodes cluster.Platforms) (pulumi.StringMap, error) {
 	names := slices.Sorted(maps.Keys(neededImages(cfg)))
 	refs, err := image.Published(*cfg.Published).Resolve(ctx, names, last.Images, cfg.Registry.Auth)
 	if err != nil {
 		return nil, fmt.Errorf("images: %w", err)
+	}
+	for _, name := range names {
+		if has := image.Platforms(ctx, refs[name], cfg.Registry.Auth); has != nil {
+			if err := nodes.Without("the image "+refs[name], has); err != nil {
+				return nil, fmt.Errorf("images: %w; build them for both with platforms, or keep such nodes to others "+
+					"with a taint", err)
+			}
+		}
 	}
 	for _, settings := range cfg.Databases {
 		ref := refs[imageOf(backupImage, settings, cfg)]

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/registrytest"
 )
@@ -53,4 +54,25 @@ func TestImagesOfAnotherStack(t *testing.T) {
 		recorder.Run(t, withoutCluster, settings(t, changes(team+"@prod")), last).Names())
 	_, err = recorder.Try(t, withoutCluster, settings(t, changes(team+"@dev")), last)
 	require.Equal(t, 9, strings.Count(err.Error(), "asking the registry for the image "))
+}
+
+// Images are for the platforms of the nodes, and none is taken that a node could not run.
+func TestImagesForNodes(t *testing.T) {
+	onPi := withNodes(cluster.Platforms{"linux/amd64": "server", "linux/arm64": "pi"})
+	platforms := func(changes map[string]string) any {
+		recording := recorder.Run(t, onPi, settings(t, changes))
+		return recording.Get(t, "docker-build:index:Image", "pingpong").Inputs["platforms"].Mappable()
+	}
+	both := []any{"linux/amd64", "linux/arm64"}
+	require.Equal(t, both, platforms(nil))
+	require.Equal(t, both, platforms(map[string]string{"platforms": "linux/amd64 linux/arm64"}))
+
+	_, err := recorder.Try(t, onPi, settings(t, map[string]string{"platforms": "linux/amd64"}))
+	require.ErrorContains(t, err, "platforms: the node pi is linux/arm64, and each image is for linux/amd64: "+
+		`its pods could not run there; for example: pulumi config set platforms "linux/amd64 linux/arm64"`)
+
+	team := registrytest.New(t).Address + "/team"
+	publish(t, team)
+	_, err = recorder.Try(t, onPi, settings(t, map[string]string{"registry": "", "images": team + "@prod"}))
+	require.ErrorContains(t, err, "images: the node pi is linux/arm64, and the image "+team+"/backup:prod@")
 }

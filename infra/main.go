@@ -99,6 +99,7 @@ func (s *stack) newTodo(db server.Server) (*todo.Todo, error) {
 		Database:         db,
 		AllowedOrigins:   s.cfg.Todo.AllowedOrigins,
 		OwnOrigins:       s.cfg.Todo.OwnOrigins,
+		Login:            s.cfg.Todo.Login,
 		Daily:            s.cfg.Todo.Daily,
 		Ingress:          s.cfg.Ingress,
 	}, s.inCluster)

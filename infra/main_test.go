@@ -22,9 +22,12 @@ import (
 var withoutCluster = withMissingImages()
 
 // withMissingImages is the program when the registry has lost images of apps.
-func withMissingImages(apps ...string) pulumi.RunFunc {
+func withMissingImages(apps ...string) pulumi.RunFunc { return withNodes(nil, apps...) }
+
+// withNodes is the program on nodes of these platforms, when the registry has lost images of apps.
+func withNodes(nodes cluster.Platforms, apps ...string) pulumi.RunFunc {
 	check := func(r cluster.Requirements, _ *pulumi.Context, _ cluster.Access) (cluster.Approval, error) {
-		approval := cluster.Approval{Kubeconfig: pulumi.String("its kubeconfig")}
+		approval := cluster.Approval{Kubeconfig: pulumi.String("its kubeconfig"), Platforms: nodes}
 		if r.CloudNativePG {
 			approval.CloudNativePG.APIServers = []netip.AddrPort{netip.MustParseAddrPort("10.231.1.3:6443")}
 		}

@@ -44,7 +44,7 @@ func program(check preflight, missing missingImages, release operatorRelease) pu
 		if err != nil {
 			return err
 		}
-		images, err := newImages(ctx, cfg, last, missing)
+		images, err := newImages(ctx, cfg, last, approval.Platforms, missing)
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 // secretSettings are the settings that the stack's configuration encrypts.
 var secretSettings = []string{
 	"registryPassword", "pullPassword", "redisPassword", "postgresPassword", "postgresReaderPassword",
-	"archivePassphrase", "restoreIdentity", "s3AccessKey", "s3SecretKey",
+	"archivePassphrase", "restoreIdentity", "s3AccessKey", "s3SecretKey", "pageLogin",
 }
 
 // settings are the defaults with changes and a registry, whatever the environment says.
@@ -32,6 +32,9 @@ const (
 	ageKey      = "age1r83uz8exdaypupep8gm530pvksak4eejvwsu8e9nek87jmxwty0qsngh3m"
 	ageIdentity = "AGE-SECRET-KEY-1RTQU55C00ZXA04N723695APENPFR8EAVVCC2QG8HSHY57DMTVTUQ2V57GN"
 )
+
+// passwordHash is bcrypt's hash of "swordfish", as htpasswd -nbB prints it.
+const passwordHash = "$2a$04$WyuVHg6fMfKpGZSYLrNbFOAxGxr7vBwqPUv0AEoLQNNqyUyrFVSjC" // #nosec G101 -- a test
 
 //go:embed testdata/authority.pem
 var authority string
@@ -63,6 +66,7 @@ var variants = map[string]map[string]string{
 	"every-other-setting": {
 		"namePrefix":   "alice-",
 		"builder":      "mybuilder",
+		"platforms":    "linux/amd64 linux/arm64",
 		"storageClass": "longhorn",
 		"dnsServers":   "169.254.20.10/32",
 
@@ -118,6 +122,10 @@ var variants = map[string]map[string]string{
 		"ingressNetworks":  "10.1.4.0/24",
 		"ingressHost":      "stateful.example.com",
 		"ingressTLSSecret": "stateful-tls",
+		"ingressIssuer":    "letsencrypt",
+		"pageLogin":        "alice:" + passwordHash + " bob:" + passwordHash,
+
+		"ingressAnnotations": "nginx.ingress.kubernetes.io/limit-rps=20; example.com/team=shop",
 	},
 }
 

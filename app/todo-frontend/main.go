@@ -8,6 +8,8 @@
 //	OWN_HOSTS     host names of the page, such as "todo-frontend-svc todo.example.com" (none)
 //	OWN_ORIGINS   origins under which people see the page through a proxy that changes Host, such as
 //	              "https://todo.example.com"; their host names count as OWN_HOSTS (none)
+//	LOGIN_FILE    file with the users who may see and change the todos, as NAME:HASH with bcrypt's hash of the
+//	              password, one in a line (none: everybody may)
 //	PORT          port of the page, and of GET /livez and GET /readyz (8080)
 //	METRICS_PORT  port of GET /metrics (9090)
 package main
@@ -26,6 +28,7 @@ import (
 type config struct {
 	backend *url.URL
 	guard   *http.Guard
+	login   *http.Login
 	ports   settings.Ports
 }
 
@@ -35,6 +38,9 @@ func readConfig() (config, error) {
 	var err error
 	if c.guard, err = http.NewGuard(r.Words("OWN_HOSTS"), r.Words("OWN_ORIGINS")); err != nil {
 		r.Fault("OWN_ORIGINS", "%v", err)
+	}
+	if c.login, err = http.NewLogin(r.OptionalFile("LOGIN_FILE")); err != nil {
+		r.Fault("LOGIN_FILE", "%v", err)
 	}
 	return c, r.Err()
 }
@@ -49,6 +55,6 @@ func run(ctx context.Context) error {
 	// It is ready even without the backend: the page says that the todos are away, which tells visitors more
 	// than the ingress's 503.
 	mux := service.Probes(func(context.Context) error { return nil })
-	http.Register(mux, backend.New(c.backend), c.guard)
+	http.Register(mux, backend.New(c.backend), c.guard, c.login)
 	return web.Serve(ctx, c.ports, mux)
 }

@@ -33,6 +33,7 @@ func newAPI(t *testing.T, uid string) *httptest.Server {
 			`"storage.k8s.io/v1", "items": [{"metadata": {"name": "local-path"}}]}`,
 		"/apis/networking.k8s.io/v1/ingressclasses": `{"kind": "IngressClassList", "apiVersion": ` +
 			`"networking.k8s.io/v1", "items": [{"metadata": {"name": "traefik"}}]}`,
+		"/api/v1/nodes": `{"kind": "NodeList", "apiVersion": "v1", "items": []}`,
 		"/api/v1/namespaces/kube-system/pods": `{"kind": "PodList", "apiVersion": "v1", "items": [
 			{"metadata": {"name": "coredns", "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}}}]}`,
 		"/api/v1/namespaces/kube-system": `{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": ` +

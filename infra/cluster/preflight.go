@@ -12,6 +12,8 @@ type Approval struct {
 	Shared []string
 	// Passwords are in the Secrets of the requirements.
 	Passwords map[ExistingSecret]Passwords
+	// Platforms are those that images have to be for; empty if nobody knows.
+	Platforms Platforms
 	// CloudNativePG is empty unless a database has this engine.
 	CloudNativePG CloudNativePG
 }
@@ -46,6 +48,9 @@ func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Ap
 		return approval, err
 	}
 	if approval.Passwords, err = r.passwords(ctx.Context(), cluster); err != nil {
+		return approval, err
+	}
+	if approval.Platforms, err = platforms(ctx.Context(), cluster); err != nil {
 		return approval, err
 	}
 	if err := r.keepsData(ctx.Context(), cluster); err != nil {

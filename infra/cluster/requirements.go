@@ -49,6 +49,7 @@ func (r Requirements) Check(ctx context.Context, client kubernetes.Interface) er
 		r.ownsNamespaces(ctx, client),
 		r.hasStorageClass(ctx, client),
 		r.hasIngressClass(ctx, client),
+		r.hasIssuer(ctx, client),
 		r.findsDNS(ctx, client),
 		r.letsIngressIn(ctx, client),
 	)
@@ -154,6 +155,25 @@ func (r Requirements) hasIngressClass(ctx context.Context, client kubernetes.Int
 		names = append(names, class.Name)
 	}
 	return oneOf(append(names, "none"), "ingress class", "ingressClass", r.Ingress.Class)
+}
+
+// hasIssuer fails without the ClusterIssuer, which no Ingress would wait for: it would be served with the
+// controller's own certificate.
+func (r Requirements) hasIssuer(ctx context.Context, client kubernetes.Interface) error {
+	if r.Ingress == nil || r.Ingress.Issuer == "" {
+		return nil
+	}
+	const issuers = "/apis/cert-manager.io/v1/clusterissuers"
+	_, err := getMetadata(ctx, client.Discovery().RESTClient().Get().AbsPath(issuers, r.Ingress.Issuer))
+	if apierrors.IsNotFound(err) {
+		return fmt.Errorf("the cluster has no ClusterIssuer %s: kubectl get clusterissuers lists those that it "+
+			"has; for example: pulumi config set ingressIssuer letsencrypt; without cert-manager, put the "+
+			"certificate into a Secret of each namespace, and name it with ingressTLSSecret", r.Ingress.Issuer)
+	}
+	if err != nil {
+		return unlessForbidden(err, "ClusterIssuer "+r.Ingress.Issuer)
+	}
+	return nil
 }
 
 // unlessForbidden skips a check that the user may not make: who may not list cluster-wide objects can deploy.

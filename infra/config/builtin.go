@@ -1,6 +1,10 @@
 package config
 
-import "github.com/stateful-k3s/stateful-k3s/infra/todo"
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/todo"
+)
 
 // builtIn are the databases of the stack's own apps.
 var builtIn = []Database{
@@ -23,10 +27,15 @@ type Pingpong struct {
 type Todo struct {
 	BackendReplicas, FrontendReplicas int
 	AllowedOrigins, OwnOrigins        string
+	Login                             pulumi.StringInput // nil if not set
 	Daily                             todo.Daily
 }
 
-const pingpongReplicas, backendReplicas = "pingpongReplicas", "todoBackendReplicas"
+const (
+	pingpongReplicas, backendReplicas = "pingpongReplicas", "todoBackendReplicas"
+
+	loginKey = "pageLogin"
+)
 
 func (r *reader) apps() Apps {
 	return Apps{
@@ -36,6 +45,7 @@ func (r *reader) apps() Apps {
 			FrontendReplicas: r.number("todoFrontendReplicas", replicas, "2"),
 			AllowedOrigins:   r.text("todoAllowedOrigins", origins, "https://todo.example.com"),
 			OwnOrigins:       r.text("todoOwnOrigins", optional(ownOrigins), "https://todo.example.com"),
+			Login:            r.secret(loginKey, logins, `"$(htpasswd -nB alice)"`),
 			Daily: todo.Daily{
 				Schedule:    r.text("dailyTodoSchedule", schedule, `"0 * * * *"`),
 				TimeZone:    r.text("dailyTodoTimeZone", timeZone, "Europe/Helsinki"),

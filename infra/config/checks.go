@@ -14,11 +14,13 @@ import (
 	"github.com/distribution/reference"
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 	"github.com/robfig/cron/v3"
+	"golang.org/x/crypto/bcrypt"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
+	"github.com/stateful-k3s/stateful-k3s/infra/internal/pairs"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
@@ -74,6 +76,8 @@ var (
 	days         = matches(`^[1-9][0-9]{0,2}$`, "a number from 1 to 999")
 	replicas     = matches(`^([1-9]|1[0-9]|20)$`, "a number from 1 to 20")
 	output       = matches(`^[^/\s]+(/[^/\s]+){3}$`, "organization/project/stack/output")
+	platforms    = satisfies("linux/amd64, linux/arm64, or both with a space between them",
+		listOf(regexp.MustCompile(`^linux/(amd64|arm64)$`).MatchString))
 	bucketPrefix = matches(`^[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,3}$`,
 		"a folder of letters, digits, hyphens and underscores, or up to four with slashes between them")
 	// A backup that takes at most a day has ended when the next one starts.
@@ -112,6 +116,19 @@ var (
 		return err == nil && len(config.Contexts) > 0
 	})
 )
+
+// logins are users as htpasswd -B prints them.
+var logins = satisfies("a list of users as NAME:HASH, with hashes of bcrypt, each name once",
+	func(value string) bool {
+		names := map[string]bool{}
+		return listOf(func(user string) bool {
+			name, hash, _ := strings.Cut(user, ":")
+			twice := names[name]
+			names[name] = true
+			_, err := bcrypt.Cost([]byte(hash))
+			return name != "" && !twice && err == nil
+		})(value)
+	})
 
 func objectName(what string) check {
 	return satisfies(what, func(value string) bool { return len(validation.IsDNS1123Subdomain(value)) == 0 })
@@ -221,4 +238,23 @@ func secretVersions(secrets []generatedSecret) check {
 		}
 		return ""
 	}
+}
+
+// annotations leaves out those of Pulumi, which decide how the program changes objects.
+func annotations(value string) string {
+	given, err := pairs.Parse(value)
+	if err != nil {
+		return "a list of name=value with semicolons between them: " + err.Error()
+	}
+	for name := range given {
+		switch {
+		case len(validation.IsQualifiedName(strings.ToLower(name))) > 0:
+			return "a list of annotations: " + strconv.Quote(name) + " is no name of one"
+		case strings.HasPrefix(name, "pulumi.com/"):
+			return "a list of annotations: " + name + " is not yours to set"
+		case name == kube.IssuerAnnotation:
+			return "a list of annotations: ingressIssuer sets " + name
+		}
+	}
+	return ""
 }

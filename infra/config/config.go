@@ -4,6 +4,7 @@ package config
 import (
 	"errors"
 	"os"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -21,7 +22,9 @@ type Config struct {
 	Cluster  cluster.Access
 	Registry Registry
 	// Published are images that the stack takes instead of building; nil for none.
-	Published    *Published
+	Published *Published
+	// Platforms are those that images are built for, such as linux/arm64; empty for the nodes' own.
+	Platforms    []string
 	Builder      string
 	StorageClass string
 	Redis        Redis
@@ -107,6 +110,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		cfg.Builder = os.Getenv(builderVariable)
 	}
 	cfg.Published = r.published()
+	cfg.Platforms = strings.Fields(r.text("platforms", optional(platforms), `"linux/amd64 linux/arm64"`))
 	cfg.Registry = r.registry(cfg.Published)
 	r.checkConsistency(cfg)
 	r.rejectUnknown()

@@ -123,6 +123,24 @@ var contradictions = []struct {
 
 	{settings{"ingressTLSSecret": "todo-tls"}, "ingressHost: not set, though ingressTLSSecret is; " +
 		"for example: pulumi config set ingressHost www.example.com"},
+	{settings{"ingressIssuer": "letsencrypt"}, "ingressHost: not set, though ingressIssuer is; " +
+		"for example: pulumi config set ingressHost www.example.com"},
+	{settings{"ingressIssuer": "Let's Encrypt", "ingressHost": "a.example.com"},
+		`ingressIssuer: "Let's Encrypt" is not the name of a ClusterIssuer; ` +
+			"for example: pulumi config set ingressIssuer letsencrypt"},
+	{settings{"ingressAnnotations": "a b=c"}, `ingressAnnotations: "a b=c" is not a list of annotations: ` +
+		`"a b" is no name of one; ` +
+		`for example: pulumi config set ingressAnnotations "nginx.ingress.kubernetes.io/limit-rps=20"`},
+	{settings{"ingressAnnotations": "pulumi.com/skipAwait=true"},
+		`ingressAnnotations: "pulumi.com/skipAwait=true" is not a list of annotations: pulumi.com/skipAwait is ` +
+			"not yours to set; " +
+			`for example: pulumi config set ingressAnnotations "nginx.ingress.kubernetes.io/limit-rps=20"`},
+	{settings{"ingressAnnotations": "cert-manager.io/cluster-issuer=letsencrypt"},
+		`ingressAnnotations: "cert-manager.io/cluster-issuer=letsencrypt" is not a list of annotations: ` +
+			"ingressIssuer sets cert-manager.io/cluster-issuer; " +
+			`for example: pulumi config set ingressAnnotations "nginx.ingress.kubernetes.io/limit-rps=20"`},
+	{settings{"ingressClass": "none", "ingressAnnotations": "a=b"}, "ingressAnnotations: set, though " +
+		"ingressClass is none; for example: pulumi config rm ingressAnnotations"},
 	{settings{"namePrefix": "alice-"}, "ingressHost: not set, though namePrefix is: stacks that share a " +
 		"cluster need names of their own; for example: pulumi config set ingressHost alice.example.com"},
 	{settings{"ingressClass": "none", "ingressHost": "a.example.com"}, "ingressHost: set, though ingressClass " +

@@ -20,7 +20,7 @@ func (r *reader) published() *Published {
 	if value == build || r.faulty(key) {
 		return nil
 	}
-	for _, unused := range []string{"registry", "registryUsername", "registryPassword", "builder"} {
+	for _, unused := range []string{"registry", "registryUsername", "registryPassword", "builder", "platforms"} {
 		if r.read(unused) != "" && !r.faulty(unused) {
 			r.fault(unused, "set, though no image is built, since %s is %s; for example: %s", key, value, rm(unused))
 		}

@@ -33,6 +33,8 @@ type Args struct {
 	Target string
 	// BuildArgs are arguments of the Dockerfile.
 	BuildArgs map[string]string
+	// Platforms are those that the image is for, such as linux/arm64; the builder's own if empty.
+	Platforms []string
 	// Tag is the tag that each build moves. Pods name images by digest.
 	Tag string
 	// Username and Password log in to the registry. Without a Username, the credentials of Docker's own
@@ -70,6 +72,13 @@ func New(ctx *pulumi.Context, name string, args Args,
 		Exports:        dockerbuild.ExportArray{dockerbuild.ExportArgs{Raw: pulumi.String(export)}},
 		Push:           pulumi.Bool(false), // the export pushes
 		BuildOnPreview: pulumi.Bool(false),
+	}
+	if len(args.Platforms) > 0 {
+		platforms := dockerbuild.PlatformArray{}
+		for _, platform := range args.Platforms {
+			platforms = append(platforms, dockerbuild.Platform(platform))
+		}
+		build.Platforms = platforms
 	}
 	if args.Builder != "" {
 		build.Builder = dockerbuild.BuilderConfigArgs{Name: pulumi.String(args.Builder)}

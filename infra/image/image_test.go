@@ -47,6 +47,15 @@ func TestImageIsBuiltFromTheContext(t *testing.T) {
 	}
 }
 
+func TestImageIsForPlatforms(t *testing.T) {
+	args := image.Args{Registry: "registry.example.com", Tag: "dev"}
+	require.NotContains(t, recorder.Run(t, build(args)).Get(t, imageType, "redisfiller").Inputs,
+		resource.PropertyKey("platforms"))
+	args.Platforms = []string{"linux/amd64", "linux/arm64"}
+	inputs := recorder.Run(t, build(args)).Get(t, imageType, "redisfiller").Inputs
+	require.Equal(t, []any{"linux/amd64", "linux/arm64"}, inputs["platforms"].Mappable())
+}
+
 func TestImageErrors(t *testing.T) {
 	_, err := recorder.Try(t, build(image.Args{Registry: "registry.example.com", Tag: "dev"}),
 		recorder.Failing("redisfiller"))

@@ -81,3 +81,48 @@ func Variable(ctx context.Context, ref, variable string, login authn.Authenticat
 	}
 	return ""
 }
+
+// Platforms returns the platforms that an image is for, such as linux/arm64, or nil if the registry does not
+// answer.
+func Platforms(ctx context.Context, ref string, login authn.Authenticator) (platforms []string) {
+	ctx, cancel := context.WithTimeout(ctx, registryTimeout)
+	defer cancel()
+	digest, err := name.NewDigest(ref)
+	if err != nil {
+		return nil
+	}
+	found, err := remote.Get(digest, options(ctx, login)...)
+	if err != nil {
+		return nil
+	}
+	if !found.MediaType.IsIndex() {
+		return platformOf(found)
+	}
+	index, err := found.ImageIndex()
+	if err != nil {
+		return nil
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return nil
+	}
+	for _, image := range manifest.Manifests {
+		// What the builder says of an image has the platform unknown.
+		if image.Platform != nil && image.Platform.OS != "unknown" {
+			platforms = append(platforms, image.Platform.OS+"/"+image.Platform.Architecture)
+		}
+	}
+	return platforms
+}
+
+func platformOf(found *remote.Descriptor) []string {
+	image, err := found.Image()
+	if err != nil {
+		return nil
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return nil
+	}
+	return []string{config.OS + "/" + config.Architecture}
+}

@@ -46,3 +46,15 @@ func TestPublishedImagesOfARegistryThatDoesNotTell(t *testing.T) {
 	_, err = image.Published{Registry: "Team", Tag: "dev"}.Resolve(t.Context(), []string{"app"}, nil, nil)
 	require.ErrorContains(t, err, "naming image app: ")
 }
+
+func TestPlatformsOfPublishedImages(t *testing.T) {
+	registry := registrytest.New(t)
+	one := registry.Address + "/team/one:prod"
+	one += "@" + registrytest.Push(t, one)
+	both := registry.Address + "/team/both:prod"
+	both += "@" + registrytest.PushIndex(t, both, "amd64", "arm64")
+	require.Equal(t, []string{"linux/amd64"}, image.Platforms(t.Context(), one, nil))
+	require.Equal(t, []string{"linux/amd64", "linux/arm64"}, image.Platforms(t.Context(), both, nil))
+	registry.Close()
+	require.Nil(t, image.Platforms(t.Context(), one, nil))
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	networkingv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/networking/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
@@ -20,7 +21,20 @@ type Ingress struct {
 	// TLSSecret names the Secret with the certificate of Host, in the namespace of each app; empty for plain
 	// HTTP.
 	TLSSecret string
+	// Issuer names the ClusterIssuer by which cert-manager makes TLSSecret; empty if somebody else does.
+	Issuer string
+	// Annotations are added to each Ingress, for its controller.
+	Annotations map[string]string
 }
+
+// What cert-manager reads from an Ingress, and the pods by which it proves to an issuer that Host leads here.
+// Source: https://cert-manager.io/docs/usage/ingress/ and /docs/configuration/acme/http01/
+const (
+	IssuerAnnotation = "cert-manager.io/cluster-issuer"
+
+	solverLabel = "acme.cert-manager.io/http01-solver"
+	solverPort  = 8089
+)
 
 // Site is the part of an app that people reach.
 type Site struct {
@@ -44,14 +58,32 @@ func (i *Ingress) Publish(ctx *pulumi.Context, name string, site Site,
 		opts...); err != nil {
 		return pulumi.StringOutput{}, err
 	}
+	if i.Issuer != "" {
+		solver := Pods{Namespace: site.App.Namespace, Labels: map[string]string{solverLabel: "true"}}
+		if err := allowFrom(ctx, name+"-issuer", from, solver, solverPort,
+			"shows an issuer of certificates that the name leads here", opts...); err != nil {
+			return pulumi.StringOutput{}, err
+		}
+	}
 	ingress, err := networkingv1.NewIngress(ctx, name+"-ingress", &networkingv1.IngressArgs{
-		Metadata: site.App.Namespace.Meta(site.App.Name, site.App.Name, nil),
+		Metadata: i.meta(site.App),
 		Spec:     i.spec(site),
 	}, append(opts, site.App.Namespace.Ready(), pulumi.DependsOn([]pulumi.Resource{site.Service}))...)
 	if err != nil {
 		return pulumi.StringOutput{}, fmt.Errorf("declaring ingress %s: %w", site.App.Name, err)
 	}
 	return i.url(ingress, site.Paths[0]), nil
+}
+
+func (i *Ingress) meta(app WebApp) *metav1.ObjectMetaArgs {
+	meta := app.Namespace.Meta(app.Name, app.Name, nil)
+	for key, value := range i.Annotations {
+		Annotate(meta, key, value)
+	}
+	if i.Issuer != "" {
+		Annotate(meta, IssuerAnnotation, i.Issuer)
+	}
+	return meta
 }
 
 func (i *Ingress) spec(site Site) networkingv1.IngressSpecArgs {

@@ -8,6 +8,7 @@ import (
 
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"golang.org/x/net/publicsuffix"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
@@ -31,7 +32,34 @@ func frontendApp(args Args) kube.WebApp {
 	}
 	app.Env = corev1.EnvVarArray{setting(backendURL), setting(ownOrigins),
 		kube.Env("OWN_HOSTS", strings.Join(hosts, " "))}
+	if args.Login != nil {
+		app.Env = append(app.Env, kube.Env("LOGIN_FILE", loginDir+"/"+usersKey))
+		app.Volumes = corev1.VolumeArray{kube.SecretVolume(loginSecret, loginSecret, 0o444,
+			map[string]string{usersKey: usersKey})}
+		app.Mounts = corev1.VolumeMountArray{kube.ReadOnly(loginSecret, loginDir)}
+		app.RestartOn["stateful-k3s/login"] = kube.Digest(loginSecret, args.Login)
+	}
 	return app
+}
+
+// The Secret with the users of the page, which the pods mount.
+const (
+	loginSecret = "todo-login"
+	usersKey    = "users"
+	loginDir    = "/run/secrets/login"
+)
+
+// newLogin declares the Secret, if the page wants a login.
+func newLogin(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) ([]pulumi.Resource,
+	error) {
+	if args.Login == nil {
+		return nil, nil
+	}
+	secret, err := kube.NewSecret(ctx, name, kube.SecretArgs{
+		Namespace: args.Namespace, App: "todo-frontend", Name: loginSecret,
+		Data: map[string]pulumi.StringInput{usersKey: args.Login},
+	}, opts...)
+	return []pulumi.Resource{secret}, err
 }
 
 func declareFrontend(ctx *pulumi.Context, name string, args Args, app, backend kube.WebApp, parent,
@@ -49,7 +77,11 @@ func declareFrontend(ctx *pulumi.Context, name string, args Args, app, backend k
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}
-	service, err := app.Declare(ctx, name, parent, after)
+	login, err := newLogin(ctx, name+"-login", args, parent)
+	if err != nil {
+		return pulumi.StringOutput{}, err
+	}
+	service, err := app.Declare(ctx, name, parent, after, pulumi.DependsOn(login))
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}
@@ -57,10 +89,24 @@ func declareFrontend(ctx *pulumi.Context, name string, args Args, app, backend k
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}
+	if args.isOpen() {
+		_ = ctx.Log.Warn("anybody who finds "+args.Ingress.Host+" may see and change the todos: "+
+			`pulumi config set --secret pageLogin "$(htpasswd -nB alice)", or let the ingress ask who they are, `+
+			"with ingressAnnotations", nil)
+	}
 	return address.ApplyT(func(address string) string {
 		warnOfName(ctx, address, args)
 		return address
 	}).(pulumi.StringOutput), nil
+}
+
+// isOpen reports whether the page has a name of the internet, and nothing asks who visits it.
+func (a Args) isOpen() bool {
+	if a.Login != nil || a.Ingress == nil || a.Ingress.Issuer == "" || len(a.Ingress.Annotations) > 0 {
+		return false
+	}
+	suffix, public := publicsuffix.PublicSuffix(a.Ingress.Host)
+	return public || strings.Contains(suffix, ".")
 }
 
 // warnOfName warns if the ingress controller has a host name, as in clouds, that the page does not answer to.

@@ -26,7 +26,10 @@ type Args struct {
 	// OwnOrigins are the origins of proxies in front of the page, with spaces between them; none by default. The
 	// page answers only to their names, to IP addresses, and to the names of its Service and Ingress.
 	OwnOrigins string
-	Daily      Daily
+	// Login are the users who may see and change the todos, as NAME:HASH with white space between them and
+	// bcrypt's hash of the password; nil lets everybody.
+	Login pulumi.StringInput
+	Daily Daily
 	// Ingress publishes the page; nil for none.
 	Ingress *kube.Ingress
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/kubetest"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
@@ -69,9 +70,59 @@ func TestPodsRestartWithTheirSettings(t *testing.T) {
 	}
 }
 
+// The users are in a Secret that the frontend's pods mount, and a change restarts them.
+func TestLogin(t *testing.T) {
+	login := func(users string) *recorder.Recording {
+		return recorder.Run(t, program(func(args *todo.Args) {
+			args.Login = pulumi.ToSecret(pulumi.String(users)).(pulumi.StringOutput)
+		}))
+	}
+	const users = "alice:$2y$05$abcdefghijklmnopqrstuv"
+	recording := login(users)
+	recording.RequireSecret(t, users)
+	deployment := recording.Get(t, "kubernetes:apps/v1:Deployment", "list-frontend-deployment")
+	require.Contains(t, deployment.DependsOn(), "list-frontend-login")
+	pod := func(recording *recorder.Recording) corev1.PodTemplateSpec {
+		return recorder.Object[*appsv1.Deployment](recording, "list-frontend-deployment").Spec.Template
+	}
+	require.Contains(t, pod(recording).Spec.Containers[0].Env,
+		corev1.EnvVar{Name: "LOGIN_FILE", Value: "/run/secrets/login/users"})
+	require.NotEqual(t, pod(recording).Annotations, pod(login(users+"x")).Annotations)
+}
+
+func TestAPageThatIsOpenToTheInternet(t *testing.T) {
+	for name, test := range map[string]struct {
+		ingress *kube.Ingress
+		login   pulumi.StringInput
+		open    bool
+	}{
+		"a name of the internet": {&kube.Ingress{Host: "todo.example.com", Issuer: "letsencrypt"}, nil, true},
+		"of a provider":          {&kube.Ingress{Host: "todo.github.io", Issuer: "letsencrypt"}, nil, true},
+		"a name at home":         {&kube.Ingress{Host: "todo.lan", Issuer: "home"}, nil, false},
+		"no issuer":              {&kube.Ingress{Host: "todo.example.com"}, nil, false},
+		"no ingress":             {nil, nil, false},
+		"a login": {&kube.Ingress{Host: "todo.example.com", Issuer: "letsencrypt"},
+			pulumi.String("alice:$2y$"), false},
+		"an ingress that may ask": {&kube.Ingress{Host: "todo.example.com", Issuer: "letsencrypt",
+			Annotations: map[string]string{"nginx.ingress.kubernetes.io/auth-secret": "users"}}, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := recorder.Try(t, program(func(args *todo.Args) {
+				args.Ingress, args.Login = test.ingress, test.login
+			}))
+			if test.open {
+				require.ErrorContains(t, err, "anybody who finds "+test.ingress.Host+" may see and change the todos: ")
+			} else {
+				require.NoError(t, err)
+			}
+		})
+	}
+}
+
 func TestDeclarationErrors(t *testing.T) {
 	withIngress := program(func(args *todo.Args) {
 		args.Ingress = &kube.Ingress{Class: "traefik", Namespace: "kube-system"}
+		args.Login = pulumi.String("alice:$2y$")
 	})
 	recorder.RequireErrors(t, withIngress, map[string]string{
 		"list":                         "declaring todo list: ",
@@ -81,6 +132,7 @@ func TestDeclarationErrors(t *testing.T) {
 		"list-backend-deployment":      "todo list: declaring deployment todo-backend: ",
 		"list-frontend-backend-egress": "todo list: declaring network policy list-frontend-backend-egress: ",
 		"list-frontend-client-ingress": "todo list: declaring network policy list-frontend-client-ingress: ",
+		"list-frontend-login":          "todo list: declaring secret todo-login: ",
 		"list-frontend-service":        "todo list: declaring service todo-frontend-svc: ",
 		"list-frontend-ingress":        "todo list: declaring ingress todo-frontend: ",
 		"list-daily-backend-egress":    "todo list: declaring network policy list-daily-backend-egress: ",

@@ -30,8 +30,9 @@ type site struct {
 }
 
 // Register adds the page and everything that belongs to it to a mux.
-func Register(mux *http.ServeMux, b *backend.Backend, guard *Guard) {
+func Register(mux *http.ServeMux, b *backend.Backend, guard *Guard, login *Login) {
 	s := &site{b, semaphore.NewWeighted(maxPages)}
+	protect := func(handler http.Handler) http.Handler { return guard.protect(login.require(handler)) }
 	for pattern, handler := range map[string]http.Handler{
 		"GET /{$}":                 http.HandlerFunc(s.show),
 		"POST /form/add":           form(s.add),
@@ -40,11 +41,11 @@ func Register(mux *http.ServeMux, b *backend.Backend, guard *Guard) {
 		"POST /form/delete/{id}":   todoForm(s.delete),
 		"POST /form/clear":         form(s.clear),
 	} {
-		mux.Handle(pattern, guard.protect(gzhttp.GzipHandler(handler)))
+		mux.Handle(pattern, protect(gzhttp.GzipHandler(handler)))
 	}
 	// Assets are not secret, and the guard's own page needs them.
 	mux.Handle("GET /static/{name}", withHeaders(gzhttp.GzipHandler(page.Assets)))
-	proxy := guard.protect(b.Proxy())
+	proxy := protect(b.Proxy())
 	mux.Handle("/todos", proxy)
 	mux.Handle("/todos/", proxy)
 }

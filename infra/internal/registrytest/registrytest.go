@@ -30,15 +30,39 @@ func New(t *testing.T) Registry {
 	return Registry{server, server.Listener.Addr().String()}
 }
 
-// Push pushes an image with an environment, such as PG_MAJOR=17, and returns its digest.
+// Push pushes an image for linux/amd64 with an environment, such as PG_MAJOR=17, and returns its digest.
 func Push(t *testing.T, ref string, env ...string) (digest string) {
 	t.Helper()
-	image, err := mutate.Config(empty.Image, v1.Config{Env: env})
+	image, err := mutate.ConfigFile(empty.Image,
+		&v1.ConfigFile{OS: "linux", Architecture: "amd64", Config: v1.Config{Env: env}})
 	require.NoError(t, err)
+	require.NoError(t, remote.Write(tag(t, ref), image))
+	return digestOf(t, image)
+}
+
+// PushIndex pushes an image for several architectures of Linux, and what a builder says of it.
+func PushIndex(t *testing.T, ref string, architectures ...string) (digest string) {
+	t.Helper()
+	index := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: empty.Image,
+		Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"}}})
+	for _, architecture := range architectures {
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: empty.Image,
+			Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture}}})
+	}
+	require.NoError(t, remote.WriteIndex(tag(t, ref), index))
+	return digestOf(t, index)
+}
+
+func tag(t *testing.T, ref string) name.Tag {
+	t.Helper()
 	tag, err := name.NewTag(ref)
 	require.NoError(t, err)
-	require.NoError(t, remote.Write(tag, image))
-	hash, err := image.Digest()
+	return tag
+}
+
+func digestOf(t *testing.T, pushed interface{ Digest() (v1.Hash, error) }) string {
+	t.Helper()
+	hash, err := pushed.Digest()
 	require.NoError(t, err)
 	return hash.String()
 }
