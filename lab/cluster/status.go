@@ -106,6 +106,7 @@ func (s server) addStatus(ctx context.Context, status *Status) error {
 	status.addNodes(s.lab.Nodes(), nodes, pods)
 	status.addNamespaces(pods, claims)
 	status.addJobs(cronJobs, jobs, pods, s.backups(ctx, pods), time.Now())
+	s.addAlerts(ctx, status, pods)
 	return nil
 }
 
