@@ -188,6 +188,22 @@ func TestConcurrentChangesOfFields(t *testing.T) {
 	assert.Equal(t, item{1, "50", false, new(50), made.URL}, p.item(http.StatusOK, p.send("GET", made.URL, "")))
 }
 
+func TestRequestsAreLoggedIfAsked(t *testing.T) {
+	const names = `SELECT coalesce(string_agg(application_name, ' '), '') FROM pg_stat_activity
+		WHERE application_name = 'mine.7'`
+	for level, logged := range map[string]bool{"info": false, "debug": true} {
+		t.Run(level, func(t *testing.T) {
+			p, server := start(t, "LOG_LEVEL="+level)
+			p.send("GET", "/todos?limit=1", "", "X-Request-Id: mine.7")
+			seen := map[bool]string{true: "mine.7"}[logged]
+			assert.Equal(t, seen, server.As("postgres").Ask(names), "what the database sees")
+			p.Stop(syscall.SIGTERM) // flushes the log
+			line := regexp.MustCompile(`msg=answered method=GET path=/todos status=200 took=\S+ request=mine.7\n`)
+			assert.Equal(t, logged, line.MatchString(p.Logged()), p.Logged())
+		})
+	}
+}
+
 func TestTodosAreLogged(t *testing.T) {
 	p, _ := start(t)
 	p.send("POST", "/todos", `{"title":"walk the dog"}`, "X-Request-Id: one")

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/stateful-k3s/stateful-k3s/app/internal/requestid"
 )
 
 const (
@@ -44,7 +46,8 @@ type Database struct {
 // Open returns a pool of at most maxConns connections; by default a Postgres server has 100 for all of its
 // clients. It connects in the background, to run the SQL files in the folder "migrations" that the database
 // lacks, and retries until that works. Open fails if the address is invalid; no error shows the password.
-// Every commit waits until it is on disk, even if the server's default is not to wait.
+// Every commit waits until it is on disk, even if the server's default is not to wait. While requests are
+// logged, the ID of a request is its connection's application_name.
 func Open(ctx context.Context, address Address, maxConns int32, migrations fs.FS) (*Database, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -71,6 +74,15 @@ func Open(ctx context.Context, address Address, maxConns int32, migrations fs.FS
 			return err
 		}
 		return nil
+	}
+	config.PrepareConn = func(ctx context.Context, conn *pgx.Conn) (bool, error) {
+		id := requestid.From(ctx)
+		if id == "" {
+			return true, nil
+		}
+		// A comment in each statement would keep statements from being prepared once.
+		_, err := conn.Exec(ctx, `SELECT set_config('application_name', $1, false)`, id)
+		return err == nil, nil // without it, the next connection is tried
 	}
 	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, err

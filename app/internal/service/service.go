@@ -17,9 +17,14 @@ const permanentStatus = 3
 
 // Main runs an app until it returns. Its context ends with SIGTERM or an interrupt. An error is logged and
 // makes the process exit with status 1, or 3 if it is permanent. The garbage collector keeps to three
-// quarters of the container's memory: the program itself and its connections are in it too.
+// quarters of the container's memory: the program itself and its connections are in it too. $LOG_LEVEL is
+// debug, or anything else for less.
 func Main(run func(context.Context) error) {
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stdout, nil)))
+	level := slog.LevelInfo
+	if os.Getenv("LOG_LEVEL") == "debug" {
+		level = slog.LevelDebug
+	}
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: level})))
 	if _, err := memlimit.Set(memlimit.WithRatio(0.75)); err != nil {
 		slog.Warn("the memory limit is not known", "error", err)
 	}

@@ -78,5 +78,9 @@ func measure(next http.Handler) http.Handler {
 		answer := &response{ResponseWriter: w, request: r}
 		next.ServeHTTP(answer, r)
 		durations.WithLabelValues(r.Pattern, strconv.Itoa(answer.status)).Observe(time.Since(start).Seconds())
+		if logsRequests(r) {
+			slog.Debug("answered", "method", r.Method, "path", r.URL.Path, "status", answer.status,
+				"took", time.Since(start).Round(time.Microsecond), "request", RequestID(r))
+		}
 	})
 }
