@@ -123,8 +123,8 @@ compile := GOGC=400 $(huge_pages) go list -export -test
 
 # Packages whose tests need neither root nor servers.
 unit_packages := ./bench/... ./e2e/internal/... ./infra/... ./internal/... \
-	$(addprefix ./app/,backup/manifest internal/freeport internal/pgbackrest internal/service \
-	todo-frontend/http todo-frontend/page)
+	$(addprefix ./app/,backup/heartbeat backup/manifest internal/freeport internal/pgbackrest \
+	internal/service todo-frontend/http todo-frontend/page)
 unit_lab_packages := . ./images ./internal/... ./layout ./mirror ./preflight ./releases ./stack ./tools
 
 # Each runs with a fixed number of inputs.

@@ -34,6 +34,7 @@ func TestTheStackFollowsItsSettings(t *testing.T) {
 		deleteDaily(c.In(project))
 		postgres.Query(c.In(project), "DELETE FROM todo WHERE title LIKE 'Read "+wiki.URL+"/%'")
 	})
+	heartbeats := startHeartbeats(t, wiki.machine)
 	proc.Run(t, pulumi.Up(append(wiki.settings(),
 		"backupSchedule=* * * * *", "ingressHost="+name.host, "ingressIssuer="+name.issuer,
 		"secretVersions=postgres=2",
@@ -42,6 +43,7 @@ func TestTheStackFollowsItsSettings(t *testing.T) {
 
 	for setting, followed := range map[string]func(*testing.T, *kube.Cluster){
 		"backupSchedule":     backsUpUnderLoad,
+		"backupHeartbeatUrl": heartbeats.followBackups,
 		"dailyTodoSchedule":  func(t *testing.T, c *kube.Cluster) { addsDailyTodos(t, c.In(project), wiki) },
 		"ingressHost":        func(t *testing.T, c *kube.Cluster) { answersForOneName(t, c, name) },
 		"postgresParameters": func(t *testing.T, c *kube.Cluster) { postgresHasFollowed(t, c, before) },

@@ -42,6 +42,9 @@ func documentConnections(t *testing.T) string {
 		"Default": connections.Markdown(byDefault),
 		"Engine":  added(map[string]string{"engine": "cloudnative-pg", "archive": "false"}),
 		"Restore": added(map[string]string{"restoreFrom": "latest"}),
+		"Heartbeat": added(map[string]string{
+			"backupHeartbeatUrl": "https://hc-ping.com/key/{database}",
+		}),
 		"Elsewhere": added(map[string]string{
 			"s3Endpoint": "https://s3.example.com", "s3AccessKey": "AKIA", "s3SecretKey": "correct-horse",
 		}),

@@ -80,11 +80,12 @@ func (s *stack) newRedis() (*redis.Redis, error) {
 
 func (s *stack) newPingpong(db server.Server) (*pingpong.Pingpong, error) {
 	return pingpong.New(s.ctx, "pingpong", pingpong.Args{
-		Namespace: s.namespaces[exercises],
-		Image:     s.images["pingpong"],
-		Replicas:  s.cfg.Pingpong.Replicas,
-		Database:  db,
-		Ingress:   s.cfg.Ingress,
+		Namespace:   s.namespaces[exercises],
+		Image:       s.images["pingpong"],
+		Replicas:    s.cfg.Pingpong.Replicas,
+		Database:    db,
+		Ingress:     s.cfg.Ingress,
+		LogRequests: s.cfg.LogRequests,
 	}, s.inCluster)
 }
 
@@ -102,6 +103,7 @@ func (s *stack) newTodo(db server.Server) (*todo.Todo, error) {
 		Login:            s.cfg.Todo.Login,
 		Daily:            s.cfg.Todo.Daily,
 		Ingress:          s.cfg.Ingress,
+		LogRequests:      s.cfg.LogRequests,
 	}, s.inCluster)
 }
 

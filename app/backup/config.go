@@ -6,6 +6,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/stateful-k3s/stateful-k3s/app/backup/heartbeat"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
@@ -29,6 +30,7 @@ type config struct {
 	identities []age.Identity
 	retention  manifest.Retention
 	restore    restoreSettings
+	heartbeat  heartbeat.Heartbeat
 	timeout    time.Duration
 	retry      time.Duration
 }
@@ -58,8 +60,9 @@ func readConfig() (config, error) {
 			from: r.Optional("RESTORE_FROM"), over: r.Optional("RESTORE_OVER"),
 			request: r.Optional("RESTORE_REQUEST"),
 		},
-		timeout: r.Duration("TIMEOUT", "1h"),
-		retry:   r.Duration("RETRY", "10m"),
+		heartbeat: heartbeat.Read(&r),
+		timeout:   r.Duration("TIMEOUT", "1h"),
+		retry:     r.Duration("RETRY", "10m"),
 	}
 	if err := r.Err(); err != nil {
 		return c, err

@@ -34,6 +34,7 @@ func run(ctx context.Context, c config, _ []string) error {
 	j := backupJob{config: c}
 	m, err := j.run(ctx)
 	j.recordRun(ctx, m, err)
+	j.heartbeat.Tell(ctx, err)
 	if err != nil {
 		return fmt.Errorf("no backup: %w", err)
 	}

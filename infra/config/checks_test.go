@@ -93,6 +93,12 @@ var checkCases = map[string]struct {
 		map[string][]string{"an https address": {"", "http://wiki.example.com/random", "https:///random",
 			"https://x.example.com:99999/", "https://user:pw@x.example.com", "https://x.example.com:0/",
 			" https://x.example.com", "https://x.example.com/a b", "https://x.example.com\n", "https://-bad-/"}}},
+	"heartbeatURL": {heartbeatURL, []string{"https://hc-ping.com/key/{database}?create=1",
+		"http://10.0.0.5:8000/ping/backup-{database}"},
+		map[string][]string{"an http or https address with {database} in its path": {
+			"https://hc-ping.com/key", "https://hc-ping.com/key?name={database}", "https://{database}.example.com/",
+			"hc-ping.com/key/{database}", "ftp://hc-ping.com/{database}", "https://a:b@hc-ping.com/{database}",
+			"https:///{database}"}}},
 	"s3Endpoint": {s3Endpoint, []string{"https://s3.example.com", "https://s3.example.com:9000/"},
 		map[string][]string{"an https address without a path": {"http://s3.example.com",
 			"https://s3.example.com/backups", "https://key@s3.example.com", "https://s3.example.com?a",

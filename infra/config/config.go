@@ -39,6 +39,8 @@ type Config struct {
 	// Ingress shows the apps to people; nil if nothing does.
 	Ingress    *kube.Ingress
 	DNSServers []kube.DNSServer
+	// LogRequests makes the apps log a line for each request.
+	LogRequests bool
 	// SecretVersions replace generated secrets, by the secrets' owner: redis, storage, or a database.
 	SecretVersions map[string]kube.Versions
 }
@@ -106,6 +108,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 	cfg.S3 = r.bucket()
 	cfg.Ingress = r.ingress(cfg.NamePrefix)
 	cfg.DNSServers = r.dnsServers("dnsServers", "kube-system/k8s-app=kube-dns")
+	cfg.LogRequests = r.boolean("logRequests", "true")
 	if cfg.Builder == "" {
 		cfg.Builder = os.Getenv(builderVariable)
 	}

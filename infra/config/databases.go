@@ -89,8 +89,10 @@ func (r *reader) databases(databases []Database, versions map[string]kube.Versio
 	restores := r.restores(databases)
 	// The settings of all databases are read and checked even if every database has its own.
 	r.settings(Database{}, restores)
+	heartbeat := r.heartbeat()
 	for _, d := range databases {
 		d = r.settings(d, restores)
+		d.Backup.Heartbeat = heartbeat(d.Name)
 		d.Server.SecretVersions = versions[d.Name]
 		all = append(all, d)
 	}

@@ -118,6 +118,14 @@ var contradictions = []struct {
 	{settings{"s3Endpoint": "https://10.0.0.5:9000", "s3AccessKey": "a", "s3SecretKey": "b"},
 		"s3Networks: not set, though s3Endpoint is in a private network; " +
 			"for example: pulumi config set s3Networks 10.0.0.5/32"},
+	{settings{"backupHeartbeatUrl": "https://hc-ping.com/hunter2"}, "backupHeartbeatUrl: not an http or https " +
+		"address with {database} in its path; for example: " +
+		`pulumi config set --secret backupHeartbeatUrl "https://hc-ping.com/KEY/{database}"`},
+	{settings{"backupHeartbeatUrl": "http://10.0.0.5:8000/{database}"}, "backupHeartbeatNetworks: not set, " +
+		"though backupHeartbeatUrl is in a private network; for example: " +
+		"pulumi config set backupHeartbeatNetworks 10.0.0.5/32"},
+	{settings{"backupHeartbeatNetworks": "10.0.0.0/8"}, "backupHeartbeatUrl: not set, though " +
+		"backupHeartbeatNetworks is; set it with: pulumi config set --secret backupHeartbeatUrl"},
 	{settings{"articleUrl": "https://[fd00::1]/x"}, "articleNetworks: not set, though articleUrl " +
 		"is in a private network; for example: pulumi config set articleNetworks fd00::1/128"},
 

@@ -44,6 +44,8 @@ type WebApp struct {
 	Mounts  corev1.VolumeMountArray
 	// RestartOn are annotations. The pods restart when one changes.
 	RestartOn pulumi.StringMap
+	// LogRequests makes the app log a line for each request.
+	LogRequests bool
 }
 
 // Pods selects the app's pods.
@@ -108,6 +110,10 @@ func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.Resourc
 
 func (w WebApp) podSpec() corev1.PodSpecArgs {
 	live, ready := cmp.Or(w.LivePath, "/livez"), cmp.Or(w.ReadyPath, "/readyz")
+	env := w.Env
+	if w.LogRequests {
+		env = append(slices.Clone(env), Env("LOG_LEVEL", "debug"))
+	}
 	return corev1.PodSpecArgs{
 		TerminationGracePeriodSeconds: pulumi.Int(stopSeconds),
 		TopologySpreadConstraints:     w.Pods().spread(),
@@ -117,7 +123,7 @@ func (w WebApp) podSpec() corev1.PodSpecArgs {
 				Name:  pulumi.String(w.Name),
 				Image: w.Image,
 				Args:  w.Args,
-				Env: slices.Concat(w.Env, corev1.EnvVarArray{
+				Env: slices.Concat(env, corev1.EnvVarArray{
 					Env("PORT", fmt.Sprint(HTTPPort)),
 					Env("METRICS_PORT", fmt.Sprint(metricsPort)),
 				}),

@@ -21,6 +21,8 @@ type Args struct {
 	Database server.Server
 	// Ingress publishes /pingpong and /pings; nil for none.
 	Ingress *kube.Ingress
+	// LogRequests makes the pods log a line for each request.
+	LogRequests bool
 }
 
 // Pingpong is the component.
@@ -54,15 +56,16 @@ func (p *Pingpong) declare(ctx *pulumi.Context, name string, args Args) error {
 	parent := pulumi.Parent(p)
 	database := args.Database.Owner
 	app := kube.WebApp{
-		Namespace: args.Namespace,
-		Name:      "pingpong",
-		Service:   "pingpong-svc",
-		Image:     args.Image,
-		Replicas:  args.Replicas,
-		Memory:    "64Mi",
-		Env:       corev1.EnvVarArray{database.Env},
-		Volumes:   corev1.VolumeArray{database.Volume},
-		Mounts:    corev1.VolumeMountArray{database.Mount},
+		Namespace:   args.Namespace,
+		Name:        "pingpong",
+		Service:     "pingpong-svc",
+		Image:       args.Image,
+		Replicas:    args.Replicas,
+		Memory:      "64Mi",
+		LogRequests: args.LogRequests,
+		Env:         corev1.EnvVarArray{database.Env},
+		Volumes:     corev1.VolumeArray{database.Volume},
+		Mounts:      corev1.VolumeMountArray{database.Mount},
 		// The app rereads the file, but the kubelet takes a minute to update it.
 		RestartOn: pulumi.StringMap{"stateful-k3s/postgres-client": database.Digest},
 	}

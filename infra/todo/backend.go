@@ -13,15 +13,16 @@ const backendService = "todo-backend-svc"
 func backendApp(args Args) kube.WebApp {
 	database := args.Database.Owner
 	return kube.WebApp{
-		Namespace: args.Namespace,
-		Name:      "todo-backend",
-		Service:   backendService,
-		Image:     args.BackendImage,
-		Replicas:  args.BackendReplicas,
-		Memory:    "64Mi",
-		Env:       corev1.EnvVarArray{database.Env, setting(allowedOrigins)},
-		Volumes:   corev1.VolumeArray{database.Volume},
-		Mounts:    corev1.VolumeMountArray{database.Mount},
+		Namespace:   args.Namespace,
+		Name:        "todo-backend",
+		Service:     backendService,
+		Image:       args.BackendImage,
+		Replicas:    args.BackendReplicas,
+		Memory:      "64Mi",
+		LogRequests: args.LogRequests,
+		Env:         corev1.EnvVarArray{database.Env, setting(allowedOrigins)},
+		Volumes:     corev1.VolumeArray{database.Volume},
+		Mounts:      corev1.VolumeMountArray{database.Mount},
 		RestartOn: pulumi.StringMap{
 			// The app rereads the file, but the kubelet takes a minute to update it.
 			"stateful-k3s/postgres-client": database.Digest,

@@ -18,13 +18,14 @@ var paths = []string{"/", "/form", "/static", "/todos"}
 
 func frontendApp(args Args) kube.WebApp {
 	app := kube.WebApp{
-		Namespace: args.Namespace,
-		Name:      "todo-frontend",
-		Service:   "todo-frontend-svc",
-		Image:     args.FrontendImage,
-		Replicas:  args.FrontendReplicas,
-		Memory:    "64Mi",
-		RestartOn: pulumi.StringMap{"stateful-k3s/own-origins": pulumi.String(args.OwnOrigins)},
+		Namespace:   args.Namespace,
+		Name:        "todo-frontend",
+		Service:     "todo-frontend-svc",
+		Image:       args.FrontendImage,
+		Replicas:    args.FrontendReplicas,
+		Memory:      "64Mi",
+		LogRequests: args.LogRequests,
+		RestartOn:   pulumi.StringMap{"stateful-k3s/own-origins": pulumi.String(args.OwnOrigins)},
 	}
 	hosts := app.Names()
 	if args.Ingress != nil && args.Ingress.Host != "" {

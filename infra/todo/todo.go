@@ -32,6 +32,8 @@ type Args struct {
 	Daily Daily
 	// Ingress publishes the page; nil for none.
 	Ingress *kube.Ingress
+	// LogRequests makes the pods log a line for each request.
+	LogRequests bool
 }
 
 // Todo is the component.

@@ -53,6 +53,8 @@ type Settings struct {
 	Recipient string
 	// Timeout is how long one attempt may take, an hour by default.
 	Timeout time.Duration
+	// Heartbeat is told of each backup; nil for nothing.
+	Heartbeat *Heartbeat
 }
 
 // Args describes the backups of a database. Prefix, ArchivePassphrase, Restore and Recipient are optional,
@@ -121,8 +123,12 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 		args.Server = args.Server.After(restored)
 	}
 	b.Server = args.Server
-	job := newJob(args, args.name(), podSpec(args,
-		work{command: "run", bucket: bucket, database: args.Server.Reader}))
+	run := work{command: "run", bucket: bucket, database: args.Server.Reader}
+	ready, err := args.Heartbeat.declare(ctx, name+"-heartbeat", args, &run, parent)
+	if err != nil {
+		return err
+	}
+	job := newJob(args, args.name(), podSpec(args, run))
 	if err := allow(ctx, name, args, job, "backs up the database", parent); err != nil {
 		return err
 	}
@@ -132,12 +138,12 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 
-	if _, err := job.Declare(ctx, name+"-job", parent, bucket.Ready(), args.Server.Ready(),
+	if _, err := job.Declare(ctx, name+"-job", parent, bucket.Ready(), ready, args.Server.Ready(),
 		args.Bucket.Ready()); err != nil {
 		return err
 	}
 	schedule := kube.Schedule{Cron: args.Schedule, TimeZone: args.TimeZone, StartingDeadline: startingDeadline}
-	if err := job.DeclareCron(ctx, name+"-cronjob", schedule, parent, bucket.Ready()); err != nil {
+	if err := job.DeclareCron(ctx, name+"-cronjob", schedule, parent, bucket.Ready(), ready); err != nil {
 		return err
 	}
 	if _, err := metrics.Declare(ctx, name+"-metrics", parent, bucket.Ready(),
@@ -267,8 +273,9 @@ func (a *Args) check() error {
 	a.Compression, a.Timeout = cmp.Or(a.Compression, 3), cmp.Or(a.Timeout, time.Hour)
 	required := map[string]bool{
 		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "Server": a.Server.Database != "",
-		"Folder":       a.Folder != nil,
-		"Restore.From": a.Restore == nil || a.Restore.From != nil,
+		"Folder":        a.Folder != nil,
+		"Restore.From":  a.Restore == nil || a.Restore.From != nil,
+		"Heartbeat.URL": a.Heartbeat == nil || a.Heartbeat.URL != nil,
 	}
 	maps.Copy(required, a.Bucket.Required())
 	return kube.Missing(required)
