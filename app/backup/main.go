@@ -41,8 +41,8 @@
 //	TIMEOUT                 how long a command may take (1h)
 //	RETRY                   how long run and restore retry after a transient failure, such as a restart of the
 //	                        database (10m)
-//	HEARTBEAT_URL_FILE      file with an address that run asks for after a backup, and for /fail below it after a
-//	                        failure (none)
+//	HEARTBEAT_URL_FILE      file with an address that run asks for after a backup, and for /fail below it
+//	                        after a failure (none)
 //	TERMINATION_LOG         file for a line of JSON that says how run, verify or restore ended (none)
 //	PORT, METRICS_PORT      of metrics: GET /livez and GET /readyz (8080), GET /metrics (9090)
 //

@@ -32,5 +32,6 @@ func TestStatusShowsAlerts(t *testing.T) {
 
 	status = Status{}
 	status.addAlerts("monitoring", nil, errors.New("its pod is not ready"), time.Now())
-	assert.Equal(t, Status{Lines: [][2]string{{"alerts", "monitoring: not known: its pod is not ready"}}}, status)
+	assert.Equal(t, Status{Lines: [][2]string{{"alerts", "monitoring: not known: its pod is not ready"}}},
+		status)
 }
