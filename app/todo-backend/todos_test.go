@@ -196,7 +196,7 @@ func TestRequestsAreLoggedIfAsked(t *testing.T) {
 			p, server := start(t, "LOG_LEVEL="+level)
 			p.send("GET", "/todos?limit=1", "", "X-Request-Id: mine.7")
 			seen := map[bool]string{true: "mine.7"}[logged]
-			assert.Equal(t, seen, server.As("postgres").Ask(names), "what the database sees")
+			assert.Equal(t, seen, server.Ask(names), "what the database sees")
 			p.Stop(syscall.SIGTERM) // flushes the log
 			line := regexp.MustCompile(`msg=answered method=GET path=/todos status=200 took=\S+ request=mine.7\n`)
 			assert.Equal(t, logged, line.MatchString(p.Logged()), p.Logged())
