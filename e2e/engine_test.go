@@ -3,15 +3,10 @@
 package e2e
 
 import (
-	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 	batchv1 "k8s.io/api/batch/v1"
 
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
@@ -21,13 +16,6 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/rounds"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/store"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
-	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
-)
-
-const (
-	// servers is the Cluster of pingpong, and primary selects its primary.
-	servers = "clusters.postgresql.cnpg.io/postgres"
-	primary = "cnpg.io/cluster=postgres,cnpg.io/instanceRole=primary"
 )
 
 // on are the settings that give the pings an engine.
@@ -60,14 +48,14 @@ func TestPostgresThatFailsOver(t *testing.T) {
 	store.MadeBy(c, store.StartBackup(c, "of-the-primary", func(*batchv1.JobSpec) {}))
 
 	// Passwords change without a restart of a server.
-	running := pods(c, "cnpg.io/cluster=postgres")
+	running := pods(c, servers)
 	pinging := traffic.StartPings(c)
 	rotated := append(on(several, "archive=false"), "secretVersions=pingpong-owner=2; pingpong-reader=2")
 	proc.Run(t, pulumi.Up(rotated...))
 	pinging.WaitUntilGoingOn()
 	pinging.End()
 	store.MadeBy(c, store.StartBackup(c, "with-a-new-password", func(*batchv1.JobSpec) {}))
-	assert.Equal(t, running, pods(c, "cnpg.io/cluster=postgres"))
+	assert.Equal(t, running, pods(c, servers))
 
 	before = moves(c, on("statefulset", "restoreFrom=latest", "restoreOver=true"), 1)
 	assert.Equal(t, before, traffic.Pingpong(c).Pings())
@@ -83,9 +71,7 @@ func moves(c *kube.Cluster, settings []string, instances int) (pings int64) {
 	up.Args = append(up.Args, "--refresh") // it finds that the app was stopped, and starts it
 	proc.Run(c.T, up)
 	assert.Contains(c.T, store.OutcomeOf(c, "restore").Said, "restored pingpong from ")
-	usual := kube.PodCount[exercises]
-	c.T.Cleanup(func() { kube.PodCount[exercises] = usual })
-	kube.PodCount[exercises] = 5 + instances
+	c.Standbys[exercises] = instances - 1
 	return pings
 }
 
@@ -101,27 +87,10 @@ func pods(c *kube.Cluster, selector string) (all []string) {
 // failOver loses primaries under load, one in each of several ways: FAILOVERS is how often, once by default.
 func failOver(c *kube.Cluster) {
 	run := traffic.StartPings(c)
-	ways := []struct {
-		name string
-		lose func(primary string)
-	}{
-		{"the primary's pod is deleted by force", c.ForceDelete},
-		{"another server becomes the primary by order", func(primary string) { switchOver(c, primary) }},
-		{"the primary's Postgres is killed", func(primary string) { c.Kill(primary, "postgres") }},
-		{"the operator is killed, and then the primary's pod", func(primary string) {
-			operator := c.In("cnpg-system")
-			for _, pod := range operator.Pods("app.kubernetes.io/name=cloudnative-pg") {
-				operator.ForceDelete(pod.Name)
-			}
-			c.ForceDelete(primary)
-		}},
-	}
 	for i := range int(rounds.Number(c.T, "FAILOVERS", 1)) {
-		way := ways[i%len(ways)]
-		before := c.Pods(primary)
-		require.Len(c.T, before, 1)
+		way := failovers[i%len(failovers)]
 		longest := watchGaps(run.Acknowledged)
-		way.lose(before[0].Name)
+		way.lose(c)
 		run.WaitUntilGoingOn()
 		waitUntilHealthy(c)
 		c.T.Logf("%d: %s: at most %s without a ping", i+1, way.name, longest())
@@ -129,55 +98,10 @@ func failOver(c *kube.Cluster) {
 	run.End()
 }
 
-// switchOver orders what kubectl cnpg promote does.
-func switchOver(c *kube.Cluster, primary string) {
-	for _, pod := range c.Pods("cnpg.io/cluster=postgres,cnpg.io/instanceRole=replica") {
-		if pod.Name != primary && kube.IsReady(&pod) {
-			c.Kubectl("patch", servers, "--subresource", "status", "--type", "merge", "--patch", fmt.Sprintf(
-				`{"status": {"targetPrimary": %q, "targetPrimaryTimestamp": %q, "phase": "Switchover in progress"}}`,
-				pod.Name, time.Now().UTC().Format(time.RFC3339)))
-			return
-		}
-	}
-	c.T.Fatal("no standby is ready")
-}
-
-// watchGaps returns a function that ends the watch, and tells the longest time in which a number did not
-// grow.
-func watchGaps(number func() int) (longest func() time.Duration) {
-	done, result := make(chan struct{}), make(chan time.Duration)
-	go func() {
-		last, since, most := number(), time.Now(), time.Duration(0)
-		for {
-			select {
-			case <-done:
-				result <- max(most, time.Since(since)).Round(100 * time.Millisecond)
-				return
-			case <-time.After(50 * time.Millisecond):
-			}
-			if now := number(); now != last {
-				most, last, since = max(most, time.Since(since)), now, time.Now()
-			}
-		}
-	}()
-	return func() time.Duration { close(done); return <-result }
-}
-
-// waitUntilHealthy waits until all servers follow one primary.
-func waitUntilHealthy(c *kube.Cluster) {
-	wait.Until(c.T, func() error {
-		phase, err := c.Command("get", servers, "--output", "jsonpath={.status.phase}").Output()
-		if err == nil && !strings.Contains(string(phase), "healthy") {
-			err = errors.New(string(phase))
-		}
-		return err
-	})
-}
-
 // backToOneServer leaves the lab as it was: nothing of the engine, and the data with the usual one.
 func backToOneServer(c *kube.Cluster) {
 	if c.Command("get", "statefulset", postgres.Set).Run() != nil { // the test has failed before it moved back
 		proc.Run(c.T, pulumi.Up(on("statefulset", "restoreFrom=latest", "restoreOver=true")...))
 	}
-	_ = c.Command("delete", servers).Run() // it may never have been there
+	_ = c.Command("delete", cluster).Run() // it may never have been there
 }

@@ -1,10 +1,11 @@
 package e2e
 
 import (
-	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,9 +16,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/network"
-	"github.com/stateful-k3s/stateful-k3s/e2e/internal/postgres"
-	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
-	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/rounds"
 	"github.com/stateful-k3s/stateful-k3s/internal/connections"
 )
 
@@ -32,11 +31,15 @@ func (m manyNodes) in(t *testing.T) manyNodes {
 	return m
 }
 
+// documentedAPI is the address of the cluster's API in docs/connections.md.
+var documentedAPI = netip.MustParseAddr("10.231.1.3")
+
 // nodes are the nodes' names, the server first.
 var nodes = []string{three + "-0", three + "-1", three + "-2"}
 
-// TestSeveralNodes makes a lab of two nodes, adds a third, and takes one away in each way that there is. Its
-// parts run one after the other, and each leaves all nodes running.
+// TestSeveralNodes makes a lab of two nodes, adds a third, and deploys the settings in Pulumi.prod.yaml. It
+// takes nodes and servers away, in LOSSES of the ways that there are. Its parts run one after the other, and
+// each leaves all nodes and servers running.
 func TestSeveralNodes(t *testing.T) {
 	inLane(t, three)
 	m := manyNodes{Home: home.Home{T: t, Dir: lab.Checkout, Lab: three}}
@@ -49,6 +52,9 @@ func TestSeveralNodes(t *testing.T) {
 		forget() // a test that was killed has left it
 	}
 	t.Cleanup(forget)
+	production, err := os.ReadFile(filepath.Join(lab.Checkout, "Pulumi.prod.yaml"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(settings, production, 0o644))
 	m.Make("lab-up", "NODES=2")
 	first := lab.Daemons(three)
 	m.Make("up", "NODES=3")
@@ -58,12 +64,15 @@ func TestSeveralNodes(t *testing.T) {
 	assert.Contains(t, string(refusal), "the lab three has 3 nodes already, and none is removed")
 
 	m.Cluster = m.Home.Cluster()
+	m.Standbys[exercises], m.Standbys[project] = 2, 2
 	m.WaitUntilReady()
 	t.Run("pods are spread", func(t *testing.T) { testPodsAreSpread(t, m.in(t)) })
 	t.Run("all pairs of nodes", func(t *testing.T) { testAllPairsOfNodes(t, m.in(t)) })
 	t.Run("policies across nodes", func(t *testing.T) { testPoliciesAcrossNodes(t, m.in(t)) })
-	t.Run("a node is stopped hard", func(t *testing.T) { testANodeIsStoppedHard(t, m.in(t)) })
-	t.Run("a node is drained", func(t *testing.T) { testANodeIsDrained(t, m.in(t)) })
+	for i := range int(rounds.Number(t, "LOSSES", 6)) {
+		loss := losses[i%len(losses)]
+		t.Run(loss.name, func(t *testing.T) { loss.test(t, m.in(t)) })
+	}
 }
 
 func testPodsAreSpread(t *testing.T, m manyNodes) {
@@ -77,6 +86,9 @@ func testPodsAreSpread(t *testing.T, m manyNodes) {
 		for _, selector := range selectors {
 			assert.Equal(t, 2, m.In(namespace).Spread(selector), selector)
 		}
+	}
+	for _, namespace := range []string{exercises, project} {
+		assert.Equal(t, 3, m.In(namespace).Spread(servers), namespace)
 	}
 }
 
@@ -122,7 +134,8 @@ func testPoliciesAcrossNodes(t *testing.T, m manyNodes) {
 		origins = append(origins, network.Origin{Name: pod.Namespace + "/" + pod.Name,
 			Network: m.Network(&pod), Pod: &pod})
 	}
-	pairs, _ := guardedPairs(origins, network.TargetsInCluster(m.Cluster, pods), tables["By default"])
+	table := slices.Concat(tables["By default"], m.atTheAPI(tables["With `engine` `cloudnative-pg`"]))
+	pairs, _ := guardedPairs(origins, network.TargetsInCluster(m.Cluster, pods), table)
 	require.NoError(t, network.Try(t.Context(), pairs))
 	refused := map[string]bool{} // by nodes
 	for _, p := range pairs {
@@ -135,57 +148,13 @@ func testPoliciesAcrossNodes(t *testing.T, m manyNodes) {
 	t.Logf("%d pairs of %d origins", len(pairs), len(origins))
 }
 
-// agentWithout returns the number of a node that runs neither the control plane nor the database of the
-// namespace.
-func (m manyNodes) agentWithout(namespace string) int {
-	database := m.In(namespace).Pod(postgres.Pod).Spec.NodeName
-	for number := 1; number < len(nodes); number++ {
-		if nodes[number] != database {
-			return number
+// atTheAPI replaces the address of the cluster's API in a table by the one of its Service, as pods do.
+func (m manyNodes) atTheAPI(table []connections.Connection) []connections.Connection {
+	api := netip.MustParseAddr(m.In("default").Field("service", "kubernetes", "{.spec.clusterIP}"))
+	for i := range table {
+		if table[i].To.HasAddress(documentedAPI) {
+			table[i].To.Networks = []connections.Network{{CIDR: netip.PrefixFrom(api, api.BitLen())}}
 		}
 	}
-	panic("a database runs on one node")
-}
-
-func testANodeIsStoppedHard(t *testing.T, m manyNodes) {
-	number := m.agentWithout(exercises)
-	node := nodes[number]
-	m.BringTo(node, "pingpong")
-	pings := traffic.StartPings(m.From(nodes[0], "pingpong-client"))
-	m.Make("lab-node-stop", fmt.Sprintf("NODE=%d", number))
-	m.WaitForNode(node, false)
-	pings.WaitUntilGoingOn()
-	m.WaitForPodsElsewhere(node, "pingpong", 2)
-	assert.Contains(t, m.status(),
-		fmt.Sprintf("node %s does not run: make lab-node-start LAB=three NODE=%d starts it\n", node, number))
-
-	m.Make("lab-node-start", fmt.Sprintf("NODE=%d", number))
-	m.WaitUntilReady()
-	pings.WaitUntilGoingOn()
-	pings.End()
-	status := m.status()
-	for _, node := range nodes {
-		assert.Contains(t, status, "\nnode "+node+"  ready, ")
-	}
-}
-
-// status is what make status says, whether all is well or not.
-func (m manyNodes) status() string {
-	said, _ := lab.Make(m.Dir, "status", three).CombinedOutput()
-	return string(said)
-}
-
-// testANodeIsDrained drains the node of a database, whose pod has to wait for its node.
-func testANodeIsDrained(t *testing.T, m manyNodes) {
-	node := m.Pod(postgres.Pod).Spec.NodeName
-	client := m.From(nodes[m.agentWithout(exercises)], "pingpong-client")
-	before := traffic.Pingpong(client).Pings()
-	m.Kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data",
-		"--timeout", wait.Patience.String())
-	for _, pod := range m.OnNode(node) {
-		assert.False(t, kube.IsOurs(pod), pod.Name)
-	}
-	m.Kubectl("uncordon", node)
-	m.WaitUntilReady()
-	assert.Equal(t, before, traffic.Pingpong(client).Pings())
+	return table
 }

@@ -47,6 +47,13 @@ func (p *Pings) Acknowledged() int {
 	return len(p.account.Numbers)
 }
 
+// Failed returns how many requests were not acknowledged so far.
+func (p *Pings) Failed() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.account.Failed()
+}
+
 func (p *Pings) send(ctx context.Context, c *Client, _ int) {
 	for sent := 1; p.next(ctx); sent++ {
 		// A request in progress still gets its answer after ctx has ended.

@@ -24,7 +24,7 @@ const (
 	Storage   = "storage"
 )
 
-// PodCount is the number of pods in each namespace, without Jobs.
+// PodCount is the number of pods in each namespace, without Jobs and standbys.
 var PodCount = map[string]int{
 	Exercises: 6, // Redis twice, Postgres, pingpong twice, backup-metrics
 	Project:   6, // Postgres, todo-backend twice, todo-frontend twice, backup-metrics
@@ -40,7 +40,9 @@ type Cluster struct {
 	// Way is the network namespace that Services are reached from: the first node's. Policies let a node
 	// connect to its own pods alone. With several nodes Way is a pod's namespace, whose labels let it connect.
 	Way string
-	own []string
+	// Standbys is how many servers a namespace's database has besides the primary.
+	Standbys map[string]int
+	own      []string
 }
 
 // Connect returns the namespace exercises. The test may disturb its own namespaces: WaitUntilReady waits for
@@ -65,7 +67,7 @@ func connect(t *testing.T, name, kubeconfig string, own []string) *Cluster {
 	config.QPS = -1 // the load's look-ups do not hold up the test's own
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
-	return &Cluster{client, t, name, Exercises, lab.NetworkOf(name), own}
+	return &Cluster{client, t, name, Exercises, lab.NetworkOf(name), map[string]int{}, own}
 }
 
 // In is another namespace.

@@ -82,7 +82,7 @@ func (c *Cluster) WaitForPods(old ...corev1.Pod) {
 				return fmt.Errorf("pod %s is not ready: %v", pod.Name, pod.Status.Conditions)
 			}
 		}
-		if len(pods.Items) != PodCount[c.Namespace] {
+		if len(pods.Items) != PodCount[c.Namespace]+c.Standbys[c.Namespace] {
 			return fmt.Errorf("%s has %d pods", c.Namespace, len(pods.Items))
 		}
 		return nil

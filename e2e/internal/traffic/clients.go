@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -75,6 +76,21 @@ func StartPings(c *kube.Cluster) *Pings {
 // WaitUntilGoingOn waits until numbers are handed out from now on.
 func (p *Pings) WaitUntilGoingOn() { waitUntilGoingOn(p.site.T, p.Acknowledged) }
 
+// WaitUntilStopped waits until no number is handed out any more: each client is refused, more than once.
+func (p *Pings) WaitUntilStopped() {
+	acknowledged, failed := p.Acknowledged(), p.Failed()
+	wait.Until(p.site.T, func() error {
+		if now := p.Acknowledged(); now != acknowledged {
+			acknowledged, failed = now, p.Failed()
+			return errors.New("numbers are still handed out")
+		}
+		if n := p.Failed() - failed; n < 2*clients {
+			return fmt.Errorf("only %d requests were refused", n)
+		}
+		return nil
+	})
+}
+
 // End stops the clients and returns their account, checked against the count.
 func (p *Pings) End() load.PingAccount {
 	account, after := p.Stop(), p.site.Pings()
@@ -93,14 +109,21 @@ type Todos struct {
 
 // StartTodos returns when every replica of todo-backend adds todos. They are deleted when the test ends.
 func StartTodos(c *kube.Cluster) *Todos {
-	a := &Todos{Prefix: fmt.Sprintf("load%x", rand.Uint64()), site: Backend(c)}
-	a.Todos = load.StartTodos(clients, rate(c.T), a.Prefix, a.site.Dial)
+	a := AddTodos(c)
 	c.T.Cleanup(func() {
 		a.Stop()
 		postgres.Query(c, "DELETE FROM todo WHERE title LIKE '"+a.Prefix+"%'")
 	})
-	a.WaitUntilGoingOn()
 	waitForMetric(c, "todo-backend", `http_request_duration_seconds_count{route="POST /todos",status="201"}`)
+	return a
+}
+
+// AddTodos returns when todos are added. They stay.
+func AddTodos(c *kube.Cluster) *Todos {
+	a := &Todos{Prefix: fmt.Sprintf("load%x", rand.Uint64()), site: Backend(c)}
+	a.Todos = load.StartTodos(clients, rate(c.T), a.Prefix, a.site.Dial)
+	c.T.Cleanup(func() { a.Stop() })
+	a.WaitUntilGoingOn()
 	return a
 }
 

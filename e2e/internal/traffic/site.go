@@ -35,6 +35,7 @@ func Pingpong(c *kube.Cluster) Site { return Site{c.T, dialer(c, "pingpong-svc")
 func Backend(c *kube.Cluster) Site { return Site{c.T, dialer(c, "todo-backend-svc")} }
 
 // dialer connects to a Service's address, and looks it up again every second: a new Service has a new one.
+// While the cluster's API is away, the last address has to do.
 func dialer(c *kube.Cluster, service string) load.Dial {
 	var mu sync.Mutex
 	var address string
@@ -43,11 +44,14 @@ func dialer(c *kube.Cluster, service string) load.Dial {
 		mu.Lock()
 		defer mu.Unlock()
 		if time.Since(lookedUp) > time.Second {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
 			found, err := c.CoreV1().Services(c.Namespace).Get(ctx, service, metav1.GetOptions{})
-			if err != nil {
+			if err == nil {
+				address = net.JoinHostPort(found.Spec.ClusterIP, strconv.Itoa(int(found.Spec.Ports[0].Port)))
+			} else if address == "" {
 				return "", err
 			}
-			address = net.JoinHostPort(found.Spec.ClusterIP, strconv.Itoa(int(found.Spec.Ports[0].Port)))
 			lookedUp = time.Now()
 		}
 		return address, nil
