@@ -1,7 +1,7 @@
 # The database server. Backups use its programs too.
 ARG POSTGRES_IMAGE=postgres:17
 
-# One stage compiles every app, and the tools of go.mod. Each image then has its own program and nothing else.
+# One stage compiles every app. Each image then has its own program and nothing else.
 # It runs on the builder's own platform, and compiles for the image's.
 FROM --platform=$BUILDPLATFORM golang:1.26-trixie AS build
 ARG TARGETOS
@@ -12,7 +12,7 @@ COPY . .
 RUN --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOGC=400 go build -trimpath -buildvcs=false -gcflags=all=-dwarf=false \
-    -ldflags='-s -w -buildid=' -o /out/ ./app/... tool
+    -ldflags='-s -w -buildid=' -o /out/ ./app/...
 
 # The server with its archiver. No timestamps or caches are left that would change the image in each build.
 FROM ${POSTGRES_IMAGE} AS postgres
@@ -37,9 +37,14 @@ USER 65532:65532
 ENTRYPOINT ["/pingpong"]
 
 FROM scratch AS postgres-exporter
-COPY --from=build /out/postgres_exporter /postgres_exporter
+COPY --from=build /out/postgres-exporter /postgres-exporter
 USER 65532:65532
-ENTRYPOINT ["/postgres_exporter"]
+ENTRYPOINT ["/postgres-exporter"]
+
+FROM scratch AS redis-exporter
+COPY --from=build /out/redis-exporter /redis-exporter
+USER 65532:65532
+ENTRYPOINT ["/redis-exporter"]
 
 FROM scratch AS redisfiller
 COPY --from=build /out/redisfiller /redisfiller

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/config"
+	"github.com/stateful-k3s/stateful-k3s/infra/monitoring"
 	"github.com/stateful-k3s/stateful-k3s/infra/redis"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
@@ -18,6 +19,9 @@ func claims(cfg *config.Config) (claims []cluster.Claim) {
 	add(exercises, "redisStorageSize", cfg.Redis.StorageSize, redis.Claims...)
 	if cfg.S3 == nil {
 		add(storageNamespace, "storageSize", cfg.Storage.Size, storage.Claim)
+	}
+	if cfg.Monitoring.Mode == config.Builtin {
+		add(monitoringNamespace, "prometheusStorageSize", cfg.Monitoring.Prometheus.StorageSize, monitoring.Claim)
 	}
 	for _, settings := range cfg.Databases {
 		if settings.Engine == cluster.StatefulSet { // CloudNativePG grows its own

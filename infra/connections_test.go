@@ -41,6 +41,8 @@ func documentConnections(t *testing.T) string {
 	require.NoError(t, page.Execute(&document, map[string]string{
 		"Default": connections.Markdown(byDefault),
 		"Engine":  added(map[string]string{"engine": "cloudnative-pg", "archive": "false"}),
+		"Builtin": added(map[string]string{"monitoring": "builtin"}),
+		"Scraped": added(map[string]string{"monitoring": "annotations"}),
 		"Restore": added(map[string]string{"restoreFrom": "latest"}),
 		"Heartbeat": added(map[string]string{
 			"backupHeartbeatUrl": "https://hc-ping.com/key/{database}",

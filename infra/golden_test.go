@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "rewrite the golden files and documents"
 // kinds is the order of the manifests in a golden file.
 var kinds = []string{
 	"Image", "Namespace", "CustomResourceDefinition", "Cluster", "Database", "StatefulSet", "Deployment",
-	"Job", "CronJob", "Service", "Ingress", "ConfigMap",
+	"Job", "CronJob", "Service", "PodMonitor", "Ingress", "ConfigMap",
 	"Secret", "PodDisruptionBudget", "NetworkPolicy",
 }
 
@@ -144,7 +144,8 @@ func manifestText(t *testing.T, recorded *recorder.Resource) string {
 	return heading + "\n" + yamlText(t, recorded.Inputs)
 }
 
-var implied = regexp.MustCompile(`^(apps|exercises|project|storage)(-default-deny|-dns|-registry)?$|` +
+var implied = regexp.MustCompile(`^(apps|exercises|monitoring|project|storage)` +
+	`(-default-deny|-dns|-registry)?$|` +
 	`^redis-password$|^storage-.*(key|certificate)$|` +
 	`-postgres-(owner|reader|restorer|exporter|salt|certificate)$`)
 

@@ -56,8 +56,8 @@ func imageOf(target string, settings config.Database, cfg *config.Config) string
 }
 
 // appImages are the targets of the Dockerfile that any stack needs.
-var appImages = []string{"daily-todo", "pingpong", "postgres-exporter", "redisfiller", "todo-backend",
-	"todo-frontend"}
+var appImages = []string{"daily-todo", "pingpong", "postgres-exporter", "redis-exporter", "redisfiller",
+	"todo-backend", "todo-frontend"}
 
 // newImages returns the references of the images by name. It declares the images that it builds, and builds
 // missing ones again.

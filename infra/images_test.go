@@ -53,7 +53,7 @@ func TestImagesOfAnotherStack(t *testing.T) {
 	require.Equal(t, recording.Names(),
 		recorder.Run(t, withoutCluster, settings(t, changes(team+"@prod")), last).Names())
 	_, err = recorder.Try(t, withoutCluster, settings(t, changes(team+"@dev")), last)
-	require.Equal(t, 9, strings.Count(err.Error(), "asking the registry for the image "))
+	require.Equal(t, 10, strings.Count(err.Error(), "asking the registry for the image "))
 }
 
 // Images are for the platforms of the nodes, and none is taken that a node could not run.

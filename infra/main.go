@@ -10,6 +10,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/database/cloudnativepg"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+	"github.com/stateful-k3s/stateful-k3s/infra/monitoring"
 	"github.com/stateful-k3s/stateful-k3s/infra/pingpong"
 	"github.com/stateful-k3s/stateful-k3s/infra/redis"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
@@ -36,6 +37,8 @@ type stack struct {
 	databases map[string]*database.Database // by name
 	pingpong  *pingpong.Pingpong
 	todo      *todo.Todo
+
+	monitoring *monitoring.Monitoring // nil for none
 }
 
 // declare declares everything in the cluster, each object after what it needs.
@@ -61,7 +64,10 @@ func (s *stack) declare() (err error) {
 	if s.pingpong, err = s.newPingpong(s.databases["pingpong"].Server); err != nil {
 		return err
 	}
-	s.todo, err = s.newTodo(s.databases["todo"].Server)
+	if s.todo, err = s.newTodo(s.databases["todo"].Server); err != nil {
+		return err
+	}
+	s.monitoring, err = s.newMonitoring()
 	return err
 }
 
@@ -70,6 +76,7 @@ func (s *stack) newRedis() (*redis.Redis, error) {
 		Namespace:      s.namespaces[exercises],
 		Image:          pulumi.String(s.cfg.Redis.Image),
 		FillerImage:    s.images["redisfiller"],
+		ExporterImage:  s.images["redis-exporter"],
 		Password:       s.cfg.Redis.Password,
 		SecretVersions: s.cfg.SecretVersions["redis"],
 		StorageClass:   s.cfg.StorageClass,
@@ -118,5 +125,8 @@ func (s *stack) exportApps() error {
 	}
 	s.ctx.Export("pingpongUrl", s.pingpong.URL)
 	s.ctx.Export("todoUrl", s.todo.URL)
+	if s.cfg.Monitoring.Prometheus.Ingress && s.monitoring != nil {
+		s.ctx.Export("prometheusUrl", s.monitoring.URL)
+	}
 	return nil
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	_ "embed"
+	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -11,7 +13,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
@@ -78,6 +82,72 @@ func TestPreflightKnowsEveryKind(t *testing.T) {
 		}
 	}
 	require.ElementsMatch(t, cluster.Declared, kinds)
+}
+
+// So it does for the Prometheus operator.
+func TestPreflightKnowsTheKindsOfThePrometheusOperator(t *testing.T) {
+	kinds := map[schema.GroupResource]bool{}
+	recording := recorder.Run(t, withoutCluster, settings(t, map[string]string{"monitoring": "operator"}))
+	for _, recorded := range recording.All() {
+		if recorded.Object == nil {
+			continue
+		}
+		plural, _ := meta.UnsafeGuessKindToResource(recorded.Object.GetObjectKind().GroupVersionKind())
+		if plural.Group == "monitoring.coreos.com" {
+			kinds[plural.GroupResource()] = true
+		}
+	}
+	require.ElementsMatch(t, cluster.OfPrometheusOperator, slices.Collect(maps.Keys(kinds)))
+}
+
+// Every pod with metrics is in the table of what a Prometheus reads.
+func TestEveryPodWithMetricsIsRead(t *testing.T) {
+	recording := recorder.Run(t, withoutCluster, settings(t, map[string]string{"monitoring": "builtin"}))
+	ports := map[string][]string{}
+	for _, recorded := range recording.All() {
+		if service, is := recorded.Object.(*corev1.Service); is && strings.HasPrefix(service.Name, "metrics-") {
+			ports["read"] = append(ports["read"], fmt.Sprint(service.Namespace, service.Spec.Selector["app"],
+				service.Spec.Ports[0].Port))
+		}
+		pod := podTemplate(recorded.Object)
+		if pod == nil {
+			continue
+		}
+		for _, container := range pod.Spec.Containers {
+			for _, port := range container.Ports {
+				if port.Name == "metrics" {
+					namespace := recorded.Object.(metav1.Object).GetNamespace()
+					ports["there"] = append(ports["there"], fmt.Sprint(namespace, pod.Labels["app"], port.ContainerPort))
+				}
+			}
+		}
+	}
+	require.ElementsMatch(t, ports["there"], ports["read"])
+	require.Len(t, ports["read"], 9)
+}
+
+// Their own Prometheus finds the same pods by annotations.
+func TestAnnotationsOfPodsWithMetrics(t *testing.T) {
+	recording := recorder.Run(t, withoutCluster, settings(t, map[string]string{"monitoring": "annotations"}))
+	found := 0
+	for _, recorded := range recording.All() {
+		pod := podTemplate(recorded.Object)
+		if pod == nil {
+			continue
+		}
+		want := ""
+		for _, container := range pod.Spec.Containers {
+			for _, port := range container.Ports {
+				if port.Name == "metrics" {
+					want = fmt.Sprint(port.ContainerPort)
+					found++
+				}
+			}
+		}
+		require.Equal(t, want, pod.Annotations["prometheus.io/port"], recorded.URN)
+		require.Equal(t, want != "", pod.Annotations["prometheus.io/scrape"] == "true", recorded.URN)
+	}
+	require.Equal(t, 9, found)
 }
 
 func TestProgramWithoutIngress(t *testing.T) {

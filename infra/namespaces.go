@@ -18,6 +18,8 @@ const (
 	exercises        = "exercises"
 	project          = "project"
 	storageNamespace = "storage"
+	// monitoringNamespace is for the stack's own Prometheus.
+	monitoringNamespace = "monitoring"
 )
 
 // namespaceNames are the stack's namespaces, without the prefix.
@@ -28,6 +30,9 @@ func namespaceNames(cfg *config.Config) []string {
 	}
 	if cfg.S3 == nil {
 		names = append(names, storageNamespace)
+	}
+	if cfg.Monitoring.Mode == config.Builtin {
+		names = append(names, monitoringNamespace)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
@@ -42,6 +47,8 @@ func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs)
 		DNSServers:   cfg.DNSServers,
 		Ingress:      cfg.Ingress,
 		Claims:       claims(cfg),
+
+		PrometheusOperator: cfg.Monitoring.Mode == config.Operator,
 	}
 	for _, database := range cfg.Databases {
 		if database.ExistingSecret != "" {
@@ -59,7 +66,7 @@ func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs)
 	for _, name := range namespaceNames(cfg) {
 		inCluster := cfg.NamePrefix + name
 		requirements.Namespaces = append(requirements.Namespaces, inCluster)
-		if !slices.Contains([]string{exercises, project, storageNamespace}, name) {
+		if !slices.Contains([]string{exercises, project, storageNamespace, monitoringNamespace}, name) {
 			requirements.Shareable = append(requirements.Shareable, inCluster)
 		}
 	}
@@ -71,7 +78,8 @@ func (s *stack) newNamespaces() error {
 	for _, name := range namespaceNames(s.cfg) {
 		inCluster := s.cfg.NamePrefix + name
 		args := kube.NamespaceArgs{Name: inCluster, DNSServers: s.cfg.DNSServers,
-			Shared: slices.Contains(s.shared, inCluster)}
+			Shared:    slices.Contains(s.shared, inCluster),
+			Annotated: s.cfg.Monitoring.Mode == config.Annotations}
 		if pull := s.cfg.Registry.Pull; pull.Username != "" {
 			args.Login = &kube.RegistryLogin{
 				Server: s.cfg.Registry.Host, Username: pull.Username, Password: pull.Password,

@@ -16,7 +16,7 @@ import (
 
 // TestEveryObject has rules that hold for each Kubernetes object of the program.
 func TestEveryObject(t *testing.T) {
-	recording := recorder.Run(t, withoutCluster, settings(t, variants["restore"]))
+	recording := recorder.Run(t, withoutCluster, settings(t, everyPod()))
 	objects := 0
 	for _, recorded := range recording.All() {
 		object, is := recorded.Object.(metav1.Object)

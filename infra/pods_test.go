@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -31,10 +32,17 @@ func podTemplate(object runtime.Object) *corev1.PodTemplateSpec {
 	return nil
 }
 
-// Only Redis is not built here, so its image has the digest that redisImage has, if any.
+// everyPod are settings with which there are all kinds of pods.
+func everyPod() map[string]string {
+	settings := maps.Clone(variants["restore"])
+	settings["monitoring"] = "builtin"
+	return settings
+}
+
+// Redis and Prometheus are not built here, so their images have the digests of the settings, if any.
 func TestEveryImageIsNamedByDigest(t *testing.T) {
 	tagged := []string{}
-	for _, recorded := range recorder.Run(t, withoutCluster, settings(t, variants["restore"])).All() {
+	for _, recorded := range recorder.Run(t, withoutCluster, settings(t, everyPod())).All() {
 		pod := podTemplate(recorded.Object)
 		if pod == nil {
 			continue
@@ -45,7 +53,7 @@ func TestEveryImageIsNamedByDigest(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, []string{"redis:8"}, tagged)
+	require.ElementsMatch(t, []string{"redis:8", "prom/prometheus:v2.53.3"}, tagged)
 }
 
 // TestEveryPodIsRestricted runs Kubernetes' own checks of Pod Security, and stricter ones.
@@ -54,7 +62,7 @@ func TestEveryPodIsRestricted(t *testing.T) {
 	require.NoError(t, err)
 	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
 	checked := []string{}
-	for _, recorded := range recorder.Run(t, withoutCluster, settings(t, variants["restore"])).All() {
+	for _, recorded := range recorder.Run(t, withoutCluster, settings(t, everyPod())).All() {
 		pod := podTemplate(recorded.Object)
 		if pod == nil {
 			continue
@@ -78,7 +86,8 @@ func TestEveryPodIsRestricted(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"pingpong-backup-cronjob", "pingpong-backup-job", "pingpong-backup-metrics-deployment",
 		"pingpong-backup-restore-job", "pingpong-deployment",
-		"pingpong-postgres-statefulset", "redis-statefulset", "storage-statefulset", "todo-backend-deployment",
+		"pingpong-postgres-statefulset", "prometheus-statefulset", "redis-statefulset", "storage-statefulset",
+		"todo-backend-deployment",
 		"todo-backup-cronjob", "todo-backup-job",
 		"todo-backup-metrics-deployment", "todo-backup-restore-job", "todo-daily-cronjob",
 		"todo-frontend-deployment", "todo-postgres-statefulset",

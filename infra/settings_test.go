@@ -49,6 +49,15 @@ var variants = map[string]map[string]string{
 		"s3Networks": "10.1.3.0/24", "s3CA": authority,
 	},
 	"no-ingress": {"ingressClass": "none"},
+	"monitoring-builtin": {
+		"monitoring": "builtin", "prometheusImage": "prom/prometheus:v3.5.0", "prometheusStorageSize": "5Gi",
+		"prometheusMemory": "256Mi", "prometheusKeepDays": "30", "prometheusIngress": "true",
+	},
+	"monitoring-operator": {
+		"monitoring": "operator", "monitoringNamespace": "watch", "monitoringLabels": "app=prometheus",
+		"monitoringObjectLabels": "release=watch",
+	},
+	"monitoring-annotations": {"monitoring": "annotations"},
 	"restore": {
 		"databases": `[{"name": "pingpong", "restoreFrom": "latest"},
 			{"name": "todo", "restoreFrom": "20261122T020000Z-1a2b3c"}]`,

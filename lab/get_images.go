@@ -23,7 +23,7 @@ func listImages(ctx context.Context, lab layout.Lab) (base, system []images.Imag
 }
 
 // wantedImages returns what the stack may need: the default Postgres and one for each image on Docker Hub in
-// its settings, and the operator if a setting names it.
+// its settings, and the operator and Prometheus if a setting names them.
 func wantedImages(settings any) (wanted images.Wanted) {
 	found := map[int]bool{images.DefaultPostgres: true}
 	var look func(any)
@@ -38,6 +38,7 @@ func wantedImages(settings any) (wanted images.Wanted) {
 				look(inner)
 			}
 		case string:
+			wanted.Prometheus = wanted.Prometheus || value == builtinPrometheus
 			wanted.CloudNativePG = wanted.CloudNativePG || value == tools.CloudNativePG
 			if parts := postgresImage.FindStringSubmatch(value); parts != nil {
 				major, _ := strconv.Atoi(parts[1])
@@ -50,6 +51,9 @@ func wantedImages(settings any) (wanted images.Wanted) {
 	return wanted
 }
 
+// builtinPrometheus is the value of the setting monitoring for which the stack runs one.
+const builtinPrometheus = "builtin"
+
 var postgresImage = regexp.MustCompile(`^(?:docker\.io/)?(?:library/)?postgres:(\d{1,4})$`)
 
 // listImages with all adds what only some settings need.
@@ -59,7 +63,7 @@ func (s *setup) listImages(ctx context.Context) error {
 		return err
 	}
 	wanted := wantedImages(settings)
-	wanted.CloudNativePG = wanted.CloudNativePG || s.all
+	wanted.CloudNativePG, wanted.Prometheus = wanted.CloudNativePG || s.all, wanted.Prometheus || s.all
 	s.base, s.system, err = images.All(ctx, toolsOf(s.lab), wanted)
 	s.tools = func() []tools.Tool { return neededTools(s.lab, s.system) }
 	return err

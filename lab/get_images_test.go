@@ -51,6 +51,12 @@ func TestTheLabHasTheOperatorThatTheSettingsName(t *testing.T) {
 	}
 }
 
+func TestTheLabHasPrometheusIfTheSettingsSaySo(t *testing.T) {
+	for monitoring, want := range map[string]bool{"builtin": true, "none": false, "operator": false} {
+		assert.Equal(t, want, wantedImages(map[string]any{"p:monitoring": monitoring}).Prometheus, monitoring)
+	}
+}
+
 // A stack without the operator does not wait until it is compiled.
 func TestOptionalToolsAreGotForTheirImagesAlone(t *testing.T) {
 	dir := t.TempDir()

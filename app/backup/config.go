@@ -33,6 +33,8 @@ type config struct {
 	heartbeat  heartbeat.Heartbeat
 	timeout    time.Duration
 	retry      time.Duration
+	// interval is the longest time between two scheduled backups; 0 if it is not known.
+	interval time.Duration
 }
 
 type restoreSettings struct{ from, over, request string }
@@ -63,6 +65,8 @@ func readConfig() (config, error) {
 		heartbeat: heartbeat.Read(&r),
 		timeout:   r.Duration("TIMEOUT", "1h"),
 		retry:     r.Duration("RETRY", "10m"),
+
+		interval: r.Duration("SCHEDULE_INTERVAL", "0s"),
 	}
 	if err := r.Err(); err != nil {
 		return c, err

@@ -43,6 +43,7 @@
 //	                        database (10m)
 //	HEARTBEAT_URL_FILE      file with an address that run asks for after a backup, and for /fail below it
 //	                        after a failure (none)
+//	SCHEDULE_INTERVAL       longest time between two scheduled backups, for a metric (no metric)
 //	TERMINATION_LOG         file for a line of JSON that says how run, verify or restore ended (none)
 //	PORT, METRICS_PORT      of metrics: GET /livez and GET /readyz (8080), GET /metrics (9090)
 //

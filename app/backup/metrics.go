@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
 )
@@ -18,11 +20,15 @@ import (
 const (
 	updateInterval = time.Minute
 	updateRetry    = 5 * time.Second
+	// An archive of more files than a page of S3 has is listed less often: a week of the log has 10,000.
+	archiveInterval, page = 5 * time.Minute, 1000
 )
 
 // gauges show the store as of the last update.
 type gauges struct {
 	taken, size, duration, lacks, backups, runEnded, runSuccess prometheus.Gauge
+	// They have no value without an archive, or an interval.
+	archived, archiveSize, archiveGap, interval *prometheus.GaugeVec
 }
 
 func newGauges(prefix string) gauges {
@@ -30,7 +36,17 @@ func newGauges(prefix string) gauges {
 		return promauto.NewGauge(prometheus.GaugeOpts{Name: "backup_" + name, Help: help,
 			ConstLabels: prometheus.Labels{"prefix": prefix}})
 	}
+	optional := func(name, help string) *prometheus.GaugeVec {
+		return promauto.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help,
+			ConstLabels: prometheus.Labels{"prefix": prefix}}, nil)
+	}
 	return gauges{
+		archived: optional("archive_last_segment_timestamp_seconds",
+			"When the newest file of the log was archived, in seconds since 1970; 0 if there is none."),
+		archiveSize: optional("archive_size_bytes", "Size of the archive, with its base backups."),
+		archiveGap: optional("archive_gap",
+			"Whether log is missing after the newest base backup, 1 or 0: then later moments can't be restored."),
+		interval: optional("backup_schedule_interval_seconds", "Longest time between two scheduled backups."),
 		taken: gauge("last_verified_timestamp_seconds",
 			"When the snapshot of the newest verified backup was taken, in seconds since 1970; 0 if there is none."),
 		size:     gauge("last_verified_size_bytes", "Size of its dump."),
@@ -46,12 +62,16 @@ func newGauges(prefix string) gauges {
 
 func serveMetrics(ctx context.Context, c config, _ []string) error {
 	gauges := newGauges(c.bucket.Prefix)
+	if c.interval > 0 {
+		gauges.interval.WithLabelValues().Set(c.interval.Seconds())
+	}
 	var answers atomic.Bool
 	updating, stop := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	background.Go(func() {
+		var listed time.Time
 		for updating.Err() == nil {
-			err := gauges.update(updating)
+			err := gauges.update(updating, &listed)
 			answers.Store(err == nil)
 			if err == nil {
 				sleep(updating, updateInterval)
@@ -71,8 +91,8 @@ func serveMetrics(ctx context.Context, c config, _ []string) error {
 	}))
 }
 
-// update reads the settings again, since keys can change.
-func (g gauges) update(ctx context.Context) error {
+// update reads the settings again, since keys can change. It lists the archive if that was not done for long.
+func (g gauges) update(ctx context.Context, listed *time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	c, err := readConfig()
@@ -80,10 +100,36 @@ func (g gauges) update(ctx context.Context) error {
 		return err
 	}
 	state, err := readStoreState(ctx, c.store)
-	if err == nil {
-		g.show(state)
+	if err != nil {
+		return err
 	}
-	return err
+	g.show(state)
+	if time.Since(*listed) < archiveInterval {
+		return nil
+	}
+	objects, err := c.store.Archive(ctx)
+	if err != nil {
+		return fmt.Errorf("list the archive: %w", err)
+	}
+	g.showArchive(objects)
+	if len(objects) > page {
+		*listed = time.Now()
+	}
+	return nil
+}
+
+func (g gauges) showArchive(objects []pgbackrest.Object) {
+	all := []*prometheus.GaugeVec{g.archived, g.archiveSize, g.archiveGap}
+	if len(objects) == 0 {
+		for _, gauge := range all {
+			gauge.Reset()
+		}
+		return
+	}
+	is := pgbackrest.Summarize(objects)
+	for i, value := range []float64{seconds(is.Last), float64(is.Size), map[bool]float64{true: 1}[is.Gap]} {
+		all[i].WithLabelValues().Set(value)
+	}
 }
 
 func (g gauges) show(state storeState) {

@@ -12,11 +12,13 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
 )
 
 func metrics(t *testing.T, p *apptest.Process) map[string]float64 {
@@ -111,4 +113,33 @@ func TestMetricsOfAnEmptiedStore(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 7, shown)
+}
+
+// Without an archive these metrics have no value, and nobody takes 0 for one.
+func TestMetricsOfTheArchive(t *testing.T) {
+	g := newGauges("archived")
+	values := func() []float64 {
+		var values []float64
+		for _, gauge := range []*prometheus.GaugeVec{g.archived, g.archiveSize, g.archiveGap} {
+			found := make(chan prometheus.Metric, 1)
+			gauge.Collect(found)
+			close(found)
+			for metric := range found {
+				var value dto.Metric
+				require.NoError(t, metric.Write(&value))
+				values = append(values, value.GetGauge().GetValue())
+			}
+		}
+		return values
+	}
+	assert.Empty(t, values())
+	stored := time.Unix(1_700_000_000, 0)
+	segment := func(name string) pgbackrest.Object {
+		return pgbackrest.Object{Path: "archive/1/17-1/" + name[:16] + "/" + name + "-" + strings.Repeat("0", 40),
+			Size: 7, Stored: stored}
+	}
+	g.showArchive([]pgbackrest.Object{segment("000000010000000000000001"), segment("000000010000000000000003")})
+	assert.Equal(t, []float64{1_700_000_000, 14, 1}, values())
+	g.showArchive(nil)
+	assert.Empty(t, values())
 }

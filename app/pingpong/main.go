@@ -51,6 +51,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
+	prometheus.MustRegister(db.Metrics())
 	ledger := postgres.NewLedger(db)
 	committer := counter.NewCommitter(ledger)
 	promauto.NewGaugeFunc(prometheus.GaugeOpts{

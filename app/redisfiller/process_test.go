@@ -14,6 +14,7 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/apptest"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/freeport"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/redistest"
 )
 
 // redisServer is a redis-server process with a password and an append-only file that is on the disk before it
@@ -38,29 +39,16 @@ func newRedis(t *testing.T) *redisServer {
 
 func (r *redisServer) start(arguments ...string) {
 	r.t.Helper()
-	r.process = exec.Command(serverBinary(r.t))
-	r.process.Args = append([]string{
-		"redis-server", "--port", r.port, "--dir", r.dir, "--requirepass", password, "--appendonly", "yes",
+	r.process = redistest.Command(r.t, append([]string{
+		"--port", r.port, "--dir", r.dir, "--requirepass", password, "--appendonly", "yes",
 		"--appendfsync", "always",
-	}, arguments...)
+	}, arguments...)...)
 	require.NoError(r.t, r.process.Start())
 	r.t.Cleanup(r.kill)
 	require.Eventually(r.t, func() bool {
 		err := r.client.Ping(context.Background()).Err()
 		return err == nil || redis.IsLoadingError(err)
 	}, patience, 20*time.Millisecond, "redis-server does not answer")
-}
-
-// serverBinary is the server on PATH, or the same program under the name that Debian's redis-tools gives it.
-func serverBinary(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"redis-server", "redis-check-rdb"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	t.Fatal("these tests need a Redis server: make test installs redis-tools on Debian and Ubuntu")
-	return ""
 }
 
 func (r *redisServer) kill() {

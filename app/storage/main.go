@@ -12,6 +12,7 @@
 //	CERT_FILE     certificate of the server, in PEM
 //	KEY_FILE      private key of that certificate, in PEM
 //	PORT          port of S3 and of GET /livez, by HTTPS only (9000)
+//	METRICS_PORT  port of GET /metrics, by HTTP (9090)
 package main
 
 import (
@@ -26,6 +27,7 @@ import (
 	"path/filepath"
 
 	"github.com/minio/minio-go/v7/pkg/s3utils"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/versity/versitygw/auth"
 	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
@@ -33,7 +35,9 @@ import (
 	"github.com/versity/versitygw/s3api"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stateful-k3s/stateful-k3s/app/internal/gauges"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/web"
 )
 
 const (
@@ -70,6 +74,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load CERT_FILE and KEY_FILE: %w", err)
 	}
+	prometheus.MustRegister(gauges.Volume("data", paths["DATA_DIR"]),
+		gauges.Certificate("storage", paths["CERT_FILE"]))
 	slog.Info("started", "bucket", bucket, "accounts", accounts.names)
 	return serve(ctx, store, bucket, accounts, certificate)
 }
@@ -113,6 +119,7 @@ func serve(ctx context.Context, store *posix.Posix, bucket string, accounts *acc
 		case <-ctx.Done():
 			return nil
 		}
+		group.Go(func() error { return web.ServeMetrics(ctx, cmp.Or(os.Getenv("METRICS_PORT"), "9090")) })
 		return service.ServeTLS(ctx, cmp.Or(os.Getenv("PORT"), "9000"), certificate, forward(socket))
 	})
 	return group.Wait()

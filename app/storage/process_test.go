@@ -50,7 +50,7 @@ func TestRefusesSettings(t *testing.T) {
 		"PORT=" + strings.TrimPrefix(server.Addr(), "127.0.0.1:"): "address already in use",
 	} {
 		t.Run(setting, func(t *testing.T) {
-			p := apptest.Start(t, append(server.Settings(), "PORT=0", setting)...)
+			p := apptest.Start(t, append(server.Settings(), "PORT=0", "METRICS_PORT=0", setting)...)
 			assert.Equal(t, 1, p.Wait().ExitCode())
 			lines := strings.Split(strings.TrimSpace(p.Logged()), "\n")
 			assert.Contains(t, lines[len(lines)-1], want)

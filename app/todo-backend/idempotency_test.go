@@ -10,7 +10,23 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/postgrestest"
+	"github.com/stateful-k3s/stateful-k3s/app/todo-backend/todotest"
 )
+
+// The keys of the CronJob's Jobs are their names.
+func TestWhenDailyTodoAddedATodoLast(t *testing.T) {
+	store, _, server := todotest.Open(t)
+	last, err := store.LastDaily(t.Context())
+	require.NoError(t, err)
+	assert.Zero(t, last)
+	server.Exec(`INSERT INTO answer (key, added, id, title, completed) VALUES
+		('daily-todo-29384758', 'epoch'::timestamptz + interval '10 s', 1, 'a', false),
+		('daily-todo-29384759', 'epoch'::timestamptz + interval '20.5 s', 2, 'a', false),
+		('daily-todos', now(), 3, 'a', false), ('somebody', now(), 4, 'a', false)`)
+	last, err = store.LastDaily(t.Context())
+	require.NoError(t, err)
+	assert.InDelta(t, 20.5, last, 0.001)
+}
 
 func TestIdempotencyKeys(t *testing.T) {
 	p, server := start(t)

@@ -7,6 +7,8 @@
 //	URL              address of the database, such as postgres://user:password@host/database
 //	URL_FILE         file with that address instead, read again for every connection
 //	ALLOWED_ORIGINS  web pages that may use the API, such as "https://example.com http://localhost:3000" (*)
+//	DAILY_TODO_INTERVAL
+//	                 longest time between two Jobs of daily-todo, for a metric (no metric)
 //	PORT             port of all paths above, and of GET /livez and GET /readyz (8080)
 //	METRICS_PORT     port of GET /metrics (9090)
 package main
@@ -14,6 +16,9 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/database"
 	"github.com/stateful-k3s/stateful-k3s/app/internal/service"
@@ -27,11 +32,13 @@ type config struct {
 	database database.Address
 	origins  http.Origins
 	ports    settings.Ports
+
+	dailyInterval time.Duration
 }
 
 func readConfig() (config, error) {
 	var r settings.Reader
-	c := config{database: r.Database(), ports: r.Ports()}
+	c := config{database: r.Database(), ports: r.Ports(), dailyInterval: r.Duration("DAILY_TODO_INTERVAL", "0s")}
 	var err error
 	if c.origins, err = http.ParseOrigins(r.Text("ALLOWED_ORIGINS", "*", "")); err != nil {
 		r.Fault("ALLOWED_ORIGINS", "%v", err)
@@ -52,6 +59,7 @@ func run(ctx context.Context) error {
 	}
 	defer db.Close()
 	store := postgres.NewStore(db)
+	prometheus.MustRegister(db.Metrics(), newDaily(store, c.dailyInterval))
 	mux := service.Probes(func(ctx context.Context) error {
 		if store.Ready(ctx) != nil {
 			return errors.New("the database does not answer")

@@ -39,6 +39,8 @@ type Requirements struct {
 	// CloudNativePG says that a database has this engine.
 	CloudNativePG bool
 	Databases     []Database
+	// PrometheusOperator says that objects of this operator are declared.
+	PrometheusOperator bool
 }
 
 // Check returns an error that names each unmet requirement, and what to do about it.
@@ -52,6 +54,7 @@ func (r Requirements) Check(ctx context.Context, client kubernetes.Interface) er
 		r.hasIssuer(ctx, client),
 		r.findsDNS(ctx, client),
 		r.letsIngressIn(ctx, client),
+		r.knowsMonitors(client),
 	)
 }
 

@@ -30,6 +30,9 @@ var OfCloudNativePG = []schema.GroupResource{
 	{Group: "postgresql.cnpg.io", Resource: "clusters"}, {Group: "postgresql.cnpg.io", Resource: "databases"},
 }
 
+// OfPrometheusOperator are the kinds that it adds for the Prometheus operator.
+var OfPrometheusOperator = []schema.GroupResource{{Group: "monitoring.coreos.com", Resource: "podmonitors"}}
+
 // neededRights are the rights that an update uses: Pulumi applies objects, and watches pods until they are
 // ready.
 func (r Requirements) neededRights() (rights []authorizationv1.ResourceAttributes) {
@@ -41,8 +44,12 @@ func (r Requirements) neededRights() (rights []authorizationv1.ResourceAttribute
 		}
 	}
 	need("", schema.GroupResource{Resource: "namespaces"}, "get", "create", "patch")
+	declared := Declared
+	if r.PrometheusOperator {
+		declared = slices.Concat(Declared, OfPrometheusOperator)
+	}
 	for _, namespace := range r.Namespaces {
-		for _, kind := range Declared {
+		for _, kind := range declared {
 			need(namespace, kind, "get", "watch", "create", "patch", "delete")
 		}
 		need(namespace, schema.GroupResource{Resource: "pods"}, "list", "watch")

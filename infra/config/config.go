@@ -41,6 +41,7 @@ type Config struct {
 	DNSServers []kube.DNSServer
 	// LogRequests makes the apps log a line for each request.
 	LogRequests bool
+	Monitoring  Monitoring
 	// SecretVersions replace generated secrets, by the secrets' owner: redis, storage, or a database.
 	SecretVersions map[string]kube.Versions
 }
@@ -109,6 +110,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 	cfg.Ingress = r.ingress(cfg.NamePrefix)
 	cfg.DNSServers = r.dnsServers("dnsServers", "kube-system/k8s-app=kube-dns")
 	cfg.LogRequests = r.boolean("logRequests", "true")
+	cfg.Monitoring = r.monitoring()
 	if cfg.Builder == "" {
 		cfg.Builder = os.Getenv(builderVariable)
 	}

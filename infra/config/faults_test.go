@@ -54,7 +54,9 @@ func TestBounds(t *testing.T) {
 		"backupKeepDaily": {"1000"}, "backupKeepWeekly": {"1000"}, "backupKeepMonthly": {"1000"},
 		"backupCompression": {"0", "20"}, "archiveKeepDays": {"0", "1000"},
 		"backupTimeout": {"59s", "25h"}, "archiveTimeout": {"0s", "61m"},
-		"postgresImage": {"postgres:16"}, "redisImage": {"redis"},
+		"prometheusMemory": {"127Mi"}, "prometheusStorageSize": {"255Mi"}, "prometheusKeepDays": {"0"},
+		"prometheusImage": {"prom/prometheus"},
+		"postgresImage":   {"postgres:16"}, "redisImage": {"redis"},
 	} {
 		for _, value := range outside {
 			_, err := load(t, settings{key: value})
@@ -157,6 +159,17 @@ var contradictions = []struct {
 		"ingressClass is none; for example: pulumi config rm ingressNetworks"},
 	{settings{"ingressClass": "none", "ingressTLSSecret": "a"}, "ingressTLSSecret: set, though ingressClass " +
 		"is none; for example: pulumi config rm ingressTLSSecret"},
+
+	{settings{"monitoringNamespace": "watch", "monitoringLabels": "app=prometheus"}, "monitoringNamespace: " +
+		"set, though monitoring is none; for example: pulumi config rm monitoringNamespace\n" +
+		"monitoringLabels: set, though monitoring is none; for example: pulumi config rm monitoringLabels"},
+	{settings{"monitoring": "annotations", "monitoringObjectLabels": "release=watch"},
+		"monitoringObjectLabels: set, though monitoring is annotations; for example: " +
+			"pulumi config rm monitoringObjectLabels"},
+	{settings{"prometheusIngress": "true"}, "prometheusIngress: true, though monitoring is none; " +
+		"for example: pulumi config rm prometheusIngress"},
+	{settings{"monitoring": "builtin", "prometheusIngress": "true", "ingressClass": "none"},
+		"prometheusIngress: true, though ingressClass is none; for example: pulumi config rm prometheusIngress"},
 
 	{settings{"redisMemory": "1.5Gi"}, `redisStorageSize: "100Mi" is not at least one and a half times ` +
 		"redisMemory, which is 1.5Gi; for example: pulumi config set redisStorageSize 2304Mi"},

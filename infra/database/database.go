@@ -68,6 +68,8 @@ type Database struct {
 	server.Server
 	// Claim is the server's volume, as NAMESPACE/CLAIM, or the Cluster that has the volumes.
 	Claim string
+	// Metrics are the server's, and the backups'.
+	Metrics []kube.Metrics
 	// Backups is the URL of the backups' folder.
 	Backups pulumi.StringOutput `pulumi:"backups"`
 }
@@ -114,6 +116,7 @@ func (d *Database) declare(ctx *pulumi.Context, name string, args Args) error {
 		backups.ArchivePassphrase = archive.Passphrase
 	}
 	var running server.Server
+	servers := 1
 	if args.CloudNativePG != nil {
 		cluster, err := cloudnativepg.New(ctx, name+"-postgres",
 			cloudnativepg.Args{Args: engine, Settings: *args.CloudNativePG}, pulumi.Parent(d),
@@ -121,7 +124,7 @@ func (d *Database) declare(ctx *pulumi.Context, name string, args Args) error {
 		if err != nil {
 			return err
 		}
-		running, d.Claim = cluster.Server, cluster.Cluster
+		running, d.Claim, servers = cluster.Server, cluster.Cluster, args.CloudNativePG.Instances
 	} else {
 		set, err := statefulset.New(ctx, name+"-postgres", engine, pulumi.Parent(d),
 			takesOver("stateful-k3s:cloudnativepg:Server"))
@@ -137,6 +140,12 @@ func (d *Database) declare(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 	d.Server, d.Backups = proven.Server, proven.Location
+	d.Metrics = []kube.Metrics{
+		{Job: "postgres", Pods: d.Pods, Port: server.MetricsPort, Count: servers}, proven.Metrics,
+	}
+	for i := range d.Metrics {
+		d.Metrics[i].Database = name
+	}
 	return ctx.RegisterResourceOutputs(d, pulumi.Map{"address": d.Address, "backups": d.Backups})
 }
 

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"fmt"
 
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
@@ -40,6 +41,8 @@ const (
 type Site struct {
 	App     WebApp
 	Service *corev1.Service
+	// Port of the pods; HTTPPort by default. The Service calls it http.
+	Port int
 	// Paths include all below them, except that / is the root alone.
 	Paths []string
 }
@@ -54,8 +57,8 @@ func (i *Ingress) Publish(ctx *pulumi.Context, name string, site Site,
 	// All pods of the namespace: the controller's labels differ from cluster to cluster.
 	controller := Pods{Namespace: &Namespace{Name: i.Namespace}}
 	from := append(networkingv1.NetworkPolicyPeerArray{controller.peer()}, peersIn(i.Networks)...)
-	if err := allowFrom(ctx, name+"-controller", from, site.App.Pods(), HTTPPort, "shows the app to people",
-		opts...); err != nil {
+	if err := allowFrom(ctx, name+"-controller", from, site.App.Pods(), cmp.Or(site.Port, HTTPPort),
+		"shows the app to people", opts...); err != nil {
 		return pulumi.StringOutput{}, err
 	}
 	if i.Issuer != "" {

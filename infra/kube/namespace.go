@@ -22,6 +22,8 @@ type NamespaceArgs struct {
 	Shared bool
 	// DNSServers answer its pods; nil for ClusterDNS.
 	DNSServers []DNSServer
+	// Annotated says that pods with metrics get annotations by which a Prometheus finds them.
+	Annotated bool
 	// Login lets its pods pull images; nil if the registry needs none.
 	Login *RegistryLogin
 }
@@ -33,10 +35,11 @@ type Namespace struct {
 	Name string
 
 	// own says that the namespace is the stack's. pods selects the pods that its policies are about.
-	own   bool
-	pods  map[string]string
-	login bool
-	parts []pulumi.Resource
+	own       bool
+	pods      map[string]string
+	login     bool
+	annotated bool
+	parts     []pulumi.Resource
 }
 
 // NewNamespace declares a namespace with its network policies. When the stack is destroyed it stays in the
@@ -46,7 +49,8 @@ func NewNamespace(ctx *pulumi.Context, name string, args NamespaceArgs,
 	if args.Name == "" {
 		return nil, errors.New("namespace " + name + ": Name is required")
 	}
-	n := &Namespace{Name: args.Name, own: !args.Shared, login: args.Login != nil}
+	n := &Namespace{Name: args.Name, own: !args.Shared, login: args.Login != nil,
+		annotated: args.Annotated}
 	if args.Shared {
 		n.pods = map[string]string{partOfLabel: project}
 	} else {

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"cmp"
+	"maps"
 
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
@@ -14,6 +15,8 @@ type Pod struct {
 	Labels map[string]string
 	// FSGroup owns the files of the volumes; 0 for pods without volumes.
 	FSGroup int
+	// MetricsPort is the port with metrics; 0 for none.
+	MetricsPort int
 	// RestartOn are annotations. The pods restart when one changes.
 	RestartOn pulumi.StringMap
 	Spec      corev1.PodSpecArgs
@@ -39,8 +42,13 @@ func (p Pod) Template(n *Namespace) corev1.PodTemplateSpecArgs {
 			corev1.LocalObjectReferenceArgs{Name: pulumi.String(loginSecret)},
 		}
 	}
+	annotations := p.RestartOn
+	if scrape := n.ScrapeAnnotations(p.MetricsPort); scrape != nil {
+		annotations = pulumi.ToStringMap(scrape)
+		maps.Copy(annotations, p.RestartOn)
+	}
 	return corev1.PodTemplateSpecArgs{
-		Metadata: metav1.ObjectMetaArgs{Labels: commonLabels(p.App, p.Labels), Annotations: p.RestartOn},
+		Metadata: metav1.ObjectMetaArgs{Labels: commonLabels(p.App, p.Labels), Annotations: annotations},
 		Spec:     spec,
 	}
 }

@@ -18,7 +18,6 @@ const (
 	AppUser = 65532
 
 	servicePort = 80
-	metricsPort = 9090
 
 	// stopSeconds covers the 5 s that a stopping app still accepts requests, and 10 s for the last of them.
 	stopSeconds = 30
@@ -80,8 +79,8 @@ func (w WebApp) Declare(ctx *pulumi.Context, name string, opts ...pulumi.Resourc
 				Type:          pulumi.String("RollingUpdate"),
 				RollingUpdate: appsv1.RollingUpdateDeploymentArgs{MaxUnavailable: pulumi.Int(0), MaxSurge: pulumi.Int(1)},
 			},
-			Template: Pod{App: w.Name, Labels: w.Pods().Labels, RestartOn: w.RestartOn,
-				Spec: w.podSpec()}.Template(w.Namespace),
+			Template: Pod{App: w.Name, Labels: w.Pods().Labels, MetricsPort: MetricsPort,
+				RestartOn: w.RestartOn, Spec: w.podSpec()}.Template(w.Namespace),
 		},
 	}, append(opts, ready)...)
 	if err != nil {
@@ -125,11 +124,11 @@ func (w WebApp) podSpec() corev1.PodSpecArgs {
 				Args:  w.Args,
 				Env: slices.Concat(env, corev1.EnvVarArray{
 					Env("PORT", fmt.Sprint(HTTPPort)),
-					Env("METRICS_PORT", fmt.Sprint(metricsPort)),
+					Env("METRICS_PORT", fmt.Sprint(MetricsPort)),
 				}),
 				Ports: corev1.ContainerPortArray{
 					ContainerPort("http", HTTPPort),
-					ContainerPort("metrics", metricsPort),
+					ContainerPort(MetricsPortName, MetricsPort),
 				},
 				StartupProbe:   Within(time.Minute, HTTPProbe(live, HTTPPort)),
 				LivenessProbe:  HTTPProbe(live, HTTPPort),

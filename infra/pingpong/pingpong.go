@@ -31,6 +31,8 @@ type Pingpong struct {
 
 	// Address is host:port of the Service inside the cluster.
 	Address pulumi.StringOutput `pulumi:"address"`
+	// Metrics are the pods'.
+	Metrics kube.Metrics
 	// URL is the address at the ingress; empty without one.
 	URL pulumi.StringOutput `pulumi:"url"`
 }
@@ -86,6 +88,7 @@ func (p *Pingpong) declare(ctx *pulumi.Context, name string, args Args) error {
 	if err != nil {
 		return err
 	}
+	p.Metrics = app.Metrics()
 	p.Address = pulumi.String(app.Address()).ToStringOutput()
 	p.URL, err = args.Ingress.Publish(ctx, name,
 		kube.Site{App: app, Service: service, Paths: []string{"/pingpong", "/pings"}}, parent)

@@ -26,6 +26,8 @@ const (
 
 	port       = 6379
 	fillerPort = 8080
+	// metricsPort is the usual one of redis_exporter.
+	metricsPort = 9121
 
 	// redisUser is the user of the official image.
 	redisUser = 999
@@ -54,8 +56,8 @@ type Args struct {
 	Namespace *kube.Namespace
 	// Image is the image of the Redis server.
 	Image pulumi.StringInput
-	// FillerImage is the image of redisfiller.
-	FillerImage pulumi.StringInput
+	// FillerImage is the image of redisfiller. ExporterImage has redis_exporter.
+	FillerImage, ExporterImage pulumi.StringInput
 	// Replicas is the number of pods, 2 by default. Each has data of its own.
 	Replicas int
 	// Password is for every connection. Without it, one is generated.
@@ -75,6 +77,8 @@ type Redis struct {
 
 	// Addresses are host:port of each pod inside the cluster.
 	Addresses pulumi.StringArrayOutput `pulumi:"addresses"`
+	// Metrics are the servers'.
+	Metrics kube.Metrics
 }
 
 // New declares the Redis pods with their Service, Secret, configuration and network policies.
@@ -153,6 +157,8 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 			App:     app,
 			Labels:  servers.Labels,
 			FSGroup: redisUser,
+
+			MetricsPort: metricsPort,
 			RestartOn: pulumi.StringMap{
 				"stateful-k3s/redis-config":   pulumi.String(hex.EncodeToString(digest[:4])),
 				"stateful-k3s/redis-password": kube.Digest(ns.Name+"/"+secret, password),
@@ -165,6 +171,7 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 		return err
 	}
 
+	r.Metrics = kube.Metrics{Job: app, Pods: servers, Port: metricsPort, Count: args.Replicas}
 	addresses := make([]string, args.Replicas)
 	for i := range addresses {
 		addresses[i] = fmt.Sprintf("%s-%d.%s.%s.svc:%d", statefulSet, i, service, ns.Name, port)
@@ -210,7 +217,7 @@ func podSpec(args Args) corev1.PodSpecArgs {
 			},
 		})
 	return corev1.PodSpecArgs{
-		Containers: corev1.ContainerArray{filler, server},
+		Containers: corev1.ContainerArray{filler, server, exporterContainer(args)},
 		Volumes: corev1.VolumeArray{
 			corev1.VolumeArgs{Name: pulumi.String("config"),
 				ConfigMap: corev1.ConfigMapVolumeSourceArgs{Name: pulumi.String(config)}},
@@ -221,11 +228,29 @@ func podSpec(args Args) corev1.PodSpecArgs {
 	}
 }
 
+func exporterContainer(args Args) corev1.ContainerArgs {
+	resources := kube.Resources{CPU: "10m", CPULimit: "250m", Memory: "48Mi"}
+	return kube.Container(kube.AppUser, resources, corev1.ContainerArgs{
+		Name:  pulumi.String("exporter"),
+		Image: args.ExporterImage,
+		Env: corev1.EnvVarArray{
+			kube.Env("REDIS_ADDR", fmt.Sprintf("localhost:%d", port)),
+			kube.Env("REDIS_PASSWORD_FILE", passwordFile),
+			kube.Env("DATA_DIR", dataDir),
+		},
+		Ports:         corev1.ContainerPortArray{kube.ContainerPort(kube.MetricsPortName, metricsPort)},
+		StartupProbe:  kube.Within(time.Minute, kube.TCPProbe(metricsPort)),
+		LivenessProbe: kube.TCPProbe(metricsPort),
+		VolumeMounts:  corev1.VolumeMountArray{kube.ReadOnly("secret", secretDir), kube.ReadOnly(claim, dataDir)},
+	})
+}
+
 // check sets defaults and returns the server's configuration.
 func (a *Args) check() (string, error) {
 	err := kube.Missing(map[string]bool{
 		"Namespace": a.Namespace != nil, "Image": a.Image != nil, "FillerImage": a.FillerImage != nil,
-		"StorageClass": a.StorageClass != "", "StorageSize": a.StorageSize != "", "Memory": a.Memory != "",
+		"ExporterImage": a.ExporterImage != nil,
+		"StorageClass":  a.StorageClass != "", "StorageSize": a.StorageSize != "", "Memory": a.Memory != "",
 	})
 	if err != nil {
 		return "", err

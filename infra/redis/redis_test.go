@@ -27,6 +27,8 @@ func program(changes ...func(*redis.Args)) pulumi.RunFunc {
 			StorageClass: "local-path",
 			StorageSize:  "100Mi",
 			Memory:       "64Mi",
+
+			ExporterImage: pulumi.String("redis-exporter"),
 		}
 		for _, change := range changes {
 			change(&args)
@@ -88,7 +90,8 @@ func TestDeclarationErrors(t *testing.T) {
 
 func TestArgumentErrors(t *testing.T) {
 	_, err := recorder.Try(t, program(func(args *redis.Args) { *args = redis.Args{} }))
-	require.ErrorContains(t, err, `redis cache: FillerImage is required
+	require.ErrorContains(t, err, `redis cache: ExporterImage is required
+FillerImage is required
 Image is required
 Memory is required
 Namespace is required

@@ -60,6 +60,8 @@ type Storage struct {
 	keys      map[string]pulumi.StringOutput // by account
 	authority pulumi.StringOutput
 
+	// Metrics are the server's.
+	Metrics kube.Metrics
 	// Endpoint is the server's URL inside the cluster.
 	Endpoint pulumi.StringOutput `pulumi:"endpoint"`
 }
@@ -144,6 +146,8 @@ func (s *Storage) declare(ctx *pulumi.Context, name string, args Args) error {
 			App:     app,
 			Labels:  s.pods.Labels,
 			FSGroup: kube.AppUser,
+
+			MetricsPort: kube.MetricsPort,
 			// The server rereads secret keys by itself.
 			RestartOn: pulumi.StringMap{
 				"stateful-k3s/storage-certificate": kube.Digest(ns.Name+"/"+secret, certificate.Key),
@@ -155,6 +159,7 @@ func (s *Storage) declare(ctx *pulumi.Context, name string, args Args) error {
 	if err != nil {
 		return err
 	}
+	s.Metrics = kube.Metrics{Job: app, Pods: s.pods, Port: kube.MetricsPort, Count: 1}
 	s.Endpoint = pulumi.String(endpoint(ns)).ToStringOutput()
 	return ctx.RegisterResourceOutputs(s, pulumi.Map{"endpoint": s.Endpoint})
 }
@@ -172,13 +177,16 @@ func podSpec(args Args) corev1.PodSpecArgs {
 					Image: args.Image,
 					Env: corev1.EnvVarArray{
 						kube.Env("PORT", fmt.Sprint(port)),
+						kube.Env("METRICS_PORT", fmt.Sprint(kube.MetricsPort)),
 						kube.Env("DATA_DIR", dataDir),
 						kube.Env("BUCKET", bucket),
 						kube.Env("ACCOUNTS_DIR", accountsDir),
 						kube.Env("CERT_FILE", serverDir+"/"+certificateKey),
 						kube.Env("KEY_FILE", serverDir+"/"+privateKey),
 					},
-					Ports:          corev1.ContainerPortArray{kube.ContainerPort("https", port)},
+					Ports: corev1.ContainerPortArray{
+						kube.ContainerPort("https", port), kube.ContainerPort(kube.MetricsPortName, kube.MetricsPort),
+					},
 					StartupProbe:   kube.Within(time.Minute, kube.HTTPSProbe("/livez", port)),
 					LivenessProbe:  kube.HTTPSProbe("/livez", port),
 					ReadinessProbe: kube.HTTPSProbe("/livez", port),

@@ -1,6 +1,8 @@
 package todo
 
 import (
+	"time"
+
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -10,7 +12,7 @@ import (
 
 const backendService = "todo-backend-svc"
 
-func backendApp(args Args) kube.WebApp {
+func backendApp(args Args, interval time.Duration) kube.WebApp {
 	database := args.Database.Owner
 	return kube.WebApp{
 		Namespace:   args.Namespace,
@@ -20,9 +22,10 @@ func backendApp(args Args) kube.WebApp {
 		Replicas:    args.BackendReplicas,
 		Memory:      "64Mi",
 		LogRequests: args.LogRequests,
-		Env:         corev1.EnvVarArray{database.Env, setting(allowedOrigins)},
-		Volumes:     corev1.VolumeArray{database.Volume},
-		Mounts:      corev1.VolumeMountArray{database.Mount},
+		Env: corev1.EnvVarArray{database.Env, setting(allowedOrigins),
+			kube.Env("DAILY_TODO_INTERVAL", interval.String())},
+		Volumes: corev1.VolumeArray{database.Volume},
+		Mounts:  corev1.VolumeMountArray{database.Mount},
 		RestartOn: pulumi.StringMap{
 			// The app rereads the file, but the kubelet takes a minute to update it.
 			"stateful-k3s/postgres-client": database.Digest,

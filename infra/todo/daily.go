@@ -48,8 +48,11 @@ func declareDaily(ctx *pulumi.Context, name string, args Args, backend kube.WebA
 	if err != nil {
 		return err
 	}
-	schedule := kube.Schedule{Cron: daily.Schedule, TimeZone: daily.TimeZone, StartingDeadline: startingDeadline}
-	return job.DeclareCron(ctx, name+"-cronjob", schedule, parent, after)
+	return job.DeclareCron(ctx, name+"-cronjob", daily.schedule(), parent, after)
+}
+
+func (d Daily) schedule() kube.Schedule {
+	return kube.Schedule{Cron: d.Schedule, TimeZone: d.TimeZone, StartingDeadline: startingDeadline}
 }
 
 func dailyPodSpec(args Args) corev1.PodSpecArgs {

@@ -43,6 +43,8 @@ type Todo struct {
 	// Backend and Frontend are host:port of the Services inside the cluster.
 	Backend  pulumi.StringOutput `pulumi:"backend"`
 	Frontend pulumi.StringOutput `pulumi:"frontend"`
+	// Metrics are the backend's and the frontend's.
+	Metrics []kube.Metrics
 	// URL is the page's address at the ingress; empty without one.
 	URL pulumi.StringOutput `pulumi:"url"`
 }
@@ -70,7 +72,11 @@ func (t *Todo) declare(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 	// The frontend waits for the backend, and the backend for the database.
-	backend := backendApp(args)
+	interval, err := args.Daily.schedule().Interval()
+	if err != nil {
+		return err
+	}
+	backend := backendApp(args, interval)
 	service, err := declareBackend(ctx, name+"-backend", backend, args.Database, parent, after(settings))
 	if err != nil {
 		return err
@@ -84,6 +90,7 @@ func (t *Todo) declare(ctx *pulumi.Context, name string, args Args) error {
 	if err := declareDaily(ctx, name+"-daily", args, backend, parent, after(settings, service)); err != nil {
 		return err
 	}
+	t.Metrics = []kube.Metrics{backend.Metrics(), frontend.Metrics()}
 	t.Backend = pulumi.String(backend.Address()).ToStringOutput()
 	t.Frontend = pulumi.String(frontend.Address()).ToStringOutput()
 	return ctx.RegisterResourceOutputs(t, pulumi.Map{"backend": t.Backend, "frontend": t.Frontend, "url": t.URL})

@@ -92,6 +92,8 @@ func (s Settings) changes(last Outputs) (notices []string) {
 			back = append(back, fmt.Sprintf("namePrefix is %q again", strings.TrimSuffix(was, name)))
 		case name == "storage":
 			back = append(back, "s3Endpoint is removed")
+		case name == "monitoring":
+			back = append(back, "monitoring is builtin")
 		default:
 			back = append(back, "a database is in "+name+" again")
 		}

@@ -46,6 +46,8 @@ type Wanted struct {
 	Postgres []int
 	// CloudNativePG is the operator.
 	CloudNativePG bool
+	// Prometheus is the stack's own.
+	Prometheus bool
 }
 
 // All returns the lab's images, cached or not: base images for builds and pods, and system images for k3s and
@@ -57,6 +59,9 @@ func All(ctx context.Context, store tools.Store, wanted Wanted) (base, system []
 	}
 	if base, err = Base(ctx, wanted.Postgres); err != nil {
 		return nil, nil, err
+	}
+	if wanted.Prometheus {
+		base = append(base, Prometheus())
 	}
 	if system, err = System(ctx, binaries); err != nil {
 		return nil, nil, err

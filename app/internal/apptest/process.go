@@ -4,10 +4,13 @@ package apptest
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -162,4 +165,25 @@ func (p *Process) Eventually(condition func() bool) {
 			require.FailNow(p.t, "the condition is still false", p.Logged())
 		}
 	}
+}
+
+// Metrics returns what GET /metrics answers, or "" if there is no answer.
+func (p *Process) Metrics() string {
+	answer, err := http.Get("http://localhost:" + p.MetricsPort + "/metrics")
+	if err != nil {
+		return ""
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	require.NoError(p.t, err)
+	return string(text)
+}
+
+// WaitForMetrics waits until all lines are among the metrics.
+func (p *Process) WaitForMetrics(lines ...string) {
+	p.t.Helper()
+	p.Eventually(func() bool {
+		metrics := p.Metrics()
+		return !slices.ContainsFunc(lines, func(line string) bool { return !strings.Contains(metrics, line) })
+	})
 }

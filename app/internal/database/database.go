@@ -10,9 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/IBM/pgxpoolprometheus"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/stateful-k3s/stateful-k3s/app/internal/requestid"
 )
@@ -97,6 +99,9 @@ func Open(ctx context.Context, address Address, maxConns int32, migrations fs.FS
 	}
 	return d, nil
 }
+
+// Metrics are those of the pool.
+func (d *Database) Metrics() prometheus.Collector { return pgxpoolprometheus.NewCollector(d.pool, nil) }
 
 // Close waits until all connections are released.
 func (d *Database) Close() { d.close() }

@@ -27,9 +27,10 @@ import (
 
 const (
 	program = "pgbackrest"
-	// folder is the archive's folder below the bucket's prefix. The log and the base backups have one each in
+	// Folder is the archive's folder below the bucket's prefix. The log and the base backups have one each in
 	// it.
-	folder, logFolder, backupFolder = "wal", "archive", "backup"
+	Folder                  = "wal"
+	logFolder, backupFolder = "archive", "backup"
 	// RestoreRequested is an object beside the archive. It exists while a requested restore is not done.
 	RestoreRequested = "restore-asked.json"
 
@@ -233,7 +234,7 @@ func (a *Archive) environment() []string {
 		"BUFFER_SIZE=256KiB",
 		"COMPRESS_TYPE=zst",
 		"REPO1_TYPE=s3",
-		"REPO1_PATH=/" + a.bucket.Prefix + "/" + folder,
+		"REPO1_PATH=/" + a.bucket.Prefix + "/" + Folder,
 		"REPO1_S3_ENDPOINT=" + a.bucket.Endpoint.Host,
 		"REPO1_S3_REGION=" + a.bucket.Region,
 		"REPO1_S3_BUCKET=" + a.bucket.Name,

@@ -35,6 +35,9 @@ const (
 
 // Server is a storage server. It serves HTTPS.
 type Server struct {
+	// MetricsPort is the port of GET /metrics.
+	MetricsPort string
+
 	t       testing.TB
 	dir     string
 	port    string
@@ -45,7 +48,7 @@ type Server struct {
 // test.
 func Start(t testing.TB, accounts ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, dir: t.TempDir(), port: freeport.Find(t)}
+	s := &Server{t: t, dir: t.TempDir(), port: freeport.Find(t), MetricsPort: freeport.Find(t)}
 	for _, dir := range []string{s.DataDir(), s.AccountsDir()} {
 		require.NoError(t, os.Mkdir(dir, 0o700))
 	}
@@ -95,7 +98,8 @@ func (s *Server) Kill() {
 // Settings returns the environment of the server.
 func (s *Server) Settings() []string {
 	return []string{
-		"PORT=" + s.port, "BUCKET=" + Bucket, "DATA_DIR=" + s.DataDir(), "ACCOUNTS_DIR=" + s.AccountsDir(),
+		"PORT=" + s.port, "METRICS_PORT=" + s.MetricsPort, "BUCKET=" + Bucket,
+		"DATA_DIR=" + s.DataDir(), "ACCOUNTS_DIR=" + s.AccountsDir(),
 		"CERT_FILE=" + s.CAFile(), "KEY_FILE=" + s.keyFile(),
 	}
 }

@@ -45,15 +45,20 @@ func Serve(ctx context.Context, ports settings.Ports, handler http.Handler) erro
 		time.AfterFunc(linger, stop)
 	})()
 
-	metrics := http.NewServeMux()
-	metrics.Handle("GET /metrics", promhttp.InstrumentMetricHandler(prometheus.DefaultRegisterer,
-		promhttp.HandlerFor(prometheus.DefaultGatherer, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})))
 	group, serving := errgroup.WithContext(serving)
 	group.Go(func() error {
 		return service.Serve(serving, ports.App, drain(&stopping, Handler(handler)))
 	})
-	group.Go(func() error { return service.Serve(serving, ports.Metrics, metrics) })
+	group.Go(func() error { return ServeMetrics(serving, ports.Metrics) })
 	return group.Wait()
+}
+
+// ServeMetrics serves GET /metrics until ctx ends.
+func ServeMetrics(ctx context.Context, port string) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(prometheus.DefaultRegisterer,
+		promhttp.HandlerFor(prometheus.DefaultGatherer, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})))
+	return service.Serve(ctx, port, mux)
 }
 
 // Handler is what Serve serves until it stops.
@@ -77,10 +82,15 @@ func measure(next http.Handler) http.Handler {
 		start := time.Now()
 		answer := &response{ResponseWriter: w, request: r}
 		next.ServeHTTP(answer, r)
-		durations.WithLabelValues(r.Pattern, strconv.Itoa(answer.status)).Observe(time.Since(start).Seconds())
+		Observe(r.Pattern, answer.status, start)
 		if logsRequests(r) {
 			slog.Debug("answered", "method", r.Method, "path", r.URL.Path, "status", answer.status,
 				"took", time.Since(start).Round(time.Microsecond), "request", RequestID(r))
 		}
 	})
+}
+
+// Observe adds a request that has just been answered to the metrics.
+func Observe(route string, status int, start time.Time) {
+	durations.WithLabelValues(route, strconv.Itoa(status)).Observe(time.Since(start).Seconds())
 }

@@ -35,6 +35,16 @@ const (
 		RETURNING id, title = $2 AND completed = $3 AND "order" IS NOT DISTINCT FROM $4`
 )
 
+// LastDaily returns when a Job of the CronJob daily-todo has added a todo last, in seconds since 1970; 0 if
+// not within a week. The names of such Jobs are keys.
+func (s *Store) LastDaily(ctx context.Context) (seconds float64, err error) {
+	err = s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		return conn.QueryRow(ctx, `SELECT coalesce(extract(epoch FROM max(added)), 0)::float8
+			FROM answer WHERE key >= 'daily-todo-' AND key < 'daily-todo.'`).Scan(&seconds)
+	})
+	return seconds, err
+}
+
 // AddOnce adds a todo once for each key. If the key was used in the last seven days, it returns the todo as
 // it was added then, even if it has changed since; if the content was different, it returns
 // todo.ErrKeyReused.

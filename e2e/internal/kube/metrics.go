@@ -16,6 +16,11 @@ import (
 // Metrics returns the metrics of an app's pod, asked for inside of its network: from outside only its node
 // reaches them.
 func (c *Cluster) Metrics(pod, port string) (string, error) {
+	return c.Get(pod, port, "/metrics")
+}
+
+// Get returns what a pod answers, asked for inside of its network.
+func (c *Cluster) Get(pod, port, path string) (string, error) {
 	found, err := c.CoreV1().Pods(c.Namespace).Get(c.T.Context(), pod, metav1.GetOptions{})
 	if err != nil {
 		return "", err
@@ -29,7 +34,7 @@ func (c *Cluster) Metrics(pod, port string) (string, error) {
 	}}
 	defer transport.CloseIdleConnections()
 	client := http.Client{Transport: transport}
-	answer, err := client.Get("http://" + net.JoinHostPort("127.0.0.1", port) + "/metrics")
+	answer, err := client.Get("http://" + net.JoinHostPort("127.0.0.1", port) + path)
 	if err != nil {
 		return "", err
 	}

@@ -84,6 +84,8 @@ type Backup struct {
 	Location pulumi.StringOutput `pulumi:"location"`
 	// Server is the server of Args, ready once the database is restored.
 	Server server.Server
+	// Metrics are the backups'.
+	Metrics kube.Metrics
 }
 
 // New declares a Job, a CronJob, and a pod with metrics of the backups in the bucket. Pulumi waits until the
@@ -132,7 +134,14 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 	if err := allow(ctx, name, args, job, "backs up the database", parent); err != nil {
 		return err
 	}
-	metrics := metricsApp(args, bucket)
+	schedule := kube.Schedule{Cron: args.Schedule, TimeZone: args.TimeZone, StartingDeadline: startingDeadline}
+	interval, err := schedule.Interval()
+	if err != nil {
+		return err
+	}
+	metrics := metricsApp(args, bucket, interval)
+	b.Metrics = metrics.Metrics()
+	b.Metrics.Job = "backup-metrics"
 	if err := args.Bucket.Allow(ctx, name+"-metrics-bucket", metrics.Pods(),
 		"measures what backups there are", parent); err != nil {
 		return err
@@ -142,7 +151,6 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 		args.Bucket.Ready()); err != nil {
 		return err
 	}
-	schedule := kube.Schedule{Cron: args.Schedule, TimeZone: args.TimeZone, StartingDeadline: startingDeadline}
 	if err := job.DeclareCron(ctx, name+"-cronjob", schedule, parent, bucket.Ready(), ready); err != nil {
 		return err
 	}
@@ -252,7 +260,7 @@ func podSpec(args Args, work work) corev1.PodSpecArgs {
 	}
 }
 
-func metricsApp(args Args, bucket *storage.Client) kube.WebApp {
+func metricsApp(args Args, bucket *storage.Client, interval time.Duration) kube.WebApp {
 	return kube.WebApp{
 		Namespace: args.Namespace,
 		Name:      args.name() + "-metrics",
@@ -260,7 +268,7 @@ func metricsApp(args Args, bucket *storage.Client) kube.WebApp {
 		Args:      pulumi.StringArray{pulumi.String("metrics")},
 		Replicas:  1,
 		Memory:    "64Mi",
-		Env:       bucket.Env,
+		Env:       append(slices.Clone(bucket.Env), kube.Env("SCHEDULE_INTERVAL", interval.String())),
 		Volumes:   corev1.VolumeArray{bucket.Volume},
 		Mounts:    corev1.VolumeMountArray{bucket.Mount},
 	}

@@ -23,13 +23,17 @@ func clusterSpec(args Args, names names, pods kube.Pods) (fields, error) {
 	}
 	labels := kube.PartOf()
 	maps.Copy(labels, pods.Labels)
+	inherited := fields{"labels": labels}
+	if scrape := args.Namespace.ScrapeAnnotations(server.MetricsPort); scrape != nil {
+		inherited["annotations"] = scrape
+	}
 	spec := fields{
 		"instances":             args.Instances,
 		"imageName":             args.Image,
 		"postgresUID":           server.User,
 		"postgresGID":           server.User,
 		"enableSuperuserAccess": false,
-		"inheritedMetadata":     fields{"labels": labels},
+		"inheritedMetadata":     inherited,
 		"bootstrap":             fields{"initdb": birth(args, names)},
 		"certificates":          fields{"serverCASecret": names.certificate, "serverTLSSecret": names.certificate},
 		"managed": fields{

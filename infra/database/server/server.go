@@ -12,6 +12,9 @@ import (
 // Port is the server's port.
 const Port = 5432
 
+// MetricsPort is the port of metrics of the server.
+const MetricsPort = 9187
+
 // User is postgres in the official image. A server does not start as a user without a name.
 const User = 999
 

@@ -15,8 +15,6 @@ import (
 )
 
 const (
-	exporterPort = 9187
-
 	// The image declares other folders as volumes, and differs in them between major versions.
 	dataDir   = "/data"
 	pgdata    = dataDir + "/pgdata"
@@ -117,12 +115,14 @@ func exporterContainer(args Args) corev1.ContainerArgs {
 			kube.Env("DATA_SOURCE_URI", source),
 			kube.Env("DATA_SOURCE_USER", server.ExporterRole),
 			kube.Env("DATA_SOURCE_PASS_FILE", exportDir+"/password"),
+			kube.Env("DATA_DIR", dataDir),
+			kube.Env("CERT_FILE", exportDir+"/"+certificateKey),
 		},
-		Ports:         corev1.ContainerPortArray{kube.ContainerPort("metrics", exporterPort)},
-		StartupProbe:  kube.Within(time.Minute, kube.TCPProbe(exporterPort)),
-		LivenessProbe: kube.TCPProbe(exporterPort),
+		Ports:         corev1.ContainerPortArray{kube.ContainerPort(kube.MetricsPortName, server.MetricsPort)},
+		StartupProbe:  kube.Within(time.Minute, kube.TCPProbe(server.MetricsPort)),
+		LivenessProbe: kube.TCPProbe(server.MetricsPort),
 		VolumeMounts: corev1.VolumeMountArray{
-			kube.ReadOnly("exporter", exportDir), kube.ReadOnly("socket", socketDir),
+			kube.ReadOnly("exporter", exportDir), kube.ReadOnly("socket", socketDir), kube.ReadOnly(claim, dataDir),
 		},
 	})
 }
@@ -139,6 +139,7 @@ func podVolumes(args Args, names names) corev1.VolumeArray {
 		}},
 		kube.SecretVolume("setup", names.secret, 0o440, map[string]string{verifiersKey: verifiersKey}),
 		kube.SecretVolume("server", names.secret, 0o440, files),
-		kube.SecretVolume("exporter", names.secret, 0o440, map[string]string{exporterPassKey: "password"}),
+		kube.SecretVolume("exporter", names.secret, 0o440, map[string]string{
+			exporterPassKey: "password", certificateKey: certificateKey}),
 	}
 }

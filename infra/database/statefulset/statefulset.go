@@ -184,6 +184,8 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf strin
 			App:     names.app,
 			Labels:  s.Pods.Labels,
 			FSGroup: server.User,
+
+			MetricsPort: server.MetricsPort,
 			RestartOn: pulumi.StringMap{
 				"stateful-k3s/postgres-config": pulumi.String(hex.EncodeToString(digest.Sum(nil)[:4])),
 				"stateful-k3s/postgres-secret": creds.digest,

@@ -1,0 +1,118 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/network"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/prometheus"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
+	"github.com/stateful-k3s/stateful-k3s/internal/connections"
+)
+
+// TestMonitoring gives the stack a Prometheus of its own.
+func TestMonitoring(t *testing.T) {
+	c := newCluster(t)
+	leaveSettings()
+	before := uidsOf(c)
+	t.Cleanup(func() { c.Kubectl("delete", "namespace", prometheus.Namespace, "--ignore-not-found") })
+	pulumi.Configure(t, nil, "monitoring=builtin")
+	pulumi.MakeUp(t)
+	assert.Equal(t, before, uidsOf(c), "no pod of others restarts for it")
+
+	t.Run("all targets are up", func(t *testing.T) { allTargetsAreUp(c.For(t)) })
+	t.Run("no other pod reads metrics", func(t *testing.T) { onlyPrometheusReadsMetrics(c.For(t)) })
+	t.Run("metrics have values", func(t *testing.T) { metricsHaveValues(c.For(t)) })
+}
+
+// metricsPorts are the ports of all pods of the stack that are called metrics, as ADDRESS:PORT.
+func metricsPorts(c *kube.Cluster) map[string]bool {
+	ports := map[string]bool{}
+	for _, pod := range c.Running() {
+		for _, container := range pod.Spec.Containers {
+			for _, port := range container.Ports {
+				if port.Name == "metrics" && kube.IsOurs(pod) {
+					ports[fmt.Sprintf("%s:%d", pod.Status.PodIP, port.ContainerPort)] = true
+				}
+			}
+		}
+	}
+	return ports
+}
+
+func allTargetsAreUp(c *kube.Cluster) {
+	want := slices.Sorted(maps.Keys(metricsPorts(c)))
+	require.Len(c.T, want, 13)
+	prometheus.Until(c, `up{job!="prometheus"} == 1`, func(up []prometheus.Sample) error {
+		var is []string
+		for _, target := range up {
+			is = append(is, target.Labels["instance"])
+		}
+		slices.Sort(is)
+		if !slices.Equal(want, is) {
+			return fmt.Errorf("wanted %v", want)
+		}
+		return nil
+	})
+	missing, err := prometheus.Query(c,
+		`sum by(job, namespace, database) (up) != on(job, namespace, database) expected_targets`)
+	require.NoError(c.T, err)
+	assert.Empty(c.T, missing, "targets that are not as many as there should be")
+}
+
+func onlyPrometheusReadsMetrics(c *kube.Cluster) {
+	document, err := os.ReadFile(filepath.Join(lab.Checkout, "docs/connections.md"))
+	require.NoError(c.T, err)
+	tables, err := connections.Parse(string(document))
+	require.NoError(c.T, err)
+	pods, ports := c.Running(), metricsPorts(c)
+	targets := slices.DeleteFunc(network.TargetsInCluster(c, pods), func(to network.Target) bool {
+		return !ports[to.Address.String()]
+	})
+	origins := slices.DeleteFunc(network.Origins(c, pods),
+		func(from network.Origin) bool { return from.Pod == nil })
+	pairs, _ := guardedPairs(origins, targets, tables["With `monitoring` `builtin`"])
+	require.NoError(c.T, network.Try(c.T.Context(), pairs))
+	for _, p := range pairs {
+		own := p.From.Pod.Namespace == prometheus.Namespace
+		assert.Equal(c.T, own, p.Wanted, p)
+		assert.Equal(c.T, own, p.Err == nil, "%s: %v", p, p.Err)
+	}
+}
+
+// metricsHaveValues asks for a metric of each kind.
+func metricsHaveValues(c *kube.Cluster) {
+	for expression, count := range map[string]int{
+		`pgxpool_max_conns{job=~"pingpong|todo-backend"} == 5`: 4,
+		`pg_up == 1`:                      2,
+		`pg_stat_archiver_archived_count`: 2,
+		`redis_up == 1`:                   2,
+		`volume_available_bytes > 0 and volume_available_bytes < volume_capacity_bytes`: 5,
+		`certificate_not_after_timestamp_seconds > time() + 9 * 365 * 86400`:            3,
+		`archive_last_segment_timestamp_seconds > time() - 86400`:                       2,
+		`archive_size_bytes > 1e6`:                                                    2,
+		`archive_gap == 0`:                                                            2,
+		`backup_last_run_success == 1`:                                                2,
+		`backup_schedule_interval_seconds == 86400`:                                   2,
+		`daily_todo_schedule_interval_seconds == 3600`:                                2,
+		`daily_todo_last_added_timestamp_seconds`:                                     2,
+		`http_request_duration_seconds_count{job="storage",route="PUT",status="200"}`: 1,
+	} {
+		prometheus.Until(c, expression, func(samples []prometheus.Sample) error {
+			if len(samples) != count {
+				return errors.New("wanted other metrics")
+			}
+			return nil
+		})
+	}
+}
