@@ -26,9 +26,9 @@ const (
 
 // gauges show the store as of the last update.
 type gauges struct {
-	taken, size, duration, lacks, backups, runEnded, runSuccess prometheus.Gauge
+	answers, taken, size, duration, lacks, backups, runEnded, runSuccess prometheus.Gauge
 	// They have no value without an archive, or an interval.
-	archived, archiveSize, archiveGap, interval *prometheus.GaugeVec
+	archived, archiveBase, archiveSize, archiveGap, interval *prometheus.GaugeVec
 }
 
 func newGauges(prefix string) gauges {
@@ -43,10 +43,13 @@ func newGauges(prefix string) gauges {
 	return gauges{
 		archived: optional("archive_last_segment_timestamp_seconds",
 			"When the newest file of the log was archived, in seconds since 1970; 0 if there is none."),
+		archiveBase: optional("archive_last_base_backup_timestamp_seconds",
+			"When the newest base backup began, in seconds since 1970; 0 if there is none."),
 		archiveSize: optional("archive_size_bytes", "Size of the archive, with its base backups."),
 		archiveGap: optional("archive_gap",
 			"Whether log is missing after the newest base backup, 1 or 0: then later moments can't be restored."),
 		interval: optional("backup_schedule_interval_seconds", "Longest time between two scheduled backups."),
+		answers:  gauge("store_up", "Whether the store answered when it was asked last, 1 or 0."),
 		taken: gauge("last_verified_timestamp_seconds",
 			"When the snapshot of the newest verified backup was taken, in seconds since 1970; 0 if there is none."),
 		size:     gauge("last_verified_size_bytes", "Size of its dump."),
@@ -73,6 +76,7 @@ func serveMetrics(ctx context.Context, c config, _ []string) error {
 		for updating.Err() == nil {
 			err := gauges.update(updating, &listed)
 			answers.Store(err == nil)
+			gauges.answers.Set(map[bool]float64{true: 1}[err == nil])
 			if err == nil {
 				sleep(updating, updateInterval)
 				continue
@@ -119,7 +123,7 @@ func (g gauges) update(ctx context.Context, listed *time.Time) error {
 }
 
 func (g gauges) showArchive(objects []pgbackrest.Object) {
-	all := []*prometheus.GaugeVec{g.archived, g.archiveSize, g.archiveGap}
+	all := []*prometheus.GaugeVec{g.archived, g.archiveBase, g.archiveSize, g.archiveGap}
 	if len(objects) == 0 {
 		for _, gauge := range all {
 			gauge.Reset()
@@ -127,7 +131,8 @@ func (g gauges) showArchive(objects []pgbackrest.Object) {
 		return
 	}
 	is := pgbackrest.Summarize(objects)
-	for i, value := range []float64{seconds(is.Last), float64(is.Size), map[bool]float64{true: 1}[is.Gap]} {
+	for i, value := range []float64{seconds(is.Last), seconds(is.Base), float64(is.Size),
+		map[bool]float64{true: 1}[is.Gap]} {
 		all[i].WithLabelValues().Set(value)
 	}
 }

@@ -54,8 +54,8 @@ func TestMetrics(t *testing.T) {
 	p.WaitUntilReady(http.StatusOK)
 	assert.Equal(t, map[string]float64{
 		"last_verified_timestamp_seconds": 0, "last_verified_size_bytes": 0, "last_verified_duration_seconds": 0,
-		"last_verified_lacks": 0,
-		"verified_backups":    0, "last_run_timestamp_seconds": 0, "last_run_success": 0,
+		"last_verified_lacks": 0, "store_up": 1,
+		"verified_backups": 0, "last_run_timestamp_seconds": 0, "last_run_success": 0,
 	}, metrics(t, p))
 
 	assert.Equal(t, storeStatus{}, s.status())
@@ -72,7 +72,7 @@ func TestMetrics(t *testing.T) {
 	assert.Equal(t, map[string]float64{
 		"last_verified_timestamp_seconds": float64(taken.Unix()), "last_verified_size_bytes": float64(m.Dump.Size),
 		"last_verified_duration_seconds": m.Duration().Seconds(), "last_verified_lacks": 2, "verified_backups": 2,
-		"last_run_success": 1,
+		"last_run_success": 1, "store_up": 1,
 	}, shown)
 
 	is := s.status()
@@ -93,6 +93,7 @@ func TestMetrics(t *testing.T) {
 	p = s.begin("metrics")
 	p.Eventually(func() bool { return p.Logged() != "" })
 	p.WaitUntilReady(http.StatusServiceUnavailable)
+	assert.Zero(t, metrics(t, p)["store_up"])
 }
 
 // All backups are deleted while the pod runs.
@@ -112,7 +113,7 @@ func TestMetricsOfAnEmptiedStore(t *testing.T) {
 			}
 		}
 	}
-	assert.Equal(t, 7, shown)
+	assert.Equal(t, 8, shown)
 }
 
 // Without an archive these metrics have no value, and nobody takes 0 for one.

@@ -21,6 +21,8 @@ type Summary struct {
 	Size int64
 	// Last is when the newest file of the log was stored; zero if there is none.
 	Last time.Time
+	// Base is when the newest base backup of the server that archived last began; zero if there is none.
+	Base time.Time
 	// Gap says that log is missing after the newest base backup of the server that archived last.
 	Gap bool
 }
@@ -50,7 +52,8 @@ func Summarize(objects []Object) (sum Summary) {
 			sum.Last, last = o.Stored, stanza
 		}
 	}
-	sum.Gap = hasGap(segments[last], based[last])
+	sum.Base = based[last]
+	sum.Gap = hasGap(segments[last], sum.Base)
 	return sum
 }
 

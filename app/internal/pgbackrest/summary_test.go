@@ -24,14 +24,14 @@ func TestSummary(t *testing.T) {
 	}{
 		"nothing": {nil, Summary{}},
 		"whole": {[]Object{base(1), segment("1", first, 2), segment("1", third, 4), segment("1", second, 3)},
-			Summary{130, at(4), false}},
-		"gap": {[]Object{base(1), segment("1", first, 2), segment("1", third, 4)}, Summary{120, at(4), true}},
+			Summary{130, at(4), at(1), false}},
+		"gap": {[]Object{base(1), segment("1", first, 2), segment("1", third, 4)}, Summary{120, at(4), at(1), true}},
 		"gap before a base backup": {[]Object{segment("1", first, 2), segment("1", third, 4), base(5),
-			segment("1", fourth, 6)}, Summary{130, at(6), false}},
+			segment("1", fourth, 6)}, Summary{130, at(6), at(5), false}},
 		"gap of an older server": {[]Object{segment("1", first, 2), segment("1", third, 4),
-			segment("2", first, 6)}, Summary{30, at(6), false}},
+			segment("2", first, 6)}, Summary{30, at(6), time.Time{}, false}},
 		"new timeline": {[]Object{segment("1", first, 2), segment("1", "0000000200000000000000FF", 3)},
-			Summary{20, at(3), false}},
+			Summary{20, at(3), time.Time{}, false}},
 		"other files": {[]Object{{"archive/1/archive.info", 5, at(9)}}, Summary{Size: 5}},
 	} {
 		require.Equal(t, test.want, Summarize(test.objects), name)
