@@ -20,7 +20,7 @@ func TestThePrometheusOperatorIsLookedFor(t *testing.T) {
 	needed.PrometheusOperator = true
 	err := needed.Check(t.Context(), client)
 	require.ErrorContains(t, err, "you lack rights in the namespaces exercises, project: to create, delete, "+
-		"get, patch, watch: podmonitors.monitoring.coreos.com")
+		"get, patch, watch: podmonitors.monitoring.coreos.com, prometheusrules.monitoring.coreos.com")
 	require.ErrorContains(t, err, "the cluster knows no podmonitors.monitoring.coreos.com, and monitoring is "+
 		"operator: install the Prometheus operator, ")
 

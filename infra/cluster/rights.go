@@ -31,7 +31,10 @@ var OfCloudNativePG = []schema.GroupResource{
 }
 
 // OfPrometheusOperator are the kinds that it adds for the Prometheus operator.
-var OfPrometheusOperator = []schema.GroupResource{{Group: "monitoring.coreos.com", Resource: "podmonitors"}}
+var OfPrometheusOperator = []schema.GroupResource{
+	{Group: "monitoring.coreos.com", Resource: "podmonitors"},
+	{Group: "monitoring.coreos.com", Resource: "prometheusrules"},
+}
 
 // neededRights are the rights that an update uses: Pulumi applies objects, and watches pods until they are
 // ready.

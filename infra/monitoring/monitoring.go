@@ -54,6 +54,18 @@ func (m *Monitoring) declare(ctx *pulumi.Context, name string, args Args) (err e
 			return err
 		}
 	}
+	namespace := args.Metrics[0].Pods.Namespace
+	if args.Prometheus != nil {
+		namespace = args.Prometheus.Namespace
+	}
+	if args.Monitors != nil {
+		if err := args.Monitors.declareRules(ctx, name, namespace, args.Metrics, parent); err != nil {
+			return err
+		}
+	}
+	if err := declareDashboards(ctx, name, namespace, parent); err != nil {
+		return err
+	}
 	if args.Prometheus != nil {
 		if m.URL, err = args.Prometheus.declare(ctx, "prometheus", args.Metrics, parent); err != nil {
 			return err

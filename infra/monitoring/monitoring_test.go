@@ -163,3 +163,38 @@ func TestErrors(t *testing.T) {
 	_, err = recorder.Try(t, program(func(args *monitoring.Args) { args.Prometheus.Memory = "lots" }))
 	require.ErrorContains(t, err, `monitoring seen: reading Memory "lots": `)
 }
+
+func TestRulesForTheOperator(t *testing.T) {
+	recording := recorder.Run(t, program(theirs, func(args *monitoring.Args) {
+		args.Monitors = &monitoring.Monitors{Labels: map[string]string{"release": "kube-prometheus-stack"}}
+	}))
+	rule := recorder.Object[*unstructured.Unstructured](recording, "seen-rules")
+	require.Equal(t, "kube-prometheus-stack", rule.GetLabels()["release"])
+	groups, _, err := unstructured.NestedSlice(rule.Object, "spec", "groups")
+	require.NoError(t, err)
+	var names []string
+	for _, group := range groups {
+		names = append(names, group.(map[string]any)["name"].(string))
+	}
+	require.Contains(t, names, "servers")
+	require.Contains(t, names, "expected")
+}
+
+// Grafana's sidecar finds dashboards by the label, in all namespaces unless it is told otherwise.
+func TestDashboards(t *testing.T) {
+	for name, where := range map[string]struct {
+		change    func(*monitoring.Args)
+		namespace string
+	}{
+		"own":    {func(*monitoring.Args) {}, "alice-monitoring"},
+		"theirs": {theirs, "alice-apps"},
+	} {
+		recording := recorder.Run(t, program(where.change))
+		for _, dashboard := range []string{"system", "database"} {
+			configMap := recorder.Object[*corev1.ConfigMap](recording, "seen-dashboard-"+dashboard)
+			require.Equal(t, where.namespace, configMap.Namespace, name)
+			require.Equal(t, "1", configMap.Labels["grafana_dashboard"])
+			require.Contains(t, configMap.Data[dashboard+".json"], `"title": "stateful-k3s: `)
+		}
+	}
+}

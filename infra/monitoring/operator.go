@@ -1,7 +1,10 @@
 package monitoring
 
 import (
+	"fmt"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
@@ -31,6 +34,28 @@ func (m *Monitors) declare(ctx *pulumi.Context, name string, metrics kube.Metric
 				map[string]any{"port": kube.MetricsPortName, "relabelings": relabelings},
 			},
 		}),
+	}, parent, namespace.Ready())
+	return err
+}
+
+// declareRules declares the alerts.
+func (m *Monitors) declareRules(ctx *pulumi.Context, name string, namespace *kube.Namespace,
+	metrics []kube.Metrics, parent pulumi.ResourceOption) error {
+	expected, err := expectedRules(metrics)
+	if err != nil {
+		return err
+	}
+	var groups []any
+	for _, text := range []string{expected, rules} {
+		var file struct{ Groups []any }
+		if err := yaml.Unmarshal([]byte(text), &file); err != nil {
+			return fmt.Errorf("reading the rules: %w", err)
+		}
+		groups = append(groups, file.Groups...)
+	}
+	_, err = kube.NewObject(ctx, name+"-rules", apiVersion, "PrometheusRule", pulumi.Map{
+		"metadata": namespace.Meta("prometheus", "stateful-k3s", m.Labels),
+		"spec":     pulumi.ToMap(map[string]any{"groups": groups}),
 	}, parent, namespace.Ready())
 	return err
 }
