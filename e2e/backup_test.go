@@ -81,6 +81,8 @@ func TestMetricsOfBackupsOutliveTheirJob(t *testing.T) {
 		"last_verified_lacks":             float64(len(made.Lacks)),
 		"verified_backups":                float64(len(store.Backups(c))),
 		"last_run_success":                1,
+		"schedule_interval_seconds":       86400,
+		"store_up":                        1,
 	}, gauges)
 	status, _ := pulumi.Make("status").CombinedOutput() // what other lanes do may be wrong
 	assert.Regexp(t, `\nbackup +`+c.Namespace+": "+made.Name+`, verified, \d+[sm] old, `, string(status))
