@@ -30,6 +30,7 @@ func TestMetricsOfPostgresItsVolumeAndItsCertificate(t *testing.T) {
 		"DATA_SOURCE_USER="+address.User.Username(), "DATA_SOURCE_PASS_FILE="+filepath.Join(dir, "password"),
 		"DATA_DIR="+dir, "CERT_FILE="+filepath.Join(dir, "tls.crt"))
 	p.WaitForMetrics("\npg_up 1\n", "pg_stat_archiver_archived_count", "pg_wal_size_bytes",
+		"pg_postmaster_start_time_seconds",
 		`pg_database_size_bytes{datname="postgres"}`, `volume_available_bytes{volume="data"}`,
 		`certificate_not_after_timestamp_seconds{certificate="postgres"}`)
 	server.Kill()

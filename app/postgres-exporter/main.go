@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus-community/postgres_exporter/collector"
@@ -38,7 +39,8 @@ func readConfig() (config, error) {
 }
 
 func main() {
-	kingpin.Parse() // the collectors are flags
+	// The collectors are flags. The time when the server started is off by default.
+	kingpin.MustParse(kingpin.CommandLine.Parse(append([]string{"--collector.postmaster"}, os.Args[1:]...)))
 	service.Main(run)
 }
 

@@ -36,7 +36,8 @@ func (c collector) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// Volume exports the size of the volume that is mounted at dir, and how much of it is left.
+// Volume exports the size of the volume that is mounted at dir, and how much of it is left. The size is
+// without what a file system keeps for root, as in df's percentages.
 func Volume(name, dir string) prometheus.Collector {
 	labels := prometheus.Labels{"volume": name}
 	return collector{
@@ -50,7 +51,7 @@ func Volume(name, dir string) prometheus.Collector {
 				return nil, fmt.Errorf("ask for the size of %s: %w", dir, err)
 			}
 			block := float64(s.Frsize)
-			return []float64{float64(s.Blocks) * block, float64(s.Bavail) * block}, nil
+			return []float64{float64(s.Blocks-s.Bfree+s.Bavail) * block, float64(s.Bavail) * block}, nil
 		},
 	}
 }
