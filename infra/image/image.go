@@ -33,7 +33,8 @@ type Args struct {
 	Target string
 	// BuildArgs are arguments of the Dockerfile.
 	BuildArgs map[string]string
-	// Platforms are those that the image is for, such as linux/arm64; the builder's own if empty.
+	// Platforms are those that the image is for, such as linux/arm64. If empty, they are those of the last
+	// build, or else the builder's own.
 	Platforms []string
 	// Tag is the tag that each build moves. Pods name images by digest.
 	Tag string
@@ -73,7 +74,9 @@ func New(ctx *pulumi.Context, name string, args Args,
 		Push:           pulumi.Bool(false), // the export pushes
 		BuildOnPreview: pulumi.Bool(false),
 	}
-	if len(args.Platforms) > 0 {
+	if len(args.Platforms) == 0 {
+		opts = append(slices.Clip(opts), pulumi.IgnoreChanges([]string{"platforms"}))
+	} else {
 		platforms := dockerbuild.PlatformArray{}
 		for _, platform := range args.Platforms {
 			platforms = append(platforms, dockerbuild.Platform(platform))

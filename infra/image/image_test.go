@@ -27,14 +27,14 @@ func TestRebuild(t *testing.T) {
 	values := map[string]bool{}
 	for range 2 {
 		recorded := recorder.Run(t, build(args)).Get(t, imageType, "redisfiller")
-		require.Empty(t, recorded.Request.GetIgnoreChanges())
+		require.Equal(t, []string{"platforms"}, recorded.Request.GetIgnoreChanges())
 		values[recorded.Inputs["buildArgs"].ObjectValue()[argument].StringValue()] = true
 	}
 	require.Len(t, values, 2)
 
 	args.Rebuild = false
 	recorded := recorder.Run(t, build(args)).Get(t, imageType, "redisfiller")
-	require.Equal(t, []string{"buildArgs." + argument}, recorded.Request.GetIgnoreChanges())
+	require.ElementsMatch(t, []string{"platforms", "buildArgs." + argument}, recorded.Request.GetIgnoreChanges())
 	require.NotContains(t, recorded.Inputs["buildArgs"].ObjectValue(), resource.PropertyKey(argument))
 }
 
@@ -47,13 +47,16 @@ func TestImageIsBuiltFromTheContext(t *testing.T) {
 	}
 }
 
+// While nobody knows the platforms, as in a preview without the cluster, they stay as they are.
 func TestImageIsForPlatforms(t *testing.T) {
 	args := image.Args{Registry: "registry.example.com", Tag: "dev"}
-	require.NotContains(t, recorder.Run(t, build(args)).Get(t, imageType, "redisfiller").Inputs,
-		resource.PropertyKey("platforms"))
+	recorded := recorder.Run(t, build(args)).Get(t, imageType, "redisfiller")
+	require.NotContains(t, recorded.Inputs, resource.PropertyKey("platforms"))
+	require.Contains(t, recorded.Request.GetIgnoreChanges(), "platforms")
 	args.Platforms = []string{"linux/amd64", "linux/arm64"}
-	inputs := recorder.Run(t, build(args)).Get(t, imageType, "redisfiller").Inputs
-	require.Equal(t, []any{"linux/amd64", "linux/arm64"}, inputs["platforms"].Mappable())
+	recorded = recorder.Run(t, build(args)).Get(t, imageType, "redisfiller")
+	require.Equal(t, []any{"linux/amd64", "linux/arm64"}, recorded.Inputs["platforms"].Mappable())
+	require.NotContains(t, recorded.Request.GetIgnoreChanges(), "platforms")
 }
 
 func TestImageErrors(t *testing.T) {
