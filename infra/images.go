@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -99,13 +101,9 @@ func publishedImages(ctx context.Context, cfg *config.Config, last volumes.Outpu
 	if err != nil {
 		return nil, fmt.Errorf("images: %w", err)
 	}
-	for _, name := range names {
-		if has := image.Platforms(ctx, refs[name], cfg.Registry.Auth); has != nil {
-			if err := nodes.Without("the image "+refs[name], has); err != nil {
-				return nil, fmt.Errorf("images: %w; build them for both with platforms, or keep such nodes to others "+
-					"with a taint", err)
-			}
-		}
+	if err := canRun(ctx, nodes, names, refs, cfg.Registry.Auth); err != nil {
+		return nil, fmt.Errorf("images: %w; build them for both with platforms, or keep such nodes to others "+
+			"with a taint", err)
 	}
 	for _, settings := range cfg.Databases {
 		ref := refs[imageOf(backupImage, settings, cfg)]
@@ -117,6 +115,26 @@ func publishedImages(ctx context.Context, cfg *config.Config, last volumes.Outpu
 		}
 	}
 	return pulumi.ToStringMap(refs), nil
+}
+
+// canRun returns an error for the first image that a node could not run. The registry is asked for all images
+// at once, so that one that does not answer costs its timeout once.
+func canRun(ctx context.Context, nodes cluster.Platforms, names []string, refs map[string]string,
+	login authn.Authenticator) error {
+	if len(nodes) == 0 {
+		return nil
+	}
+	faults := make([]error, len(names))
+	var group sync.WaitGroup
+	for i, name := range names {
+		group.Go(func() {
+			if has := image.Platforms(ctx, refs[name], login); has != nil {
+				faults[i] = nodes.Without("the image "+refs[name], has)
+			}
+		})
+	}
+	group.Wait()
+	return cmp.Or(faults...)
 }
 
 // missingImages returns the keys of the references that their registry no longer has.

@@ -76,7 +76,7 @@ func serveMetrics(ctx context.Context, c config, _ []string) error {
 		for updating.Err() == nil {
 			err := gauges.update(updating, &listed)
 			answers.Store(err == nil)
-			gauges.answers.Set(map[bool]float64{true: 1}[err == nil])
+			gauges.answers.Set(one(err == nil))
 			if err == nil {
 				sleep(updating, updateInterval)
 				continue
@@ -131,8 +131,7 @@ func (g gauges) showArchive(objects []pgbackrest.Object) {
 		return
 	}
 	is := pgbackrest.Summarize(objects)
-	for i, value := range []float64{seconds(is.Last), seconds(is.Base), float64(is.Size),
-		map[bool]float64{true: 1}[is.Gap]} {
+	for i, value := range []float64{seconds(is.Last), seconds(is.Base), float64(is.Size), one(is.Gap)} {
 		all[i].WithLabelValues().Set(value)
 	}
 }
@@ -144,7 +143,15 @@ func (g gauges) show(state storeState) {
 	g.lacks.Set(float64(len(state.newest.Lacks)))
 	g.duration.Set(state.newest.Duration().Seconds())
 	g.runEnded.Set(seconds(state.run.Ended))
-	g.runSuccess.Set(map[bool]float64{true: 1}[!state.run.Ended.IsZero() && state.run.Error == ""])
+	g.runSuccess.Set(one(!state.run.Ended.IsZero() && state.run.Error == ""))
+}
+
+// one returns 1 if a condition holds, and else 0.
+func one(holds bool) float64 {
+	if holds {
+		return 1
+	}
+	return 0
 }
 
 // seconds returns a time in seconds since 1970; 0 for the zero time.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,19 +12,13 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Platforms are those of nodes, such as linux/arm64, with the name of one node of each.
+// Platforms are the platforms of nodes, such as linux/arm64, with the name of one node of each.
 type Platforms map[string]string
 
 // Names returns the platforms, sorted.
-func (p Platforms) Names() (names []string) {
-	for name := range p {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func (p Platforms) Names() []string { return slices.Sorted(maps.Keys(p)) }
 
-// Without returns an error if a node's platform is not among those that what is for.
+// Without returns an error if a node's platform is not among the given ones, which something is for.
 func (p Platforms) Without(what string, platforms []string) error {
 	for _, name := range p.Names() {
 		if !slices.Contains(platforms, name) {

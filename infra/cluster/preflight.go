@@ -12,7 +12,7 @@ type Approval struct {
 	Shared []string
 	// Passwords are in the Secrets of the requirements.
 	Passwords map[ExistingSecret]Passwords
-	// Platforms are those that images have to be for; empty if nobody knows.
+	// Platforms are what images have to be for; empty if nobody knows.
 	Platforms Platforms
 	// CloudNativePG is empty unless a database has this engine.
 	CloudNativePG CloudNativePG

@@ -101,8 +101,14 @@ func parseDNSServer(text string) (server kube.DNSServer, valid bool) {
 // parsePods reads NAMESPACE/LABEL=VALUE.
 func parsePods(text string) (pods kube.Pods, valid bool) {
 	namespace, label, _ := strings.Cut(text, "/")
-	key, value, hasValue := strings.Cut(label, "=")
+	key, value, valid := parseLabel(label)
 	pods = kube.Pods{Namespace: &kube.Namespace{Name: namespace}, Labels: map[string]string{key: value}}
-	return pods, hasValue && len(validation.IsDNS1123Label(namespace)) == 0 &&
-		len(validation.IsQualifiedName(key)) == 0 && len(validation.IsValidLabelValue(value)) == 0
+	return pods, valid && len(validation.IsDNS1123Label(namespace)) == 0
+}
+
+// parseLabel reads LABEL=VALUE.
+func parseLabel(text string) (key, value string, valid bool) {
+	key, value, hasValue := strings.Cut(text, "=")
+	return key, value, hasValue && len(validation.IsQualifiedName(key)) == 0 &&
+		len(validation.IsValidLabelValue(value)) == 0
 }

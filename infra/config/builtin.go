@@ -31,11 +31,7 @@ type Todo struct {
 	Daily                             todo.Daily
 }
 
-const (
-	pingpongReplicas, backendReplicas = "pingpongReplicas", "todoBackendReplicas"
-
-	loginKey = "pageLogin"
-)
+const pingpongReplicas, backendReplicas = "pingpongReplicas", "todoBackendReplicas"
 
 func (r *reader) apps() Apps {
 	return Apps{
@@ -45,7 +41,7 @@ func (r *reader) apps() Apps {
 			FrontendReplicas: r.number("todoFrontendReplicas", replicas, "2"),
 			AllowedOrigins:   r.text("todoAllowedOrigins", origins, "https://todo.example.com"),
 			OwnOrigins:       r.text("todoOwnOrigins", optional(ownOrigins), "https://todo.example.com"),
-			Login:            r.secret(loginKey, logins, `"$(htpasswd -nB alice)"`),
+			Login:            r.secret("pageLogin", logins, `"$(htpasswd -nB alice)"`),
 			Daily: todo.Daily{
 				Schedule:    r.text("dailyTodoSchedule", schedule, `"0 * * * *"`),
 				TimeZone:    r.text("dailyTodoTimeZone", timeZone, "Europe/Helsinki"),

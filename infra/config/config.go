@@ -23,7 +23,7 @@ type Config struct {
 	Registry Registry
 	// Published are images that the stack takes instead of building; nil for none.
 	Published *Published
-	// Platforms are those that images are built for, such as linux/arm64; empty for the nodes' own.
+	// Platforms are what images are built for, such as linux/arm64; empty for the nodes' own.
 	Platforms    []string
 	Builder      string
 	StorageClass string

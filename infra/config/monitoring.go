@@ -3,8 +3,6 @@ package config
 import (
 	"strings"
 
-	"k8s.io/apimachinery/pkg/util/validation"
-
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
@@ -37,13 +35,12 @@ const (
 var (
 	monitoring = matches("^("+NoMonitoring+"|"+Annotations+"|"+Operator+"|"+Builtin+")$",
 		NoMonitoring+", "+Annotations+", "+Operator+" or "+Builtin)
-	podLabels = satisfies("a list of labels, as LABEL=VALUE with spaces between them", listOf(isLabel))
+	podLabels = satisfies("a list of labels, as LABEL=VALUE with spaces between them",
+		listOf(func(text string) bool {
+			_, _, valid := parseLabel(text)
+			return valid
+		}))
 )
-
-func isLabel(text string) bool {
-	key, value, has := strings.Cut(text, "=")
-	return has && len(validation.IsQualifiedName(key)) == 0 && len(validation.IsValidLabelValue(value)) == 0
-}
 
 func (r *reader) monitoring() Monitoring {
 	const namespaceKey, labelsKey = "monitoringNamespace", "monitoringLabels"
@@ -94,7 +91,7 @@ func (r *reader) monitoring() Monitoring {
 func (r *reader) labels(key, example string) map[string]string {
 	labels := map[string]string{}
 	for _, text := range strings.Fields(r.text(key, optional(podLabels), example)) {
-		name, value, _ := strings.Cut(text, "=")
+		name, value, _ := parseLabel(text)
 		labels[name] = value
 	}
 	return labels

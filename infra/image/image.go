@@ -33,8 +33,8 @@ type Args struct {
 	Target string
 	// BuildArgs are arguments of the Dockerfile.
 	BuildArgs map[string]string
-	// Platforms are those that the image is for, such as linux/arm64. If empty, they are those of the last
-	// build, or else the builder's own.
+	// Platforms are what the image is for, such as linux/arm64. If empty, they stay as in the last build, and
+	// in a first build are the builder's own.
 	Platforms []string
 	// Tag is the tag that each build moves. Pods name images by digest.
 	Tag string

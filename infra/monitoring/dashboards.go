@@ -2,10 +2,8 @@ package monitoring
 
 import (
 	"embed"
-	"fmt"
 	"strings"
 
-	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
@@ -29,12 +27,13 @@ func declareDashboards(ctx *pulumi.Context, name string, namespace *kube.Namespa
 			return err
 		}
 		configMap := "dashboard-" + strings.TrimSuffix(file.Name(), ".json")
-		_, err = corev1.NewConfigMap(ctx, name+"-"+configMap, &corev1.ConfigMapArgs{
-			Metadata: namespace.Meta("grafana", configMap, map[string]string{"grafana_dashboard": "1"}),
-			Data:     pulumi.StringMap{file.Name(): pulumi.String(content)},
-		}, parent, namespace.Ready())
+		_, _, err = kube.NewConfigMap(ctx, name+"-"+configMap, kube.ConfigMapArgs{
+			Namespace: namespace, App: "grafana", Name: configMap,
+			Labels: map[string]string{"grafana_dashboard": "1"},
+			Files:  []kube.File{{Name: file.Name(), Content: string(content)}},
+		}, parent)
 		if err != nil {
-			return fmt.Errorf("declaring config map %s: %w", configMap, err)
+			return err
 		}
 	}
 	return nil

@@ -19,10 +19,8 @@ var (
 	rules string
 )
 
-type file struct{ name, content string }
-
 // files are the configuration of the Prometheus.
-func (p *Prometheus) files(metrics []kube.Metrics) ([]file, error) {
+func (p *Prometheus) files(metrics []kube.Metrics) ([]kube.File, error) {
 	config, err := fill("prometheus.yml", configTemplate, struct {
 		Namespace string
 		Metrics   []kube.Metrics
@@ -31,7 +29,8 @@ func (p *Prometheus) files(metrics []kube.Metrics) ([]file, error) {
 		return nil, err
 	}
 	expected, err := expectedRules(metrics)
-	return []file{{"prometheus.yml", config}, {"rules.yaml", rules}, {"expected.yaml", expected}}, err
+	return []kube.File{{Name: "prometheus.yml", Content: config}, {Name: "rules.yaml", Content: rules},
+		{Name: "expected.yaml", Content: expected}}, err
 }
 
 // expectedRules record how many pods there should be, for alerts.

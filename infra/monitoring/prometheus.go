@@ -1,8 +1,6 @@
 package monitoring
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -60,16 +58,11 @@ func (p *Prometheus) declare(ctx *pulumi.Context, name string, metrics []kube.Me
 	if err != nil {
 		return url, err
 	}
-	data, digest := pulumi.StringMap{}, sha256.New()
-	for _, file := range files {
-		data[file.name] = pulumi.String(file.content)
-		digest.Write([]byte(file.content))
-	}
-	config, err := corev1.NewConfigMap(ctx, name+"-config", &corev1.ConfigMapArgs{
-		Metadata: p.Namespace.Meta(app, configMap, nil), Data: data,
-	}, parent, p.Namespace.Ready())
+	config, digest, err := kube.NewConfigMap(ctx, name+"-config", kube.ConfigMapArgs{
+		Namespace: p.Namespace, App: app, Name: configMap, Files: files,
+	}, parent)
 	if err != nil {
-		return url, fmt.Errorf("declaring config map %s: %w", configMap, err)
+		return url, err
 	}
 	err = kube.Allow(ctx, name+"-client", kube.Connection{
 		From: kube.Pods{Namespace: p.Namespace, Labels: map[string]string{"prometheus-client": "true"}},
@@ -91,7 +84,7 @@ func (p *Prometheus) declare(ctx *pulumi.Context, name string, metrics []kube.Me
 		Pod: kube.Pod{
 			App: app, Labels: p.pods().Labels, FSGroup: prometheusUser,
 			RestartOn: pulumi.StringMap{
-				"stateful-k3s/prometheus-config": pulumi.String(hex.EncodeToString(digest.Sum(nil)[:4])),
+				"stateful-k3s/prometheus-config": digest,
 			},
 			Spec: p.podSpec(),
 		},

@@ -2,9 +2,7 @@
 package redis
 
 import (
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -121,12 +119,12 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 	if err != nil {
 		return err
 	}
-	settings, err := corev1.NewConfigMap(ctx, name+"-config", &corev1.ConfigMapArgs{
-		Metadata: ns.Meta(app, config, nil),
-		Data:     pulumi.StringMap{"redis.conf": pulumi.String(conf), "start.sh": pulumi.String(start)},
-	}, parent, ns.Ready())
+	settings, digest, err := kube.NewConfigMap(ctx, name+"-config", kube.ConfigMapArgs{
+		Namespace: ns, App: app, Name: config,
+		Files: []kube.File{{Name: "redis.conf", Content: conf}, {Name: "start.sh", Content: start}},
+	}, parent)
 	if err != nil {
-		return fmt.Errorf("declaring config map %s: %w", config, err)
+		return err
 	}
 
 	servers := kube.Pods{Namespace: ns, Labels: map[string]string{"app": "redisapp"}}
@@ -147,7 +145,6 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 		return err
 	}
 
-	digest := sha256.Sum256([]byte(conf + start))
 	_, err = kube.StatefulSet{
 		Namespace: ns,
 		Name:      statefulSet,
@@ -160,7 +157,7 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 
 			MetricsPort: metricsPort,
 			RestartOn: pulumi.StringMap{
-				"stateful-k3s/redis-config":   pulumi.String(hex.EncodeToString(digest[:4])),
+				"stateful-k3s/redis-config":   digest,
 				"stateful-k3s/redis-password": kube.Digest(ns.Name+"/"+secret, password),
 			},
 			Spec: podSpec(args),

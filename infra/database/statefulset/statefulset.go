@@ -4,16 +4,13 @@ package statefulset
 
 import (
 	"cmp"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
-	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
@@ -142,20 +139,13 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf strin
 		return err
 	}
 	s.Owner, s.Reader, s.Restorer = creds.Owner, creds.Reader, creds.Restorer
-	files := []struct{ name, content string }{
-		{"postgresql.conf", conf}, {"pg_hba.conf", hba}, {"setup.sh", setup}, {"roles.sql", roles},
-	}
-	data, digest := pulumi.StringMap{}, sha256.New()
-	for _, file := range files {
-		data[file.name] = pulumi.String(file.content)
-		digest.Write([]byte(file.content))
-	}
-	settings, err := corev1.NewConfigMap(ctx, name+"-config", &corev1.ConfigMapArgs{
-		Metadata: ns.Meta(names.app, names.config, nil),
-		Data:     data,
-	}, parent, ns.Ready())
+	settings, digest, err := kube.NewConfigMap(ctx, name+"-config", kube.ConfigMapArgs{
+		Namespace: ns, App: names.app, Name: names.config,
+		Files: []kube.File{{Name: "postgresql.conf", Content: conf}, {Name: "pg_hba.conf", Content: hba},
+			{Name: "setup.sh", Content: setup}, {Name: "roles.sql", Content: roles}},
+	}, parent)
 	if err != nil {
-		return fmt.Errorf("declaring config map %s: %w", names.config, err)
+		return err
 	}
 	if err := args.AllowClients(ctx, name, s.Pods, parent); err != nil {
 		return err
@@ -187,7 +177,7 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf strin
 
 			MetricsPort: server.MetricsPort,
 			RestartOn: pulumi.StringMap{
-				"stateful-k3s/postgres-config": pulumi.String(hex.EncodeToString(digest.Sum(nil)[:4])),
+				"stateful-k3s/postgres-config": digest,
 				"stateful-k3s/postgres-secret": creds.digest,
 			},
 			Spec: podSpec(args, archive),
