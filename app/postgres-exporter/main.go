@@ -1,5 +1,5 @@
-// Postgres-exporter serves the metrics of a Postgres server that postgres_exporter has, with its flags, and
-// those of the server's volume and certificate.
+// Postgres-exporter serves metrics of a Postgres server, of its volume and of its certificate. The server's
+// are the ones of postgres_exporter, with its flags.
 //
 // Settings in the environment, with defaults in brackets:
 //

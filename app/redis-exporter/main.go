@@ -1,4 +1,5 @@
-// Redis-exporter serves the metrics of a Redis server that redis_exporter has, and those of its volume.
+// Redis-exporter serves metrics of a Redis server and of its volume. The server's are the ones of
+// redis_exporter.
 //
 // Settings in the environment, with defaults in brackets:
 //

@@ -29,7 +29,7 @@ func logRequest(ctx fiber.Ctx) error {
 	return err
 }
 
-// route is a method of S3, or "" for methods of strangers, of which there is no end.
+// route is a method of S3, or "" for any other: a stranger could make up one after the other.
 func route(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete:

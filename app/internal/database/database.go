@@ -100,7 +100,7 @@ func Open(ctx context.Context, address Address, maxConns int32, migrations fs.FS
 	return d, nil
 }
 
-// Metrics are those of the pool.
+// Metrics returns the metrics of the pool.
 func (d *Database) Metrics() prometheus.Collector { return pgxpoolprometheus.NewCollector(d.pool, nil) }
 
 // Close waits until all connections are released.

@@ -28,8 +28,8 @@ const (
 			)
 		)
 		SELECT id FROM claimed`
-	// A commit of which no standby is sure can be read, and still be lost with the server. So this is no read:
-	// its own commit waits until the answer is safe.
+	// A row can be read before a standby has it, and then be lost with the server. So this is a write: its
+	// commit waits until a standby has the row.
 	answered = `
 		UPDATE answer SET key = key WHERE key = $1
 		RETURNING id, title = $2 AND completed = $3 AND "order" IS NOT DISTINCT FROM $4`
