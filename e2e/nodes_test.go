@@ -41,7 +41,6 @@ var nodes = []string{three + "-0", three + "-1", three + "-2"}
 // takes nodes and servers away, in LOSSES of the ways that there are. Its parts run one after the other, and
 // each leaves all nodes and servers running.
 func TestSeveralNodes(t *testing.T) {
-	inLane(t, three)
 	m := manyNodes{Home: home.Home{T: t, Dir: lab.Checkout, Lab: three}}
 	settings := filepath.Join(lab.Checkout, "Pulumi."+three+".yaml")
 	forget := func() {
