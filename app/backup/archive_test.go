@@ -86,6 +86,10 @@ func TestADatabaseComesBackAsItWasAtAnyTime(t *testing.T) {
 	writes := s.load(5 * time.Second)
 	time.Sleep(2 * time.Second) // the archive tells times to the second
 	archiver.Switch()
+	if archive := s.status().Archive; assert.NotNil(t, archive) {
+		assert.WithinDuration(t, time.Now(), archive.Last, time.Minute)
+		assert.False(t, archive.Gap)
+	}
 
 	first, last := writes[0].begun, writes[len(writes)-1].begun
 	s.lose()

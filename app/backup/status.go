@@ -11,6 +11,7 @@ import (
 
 	"github.com/stateful-k3s/stateful-k3s/app/backup/manifest"
 	"github.com/stateful-k3s/stateful-k3s/app/backup/s3"
+	"github.com/stateful-k3s/stateful-k3s/app/internal/pgbackrest"
 	"github.com/stateful-k3s/stateful-k3s/internal/restorepoint"
 )
 
@@ -51,6 +52,17 @@ type storeStatus struct {
 	Backups int           `json:"backups"`
 	Newest  *newestBackup `json:"newest,omitempty"`
 	LastRun *s3.Run       `json:"lastRun,omitempty"`
+	Archive *logArchive   `json:"archive,omitempty"`
+}
+
+// logArchive is what the store has of the log.
+type logArchive struct {
+	// Last is when the newest file was stored.
+	Last time.Time `json:"last"`
+	// Size is for people, such as "1.2 kB".
+	Size string `json:"size"`
+	// Gap says that log is missing.
+	Gap bool `json:"gap,omitempty"`
 }
 
 type newestBackup struct {
@@ -76,6 +88,13 @@ func status(ctx context.Context, c config, _ []string) error {
 	}
 	if !state.run.Ended.IsZero() {
 		status.LastRun = &state.run
+	}
+	archive, err := c.store.Archive(ctx)
+	if err != nil {
+		return fmt.Errorf("list the archive: %w", err)
+	}
+	if is := pgbackrest.Summarize(archive); !is.Last.IsZero() {
+		status.Archive = &logArchive{Last: is.Last, Size: humanize.Bytes(uint64(is.Size)), Gap: is.Gap}
 	}
 	return json.NewEncoder(os.Stdout).Encode(status)
 }

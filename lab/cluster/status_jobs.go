@@ -55,7 +55,23 @@ type backups struct {
 		Ended time.Time
 		Error string
 	}
-	err error // why nothing is known
+	Archive *logArchive // nil if the database has none
+	err     error       // why nothing is known
+}
+
+// logArchive is what the store has of a database's log.
+type logArchive struct {
+	Last time.Time
+	Size string
+	Gap  bool
+}
+
+func (a logArchive) describe(now time.Time) string {
+	text := fmt.Sprintf("%s old, %s", age(now, a.Last), a.Size)
+	if a.Gap {
+		text += "; log is missing in it"
+	}
+	return text
 }
 
 var errNotReady = errors.New("its pod of metrics is not ready")
@@ -202,6 +218,9 @@ func (s *Status) addJobs(cronJobs cronJobList, jobs jobList, pods podList, known
 
 func (s *Status) addBackups(kind jobKind, b backups, r jobReport) {
 	s.add(backupApp, "%s: %s", kind.database(), b.describe(r.now))
+	if b.Archive != nil {
+		s.add("archive", "%s: %s", kind.database(), b.Archive.describe(r.now))
+	}
 	failure := r.failure(kind)
 	switch {
 	case failure != "" && !b.Newest.Verified.After(r.newest[kind].end().LastTransitionTime):

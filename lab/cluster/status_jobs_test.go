@@ -93,6 +93,14 @@ func TestStatusOfADatabaseThatUsersHaveAdded(t *testing.T) {
 	}, status)
 }
 
+func TestStatusOfTheArchive(t *testing.T) {
+	var b backups
+	require.NoError(t, json.Unmarshal([]byte(`{"backups": 0,
+		"archive": {"last": "2026-11-22T04:00:00Z", "size": "5.2 MB", "gap": true}}`), &b))
+	jobsTest{backups: &b, lines: append(backupLine("none"),
+		[2]string{"archive", "project: 60m old, 5.2 MB; log is missing in it"})}.run(t)
+}
+
 func backupLine(text string) [][2]string { return [][2]string{{"backup", "project: " + text}} }
 
 func TestStatusOfBackups(t *testing.T) {
