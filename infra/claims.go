@@ -8,7 +8,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
-// claims are the claims of all StatefulSets, with the sizes of the settings.
+// claims are the claims of all StatefulSets and Clusters, with the sizes of the settings.
 func claims(cfg *config.Config) (claims []cluster.Claim) {
 	add := func(namespace, setting, size string, names ...string) {
 		for _, name := range names {
@@ -24,9 +24,7 @@ func claims(cfg *config.Config) (claims []cluster.Claim) {
 		add(monitoringNamespace, "prometheusStorageSize", cfg.Monitoring.Prometheus.StorageSize, monitoring.Claim)
 	}
 	for _, settings := range cfg.Databases {
-		if settings.Engine == cluster.StatefulSet { // CloudNativePG grows its own
-			claims = append(claims, settings.Claim(cfg.NamePrefix+settings.Namespace))
-		}
+		claims = append(claims, settings.Claim(cfg.NamePrefix+settings.Namespace))
 	}
 	return claims
 }

@@ -19,13 +19,15 @@ import (
 // Claim is a claim that Kubernetes makes from the template of a StatefulSet.
 type Claim struct {
 	Namespace, Name string
+	// Cluster has the claims instead: all those of a Cluster of CloudNativePG, one for each of its servers.
+	Cluster string
 	// Size is a Kubernetes quantity, the value of Setting. Set is the command that sets it, without the value.
 	Size, Setting, Set string
 }
 
-// growClaims gives claims the sizes of the settings: the template of a StatefulSet never changes. The API
-// server first says of each whether it can. A volume grows only if its storage class allows it, and never
-// shrinks.
+// growClaims gives claims the sizes of the settings: the template of a StatefulSet never changes, and
+// CloudNativePG grows no claim of a server that a full volume has stopped. The API server first says of each
+// whether it can. A volume grows only if its storage class allows it, and never shrinks.
 func (r Requirements) growClaims(ctx *pulumi.Context, client kubernetes.Interface) error {
 	notices, err := r.resizeClaims(ctx.Context(), client, metav1.DryRunAll)
 	if err != nil {
@@ -43,15 +45,37 @@ func (r Requirements) growClaims(ctx *pulumi.Context, client kubernetes.Interfac
 // resizeClaims returns a notice for each claim that had another size.
 func (r Requirements) resizeClaims(ctx context.Context, client kubernetes.Interface,
 	dryRun ...string) (notices []string, err error) {
-	for _, claim := range r.Claims {
-		was, refused := claim.resize(ctx, client, dryRun)
-		err = errors.Join(err, refused)
-		if was != "" && refused == nil {
-			notices = append(notices, fmt.Sprintf("%s: the claim %s in the namespace %s grows from %s to %s.",
-				claim.Setting, claim.Name, claim.Namespace, was, claim.Size))
+	for _, described := range r.Claims {
+		claims, missed := described.find(ctx, client)
+		err = errors.Join(err, missed)
+		for _, claim := range claims {
+			was, refused := claim.resize(ctx, client, dryRun)
+			err = errors.Join(err, refused)
+			if was != "" && refused == nil {
+				notices = append(notices, fmt.Sprintf("%s: the claim %s in the namespace %s grows from %s to %s.",
+					claim.Setting, claim.Name, claim.Namespace, was, claim.Size))
+			}
 		}
 	}
 	return notices, err
+}
+
+// find returns the claims of a Cluster by their names.
+func (c Claim) find(ctx context.Context, client kubernetes.Interface) ([]Claim, error) {
+	if c.Cluster == "" {
+		return []Claim{c}, nil
+	}
+	list, err := client.CoreV1().PersistentVolumeClaims(c.Namespace).List(ctx,
+		metav1.ListOptions{LabelSelector: "cnpg.io/cluster=" + c.Cluster})
+	if err != nil {
+		return nil, unlessForbidden(err, "claims of "+c.Cluster+" in the namespace "+c.Namespace)
+	}
+	var claims []Claim
+	for _, found := range list.Items {
+		c.Name = found.Name
+		claims = append(claims, c)
+	}
+	return claims, nil
 }
 
 // resize returns the size of a claim that had another one. A claim that is not there yet, or is being

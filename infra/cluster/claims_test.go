@@ -97,6 +97,31 @@ func TestClaimsThatCannotGrow(t *testing.T) {
 	require.NotContains(t, *asked, `small {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}`)
 }
 
+// Each server of a Cluster has a claim.
+func TestClaimsOfAClusterGrow(t *testing.T) {
+	var claims []runtime.Object
+	for name, labels := range map[string]map[string]string{"postgres-1": {"cnpg.io/cluster": "postgres"},
+		"postgres-3": {"cnpg.io/cluster": "postgres"}, "shop-1": {"cnpg.io/cluster": "shop"}, "data": nil} {
+		claim := claimOf(name, "1Gi")
+		claim.Labels = labels
+		claims = append(claims, claim)
+	}
+	r := wanted("2Gi", "")
+	r.Claims[0].Cluster = "postgres"
+	client, asked := withClaims(claims...)
+	_, err := grow(t, r, client, recorder.Preview())
+	require.NoError(t, err)
+	const patch = ` {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}?`
+	require.ElementsMatch(t, []string{"postgres-1" + patch, "postgres-3" + patch}, *asked)
+
+	client, _ = withClaims()
+	client.PrependReactor("list", "persistentvolumeclaims",
+		func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, errors.New("not now") })
+	_, err = grow(t, r, client)
+	require.ErrorContains(t, err,
+		"asking the cluster for its claims of postgres in the namespace exercises: not now")
+}
+
 func TestClaimsThatTheUserMayNotSee(t *testing.T) {
 	client, asked := withClaims()
 	client.PrependReactor("get", "persistentvolumeclaims",

@@ -8,6 +8,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/database"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/backup"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/cloudnativepg"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
@@ -67,10 +68,16 @@ func (d Database) Existing(namespace string) cluster.ExistingSecret {
 		Setting: d.field("existingSecret")}
 }
 
-// Claim is the claim of the database's server, in a namespace of the cluster.
+// Claim is the claim of the database's server, or those of its servers, in a namespace of the cluster.
 func (d Database) Claim(namespace string) cluster.Claim {
-	return cluster.Claim{Namespace: namespace, Name: statefulset.Claim(d.Prefix()),
-		Size: d.Server.StorageSize, Setting: d.sizeKey, Set: SetCommand(d.sizeKey)}
+	claim := cluster.Claim{Namespace: namespace, Size: d.Server.StorageSize, Setting: d.sizeKey,
+		Set: SetCommand(d.sizeKey)}
+	if d.Engine == cluster.CloudNativePGEngine {
+		claim.Cluster = cloudnativepg.Name(d.Prefix())
+	} else {
+		claim.Name = statefulset.Claim(d.Prefix())
+	}
+	return claim
 }
 
 // EngineSetting is the path of the setting that names the engine.
