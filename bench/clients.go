@@ -22,17 +22,17 @@ func (r result) String() string {
 	return fmt.Sprintf("%.0f/s, median %s, p99 %s", r.perSecond, r.median, r.p99)
 }
 
-// send sends requests from a number of clients, each over its own connection to one of the addresses, and
-// each as soon as it has the answer to the last one. next returns a request and the status of its answer.
-func send(ctx context.Context, network string, addresses []string, clients int,
-	next func() (load.Request, int)) (result, error) {
+// send sends requests from a number of clients, each over its own connection to one of the places, and each
+// as soon as it has the answer to the last one. next returns a request and the status of its answer.
+func send(ctx context.Context, to []place, clients int, next func() (load.Request, int)) (result, error) {
 	var all sync.WaitGroup
 	latencies, faults := make([][]time.Duration, clients), make([]error, clients)
 	start := time.Now()
 	for i := range clients {
 		all.Go(func() {
+			server := to[i%len(to)]
 			c := load.Client{Dial: func(ctx context.Context) (net.Conn, error) {
-				return load.InNamespace(ctx, network, addresses[i%len(addresses)])
+				return load.InNamespace(ctx, server.network, server.address)
 			}}
 			defer c.Close()
 			for time.Since(start) < duration {
@@ -41,7 +41,7 @@ func send(ctx context.Context, network string, addresses []string, clients int,
 				status, body, err := c.Do(ctx, request)
 				if err != nil || status != expected {
 					faults[i] = fmt.Errorf("%s %s of %s: status %d %s %w", request.Method, request.Path,
-						addresses[i%len(addresses)], status, body, err)
+						server.address, status, body, err)
 					return
 				}
 				latencies[i] = append(latencies[i], time.Since(sent))

@@ -34,9 +34,6 @@ func newCluster() (*cluster, error) {
 	return &cluster{client, lab}, err
 }
 
-// network returns the path of the node's network namespace. There is one node.
-func (c *cluster) network() string { return "/run/netns/sk3s-" + c.lab + "-0" }
-
 func (c *cluster) pods(ctx context.Context, namespace, selector string) ([]corev1.Pod, error) {
 	list, err := c.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
@@ -48,10 +45,14 @@ func (c *cluster) pods(ctx context.Context, namespace, selector string) ([]corev
 	return list.Items, nil
 }
 
-func addresses(pods []corev1.Pod) []string {
-	var all []string
+// place is an address, and the path of the network namespace from which it is reached.
+type place struct{ network, address string }
+
+// places are where pods answer, each reached from its node: policies let a node connect to its own pods
+// alone.
+func places(pods []corev1.Pod) (all []place) {
 	for _, pod := range pods {
-		all = append(all, pod.Status.PodIP+":8080")
+		all = append(all, place{"/run/netns/sk3s-" + pod.Spec.NodeName, pod.Status.PodIP + ":8080"})
 	}
 	return all
 }

@@ -23,12 +23,12 @@ func ingressAddress() (string, error) {
 
 // route is one way to an app.
 type route struct {
-	name, network string
-	addresses     []string
-	request       func() (load.Request, int)
-	rates         []float64
-	latencies     []float64 // µs
-	spent         map[string]float64
+	name      string
+	places    []place
+	request   func() (load.Request, int)
+	rates     []float64
+	latencies []float64 // µs
+	spent     map[string]float64
 }
 
 // measureIngress compares pings through the ingress with pings straight to the pods, with the peer's pings
@@ -47,12 +47,12 @@ func measureIngress(ctx context.Context, c *cluster) error {
 	if _, err := c.startNaive(ctx); err != nil {
 		return err
 	}
-	ingress := []string{address + ":80"}
+	ingress := []place{{here, address + ":80"}}
 	routes := []*route{
-		{name: "straight at the pods", network: c.network(), addresses: addresses(pods), request: ping},
-		{name: "through the ingress", network: here, addresses: ingress, request: ping},
-		{name: "one UPDATE a request, through the ingress", network: here, addresses: ingress, request: naivePing},
-		{name: "no database, through the ingress", network: here, addresses: ingress, request: emptyPage},
+		{name: "straight at the pods", places: places(pods), request: ping},
+		{name: "through the ingress", places: ingress, request: ping},
+		{name: "one UPDATE a request, through the ingress", places: ingress, request: naivePing},
+		{name: "no database, through the ingress", places: ingress, request: emptyPage},
 	}
 	for range rounds {
 		for _, route := range routes {
@@ -80,7 +80,7 @@ func measureIngress(ctx context.Context, c *cluster) error {
 // measure measures one round.
 func (r *route) measure(ctx context.Context) error {
 	before := cpuSeconds()
-	result, err := send(ctx, r.network, r.addresses, many, r.request)
+	result, err := send(ctx, r.places, many, r.request)
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ var subjects = []struct {
 	{"backup", measureBackup},
 	{"up", measureUp},
 	{"abuse", measureAbuse},
+	{"stacks", measureStacks},
 }
 
 func main() {

@@ -42,11 +42,11 @@ func measurePingpong(ctx context.Context, c *cluster) error {
 	if err != nil {
 		return err
 	}
-	counter, naive := addresses(pods), addresses(naivePods)
-	if _, err := send(ctx, c.network(), counter, many, ping); err != nil { // warm up
+	counter, naive := places(pods), places(naivePods)
+	if _, err := send(ctx, counter, many, ping); err != nil { // warm up
 		return err
 	}
-	if _, err := send(ctx, c.network(), naive, many, naivePing); err != nil {
+	if _, err := send(ctx, naive, many, naivePing); err != nil {
 		return err
 	}
 	var f pingFigures
@@ -67,7 +67,7 @@ func measurePingpong(ctx context.Context, c *cluster) error {
 	return nil
 }
 
-func (f *pingFigures) measureRound(ctx context.Context, c *cluster, counter, naive []string) error {
+func (f *pingFigures) measureRound(ctx context.Context, c *cluster, counter, naive []place) error {
 	best := 0.0
 	for _, clients := range []int{1, 4, 16, 64} {
 		tps, err := pgbenchCounter(ctx, clients)
@@ -80,7 +80,7 @@ func (f *pingFigures) measureRound(ctx context.Context, c *cluster, counter, nai
 	f.pgbenchRate = append(f.pgbenchRate, best)
 	for _, measure := range []struct {
 		name    string
-		pods    []string
+		pods    []place
 		request func() (load.Request, int)
 		clients int
 		figures *[]float64
@@ -92,7 +92,7 @@ func (f *pingFigures) measureRound(ctx context.Context, c *cluster, counter, nai
 		{"naive", naive[:1], naivePing, 1, &f.naiveLone, latency},
 		{"pingpong", counter[:1], ping, 1, &f.lone, latency},
 	} {
-		r, err := send(ctx, c.network(), measure.pods, measure.clients, measure.request)
+		r, err := send(ctx, measure.pods, measure.clients, measure.request)
 		if err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func (f *pingFigures) print(syncs, numbers int64, settings string) {
 }
 
 // walSyncs counts the WAL syncs of one client's pings. Other pods of the server are idle meanwhile.
-func (c *cluster) walSyncs(ctx context.Context, pods []string) (syncs, numbers int64, err error) {
+func (c *cluster) walSyncs(ctx context.Context, pods []place) (syncs, numbers int64, err error) {
 	settle := func() (int64, error) {
 		time.Sleep(3 * time.Second) // backends report at most once a second, and after 10 s of silence
 		return counts.sqlNumber(ctx, `SELECT wal_sync FROM pg_stat_wal`)
@@ -141,7 +141,7 @@ func (c *cluster) walSyncs(ctx context.Context, pods []string) (syncs, numbers i
 	if err != nil {
 		return 0, 0, err
 	}
-	r, err := send(ctx, c.network(), pods, 1, ping)
+	r, err := send(ctx, pods, 1, ping)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -27,7 +27,7 @@ var (
 // todoBench holds the figures of all rounds, by name.
 type todoBench struct {
 	*cluster
-	pods []string
+	pods []place
 
 	latencies map[string][]float64 // µs
 	app, peer map[string][]float64 // per second
@@ -39,7 +39,7 @@ func measureTodo(ctx context.Context, c *cluster) (err error) {
 	if err != nil {
 		return err
 	}
-	b := &todoBench{cluster: c, pods: addresses(pods), latencies: map[string][]float64{},
+	b := &todoBench{cluster: c, pods: places(pods), latencies: map[string][]float64{},
 		app: map[string][]float64{}, peer: map[string][]float64{}}
 	defer func() { err = errors.Join(err, fillTodos(context.WithoutCancel(ctx), 0)) }()
 	for range rounds {
@@ -90,7 +90,7 @@ func (b *todoBench) measurePages(ctx context.Context, size int) error {
 		{"first", "/todos?limit=100"},
 		{"last", "/todos?limit=100&after=" + strconv.FormatInt(last, 10)},
 	} {
-		r, err := send(ctx, b.network(), b.pods[:1], 1, pageAt(page.path))
+		r, err := send(ctx, b.pods[:1], 1, pageAt(page.path))
 		if err != nil {
 			return err
 		}
@@ -128,14 +128,17 @@ func endpoints(first int64) []endpoint {
 		{
 			"POST /todos",
 			`INSERT INTO todo (title, completed, "order") VALUES ('bench: a todo', false, NULL) RETURNING id;`,
-			func() (load.Request, int) {
-				return load.Request{
-					Method: "POST", Path: "/todos", Header: "Content-Type: application/json\r\n",
-					Body: []byte(`{"title":"bench: a todo"}`),
-				}, http.StatusCreated
-			},
+			newTodo,
 		},
 	}
+}
+
+// newTodo returns requests that add a todo.
+func newTodo() (load.Request, int) {
+	return load.Request{
+		Method: "POST", Path: "/todos", Header: "Content-Type: application/json\r\n",
+		Body: []byte(`{"title":"bench: a todo"}`),
+	}, http.StatusCreated
 }
 
 // measureRates measures reads and writes of many clients against pgbench.
@@ -149,7 +152,7 @@ func (b *todoBench) measureRates(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r, err := send(ctx, b.network(), b.pods, todoClients, e.next)
+		r, err := send(ctx, b.pods, todoClients, e.next)
 		if err != nil {
 			return err
 		}
