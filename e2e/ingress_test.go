@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/page"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
@@ -31,21 +32,25 @@ func fetch(t *testing.T, address, host string) (status int, body string) {
 func TestPeopleReachWhatIsMeantForThem(t *testing.T) {
 	c := newCluster(t)
 	urls := pulumi.GetOutputs(t)
-	status, body := fetch(t, urls.TodoURL, "")
+	peopleReachWhatIsMeantForThem(t, c, urls.TodoURL, urls.PingpongURL)
+}
+
+func peopleReachWhatIsMeantForThem(t *testing.T, c *kube.Cluster, todoURL, pingpongURL string) {
+	status, body := fetch(t, todoURL, "")
 	assert.Equal(t, http.StatusOK, status)
 	assert.Contains(t, body, "</html>")
 	before := traffic.Pingpong(c).Pings()
-	status, body = fetch(t, urls.PingpongURL, "")
+	status, body = fetch(t, pingpongURL, "")
 	assert.Equal(t, http.StatusOK, status)
 	assert.Contains(t, body, "pong ")
 	assert.Equal(t, before+1, traffic.Pingpong(c).Pings())
 	for _, path := range []string{"/todos", "/todos/counts", "/pings"} {
-		status, _ := fetch(t, strings.TrimSuffix(urls.TodoURL, "/")+path, "")
+		status, _ := fetch(t, strings.TrimSuffix(todoURL, "/")+path, "")
 		assert.Equal(t, http.StatusOK, status, path)
 	}
 	for _, path := range []string{"/livez", "/readyz", "/metrics", "/pingpongs", "/dashboard/", "/api/rawdata",
 		"/ping"} {
-		status, _ := fetch(t, strings.TrimSuffix(urls.TodoURL, "/")+path, "")
+		status, _ := fetch(t, strings.TrimSuffix(todoURL, "/")+path, "")
 		assert.Equal(t, http.StatusNotFound, status, path)
 	}
 	for _, port := range []string{"8080", "9090", "9000"} { // of the apps, and of Traefik itself
@@ -58,6 +63,10 @@ func TestPeopleReachWhatIsMeantForThem(t *testing.T) {
 // nothing more.
 func TestTricksReachNothingMore(t *testing.T) {
 	newCluster(t)
+	tricksReachNothingMore(t)
+}
+
+func tricksReachNothingMore(t *testing.T) {
 	node := lab.NodeAddress()
 	ask := func(request, host string) int {
 		connection, err := net.DialTimeout("tcp", node+":80", 10*time.Second)

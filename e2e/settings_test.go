@@ -24,10 +24,11 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/internal/wikitest"
 )
 
-// TestTheStackFollowsItsSettings makes many settings in one up.
+// TestTheStackFollowsItsSettings makes many settings in one up, and in another one the Gateway.
 func TestTheStackFollowsItsSettings(t *testing.T) {
 	c := newCluster(t)
 	wiki, name, before := startEncyclopedia(t), issueTLSName(c), keepInPostgres(c)
+	startGateway(c)
 	pulumi.Configure(t, map[string]string{"pageLogin": name.users})
 	t.Cleanup(func() {
 		pulumi.MakeUp(t)
@@ -41,18 +42,21 @@ func TestTheStackFollowsItsSettings(t *testing.T) {
 		`postgresParameters=work_mem=3MB; my.parameter=it's 1\2`)...))
 	deleteDaily(c.In(project))
 
-	for setting, followed := range map[string]func(*testing.T, *kube.Cluster){
-		"backupSchedule":     backsUpUnderLoad,
-		"backupHeartbeatUrl": heartbeats.followBackups,
-		"dailyTodoSchedule":  func(t *testing.T, c *kube.Cluster) { addsDailyTodos(t, c.In(project), wiki) },
-		"ingressHost":        func(t *testing.T, c *kube.Cluster) { answersForOneName(t, c, name) },
-		"postgresParameters": func(t *testing.T, c *kube.Cluster) { postgresHasFollowed(t, c, before) },
-	} {
-		t.Run(setting, func(t *testing.T) {
-			t.Parallel()
-			followed(t, c.For(t))
-		})
-	}
+	t.Run("together", func(t *testing.T) {
+		for setting, followed := range map[string]func(*testing.T, *kube.Cluster){
+			"backupSchedule":     backsUpUnderLoad,
+			"backupHeartbeatUrl": heartbeats.followBackups,
+			"dailyTodoSchedule":  func(t *testing.T, c *kube.Cluster) { addsDailyTodos(t, c.In(project), wiki) },
+			"ingressHost":        func(t *testing.T, c *kube.Cluster) { answersForOneName(t, c, name) },
+			"postgresParameters": func(t *testing.T, c *kube.Cluster) { postgresHasFollowed(t, c, before) },
+		} {
+			t.Run(setting, func(t *testing.T) {
+				t.Parallel()
+				followed(t, c.For(t))
+			})
+		}
+	})
+	t.Run("gateway", func(t *testing.T) { throughTheGateway(t, c.For(t)) })
 }
 
 // Settings come and go without a trace in the stack's file, which in a user's checkout is in git.

@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "rewrite the golden files and documents"
 // kinds is the order of the manifests in a golden file.
 var kinds = []string{
 	"Image", "Namespace", "CustomResourceDefinition", "Cluster", "Database", "StatefulSet", "Deployment",
-	"Job", "CronJob", "Service", "PodMonitor", "Ingress", "ConfigMap",
+	"Job", "CronJob", "Service", "PodMonitor", "Ingress", "HTTPRoute", "ConfigMap",
 	"Secret", "PodDisruptionBudget", "NetworkPolicy",
 }
 

@@ -84,20 +84,24 @@ func TestPreflightKnowsEveryKind(t *testing.T) {
 	require.ElementsMatch(t, cluster.Declared, kinds)
 }
 
-// So it does for the Prometheus operator.
-func TestPreflightKnowsTheKindsOfThePrometheusOperator(t *testing.T) {
-	kinds := map[schema.GroupResource]bool{}
-	recording := recorder.Run(t, withoutCluster, settings(t, map[string]string{"monitoring": "operator"}))
-	for _, recorded := range recording.All() {
-		if recorded.Object == nil {
-			continue
+// So it does for the Prometheus operator, and for a Gateway.
+func TestPreflightKnowsTheKindsOfOthers(t *testing.T) {
+	for setting, known := range map[[2]string][]schema.GroupResource{
+		{"monitoring", "operator"}: cluster.OfPrometheusOperator, {"gateway", "web/public"}: cluster.OfGateway,
+	} {
+		kinds := map[schema.GroupResource]bool{}
+		recording := recorder.Run(t, withoutCluster, settings(t, map[string]string{setting[0]: setting[1]}))
+		for _, recorded := range recording.All() {
+			if recorded.Object == nil {
+				continue
+			}
+			plural, _ := meta.UnsafeGuessKindToResource(recorded.Object.GetObjectKind().GroupVersionKind())
+			if plural.Group == known[0].Group {
+				kinds[plural.GroupResource()] = true
+			}
 		}
-		plural, _ := meta.UnsafeGuessKindToResource(recorded.Object.GetObjectKind().GroupVersionKind())
-		if plural.Group == "monitoring.coreos.com" {
-			kinds[plural.GroupResource()] = true
-		}
+		require.ElementsMatch(t, known, slices.Collect(maps.Keys(kinds)))
 	}
-	require.ElementsMatch(t, cluster.OfPrometheusOperator, slices.Collect(maps.Keys(kinds)))
 }
 
 // Every pod with metrics is in the table of what a Prometheus reads.

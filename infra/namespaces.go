@@ -46,9 +46,13 @@ func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs)
 		StorageClass: cfg.StorageClass,
 		DNSServers:   cfg.DNSServers,
 		Ingress:      cfg.Ingress,
+		Shown:        []string{cfg.NamePrefix + exercises, cfg.NamePrefix + project},
 		Claims:       claims(cfg),
 
 		PrometheusOperator: cfg.Monitoring.Mode == config.Operator,
+	}
+	if cfg.Monitoring.Mode == config.Builtin && cfg.Monitoring.Prometheus.Ingress {
+		requirements.Shown = append(requirements.Shown, cfg.NamePrefix+monitoringNamespace)
 	}
 	for _, database := range cfg.Databases {
 		if database.ExistingSecret != "" {

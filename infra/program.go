@@ -44,6 +44,9 @@ func program(check preflight, missing missingImages, release operatorRelease) pu
 		if err != nil {
 			return err
 		}
+		if approval.Gateway != nil {
+			cfg.Ingress.Gateway = approval.Gateway
+		}
 		images, err := newImages(ctx, cfg, last, approval.Platforms, missing)
 		if err != nil {
 			return err

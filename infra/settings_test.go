@@ -49,6 +49,8 @@ var variants = map[string]map[string]string{
 		"s3Networks": "10.1.3.0/24", "s3CA": authority,
 	},
 	"no-ingress": {"ingressClass": "none"},
+	"gateway": {"gateway": "kube-system/web", "ingressHost": "todo.lan",
+		"ingressAnnotations": "example.com/team=shop"},
 	"monitoring-builtin": {
 		"monitoring": "builtin", "prometheusImage": "prom/prometheus:v3.5.0", "prometheusStorageSize": "5Gi",
 		"prometheusMemory": "256Mi", "prometheusKeepDays": "30", "prometheusIngress": "true",

@@ -89,7 +89,15 @@ func (r Requirements) letsIngressIn(ctx context.Context, client kubernetes.Inter
 	if err != nil {
 		return err
 	}
-	isController := func(label string) bool { return strings.Contains(label, r.Ingress.Class) }
+	class := r.Ingress.Class
+	if r.usesGateway() {
+		gateway, err := r.gateway(ctx, client)
+		if err != nil || gateway == nil {
+			return nil // hasGateway says so
+		}
+		class = string(gateway.Spec.GatewayClassName)
+	}
+	isController := func(label string) bool { return strings.Contains(label, class) }
 	onHost := slices.IndexFunc(pods, func(pod corev1.Pod) bool {
 		return pod.Spec.HostNetwork && slices.ContainsFunc(slices.Collect(maps.Values(pod.Labels)), isController)
 	})

@@ -1,7 +1,11 @@
 package cluster
 
 import (
+	"fmt"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
 // Approval is what a preflight has found out.
@@ -14,6 +18,9 @@ type Approval struct {
 	Passwords map[ExistingSecret]Passwords
 	// Platforms are what images have to be for; empty if nobody knows.
 	Platforms Platforms
+	// Gateway is the one of the settings with what the cluster knows of it; nil in a preview without the
+	// cluster, and without the setting.
+	Gateway *kube.Gateway
 	// CloudNativePG is empty unless a database has this engine.
 	CloudNativePG CloudNativePG
 }
@@ -52,6 +59,9 @@ func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Ap
 	}
 	if approval.Platforms, err = platforms(ctx.Context(), cluster); err != nil {
 		return approval, err
+	}
+	if approval.Gateway, err = r.gatewayFound(ctx.Context(), cluster); err != nil {
+		return approval, fmt.Errorf("asking the cluster for its Gateway: %w", err)
 	}
 	if err := r.keepsData(ctx.Context(), cluster); err != nil {
 		return approval, err

@@ -34,8 +34,9 @@ type Requirements struct {
 	Claims       []Claim
 	StorageClass string
 	DNSServers   []kube.DNSServer
-	// Ingress is nil if the stack has none.
+	// Ingress is nil if the stack has none. Shown are the namespaces with apps that it shows to people.
 	Ingress *kube.Ingress
+	Shown   []string
 	// CloudNativePG says that a database has this engine.
 	CloudNativePG bool
 	Databases     []Database
@@ -51,6 +52,7 @@ func (r Requirements) Check(ctx context.Context, client kubernetes.Interface) er
 		r.ownsNamespaces(ctx, client),
 		r.hasStorageClass(ctx, client),
 		r.hasIngressClass(ctx, client),
+		r.hasGateway(ctx, client),
 		r.hasIssuer(ctx, client),
 		r.findsDNS(ctx, client),
 		r.letsIngressIn(ctx, client),
@@ -146,7 +148,7 @@ func (r Requirements) hasStorageClass(ctx context.Context, client kubernetes.Int
 }
 
 func (r Requirements) hasIngressClass(ctx context.Context, client kubernetes.Interface) error {
-	if r.Ingress == nil {
+	if r.Ingress == nil || r.usesGateway() {
 		return nil
 	}
 	classes, err := client.NetworkingV1().IngressClasses().List(ctx, metav1.ListOptions{})

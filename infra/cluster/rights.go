@@ -47,9 +47,12 @@ func (r Requirements) neededRights() (rights []authorizationv1.ResourceAttribute
 		}
 	}
 	need("", schema.GroupResource{Resource: "namespaces"}, "get", "create", "patch")
-	declared := Declared
+	declared := slices.Clone(Declared)
 	if r.PrometheusOperator {
-		declared = slices.Concat(Declared, OfPrometheusOperator)
+		declared = append(declared, OfPrometheusOperator...)
+	}
+	if r.usesGateway() {
+		declared = append(declared, OfGateway...)
 	}
 	for _, namespace := range r.Namespaces {
 		for _, kind := range declared {

@@ -134,6 +134,11 @@ func objectName(what string) check {
 	return satisfies(what, func(value string) bool { return len(validation.IsDNS1123Subdomain(value)) == 0 })
 }
 
+var gateway = satisfies("a Gateway as NAMESPACE/NAME", func(value string) bool {
+	namespace, name, _ := strings.Cut(value, "/")
+	return len(validation.IsDNS1123Label(namespace)) == 0 && len(validation.IsDNS1123Subdomain(name)) == 0
+})
+
 func label(what string) check {
 	return satisfies(what, func(value string) bool { return len(validation.IsDNS1123Label(value)) == 0 })
 }

@@ -151,6 +151,14 @@ var contradictions = []struct {
 			`for example: pulumi config set ingressAnnotations "nginx.ingress.kubernetes.io/limit-rps=20"`},
 	{settings{"ingressClass": "none", "ingressAnnotations": "a=b"}, "ingressAnnotations: set, though " +
 		"ingressClass is none; for example: pulumi config rm ingressAnnotations"},
+	{settings{"ingressClass": "none", "gateway": "web/public"}, "gateway: set, though ingressClass is none; " +
+		"for example: pulumi config rm gateway"},
+	{settings{"gateway": "web/public", "ingressIssuer": "letsencrypt", "ingressHost": "a.example.com"},
+		"ingressIssuer: set, though gateway is: certificates belong to the Gateway's listeners, also those of " +
+			"cert-manager; for example: pulumi config rm ingressIssuer"},
+	{settings{"gateway": "web/public", "ingressTLSSecret": "a", "ingressHost": "a.example.com"},
+		"ingressTLSSecret: set, though gateway is: certificates belong to the Gateway's listeners, also those of " +
+			"cert-manager; for example: pulumi config rm ingressTLSSecret"},
 	{settings{"namePrefix": "alice-"}, "ingressHost: not set, though namePrefix is: stacks that share a " +
 		"cluster need names of their own; for example: pulumi config set ingressHost alice.example.com"},
 	{settings{"ingressClass": "none", "ingressHost": "a.example.com"}, "ingressHost: set, though ingressClass " +

@@ -25,7 +25,7 @@ const (
 // ingress returns nil for the class none, and then refuses the settings that only make sense with an ingress.
 func (r *reader) ingress(namePrefix string) *kube.Ingress {
 	const hostKey, tlsKey, networksKey = "ingressHost", "ingressTLSSecret", "ingressNetworks"
-	const issuerKey, annotationsKey = "ingressIssuer", "ingressAnnotations"
+	const issuerKey, annotationsKey, gatewayKey = "ingressIssuer", "ingressAnnotations", "gateway"
 	ingress := &kube.Ingress{
 		Class:     r.text("ingressClass", objectName("an ingress class, or "+noIngress), "traefik"),
 		Namespace: r.text("ingressNamespace", label("a namespace"), "kube-system"),
@@ -36,13 +36,24 @@ func (r *reader) ingress(namePrefix string) *kube.Ingress {
 	}
 	ingress.Annotations, _ = pairs.Parse(r.text(annotationsKey, annotations,
 		`"nginx.ingress.kubernetes.io/limit-rps=20"`))
+	if namespace, name, set := strings.Cut(r.text(gatewayKey, optional(gateway), "kube-system/web"), "/"); set {
+		ingress.Gateway = &kube.Gateway{Namespace: namespace, Name: name}
+	}
 	if ingress.Class == noIngress {
-		for _, key := range []string{hostKey, tlsKey, networksKey, issuerKey, annotationsKey} {
+		for _, key := range []string{hostKey, tlsKey, networksKey, issuerKey, annotationsKey, gatewayKey} {
 			if !r.faulty(key) && r.read(key) != "" {
 				r.fault(key, "set, though ingressClass is %s; for example: pulumi config rm %s", noIngress, key)
 			}
 		}
 		return nil
+	}
+	if ingress.Gateway != nil && !r.faulty(gatewayKey) {
+		for _, key := range []string{tlsKey, issuerKey} {
+			if r.read(key) != "" && !r.faulty(key) {
+				r.fault(key, "set, though %s is: certificates belong to the Gateway's listeners, also those of "+
+					"cert-manager; for example: pulumi config rm %s", gatewayKey, key)
+			}
+		}
 	}
 	if address := os.Getenv(addressVariable); ingress.Host == "" && namePrefix != "" && address != "" {
 		ingress.Host = strings.TrimSuffix(namePrefix, "-") + "." + address + "." + labDomain

@@ -24,8 +24,11 @@ type Ingress struct {
 	TLSSecret string
 	// Issuer names the ClusterIssuer by which cert-manager makes TLSSecret; empty if somebody else does.
 	Issuer string
-	// Annotations are added to each Ingress, for its controller.
+	// Annotations are added to each Ingress or route, for its controller.
 	Annotations map[string]string
+	// Gateway makes each app a route of it instead of an Ingress; nil for none. Class, TLSSecret and Issuer are
+	// for Ingresses alone.
+	Gateway *Gateway
 }
 
 // What cert-manager reads from an Ingress, and the pods by which it proves to an issuer that Host leads here.
@@ -41,14 +44,15 @@ const (
 type Site struct {
 	App     WebApp
 	Service *corev1.Service
-	// Port of the pods; HTTPPort by default. The Service calls it http.
+	// Port of the pods and of a headless Service; by default HTTPPort of the pods, and of the Service what
+	// WebApp gives it. The Service calls it http.
 	Port int
 	// Paths include all below them, except that / is the root alone.
 	Paths []string
 }
 
-// Publish declares the app's Ingress and lets the controller connect to the app. Pulumi waits until the
-// controller serves it. It returns the URL of the first path, or "" for a nil Ingress.
+// Publish declares the app's Ingress or route, and lets the controller connect to the app. Pulumi waits until
+// the controller serves it. It returns the URL of the first path, or "" for a nil Ingress.
 func (i *Ingress) Publish(ctx *pulumi.Context, name string, site Site,
 	opts ...pulumi.ResourceOption) (pulumi.StringOutput, error) {
 	if i == nil {
@@ -68,10 +72,15 @@ func (i *Ingress) Publish(ctx *pulumi.Context, name string, site Site,
 			return pulumi.StringOutput{}, err
 		}
 	}
+	opts = append(opts, site.App.Namespace.Ready(), pulumi.DependsOn([]pulumi.Resource{site.Service}))
+	if i.Gateway != nil {
+		err := i.Gateway.declare(ctx, name, site, i.meta(site.App), i.Host, opts...)
+		return i.Gateway.url(i.Host, site.Paths[0]), err
+	}
 	ingress, err := networkingv1.NewIngress(ctx, name+"-ingress", &networkingv1.IngressArgs{
 		Metadata: i.meta(site.App),
 		Spec:     i.spec(site),
-	}, append(opts, site.App.Namespace.Ready(), pulumi.DependsOn([]pulumi.Resource{site.Service}))...)
+	}, opts...)
 	if err != nil {
 		return pulumi.StringOutput{}, fmt.Errorf("declaring ingress %s: %w", site.App.Name, err)
 	}
