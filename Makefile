@@ -90,6 +90,7 @@ lint: .lab/lab
 	$(huge_pages) $(golangci_lint) run ./...
 	cd lab && $(golangci_lint) run ./...
 	cd examples/own-app && $(golangci_lint) run ./...
+	$(actionlint) .github/workflows/*.yml
 
 # Known vulnerabilities: in our code by calls, in the lab's tools by packages.
 govulncheck := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -115,6 +116,8 @@ promtool:
 
 # The go command caches it.
 golangci_lint := go tool -modfile=$(CURDIR)/lab/tools/golangci-lint/go.mod golangci-lint
+# It runs shellcheck on what workflows run, if that is installed.
+actionlint := go tool -modfile=$(CURDIR)/lab/tools/actionlint/go.mod actionlint
 
 # Lint includes vet.
 go_test := go test -vet=off

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
@@ -75,4 +78,22 @@ func TestImagesForNodes(t *testing.T) {
 	publish(t, team)
 	_, err = recorder.Try(t, onPi, settings(t, map[string]string{"registry": "", "images": team + "@prod"}))
 	require.ErrorContains(t, err, "images: the node pi is linux/arm64, and the image "+team+"/backup:prod@")
+}
+
+// A release publishes each image that a stack takes.
+func TestAReleaseHasEveryImage(t *testing.T) {
+	text, err := os.ReadFile("../.github/workflows/release.yml")
+	require.NoError(t, err)
+	var workflow struct {
+		Jobs struct {
+			Images struct {
+				Strategy struct {
+					Matrix struct{ Target []string }
+				}
+			}
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(text, &workflow))
+	require.ElementsMatch(t, append(slices.Clone(appImages), backupImage, archivingPostgres, storageImage),
+		workflow.Jobs.Images.Strategy.Matrix.Target)
 }
