@@ -90,7 +90,7 @@ lint: .lab/lab
 	$(huge_pages) $(golangci_lint) run ./...
 	cd lab && $(golangci_lint) run ./...
 	cd examples/own-app && $(golangci_lint) run ./...
-	$(actionlint) .github/workflows/*.yml
+	$(actionlint) .github/workflows/*.yml examples/gitops/*.yml
 
 # Known vulnerabilities: in our code by calls, in the lab's tools by packages.
 govulncheck := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -176,8 +176,8 @@ soak: fuzz ## the random tests, often; hours
 	$(call in_own_lab,$(go_test_e2e) -tags soak -timeout 3h \
 		-run 'Kill|ChangesRollOut|DestroyAndUp|FailsOver|SeveralNodes' ./e2e)
 
-# The data of an earlier revision survives an up of this one.
-upgrade: export UPGRADE_FROM ?= HEAD~1
+# The data of an earlier revision survives an up of this one: by default the last release before it.
+upgrade: export UPGRADE_FROM ?= $(or $(shell git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null),HEAD~1)
 upgrade: .lab/lab ## takes over an earlier revision's stack and its data
 	unset KUBECONFIG; $(go_test_e2e) -tags upgrade -timeout 1h -run CarriedOver ./e2e
 
