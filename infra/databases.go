@@ -31,6 +31,7 @@ func (s *stack) newDatabase(settings config.Database) (*database.Database, error
 		Server:  settings.Server,
 		Backup:  settings.Backup,
 		Archive: settings.Archive,
+		Version: s.version(settings),
 		Restore: settings.Restore,
 	}
 	if settings.Engine == cluster.CloudNativePGEngine {

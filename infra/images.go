@@ -37,6 +37,10 @@ func neededImages(cfg *config.Config) map[string]image.Args {
 	for _, settings := range cfg.Databases {
 		buildArgs := map[string]string{"POSTGRES_IMAGE": settings.Image}
 		images[imageOf(backupImage, settings, cfg)] = image.Args{Target: backupImage, BuildArgs: buildArgs}
+		if old := settings.Version.OldImage; old != "" {
+			images[imageName(backupImage, old, cfg)] = image.Args{Target: backupImage,
+				BuildArgs: map[string]string{"POSTGRES_IMAGE": old}}
+		}
 		if settings.Archive != nil {
 			images[imageOf(archivingPostgres, settings, cfg)] = image.Args{
 				Target: archivingPostgres, BuildArgs: buildArgs}
@@ -51,10 +55,14 @@ func neededImages(cfg *config.Config) map[string]image.Args {
 // imageOf returns the name of the image that is made for a database from its image of Postgres. For the
 // stack's own postgresImage it is the target's name.
 func imageOf(target string, settings config.Database, cfg *config.Config) string {
-	if settings.Image == cfg.PostgresImage {
+	return imageName(target, settings.Image, cfg)
+}
+
+func imageName(target, postgres string, cfg *config.Config) string {
+	if postgres == cfg.PostgresImage {
 		return target
 	}
-	return target + "-" + regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(settings.Image), "-")
+	return target + "-" + regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(postgres), "-")
 }
 
 // appImages are the targets of the Dockerfile that any stack needs.

@@ -48,6 +48,7 @@ func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs)
 		Ingress:      cfg.Ingress,
 		Shown:        []string{cfg.NamePrefix + exercises, cfg.NamePrefix + project},
 		Claims:       claims(cfg),
+		MajorOf:      majorOf(cfg),
 
 		PrometheusOperator: cfg.Monitoring.Mode == config.Operator,
 	}
@@ -61,10 +62,11 @@ func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs)
 		requirements.CloudNativePG = requirements.CloudNativePG || database.Engine == cluster.CloudNativePGEngine
 		requirements.Databases = append(requirements.Databases, cluster.Database{
 			Name: database.Name, Namespace: cfg.NamePrefix + database.Namespace,
-			Claim: statefulset.Claim(database.Prefix()), Cluster: cloudnativepg.Name(database.Prefix()),
+			Claim: statefulset.Claim(database.Prefix()), StatefulSet: statefulset.Name(database.Prefix()),
+			Backup: database.Prefix() + backupImage, Cluster: cloudnativepg.Name(database.Prefix()),
 			Engine: database.Engine, LastEngine: last.Volumes.Engines[database.Name],
 			Restored: database.Restore != nil, Setting: database.EngineSetting(),
-			Image: database.Image, StorageClass: database.Server.StorageClass,
+			Image: database.Image, ImageSetting: database.ImageSetting(), GoesBack: database.GoesBack, StorageClass: database.Server.StorageClass,
 		})
 	}
 	for _, name := range namespaceNames(cfg) {

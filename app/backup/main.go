@@ -14,6 +14,9 @@
 //	backup server          runs the scratch servers that run, verify and restore restore into. It must be the
 //	                       only process of a container that sees SERVER_DIR and nothing worth knowing, since
 //	                       code in a database can do anything in it.
+//	backup move-out        dumps the database in OLD_VOLUME into VOLUME, if that has no database yet. It runs
+//	                       Postgres of the old version, and backup move-in then that of the new one.
+//	backup move-in         completes the move in VOLUME: restores the dump, compares, and lets the planner count
 //	backup segment SOCKET NAME FILE
 //	                       fetches a file of the log for such a server
 //
@@ -43,6 +46,9 @@
 //	                        database (10m)
 //	HEARTBEAT_URL_FILE      file with an address that run asks for after a backup, and for /fail below it
 //	                        after a failure (none)
+//	OLD_VOLUME, VOLUME      volumes that a move leads from and to; each has the folder pgdata
+//	CONFIG_FILE, SOCKET_DIR the servers' configuration, and a folder for their socket
+//	DATABASE                name of the database that moves
 //	SCHEDULE_INTERVAL       longest time between two scheduled backups, for a metric (no metric)
 //	TERMINATION_LOG         file for a line of JSON that says how run, verify or restore ended (none)
 //	PORT, METRICS_PORT      of metrics: GET /livez and GET /readyz (8080), GET /metrics (9090)
@@ -109,6 +115,8 @@ func commands() *cobra.Command {
 		func(ctx context.Context, args []string) error {
 			return postgres.FetchSegment(ctx, args[0], args[1], args[2])
 		})
+	add("move-out", "Dump a database of an older major version of Postgres", cobra.NoArgs, reportingFailure(moveOut))
+	add("move-in", "Restore what move-out has dumped", cobra.NoArgs, reportingFailure(moveIn))
 	var v verification
 	verify := add("verify [NAME]", "Restore a backup, the newest by default, and compare it",
 		cobra.MaximumNArgs(1), reportingFailure(limited(v.verify)))

@@ -51,7 +51,7 @@ func storeDump(ctx context.Context, record bool) error {
 	m := manifest.Manifest{Name: restorepoint.NewBackup(snapshot.Taken)}
 	if record {
 		c.level = benchLevel
-		_, err := backupJob{config: c}.dump(ctx, snapshot, &m)
+		_, err := backupJob{config: c}.dump(ctx, snapshot, &m, c.store.WriteDump)
 		return err
 	}
 	dump, err := snapshot.Dump(ctx, benchLevel)

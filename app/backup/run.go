@@ -106,7 +106,7 @@ func (j backupJob) attempt(ctx context.Context, started time.Time) (manifest.Man
 	if err != nil {
 		return m, fmt.Errorf("record the database: %w", err)
 	}
-	identity, err := j.dump(ctx, snapshot, &m)
+	identity, err := j.dump(ctx, snapshot, &m, j.store.WriteDump)
 	if err != nil {
 		return m, err
 	}
@@ -136,10 +136,11 @@ func warnOfLacks(m manifest.Manifest) {
 	}
 }
 
-// dump stores a dump of the snapshot, and at the same time records the content of the snapshot. It returns
+// dump writes a dump of the snapshot, and at the same time records the content of the snapshot. It returns
 // the identities that open the dump.
 func (j backupJob) dump(
 	ctx context.Context, snapshot *postgres.Snapshot, m *manifest.Manifest,
+	write func(ctx context.Context, name string, dump io.Reader) error,
 ) (identities []age.Identity, err error) {
 	start := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
@@ -165,7 +166,7 @@ func (j backupJob) dump(
 			}
 		}
 		stored := newDigest(dump)
-		if err := j.store.WriteDump(ctx, m.Name, stored); err != nil {
+		if err := write(ctx, m.Name, stored); err != nil {
 			if stored.err != nil {
 				return fmt.Errorf("dump the database: %w", stored.err)
 			}

@@ -16,16 +16,21 @@ import (
 // Database is where the engines of a database keep its data.
 type Database struct {
 	Name, Namespace string
-	// Claim is the StatefulSet's volume, Cluster the object of CloudNativePG.
-	Claim, Cluster string
+	// Claim is the first volume of the StatefulSet, Cluster the object of CloudNativePG.
+	Claim, StatefulSet, Cluster string
+	// Backup is the label app of its backups' Jobs.
+	Backup string
 	// Engine is the engine's name, and LastEngine the one of the last up, or "".
 	Engine, LastEngine string
 	// Restored says that the database is restored from a backup.
 	Restored bool
 	// Setting is the path of its engine's setting.
 	Setting string
-	// Image and StorageClass are its servers'.
-	Image, StorageClass string
+	// Image and StorageClass are its servers'. Without an Image they keep what they run. ImageSetting is the path
+	// of its setting.
+	Image, ImageSetting, StorageClass string
+	// GoesBack allows to leave behind what was written since a move to a newer version.
+	GoesBack bool
 }
 
 // Names of the engines.
@@ -48,20 +53,9 @@ func (r Requirements) keepsData(ctx context.Context, client kubernetes.Interface
 
 // canFollow refuses what the Cluster that is there cannot become.
 func (d Database) canFollow(ctx context.Context, client kubernetes.Interface) error {
-	path, _ := d.paths()
-	answer, err := client.Discovery().RESTClient().Get().AbsPath(path).DoRaw(ctx)
-	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
-		return nil
-	}
+	there, err := d.existing(ctx, client)
 	if err != nil {
-		return fmt.Errorf("asking the cluster for %s: %w", path, err)
-	}
-	var there struct {
-		Spec   struct{ Storage struct{ StorageClass string } }
-		Status struct{ PGDataImageInfo struct{ MajorVersion int } }
-	}
-	if err := json.Unmarshal(answer, &there); err != nil {
-		return fmt.Errorf("reading %s: %w", path, err)
+		return err
 	}
 	if class := there.Spec.Storage.StorageClass; class != "" && class != d.StorageClass {
 		return fmt.Errorf("the volumes of the database %s are of the storage class %s, and stay in it: set its "+
@@ -76,22 +70,62 @@ func (d Database) canFollow(ctx context.Context, client kubernetes.Interface) er
 	return nil
 }
 
+// existingCluster is what matters of the Cluster that is there; its zero value is for none.
+type existingCluster struct {
+	Spec struct {
+		ImageName string
+		Storage   struct{ StorageClass string }
+	}
+	Status struct{ PGDataImageInfo struct{ MajorVersion int } }
+}
+
+func (d Database) existing(ctx context.Context, client kubernetes.Interface) (there existingCluster, err error) {
+	path, _ := d.paths()
+	answer, err := client.Discovery().RESTClient().Get().AbsPath(path).DoRaw(ctx)
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		return there, nil
+	}
+	if err != nil {
+		return there, fmt.Errorf("asking the cluster for %s: %w", path, err)
+	}
+	if err := json.Unmarshal(answer, &there); err != nil {
+		return there, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return there, nil
+}
+
+// clusterImage returns the image of the settings, or else the one that a Cluster has.
+func (d Database) clusterImage(ctx context.Context, client kubernetes.Interface) (string, error) {
+	if d.Image != "" {
+		return d.Image, nil
+	}
+	there, err := d.existing(ctx, client)
+	return there.Spec.ImageName, err
+}
+
 func (d Database) keepsData(ctx context.Context, client kubernetes.Interface) error {
 	if d.Restored {
 		return nil
 	}
-	here, there := d.paths()
-	other := StatefulSet
-	if d.Engine == StatefulSet {
-		here, there, other = there, here, CloudNativePGEngine
-	}
-	hasOther, err := exists(ctx, client, there)
-	if err != nil || !hasOther {
-		return err
-	}
-	hasOwn, err := exists(ctx, client, here)
+	path, claim := d.paths()
+	hasCluster, err := exists(ctx, client, path)
 	if err != nil {
 		return err
+	}
+	hasClaim, err := exists(ctx, client, claim)
+	if err != nil {
+		return err
+	}
+	moved, err := d.claims(ctx, client)
+	if err != nil {
+		return err
+	}
+	hasOwn, hasOther, other := hasCluster, hasClaim || len(moved) > 0, StatefulSet
+	if d.Engine == StatefulSet {
+		hasOwn, hasOther, other = hasOther, hasOwn, CloudNativePGEngine
+	}
+	if !hasOther {
+		return nil
 	}
 	if hasOwn && d.LastEngine != other {
 		return nil

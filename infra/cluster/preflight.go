@@ -21,6 +21,8 @@ type Approval struct {
 	// Gateway is the one of the settings with what the cluster knows of it; nil in a preview without the
 	// cluster, and without the setting.
 	Gateway *kube.Gateway
+	// Versions are of the databases with the engine StatefulSet.
+	Versions map[string]Version
 	// CloudNativePG is empty unless a database has this engine.
 	CloudNativePG CloudNativePG
 }
@@ -66,7 +68,14 @@ func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Ap
 	if err := r.keepsData(ctx.Context(), cluster); err != nil {
 		return approval, err
 	}
+	if approval.Versions, err = r.versions(ctx.Context(), cluster); err != nil {
+		return approval, err
+	}
+	r.follow(approval.Versions)
 	say := func(what string) { _ = ctx.Log.Info(what, nil) }
+	for _, notice := range r.notices(approval.Versions) {
+		say(notice)
+	}
 	if approval.CloudNativePG, err = r.findCloudNativePG(ctx.Context(), cluster, say); err != nil {
 		return approval, err
 	}

@@ -24,10 +24,14 @@ type Database struct {
 	// Engine is what runs the server, and Instances how many servers it runs if there can be several.
 	Engine    string
 	Instances int
-	// Image is the server's.
-	Image  string
-	Server statefulset.Settings
-	Backup backup.Settings
+	// Image is the server's; empty for the one that it runs.
+	Image string
+	// Version is what the cluster makes of the Image.
+	Version cluster.Version
+	// GoesBack allows to leave behind what was written since a move to a newer version.
+	GoesBack bool
+	Server   statefulset.Settings
+	Backup   backup.Settings
 	// Archive is nil for none.
 	Archive *database.Archive
 	// Restore is nil for nothing.
@@ -40,6 +44,7 @@ type Database struct {
 	entry     string // the path of its entry in databases, such as databases[2]; empty for none
 	sizeKey   string // the setting of the server's StorageSize
 	ownEngine bool   // whether its entry names the engine
+	ownImage  bool   // whether its entry names the image
 }
 
 // DatabaseName is the name of the database in Postgres, and of the role that owns it.
@@ -88,18 +93,28 @@ func (d Database) EngineSetting() string {
 	return "engine"
 }
 
+// ImageSetting is the path of the setting that names the image.
+func (d Database) ImageSetting() string {
+	if d.ownImage {
+		return d.field("image")
+	}
+	return "postgresImage"
+}
+
 // field is the path of a field of the database's entry.
 func (d Database) field(name string) string { return d.entry + "." + name }
 
 // databases completes the databases with their settings.
 func (r *reader) databases(databases []Database, versions map[string]kube.Versions) (all []Database) {
 	restores := r.restores(databases)
+	back := strings.Fields(r.text("postgresGoBack", r.unlessUnsure(databaseNames(databases)), databases[0].Name))
 	// The settings of all databases are read and checked even if every database has its own.
 	r.settings(Database{}, restores)
 	heartbeat := r.heartbeat()
 	for _, d := range databases {
 		d = r.settings(d, restores)
 		d.Backup.Heartbeat = heartbeat(d.Name)
+		d.GoesBack = slices.Contains(back, d.Name)
 		d.Server.SecretVersions = versions[d.Name]
 		all = append(all, d)
 	}
@@ -111,7 +126,11 @@ func (r *reader) settings(d Database, restores restores) Database {
 	key := func(field string) string { return r.key(d, field) }
 	d.Engine, d.Instances = r.engine(d)
 	d.ownEngine = r.sets(d, "engine")
-	d.Image = r.text(key("image"), postgresImage, "postgres:17")
+	what := optional(postgresImage)
+	if d.ownImage = r.sets(d, "image"); d.ownImage {
+		what = postgresImage
+	}
+	d.Image = r.text(key("image"), what, cluster.DefaultPostgres)
 	d.Server = statefulset.Settings{
 		Password:       r.secret("postgresPassword", password, newPassword),
 		ReaderPassword: r.secret("postgresReaderPassword", password, newPassword),

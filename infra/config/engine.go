@@ -53,7 +53,7 @@ func (r *reader) checkEngine(d Database) {
 		refuse("restoreFrom", "%q is in an archive, though "+noWay+", which has none; for example: %s, or the "+
 			"name of a backup", redact(from), d.Name, r.setField(d, "restoreFrom", restorepoint.Latest))
 	}
-	if server.Major(d.Image) == "" {
+	if d.Image != "" && server.Major(d.Image) == "" {
 		refuse("image", "%q does not say its major version in the tag, though "+noWay+", which asks for it; "+
 			"for example: %s", d.Image, d.Name, r.setField(d, "image", "postgres:17"))
 	}

@@ -57,8 +57,18 @@ type Args struct {
 	Backup        backup.Settings
 	// Archive is nil for none. Then the database can be restored to backups only.
 	Archive *Archive
+	// Version says where the data of the server's major version comes from. The zero value is for a database
+	// that has never moved.
+	Version Version
 	// Restore is restored before anything else uses the database; nil for nothing.
 	Restore *backup.Restore
+}
+
+// Version is which major version of Postgres the server has, of a StatefulSet.
+type Version struct {
+	statefulset.Version
+	// Rehearses makes a backup, and proves it with the new version, before the old server is stopped.
+	Rehearses bool
 }
 
 // Database is the component.
@@ -126,6 +136,14 @@ func (d *Database) declare(ctx *pulumi.Context, name string, args Args) error {
 		}
 		running, d.Claim, servers = cluster.Server, cluster.Cluster, args.CloudNativePG.Instances
 	} else {
+		engine.Version = args.Version.Version
+		if args.Version.Rehearses {
+			engine.Version.Rehearse = func(old server.Server, try statefulset.Rehearsal) (pulumi.Resource, error) {
+				rehearsed := backups
+				rehearsed.Server = old
+				return backup.Rehearse(ctx, name+"-upgrade", rehearsed, try, pulumi.Parent(d))
+			}
+		}
 		set, err := statefulset.New(ctx, name+"-postgres", engine, pulumi.Parent(d),
 			takesOver("stateful-k3s:cloudnativepg:Server"))
 		if err != nil {

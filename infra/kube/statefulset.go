@@ -14,6 +14,8 @@ type StatefulSet struct {
 	// Service names the headless Service, which is declared separately.
 	Name, Service string
 	Replicas      int
+	// Annotations are of the StatefulSet, not of its pods.
+	Annotations map[string]string
 	// Pod has the labels that select the pods.
 	Pod Pod
 	// Claim is the template of the volumes' claims.
@@ -44,8 +46,12 @@ func (s StatefulSet) Declare(ctx *pulumi.Context, name string,
 	if s.Replicas > 1 {
 		pod.Spec.TopologySpreadConstraints = pods.spread()
 	}
+	meta := s.Namespace.Meta(s.Pod.App, s.Name, nil)
+	for key, value := range s.Annotations {
+		Annotate(meta, key, value)
+	}
 	declared, err := appsv1.NewStatefulSet(ctx, name, &appsv1.StatefulSetArgs{
-		Metadata: s.Namespace.Meta(s.Pod.App, s.Name, nil),
+		Metadata: meta,
 		Spec: appsv1.StatefulSetSpecArgs{
 			ServiceName: pulumi.String(s.Service),
 			Replicas:    pulumi.Int(s.Replicas),

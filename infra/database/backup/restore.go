@@ -1,10 +1,13 @@
 package backup
 
 import (
+	"fmt"
+
 	batchv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/batch/v1"
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
@@ -23,6 +26,30 @@ type Restore struct {
 	Over bool
 	// Identity is the private key of age that decrypts the backups; nil if they are not encrypted.
 	Identity pulumi.StringInput
+}
+
+// Rehearse declares a Job that makes a backup, and proves it with the Postgres of the Image, before anything
+// runs that. The try has to succeed first.
+func Rehearse(ctx *pulumi.Context, name string, args Args, try statefulset.Rehearsal,
+	opts ...pulumi.ResourceOption) (pulumi.Resource, error) {
+	if err := args.check(); err != nil {
+		return nil, fmt.Errorf("rehearsal %s: %w", name, err)
+	}
+	upgrade := args.Prefix + "upgrade"
+	parent := pulumi.Composite(opts...)
+	bucket, err := args.Bucket.NewClient(ctx, name+"-secret", storage.ClientArgs{
+		Namespace: args.Namespace, App: upgrade, Secret: upgrade, Folder: args.Folder,
+	}, parent)
+	if err != nil {
+		return nil, err
+	}
+	spec := podSpec(args, work{command: "run", bucket: bucket, database: args.Server.Reader, volumes: try.Volumes})
+	spec.InitContainers = append(corev1.ContainerArray{try.Container}, spec.InitContainers.(corev1.ContainerArray)...)
+	job := newJob(args, upgrade, spec)
+	if err := allow(ctx, name, args, job, "backs up the database before it moves", parent); err != nil {
+		return nil, err
+	}
+	return job.Declare(ctx, name+"-job", parent, bucket.Ready(), args.Bucket.Ready())
 }
 
 // declareRestore declares the Job that restores the database once. The Job knows each request by an id: if

@@ -91,7 +91,7 @@ func archiverContainer(args Args, client *storage.Client) corev1.ContainerArgs {
 			kube.Env("ARCHIVE_KEEP_DAYS", strconv.Itoa(args.Archive.KeepDays)),
 		),
 		VolumeMounts: corev1.VolumeMountArray{
-			kube.ReadOnly(claim, dataDir),
+			kube.ReadOnly(args.Version.Template, dataDir),
 			kube.ReadOnly("socket", socketDir),
 			kube.Mount(archiver, archiverTemp),
 			client.Mount,

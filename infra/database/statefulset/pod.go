@@ -36,22 +36,23 @@ func podSpec(args Args, archive *storage.Client) corev1.PodSpecArgs {
 	if archive != nil {
 		main.Env = slices.Concat(main.Env.(corev1.EnvVarArray), archive.Env,
 			corev1.EnvVarArray{archiveQueue(args)})
-		main.VolumeMounts = append(serverMounts(), archive.Mount)
+		main.VolumeMounts = append(serverMounts(args), archive.Mount)
 		containers = corev1.ContainerArray{main, exporterContainer(args), archiverContainer(args, archive)}
 		volumes = append(volumes, archive.Volume,
 			corev1.VolumeArgs{Name: pulumi.String(archiver), EmptyDir: corev1.EmptyDirVolumeSourceArgs{}})
 	}
+	before, after, old := args.Version.move(args)
 	return corev1.PodSpecArgs{
-		InitContainers:                corev1.ContainerArray{setupContainer(args)},
+		InitContainers:                slices.Concat(before, corev1.ContainerArray{setupContainer(args)}, after),
 		Containers:                    containers,
 		TerminationGracePeriodSeconds: pulumi.Int(stopSeconds),
-		Volumes:                       volumes,
+		Volumes:                       slices.Concat(volumes, old),
 	}
 }
 
-func serverMounts() corev1.VolumeMountArray {
+func serverMounts(args Args) corev1.VolumeMountArray {
 	return corev1.VolumeMountArray{
-		kube.Mount(claim, dataDir),
+		kube.Mount(args.Version.Template, dataDir),
 		kube.Mount("socket", socketDir),
 		kube.Mount("shm", "/dev/shm"),
 		kube.ReadOnly("config", configDir),
@@ -77,7 +78,7 @@ func setupContainer(args Args) corev1.ContainerArgs {
 		Image:        args.Image,
 		Command:      pulumi.ToStringArray([]string{"sh", configDir + "/setup.sh"}),
 		Env:          env,
-		VolumeMounts: append(serverMounts(), kube.ReadOnly("setup", setupDir)),
+		VolumeMounts: append(serverMounts(args), kube.ReadOnly("setup", setupDir)),
 		// The pod's status then says why the data was refused.
 		TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 	})
@@ -85,7 +86,7 @@ func setupContainer(args Args) corev1.ContainerArgs {
 
 func serverContainer(args Args) corev1.ContainerArgs {
 	return kube.Container(server.User, serverResources(args), corev1.ContainerArgs{
-		Name:  pulumi.String("postgres"),
+		Name:  pulumi.String(Container),
 		Image: args.Image,
 		Command: pulumi.ToStringArray([]string{
 			"flock", "--no-fork", "--timeout", "120", dataDir + "/lock",
@@ -100,7 +101,7 @@ func serverContainer(args Args) corev1.ContainerArgs {
 		ReadinessProbe: kube.ExecProbe("pg_isready", "--quiet", "--host", "127.0.0.1",
 			"--username", server.ReaderRole,
 			"--dbname", args.Database),
-		VolumeMounts:             serverMounts(),
+		VolumeMounts:             serverMounts(args),
 		TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 	})
 }
@@ -122,7 +123,8 @@ func exporterContainer(args Args) corev1.ContainerArgs {
 		StartupProbe:  kube.Within(time.Minute, kube.TCPProbe(server.MetricsPort)),
 		LivenessProbe: kube.TCPProbe(server.MetricsPort),
 		VolumeMounts: corev1.VolumeMountArray{
-			kube.ReadOnly("exporter", exportDir), kube.ReadOnly("socket", socketDir), kube.ReadOnly(claim, dataDir),
+			kube.ReadOnly("exporter", exportDir), kube.ReadOnly("socket", socketDir),
+			kube.ReadOnly(args.Version.Template, dataDir),
 		},
 	})
 }
@@ -130,8 +132,7 @@ func exporterContainer(args Args) corev1.ContainerArgs {
 func podVolumes(args Args, names names) corev1.VolumeArray {
 	files := map[string]string{certificateKey: certificateKey, privateKey: privateKey}
 	return corev1.VolumeArray{
-		corev1.VolumeArgs{Name: pulumi.String("config"),
-			ConfigMap: corev1.ConfigMapVolumeSourceArgs{Name: pulumi.String(names.config)}},
+		configVolume(names),
 		corev1.VolumeArgs{Name: pulumi.String("socket"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{}},
 		// Shared memory of parallel queries. It counts towards the container's memory limit.
 		corev1.VolumeArgs{Name: pulumi.String("shm"), EmptyDir: corev1.EmptyDirVolumeSourceArgs{
@@ -142,4 +143,9 @@ func podVolumes(args Args, names names) corev1.VolumeArray {
 		kube.SecretVolume("exporter", names.secret, 0o440, map[string]string{
 			exporterPassKey: "password", certificateKey: certificateKey}),
 	}
+}
+
+func configVolume(names names) corev1.VolumeArgs {
+	return corev1.VolumeArgs{Name: pulumi.String("config"),
+		ConfigMap: corev1.ConfigMapVolumeSourceArgs{Name: pulumi.String(names.config)}}
 }

@@ -18,8 +18,6 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
 )
 
-const claim = "data"
-
 // names are the names of the server's objects. app is also the label of its pods.
 type names struct{ app, statefulSet, service, secret, clientSecret, config, archive string }
 
@@ -27,11 +25,6 @@ func newNames(prefix string) names {
 	app := prefix + "postgres"
 	return names{app: app, statefulSet: app + "-ss", service: app + "-svc", secret: app,
 		clientSecret: app + "-client", config: app + "-config", archive: app + "-archive"}
-}
-
-// Claim is the name of the claim of the server whose objects have a prefix.
-func Claim(prefix string) string {
-	return kube.ClaimNames(claim, newNames(prefix).statefulSet, 1)[0]
 }
 
 var (
@@ -74,6 +67,7 @@ type Args struct {
 	Clients []kube.Pods
 	// Archive is nil for none.
 	Archive *Archive
+	Version Version
 	Settings
 }
 
@@ -157,7 +151,7 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf strin
 		return err
 	}
 
-	after := []pulumi.ResourceOption{parent, pulumi.DependsOn([]pulumi.Resource{svc, creds.secret, settings})}
+	after := []pulumi.ResourceOption{parent, args.Version.timeout(), pulumi.DependsOn([]pulumi.Resource{svc, creds.secret, settings})}
 	var archive *storage.Client
 	if args.Archive != nil {
 		if archive, err = args.Archive.declare(ctx, name, names, s.Pods, parent); err != nil {
@@ -165,11 +159,19 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf strin
 		}
 		after = append(after, archive.Ready())
 	}
+	if rehearse := args.Version.Rehearse; rehearse != nil {
+		rehearsed, err := rehearse(s.Server, rehearsalOf(args))
+		if err != nil {
+			return err
+		}
+		after = append(after, pulumi.DependsOn([]pulumi.Resource{rehearsed}))
+	}
 	declared, err := kube.StatefulSet{
-		Namespace: ns,
-		Name:      names.statefulSet,
-		Service:   names.service,
-		Replicas:  1,
+		Namespace:   ns,
+		Name:        names.statefulSet,
+		Service:     names.service,
+		Replicas:    1,
+		Annotations: args.Version.annotations(),
 		Pod: kube.Pod{
 			App:     names.app,
 			Labels:  s.Pods.Labels,
@@ -182,13 +184,13 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf strin
 			},
 			Spec: podSpec(args, archive),
 		},
-		Claim: kube.Claim(names.app, claim, args.StorageClass, args.StorageSize),
+		Claim: kube.Claim(names.app, args.Version.Template, args.StorageClass, args.StorageSize),
 	}.Declare(ctx, name+"-statefulset", after...)
 	if err != nil {
 		return err
 	}
 	s.Server = s.After(declared)
-	s.Claim = ns.Name + "/" + Claim(args.Prefix)
+	s.Claim = ns.Name + "/" + kube.ClaimNames(args.Version.Template, names.statefulSet, 1)[0]
 	s.Address = pulumi.String(fmt.Sprintf("%s.%s.svc:%d", names.service, ns.Name, server.Port)).ToStringOutput()
 	return ctx.RegisterResourceOutputs(s, pulumi.Map{"address": s.Address})
 }
@@ -211,6 +213,7 @@ func (a *Args) check() (string, error) {
 
 // Complete sets defaults, and checks the names of the database and its role.
 func (a *Args) Complete() error {
+	a.Version.Template = cmp.Or(a.Version.Template, FirstTemplate)
 	a.StorageSize, a.Memory = cmp.Or(a.StorageSize, "1Gi"), cmp.Or(a.Memory, "512Mi")
 	reserved := []string{"postgres", "template0", "template1",
 		server.ReaderRole, server.RestorerRole, server.ExporterRole}

@@ -1,0 +1,314 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
+	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+)
+
+// DefaultPostgres is the image of a new database whose settings name none.
+const DefaultPostgres = "postgres:17"
+
+// Version is which Postgres the StatefulSet of a database runs, and on which claim.
+type Version struct {
+	Image string
+	// Template is the name of the claim's template.
+	Template string
+	// OldImage is the older major version whose data moves, or has moved, from the claim OldClaim, which is
+	// there still; empty for none.
+	OldImage, OldClaim string
+	// Rehearses says that the old version runs: then a backup is made before it is stopped.
+	Rehearses bool
+	notice    string
+}
+
+// serving is what the cluster has of a database.
+type serving struct {
+	// template and image are the StatefulSet's, oldImage what it has moved from; empty if there is none.
+	template, image, oldImage string
+	// ready says that its server answers.
+	ready bool
+	// claims are there, by their templates; false if they are being deleted.
+	claims map[string]bool
+	// took is the duration of the last backup; 0 if that is not known.
+	took time.Duration
+}
+
+// versions decides on the versions of the databases, which never change by themselves.
+func (r Requirements) versions(ctx context.Context, client kubernetes.Interface) (map[string]Version, error) {
+	versions := map[string]Version{}
+	var faults []error
+	for _, database := range r.Databases {
+		if database.Engine != StatefulSet {
+			image, err := database.clusterImage(ctx, client)
+			if err != nil {
+				return nil, err
+			}
+			versions[database.Name] = Version{Image: image}
+			continue
+		}
+		has, err := database.serving(ctx, client, r.MajorOf)
+		if err != nil {
+			return nil, err
+		}
+		version, err := database.decide(has)
+		versions[database.Name] = version
+		faults = append(faults, err)
+	}
+	return versions, errors.Join(faults...)
+}
+
+// serving asks the cluster, as far as the user may know. majorOf returns the major version of an image.
+func (d Database) serving(ctx context.Context, client kubernetes.Interface,
+	majorOf func(ctx context.Context, image string) string) (has serving, err error) {
+	if has.claims, err = d.claims(ctx, client); err != nil {
+		return has, err
+	}
+	set, err := client.AppsV1().StatefulSets(d.Namespace).Get(ctx, d.StatefulSet, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return has, nil
+	}
+	if err != nil {
+		return has, unlessForbidden(err, "StatefulSet "+d.StatefulSet+" in the namespace "+d.Namespace)
+	}
+	for _, template := range set.Spec.VolumeClaimTemplates {
+		has.template = template.Name
+	}
+	has.image, has.oldImage = set.Annotations[statefulset.ImageAnnotation], set.Annotations[statefulset.OldImageAnnotation]
+	if has.image == "" {
+		has.image = runningImage(ctx, set, majorOf)
+	}
+	has.ready = set.Status.ReadyReplicas > 0
+	has.took = d.lastBackup(ctx, client)
+	return has, nil
+}
+
+// claims returns the database's claims by their templates; false for those that are being deleted.
+func (d Database) claims(ctx context.Context, client kubernetes.Interface) (map[string]bool, error) {
+	all, err := client.CoreV1().PersistentVolumeClaims(d.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, unlessForbidden(err, "claims in the namespace "+d.Namespace)
+	}
+	claims := map[string]bool{}
+	for _, claim := range all.Items {
+		template, is := strings.CutSuffix(claim.Name, "-"+d.StatefulSet+"-0")
+		if is && (template == statefulset.FirstTemplate || statefulset.TemplateMajor(template) > 0) {
+			claims[template] = claim.DeletionTimestamp == nil
+		}
+	}
+	return claims, nil
+}
+
+// runningImage finds out what a StatefulSet runs that does not say it.
+func runningImage(ctx context.Context, set *appsv1.StatefulSet,
+	majorOf func(ctx context.Context, image string) string) string {
+	for _, container := range set.Spec.Template.Spec.Containers {
+		if container.Name != statefulset.Container {
+			continue
+		}
+		if major := server.Major(container.Image); major != "" {
+			return container.Image
+		}
+		if majorOf != nil {
+			if major := majorOf(ctx, container.Image); major != "" {
+				return officialImage(major)
+			}
+		}
+	}
+	return ""
+}
+
+func officialImage(major string) string { return "postgres:" + major }
+
+// lastBackup returns how long the last backup took; 0 if nobody knows.
+func (d Database) lastBackup(ctx context.Context, client kubernetes.Interface) (took time.Duration) {
+	jobs, err := client.BatchV1().Jobs(d.Namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=" + d.Backup})
+	if err != nil {
+		return 0
+	}
+	var ended time.Time
+	for _, job := range jobs.Items {
+		start, end := job.Status.StartTime, job.Status.CompletionTime
+		if start != nil && end != nil && end.After(ended) {
+			ended, took = end.Time, end.Sub(start.Time)
+		}
+	}
+	return took
+}
+
+// decide returns the version that the database runs after the update.
+func (d Database) decide(has serving) (Version, error) {
+	current, known := has.current(d.Image)
+	image := d.Image
+	switch {
+	case !known:
+		if image == "" {
+			image = DefaultPostgres
+		}
+		return Version{Image: image, Template: statefulset.FirstTemplate}, nil
+	case image == "":
+		image = current.Image
+	}
+	is, wanted := major(current.Image), major(image)
+	switch {
+	case wanted == 0 || is == 0 || wanted == is:
+		current.Image = image
+		current.keepOld(d, has)
+		if has.oldImage != "" && current.OldClaim == "" && !has.ready {
+			return current, fmt.Errorf("the database %s may not have moved to the claim %s yet, and the claim that it "+
+				"moves from is missing, or is being deleted: keep that until its server answers", d.Name,
+				d.claim(current.Template))
+		}
+		return current, nil
+	case wanted > is:
+		return d.upgrade(has, current, image)
+	}
+	return d.goBack(has, current, image)
+}
+
+// major is 0 for an image that does not say it.
+func major(image string) int {
+	number, _ := strconv.Atoi(server.Major(image))
+	return number
+}
+
+// current returns what the database runs: what its StatefulSet says, or else its newest claim. The first claim
+// does not say its version.
+func (has serving) current(wanted string) (v Version, known bool) {
+	if has.template != "" {
+		image := has.image
+		if image == "" {
+			image = wanted
+		}
+		return Version{Image: image, Template: has.template}, true
+	}
+	for template := range has.claims {
+		if !known || statefulset.TemplateMajor(template) > statefulset.TemplateMajor(v.Template) {
+			v, known = Version{Template: template, Image: wanted}, true
+		}
+	}
+	if newest := statefulset.TemplateMajor(v.Template); newest > 0 {
+		v.Image = officialImage(strconv.Itoa(newest))
+	} else if wanted == "" {
+		v.Image = DefaultPostgres
+	}
+	return v, known
+}
+
+// keepOld keeps the claim that the data has moved from, while it is there.
+func (v *Version) keepOld(d Database, has serving) {
+	now, before := statefulset.TemplateMajor(v.Template), -1
+	var old string
+	for template, stays := range has.claims {
+		if number := statefulset.TemplateMajor(template); stays && number < now && number > before {
+			old, before = template, number
+		}
+	}
+	if before < 0 {
+		return
+	}
+	v.OldClaim, v.OldImage = d.claim(old), has.oldImage
+	if v.OldImage == "" && before > 0 {
+		v.OldImage = officialImage(strconv.Itoa(before))
+	} else if v.OldImage == "" {
+		v.OldImage = DefaultPostgres
+	}
+}
+
+func (d Database) claim(template string) string {
+	return kube.ClaimNames(template, d.StatefulSet, 1)[0]
+}
+
+// upgrade moves the data to a newer version.
+func (d Database) upgrade(has serving, current Version, image string) (Version, error) {
+	template := statefulset.Template(major(image))
+	_, left := has.claims[template]
+	fault := func(format string, args ...any) (Version, error) {
+		return Version{}, fmt.Errorf("%s: the database %s is of PostgreSQL %d, and cannot move to %d now: %s. Nothing "+
+			"was changed", d.ImageSetting, d.Name, major(current.Image), major(image), fmt.Sprintf(format, args...))
+	}
+	switch {
+	case left && has.template != "":
+		return fault("the claim %s is there from an earlier move, and lacks what was written since: if nobody needs "+
+			"it, kubectl -n %s delete pvc %[1]s", d.claim(template), d.Namespace)
+	case d.Restored:
+		return fault("restoreFrom is set, and would be restored again: remove it first, with pulumi config rm " +
+			"restoreFrom, or from the database's entry")
+	case !has.claims[current.Template]:
+		return fault("its claim %s is missing, or is being deleted", d.claim(current.Template))
+	}
+	long := "the last backup's duration is not known"
+	if has.took > 0 {
+		long = "about " + duration.HumanDuration(has.took) + ", as the last backup took"
+	}
+	return Version{Image: image, Template: template, OldImage: current.Image, OldClaim: d.claim(current.Template),
+		Rehearses: has.template != "", notice: fmt.Sprintf("The database %s moves from PostgreSQL %d to %d. First a "+
+			"backup is made, and proven with the new version, while its clients work. Then the server stops, and "+
+			"clients wait until the data is restored and compared (%s). The claim %s keeps the data of the old "+
+			"version: docs/postgres.md#a-new-major-version", d.Name, major(current.Image), major(image), long,
+			d.claim(current.Template))}, nil
+}
+
+// goBack returns to the claim of an older version, without what was written since.
+func (d Database) goBack(has serving, current Version, image string) (Version, error) {
+	wanted := statefulset.Template(major(image))
+	if !has.claims[wanted] {
+		wanted = statefulset.FirstTemplate
+	}
+	lost := fmt.Sprintf("the database %s is of PostgreSQL %d, and %s is older", d.Name, major(current.Image), image)
+	switch {
+	case current.Template == wanted || !has.claims[wanted] ||
+		wanted == statefulset.FirstTemplate && has.oldImage != "" && major(has.oldImage) != major(image):
+		return Version{}, fmt.Errorf("%s: %s: no claim with data of that version is there, so take an image of "+
+			"PostgreSQL %d. Nothing was changed", d.ImageSetting, lost, major(current.Image))
+	case !d.GoesBack:
+		return Version{}, fmt.Errorf("%s: %s: to go back to the claim %s, and lose everything that was written "+
+			"since the move, set postgresGoBack to %s; to stay, take an image of PostgreSQL %d. Nothing was changed",
+			d.ImageSetting, lost, d.claim(wanted), d.Name, major(current.Image))
+	}
+	back := Version{Image: image, Template: wanted, notice: fmt.Sprintf("The database %s goes back to %s and the "+
+		"claim %s. Everything that was written since the move stays behind in the claim %s: to move again, delete "+
+		"that first", d.Name, image, d.claim(wanted), d.claim(current.Template))}
+	back.keepOld(d, serving{claims: has.claims})
+	return back, nil
+}
+
+// follow gives the claims that grow the names of the versions.
+func (r Requirements) follow(versions map[string]Version) {
+	for _, database := range r.Databases {
+		version, is := versions[database.Name]
+		if !is {
+			continue
+		}
+		for i := range r.Claims {
+			claim := &r.Claims[i]
+			if claim.Namespace == database.Namespace && claim.Name == database.Claim {
+				claim.Name = database.claim(version.Template)
+			}
+		}
+	}
+}
+
+// notices tell what the update does to versions, in the order of the databases.
+func (r Requirements) notices(versions map[string]Version) (notices []string) {
+	for _, database := range r.Databases {
+		if notice := versions[database.Name].notice; notice != "" {
+			notices = append(notices, notice)
+		}
+	}
+	return slices.Clip(notices)
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
+	"github.com/stateful-k3s/stateful-k3s/infra/config"
+	"github.com/stateful-k3s/stateful-k3s/infra/database"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
+	"github.com/stateful-k3s/stateful-k3s/infra/image"
+)
+
+// majorOf returns the major version of Postgres that an image of a server says.
+func majorOf(cfg *config.Config) func(ctx context.Context, ref string) string {
+	return func(ctx context.Context, ref string) string {
+		return image.Variable(ctx, ref, "PG_MAJOR", cfg.Registry.Auth)
+	}
+}
+
+// setVersions gives the databases the images that the cluster has decided on.
+func setVersions(cfg *config.Config, versions map[string]cluster.Version) {
+	for i := range cfg.Databases {
+		settings := &cfg.Databases[i]
+		if version, known := versions[settings.Name]; known {
+			settings.Version = version
+		}
+		if settings.Version.Image == "" {
+			settings.Version.Image = settings.Image
+		}
+		if settings.Version.Image == "" {
+			settings.Version.Image = cluster.DefaultPostgres
+		}
+		if cfg.PostgresImage == "" && settings.Image == "" {
+			cfg.PostgresImage = settings.Version.Image
+		}
+		settings.Image = settings.Version.Image
+	}
+	if cfg.PostgresImage == "" {
+		cfg.PostgresImage = cluster.DefaultPostgres
+	}
+}
+
+// version is where a database's data comes from.
+func (s *stack) version(settings config.Database) database.Version {
+	decided := settings.Version
+	version := database.Version{Rehearses: decided.Rehearses, Version: statefulset.Version{
+		Image: decided.Image, Template: decided.Template,
+	}}
+	if decided.OldClaim != "" {
+		version.Old = &statefulset.Old{
+			Image: decided.OldImage, Claim: decided.OldClaim, Timeout: settings.Backup.Timeout,
+			Out: s.images[imageName(backupImage, decided.OldImage, s.cfg)],
+			In:  s.images[imageOf(backupImage, settings, s.cfg)],
+		}
+	}
+	return version
+}
