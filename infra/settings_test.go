@@ -95,6 +95,7 @@ var variants = map[string]map[string]string{
 		"redisMemory":      "128Mi",
 
 		"postgresImage":          "postgres:18",
+		"postgresGoBack":         "todo",
 		"postgresPassword":       "battery-staple",
 		"postgresReaderPassword": "read-it-all",
 		"postgresStorageSize":    "5Gi",

@@ -136,14 +136,15 @@ func officialImage(major string) string { return "postgres:" + major }
 
 // lastBackup returns how long the last backup took; 0 if nobody knows.
 func (d Database) lastBackup(ctx context.Context, client kubernetes.Interface) (took time.Duration) {
-	jobs, err := client.BatchV1().Jobs(d.Namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=" + d.Backup})
+	jobs, err := client.BatchV1().Jobs(d.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return 0
 	}
 	var ended time.Time
 	for _, job := range jobs.Items {
 		start, end := job.Status.StartTime, job.Status.CompletionTime
-		if start != nil && end != nil && end.After(ended) {
+		isBackup := job.Labels["app"] == d.Backup || job.Labels["app.kubernetes.io/name"] == d.Backup
+		if isBackup && start != nil && end != nil && end.After(ended) {
 			ended, took = end.Time, end.Sub(start.Time)
 		}
 	}
