@@ -24,7 +24,7 @@ func withVersions(versions map[string]cluster.Version) pulumi.RunFunc {
 		func(context.Context) ([]byte, error) { return release, nil })
 }
 
-// The old server stops after a backup was proven with the new version, and the new one starts after the data
+// The old server stops after a backup, and the new one starts after the data
 // was moved.
 func TestADatabaseMovesInOrder(t *testing.T) {
 	moving := cluster.Version{Image: "postgres:18", Template: "data-18", OldImage: "postgres:17",
@@ -37,7 +37,9 @@ func TestADatabaseMovesInOrder(t *testing.T) {
 	oldImage := "registry.example.com/team/backup:dev@" + recorder.Digest
 	job := recorder.Object[*batchv1.Job](recording, "pingpong-upgrade-job").Spec.Template.Spec
 	require.Equal(t, "parameters", job.InitContainers[0].Name)
-	require.Equal(t, newImage, job.Containers[0].Image, "the backup is proven with the new version")
+	require.Equal(t, "registry.example.com/team/postgres-postgres-18:dev@"+recorder.Digest,
+		job.InitContainers[0].Image)
+	require.Equal(t, oldImage, job.Containers[0].Image, "a newer pg_dump may write what no server takes")
 
 	for _, recorded := range recording.All() {
 		if recorded.URN.Name() == "pingpong-postgres-statefulset" {

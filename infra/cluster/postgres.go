@@ -258,7 +258,7 @@ func (d Database) upgrade(has serving, current Version, image string) (Version, 
 	}
 	return Version{Image: image, Template: template, OldImage: current.Image, OldClaim: d.claim(current.Template),
 		Rehearses: has.template != "", notice: fmt.Sprintf("The database %s moves from PostgreSQL %d to %d. First a "+
-			"backup is made, and proven with the new version, while its clients work. Then the server stops, and "+
+			"backup is made while its clients work, and the new version tries its parameters. Then the server stops, and "+
 			"clients wait until the data is restored and compared (%s). The claim %s keeps the data of the old "+
 			"version: docs/postgres.md#a-new-major-version", d.Name, major(current.Image), major(image), long,
 			d.claim(current.Template))}, nil

@@ -67,7 +67,7 @@ type Args struct {
 // Version is which major version of Postgres the server has, of a StatefulSet.
 type Version struct {
 	statefulset.Version
-	// Rehearses makes a backup, and proves it with the new version, before the old server is stopped.
+	// Rehearses makes a backup, and tries the parameters with the new version, before the old server is stopped.
 	Rehearses bool
 }
 
@@ -140,7 +140,7 @@ func (d *Database) declare(ctx *pulumi.Context, name string, args Args) error {
 		if args.Version.Rehearses {
 			engine.Version.Rehearse = func(old server.Server, try statefulset.Rehearsal) (pulumi.Resource, error) {
 				rehearsed := backups
-				rehearsed.Server = old
+				rehearsed.Server, rehearsed.Image = old, args.Version.Old.Out
 				return backup.Rehearse(ctx, name+"-upgrade", rehearsed, try, pulumi.Parent(d))
 			}
 		}

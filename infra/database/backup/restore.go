@@ -28,8 +28,8 @@ type Restore struct {
 	Identity pulumi.StringInput
 }
 
-// Rehearse declares a Job that makes a backup, and proves it with the Postgres of the Image, before anything
-// runs that. The try has to succeed first.
+// Rehearse declares a Job that makes a backup before the server is stopped. The try has to succeed first. The
+// Image has the server's own version: a newer pg_dump can write what no newer server takes.
 func Rehearse(ctx *pulumi.Context, name string, args Args, try statefulset.Rehearsal,
 	opts ...pulumi.ResourceOption) (pulumi.Resource, error) {
 	if err := args.check(); err != nil {
