@@ -69,7 +69,9 @@ var moveKills = []struct {
 	do   func(*kube.Cluster)
 }{
 	{"the backup before it is made", func(c *kube.Cluster) {
-		proc.KillWhen(c.T, pulumi.Make("up"), func() bool { return c.Command("get", "job", "upgrade").Run() == nil })
+		proc.KillWhen(c.T, pulumi.Make("up"), func() bool {
+			return c.Command("get", "job", "upgrade").Run() == nil
+		})
 	}},
 	{"the old server has stopped", func(c *kube.Cluster) {
 		proc.KillWhen(c.T, pulumi.Make("up"), func() bool { return onTemplate(c) != "data" })
@@ -116,7 +118,7 @@ func ended(status corev1.ContainerStatus) bool { return status.State.Terminated 
 // back goes back to the old version, as a person does, and makes room for another move.
 func back(c *kube.Cluster) {
 	said := refused(c.T, pulumi.Up("postgresImage=postgres:17"))
-	assert.Contains(c.T, said, "to go back to the claim "+postgres.Volume+", and lose everything that was written")
+	assert.Contains(c.T, said, "to go back to the claim "+postgres.Volume+", and lose everything that was ")
 	backToTheOldVersion(c)
 }
 

@@ -66,7 +66,8 @@ func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs)
 			Backup: database.Prefix() + backupImage, Cluster: cloudnativepg.Name(database.Prefix()),
 			Engine: database.Engine, LastEngine: last.Volumes.Engines[database.Name],
 			Restored: database.Restore != nil, Setting: database.EngineSetting(),
-			Image: database.Image, ImageSetting: database.ImageSetting(), GoesBack: database.GoesBack, StorageClass: database.Server.StorageClass,
+			Image: database.Image, ImageSetting: database.ImageSetting(), GoesBack: database.GoesBack,
+			StorageClass: database.Server.StorageClass,
 		})
 	}
 	for _, name := range namespaceNames(cfg) {

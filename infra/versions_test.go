@@ -71,5 +71,6 @@ func TestADatabaseMovesInOrder(t *testing.T) {
 	moving.Rehearses = false
 	recording = recorder.Run(t, withVersions(map[string]cluster.Version{"pingpong": moving, "todo": stays}),
 		settings(t, nil))
-	require.NotContains(t, strings.Join(recording.Names(), "\n"), "pingpong-upgrade-job", "once the old server has stopped")
+	require.NotContains(t, strings.Join(recording.Names(), "\n"), "pingpong-upgrade-job",
+		"once the old server has stopped")
 }

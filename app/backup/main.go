@@ -16,7 +16,7 @@
 //	                       code in a database can do anything in it.
 //	backup move-out        dumps the database in OLD_VOLUME into VOLUME, if that has no database yet. It runs
 //	                       Postgres of the old version, and backup move-in then that of the new one.
-//	backup move-in         completes the move in VOLUME: restores the dump, compares, and lets the planner count
+//	backup move-in         completes the move in VOLUME: restores the dump, compares, and analyzes
 //	backup segment SOCKET NAME FILE
 //	                       fetches a file of the log for such a server
 //
@@ -115,7 +115,8 @@ func commands() *cobra.Command {
 		func(ctx context.Context, args []string) error {
 			return postgres.FetchSegment(ctx, args[0], args[1], args[2])
 		})
-	add("move-out", "Dump a database of an older major version of Postgres", cobra.NoArgs, reportingFailure(moveOut))
+	add("move-out", "Dump a database of an older major version of Postgres", cobra.NoArgs,
+		reportingFailure(moveOut))
 	add("move-in", "Restore what move-out has dumped", cobra.NoArgs, reportingFailure(moveIn))
 	var v verification
 	verify := add("verify [NAME]", "Restore a backup, the newest by default, and compare it",

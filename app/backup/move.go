@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -268,8 +267,8 @@ func (m move) restore(ctx context.Context, server *postgres.LocalServer) error {
 	if err := server.Analyze(ctx, m.database); err != nil {
 		return fmt.Errorf("count for the planner: %w", err)
 	}
-	reportSuccess(fmt.Sprintf("moved %s from Postgres %s to %s: %d tables, %d rows, in %s", m.database, made.Server,
-		target.Server, len(made.Content.Tables), made.Content.Rows(),
+	reportSuccess(fmt.Sprintf("moved %s from Postgres %s to %s: %d tables, %d rows, in %s", m.database,
+		made.Server, target.Server, len(made.Content.Tables), made.Content.Rows(),
 		time.Since(made.Started).Round(time.Millisecond)), "")
 	return nil
 }
@@ -293,35 +292,4 @@ func (m move) replace(ctx context.Context, target *postgres.Target, made manifes
 		return fmt.Errorf("replace the empty database: %w", err)
 	}
 	return nil
-}
-
-func exists(path string) (bool, error) {
-	_, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// writeFile writes a file that survives a power cut once it is complete.
-func writeFile(path string, content []byte) error {
-	partial := path + ".new"
-	file, err := os.OpenFile(partial, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return errors.Join(os.Rename(partial, path), syncFolder(filepath.Dir(path)))
-}
-
-// syncFolder makes a folder's entries survive a power cut.
-func syncFolder(dir string) error {
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }

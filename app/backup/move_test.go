@@ -48,7 +48,8 @@ func (m *mover) setUp(volume string) {
 	if _, err := os.Stat(m.tree.Path(data)); err != nil {
 		m.run("initdb", "--pgdata="+data, "--username=postgres", "--no-sync", "--locale-provider=builtin",
 			"--locale=C.UTF-8", "--encoding=UTF8", "--set=dynamic_shared_memory_type=mmap")
-		m.sql(volume, "postgres", `CREATE ROLE app LOGIN PASSWORD 'newer'; CREATE ROLE reader; CREATE ROLE restorer SUPERUSER;
+		m.sql(volume, "postgres", `CREATE ROLE app LOGIN PASSWORD 'newer'; CREATE ROLE reader;
+			CREATE ROLE restorer SUPERUSER;
 			CREATE ROLE exporter; CREATE DATABASE app OWNER app;`)
 	}
 }
@@ -116,7 +117,8 @@ func TestADatabaseMovesWhole(t *testing.T) {
 	assert.Equal(t, "f|5MB|t", m.sql(m.new, "app", `
 		SELECT rolsuper, (SELECT setting FROM (SELECT split_part(unnest(rolconfig), '=', 2) AS setting)),
 			pg_has_role(oid, 'clerk', 'member') FROM pg_roles WHERE rolname = 'a b'`), "a role of the user's")
-	assert.Equal(t, "t|t", m.sql(m.new, "app", `SELECT (SELECT count(*) > 0 FROM pg_stats WHERE schemaname = 'public'),
+	assert.Equal(t, "t|t", m.sql(m.new, "app", `
+		SELECT (SELECT count(*) > 0 FROM pg_stats WHERE schemaname = 'public'),
 		(SELECT count(*) = 0 FROM pg_database WHERE datname ~ '_(restoring|replaced)_')`), "statistics; leftovers")
 
 	// Later starts of the pod change nothing.

@@ -26,8 +26,8 @@ type Database struct {
 	Restored bool
 	// Setting is the path of its engine's setting.
 	Setting string
-	// Image and StorageClass are its servers'. Without an Image they keep what they run. ImageSetting is the path
-	// of its setting.
+	// Image and StorageClass are its servers'. Without an Image they keep what they run. ImageSetting is the
+	// path of its setting.
 	Image, ImageSetting, StorageClass string
 	// GoesBack allows to leave behind what was written since a move to a newer version.
 	GoesBack bool
@@ -79,7 +79,8 @@ type existingCluster struct {
 	Status struct{ PGDataImageInfo struct{ MajorVersion int } }
 }
 
-func (d Database) existing(ctx context.Context, client kubernetes.Interface) (there existingCluster, err error) {
+func (d Database) existing(ctx context.Context,
+	client kubernetes.Interface) (there existingCluster, err error) {
 	path, _ := d.paths()
 	answer, err := client.Discovery().RESTClient().Get().AbsPath(path).DoRaw(ctx)
 	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {

@@ -12,7 +12,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
@@ -88,7 +87,8 @@ func (d Database) serving(ctx context.Context, client kubernetes.Interface,
 	for _, template := range set.Spec.VolumeClaimTemplates {
 		has.template = template.Name
 	}
-	has.image, has.oldImage = set.Annotations[statefulset.ImageAnnotation], set.Annotations[statefulset.OldImageAnnotation]
+	has.image = set.Annotations[statefulset.ImageAnnotation]
+	has.oldImage = set.Annotations[statefulset.OldImageAnnotation]
 	if has.image == "" {
 		has.image = runningImage(ctx, set, majorOf)
 	}
@@ -170,8 +170,8 @@ func (d Database) decide(has serving) (Version, error) {
 		current.Image = image
 		current.keepOld(d, has)
 		if has.oldImage != "" && current.OldClaim == "" && !has.ready {
-			return current, fmt.Errorf("the database %s may not have moved to the claim %s yet, and the claim that it "+
-				"moves from is missing, or is being deleted: keep that until its server answers", d.Name,
+			return current, fmt.Errorf("the database %s may not have moved to the claim %s yet, and the claim "+
+				"that it moves from is missing, or is being deleted: keep that until its server answers", d.Name,
 				d.claim(current.Template))
 		}
 		return current, nil
@@ -187,8 +187,8 @@ func major(image string) int {
 	return number
 }
 
-// current returns what the database runs: what its StatefulSet says, or else its newest claim. The first claim
-// does not say its version.
+// current returns what the database runs: what its StatefulSet says, or else its newest claim. The first
+// claim does not say its version.
 func (has serving) current(wanted string) (v Version, known bool) {
 	if has.template != "" {
 		image := has.image
@@ -232,60 +232,6 @@ func (v *Version) keepOld(d Database, has serving) {
 
 func (d Database) claim(template string) string {
 	return kube.ClaimNames(template, d.StatefulSet, 1)[0]
-}
-
-// upgrade moves the data to a newer version.
-func (d Database) upgrade(has serving, current Version, image string) (Version, error) {
-	template := statefulset.Template(major(image))
-	_, left := has.claims[template]
-	fault := func(format string, args ...any) (Version, error) {
-		return Version{}, fmt.Errorf("%s: the database %s is of PostgreSQL %d, and cannot move to %d now: %s. Nothing "+
-			"was changed", d.ImageSetting, d.Name, major(current.Image), major(image), fmt.Sprintf(format, args...))
-	}
-	switch {
-	case left && has.template != "":
-		return fault("the claim %s is there from an earlier move, and lacks what was written since: if nobody needs "+
-			"it, kubectl -n %s delete pvc %[1]s", d.claim(template), d.Namespace)
-	case d.Restored:
-		return fault("restoreFrom is set, and would be restored again: remove it first, with pulumi config rm " +
-			"restoreFrom, or from the database's entry")
-	case !has.claims[current.Template]:
-		return fault("its claim %s is missing, or is being deleted", d.claim(current.Template))
-	}
-	long := "the last backup's duration is not known"
-	if has.took > 0 {
-		long = "about " + duration.HumanDuration(has.took) + ", as the last backup took"
-	}
-	return Version{Image: image, Template: template, OldImage: current.Image, OldClaim: d.claim(current.Template),
-		Rehearses: has.template != "", notice: fmt.Sprintf("The database %s moves from PostgreSQL %d to %d. First a "+
-			"backup is made while its clients work, and the new version tries its parameters. Then the server stops, and "+
-			"clients wait until the data is restored and compared (%s). The claim %s keeps the data of the old "+
-			"version: docs/postgres.md#a-new-major-version", d.Name, major(current.Image), major(image), long,
-			d.claim(current.Template))}, nil
-}
-
-// goBack returns to the claim of an older version, without what was written since.
-func (d Database) goBack(has serving, current Version, image string) (Version, error) {
-	wanted := statefulset.Template(major(image))
-	if !has.claims[wanted] {
-		wanted = statefulset.FirstTemplate
-	}
-	lost := fmt.Sprintf("the database %s is of PostgreSQL %d, and %s is older", d.Name, major(current.Image), image)
-	switch {
-	case current.Template == wanted || !has.claims[wanted] ||
-		wanted == statefulset.FirstTemplate && has.oldImage != "" && major(has.oldImage) != major(image):
-		return Version{}, fmt.Errorf("%s: %s: no claim with data of that version is there, so take an image of "+
-			"PostgreSQL %d. Nothing was changed", d.ImageSetting, lost, major(current.Image))
-	case !d.GoesBack:
-		return Version{}, fmt.Errorf("%s: %s: to go back to the claim %s, and lose everything that was written "+
-			"since the move, set postgresGoBack to %s; to stay, take an image of PostgreSQL %d. Nothing was changed",
-			d.ImageSetting, lost, d.claim(wanted), d.Name, major(current.Image))
-	}
-	back := Version{Image: image, Template: wanted, notice: fmt.Sprintf("The database %s goes back to %s and the "+
-		"claim %s. Everything that was written since the move stays behind in the claim %s: to move again, delete "+
-		"that first", d.Name, image, d.claim(wanted), d.claim(current.Template))}
-	back.keepOld(d, serving{claims: has.claims})
-	return back, nil
 }
 
 // follow gives the claims that grow the names of the versions.

@@ -47,14 +47,21 @@ func TestVersionsChangeWhenTheyAreAsked(t *testing.T) {
 		want     Version
 		err      string
 	}{
-		"new":                      {shop(""), serving{}, Version{Image: DefaultPostgres, Template: "data"}, ""},
-		"new, with an image":       {shop("postgres:18"), serving{}, Version{Image: "postgres:18", Template: "data"}, ""},
-		"stays":                    {shop(""), running("data", "postgres:17.5", "data"), Version{Image: "postgres:17.5", Template: "data"}, ""},
-		"a minor version":          {shop("postgres:17.6"), running("data", "postgres:17.5", "data"), Version{Image: "postgres:17.6", Template: "data"}, ""},
-		"began with 18":            {shop(""), running("data", "postgres:18", "data"), Version{Image: "postgres:18", Template: "data"}, ""},
-		"nobody knows what runs":   {shop("postgres:18"), running("data", "", "data"), Version{Image: "postgres:18", Template: "data"}, ""},
-		"destroyed":                {shop(""), stopped("data"), Version{Image: DefaultPostgres, Template: "data"}, ""},
-		"destroyed, began with 18": {shop("postgres:18"), stopped("data"), Version{Image: "postgres:18", Template: "data"}, ""},
+		"new": {shop(""), serving{}, Version{Image: DefaultPostgres, Template: "data"}, ""},
+		"new, with an image": {shop("postgres:18"), serving{},
+			Version{Image: "postgres:18", Template: "data"}, ""},
+		"stays": {shop(""), running("data", "postgres:17.5", "data"),
+			Version{Image: "postgres:17.5", Template: "data"}, ""},
+		"a minor version": {shop("postgres:17.6"), running("data", "postgres:17.5", "data"),
+			Version{Image: "postgres:17.6", Template: "data"}, ""},
+		"began with 18": {shop(""), running("data", "postgres:18", "data"),
+			Version{Image: "postgres:18", Template: "data"}, ""},
+		"nobody knows what runs": {shop("postgres:18"), running("data", "", "data"),
+			Version{Image: "postgres:18", Template: "data"}, ""},
+		"destroyed": {shop(""), stopped("data"),
+			Version{Image: DefaultPostgres, Template: "data"}, ""},
+		"destroyed, began with 18": {shop("postgres:18"), stopped("data"),
+			Version{Image: "postgres:18", Template: "data"}, ""},
 		"upgrade": {shop("postgres:18"), running("data", "mine/pg:17-gis", "data"), Version{Image: "postgres:18",
 			Template: "data-18", OldImage: "mine/pg:17-gis", OldClaim: "data-postgres-ss-0", Rehearses: true}, ""},
 		"upgraded": {shop("postgres:18"), moved, Version{Image: "postgres:18", Template: "data-18",
@@ -66,18 +73,21 @@ func TestVersionsChangeWhenTheyAreAsked(t *testing.T) {
 		"the old claim is dropped": {shop(""), dropped, Version{Image: "postgres:18", Template: "data-18"}, ""},
 		"upgraded again": {shop("postgres:19"), moved, Version{Image: "postgres:19", Template: "data-19",
 			OldImage: "postgres:18", OldClaim: "data-18-postgres-ss-0", Rehearses: true}, ""},
-		"back":       {back, moved, Version{Image: "postgres:17", Template: "data"}, ""},
-		"back again": {back, running("data", "postgres:17", "data", "data-18"), Version{Image: "postgres:17", Template: "data"}, ""},
+		"back": {back, moved, Version{Image: "postgres:17", Template: "data"}, ""},
+		"back again": {back, running("data", "postgres:17", "data", "data-18"),
+			Version{Image: "postgres:17", Template: "data"}, ""},
 
 		"the old claim is dropped too early": {shop(""), unready, Version{},
 			"the database shop may not have moved to the claim data-18-postgres-ss-0 yet, and the claim that it"},
 		"back without leave": {shop("postgres:17"), moved, Version{}, "postgresImage: the database shop is of " +
-			"PostgreSQL 18, and postgres:17 is older: to go back to the claim data-postgres-ss-0, and lose everything " +
+			"PostgreSQL 18, and postgres:17 is older: to go back to the claim data-postgres-ss-0, " +
+			"and lose everything " +
 			"that was written since the move, set postgresGoBack to shop; to stay, take an image of PostgreSQL 18. " +
 			"Nothing was changed"},
 		"older, without a claim": {back, running("data", "postgres:18", "data"), Version{},
 			"no claim with data of that version is there, so take an image of PostgreSQL 18"},
-		"a claim of an earlier move": {shop("postgres:18"), running("data", "postgres:17", "data", "data-18"), Version{},
+		"a claim of an earlier move": {shop("postgres:18"), running("data", "postgres:17", "data", "data-18"),
+			Version{},
 			"the claim data-18-postgres-ss-0 is there from an earlier move, and lacks what was written since: if " +
 				"nobody needs it, kubectl -n apps delete pvc data-18-postgres-ss-0. Nothing was changed"},
 		"a restore": {restored, running("data", "postgres:17", "data"), Version{}, "restoreFrom is set"},
@@ -104,7 +114,8 @@ func TestVersionsAreAskedOfTheCluster(t *testing.T) {
 	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: "postgres-ss"},
 		Status: appsv1.StatefulSetStatus{ReadyReplicas: 1}}
 	set.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}}}
-	set.Spec.Template.Spec.Containers = []corev1.Container{{Name: "postgres", Image: "team/postgres:dev@sha256:1"}}
+	set.Spec.Template.Spec.Containers = []corev1.Container{{Name: "postgres",
+		Image: "team/postgres:dev@sha256:1"}}
 	start := metav1.NewTime(time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC))
 	end := metav1.NewTime(start.Add(3 * time.Minute))
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: "backup-1",
@@ -127,5 +138,6 @@ func TestVersionsAreAskedOfTheCluster(t *testing.T) {
 	set.Annotations = map[string]string{statefulset.ImageAnnotation: "mine/pg:18"}
 	versions, err = r.versions(t.Context(), fake.NewClientset(objects...))
 	require.NoError(t, err)
-	require.Equal(t, Version{Image: "postgres:18", Template: "data"}, versions["shop"], "as the StatefulSet says")
+	require.Equal(t, Version{Image: "postgres:18", Template: "data"}, versions["shop"],
+		"as the StatefulSet says")
 }

@@ -43,8 +43,10 @@ func Rehearse(ctx *pulumi.Context, name string, args Args, try statefulset.Rehea
 	if err != nil {
 		return nil, err
 	}
-	spec := podSpec(args, work{command: "run", bucket: bucket, database: args.Server.Reader, volumes: try.Volumes})
-	spec.InitContainers = append(corev1.ContainerArray{try.Container}, spec.InitContainers.(corev1.ContainerArray)...)
+	spec := podSpec(args, work{command: "run", bucket: bucket, database: args.Server.Reader,
+		volumes: try.Volumes})
+	spec.InitContainers = append(corev1.ContainerArray{try.Container},
+		spec.InitContainers.(corev1.ContainerArray)...)
 	job := newJob(args, upgrade, spec)
 	if err := allow(ctx, name, args, job, "backs up the database before it moves", parent); err != nil {
 		return nil, err

@@ -151,7 +151,8 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf strin
 		return err
 	}
 
-	after := []pulumi.ResourceOption{parent, args.Version.timeout(), pulumi.DependsOn([]pulumi.Resource{svc, creds.secret, settings})}
+	after := []pulumi.ResourceOption{parent, args.Version.timeout(),
+		pulumi.DependsOn([]pulumi.Resource{svc, creds.secret, settings})}
 	var archive *storage.Client
 	if args.Archive != nil {
 		if archive, err = args.Archive.declare(ctx, name, names, s.Pods, parent); err != nil {

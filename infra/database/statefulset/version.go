@@ -109,7 +109,8 @@ func (v Version) move(args Args) (before, after corev1.ContainerArray, volumes c
 	if v.Old == nil {
 		return nil, nil, nil
 	}
-	container := func(name string, image pulumi.StringInput, more ...corev1.VolumeMountInput) corev1.ContainerArgs {
+	container := func(name string, image pulumi.StringInput,
+		more ...corev1.VolumeMountInput) corev1.ContainerArgs {
 		memory := resource.MustParse(args.Memory) // it was checked
 		memory.Add(resource.MustParse(moverMemory))
 		resources := serverResources(args)
