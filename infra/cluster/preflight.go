@@ -71,6 +71,9 @@ func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Ap
 	if approval.Versions, err = r.versions(ctx.Context(), cluster); err != nil {
 		return approval, err
 	}
+	if err := r.refuseMoves(approval.Versions); err != nil {
+		return approval, err
+	}
 	r.follow(approval.Versions)
 	say := func(what string) { _ = ctx.Log.Info(what, nil) }
 	for _, notice := range r.notices(approval.Versions) {
