@@ -43,7 +43,7 @@ func TestEntriesAndSettingsOfAllDatabases(t *testing.T) {
 		cfg, err := load(t, changes)
 		require.NoError(t, err)
 		for i := range cfg.Databases {
-			cfg.Databases[i].entry, cfg.Databases[i].sizeKey = "", ""
+			cfg.Databases[i].entry, cfg.Databases[i].sizeKey, cfg.Databases[i].ownImage = "", "", false
 		}
 		if first == nil {
 			first = cfg
