@@ -22,14 +22,16 @@ func shop(image string) Database {
 		Claim: "data-postgres-ss-0", Backup: "backup", Image: image, ImageSetting: "postgresImage"}
 }
 
-func TestVersionsChangeWhenTheyAreAsked(t *testing.T) {
-	running := func(template, image string, claims ...string) serving {
-		has := serving{template: template, image: image, claims: map[string]bool{}, ready: true}
-		for _, claim := range claims {
-			has.claims[claim] = true
-		}
-		return has
+// running is what the cluster has of a database that runs.
+func running(template, image string, claims ...string) serving {
+	has := serving{template: template, image: image, claims: map[string]bool{}, ready: true}
+	for _, claim := range claims {
+		has.claims[claim] = true
 	}
+	return has
+}
+
+func TestVersionsChangeWhenTheyAreAsked(t *testing.T) {
 	stopped := func(claims ...string) serving { return running("", "", claims...) }
 	moved := running("data-18", "postgres:18", "data", "data-18")
 	moved.oldImage = "postgres:17"
