@@ -22,8 +22,8 @@ func shop(image string) Database {
 		Claim: "data-postgres-ss-0", Backup: "backup", Image: image, ImageSetting: "postgresImage"}
 }
 
-// running is what the cluster has of a database that runs.
-func running(template, image string, claims ...string) serving {
+// servingOn is what the cluster has of a database that runs.
+func servingOn(template, image string, claims ...string) serving {
 	has := serving{template: template, image: image, claims: map[string]bool{}, ready: true}
 	for _, claim := range claims {
 		has.claims[claim] = true
@@ -32,8 +32,8 @@ func running(template, image string, claims ...string) serving {
 }
 
 func TestVersionsChangeWhenTheyAreAsked(t *testing.T) {
-	stopped := func(claims ...string) serving { return running("", "", claims...) }
-	moved := running("data-18", "postgres:18", "data", "data-18")
+	stopped := func(claims ...string) serving { return servingOn("", "", claims...) }
+	moved := servingOn("data-18", "postgres:18", "data", "data-18")
 	moved.oldImage = "postgres:17"
 	unready := moved
 	unready.ready, unready.claims = false, map[string]bool{"data": false, "data-18": true}
@@ -52,19 +52,19 @@ func TestVersionsChangeWhenTheyAreAsked(t *testing.T) {
 		"new": {shop(""), serving{}, Version{Image: DefaultPostgres, Template: "data"}, ""},
 		"new, with an image": {shop("postgres:18"), serving{},
 			Version{Image: "postgres:18", Template: "data"}, ""},
-		"stays": {shop(""), running("data", "postgres:17.5", "data"),
+		"stays": {shop(""), servingOn("data", "postgres:17.5", "data"),
 			Version{Image: "postgres:17.5", Template: "data"}, ""},
-		"a minor version": {shop("postgres:17.6"), running("data", "postgres:17.5", "data"),
+		"a minor version": {shop("postgres:17.6"), servingOn("data", "postgres:17.5", "data"),
 			Version{Image: "postgres:17.6", Template: "data"}, ""},
-		"began with 18": {shop(""), running("data", "postgres:18", "data"),
+		"began with 18": {shop(""), servingOn("data", "postgres:18", "data"),
 			Version{Image: "postgres:18", Template: "data"}, ""},
-		"nobody knows what runs": {shop("postgres:18"), running("data", "", "data"),
+		"nobody knows what runs": {shop("postgres:18"), servingOn("data", "", "data"),
 			Version{Image: "postgres:18", Template: "data"}, ""},
 		"destroyed": {shop(""), stopped("data"),
 			Version{Image: DefaultPostgres, Template: "data"}, ""},
 		"destroyed, began with 18": {shop("postgres:18"), stopped("data"),
 			Version{Image: "postgres:18", Template: "data"}, ""},
-		"upgrade": {shop("postgres:18"), running("data", "mine/pg:17-gis", "data"), Version{Image: "postgres:18",
+		"upgrade": {shop("postgres:18"), servingOn("data", "mine/pg:17-gis", "data"), Version{Image: "postgres:18",
 			Template: "data-18", OldImage: "mine/pg:17-gis", OldClaim: "data-postgres-ss-0", Rehearses: true}, ""},
 		"upgraded": {shop("postgres:18"), moved, Version{Image: "postgres:18", Template: "data-18",
 			OldImage: "postgres:17", OldClaim: "data-postgres-ss-0"}, ""},
@@ -76,7 +76,7 @@ func TestVersionsChangeWhenTheyAreAsked(t *testing.T) {
 		"upgraded again": {shop("postgres:19"), moved, Version{Image: "postgres:19", Template: "data-19",
 			OldImage: "postgres:18", OldClaim: "data-18-postgres-ss-0", Rehearses: true}, ""},
 		"back": {back, moved, Version{Image: "postgres:17", Template: "data"}, ""},
-		"back again": {back, running("data", "postgres:17", "data", "data-18"),
+		"back again": {back, servingOn("data", "postgres:17", "data", "data-18"),
 			Version{Image: "postgres:17", Template: "data"}, ""},
 
 		"the old claim is dropped too early": {shop(""), unready, Version{},
@@ -86,14 +86,14 @@ func TestVersionsChangeWhenTheyAreAsked(t *testing.T) {
 			"and lose everything " +
 			"that was written since the move, set postgresGoBack to shop; to stay, take an image of PostgreSQL 18. " +
 			"Nothing was changed"},
-		"older, without a claim": {back, running("data", "postgres:18", "data"), Version{},
+		"older, without a claim": {back, servingOn("data", "postgres:18", "data"), Version{},
 			"no claim with data of that version is there, so take an image of PostgreSQL 18"},
-		"a claim of an earlier move": {shop("postgres:18"), running("data", "postgres:17", "data", "data-18"),
+		"a claim of an earlier move": {shop("postgres:18"), servingOn("data", "postgres:17", "data", "data-18"),
 			Version{},
 			"the claim data-18-postgres-ss-0 is there from an earlier move, and lacks what was written since: if " +
 				"nobody needs it, kubectl -n apps delete pvc data-18-postgres-ss-0. Nothing was changed"},
-		"a restore": {restored, running("data", "postgres:17", "data"), Version{}, "restoreFrom is set"},
-		"no data": {shop("postgres:18"), running("data", "postgres:17"), Version{},
+		"a restore": {restored, servingOn("data", "postgres:17", "data"), Version{}, "restoreFrom is set"},
+		"no data": {shop("postgres:18"), servingOn("data", "postgres:17"), Version{},
 			"its claim data-postgres-ss-0 is missing, or is being deleted"},
 	} {
 		t.Run(name, func(t *testing.T) {
