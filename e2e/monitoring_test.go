@@ -6,7 +6,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -17,22 +19,31 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/network"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/prometheus"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/store"
 	"github.com/stateful-k3s/stateful-k3s/internal/connections"
 )
 
-// TestMonitoring gives the stack a Prometheus of its own.
+// TestMonitoring gives the stack a Prometheus of its own, and backups every minute.
 func TestMonitoring(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings()
-	before := uidsOf(c)
+	others := func() string {
+		return c.Kubectl("get", "pods", "--selector", kube.Lasting+",app!="+store.Metrics, "--output",
+			"jsonpath={.items[*].metadata.uid}")
+	}
+	before := others()
 	t.Cleanup(func() { c.Kubectl("delete", "namespace", prometheus.Namespace, "--ignore-not-found") })
-	pulumi.Configure(t, nil, "monitoring=builtin")
+	pulumi.Configure(t, nil, "monitoring=builtin", "backupSchedule=* * * * *")
 	pulumi.MakeUp(t)
-	assert.Equal(t, before, uidsOf(c), "no pod of others restarts for it")
+	assert.Equal(t, before, others(), "no pod restarts for being looked at")
+	suspendBackups(c.In(project), true) // the first of the faults, since it takes two minutes to show
 
 	t.Run("all targets are up", func(t *testing.T) { allTargetsAreUp(c.For(t)) })
 	t.Run("no other pod reads metrics", func(t *testing.T) { onlyPrometheusReadsMetrics(c.For(t)) })
 	t.Run("metrics have values", func(t *testing.T) { metricsHaveValues(c.For(t)) })
+	t.Run("metrics of rules exist", func(t *testing.T) { metricsOfRulesExist(c.For(t)) })
+	hasten(c)
+	t.Run("alerts", func(t *testing.T) { alertsFireAndClear(c.For(t), faultsOfServers, faultsOfStores) })
 }
 
 // metricsPorts are the ports of all pods of the stack that are called metrics, as ADDRESS:PORT.
@@ -103,7 +114,7 @@ func metricsHaveValues(c *kube.Cluster) {
 		`archive_size_bytes > 1e6`:                                                    2,
 		`archive_gap == 0`:                                                            2,
 		`backup_last_run_success == 1`:                                                2,
-		`backup_schedule_interval_seconds == 86400`:                                   2,
+		`backup_schedule_interval_seconds == 60`:                                      2,
 		`daily_todo_schedule_interval_seconds == 3600`:                                2,
 		`daily_todo_last_added_timestamp_seconds`:                                     2,
 		`http_request_duration_seconds_count{job="storage",route="PUT",status="200"}`: 1,
@@ -115,4 +126,35 @@ func metricsHaveValues(c *kube.Cluster) {
 			return nil
 		})
 	}
+}
+
+// metricNames are those that this engine of Postgres has: another one's begin with cnpg_.
+var metricNames = regexp.MustCompile(`\b(?:(?:pg|redis|backup|archive|volume|certificate|daily_todo|` +
+	`pgxpool|pingpong|http|process)_\w+|expected_targets|running_instances|requests\w*:rate5m)\b`)
+
+// metricsOfRulesExist looks for each metric that rules and dashboards name.
+func metricsOfRulesExist(c *kube.Cluster) {
+	files, err := filepath.Glob(filepath.Join(lab.Checkout, "infra/monitoring/dashboards/*.json"))
+	require.NoError(c.T, err)
+	want := map[string]bool{}
+	for _, file := range append(files, filepath.Join(lab.Checkout, "infra/monitoring/rules.yaml")) {
+		text, err := os.ReadFile(file)
+		require.NoError(c.T, err)
+		for _, name := range metricNames.FindAllString(string(text), -1) {
+			want[name] = true
+		}
+	}
+	require.Greater(c.T, len(want), 40)
+	names := slices.Sorted(maps.Keys(want))
+	prometheus.Until(c, `count by (__name__) ({__name__=~"`+strings.Join(names, "|")+`"})`,
+		func(samples []prometheus.Sample) error {
+			missing := maps.Clone(want)
+			for _, sample := range samples {
+				delete(missing, sample.Labels["__name__"])
+			}
+			if len(missing) > 0 {
+				return fmt.Errorf("missing: %v", slices.Sorted(maps.Keys(missing)))
+			}
+			return nil
+		})
 }
