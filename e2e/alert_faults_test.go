@@ -24,26 +24,26 @@ import (
 
 // faultsOfServers do not disturb each other.
 var faultsOfServers = map[string]fault{
-	"Postgres is gone while people ping": {losePostgres, []string{
+	"Postgres is gone while people ping": {cause: losePostgres, alerts: []string{
 		`PostgresDown{severity="critical", job="postgres", namespace="exercises", database="pingpong"}`,
 		`RequestsFail{severity="critical", job="pingpong", namespace="exercises"}`,
 	}},
-	"a Redis is gone": {scaled(exercises, "statefulset/redis-stset", "1", "2"), []string{
+	"a Redis is gone": {cause: scaled(exercises, "statefulset/redis-stset", "1", "2"), alerts: []string{
 		`RedisDown{severity="critical", job="redis", namespace="exercises"}`,
 	}},
-	"a Redis may use little memory": {limitRedis, []string{
+	"a Redis may use little memory": {cause: limitRedis, alerts: []string{
 		`RedisMemoryNearLimit{severity="warning", job="redis", namespace="exercises"}`,
 	}},
-	"all pods of an app are gone": {scaled(project, "deployment/todo-frontend", "0", "2"), []string{
+	"an app is gone": {cause: scaled(project, "deployment/todo-frontend", "0", "2"), alerts: []string{
 		`AppDown{severity="critical", job="todo-frontend", namespace="project"}`,
 	}},
-	"a pod of an app is gone": {scaled(project, "deployment/todo-backend", "1", "2"), []string{
+	"a pod of an app is gone": {cause: scaled(project, "deployment/todo-backend", "1", "2"), alerts: []string{
 		`InstancesMissing{severity="warning", job="todo-backend", namespace="project"}`,
 	}},
-	"somebody takes the connections": {takeConnections, []string{
+	"somebody takes the connections": {cause: takeConnections, alerts: []string{
 		`ConnectionsNearLimit{severity="warning", job="postgres", namespace="project", database="todo"}`,
 	}},
-	"the CronJob is suspended, and a backup fails": {failBackup, []string{
+	"the CronJob is suspended, and a backup fails": {cause: failBackup, alerts: []string{
 		`BackupTooOld{severity="critical", namespace="project", database="todo"}`,
 		`BackupFailed{severity="warning", job="backup-metrics", namespace="project", database="todo"}`,
 	}},
@@ -51,10 +51,10 @@ var faultsOfServers = map[string]fault{
 
 // faultsOfStores come when the others are mended.
 var faultsOfStores = map[string]fault{
-	"a volume is full": {fillVolume, []string{
+	"a volume is full": {cause: fillVolume, pod: kube.RedisPods[1], alerts: []string{
 		`VolumeFilling{severity="warning", job="redis", namespace="exercises", volume="data"}`,
 	}},
-	"the store is away": {takeStoreAway, []string{
+	"the store is away": {cause: takeStoreAway, alerts: []string{
 		`BackupStoreAway{severity="critical", job="backup-metrics", namespace="exercises", database="pingpong"}`,
 		`BackupStoreAway{severity="critical", job="backup-metrics", namespace="project", database="todo"}`,
 		`ArchiveBehind{severity="critical", job="postgres", namespace="exercises", database="pingpong"}`,

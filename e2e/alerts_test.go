@@ -23,6 +23,8 @@ type fault struct {
 	cause func(c *kube.Cluster) (mend func())
 	// alerts have to fire: a name with labels each.
 	alerts []string
+	// pod is the one that they have to be about, if others may have the same fault.
+	pod string
 }
 
 // alertsFireAndClear lets real faults happen. Those of a group happen at the same time.
@@ -42,6 +44,14 @@ func alertsFireAndClear(c *kube.Cluster, groups ...map[string]fault) {
 func (f fault) happen(c *kube.Cluster) {
 	mend := sync.OnceFunc(f.cause(c))
 	defer mend()
+	about := ""
+	if f.pod != "" {
+		about = `, instance=~"` + c.Pod(f.pod).Status.PodIP + `:.*"`
+	}
+	firing := func(alert string) string {
+		name, labels, _ := strings.Cut(strings.TrimSuffix(alert, "}"), "{")
+		return fmt.Sprintf(`ALERTS{alertname="%s", alertstate="firing", %s%s}`, name, labels, about)
+	}
 	for _, alert := range f.alerts {
 		prometheus.Until(c, firing(alert), func(samples []prometheus.Sample) error {
 			if len(samples) != 1 {
@@ -60,12 +70,6 @@ func (f fault) happen(c *kube.Cluster) {
 			return err
 		})
 	}
-}
-
-// firing is the expression of an alert that fires.
-func firing(alert string) string {
-	name, labels, _ := strings.Cut(alert, "{")
-	return fmt.Sprintf(`ALERTS{alertname="%s", alertstate="firing", %s`, name, labels)
 }
 
 // Alerts wait for minutes whether a fault passes by itself, which is too long for a test.
