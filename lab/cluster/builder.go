@@ -58,7 +58,12 @@ func keepBuilderCache(lab layout.Lab) error {
 	if !exists(lab.Builder()) {
 		return nil
 	}
-	if err := os.RemoveAll(lab.BuilderCache()); err != nil {
+	// Another lab may take the earlier one while it is removed, and would have half of it.
+	earlier := lab.Builder() + ".earlier"
+	if err := os.Rename(lab.BuilderCache(), earlier); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.RemoveAll(earlier); err != nil {
 		return err
 	}
 	err := os.Rename(lab.Builder(), lab.BuilderCache())
