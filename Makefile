@@ -15,7 +15,7 @@ in_lab := . $(env) &&
 as_root := $(if $(filter 0,$(shell id -u)),,-exec "sudo --preserve-env env PATH=$$PATH")
 
 .PHONY: help up preview destroy purge check test beside integration lint kube-score promtool \
-	vulnerabilities fuzz e2e e2e-nodes e2e-stack soak upgrade \
+	vulnerabilities fuzz e2e soak upgrade \
 	bench screenshot lab-get lab-up lab-down lab-delete lab-node-stop lab-node-start status
 
 # It lists the comments after ##. docs/lab.md has the same commands.
@@ -145,16 +145,9 @@ go_test_e2e := $(go_test) $(as_root) -count=1 -parallel 100 -v
 in_own_lab = unset KUBECONFIG; $(MAKE) up && . .lab/$$LAB/env && $(1) ; status=$$?; \
 	$(MAKE) lab-delete YES=1; exit $$status
 
-# The test of several nodes has a lab of its own and mostly waits, so it runs beside the others.
+e2e: export LAB = test
 e2e:
-	bash -c 'set -m; $(MAKE) e2e-nodes & trap "kill -- -$$! 2>/dev/null" EXIT; $(MAKE) e2e-stack && wait $$!'
-
-e2e-nodes:
-	unset KUBECONFIG; $(go_test_e2e) -timeout 60m -run '^TestSeveralNodes$$' ./e2e
-
-e2e-stack: export LAB = test
-e2e-stack:
-	$(call in_own_lab,$(go_test_e2e) -timeout 60m -skip '^TestSeveralNodes$$' ./e2e)
+	$(call in_own_lab,$(go_test_e2e) -timeout 60m ./e2e)
 
 # More rounds of the random tests.
 soak: export LAB = soak
@@ -165,8 +158,6 @@ soak: export LOAD = 0
 soak: export UP_KILLS = 20
 soak: export LAB_KILLS = 20
 soak: export FAILOVERS = 20
-soak: export MAJOR_KILLS = 4
-soak: export MAJOR_ROUNDS = 3
 soak: export LOSSES = 24
 soak: export ROTATIONS = all
 soak: export STORAGE_OPERATIONS = 20000

@@ -41,7 +41,7 @@ func newCluster(t *testing.T) *kube.Cluster {
 
 // lanes run side by side, after the tests that have the lab to themselves. The tests of a lane run one after
 // the other, and disturb no other lane.
-var lanes = map[string]*sync.Mutex{exercises: {}, project: {}, miniflux: {}}
+var lanes = map[string]*sync.Mutex{exercises: {}, project: {}, miniflux: {}, three: {}}
 
 // inLane returns when the earlier tests of the lane have ended.
 func inLane(t *testing.T, lane string) {

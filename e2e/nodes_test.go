@@ -41,6 +41,7 @@ var nodes = []string{three + "-0", three + "-1", three + "-2"}
 // takes nodes and servers away, in LOSSES of the ways that there are. Its parts run one after the other, and
 // each leaves all nodes and servers running.
 func TestSeveralNodes(t *testing.T) {
+	inLane(t, three)
 	m := manyNodes{Home: home.Home{T: t, Dir: lab.Checkout, Lab: three}}
 	settings := filepath.Join(lab.Checkout, "Pulumi."+three+".yaml")
 	forget := func() {
@@ -55,9 +56,6 @@ func TestSeveralNodes(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(settings, production, 0o644))
 	m.Make("lab-up", "NODES=2")
-	tools, err := filepath.Abs(filepath.Join(lab.Checkout, ".lab", three, "bin"))
-	require.NoError(t, err)
-	t.Setenv("PATH", tools+":"+os.Getenv("PATH"))
 	first := lab.Daemons(three)
 	m.Make("up", "NODES=3")
 	assert.Subset(t, lab.Daemons(three), first, "a new node disturbs no other")
