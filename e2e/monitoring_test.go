@@ -132,8 +132,8 @@ func metricsHaveValues(c *kube.Cluster) {
 var metricNames = regexp.MustCompile(`\b(?:(?:pg|redis|backup|archive|volume|certificate|daily_todo|` +
 	`pgxpool|pingpong|http|process)_\w+|expected_targets|running_instances|requests\w*:rate5m)\b`)
 
-// metricsOfRulesExist looks for each metric that rules and dashboards name. Requests have none before the first
-// one.
+// metricsOfRulesExist looks for each metric that rules and dashboards name. Requests have none before there
+// is one.
 func metricsOfRulesExist(c *kube.Cluster) {
 	urls := pulumi.GetOutputs(c.T)
 	fetch(c.T, urls.TodoURL, "")
