@@ -79,8 +79,8 @@ var (
 	windows = regexp.MustCompile(`(archived_count|failed_count)\[15m\]`)
 )
 
-// hasten makes the Prometheus look every second, and its alerts wait for nothing. Expressions and thresholds
-// stay, but for the window of ArchiveBehind.
+// hasten makes Prometheus look every second, and its alerts wait for nothing. ArchiveBehind gets a shorter
+// window. All other expressions, and all thresholds, stay.
 func hasten(c *kube.Cluster) {
 	c = c.In(prometheus.Namespace)
 	change(c, "prometheus-config", func(files map[string]string) {

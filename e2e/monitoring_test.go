@@ -128,7 +128,7 @@ func metricsHaveValues(c *kube.Cluster) {
 	}
 }
 
-// metricNames are those that this engine of Postgres has: another one's begin with cnpg_.
+// metricNames match the metrics of the stack, but not those of CloudNativePG, which is not in this lab.
 var metricNames = regexp.MustCompile(`\b(?:(?:pg|redis|backup|archive|volume|certificate|daily_todo|` +
 	`pgxpool|pingpong|http|process)_\w+|expected_targets|running_instances|requests\w*:rate5m)\b`)
 

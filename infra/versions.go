@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
@@ -24,20 +25,13 @@ func setVersions(cfg *config.Config, versions map[string]cluster.Version) {
 		if version, known := versions[settings.Name]; known {
 			settings.Version = version
 		}
-		if settings.Version.Image == "" {
-			settings.Version.Image = settings.Image
-		}
-		if settings.Version.Image == "" {
-			settings.Version.Image = cluster.DefaultPostgres
-		}
+		settings.Version.Image = cmp.Or(settings.Version.Image, settings.Image, cluster.DefaultPostgres)
 		if cfg.PostgresImage == "" && settings.Image == "" {
 			cfg.PostgresImage = settings.Version.Image
 		}
 		settings.Image = settings.Version.Image
 	}
-	if cfg.PostgresImage == "" {
-		cfg.PostgresImage = cluster.DefaultPostgres
-	}
+	cfg.PostgresImage = cmp.Or(cfg.PostgresImage, cluster.DefaultPostgres)
 }
 
 // version is where a database's data comes from.

@@ -14,9 +14,10 @@
 //	backup server          runs the scratch servers that run, verify and restore restore into. It must be the
 //	                       only process of a container that sees SERVER_DIR and nothing worth knowing, since
 //	                       code in a database can do anything in it.
-//	backup move-out        dumps the database in OLD_VOLUME into VOLUME, if that has no database yet. It runs
-//	                       Postgres of the old version, and backup move-in then that of the new one.
-//	backup move-in         completes the move in VOLUME: restores the dump, compares, and analyzes
+//	backup move-out        dumps the database in OLD_VOLUME into VOLUME, if that has no database yet, with
+//	                       Postgres of the old version
+//	backup move-in         restores that dump in VOLUME, compares, and analyzes, with Postgres of the new
+//	                       version
 //	backup segment SOCKET NAME FILE
 //	                       fetches a file of the log for such a server
 //

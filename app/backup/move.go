@@ -52,8 +52,8 @@ func readMove() (m move, err error) {
 
 func (m move) old() string               { return filepath.Join(m.oldVolume, dataFolder) }
 func (m move) new() string               { return filepath.Join(m.volume, dataFolder) }
-func (m move) in(path ...string) string  { return filepath.Join(append([]string{m.volume}, path...)...) }
-func (m move) moving(file string) string { return m.in(moving, file) }
+func (m move) in(name string) string     { return filepath.Join(m.volume, name) }
+func (m move) moving(file string) string { return filepath.Join(m.in(moving), file) }
 
 func moveOut(ctx context.Context, _ []string) error {
 	m, err := readMove()

@@ -19,7 +19,7 @@ import (
 // Claim is a claim that Kubernetes makes from the template of a StatefulSet.
 type Claim struct {
 	Namespace, Name string
-	// Cluster has the claims instead: all those of a Cluster of CloudNativePG, one for each of its servers.
+	// Cluster is a Cluster of CloudNativePG, for the claims of all its servers. Name is then empty.
 	Cluster string
 	// Size is a Kubernetes quantity, the value of Setting. Set is the command that sets it, without the value.
 	Size, Setting, Set string

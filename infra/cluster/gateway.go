@@ -135,7 +135,7 @@ func (r Requirements) gatewayFound(ctx context.Context, client kubernetes.Interf
 	return &known, nil
 }
 
-// listeners returns those that take a route of the namespace for the host; any host if it is empty.
+// listeners returns the listeners that take a route of the namespace. The host may be empty, for any.
 func listeners(gateway *gatewayv1.Gateway, namespace corev1.Namespace,
 	host string) (all []gatewayv1.Listener) {
 	for _, listener := range gateway.Spec.Listeners {

@@ -1,10 +1,10 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -97,7 +97,8 @@ func (d Database) serving(ctx context.Context, client kubernetes.Interface,
 	return has, nil
 }
 
-// claims returns the database's claims by their templates; false for those that are being deleted.
+// claims maps the templates of the database's claims to whether the claim stays. It is false for one that is
+// being deleted.
 func (d Database) claims(ctx context.Context, client kubernetes.Interface) (map[string]bool, error) {
 	all, err := client.CoreV1().PersistentVolumeClaims(d.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
@@ -134,6 +135,15 @@ func runningImage(ctx context.Context, set *appsv1.StatefulSet,
 
 func officialImage(major string) string { return "postgres:" + major }
 
+// imageOn is the official image for the data on a template's claim. Where the template does not say its
+// version, it is the other image.
+func imageOn(template, otherwise string) string {
+	if major := statefulset.TemplateMajor(template); major > 0 {
+		return officialImage(strconv.Itoa(major))
+	}
+	return otherwise
+}
+
 // lastBackup returns how long the last backup took; 0 if nobody knows.
 func (d Database) lastBackup(ctx context.Context, client kubernetes.Interface) (took time.Duration) {
 	jobs, err := client.BatchV1().Jobs(d.Namespace).List(ctx, metav1.ListOptions{})
@@ -154,16 +164,10 @@ func (d Database) lastBackup(ctx context.Context, client kubernetes.Interface) (
 // decide returns the version that the database runs after the update.
 func (d Database) decide(has serving) (Version, error) {
 	current, known := has.current(d.Image)
-	image := d.Image
-	switch {
-	case !known:
-		if image == "" {
-			image = DefaultPostgres
-		}
-		return Version{Image: image, Template: statefulset.FirstTemplate}, nil
-	case image == "":
-		image = current.Image
+	if !known {
+		return Version{Image: cmp.Or(d.Image, DefaultPostgres), Template: statefulset.FirstTemplate}, nil
 	}
+	image := cmp.Or(d.Image, current.Image)
 	is, wanted := major(current.Image), major(image)
 	switch {
 	case wanted == 0 || is == 0 || wanted == is:
@@ -191,22 +195,14 @@ func major(image string) int {
 // claim does not say its version.
 func (has serving) current(wanted string) (v Version, known bool) {
 	if has.template != "" {
-		image := has.image
-		if image == "" {
-			image = wanted
-		}
-		return Version{Image: image, Template: has.template}, true
+		return Version{Image: cmp.Or(has.image, wanted), Template: has.template}, true
 	}
 	for template := range has.claims {
 		if !known || statefulset.TemplateMajor(template) > statefulset.TemplateMajor(v.Template) {
-			v, known = Version{Template: template, Image: wanted}, true
+			v, known = Version{Template: template}, true
 		}
 	}
-	if newest := statefulset.TemplateMajor(v.Template); newest > 0 {
-		v.Image = officialImage(strconv.Itoa(newest))
-	} else if wanted == "" {
-		v.Image = DefaultPostgres
-	}
+	v.Image = imageOn(v.Template, cmp.Or(wanted, DefaultPostgres))
 	return v, known
 }
 
@@ -222,12 +218,7 @@ func (v *Version) keepOld(d Database, has serving) {
 	if before < 0 {
 		return
 	}
-	v.OldClaim, v.OldImage = d.claim(old), has.oldImage
-	if v.OldImage == "" && before > 0 {
-		v.OldImage = officialImage(strconv.Itoa(before))
-	} else if v.OldImage == "" {
-		v.OldImage = DefaultPostgres
-	}
+	v.OldClaim, v.OldImage = d.claim(old), cmp.Or(has.oldImage, imageOn(old, DefaultPostgres))
 }
 
 func (d Database) claim(template string) string {
@@ -257,5 +248,5 @@ func (r Requirements) notices(versions map[string]Version) (notices []string) {
 			notices = append(notices, notice)
 		}
 	}
-	return slices.Clip(notices)
+	return notices
 }

@@ -75,8 +75,7 @@ func (d Database) goBack(has serving, current Version, image string) (Version, e
 	}
 	back := Version{Image: image, Template: wanted, notice: fmt.Sprintf("The database %s goes back to %s and "+
 		"the claim %s. Everything that was written since the move stays behind in the claim %s: to "+
-		"move again, delete "+
-		"that first", d.Name, image, d.claim(wanted), d.claim(current.Template))}
+		"move again, delete that first", d.Name, image, d.claim(wanted), d.claim(current.Template))}
 	back.keepOld(d, serving{claims: has.claims})
 	return back, nil
 }

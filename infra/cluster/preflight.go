@@ -21,7 +21,7 @@ type Approval struct {
 	// Gateway is the one of the settings with what the cluster knows of it; nil in a preview without the
 	// cluster, and without the setting.
 	Gateway *kube.Gateway
-	// Versions are of the databases with the engine StatefulSet.
+	// Versions are the versions of Postgres, by the names of the databases.
 	Versions map[string]Version
 	// CloudNativePG is empty unless a database has this engine.
 	CloudNativePG CloudNativePG

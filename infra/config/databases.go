@@ -73,7 +73,7 @@ func (d Database) Existing(namespace string) cluster.ExistingSecret {
 		Setting: d.field("existingSecret")}
 }
 
-// Claim is the claim of the database's server, or those of its servers, in a namespace of the cluster.
+// Claim describes the claims of the database's servers in a namespace of the cluster.
 func (d Database) Claim(namespace string) cluster.Claim {
 	claim := cluster.Claim{Namespace: namespace, Size: d.Server.StorageSize, Setting: d.sizeKey,
 		Set: SetCommand(d.sizeKey)}

@@ -86,8 +86,8 @@ func (s *LocalServer) Stop() error {
 	return <-s.done
 }
 
-// Roles returns statements that make the server's roles, with their passwords, settings and memberships,
-// except for the attributes of those that are named.
+// Roles returns statements that make the server's roles, with their passwords, settings and memberships. For
+// the roles in except they only set settings and memberships.
 func (s *LocalServer) Roles(ctx context.Context, except ...string) (string, error) {
 	statements, err := output(ctx, nil, "pg_dumpall", "--roles-only", "--dbname="+s.URL(superuser))
 	if err != nil {
