@@ -124,7 +124,7 @@ func volumesGrow(t *testing.T, c *kube.Cluster, databases map[string][]string) {
 	proc.Run(t, pulumi.Up())
 	require.Equal(t, strings.Replace(sizesBefore, "1Gi", "2Gi", 1), sizes())
 	assert.Equal(t, before, c.Field("statefulset", "books-postgres-ss", "{.metadata.uid}"))
-	c.WaitUntilRolledOut("books-postgres-ss") // its limit of waiting log grows with the volume
+	c.WaitUntilRolledOut("statefulset/books-postgres-ss") // its limit of waiting log grows with the volume
 	assert.Equal(t, "books", query(c, "books", "SELECT name FROM of"))
 }
 

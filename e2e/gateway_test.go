@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/base64"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
 )
 
 // gateway is a Gateway of the lab's Traefik for HTTP and HTTPS, and what Traefik may do besides for it.
@@ -79,7 +81,7 @@ func startGateway(c *kube.Cluster) {
 	run := func(args string) {
 		c.Kubectl("patch", "deployment", "traefik", "--type", "json", "--patch",
 			`[{"op": "replace", "path": "/spec/template/spec/containers/0/args", "value": `+args+`}]`)
-		c.Kubectl("rollout", "status", "deployment/traefik")
+		c.WaitUntilRolledOut("deployment/traefik")
 	}
 	c.T.Cleanup(func() { run(before) })
 	run(strings.TrimSuffix(before, "]") + `,"--providers.kubernetesgateway=true",` +
@@ -97,6 +99,24 @@ func throughTheGateway(t *testing.T, c *kube.Cluster) {
 	assert.Equal(t, "https://"+lab.NodeAddress()+"/", urls.TodoURL, "the Gateway has a certificate")
 	assert.Equal(t, "https://"+lab.NodeAddress()+"/pingpong", urls.PingpongURL)
 	plain := "http://" + lab.NodeAddress()
+	c.In(project).WaitUntilRolledOut("deployment/todo-frontend")
+	// Traefik takes up routes and pods within seconds.
+	wait.Until(t, func() error { return opens(plain) })
+	wait.Until(t, func() error { return opens(urls.TodoURL) })
 	peopleReachWhatIsMeantForThem(t, c, plain+"/", plain+"/pingpong")
 	tricksReachNothingMore(t)
+}
+
+// opens asks for a page, whoever has signed its certificate.
+func opens(address string) error {
+	transport := &http.Transport{TLSClientConfig: anyCertificate, DisableKeepAlives: true}
+	response, err := (&http.Client{Transport: transport}).Get(address)
+	if err != nil {
+		return err
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", address, response.Status)
+	}
+	return nil
 }

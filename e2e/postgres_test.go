@@ -134,7 +134,7 @@ func keepInPostgres(c *kube.Cluster) postgresBefore {
 // postgresHasFollowed looks at the database of pingpong after a change of its parameters and a rotation of
 // its secrets.
 func postgresHasFollowed(t *testing.T, c *kube.Cluster, before postgresBefore) {
-	c.WaitUntilRolledOut(postgres.Set)
+	c.WaitUntilRolledOut("statefulset/" + postgres.Set)
 	assert.Equal(t, `3MB|it's 1\2`,
 		postgres.Query(c, "SELECT current_setting('work_mem'), current_setting('my.parameter')"))
 	assert.Equal(t, "42", postgres.Query(c, "SELECT n FROM followed"))

@@ -80,7 +80,7 @@ func TestChangesRollOut(t *testing.T) {
 	}
 
 	require.True(t, t.Run("rotations", func(t *testing.T) { rotateAll(c.For(t), changed) }))
-	c.WaitUntilRolledOut("redis-stset")
+	c.WaitUntilRolledOut("statefulset/redis-stset")
 	assert.NotEqual(t, image, pulumi.Image(t, "redisfiller"))
 	fillers := c.Kubectl("get", "pods", "--selector", kube.Redis, "--output",
 		`jsonpath={.items[*].spec.containers[?(@.name=="redisfiller")].image}`)
@@ -88,7 +88,7 @@ func TestChangesRollOut(t *testing.T) {
 	ride.WaitUntilGoingOn()
 
 	settle(t) // the settings that rotations made have ended with them
-	c.WaitUntilRolledOut("redis-stset")
+	c.WaitUntilRolledOut("statefulset/redis-stset")
 	assert.Equal(t, image, pulumi.Image(t, "redisfiller"), "the same sources give the same image again")
 	assert.Equal(t, 1, fewest(), "pods that were ready at any time")
 }

@@ -64,7 +64,7 @@ func (c *Cluster) BringTo(node, deployment string) {
 	others := Hostname + "!=" + node
 	c.Kubectl("cordon", "--selector", others)
 	c.DeletePod(pods[0].Name)
-	c.Kubectl("rollout", "status", "deployment", deployment, "--timeout", wait.Patience.String())
+	c.WaitUntilRolledOut("deployment/" + deployment)
 	c.Kubectl("uncordon", "--selector", others)
 }
 

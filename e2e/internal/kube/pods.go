@@ -103,10 +103,11 @@ func (c *Cluster) Restart(deployment string) {
 	c.WaitForPods(old...)
 }
 
-// WaitUntilRolledOut waits for every pod of a StatefulSet to be of its newest revision. Pulumi's Kubernetes
-// plugin may report an update before that (fixed in 4.26).
-func (c *Cluster) WaitUntilRolledOut(statefulSet string) {
-	c.Kubectl("rollout", "status", "statefulset", statefulSet, "--timeout", wait.Patience.String())
+// WaitUntilRolledOut waits for every pod of a workload, such as deployment/todo-backend, to be of its newest
+// revision. Pulumi's Kubernetes plugin may report an update before that: of StatefulSets until 4.26, and of
+// Deployments when the API server's list is older than the update.
+func (c *Cluster) WaitUntilRolledOut(workload string) {
+	c.Kubectl("rollout", "status", workload, "--timeout", wait.Patience.String())
 }
 
 // DeletePod returns when the pod is gone.
