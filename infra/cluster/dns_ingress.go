@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
@@ -81,21 +82,21 @@ func (r Requirements) findsDNSCache(ctx context.Context, client kubernetes.Inter
 
 // letsIngressIn fails if the ingress controller is on its nodes' network and the settings do not name its
 // addresses: network policies that select its pods do not match them.
-func (r Requirements) letsIngressIn(ctx context.Context, client kubernetes.Interface) error {
+func (r Requirements) letsIngressIn(ctx context.Context, client kubernetes.Interface,
+	gateway *gatewayv1.Gateway) error {
 	if r.Ingress == nil || r.Ingress.Networks != nil {
 		return nil
+	}
+	class := r.Ingress.Class
+	if r.usesGateway() {
+		if gateway == nil {
+			return nil
+		}
+		class = string(gateway.Spec.GatewayClassName)
 	}
 	pods, _, err := podsIn(ctx, client, r.Ingress.Namespace, "")
 	if err != nil {
 		return err
-	}
-	class := r.Ingress.Class
-	if r.usesGateway() {
-		gateway, err := r.gateway(ctx, client)
-		if err != nil || gateway == nil {
-			return nil // hasGateway says so
-		}
-		class = string(gateway.Spec.GatewayClassName)
 	}
 	isController := func(label string) bool { return strings.Contains(label, class) }
 	onHost := slices.IndexFunc(pods, func(pod corev1.Pod) bool {

@@ -29,7 +29,7 @@ func checked(t *testing.T, requirements Requirements, objects ...runtime.Object)
 	for _, object := range objects {
 		require.NoError(t, client.Tracker().Add(object))
 	}
-	return requirements.Check(t.Context(), client)
+	return requirements.Check(t.Context(), client, nil)
 }
 
 func TestDNSThatNoPolicyAllows(t *testing.T) {
@@ -117,5 +117,5 @@ func TestAnIngressControllerThatNoPolicyAllows(t *testing.T) {
 	client.PrependReactor("list", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "nodes"}, "", nil)
 	})
-	require.EqualError(t, requirements.letsIngressIn(t.Context(), client), refused+`"10.0.0.4/32"`)
+	require.EqualError(t, requirements.letsIngressIn(t.Context(), client, nil), refused+`"10.0.0.4/32"`)
 }

@@ -29,38 +29,37 @@ const gatewayNameLabel = gatewayv1.GroupName + "/gateway-name"
 // usesGateway reports whether the apps are routes of a Gateway.
 func (r Requirements) usesGateway() bool { return r.Ingress != nil && r.Ingress.Gateway != nil }
 
-// gateway returns the Gateway of the settings. It is nil if the user may not read it.
-func (r Requirements) gateway(ctx context.Context, client kubernetes.Interface) (*gatewayv1.Gateway,
+// findGateway returns the Gateway of the settings. It is nil without one, and if the user may not read it.
+func (r Requirements) findGateway(ctx context.Context, client kubernetes.Interface) (*gatewayv1.Gateway,
 	error) {
+	if !r.usesGateway() {
+		return nil, nil
+	}
 	wanted := r.Ingress.Gateway
+	name := wanted.Namespace + "/" + wanted.Name
 	found := &gatewayv1.Gateway{}
 	text, err := client.Discovery().RESTClient().Get().AbsPath("/apis", gatewayv1.GroupVersion.String(),
 		"namespaces", wanted.Namespace, "gateways", wanted.Name).DoRaw(ctx)
-	if apierrors.IsForbidden(err) {
-		return nil, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(text, found)
-	}
-	return found, err
-}
-
-// hasGateway fails unless the Gateway takes routes of all namespaces with apps for people. Otherwise an
-// update would wait for a route that nobody serves.
-func (r Requirements) hasGateway(ctx context.Context, client kubernetes.Interface) error {
-	if !r.usesGateway() {
-		return nil
-	}
-	name := r.Ingress.Gateway.Namespace + "/" + r.Ingress.Gateway.Name
-	gateway, err := r.gateway(ctx, client)
 	switch {
 	case apierrors.IsNotFound(err):
-		return missingGateway(client, name)
+		return nil, missingGateway(client, name)
 	case err != nil:
-		return fmt.Errorf("asking the cluster for the Gateway %s: %w", name, err)
-	case gateway == nil:
+		return nil, unlessForbidden(err, "Gateway "+name)
+	}
+	if err := json.Unmarshal(text, found); err != nil {
+		return nil, fmt.Errorf("reading the cluster's Gateway %s: %w", name, err)
+	}
+	return found, nil
+}
+
+// takesRoutes fails unless the Gateway takes routes of all namespaces with apps for people. Otherwise an
+// update would wait for a route that nobody serves.
+func (r Requirements) takesRoutes(ctx context.Context, client kubernetes.Interface,
+	gateway *gatewayv1.Gateway) error {
+	if gateway == nil {
 		return nil
 	}
+	name := gateway.Namespace + "/" + gateway.Name
 	if !meta.IsStatusConditionTrue(gateway.Status.Conditions, string(gatewayv1.GatewayConditionAccepted)) {
 		return fmt.Errorf("no controller serves the Gateway %s, of the class %s: kubectl --namespace %s describe "+
 			"gateway %s says why", name, gateway.Spec.GatewayClassName, gateway.Namespace, gateway.Name)
@@ -114,16 +113,12 @@ func (r Requirements) findsGatewayPods(ctx context.Context, client kubernetes.In
 		"stack's: pulumi config set ingressNamespace %[2]s", pods[0].Name, gateway.Namespace)
 }
 
-// gatewayFound returns the Gateway with what the cluster knows of it.
-func (r Requirements) gatewayFound(ctx context.Context, client kubernetes.Interface) (*kube.Gateway, error) {
-	if !r.usesGateway() {
-		return nil, nil
+// known returns the Gateway of the settings with what the cluster says of it.
+func (r Requirements) known(gateway *gatewayv1.Gateway) *kube.Gateway {
+	if gateway == nil {
+		return nil
 	}
 	known := *r.Ingress.Gateway
-	gateway, err := r.gateway(ctx, client)
-	if err != nil || gateway == nil {
-		return &known, err
-	}
 	if len(gateway.Status.Addresses) > 0 {
 		known.Address = gateway.Status.Addresses[0].Value
 	}
@@ -132,7 +127,7 @@ func (r Requirements) gatewayFound(ctx context.Context, client kubernetes.Interf
 		return listener.Protocol == gatewayv1.HTTPSProtocolType && serves(listener, r.Ingress.Host) &&
 			(anyName || r.Ingress.Host != "")
 	})
-	return &known, nil
+	return &known
 }
 
 // listeners returns the listeners that take a route of the namespace. The host may be empty, for any.

@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
@@ -37,6 +39,13 @@ func from(namespaces string) object { return object{"namespaces": object{"from":
 func usingGateway(host string) Requirements {
 	return Requirements{Owner: "alice.dev", Shown: []string{"exercises", "project"}, Ingress: &kube.Ingress{
 		Namespace: "web", Host: host, Gateway: &kube.Gateway{Namespace: "web", Name: "public"}}}
+}
+
+// usesGateway returns what keeps the apps from being routes of the Gateway.
+func usesGateway(t *testing.T, needed Requirements, client kubernetes.Interface) error {
+	t.Helper()
+	found, err := needed.findGateway(t.Context(), client)
+	return errors.Join(err, needed.takesRoutes(t.Context(), client, found))
 }
 
 // An update with a Gateway that takes no route of an app would wait for it in vain.
@@ -77,7 +86,7 @@ func TestGatewaysThatLeadNobodyToTheApps(t *testing.T) {
 			if test.gateway != nil {
 				answers[gatewayPath] = test.gateway
 			}
-			err := usingGateway(test.host).hasGateway(t.Context(), answering(t, answers))
+			err := usesGateway(t, usingGateway(test.host), answering(t, answers))
 			if test.message == "" {
 				require.NoError(t, err)
 			} else {
@@ -85,7 +94,7 @@ func TestGatewaysThatLeadNobodyToTheApps(t *testing.T) {
 			}
 		})
 	}
-	err := usingGateway("").hasGateway(t.Context(), answering(t, nil))
+	err := usesGateway(t, usingGateway(""), answering(t, nil))
 	require.ErrorContains(t, err, "the cluster knows no Gateways, and gateway is web/public: install ")
 }
 
@@ -96,9 +105,9 @@ func TestPodsOfAGateway(t *testing.T) {
 		podsPath:    object{"items": []any{object{"metadata": object{"name": "public-1"}}}},
 	})
 	needed := usingGateway("")
-	require.NoError(t, needed.hasGateway(t.Context(), client))
+	require.NoError(t, usesGateway(t, needed, client))
 	needed.Ingress.Namespace = "kube-system"
-	require.EqualError(t, needed.hasGateway(t.Context(), client), "the Gateway's pods (public-1) are in "+
+	require.EqualError(t, usesGateway(t, needed, client), "the Gateway's pods (public-1) are in "+
 		"web, and no network policy would let them reach the stack's: pulumi config set ingressNamespace web")
 }
 
@@ -116,10 +125,11 @@ func TestWhatTheClusterKnowsOfTheGateway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := answering(t, map[string]any{gatewayPath: gatewayWith(test.listeners...)})
-			found, err := usingGateway(test.host).gatewayFound(t.Context(), client)
+			needed := usingGateway(test.host)
+			found, err := needed.findGateway(t.Context(), client)
 			require.NoError(t, err)
 			require.Equal(t, kube.Gateway{Namespace: "web", Name: "public", Address: "10.0.0.7", HTTPS: test.https},
-				*found)
+				*needed.known(found))
 		})
 	}
 }

@@ -1,7 +1,7 @@
 package cluster
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -18,8 +18,7 @@ type Approval struct {
 	Passwords map[ExistingSecret]Passwords
 	// Platforms are what images have to be for; empty if nobody knows.
 	Platforms Platforms
-	// Gateway is the one of the settings with what the cluster knows of it; nil in a preview without the
-	// cluster, and without the setting.
+	// Gateway is the one of the settings with what the cluster says of it; nil if that is not known.
 	Gateway *kube.Gateway
 	// Versions are the versions of Postgres, by the names of the databases.
 	Versions map[string]Version
@@ -50,9 +49,11 @@ func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Ap
 	if err := cluster.mustBe(expected); err != nil {
 		return approval, err
 	}
-	if err := r.Check(ctx.Context(), cluster); err != nil {
+	gateway, err := r.findGateway(ctx.Context(), cluster)
+	if err := errors.Join(r.Check(ctx.Context(), cluster, gateway), err); err != nil {
 		return approval, err
 	}
+	approval.Gateway = r.known(gateway)
 	if approval.Shared, err = r.shared(ctx.Context(), cluster); err != nil {
 		return approval, err
 	}
@@ -61,9 +62,6 @@ func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Ap
 	}
 	if approval.Platforms, err = platforms(ctx.Context(), cluster); err != nil {
 		return approval, err
-	}
-	if approval.Gateway, err = r.gatewayFound(ctx.Context(), cluster); err != nil {
-		return approval, fmt.Errorf("asking the cluster for its Gateway: %w", err)
 	}
 	if err := r.keepsData(ctx.Context(), cluster); err != nil {
 		return approval, err

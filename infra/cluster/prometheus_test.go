@@ -14,11 +14,11 @@ func TestThePrometheusOperatorIsLookedFor(t *testing.T) {
 	client := newCluster(func(right authorizationv1.ResourceAttributes) bool {
 		return right.Group == "monitoring.coreos.com"
 	}, storageClass("local-path"), ingressClass("traefik"))
-	require.NoError(t, requirements.Check(t.Context(), client))
+	require.NoError(t, requirements.Check(t.Context(), client, nil))
 
 	needed := requirements
 	needed.PrometheusOperator = true
-	err := needed.Check(t.Context(), client)
+	err := needed.Check(t.Context(), client, nil)
 	require.ErrorContains(t, err, "you lack rights in the namespaces exercises, project: to create, delete, "+
 		"get, patch, watch: podmonitors.monitoring.coreos.com, prometheusrules.monitoring.coreos.com")
 	require.ErrorContains(t, err, "the cluster knows no podmonitors.monitoring.coreos.com, and monitoring is "+
@@ -30,5 +30,5 @@ func TestThePrometheusOperatorIsLookedFor(t *testing.T) {
 	}
 	fake := client.Discovery().(*discovery.FakeDiscovery)
 	fake.Resources = append(fake.Resources, kinds)
-	require.NotContains(t, needed.Check(t.Context(), client).Error(), "the cluster knows no")
+	require.NotContains(t, needed.Check(t.Context(), client, nil).Error(), "the cluster knows no")
 }

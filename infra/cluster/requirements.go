@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/client-go/kubernetes"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
@@ -46,18 +47,20 @@ type Requirements struct {
 	PrometheusOperator bool
 }
 
-// Check returns an error that names each unmet requirement, and what to do about it.
-func (r Requirements) Check(ctx context.Context, client kubernetes.Interface) error {
+// Check returns an error that names each unmet requirement, and what to do about it. The gateway is the one
+// of the settings, or nil.
+func (r Requirements) Check(ctx context.Context, client kubernetes.Interface,
+	gateway *gatewayv1.Gateway) error {
 	return errors.Join(
 		newEnough(client),
 		r.mayDeclare(ctx, client),
 		r.ownsNamespaces(ctx, client),
 		r.hasStorageClass(ctx, client),
 		r.hasIngressClass(ctx, client),
-		r.hasGateway(ctx, client),
+		r.takesRoutes(ctx, client, gateway),
 		r.hasIssuer(ctx, client),
 		r.findsDNS(ctx, client),
-		r.letsIngressIn(ctx, client),
+		r.letsIngressIn(ctx, client, gateway),
 		r.knowsMonitors(client),
 	)
 }

@@ -67,7 +67,7 @@ func newCluster(refused func(authorizationv1.ResourceAttributes) bool,
 func TestAClusterThatCanTakeTheStack(t *testing.T) {
 	ours := namespace("exercises", map[string]string{"stateful-k3s/stack": "alice.dev"})
 	require.NoError(t, requirements.Check(t.Context(),
-		newCluster(nil, ours, storageClass("local-path"), ingressClass("traefik"))))
+		newCluster(nil, ours, storageClass("local-path"), ingressClass("traefik")), nil))
 }
 
 // Only namespaces of databases that users have added may be theirs.
@@ -77,12 +77,12 @@ func TestNamespacesOfTheUserAreShared(t *testing.T) {
 	shared.Shareable = shared.Namespaces[1:]
 	client := newCluster(nil, namespace("apps", map[string]string{"team": "web"}), storageClass("local-path"),
 		namespace("ours", map[string]string{"stateful-k3s/stack": "alice.dev"}), ingressClass("traefik"))
-	require.NoError(t, shared.Check(t.Context(), client))
+	require.NoError(t, shared.Check(t.Context(), client, nil))
 	found, err := shared.shared(t.Context(), client)
 	require.NoError(t, err)
 	require.Equal(t, []string{"apps"}, found)
 	shared.Owner = "bob.dev"
-	err = shared.Check(t.Context(), client)
+	err = shared.Check(t.Context(), client, nil)
 	require.ErrorContains(t, err, "the namespace ours belongs to the stack alice.dev")
 }
 
@@ -91,7 +91,7 @@ func TestARenamedStackKeepsItsNamespaces(t *testing.T) {
 	renamed.Owner, renamed.LastOwner = "alice.prod", "alice.dev"
 	theirs := namespace("exercises", map[string]string{"stateful-k3s/stack": "alice.dev"})
 	require.NoError(t, renamed.Check(t.Context(),
-		newCluster(nil, theirs, storageClass("local-path"), ingressClass("traefik"))))
+		newCluster(nil, theirs, storageClass("local-path"), ingressClass("traefik")), nil))
 }
 
 func TestFaultsOfTheCluster(t *testing.T) {
@@ -129,7 +129,7 @@ func TestFaultsOfTheCluster(t *testing.T) {
 				"storageClass fast"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.EqualError(t, requirements.Check(t.Context(), newCluster(nil, test.objects...)), test.message)
+			require.EqualError(t, requirements.Check(t.Context(), newCluster(nil, test.objects...), nil), test.message)
 		})
 	}
 }
@@ -137,7 +137,7 @@ func TestFaultsOfTheCluster(t *testing.T) {
 func TestAnOlderKubernetes(t *testing.T) {
 	client := newCluster(nil, storageClass("local-path"), ingressClass("traefik"))
 	client.Discovery().(*discovery.FakeDiscovery).FakedServerVersion = &version.Info{GitVersion: "v1.28.15+k3s1"}
-	require.EqualError(t, requirements.Check(t.Context(), client),
+	require.EqualError(t, requirements.Check(t.Context(), client, nil),
 		"the cluster runs Kubernetes v1.28.15+k3s1, and the stack needs 1.29 or newer: upgrade the cluster, or "+
 			"select another one with kubectl config use-context")
 }
@@ -145,7 +145,7 @@ func TestAnOlderKubernetes(t *testing.T) {
 func TestAStackWithoutAnIngressNeedsNoClass(t *testing.T) {
 	requirements := requirements
 	requirements.Ingress = nil
-	require.NoError(t, requirements.Check(t.Context(), newCluster(nil, storageClass("local-path"))))
+	require.NoError(t, requirements.Check(t.Context(), newCluster(nil, storageClass("local-path")), nil))
 }
 
 func TestFewRights(t *testing.T) {
@@ -153,7 +153,7 @@ func TestFewRights(t *testing.T) {
 		return asked.Resource == "namespaces" && asked.Verb != "get" || asked.Resource == "secrets" &&
 			asked.Namespace == "project" || asked.Resource == "cronjobs" && asked.Verb == "delete"
 	}, storageClass("local-path"), ingressClass("traefik"))
-	require.EqualError(t, requirements.Check(t.Context(), client),
+	require.EqualError(t, requirements.Check(t.Context(), client, nil),
 		"you lack rights in the namespaces exercises, project: to create, delete, get, patch, watch: secrets; to "+
 			"create, patch: namespaces; to delete: cronjobs.batch; ask the cluster's administrator for them (kubectl "+
 			"auth whoami says who you are), or select another context with kubectl config use-context")
@@ -168,7 +168,7 @@ func TestChecksThatTheUserMayNotMakeAreSkipped(t *testing.T) {
 		return global, nil, apierrors.NewForbidden(schema.GroupResource{Resource: action.GetResource().Resource},
 			"", nil)
 	})
-	require.NoError(t, requirements.Check(t.Context(), client))
+	require.NoError(t, requirements.Check(t.Context(), client, nil))
 }
 
 func TestAClusterThatEndsTheConversation(t *testing.T) {
@@ -176,7 +176,7 @@ func TestAClusterThatEndsTheConversation(t *testing.T) {
 	client.PrependReactor("*", "*", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewUnauthorized("no")
 	})
-	err := requirements.Check(t.Context(), client)
+	err := requirements.Check(t.Context(), client, nil)
 	for _, what := range []string{
 		"asking the cluster what you may do: no; kubectl auth whoami says who you are",
 		"asking the cluster for the namespace exercises: no",

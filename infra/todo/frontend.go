@@ -1,7 +1,9 @@
 package todo
 
 import (
+	"cmp"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -90,10 +92,10 @@ func declareFrontend(ctx *pulumi.Context, name string, args Args, app, backend k
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}
-	if args.isOpen() {
-		_ = ctx.Log.Warn("anybody who finds "+args.Ingress.Host+" may see and change the todos: "+
-			`pulumi config set --secret pageLogin "$(htpasswd -nB alice)", or let the ingress ask who they are, `+
-			"with ingressAnnotations", nil)
+	if at := args.openAt(); at != "" {
+		_ = ctx.Log.Warn("anybody who finds "+at+" may see and change the todos: "+
+			`pulumi config set --secret pageLogin "$(htpasswd -nB alice)", or let the controller of the Ingress `+
+			"or Gateway ask who they are, for example with ingressAnnotations", nil)
 	}
 	return address.ApplyT(func(address string) string {
 		warnOfName(ctx, address, args)
@@ -101,13 +103,31 @@ func declareFrontend(ctx *pulumi.Context, name string, args Args, app, backend k
 	}).(pulumi.StringOutput), nil
 }
 
-// isOpen reports whether the page has a name of the internet, and nothing asks who visits it.
-func (a Args) isOpen() bool {
-	if a.Login != nil || a.Ingress == nil || a.Ingress.Issuer == "" || len(a.Ingress.Annotations) > 0 {
-		return false
+// openAt returns the name or address of the internet that the page is served at with certificates or by a
+// Gateway; "" if there is none, or something may ask who visits it.
+func (a Args) openAt() string {
+	if a.Login != nil || a.Ingress == nil || len(a.Ingress.Annotations) > 0 {
+		return ""
 	}
-	suffix, public := publicsuffix.PublicSuffix(a.Ingress.Host)
-	return public || strings.Contains(suffix, ".")
+	at := a.Ingress.Host
+	if gateway := a.Ingress.Gateway; gateway != nil {
+		at = cmp.Or(at, gateway.Address)
+	} else if a.Ingress.TLSSecret == "" {
+		return ""
+	}
+	if !isPublic(at) {
+		return ""
+	}
+	return at
+}
+
+// isPublic reports whether the internet has such a name or address.
+func isPublic(at string) bool {
+	if address, err := netip.ParseAddr(at); err == nil {
+		return address.IsGlobalUnicast() && !address.IsPrivate()
+	}
+	suffix, managed := publicsuffix.PublicSuffix(at)
+	return managed || strings.Contains(suffix, ".")
 }
 
 // warnOfName warns if the ingress controller has a host name, as in clouds, that the page does not answer to.

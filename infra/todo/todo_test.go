@@ -91,27 +91,36 @@ func TestLogin(t *testing.T) {
 }
 
 func TestAPageThatIsOpenToTheInternet(t *testing.T) {
+	const host = "todo.example.com"
+	gateway := func(address string) *kube.Gateway { return &kube.Gateway{Name: "web", Address: address} }
 	for name, test := range map[string]struct {
 		ingress *kube.Ingress
 		login   pulumi.StringInput
-		open    bool
+		open    string
 	}{
-		"a name of the internet": {&kube.Ingress{Host: "todo.example.com", Issuer: "letsencrypt"}, nil, true},
-		"of a provider":          {&kube.Ingress{Host: "todo.github.io", Issuer: "letsencrypt"}, nil, true},
-		"a name at home":         {&kube.Ingress{Host: "todo.lan", Issuer: "home"}, nil, false},
-		"no issuer":              {&kube.Ingress{Host: "todo.example.com"}, nil, false},
-		"no ingress":             {nil, nil, false},
-		"a login": {&kube.Ingress{Host: "todo.example.com", Issuer: "letsencrypt"},
-			pulumi.String("alice:$2y$"), false},
-		"an ingress that may ask": {&kube.Ingress{Host: "todo.example.com", Issuer: "letsencrypt",
-			Annotations: map[string]string{"nginx.ingress.kubernetes.io/auth-secret": "users"}}, nil, false},
+		"a name of the internet": {&kube.Ingress{Host: host, TLSSecret: "a"}, nil, host},
+		"of a provider":          {&kube.Ingress{Host: "todo.github.io", TLSSecret: "a"}, nil, "todo.github.io"},
+		"a name at home":         {&kube.Ingress{Host: "todo.lan", TLSSecret: "a"}, nil, ""},
+		"no certificate":         {&kube.Ingress{Host: host}, nil, ""},
+		"no ingress":             {nil, nil, ""},
+		"a login":                {&kube.Ingress{Host: host, TLSSecret: "a"}, pulumi.String("alice:$2y$"), ""},
+		"an ingress that may ask": {&kube.Ingress{Host: host, TLSSecret: "a",
+			Annotations: map[string]string{"nginx.ingress.kubernetes.io/auth-secret": "users"}}, nil, ""},
+		"a Gateway":            {&kube.Ingress{Host: host, Gateway: gateway("10.0.0.7")}, nil, host},
+		"a Gateway's address":  {&kube.Ingress{Gateway: gateway("8.8.8.8")}, nil, "8.8.8.8"},
+		"a Gateway at home":    {&kube.Ingress{Gateway: gateway("10.0.0.7")}, nil, ""},
+		"a Gateway, not known": {&kube.Ingress{Gateway: gateway("")}, nil, ""},
+		"a Gateway and a login": {&kube.Ingress{Host: host, Gateway: gateway("")},
+			pulumi.String("alice:$2y$"), ""},
+		"a Gateway with a name":  {&kube.Ingress{Gateway: gateway("lb.example.com")}, nil, "lb.example.com"},
+		"a Gateway and its name": {&kube.Ingress{Host: "todo.lan", Gateway: gateway("8.8.8.8")}, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := recorder.Try(t, program(func(args *todo.Args) {
 				args.Ingress, args.Login = test.ingress, test.login
 			}))
-			if test.open {
-				require.ErrorContains(t, err, "anybody who finds "+test.ingress.Host+" may see and change the todos: ")
+			if test.open != "" {
+				require.ErrorContains(t, err, "anybody who finds "+test.open+" may see and change the todos: ")
 			} else {
 				require.NoError(t, err)
 			}
