@@ -16,7 +16,10 @@ grep -q . "$out/notes.md" || {
 for platform in ${PLATFORMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64}; do
 	name=stateful-k3s_${version}_${platform%/*}_${platform#*/}
 	project=$out/$name
-	mkdir -p "$project/bin" "$project/infra" # Pulumi starts the program in infra
+	mkdir -p "$project/bin"
+	cp -R .github/release "$project/infra" # Pulumi starts the program in infra
+	# What images are built from: those with another Postgres are.
+	git archive HEAD .dockerignore Dockerfile go.mod go.sum app internal/restorepoint | tar --extract --directory "$project"
 	CGO_ENABLED=0 GOOS=${platform%/*} GOARCH=${platform#*/} \
 		go build -trimpath -buildvcs=false -ldflags='-s -w' -o "$project/bin/infra" ./infra
 	sed -e 's|^    buildTarget: \([^ ]*\).*|    binary: \1|' \

@@ -23,7 +23,7 @@ func (s *stack) newDatabase(settings config.Database) (*database.Database, error
 		Images: database.Images{
 			Server:   pulumi.String(settings.Image),
 			Exporter: s.images["postgres-exporter"],
-			Backup:   s.images[imageOf(backupImage, settings, s.cfg)],
+			Backup:   s.images[imageName(backupImage, settings.Image)],
 		},
 		Bucket:  s.bucket(settings),
 		Folder:  pulumi.String(settings.Account(namespace.Name)),
@@ -39,7 +39,7 @@ func (s *stack) newDatabase(settings config.Database) (*database.Database, error
 			APIServers: s.cloudNativePG.APIServers}
 	}
 	if settings.Archive != nil {
-		args.Images.Server = s.images[imageOf(archivingPostgres, settings, s.cfg)]
+		args.Images.Server = s.images[imageName(archivingPostgres, settings.Image)]
 	}
 	if existing, is := s.passwords[settings.Existing(namespace.Name)]; is {
 		args.Server.Password, args.Server.ReaderPassword = existing.Owner, existing.Reader

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -24,9 +25,14 @@ const (
 	// backupImage and archivingPostgres (for servers with an archive) are made from an image of Postgres.
 	backupImage       = "backup"
 	archivingPostgres = "postgres"
+	// postgresArg is the argument of the Dockerfile that says which.
+	postgresArg = "POSTGRES_IMAGE"
 	// storageImage is the image of the storage server, which runs only without s3Endpoint.
 	storageImage = "storage"
 )
+
+// publishedPostgres are the images that releases have those two for.
+var publishedPostgres = []string{"postgres:17", "postgres:18"}
 
 // neededImages are the images that the stack needs, by name.
 func neededImages(cfg *config.Config) map[string]image.Args {
@@ -34,16 +40,17 @@ func neededImages(cfg *config.Config) map[string]image.Args {
 	for _, app := range appImages {
 		images[app] = image.Args{Target: app}
 	}
+	add := func(target, postgres string) {
+		images[imageName(target, postgres)] = image.Args{Target: target,
+			BuildArgs: map[string]string{postgresArg: postgres}}
+	}
 	for _, settings := range cfg.Databases {
-		buildArgs := map[string]string{"POSTGRES_IMAGE": settings.Image}
-		images[imageOf(backupImage, settings, cfg)] = image.Args{Target: backupImage, BuildArgs: buildArgs}
+		add(backupImage, settings.Image)
 		if old := settings.Version.OldImage; old != "" {
-			images[imageName(backupImage, old, cfg)] = image.Args{Target: backupImage,
-				BuildArgs: map[string]string{"POSTGRES_IMAGE": old}}
+			add(backupImage, old)
 		}
 		if settings.Archive != nil {
-			images[imageOf(archivingPostgres, settings, cfg)] = image.Args{
-				Target: archivingPostgres, BuildArgs: buildArgs}
+			add(archivingPostgres, settings.Image)
 		}
 	}
 	if cfg.S3 == nil {
@@ -52,14 +59,10 @@ func neededImages(cfg *config.Config) map[string]image.Args {
 	return images
 }
 
-// imageOf returns the name of the image that is made for a database from its image of Postgres. For the
-// stack's own postgresImage it is the target's name.
-func imageOf(target string, settings config.Database, cfg *config.Config) string {
-	return imageName(target, settings.Image, cfg)
-}
-
-func imageName(target, postgres string, cfg *config.Config) string {
-	if postgres == cfg.PostgresImage {
+// imageName is the name of the image that is made from one of Postgres. It says which, unless that is the
+// default.
+func imageName(target, postgres string) string {
+	if postgres == cluster.DefaultPostgres {
 		return target
 	}
 	return target + "-" + regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(postgres), "-")
@@ -73,8 +76,14 @@ var appImages = []string{"daily-todo", "pingpong", "postgres-exporter", "redis-e
 // missing ones again.
 func newImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs, nodes cluster.Platforms,
 	missing missingImages) (pulumi.StringMap, error) {
-	if cfg.Published != nil {
-		return publishedImages(ctx.Context(), cfg, last, nodes)
+	needed := neededImages(cfg)
+	refs, err := publishedImages(ctx.Context(), cfg, needed, last, nodes)
+	if err != nil {
+		return nil, fmt.Errorf("images: %w", err)
+	}
+	maps.DeleteFunc(needed, func(name string, _ image.Args) bool { return refs[name] != nil })
+	if len(needed) == 0 {
+		return refs, nil
 	}
 	platforms := nodes.Names()
 	if len(cfg.Platforms) > 0 {
@@ -84,12 +93,11 @@ func newImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs, no
 				strings.Join(nodes.Names(), " "))
 		}
 	}
-	rebuild, err := findMissing(ctx, cfg, last, missing)
+	rebuild, err := findMissing(ctx, cfg, needed, last, missing)
 	if err != nil {
 		return nil, err
 	}
-	refs := pulumi.StringMap{}
-	for name, args := range neededImages(cfg) {
+	for name, args := range needed {
 		args.Registry, args.Tag = cfg.Registry.Path, ctx.Stack()
 		args.Username, args.Password = cfg.Registry.Push.Username, cfg.Registry.Push.Password
 		args.Builder, args.Rebuild = cfg.Builder, rebuild[name]
@@ -101,25 +109,43 @@ func newImages(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs, no
 	return refs, nil
 }
 
-// publishedImages finds the images that another stack has built.
-func publishedImages(ctx context.Context, cfg *config.Config, last volumes.Outputs,
-	nodes cluster.Platforms) (pulumi.StringMap, error) {
-	names := slices.Sorted(maps.Keys(neededImages(cfg)))
-	refs, err := image.Published(*cfg.Published).Resolve(ctx, names, last.Images, cfg.Registry.Auth)
+// publishedImages finds the images that another stack has built, or a release: all, except what can be built
+// from the user's own images of Postgres.
+func publishedImages(ctx context.Context, cfg *config.Config, needed map[string]image.Args,
+	last volumes.Outputs, nodes cluster.Platforms) (pulumi.StringMap, error) {
+	if cfg.Published == nil {
+		return pulumi.StringMap{}, nil
+	}
+	var names []string
+	var own error
+	for name, args := range needed {
+		postgres, made := args.BuildArgs[postgresArg]
+		if !made || slices.Contains(publishedPostgres, postgres) {
+			names = append(names, name)
+		} else if !cfg.Registry.Builds {
+			names = append(names, name)
+			own = fmt.Errorf("%s is made from %s: take one of %s, which releases have it for, or have it built; for "+
+				"example: pulumi config set registry registry.example.com/team", name, postgres,
+				strings.Join(publishedPostgres, ", "))
+		}
+	}
+	slices.Sort(names)
+	refs, err := image.Published(*cfg.Published).Resolve(ctx, names, last.Images,
+		cfg.Registry.Auth(cfg.Published.Registry))
 	if err != nil {
-		return nil, fmt.Errorf("images: %w", err)
+		return nil, errors.Join(err, own)
 	}
 	if err := canRun(ctx, nodes, names, refs, cfg.Registry.Auth); err != nil {
-		return nil, fmt.Errorf("images: %w; build them for both with platforms, or keep such nodes to others "+
-			"with a taint", err)
+		return nil, fmt.Errorf("%w; build them for both with platforms, or keep such nodes to others with a taint",
+			err)
 	}
 	for _, settings := range cfg.Databases {
-		ref := refs[imageOf(backupImage, settings, cfg)]
-		is := image.Variable(ctx, ref, "PG_MAJOR", cfg.Registry.Auth)
+		ref := refs[imageName(backupImage, settings.Image)]
+		is := image.Variable(ctx, ref, "PG_MAJOR", cfg.Registry.Auth(ref))
 		if wanted := server.Major(settings.Image); is != "" && wanted != "" && is != wanted {
-			return nil, fmt.Errorf("images: the image %s has Postgres %s, and the database %s needs %s: "+
-				"give it that version, or build the images with pulumi config set images build", ref, is,
-				settings.Name, settings.Image)
+			return nil, fmt.Errorf("the image %s has Postgres %s, and the database %s needs %s: give it that "+
+				"version, or build the images with pulumi config set images build", ref, is, settings.Name,
+				settings.Image)
 		}
 	}
 	return pulumi.ToStringMap(refs), nil
@@ -128,7 +154,7 @@ func publishedImages(ctx context.Context, cfg *config.Config, last volumes.Outpu
 // canRun returns an error for the first image that a node could not run. The registry is asked for all images
 // at once, so that one that does not answer costs its timeout once.
 func canRun(ctx context.Context, nodes cluster.Platforms, names []string, refs map[string]string,
-	login authn.Authenticator) error {
+	login func(ref string) authn.Authenticator) error {
 	if len(nodes) == 0 {
 		return nil
 	}
@@ -136,7 +162,7 @@ func canRun(ctx context.Context, nodes cluster.Platforms, names []string, refs m
 	var group sync.WaitGroup
 	for i, name := range names {
 		group.Go(func() {
-			if has := image.Platforms(ctx, refs[name], login); has != nil {
+			if has := image.Platforms(ctx, refs[name], login(refs[name])); has != nil {
 				faults[i] = nodes.Without("the image "+refs[name], has)
 			}
 		})
@@ -150,11 +176,14 @@ type missingImages func(ctx context.Context, refs map[string]string,
 	login authn.Authenticator) map[string]bool
 
 // findMissing returns the images that the last up pushed and the registry has lost since.
-func findMissing(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs,
+func findMissing(ctx *pulumi.Context, cfg *config.Config, built map[string]image.Args, last volumes.Outputs,
 	missing missingImages) (map[string]bool, error) {
 	pushed := maps.Clone(last.Images)
-	maps.DeleteFunc(pushed, func(_, ref string) bool { return !strings.HasPrefix(ref, cfg.Registry.Path+"/") })
-	lost := missing(ctx.Context(), pushed, cfg.Registry.Auth)
+	maps.DeleteFunc(pushed, func(name, ref string) bool {
+		_, builds := built[name]
+		return !builds || !strings.HasPrefix(ref, cfg.Registry.Path+"/")
+	})
+	lost := missing(ctx.Context(), pushed, cfg.Registry.Auth(cfg.Registry.Path))
 	if len(lost) == 0 {
 		return nil, nil
 	}

@@ -46,10 +46,13 @@ func TestImagesOfAnotherStack(t *testing.T) {
 	_, err = recorder.Try(t, withoutCluster, settings(t, other))
 	require.ErrorContains(t, err, "images: the registry has no image "+team+"/backup-postgres-18:prod\n")
 	other = changes(team + "@prod")
-	other["postgresImage"] = "registry.example.com:5000/postgres:18.1"
+	other["postgresImage"] = "postgres:18"
+	registrytest.Push(t, team+"/postgres-postgres-18:prod")
+	ref := team + "/backup-postgres-18:prod"
+	ref += "@" + registrytest.Push(t, ref, "PG_MAJOR=17")
 	_, err = recorder.Try(t, withoutCluster, settings(t, other))
-	require.ErrorContains(t, err, "images: the image "+team+"/backup:prod@"+digest+" has Postgres 17, and the "+
-		"database pingpong needs registry.example.com:5000/postgres:18.1: give it that version")
+	require.ErrorContains(t, err, "images: the image "+ref+" has Postgres 17, and the database pingpong needs "+
+		"postgres:18: give it that version")
 
 	registry.Close()
 	last := recorder.Last(recording.Outputs(""))
@@ -57,6 +60,40 @@ func TestImagesOfAnotherStack(t *testing.T) {
 		recorder.Run(t, withoutCluster, settings(t, changes(team+"@prod")), last).Names())
 	_, err = recorder.Try(t, withoutCluster, settings(t, changes(team+"@dev")), last)
 	require.Equal(t, 10, strings.Count(err.Error(), "asking the registry for the image "))
+}
+
+// Those who have an image of Postgres of their own build what is made from it, and that alone.
+func TestImagesOfAReleaseWithAnotherPostgres(t *testing.T) {
+	team := registrytest.New(t).Address + "/team"
+	publish(t, team)
+	changes := map[string]string{"images": team + "@prod", "postgresImage": "postgis/postgis:17-3.5",
+		"databases": `[{"name": "todo", "image": "postgres:17"}]`}
+	recording := recorder.Run(t, withoutCluster, settings(t, changes))
+	var built []string
+	for _, recorded := range recording.All() {
+		if kind(recorded) == "Image" {
+			built = append(built, recorded.URN.Name())
+			arguments := recorded.Inputs["buildArgs"].ObjectValue()
+			require.Equal(t, "postgis/postgis:17-3.5", arguments[postgresArg].StringValue())
+		}
+	}
+	require.ElementsMatch(t, []string{"backup-postgis-postgis-17-3-5", "postgres-postgis-postgis-17-3-5"}, built)
+	image := func(set string) string {
+		return recorder.Object[*appsv1.StatefulSet](recording, set).Spec.Template.Spec.Containers[0].Image
+	}
+	require.Equal(t, "registry.example.com/team/postgres-postgis-postgis-17-3-5:dev@"+recorder.Digest,
+		image("pingpong-postgres-statefulset"))
+	require.Contains(t, image("todo-postgres-statefulset"), team+"/postgres:prod@")
+
+	changes["registry"] = ""
+	_, err := recorder.Try(t, withoutCluster, settings(t, changes))
+	require.ErrorContains(t, err, "is made from postgis/postgis:17-3.5: take one of postgres:17, postgres:18, ")
+	for _, target := range []string{"backup", "postgres"} {
+		registrytest.Push(t, team+"/"+target+"-postgis-postgis-17-3-5:prod", "PG_MAJOR=17")
+	}
+	recording = recorder.Run(t, withoutCluster, settings(t, changes))
+	require.Contains(t, image("pingpong-postgres-statefulset"), team+"/postgres-postgis-postgis-17-3-5:prod@",
+		"another stack has built it")
 }
 
 // Images are for the platforms of the nodes, and none is taken that a node could not run.
@@ -80,20 +117,29 @@ func TestImagesForNodes(t *testing.T) {
 	require.ErrorContains(t, err, "images: the node pi is linux/arm64, and the image "+team+"/backup:prod@")
 }
 
-// A release publishes each image that a stack takes.
+// A release publishes each image that a stack takes, those of Postgres for each version.
 func TestAReleaseHasEveryImage(t *testing.T) {
 	text, err := os.ReadFile("../.github/workflows/release.yml")
 	require.NoError(t, err)
+	type built struct{ Target, Postgres, Name string }
 	var workflow struct {
 		Jobs struct {
 			Images struct {
 				Strategy struct {
-					Matrix struct{ Target []string }
+					Matrix struct{ Include []built }
 				}
 			}
 		}
 	}
 	require.NoError(t, yaml.Unmarshal(text, &workflow))
-	require.ElementsMatch(t, append(slices.Clone(appImages), backupImage, archivingPostgres, storageImage),
-		workflow.Jobs.Images.Strategy.Matrix.Target)
+	var expected []built
+	for _, target := range append(slices.Clone(appImages), storageImage) {
+		expected = append(expected, built{Target: target, Name: target})
+	}
+	for _, postgres := range publishedPostgres {
+		for _, target := range []string{backupImage, archivingPostgres} {
+			expected = append(expected, built{target, postgres, imageName(target, postgres)})
+		}
+	}
+	require.ElementsMatch(t, expected, workflow.Jobs.Images.Strategy.Matrix.Include)
 }

@@ -14,7 +14,7 @@ import (
 // majorOf returns the major version of Postgres that an image of a server says.
 func majorOf(cfg *config.Config) func(ctx context.Context, ref string) string {
 	return func(ctx context.Context, ref string) string {
-		return image.Variable(ctx, ref, "PG_MAJOR", cfg.Registry.Auth)
+		return image.Variable(ctx, ref, "PG_MAJOR", cfg.Registry.Auth(ref))
 	}
 }
 
@@ -26,12 +26,8 @@ func setVersions(cfg *config.Config, versions map[string]cluster.Version) {
 			settings.Version = version
 		}
 		settings.Version.Image = cmp.Or(settings.Version.Image, settings.Image, cluster.DefaultPostgres)
-		if cfg.PostgresImage == "" && settings.Image == "" {
-			cfg.PostgresImage = settings.Version.Image
-		}
 		settings.Image = settings.Version.Image
 	}
-	cfg.PostgresImage = cmp.Or(cfg.PostgresImage, cluster.DefaultPostgres)
 }
 
 // version is where a database's data comes from.
@@ -43,8 +39,8 @@ func (s *stack) version(settings config.Database) database.Version {
 	if decided.OldClaim != "" {
 		version.Old = &statefulset.Old{
 			Image: decided.OldImage, Claim: decided.OldClaim, Timeout: settings.Backup.Timeout,
-			Out: s.images[imageName(backupImage, decided.OldImage, s.cfg)],
-			In:  s.images[imageOf(backupImage, settings, s.cfg)],
+			Out: s.images[imageName(backupImage, decided.OldImage)],
+			In:  s.images[imageName(backupImage, settings.Image)],
 		}
 	}
 	return version

@@ -29,8 +29,6 @@ type Config struct {
 	StorageClass string
 	Redis        Redis
 	Apps
-	// PostgresImage is the image of databases that have none of their own.
-	PostgresImage string
 	// Databases are in the order of their names.
 	Databases []Database
 	Storage   Storage
@@ -46,14 +44,16 @@ type Config struct {
 	SecretVersions map[string]kube.Versions
 }
 
-// Registry keeps the images.
+// Registry keeps the images that the stack builds; without any, those that it takes.
 type Registry struct {
 	// Host has the port too, if there is one. Path is the host and the path below it.
 	Path, Host string
+	// Builds says that the stack can push there.
+	Builds bool
 	// The program pushes with Push, and the cluster pulls with Pull.
 	Push, Pull Login
-	// Auth is Push, for asking the registry which images it still has; nil without a login.
-	Auth authn.Authenticator
+
+	auth authn.Authenticator // for asking the Host; nil without a login
 }
 
 // Login is a registry's user, or empty if the registry wants none.
@@ -101,7 +101,6 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 	cfg.SecretVersions = r.versions(databases)
 	cfg.Databases = r.databases(databases, cfg.SecretVersions)
 	r.refuseRemoved(cfg.NamePrefix, databases)
-	cfg.PostgresImage = r.read("postgresImage")
 	cfg.Storage = Storage{
 		Size:   r.text("storageSize", size("256Mi"), "5Gi"),
 		Memory: r.text("storageMemory", memory("64Mi"), "128Mi"),

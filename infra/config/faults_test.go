@@ -83,9 +83,8 @@ var contradictions = []struct {
 		"for example: pulumi config set pullUsername alice"},
 	{settings{"registryUsername": "a:b", "registryPassword": "x"}, `registryUsername: "a:b" is not ` +
 		"a user's name, without a colon; for example: pulumi config set registryUsername alice"},
-	{settings{"images": "registry.example.com/team@v1", "builder": "mine"}, "registry: set, though no image " +
-		"is built, since images is registry.example.com/team@v1; for example: pulumi config rm registry\n" +
-		"builder: set, though no image is built, since images is registry.example.com/team@v1; " +
+	{settings{"images": "registry.example.com/team@v1", "registry": "", "builder": "mine"}, "builder: set, " +
+		"though no image is built, since images is registry.example.com/team@v1 and registry is not set; " +
 		"for example: pulumi config rm builder"},
 	{settings{"kubeconfig": testKubeconfig, "kubeconfigFrom": "alice/cluster/prod/kubeconfig"},
 		"kubeconfigFrom: set, though kubeconfig is; for example: pulumi config rm kubeconfigFrom"},

@@ -9,20 +9,23 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 )
 
+const registryKey = "registry"
+
 // Published are images that another stack has built.
 type Published struct{ Registry, Tag string }
 
 // published returns nil if the stack builds its images. Otherwise it refuses the settings that are for
-// building.
+// building, unless a registry is set for images that are made from the user's own.
 func (r *reader) published() *Published {
 	const key, build = "images", "build"
 	value := r.text(key, publishedImages(build), "registry.example.com/team@prod")
 	if value == build || r.faulty(key) {
 		return nil
 	}
-	for _, unused := range []string{"registry", "registryUsername", "registryPassword", "builder", "platforms"} {
-		if r.read(unused) != "" && !r.faulty(unused) {
-			r.fault(unused, "set, though no image is built, since %s is %s; for example: %s", key, value, rm(unused))
+	for _, unused := range []string{"registryUsername", "registryPassword", "builder", "platforms"} {
+		if r.read(registryKey) == "" && r.read(unused) != "" && !r.faulty(unused) {
+			r.fault(unused, "set, though no image is built, since %s is %s and %s is not set; for example: %s", key,
+				value, registryKey, rm(unused))
 		}
 	}
 	path, tag, _ := strings.Cut(value, "@")
@@ -38,13 +41,14 @@ func publishedImages(word string) check {
 	})
 }
 
-// registry falls back on $STATEFUL_K3S_REGISTRY for the path, and on the login that pushes for the one that
-// pulls.
+// registry falls back on the published images' registry, or $STATEFUL_K3S_REGISTRY, for the path, and on the
+// login that pushes for the one that pulls.
 func (r *reader) registry(published *Published) Registry {
-	const key, example = "registry", "registry.example.com/team"
+	const key, example = registryKey, "registry.example.com/team"
 	path := r.text(key, optional(registryPath), example)
+	builds := published == nil || path != ""
 	switch {
-	case published != nil:
+	case path == "" && published != nil:
 		path = published.Registry
 	case path == "" && !r.faulty(key):
 		path = os.Getenv(registryVariable)
@@ -57,16 +61,16 @@ func (r *reader) registry(published *Published) Registry {
 		}
 	}
 	registry := Registry{
-		Path: path,
+		Path: path, Builds: builds,
 		Push: r.login("registryUsername", "registryPassword"),
 		Pull: r.login("pullUsername", "pullPassword"),
 	}
 	asking, passwordKey := registry.Push.Username, "registryPassword"
-	if published != nil {
+	if !builds {
 		asking, passwordKey = registry.Pull.Username, "pullPassword"
 	}
 	if asking != "" {
-		registry.Auth = authn.FromConfig(authn.AuthConfig{Username: asking, Password: r.read(passwordKey)})
+		registry.auth = authn.FromConfig(authn.AuthConfig{Username: asking, Password: r.read(passwordKey)})
 	}
 	if named, err := reference.ParseNamed(path + "/app"); err == nil {
 		registry.Host = reference.Domain(named)
@@ -75,6 +79,15 @@ func (r *reader) registry(published *Published) Registry {
 		registry.Pull = registry.Push
 	}
 	return registry
+}
+
+// Auth is the login for asking about an image or a path; nil for the one of Docker's own configuration. It is
+// for the Host alone.
+func (r Registry) Auth(ref string) authn.Authenticator {
+	if host, _, _ := strings.Cut(ref, "/"); host != r.Host {
+		return nil
+	}
+	return r.auth
 }
 
 func (r *reader) login(usernameKey, passwordKey string) Login {

@@ -124,8 +124,8 @@ func TestRegistry(t *testing.T) {
 	t.Setenv(builderVariable, "from-the-environment")
 	cfg, err := load(t, settings{"registry": ""})
 	require.NoError(t, err)
-	require.Equal(t, Registry{Path: "environment.example.com/team", Host: "environment.example.com"},
-		cfg.Registry)
+	require.Equal(t, Registry{Path: "environment.example.com/team", Host: "environment.example.com",
+		Builds: true}, cfg.Registry)
 	require.Equal(t, "from-the-environment", cfg.Builder)
 
 	cfg, err = load(t, settings{"registry": "", "images": "ghcr.io/alice@v1", "pullUsername": "alice",
@@ -133,13 +133,23 @@ func TestRegistry(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, &Published{"ghcr.io/alice", "v1"}, cfg.Published)
 	require.Equal(t, "ghcr.io", cfg.Registry.Host)
-	require.NotNil(t, cfg.Registry.Auth)
+	require.False(t, cfg.Registry.Builds)
+	require.NotNil(t, cfg.Registry.Auth("ghcr.io/alice"))
+	require.Nil(t, cfg.Registry.Auth("postgres:17"), "no other registry gets the login")
+
+	cfg, err = load(t, settings{"images": "ghcr.io/alice@v1", "registryUsername": "alice",
+		"registryPassword": "push it"})
+	require.NoError(t, err)
+	require.Equal(t, &Published{"ghcr.io/alice", "v1"}, cfg.Published)
+	require.True(t, cfg.Registry.Builds)
+	require.Nil(t, cfg.Registry.Auth("ghcr.io/alice"))
+	require.NotNil(t, cfg.Registry.Auth(cfg.Registry.Path))
 
 	cfg, err = load(t, settings{"registryUsername": "alice", "registryPassword": "push it"})
 	require.NoError(t, err)
 	require.Equal(t, "alice", cfg.Registry.Pull.Username, "who pushes pulls too")
 	require.EqualValues(t, "push it", reveal(t, cfg.Registry.Pull.Password))
-	auth, err := cfg.Registry.Auth.Authorization()
+	auth, err := cfg.Registry.Auth(cfg.Registry.Path).Authorization()
 	require.NoError(t, err)
 	require.Equal(t, &authn.AuthConfig{Username: "alice", Password: "push it"}, auth)
 
