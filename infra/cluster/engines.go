@@ -117,7 +117,7 @@ func (d Database) keepsData(ctx context.Context, client kubernetes.Interface) er
 	if err != nil {
 		return err
 	}
-	moved, err := d.claims(ctx, client)
+	moved, _, err := d.claims(ctx, client)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
@@ -43,12 +44,15 @@ type serving struct {
 	ready bool
 	// claims are there, by their templates; false if they are being deleted.
 	claims map[string]bool
+	// recorded are the images whose data the claims have, as they say themselves.
+	recorded map[string]string
 	// took is the duration of the last backup; 0 if that is not known.
 	took time.Duration
 }
 
 // versions decides on the versions of the databases, which never change by themselves.
-func (r Requirements) versions(ctx context.Context, client kubernetes.Interface) (map[string]Version, error) {
+func (r Requirements) versions(ctx context.Context, client kubernetes.Interface,
+	dryRun ...string) (map[string]Version, error) {
 	versions := map[string]Version{}
 	var faults []error
 	for _, database := range r.Databases {
@@ -66,7 +70,7 @@ func (r Requirements) versions(ctx context.Context, client kubernetes.Interface)
 		}
 		version, err := database.decide(has)
 		versions[database.Name] = version
-		faults = append(faults, err)
+		faults = append(faults, err, database.record(ctx, client, has, dryRun))
 	}
 	return versions, errors.Join(faults...)
 }
@@ -74,7 +78,7 @@ func (r Requirements) versions(ctx context.Context, client kubernetes.Interface)
 // serving asks the cluster, as far as the user may know. majorOf returns the major version of an image.
 func (d Database) serving(ctx context.Context, client kubernetes.Interface,
 	majorOf func(ctx context.Context, image string) string) (has serving, err error) {
-	if has.claims, err = d.claims(ctx, client); err != nil {
+	if has.claims, has.recorded, err = d.claims(ctx, client); err != nil {
 		return has, err
 	}
 	set, err := client.AppsV1().StatefulSets(d.Namespace).Get(ctx, d.StatefulSet, metav1.GetOptions{})
@@ -83,6 +87,9 @@ func (d Database) serving(ctx context.Context, client kubernetes.Interface,
 	}
 	if err != nil {
 		return has, unlessForbidden(err, "StatefulSet "+d.StatefulSet+" in the namespace "+d.Namespace)
+	}
+	if set.DeletionTimestamp != nil {
+		return has, nil
 	}
 	for _, template := range set.Spec.VolumeClaimTemplates {
 		has.template = template.Name
@@ -97,21 +104,40 @@ func (d Database) serving(ctx context.Context, client kubernetes.Interface,
 	return has, nil
 }
 
-// claims maps the templates of the database's claims to whether the claim stays. It is false for one that is
-// being deleted.
-func (d Database) claims(ctx context.Context, client kubernetes.Interface) (map[string]bool, error) {
+// claims maps the templates of the database's claims to whether the claim stays, and to the images that they
+// have recorded. It stays unless it is being deleted.
+func (d Database) claims(ctx context.Context,
+	client kubernetes.Interface) (stay map[string]bool, recorded map[string]string, err error) {
 	all, err := client.CoreV1().PersistentVolumeClaims(d.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
-		return nil, unlessForbidden(err, "claims in the namespace "+d.Namespace)
+		return nil, nil, unlessForbidden(err, "claims in the namespace "+d.Namespace)
 	}
-	claims := map[string]bool{}
+	stay, recorded = map[string]bool{}, map[string]string{}
 	for _, claim := range all.Items {
 		template, is := strings.CutSuffix(claim.Name, "-"+d.StatefulSet+"-0")
 		if is && (template == statefulset.FirstTemplate || statefulset.TemplateMajor(template) > 0) {
-			claims[template] = claim.DeletionTimestamp == nil
+			stay[template] = claim.DeletionTimestamp == nil
+			recorded[template] = claim.Annotations[statefulset.ImageAnnotation]
 		}
 	}
-	return claims, nil
+	return stay, recorded, nil
+}
+
+// record makes a claim say which version has written its data, once a server of that version answers. A
+// killed update can leave the claim without a StatefulSet, and so does a destroy.
+func (d Database) record(ctx context.Context, client kubernetes.Interface, has serving,
+	dryRun []string) error {
+	if !has.ready || has.image == "" || has.image == has.recorded[has.template] {
+		return nil
+	}
+	name := d.claim(has.template)
+	_, err := client.CoreV1().PersistentVolumeClaims(d.Namespace).Patch(ctx, name, types.MergePatchType,
+		fmt.Appendf(nil, `{"metadata": {"annotations": {%q: %q}}}`, statefulset.ImageAnnotation, has.image),
+		metav1.PatchOptions{FieldManager: kube.FieldManager, DryRun: dryRun})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return unlessForbidden(err, "claim "+name+" in the namespace "+d.Namespace)
+	}
+	return nil
 }
 
 // runningImage finds out what a StatefulSet runs that does not say it.
@@ -191,18 +217,23 @@ func major(image string) int {
 	return number
 }
 
-// current returns what the database runs: what its StatefulSet says, or else its newest claim. The first
-// claim does not say its version.
+// current returns what the database runs: what its StatefulSet says, or else its newest claim. Only a server
+// that answers is of the version of its data for sure, and the first claim of an earlier release does not say
+// its version.
 func (has serving) current(wanted string) (v Version, known bool) {
 	if has.template != "" {
-		return Version{Image: cmp.Or(has.image, wanted), Template: has.template}, true
+		v = Version{Image: cmp.Or(has.image, wanted), Template: has.template}
+		if !has.ready {
+			v.Image = cmp.Or(has.recorded[v.Template], v.Image)
+		}
+		return v, true
 	}
 	for template := range has.claims {
 		if !known || statefulset.TemplateMajor(template) > statefulset.TemplateMajor(v.Template) {
 			v, known = Version{Template: template}, true
 		}
 	}
-	v.Image = imageOn(v.Template, cmp.Or(wanted, DefaultPostgres))
+	v.Image = cmp.Or(has.recorded[v.Template], imageOn(v.Template, cmp.Or(wanted, DefaultPostgres)))
 	return v, known
 }
 
@@ -218,7 +249,8 @@ func (v *Version) keepOld(d Database, has serving) {
 	if before < 0 {
 		return
 	}
-	v.OldClaim, v.OldImage = d.claim(old), cmp.Or(has.oldImage, imageOn(old, DefaultPostgres))
+	v.OldClaim = d.claim(old)
+	v.OldImage = cmp.Or(has.recorded[old], has.oldImage, imageOn(old, DefaultPostgres))
 }
 
 func (d Database) claim(template string) string {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -13,7 +14,7 @@ import (
 func (r Requirements) refuseMoves(versions map[string]Version) error {
 	var faults []error
 	for _, d := range r.Databases {
-		if version := versions[d.Name]; version.Rehearses {
+		if version := versions[d.Name]; version.OldClaim != "" {
 			faults = append(faults, fmt.Errorf("%s: the database %s is of PostgreSQL %d, and %s is of another major "+
 				"version: to move it, dump and restore it as docs/postgres.md#by-hand says; to stay, take an image of "+
 				"PostgreSQL %[3]d, or none. Nothing was changed", d.ImageSetting, d.Name, major(version.OldImage),
@@ -63,9 +64,12 @@ func (d Database) goBack(has serving, current Version, image string) (Version, e
 	}
 	lost := fmt.Sprintf("the database %s is of PostgreSQL %d, and %s is older", d.Name, major(current.Image),
 		image)
+	of := cmp.Or(has.recorded[wanted], has.oldImage)
 	switch {
+	case current.Template == wanted && !has.ready && of == "":
+		return Version{Image: image, Template: wanted}, nil // setup says whether it is of the volume's version
 	case current.Template == wanted || !has.claims[wanted] ||
-		wanted == statefulset.FirstTemplate && has.oldImage != "" && major(has.oldImage) != major(image):
+		wanted == statefulset.FirstTemplate && of != "" && major(of) != major(image):
 		return Version{}, fmt.Errorf("%s: %s: no claim with data of that version is there, so take an image of "+
 			"PostgreSQL %d. Nothing was changed", d.ImageSetting, lost, major(current.Image))
 	case !d.GoesBack:
@@ -76,6 +80,6 @@ func (d Database) goBack(has serving, current Version, image string) (Version, e
 	back := Version{Image: image, Template: wanted, notice: fmt.Sprintf("The database %s goes back to %s and "+
 		"the claim %s. Everything that was written since the move stays behind in the claim %s: to "+
 		"move again, delete that first", d.Name, image, d.claim(wanted), d.claim(current.Template))}
-	back.keepOld(d, serving{claims: has.claims})
+	back.keepOld(d, serving{claims: has.claims, recorded: has.recorded})
 	return back, nil
 }

@@ -109,6 +109,36 @@ func TestVersionsChangeWhenTheyAreAsked(t *testing.T) {
 	}
 }
 
+// Without a StatefulSet, or with one whose server does not answer, the claim says what it has.
+func TestVersionsAreAskedOfTheClaims(t *testing.T) {
+	killed, begun := servingOn("", "", "data"), servingOn("", "", "data")
+	killed.recorded = map[string]string{"data": "mine/pg:17-gis"}
+	begun.recorded = map[string]string{"data": "postgres:18"}
+	refused := servingOn("data", "postgres:18", "data")
+	refused.ready = false
+	known := refused
+	known.recorded = map[string]string{"data": "postgres:17"}
+	for name, test := range map[string]struct {
+		database Database
+		has      serving
+		want     Version
+	}{
+		"destroyed": {shop(""), begun, Version{Image: "postgres:18", Template: "data"}},
+		"killed before its StatefulSet was made anew": {shop("postgres:18"), killed, Version{Image: "postgres:18",
+			Template: "data-18", OldImage: "mine/pg:17-gis", OldClaim: "data-postgres-ss-0"}},
+		"refused by setup, from an earlier release": {shop("postgres:17"), refused,
+			Version{Image: "postgres:17", Template: "data"}},
+		"refused by setup": {shop(""), known, Version{Image: "postgres:17", Template: "data"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			version, err := test.database.decide(test.has)
+			require.NoError(t, err)
+			version.notice = ""
+			require.Equal(t, test.want, version)
+		})
+	}
+}
+
 func TestVersionsAreAskedOfTheCluster(t *testing.T) {
 	claim := func(name string) runtime.Object {
 		return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: name}}
@@ -140,9 +170,17 @@ func TestVersionsAreAskedOfTheCluster(t *testing.T) {
 	require.Equal(t, "data-18-postgres-ss-0", r.Claims[0].Name, "the claim that grows")
 
 	set.Annotations = map[string]string{statefulset.ImageAnnotation: "mine/pg:18"}
-	versions, err = r.versions(t.Context(), fake.NewClientset(objects...))
+	client := fake.NewClientset(objects...)
+	versions, err = r.versions(t.Context(), client)
 	require.NoError(t, err)
-	require.NoError(t, r.refuseMoves(versions))
 	require.Equal(t, Version{Image: "postgres:18", Template: "data"}, versions["shop"],
 		"as the StatefulSet says")
+
+	// The claim says it too from now on, for an update that finds no StatefulSet.
+	require.NoError(t, client.AppsV1().StatefulSets("apps").Delete(t.Context(), "postgres-ss",
+		metav1.DeleteOptions{}))
+	r.Databases[0].Image = ""
+	versions, err = r.versions(t.Context(), client)
+	require.NoError(t, err)
+	require.Equal(t, Version{Image: "mine/pg:18", Template: "data"}, versions["shop"], "as the claim says")
 }

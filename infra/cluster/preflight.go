@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
@@ -66,7 +67,11 @@ func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Ap
 	if err := r.keepsData(ctx.Context(), cluster); err != nil {
 		return approval, err
 	}
-	if approval.Versions, err = r.versions(ctx.Context(), cluster); err != nil {
+	var dryRun []string
+	if ctx.DryRun() {
+		dryRun = []string{metav1.DryRunAll}
+	}
+	if approval.Versions, err = r.versions(ctx.Context(), cluster, dryRun...); err != nil {
 		return approval, err
 	}
 	if err := r.refuseMoves(approval.Versions); err != nil {
