@@ -23,6 +23,7 @@ require (
 	github.com/pkg/xattr v0.4.12
 	github.com/pressly/goose/v3 v3.27.2
 	github.com/prometheus-community/postgres_exporter v0.19.1
+	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.82.0
 	github.com/prometheus/client_golang v1.23.2
 	github.com/prometheus/client_model v0.6.2
 	github.com/pulumi/pulumi-docker-build/sdk/go/dockerbuild v0.0.22

@@ -4,13 +4,15 @@ import (
 	"strings"
 	"testing"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
@@ -136,15 +138,16 @@ func TestAPrometheusOfTheUser(t *testing.T) {
 	recording = recorder.Run(t, program(theirs, func(args *monitoring.Args) {
 		args.Monitors = &monitoring.Monitors{Labels: map[string]string{"release": "watch"}}
 	}))
-	monitor := recorder.Object[*unstructured.Unstructured](recording, "seen-postgres-shop-monitor")
-	require.Equal(t, "watch", monitor.GetLabels()["release"])
-	require.Equal(t, map[string]any{
-		"selector": map[string]any{"matchLabels": map[string]any{"app": "shop-postgres"}},
-		"podMetricsEndpoints": []any{map[string]any{"port": "metrics", "relabelings": []any{
-			map[string]any{"targetLabel": "job", "replacement": "postgres"},
-			map[string]any{"targetLabel": "database", "replacement": "shop"},
-		}}},
-	}, monitor.Object["spec"])
+	monitor := recorder.Object[*monitoringv1.PodMonitor](recording, "seen-postgres-shop-monitor")
+	require.Equal(t, "watch", monitor.Labels["release"])
+	require.Equal(t, monitoringv1.PodMonitorSpec{
+		Selector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "shop-postgres"}},
+		PodMetricsEndpoints: []monitoringv1.PodMetricsEndpoint{{Port: ptr.To("metrics"),
+			RelabelConfigs: []monitoringv1.RelabelConfig{
+				{TargetLabel: "job", Replacement: ptr.To("postgres")},
+				{TargetLabel: "database", Replacement: ptr.To("shop")},
+			}}},
+	}, monitor.Spec)
 }
 
 func TestErrors(t *testing.T) {
@@ -168,13 +171,11 @@ func TestRulesForTheOperator(t *testing.T) {
 	recording := recorder.Run(t, program(theirs, func(args *monitoring.Args) {
 		args.Monitors = &monitoring.Monitors{Labels: map[string]string{"release": "kube-prometheus-stack"}}
 	}))
-	rule := recorder.Object[*unstructured.Unstructured](recording, "seen-rules")
-	require.Equal(t, "kube-prometheus-stack", rule.GetLabels()["release"])
-	groups, _, err := unstructured.NestedSlice(rule.Object, "spec", "groups")
-	require.NoError(t, err)
+	rule := recorder.Object[*monitoringv1.PrometheusRule](recording, "seen-rules")
+	require.Equal(t, "kube-prometheus-stack", rule.Labels["release"])
 	var names []string
-	for _, group := range groups {
-		names = append(names, group.(map[string]any)["name"].(string))
+	for _, group := range rule.Spec.Groups {
+		names = append(names, group.Name)
 	}
 	require.Contains(t, names, "servers")
 	require.Contains(t, names, "expected")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -28,6 +29,7 @@ var scheme = func() *runtime.Scheme {
 	utilruntime.Must(networkingv1.AddToScheme(scheme))
 	utilruntime.Must(policyv1.AddToScheme(scheme))
 	utilruntime.Must(gatewayv1.Install(scheme))
+	utilruntime.Must(monitoringv1.AddToScheme(scheme))
 	return scheme
 }()
 
@@ -38,7 +40,7 @@ func isKubernetes(token string) bool {
 }
 
 // decode decodes inputs strictly: a field that the object's type does not have is an error. It leaves out
-// fields that are unknown as a whole. Kinds of operators have no types.
+// fields that are unknown as a whole. Kinds of the operator of Postgres have no types.
 func decode(inputs resource.PropertyMap) (runtime.Object, error) {
 	known := resource.PropertyMap{}
 	for key, value := range inputs {
