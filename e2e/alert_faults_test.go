@@ -43,7 +43,10 @@ var faultsOfServers = map[string]fault{
 	"somebody takes the connections": {cause: takeConnections, alerts: []string{
 		`ConnectionsNearLimit{severity="warning", job="postgres", namespace="project", database="todo"}`,
 	}},
-	"the CronJob is suspended, and a backup fails": {cause: failBackup, alerts: []string{
+	"no daily todos are added": {cause: failDailyTodos, alerts: []string{
+		`DailyTodoMissing{severity="warning", namespace="project"}`,
+	}},
+	"no backups are made, and one fails": {cause: failBackup, alerts: []string{
 		`BackupTooOld{severity="critical", namespace="project", database="todo"}`,
 		`BackupFailed{severity="warning", job="backup-metrics", namespace="project", database="todo"}`,
 	}},
@@ -118,15 +121,29 @@ func failBackup(c *kube.Cluster) (mend func()) {
 	require.False(c.T, completed, log)
 	readStoreAgain(c)
 	return func() {
-		suspendBackups(c, false)
+		suspend(c, store.Backup, false)
 		store.MadeBy(c, store.StartBackup(c, "now", func(*batchv1.JobSpec) {}))
 		readStoreAgain(c)
 	}
 }
 
-// suspendBackups suspends the CronJob of a namespace, or resumes it.
-func suspendBackups(c *kube.Cluster, is bool) {
-	c.Kubectl("patch", "cronjob", store.Backup, "--patch", fmt.Sprintf(`{"spec": {"suspend": %t}}`, is))
+// failDailyTodos waits, since the CronJob is suspended. The runbook mends it.
+func failDailyTodos(c *kube.Cluster) (mend func()) {
+	c = c.In(project)
+	return func() {
+		suspend(c, dailyTodo, false)
+		addDailyTodo(c)
+	}
+}
+
+func addDailyTodo(c *kube.Cluster) {
+	completed, log := c.WaitForJob(c.StartJob(dailyTodo, dailyTodo, func(*batchv1.JobSpec) {}))
+	require.True(c.T, completed, log)
+}
+
+// suspend suspends a CronJob, or resumes it.
+func suspend(c *kube.Cluster, cronJob string, is bool) {
+	c.Kubectl("patch", "cronjob", cronJob, "--patch", fmt.Sprintf(`{"spec": {"suspend": %t}}`, is))
 }
 
 // readStoreAgain makes the metrics of backups be new ones. By themselves they are up to a minute old.

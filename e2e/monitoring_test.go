@@ -17,32 +17,45 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/network"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/postgres"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/prometheus"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/store"
 	"github.com/stateful-k3s/stateful-k3s/internal/connections"
 )
 
-// TestMonitoring gives the stack a Prometheus of its own, and backups every minute.
+// TestMonitoring gives the stack a Prometheus of its own, and backups and daily todos every minute. Metrics
+// of both have the schedules, so the pods that tell them restart.
 func TestMonitoring(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings()
 	others := func() string {
-		return c.Kubectl("get", "pods", "--selector", kube.Lasting+",app!="+store.Metrics, "--output",
+		return c.Kubectl("get", "pods", "--all-namespaces", "--selector",
+			kube.Lasting+",app notin ("+store.Metrics+",todo-backend,prometheus)", "--output",
 			"jsonpath={.items[*].metadata.uid}")
 	}
-	before := others()
+	renewPostgres(c)
+	before, wiki := others(), startEncyclopedia(t)
 	t.Cleanup(func() { c.Kubectl("delete", "namespace", prometheus.Namespace, "--ignore-not-found") })
-	pulumi.Configure(t, nil, "monitoring=builtin", "backupSchedule=* * * * *")
+	t.Cleanup(func() {
+		deleteDaily(c.In(project))
+		postgres.Query(c.In(project), "DELETE FROM todo WHERE title LIKE 'Read "+wiki.URL+"/%'")
+	})
+	pulumi.Configure(t, nil, append(wiki.settings(), "monitoring=builtin", "backupSchedule=* * * * *")...)
 	pulumi.MakeUp(t)
 	assert.Equal(t, before, others(), "no pod restarts for being looked at")
-	suspendBackups(c.In(project), true) // the first of the faults, since it takes two minutes to show
+	// The first of the faults, since they take two minutes to show.
+	suspend(c.In(project), store.Backup, true)
+	suspend(c.In(project), dailyTodo, true)
+	addDailyTodo(c.In(project))
 
 	t.Run("all targets are up", func(t *testing.T) { allTargetsAreUp(c.For(t)) })
 	t.Run("no other pod reads metrics", func(t *testing.T) { onlyPrometheusReadsMetrics(c.For(t)) })
 	t.Run("metrics have values", func(t *testing.T) { metricsHaveValues(c.For(t)) })
 	t.Run("metrics of rules exist", func(t *testing.T) { metricsOfRulesExist(c.For(t)) })
+	killPostgres(c)
 	hasten(c)
+	t.Run("dashboards", func(t *testing.T) { dashboardsShow(c.For(t)) })
 	t.Run("alerts", func(t *testing.T) { alertsFireAndClear(c.For(t), faultsOfServers, faultsOfStores) })
 }
 
@@ -115,7 +128,7 @@ func metricsHaveValues(c *kube.Cluster) {
 		`archive_gap == 0`:                                                            2,
 		`backup_last_run_success == 1`:                                                2,
 		`backup_schedule_interval_seconds == 60`:                                      2,
-		`daily_todo_schedule_interval_seconds == 3600`:                                2,
+		`daily_todo_schedule_interval_seconds == 60`:                                  2,
 		`daily_todo_last_added_timestamp_seconds`:                                     2,
 		`http_request_duration_seconds_count{job="storage",route="PUT",status="200"}`: 1,
 	} {
