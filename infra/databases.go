@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -36,15 +37,29 @@ func (s *stack) newDatabase(settings config.Database) (*database.Database, error
 	}
 	if settings.Engine == cluster.CloudNativePGEngine {
 		args.CloudNativePG = &cloudnativepg.Settings{Instances: settings.Instances, Operator: s.operator,
-			APIServers: s.cloudNativePG.APIServers}
-	}
-	if settings.Archive != nil {
+			APIServers: s.cloudNativePG.APIServers, Archive: s.archive(settings)}
+	} else if settings.Archive != nil {
 		args.Images.Server = s.images[imageName(archivingPostgres, settings.Image)]
 	}
 	if existing, is := s.passwords[settings.Existing(namespace.Name)]; is {
 		args.Server.Password, args.Server.ReaderPassword = existing.Owner, existing.Reader
 	}
 	return database.New(s.ctx, settings.Name, args, s.inCluster)
+}
+
+// archive returns what CloudNativePG needs to archive a database; nil for nothing.
+func (s *stack) archive(settings config.Database) *cloudnativepg.Archive {
+	if settings.Archive == nil {
+		return nil
+	}
+	found := s.archives[settings.Name]
+	archive := &cloudnativepg.Archive{Name: cmp.Or(found.Name, cloudnativepg.Name(settings.Prefix())),
+		Schedule: settings.Backup.Schedule}
+	if settings.Recovered() != "" {
+		archive.Recovery = &cloudnativepg.Recovery{From: cmp.Or(found.From, archive.Name),
+			Until: settings.RestoredTo()}
+	}
+	return archive
 }
 
 // clients names the stack's own namespaces where it can: there a client needs a policy too.

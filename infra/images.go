@@ -49,7 +49,7 @@ func neededImages(cfg *config.Config) map[string]image.Args {
 		if old := settings.Version.OldImage; old != "" {
 			add(backupImage, old)
 		}
-		if settings.Archive != nil {
+		if settings.Archive != nil && settings.Engine == cluster.StatefulSet {
 			add(archivingPostgres, settings.Image)
 		}
 	}

@@ -27,6 +27,7 @@ type stack struct {
 	inCluster pulumi.ResourceOption
 
 	cloudNativePG cluster.CloudNativePG // what the cluster has of it
+	archives      map[string]cluster.Archive
 	release       operatorRelease
 	operator      *cloudnativepg.Operator // nil unless a database needs it
 

@@ -68,6 +68,8 @@ func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs)
 			Restored: database.Restore != nil, Setting: database.EngineSetting(),
 			Image: database.Image, ImageSetting: database.ImageSetting(), GoesBack: database.GoesBack,
 			StorageClass: database.Server.StorageClass,
+			Archived:     database.Archive != nil, ArchiveSetting: database.ArchiveSetting(),
+			Recovered: database.Recovered(), RestoredTo: database.RestoredTo(),
 		})
 	}
 	for _, name := range namespaceNames(cfg) {

@@ -73,7 +73,8 @@ var variants = map[string]map[string]string{
 	"cloudnative-pg": {"engine": "cloudnative-pg", "instances": "1", "archive": "false", "databases": `[
 		{"name": "pingpong", "instances": 3, "extensions": "hstore", "parameters": {"jit": "off"}},
 		{"name": "todo", "engine": "statefulset"},
-		{"name": "shop", "namespace": "apps", "clients": "apps/app=shop", "restoreFrom": "latest"}
+		{"name": "shop", "namespace": "apps", "clients": "apps/app=shop", "archive": true,
+			"restoreFrom": "2026-11-22T14:05:00Z"}
 	]`},
 	"every-other-setting": {
 		"namePrefix":   "alice-",

@@ -37,7 +37,11 @@ type config struct {
 	interval time.Duration
 }
 
-type restoreSettings struct{ from, over, request string }
+type restoreSettings struct {
+	from, over, request string
+	// recovered is the host:port of a server that has the database as it was; "" for none.
+	recovered string
+}
 
 func readConfig() (config, error) {
 	const most = 10_000
@@ -60,7 +64,7 @@ func readConfig() (config, error) {
 		},
 		restore: restoreSettings{
 			from: r.Optional("RESTORE_FROM"), over: r.Optional("RESTORE_OVER"),
-			request: r.Optional("RESTORE_REQUEST"),
+			request: r.Optional("RESTORE_REQUEST"), recovered: r.Optional("RECOVERED_ADDRESS"),
 		},
 		heartbeat: heartbeat.Read(&r),
 		timeout:   r.Duration("TIMEOUT", "1h"),

@@ -41,6 +41,9 @@
 //	ARCHIVE_PASSPHRASE_FILE file with the passphrase that encrypts the archive (none)
 //	RESTORE_FROM            what restore restores without WHAT
 //	RESTORE_OVER            name of the database, if it may hold something (none)
+//	RECOVERED_ADDRESS       host:port of a server that has the database as it was, with the logins and the
+//	                        authority of the URL; restore reads end and times from there, and not from the
+//	                        archive (none)
 //	RESTORE_REQUEST         identifies a request, however often it is tried (none: each restore is a new one)
 //	TIMEOUT                 how long a command may take (1h)
 //	RETRY                   how long run and restore retry after a transient failure, such as a restart of the

@@ -42,13 +42,17 @@ func (c config) newSource(from, system string) (source, error) {
 	if from == restorepoint.Latest || restorepoint.IsBackup(from) {
 		return storedBackup{config: c, name: from, system: system}, nil
 	}
+	at, err := time.Parse(time.RFC3339, from)
+	if c.restore.recovered != "" && (err == nil || from == restorepoint.End) {
+		return recoveredServer{config: c, name: from, until: at}, nil
+	}
 	if from == restorepoint.End {
 		return pointInTime{config: c, system: system}, nil
 	}
 	if stanza := restorepoint.ArchiveStanza(from); stanza != "" {
 		return pointInTime{config: c, system: system, stanza: stanza}, nil
 	}
-	if at, err := time.Parse(time.RFC3339, from); err == nil {
+	if err == nil {
 		return pointInTime{config: c, system: system, at: at}, nil
 	}
 	if from == "" {

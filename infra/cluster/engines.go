@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/kubernetes"
@@ -22,8 +23,14 @@ type Database struct {
 	Backup string
 	// Engine is the engine's name, and LastEngine the one of the last up, or "".
 	Engine, LastEngine string
-	// Restored says that the database is restored from a backup.
+	// Restored says that the database is restored.
 	Restored bool
+	// Archived says that its log is archived, and ArchiveSetting is the path of that setting. Recovered is the
+	// name of the Cluster with the database as it was at RestoredTo, or at the end of the archive if that is
+	// zero; "" for none.
+	Archived                  bool
+	ArchiveSetting, Recovered string
+	RestoredTo                time.Time
 	// Setting is the path of its engine's setting.
 	Setting string
 	// Image and StorageClass are its servers'. Without an Image they keep what they run. ImageSetting is the
@@ -75,13 +82,14 @@ type existingCluster struct {
 	Spec struct {
 		ImageName string
 		Storage   struct{ StorageClass string }
+		Plugins   []struct{ Parameters struct{ ServerName string } }
 	}
 	Status struct{ PGDataImageInfo struct{ MajorVersion int } }
 }
 
 func (d Database) existing(ctx context.Context,
 	client kubernetes.Interface) (there existingCluster, err error) {
-	path, _ := d.paths()
+	path := d.clusterPath()
 	answer, err := client.Discovery().RESTClient().Get().AbsPath(path).DoRaw(ctx)
 	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
 		return there, nil
@@ -139,8 +147,11 @@ func (d Database) keepsData(ctx context.Context, client kubernetes.Interface) er
 
 // paths are where the API has what keeps the data of CloudNativePG and of the StatefulSet.
 func (d Database) paths() (cluster, claim string) {
-	return "/apis/postgresql.cnpg.io/v1/namespaces/" + d.Namespace + "/clusters/" + d.Cluster,
-		"/api/v1/namespaces/" + d.Namespace + "/persistentvolumeclaims/" + d.Claim
+	return d.clusterPath(), "/api/v1/namespaces/" + d.Namespace + "/persistentvolumeclaims/" + d.Claim
+}
+
+func (d Database) clusterPath() string {
+	return "/apis/postgresql.cnpg.io/v1/namespaces/" + d.Namespace + "/clusters/" + d.Cluster
 }
 
 // exists reports whether the API has an object, as far as the user may know.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,6 +26,8 @@ type Approval struct {
 	Versions map[string]Version
 	// CloudNativePG is empty unless a database has this engine.
 	CloudNativePG CloudNativePG
+	// Archives are those of CloudNativePG, by the names of the databases.
+	Archives map[string]Archive
 }
 
 // Preflight checks the cluster before anything is declared in it. It refuses any cluster but the one of the
@@ -83,6 +86,9 @@ func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Ap
 		say(notice)
 	}
 	if approval.CloudNativePG, err = r.findCloudNativePG(ctx.Context(), cluster, say); err != nil {
+		return approval, err
+	}
+	if approval.Archives, err = r.archives(ctx.Context(), cluster, time.Now()); err != nil {
 		return approval, err
 	}
 	if err := r.Guard(ctx, cluster); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
@@ -72,7 +73,7 @@ func (r *reader) checkConnections(d Database, apps Apps) {
 // hold.
 func (r *reader) checkArchive(d Database) {
 	const passphraseKey, recipientKey = "archivePassphrase", "backupRecipient"
-	if d.Archive == nil || d.Archive.Passphrase != nil || r.faulty(passphraseKey) ||
+	if d.Engine == cluster.CloudNativePGEngine || d.Archive == nil || d.Archive.Passphrase != nil || r.faulty(passphraseKey) ||
 		r.faulty(recipientKey) || r.read(recipientKey) == "" {
 		return
 	}

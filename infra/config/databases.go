@@ -45,6 +45,9 @@ type Database struct {
 	sizeKey   string // the setting of the server's StorageSize
 	ownEngine bool   // whether its entry names the engine
 	ownImage  bool   // whether its entry names the image
+
+	ownArchive  bool   // whether its entry says whether there is an archive
+	restoreFrom string // what Restore restores
 }
 
 // DatabaseName is the name of the database in Postgres, and of the role that owns it.
@@ -91,6 +94,14 @@ func (d Database) EngineSetting() string {
 		return d.field("engine")
 	}
 	return "engine"
+}
+
+// ArchiveSetting is the path of the setting for an archive.
+func (d Database) ArchiveSetting() string {
+	if d.ownArchive {
+		return d.field("archive")
+	}
+	return "archive"
 }
 
 // ImageSetting is the path of the setting that names the image.
@@ -157,10 +168,11 @@ func (r *reader) settings(d Database, restores restores) Database {
 		KeepDays:   r.number(key("archiveKeepDays"), days, "7"),
 		Passphrase: r.secret("archivePassphrase", password, newPassword),
 	}
+	d.ownArchive = r.sets(d, "archive")
 	if r.boolean(key("archive"), "false") {
 		d.Archive = archive
 	}
-	d.Restore = r.restore(d, restores)
+	d.Restore, d.restoreFrom = r.restore(d, restores), r.read(key("restoreFrom"))
 	if r.sets(d, "extensions") {
 		d.Server.Extensions = strings.Fields(r.text(key("extensions"), extensions, `"hstore pg_trgm"`))
 	}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"time"
+
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
@@ -34,6 +36,25 @@ func (r *reader) engine(d Database) (name string, servers int) {
 	return name, servers
 }
 
+// Recovered is the name of the Cluster that has the database as it was, if it is restored from the archive of
+// CloudNativePG; "" otherwise.
+func (d Database) Recovered() string {
+	if d.Engine != cluster.CloudNativePGEngine || d.Archive == nil ||
+		d.restoreFrom != restorepoint.End && d.RestoredTo().IsZero() {
+		return ""
+	}
+	return cloudnativepg.RecoveredName(d.Prefix(), d.RestoredTo())
+}
+
+// RestoredTo is the time that the database is restored to; zero if restoreFrom names no time.
+func (d Database) RestoredTo() time.Time {
+	at, err := time.Parse(time.RFC3339, d.restoreFrom)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
 // checkEngine refuses what the engine cannot do.
 func (r *reader) checkEngine(d Database) {
 	if d.Engine != cluster.CloudNativePGEngine {
@@ -44,14 +65,19 @@ func (r *reader) checkEngine(d Database) {
 			r.fault(key, format, args...)
 		}
 	}
-	if d.Archive != nil {
-		refuse("archive", "true, though "+noWay+": %s; for example: %s", d.Name, cloudnativepg.NoArchive,
-			r.setField(d, "archive", "false"))
+	if d.Archive != nil && (d.Archive.Passphrase != nil || d.Backup.Recipient != "") {
+		refuse("archive", "true, though "+noWay+", whose archive is not encrypted, and backups or archives are "+
+			"(backupRecipient, archivePassphrase); for example: %s", d.Name, r.setField(d, "archive", "false"))
 	}
-	from := r.read(r.key(d, "restoreFrom"))
-	if d.Restore != nil && from != restorepoint.Latest && !restorepoint.IsBackup(from) {
-		refuse("restoreFrom", "%q is in an archive, though "+noWay+", which has none; for example: %s, or the "+
-			"name of a backup", redact(from), d.Name, r.setField(d, "restoreFrom", restorepoint.Latest))
+	inArchive := d.restoreFrom != "" && d.restoreFrom != restorepoint.Latest &&
+		!restorepoint.IsBackup(d.restoreFrom)
+	if inArchive && d.Archive == nil {
+		refuse("restoreFrom", "%q is in an archive, though "+noWay+", and has none; for example: %s, or the name of "+
+			"a backup", redact(d.restoreFrom), d.Name, r.setField(d, "restoreFrom", restorepoint.Latest))
+	}
+	if inArchive && restorepoint.ArchiveStanza(d.restoreFrom) != "" {
+		refuse("restoreFrom", "%q is an archive of the engine %s, though "+noWay+"; for example: %s, or a time",
+			redact(d.restoreFrom), cluster.StatefulSet, d.Name, r.setField(d, "restoreFrom", restorepoint.End))
 	}
 	if d.Image != "" && server.Major(d.Image) == "" {
 		refuse("image", "%q does not say its major version in the tag, though "+noWay+", which asks for it; "+

@@ -17,12 +17,12 @@ func TestWhatTheEngineCannotDoIsRefused(t *testing.T) {
 			"'databases[0].engine' cloudnative-pg",
 		highly + `, "instances": 2`: `databases[0].instances: "2" is not 1, 3, 4 or 5; for example: ` +
 			"pulumi config set --path 'databases[0].instances' 3",
-		`"engine": "cloudnative-pg"`: "archive: true, though the engine of shop is cloudnative-pg: CloudNativePG " +
-			"has an archive_command of its own, and archives only with a plugin that this program does not install; " +
-			"for example: pulumi config set --path 'databases[0].archive' false",
 		highly + `, "restoreFrom": "2026-11-22T14:05:00Z"`: `databases[0].restoreFrom: "2026-11-22T14:05:00Z" is ` +
-			"in an archive, though the engine of shop is cloudnative-pg, which has none; for example: pulumi config " +
+			"in an archive, though the engine of shop is cloudnative-pg, and has none; for example: pulumi config " +
 			"set --path 'databases[0].restoreFrom' latest, or the name of a backup",
+		`"engine": "cloudnative-pg", "restoreFrom": "end-7711158423862165527"`: `databases[0].restoreFrom: ` +
+			`"end-7711158423862165527" is an archive of the engine statefulset, though the engine of shop is ` +
+			"cloudnative-pg; for example: pulumi config set --path 'databases[0].restoreFrom' end, or a time",
 		highly + `, "restoreFrom": "end"`: `databases[0].restoreFrom: "end" is in an archive, `,
 		highly + `, "image": "registry.example.com/postgres:prod"`: `databases[0].image: ` +
 			`"registry.example.com/postgres:prod" does not say its major version in the tag, though the engine of ` +
@@ -37,8 +37,32 @@ func TestWhatTheEngineCannotDoIsRefused(t *testing.T) {
 		_, err := load(t, settings{"databases": "[" + shop(fields) + "]"})
 		require.ErrorContains(t, err, "stateful-k3s:"+message, fields)
 	}
-	_, err := load(t, settings{"engine": "cloudnative-pg"})
-	require.ErrorContains(t, err, "stateful-k3s:archive: true, though the engine of pingpong is cloudnative-pg")
+	for _, encrypted := range []settings{{"archivePassphrase": "correct-horse-battery"},
+		{"backupRecipient": "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"}} {
+		encrypted["engine"] = "cloudnative-pg"
+		_, err := load(t, encrypted)
+		require.ErrorContains(t, err, "stateful-k3s:archive: true, though the engine of pingpong is cloudnative-pg, "+
+			"whose archive is not encrypted, and backups or archives are (backupRecipient, archivePassphrase); "+
+			"for example: pulumi config set ")
+	}
+}
+
+// A restore to a time goes through a Cluster of its own, named for the time.
+func TestWhatIsRecovered(t *testing.T) {
+	for from, cluster := range map[string]string{
+		"2026-11-22T16:05:00+02:00": "shop-postgres-20261122t140500z", "end": "shop-postgres-end",
+		"2026-11-22T14:05:00.25Z": "shop-postgres-20261122t140500.25z", "latest": "",
+		"20261122T020000Z-1a2b3c": "",
+	} {
+		cfg, err := load(t, settings{"databases": "[" + shop(`"engine": "cloudnative-pg", "restoreFrom": "`+from+
+			`"`) + "]"})
+		require.NoError(t, err, from)
+		for _, d := range cfg.Databases {
+			if d.Name == "shop" {
+				require.Equal(t, cluster, d.Recovered(), from)
+			}
+		}
+	}
 }
 
 func TestEnginesOfAllAndOfOne(t *testing.T) {

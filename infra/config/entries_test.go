@@ -44,6 +44,7 @@ func TestEntriesAndSettingsOfAllDatabases(t *testing.T) {
 		require.NoError(t, err)
 		for i := range cfg.Databases {
 			cfg.Databases[i].entry, cfg.Databases[i].sizeKey, cfg.Databases[i].ownImage = "", "", false
+			cfg.Databases[i].ownArchive, cfg.Databases[i].restoreFrom = false, ""
 		}
 		if first == nil {
 			first = cfg

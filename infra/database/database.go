@@ -52,7 +52,7 @@ type Args struct {
 	// postgres-client: "true".
 	Clients []kube.Pods
 	Server  statefulset.Settings
-	// CloudNativePG runs the server, which then has no Archive; nil for a StatefulSet.
+	// CloudNativePG runs the server; nil for a StatefulSet.
 	CloudNativePG *cloudnativepg.Settings
 	Backup        backup.Settings
 	// Archive is nil for none. Then the database can be restored to backups only.
@@ -135,6 +135,11 @@ func (d *Database) declare(ctx *pulumi.Context, name string, args Args) error {
 			return err
 		}
 		running, d.Claim, servers = cluster.Server, cluster.Cluster, args.CloudNativePG.Instances
+		if args.Restore != nil {
+			restore := *args.Restore
+			restore.Recovered = cluster.Recovered
+			backups.Restore = &restore
+		}
 	} else {
 		engine.Version = args.Version.Version
 		if args.Version.Rehearses {

@@ -9,11 +9,15 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
+// Keys of a client's Secret. It has Authorities if the bucket has.
+const (
+	AccessKey   = "access-key"
+	SecretKey   = "secret-key"
+	Authorities = "ca.crt"
+)
+
 const (
 	clientDir     = "/run/secrets/bucket"
-	accessKey     = "access-key"
-	secretKey     = "secret-key"
-	authorities   = "ca.crt"
 	passphraseKey = "archive-passphrase"
 )
 
@@ -42,19 +46,19 @@ type ClientArgs struct {
 // NewClient declares a Secret with the client's keys.
 func (b Bucket) NewClient(ctx *pulumi.Context, name string, args ClientArgs,
 	opts ...pulumi.ResourceOption) (*Client, error) {
-	data := map[string]pulumi.StringInput{accessKey: b.AccessKey, secretKey: b.SecretKey}
+	data := map[string]pulumi.StringInput{AccessKey: b.AccessKey, SecretKey: b.SecretKey}
 	env := corev1.EnvVarArray{
 		kube.EnvOf("S3_ENDPOINT", b.Endpoint),
 		kube.EnvOf("S3_REGION", b.Region),
 		kube.EnvOf("S3_BUCKET", b.Name),
 		kube.EnvOf("S3_PREFIX", b.Path(args.Folder)),
 		kube.Env("S3_PATH_STYLE", strconv.FormatBool(b.PathStyle)),
-		kube.Env("S3_ACCESS_KEY_FILE", clientDir+"/"+accessKey),
-		kube.Env("S3_SECRET_KEY_FILE", clientDir+"/"+secretKey),
+		kube.Env("S3_ACCESS_KEY_FILE", clientDir+"/"+AccessKey),
+		kube.Env("S3_SECRET_KEY_FILE", clientDir+"/"+SecretKey),
 	}
 	if b.Authorities != nil {
-		data[authorities] = b.Authorities
-		env = append(env, kube.Env("S3_CA_FILE", clientDir+"/"+authorities))
+		data[Authorities] = b.Authorities
+		env = append(env, kube.Env("S3_CA_FILE", clientDir+"/"+Authorities))
 	}
 	if args.Passphrase != nil {
 		data[passphraseKey] = args.Passphrase

@@ -7,6 +7,7 @@ import (
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 	"github.com/stateful-k3s/stateful-k3s/infra/storage"
@@ -26,6 +27,9 @@ type Restore struct {
 	Over bool
 	// Identity is the private key of age that decrypts the backups; nil if they are not encrypted.
 	Identity pulumi.StringInput
+	// Recovered has the database as it was then; nil if it is in the bucket. It takes the login of the server
+	// that is restored.
+	Recovered *server.Server
 }
 
 // Rehearse declares a Job that makes a backup before the server is stopped. The try has to succeed first. The
@@ -76,6 +80,10 @@ func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage
 	if args.Restore.Over {
 		work.env = append(work.env, kube.Env("RESTORE_OVER", args.Server.Database))
 	}
+	if recovered := args.Restore.Recovered; recovered != nil {
+		work.env = append(work.env, kube.EnvOf("RECOVERED_ADDRESS", recovered.Address))
+		after = append(after, recovered.Ready())
+	}
 	if args.Restore.Identity != nil {
 		key, err := kube.NewSecret(ctx, name+"-secret", kube.SecretArgs{
 			Namespace: args.Namespace,
@@ -96,6 +104,12 @@ func declareRestore(ctx *pulumi.Context, name string, args Args, bucket *storage
 	job.MaxAttempts = 1 // the program retries by itself, and the user should soon see what it refuses
 	if err := allow(ctx, name, args, job, "restores the database", parent); err != nil {
 		return nil, err
+	}
+	if recovered := args.Restore.Recovered; recovered != nil {
+		if err := kube.Allow(ctx, name+"-recovered", kube.Connection{From: job.Pods(), To: recovered.Pods,
+			Port: server.Port, Why: "reads the database as it was"}, parent); err != nil {
+			return nil, err
+		}
 	}
 	return job.Declare(ctx, name+"-job", after...)
 }

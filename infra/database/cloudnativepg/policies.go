@@ -28,8 +28,14 @@ func (s *Server) allow(ctx *pulumi.Context, name string, args Args, parent pulum
 			return err
 		}
 	}
+	return allowOperator(ctx, name, args, s.Pods, parent)
+}
+
+// allowOperator lets the operator connect to servers, and these to the cluster's API.
+func allowOperator(ctx *pulumi.Context, name string, args Args, pods kube.Pods,
+	parent pulumi.ResourceOption) error {
 	err := kube.AllowFrom(ctx, name+"-operator", kube.Connection{
-		From: args.Operator.pods(), To: s.Pods, Port: statusPort, Why: "looks after the servers",
+		From: args.Operator.pods(), To: pods, Port: statusPort, Why: "looks after the servers",
 	}, parent)
 	if err != nil {
 		return err
@@ -45,7 +51,7 @@ func (s *Server) allow(ctx *pulumi.Context, name string, args Args, parent pulum
 			suffix = fmt.Sprint("-", port)
 		}
 		err := kube.AllowOutbound(ctx, name+"-api"+suffix, kube.Outbound{
-			From: s.Pods, Networks: networks, URL: pulumi.Sprintf("https://api:%d", port),
+			From: pods, Networks: networks, URL: pulumi.Sprintf("https://api:%d", port),
 			Why: "asks the cluster's API which server is the primary",
 		}, parent)
 		if err != nil {

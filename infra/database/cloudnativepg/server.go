@@ -3,6 +3,7 @@
 package cloudnativepg
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -28,9 +29,11 @@ type Settings struct {
 	Operator *Operator
 	// APIServers are the addresses of the cluster's API, which each server asks whether it is the primary.
 	APIServers []netip.AddrPort
+	// Archive completes the Archive of the arguments; nil for none.
+	Archive *Archive
 }
 
-// Args describes the servers. It has no Archive: CloudNativePG has an archive_command of its own.
+// Args describes the servers.
 type Args struct {
 	statefulset.Args
 	Settings
@@ -42,14 +45,18 @@ type Server struct {
 	server.Server
 	// Cluster is the object, as NAMESPACE/NAME.
 	Cluster string
+	// Recovered has the database as it was; nil unless the Archive has a Recovery. It takes the logins of the
+	// Restorer.
+	Recovered *server.Server
 }
 
 // names are the names of the objects. The other engine calls its Secret and Service the same.
-type names struct{ cluster, service, certificate string }
+type names struct{ cluster, service, certificate, archive string }
 
 func newNames(prefix string) names {
 	cluster := Name(prefix)
-	return names{cluster: cluster, service: cluster + "-svc", certificate: cluster + "-server"}
+	return names{cluster: cluster, service: cluster + "-svc", certificate: cluster + "-server",
+		archive: cluster + "-archive"}
 }
 
 // Name is the name of the Cluster of a database whose objects have a prefix.
@@ -85,18 +92,17 @@ func (a *Args) check() error {
 	}); err != nil {
 		return err
 	}
-	if a.Archive != nil {
-		return fmt.Errorf("argument Archive: %s", NoArchive)
+	if (a.Args.Archive != nil) != (a.Settings.Archive != nil) {
+		return errors.New("argument Archive: is needed by server and engine, or by neither")
+	}
+	if a.Args.Archive != nil && a.Args.Archive.Passphrase != nil {
+		return errors.New("argument Archive: the plugin encrypts nothing")
 	}
 	if err := a.Complete(); err != nil {
 		return err
 	}
 	return CheckParameters(a.Parameters)
 }
-
-// NoArchive is why there is none.
-const NoArchive = "CloudNativePG has an archive_command of its own, and archives only with a plugin that " +
-	"this program does not install"
 
 func (s *Server) declare(ctx *pulumi.Context, name string, args Args, names names) error {
 	parent := pulumi.Parent(s)
@@ -112,6 +118,12 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, names name
 	if err := s.allow(ctx, name, args, parent); err != nil {
 		return err
 	}
+	var archive []pulumi.ResourceOption
+	if args.Args.Archive != nil {
+		if archive, err = s.declareArchive(ctx, name, args, names, parent); err != nil {
+			return err
+		}
+	}
 	svc, err := declareService(ctx, name+"-service", args, names, parent)
 	if err != nil {
 		return err
@@ -120,19 +132,34 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, names name
 	if err != nil {
 		return err
 	}
+	if args.Args.Archive != nil {
+		archivedSpec(spec, args, names)
+	}
 	meta := args.Namespace.Meta(names.cluster, names.cluster, nil)
 	kube.Annotate(meta, "pulumi.com/waitFor", "condition=Ready")
 	kube.Annotate(meta, HibernationAnnotation, "off")
+	if args.Args.Archive != nil {
+		// The name of its folder is new, and to look whether it is empty takes a right to the whole bucket.
+		kube.Annotate(meta, "cnpg.io/skipEmptyWalArchiveCheck", "enabled")
+	}
 	timeouts := pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "20m", Update: "20m"})
 	cluster, err := kube.NewObject(ctx, name+"-cluster", apiVersion, "Cluster",
 		pulumi.Map{"metadata": meta, "spec": pulumi.ToMap(spec)}, parent, args.Namespace.Ready(), timeouts,
-		pulumi.DependsOn(append(secrets, svc)), args.Operator.Ready(),
+		pulumi.DependsOn(append(secrets, svc)), args.Operator.Ready(), pulumi.Composite(archive...),
 		// The volumes belong to the Cluster. What has happened at its birth can't change.
 		pulumi.RetainOnDelete(true), pulumi.IgnoreChanges([]string{"spec.bootstrap"}))
 	if err != nil {
 		return err
 	}
 	s.Server = s.After(cluster)
+	if args.Args.Archive != nil {
+		if err := s.declareBaseBackups(ctx, name, args, names, parent); err != nil {
+			return err
+		}
+		if err := s.recover(ctx, name, args, names, secrets, parent); err != nil {
+			return err
+		}
+	}
 	if len(args.Extensions) > 0 {
 		if err := s.declareExtensions(ctx, name+"-database", args, names, parent); err != nil {
 			return err

@@ -171,9 +171,15 @@ func TestWhatIsRequired(t *testing.T) {
 	for _, name := range []string{"Database", "Image", "Instances", "Namespace", "Operator", "StorageClass"} {
 		require.ErrorContains(t, err, name+" is required")
 	}
-	_, err = recorder.Try(t, program(func(args *cloudnativepg.Args) { args.Archive = &statefulset.Archive{} }))
-	require.ErrorContains(t, err,
-		"postgres pings: argument Archive: CloudNativePG has an archive_command of its own")
+	_, err = recorder.Try(t, program(func(args *cloudnativepg.Args) {
+		args.Args.Archive = &statefulset.Archive{}
+	}))
+	require.ErrorContains(t, err, "postgres pings: argument Archive: is needed by server and engine, or by neither")
+	_, err = recorder.Try(t, program(func(args *cloudnativepg.Args) {
+		archived(args)
+		args.Args.Archive.Passphrase = pulumi.String("the passphrase")
+	}))
+	require.ErrorContains(t, err, "postgres pings: argument Archive: the plugin encrypts nothing")
 	recorder.RequireErrors(t, program(nil), map[string]string{
 		"pings":                    "declaring postgres pings: ",
 		"pings-certificate-secret": "postgres pings: declaring secret postgres-server: ",

@@ -1,0 +1,115 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/stateful-k3s/stateful-k3s/infra/database/cloudnativepg"
+)
+
+// Archive is where the log of a Cluster of CloudNativePG is, in folders of the bucket.
+type Archive struct {
+	// Name is the Cluster's own folder; a new one for a new Cluster.
+	Name string
+	// From is the folder that the database is recovered from; "" if it is not, or has been.
+	From string
+}
+
+// archives finds the archives of the databases of CloudNativePG, by their names. The plugin has to be there.
+func (r Requirements) archives(ctx context.Context, client kubernetes.Interface,
+	now time.Time) (map[string]Archive, error) {
+	found := map[string]Archive{}
+	for _, d := range r.Databases {
+		if !d.Archived || d.Engine != CloudNativePGEngine {
+			continue
+		}
+		hasPlugin, err := exists(ctx, client,
+			"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"+cloudnativepg.StoreKind)
+		if err != nil {
+			return nil, err
+		}
+		if !hasPlugin {
+			return nil, fmt.Errorf("%s: the database %s is to be archived, and CloudNativePG does that with "+
+				"plugin-barman-cloud, which the cluster has not: install it, as docs/high-availability.md#archiving "+
+				"says, or set archive to false. Nothing was changed", d.ArchiveSetting, d.Name)
+		}
+		if found[d.Name], err = d.archive(ctx, client, now); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+func (d Database) archive(ctx context.Context, client kubernetes.Interface, now time.Time) (Archive, error) {
+	there, err := d.existing(ctx, client)
+	if err != nil {
+		return Archive{}, err
+	}
+	own := ""
+	for _, plugin := range there.Spec.Plugins {
+		own = cmp.Or(own, plugin.Parameters.ServerName)
+	}
+	archive := Archive{Name: cmp.Or(own, d.Cluster+now.UTC().Format("-20060102t150405z"))}
+	if d.Recovered == "" {
+		return archive, nil
+	}
+	clusters, _, _ := strings.Cut(d.clusterPath(), d.Cluster)
+	if is, err := exists(ctx, client, clusters+d.Recovered); err != nil || is {
+		return archive, err
+	}
+	archive.From, err = d.recoverFrom(ctx, client, own)
+	return archive, err
+}
+
+// window is from when on, and until when at least, a server can be recovered.
+type window struct{ FirstRecoverabilityPoint, LastSuccessfulBackupTime time.Time }
+
+// recoverFrom returns the folder of the newest server that the archive has from before the time, or of the
+// newest other server for the end of what it has archived.
+func (d Database) recoverFrom(ctx context.Context, client kubernetes.Interface, own string) (string, error) {
+	path := "/apis/barmancloud.cnpg.io/v1/namespaces/" + d.Namespace + "/objectstores/" + d.Cluster
+	var store struct {
+		Status struct{ ServerRecoveryWindow map[string]window }
+	}
+	answer, err := client.Discovery().RESTClient().Get().AbsPath(path).DoRaw(ctx)
+	if err == nil {
+		err = json.Unmarshal(answer, &store)
+	}
+	if err != nil && !apierrors.IsNotFound(err) {
+		return "", fmt.Errorf("asking the cluster for %s: %w", path, err)
+	}
+	from, covered := "", []string{}
+	for name, server := range store.Status.ServerRecoveryWindow {
+		first := server.FirstRecoverabilityPoint
+		if first.IsZero() {
+			continue
+		}
+		covered = append(covered, first.Format(time.RFC3339)+" in "+name)
+		fits := name != own
+		if !d.RestoredTo.IsZero() {
+			fits = !first.After(d.RestoredTo)
+		}
+		newer := store.Status.ServerRecoveryWindow[from].FirstRecoverabilityPoint.Before(first)
+		if fits && (from == "" || newer) {
+			from = name
+		}
+	}
+	if from != "" {
+		return from, nil
+	}
+	slices.Sort(covered)
+	what := "of a server before this one"
+	if !d.RestoredTo.IsZero() {
+		what = "from before " + d.RestoredTo.Format(time.RFC3339)
+	}
+	return "", fmt.Errorf("restoreFrom: the archive of the database %s has no base backup %s; it can be restored "+
+		"from these times on: %s. Nothing was changed", d.Name, what, cmp.Or(strings.Join(covered, ", "), "none"))
+}

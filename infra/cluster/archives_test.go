@@ -1,0 +1,82 @@
+package cluster
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A new Cluster never archives to a folder that has the log of another one, and a database comes back from the
+// newest folder that reaches back to the time.
+func TestArchivesOfCloudNativePG(t *testing.T) {
+	const (
+		plugin = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/objectstores.barmancloud.cnpg.io"
+		store  = "/apis/barmancloud.cnpg.io/v1/namespaces/apps/objectstores/shop-postgres"
+		own    = "shop-postgres-20261120t000000z"
+		before = "shop-postgres-20261110t000000z"
+	)
+	now := time.Date(2026, 11, 30, 20, 0, 0, 0, time.UTC)
+	there := map[string]any{"spec": map[string]any{"plugins": []any{map[string]any{
+		"parameters": map[string]any{"serverName": own}}}}}
+	windows := map[string]any{"status": map[string]any{"serverRecoveryWindow": map[string]any{
+		own:      map[string]any{"firstRecoverabilityPoint": "2026-11-20T00:01:00Z"},
+		before:   map[string]any{"firstRecoverabilityPoint": "2026-11-10T00:01:00Z"},
+		"failed": map[string]any{"lastFailedBackupTime": "2026-11-21T00:01:00Z"},
+	}}}
+	at := func(text string) time.Time {
+		parsed, err := time.Parse(time.RFC3339, text)
+		require.NoError(t, err)
+		return parsed
+	}
+	for name, test := range map[string]struct {
+		recovered string
+		to        time.Time
+		lost      bool
+		objects   map[string]any
+		found     Archive
+		err       string
+	}{
+		"a new Cluster":        {lost: true, found: Archive{Name: "shop-postgres-20261130t200000z"}},
+		"one that is there":    {found: Archive{Name: own}},
+		"a time of its own":    {recovered: "then", to: at("2026-11-29T14:05:00Z"), found: Archive{own, own}},
+		"a time of one before": {recovered: "then", to: at("2026-11-15T14:05:00Z"), found: Archive{own, before}},
+		"the end, of one that is lost": {recovered: "end", lost: true,
+			found: Archive{"shop-postgres-20261130t200000z", own}},
+		"the end, of one before": {recovered: "end", found: Archive{own, before}},
+		"recovered already": {recovered: "then", to: at("2025-11-15T14:05:00Z"), found: Archive{Name: own},
+			objects: map[string]any{"/apis/postgresql.cnpg.io/v1/namespaces/apps/clusters/then": map[string]any{}}},
+		"too early": {recovered: "then", to: at("2026-11-01T14:05:00Z"),
+			err: "restoreFrom: the archive of the database shop has no base backup from before 2026-11-01T14:05:00Z; " +
+				"it can be restored from these times on: 2026-11-10T00:01:00Z in " + before + ", " +
+				"2026-11-20T00:01:00Z in " + own + ". Nothing was changed"},
+		"nothing": {recovered: "end", objects: map[string]any{store: map[string]any{}},
+			err: "has no base backup of a server before this one; it can be restored from these times on: none."},
+		"no plugin": {objects: map[string]any{plugin: nil},
+			err: "databases[1].archive: the database shop is to be archived, and CloudNativePG does that with " +
+				"plugin-barman-cloud, which the cluster has not: install it, as "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects := map[string]any{plugin: map[string]any{}, store: windows}
+			if !test.lost {
+				objects[clusterPath] = there
+			}
+			for path, object := range test.objects {
+				objects[path] = object
+			}
+			if object, is := objects[plugin]; is && object == nil {
+				delete(objects, plugin)
+			}
+			r := Requirements{Databases: []Database{{Name: "shop", Namespace: "apps", Cluster: "shop-postgres",
+				Engine: CloudNativePGEngine, Archived: true, ArchiveSetting: "databases[1].archive",
+				Recovered: test.recovered, RestoredTo: test.to}, {Name: "todo", Engine: StatefulSet, Archived: true}}}
+			found, err := r.archives(t.Context(), answering(t, objects), now)
+			if test.err != "" {
+				require.ErrorContains(t, err, test.err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, map[string]Archive{"shop": test.found}, found)
+		})
+	}
+}
