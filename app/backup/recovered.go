@@ -46,7 +46,7 @@ func (r recoveredServer) fetch(ctx context.Context, _, dir string) (dump fetched
 	}
 	job := backupJob{config: r.config, asSuperuser: true}
 	job.recipient = nil // the file is gone with this pod
-	if _, err := job.dump(ctx, snapshot, &dump.Manifest, write(dump.path)); err != nil {
+	if _, err := job.dump(ctx, snapshot, &dump.Manifest, intoFile(dump.path)); err != nil {
 		return dump, err
 	}
 	if len(dump.Content.Tables) == 0 {
@@ -76,8 +76,8 @@ func (r recoveredServer) address() (string, error) {
 	return u.String(), nil
 }
 
-// write returns a function that writes a dump into a file.
-func write(path string) func(context.Context, string, io.Reader) error {
+// intoFile returns a function that writes a dump into a file.
+func intoFile(path string) func(context.Context, string, io.Reader) error {
 	return func(_ context.Context, _ string, dump io.Reader) error {
 		file, err := os.Create(path)
 		if err != nil {

@@ -55,6 +55,14 @@ func (s *Server) Archive(command string, environment ...string) {
 	s.Restart()
 }
 
+// TakeCertificate restarts the server with the certificate of another one in the tree.
+func (s *Server) TakeCertificate(other *Server) {
+	s.t.Helper()
+	s.settings = append(s.settings, "-c", "ssl_cert_file="+other.dir+".crt", "-c", "ssl_key_file="+other.dir+".key")
+	s.Kill()
+	s.Restart()
+}
+
 // Local returns libpq's variables for programs beside the server. They log in as its superuser.
 func (s *Server) Local() []string {
 	return []string{"PGDATA=" + s.data(), "PGHOST=" + s.dir, "PGPORT=" + s.port, "PGUSER=postgres",
