@@ -35,6 +35,7 @@ func TestRestoreFromARecoveredServer(t *testing.T) {
 	assert.Equal(t, recovered.Ask(all), s.db.Ask(all))
 	assert.Contains(t, s.restore(at, address, "RESTORE_OVER=app", "RESTORE_REQUEST=1"), "nothing to do")
 
-	recovered.As("postgres").Exec(`DROP OWNED BY app CASCADE`)
+	recovered.As("postgres").In("postgres").Exec(`DROP DATABASE app`)
+	recovered.As("postgres").In("postgres").Exec(`CREATE DATABASE app OWNER app`)
 	s.failRestore("2026-11-22T14:06:00Z", []string{"the database had no tables then"}, address, "RESTORE_OVER=app")
 }
