@@ -95,7 +95,8 @@ func (s *Server) declareArchive(ctx *pulumi.Context, name string, args Args, nam
 	return []pulumi.ResourceOption{pulumi.DependsOn([]pulumi.Resource{store}), bucket.Ready()}, nil
 }
 
-// declareBaseBackups declares the schedule of base backups. The first one is made immediately.
+// declareBaseBackups declares the schedule of base backups. The first one is made immediately, so each new
+// Cluster has a schedule of its own.
 func (s *Server) declareBaseBackups(ctx *pulumi.Context, name string, args Args, names names,
 	parent pulumi.ResourceOption) error {
 	schedule := args.Settings.Archive.Schedule
@@ -103,7 +104,7 @@ func (s *Server) declareBaseBackups(ctx *pulumi.Context, name string, args Args,
 		schedule = "0 " + schedule // seconds
 	}
 	_, err := kube.NewObject(ctx, name+"-base-backups", apiVersion, "ScheduledBackup", pulumi.Map{
-		"metadata": args.Namespace.Meta(names.cluster, names.cluster, nil),
+		"metadata": args.Namespace.Meta(names.cluster, args.Settings.Archive.Name, nil),
 		"spec": pulumi.ToMap(fields{
 			"schedule": schedule, "immediate": true, "cluster": fields{"name": names.cluster},
 			"method": "plugin", "pluginConfiguration": fields{"name": plugin},

@@ -67,6 +67,7 @@ func TestArchiveOfTheServers(t *testing.T) {
 	base := object(t, recording, "pings-base-backups")
 	require.Equal(t, "0 0 2 * * *", field(t, base, "spec.schedule"), "the first field is seconds")
 	require.Equal(t, true, field(t, base, "spec.immediate"))
+	require.Equal(t, "postgres-1", field(t, base, "metadata.name"), "a new Cluster's first one is immediate too")
 	recorded := recording.Get(t, "kubernetes:postgresql.cnpg.io/v1:Cluster", "pings-cluster")
 	require.Contains(t, recorded.DependsOn(), "pings-store")
 }
