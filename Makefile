@@ -159,6 +159,7 @@ soak: export UP_KILLS = 20
 soak: export LAB_KILLS = 20
 soak: export FAILOVERS = 20
 soak: export LOSSES = 27
+soak: export MAJOR_KILLS = 10
 soak: export ROTATIONS = all
 soak: export STORAGE_OPERATIONS = 20000
 soak: export STORAGE_SEED ?= $(shell date +%s)
@@ -167,7 +168,7 @@ soak: fuzz ## the random tests, often; hours
 	$(go_test) $(as_root) -count=1 -timeout 30m -v -run Corpus ./app/backup
 	$(go_test) $(as_root) -count=1 -timeout 30m -v -run NoEffectOnEachOther ./app/storage
 	$(call in_own_lab,$(go_test_e2e) -tags soak -timeout 3h \
-		-run 'Kill|ChangesRollOut|DestroyAndUp|FailsOver|SeveralNodes' ./e2e)
+		-run 'Kill|ChangesRollOut|DestroyAndUp|FailsOver|SeveralNodes|NewMajor' ./e2e)
 
 # The data of an earlier revision survives an up of this one: by default the last release before it.
 upgrade: export UPGRADE_FROM ?= $(or $(shell git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null),HEAD~1)

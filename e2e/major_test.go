@@ -5,14 +5,15 @@ package e2e
 import (
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/postgres"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
@@ -27,8 +28,7 @@ const newVersion = "postgres:18"
 const newClaim = "data-18-" + postgres.Pod
 
 // TestANewMajorVersionLosesNothing moves both databases to a new major version of Postgres while clients ping
-// and add todos, and back. In each of MAJOR_ROUNDS, the program and its pods are killed in MAJOR_KILLS of the
-// moveKills first. As long as a preview refuses moves, make soak leaves it out.
+// and add todos, and back. In each of MAJOR_ROUNDS it is killed at MAJOR_KILLS of the moveKills first.
 func TestANewMajorVersionLosesNothing(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings()
@@ -46,7 +46,7 @@ func TestANewMajorVersionLosesNothing(t *testing.T) {
 		pings, todos := traffic.StartPings(c), traffic.AddTodos(c.In(project))
 		kills := int(rounds.Number(t, "MAJOR_KILLS", 2))
 		for i := range kills {
-			kill := moveKills[(i+1)*len(moveKills)/kills-1]
+			kill := moveKills[(2*i+1)*len(moveKills)/(2*kills)]
 			t.Log("killed when", kill.name)
 			kill.do(c)
 		}
@@ -63,57 +63,90 @@ func TestANewMajorVersionLosesNothing(t *testing.T) {
 	assert.Contains(t, c.Claims(), exercises+"/"+postgres.Volume, "the claim of the old version")
 }
 
-// moveKills end a part of a move, in the order in which it comes to them.
+// moveKills end a make up and what it has started, in the order in which a move comes to them.
 var moveKills = []struct {
 	name string
 	do   func(*kube.Cluster)
 }{
-	{"the backup before it is made", func(c *kube.Cluster) {
+	{"the backup before it begins", func(c *kube.Cluster) {
+		proc.KillWhen(c.T, pulumi.Make("up"), func() bool { return len(c.JobPods("upgrade")) > 0 })
+		for _, pod := range c.JobPods("upgrade") {
+			c.ForceDelete(pod.Name)
+		}
+	}},
+	{"the backup before it is made", whenIs("job/upgrade", "{.status.succeeded}")},
+	{"the old server stops", func(c *kube.Cluster) {
 		proc.KillWhen(c.T, pulumi.Make("up"), func() bool {
-			return c.Command("get", "job", "upgrade").Run() == nil
+			stopping, err := c.Command("get", "statefulset", postgres.Set, "--output",
+				"jsonpath={.metadata.deletionTimestamp}").Output()
+			return err != nil || len(stopping) > 0
 		})
 	}},
-	{"the old server has stopped", func(c *kube.Cluster) {
-		proc.KillWhen(c.T, pulumi.Make("up"), func() bool { return onTemplate(c) != "data" })
+	{"the new claim is made", whenIs("pvc/"+newClaim, "{.metadata.name}")},
+	{"the old data is read", whenMoving("pg_dump", "move-out", killProcesses)},
+	{"the new server is made", whenMoving("initdb", "setup", deletePod)},
+	{"the data is restored, with the lab", func(c *kube.Cluster) {
+		whenMoving("pg_restore", "move-in", killLab)(c)
+		proc.Run(c.T, pulumi.Make("lab-up"))
 	}},
-	{"the old data is read", func(c *kube.Cluster) {
-		up := proc.Start(c.T, pulumi.Make("up"))
-		waitForMove(c, "move-out")
-		c.ForceDelete(postgres.Pod)
-		require.NoError(c.T, up.Kill())
-	}},
-	{"the data is restored", func(c *kube.Cluster) {
-		up := proc.Start(c.T, pulumi.Make("up"))
-		waitForMove(c, "move-in")
-		c.ForceDelete(postgres.Pod)
-		require.NoError(c.T, up.Kill())
-	}},
+	{"the data is restored", whenMoving("pg_restore", "move-in", killProcesses)},
+	{"the new server answers", whenIs("statefulset/"+postgres.Set, "{.status.readyReplicas}")},
+	{"the backup after it begins", whenIs("job/backup", "{.status.active}")},
 }
 
-// onTemplate is the name of the template of the claim that Postgres has.
-func onTemplate(c *kube.Cluster) string {
-	name, _ := c.Command("get", "statefulset", postgres.Set, "--output",
-		"jsonpath={.spec.volumeClaimTemplates[0].metadata.name}").Output()
-	return string(name)
+func deletePod(c *kube.Cluster) { c.ForceDelete(postgres.Pod) }
+
+func killLab(c *kube.Cluster) {
+	for _, process := range lab.Daemons(lab.Name()) {
+		require.NoError(c.T, syscall.Kill(process, syscall.SIGKILL))
+	}
 }
 
-// waitForMove waits until a container of the move runs, or has ended.
-func waitForMove(c *kube.Cluster, container string) {
-	wait.Until(c.T, func() error {
-		pod, err := c.CoreV1().Pods(c.Namespace).Get(c.T.Context(), postgres.Pod, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		for _, status := range pod.Status.InitContainerStatuses {
-			if status.Name == container && (status.State.Running != nil || ended(status)) {
-				return nil
+func killProcesses(c *kube.Cluster) {
+	for _, process := range kube.Processes(c.Pod(postgres.Pod), "") {
+		_ = syscall.Kill(process, syscall.SIGKILL) // its parent may have taken it along
+	}
+}
+
+// whenIs kills the program when a field of an object is not empty.
+func whenIs(object, field string) func(*kube.Cluster) {
+	return func(c *kube.Cluster) {
+		proc.KillWhen(c.T, pulumi.Make("up"), func() bool {
+			value, err := c.Command("get", object, "--output", "jsonpath="+field).Output()
+			return err == nil && len(value) > 0
+		})
+	}
+}
+
+// whenMoving kills the make up, and something else, when a program runs in a new pod. If the program was never
+// seen, it does so when its container has ended.
+func whenMoving(program, container string, kill func(*kube.Cluster)) func(*kube.Cluster) {
+	return func(c *kube.Cluster) {
+		up := proc.Start(c.T, pulumi.Make("up"))
+		before, _ := c.CoreV1().Pods(c.Namespace).Get(c.T.Context(), postgres.Pod, metav1.GetOptions{})
+		deletePod(c)
+		wait.Until(c.T, func() error {
+			pod, err := c.CoreV1().Pods(c.Namespace).Get(c.T.Context(), postgres.Pod, metav1.GetOptions{})
+			if err != nil || pod.UID == before.UID {
+				return errors.Join(err, errors.New("the pod is the old one"))
 			}
-		}
-		return errors.New("no container " + container + " runs")
-	})
+			for range 3 { // it may run for less than the time between two attempts
+				if len(kube.Processes(pod, program)) > 0 {
+					return nil
+				}
+			}
+			for _, status := range pod.Status.InitContainerStatuses {
+				if status.Name == container && status.State.Terminated != nil {
+					c.T.Log("killed later, since it has ended:", program)
+					return nil
+				}
+			}
+			return errors.New("not running: " + program)
+		})
+		kill(c)
+		require.Error(c.T, up.Kill())
+	}
 }
-
-func ended(status corev1.ContainerStatus) bool { return status.State.Terminated != nil }
 
 // back goes back to the old version, as a person does, and makes room for another move.
 func back(c *kube.Cluster) {

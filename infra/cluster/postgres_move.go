@@ -2,27 +2,12 @@ package cluster
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 )
-
-// refuseMoves keeps databases where they are: that their data moves by itself was not tried in a cluster yet.
-func (r Requirements) refuseMoves(versions map[string]Version) error {
-	var faults []error
-	for _, d := range r.Databases {
-		if version := versions[d.Name]; version.OldClaim != "" {
-			faults = append(faults, fmt.Errorf("%s: the database %s is of PostgreSQL %d, and %s is of another major "+
-				"version: to move it, dump and restore it as docs/postgres.md#by-hand says; to stay, take an image of "+
-				"PostgreSQL %[3]d, or none. Nothing was changed", d.ImageSetting, d.Name, major(version.OldImage),
-				version.Image))
-		}
-	}
-	return errors.Join(faults...)
-}
 
 // upgrade moves the data to a newer version.
 func (d Database) upgrade(has serving, current Version, image string) (Version, error) {

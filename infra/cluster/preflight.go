@@ -77,9 +77,6 @@ func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Ap
 	if approval.Versions, err = r.versions(ctx.Context(), cluster, dryRun...); err != nil {
 		return approval, err
 	}
-	if err := r.refuseMoves(approval.Versions); err != nil {
-		return approval, err
-	}
 	r.follow(approval.Versions)
 	say := func(what string) { _ = ctx.Log.Info(what, nil) }
 	for _, notice := range r.notices(approval.Versions) {

@@ -151,7 +151,8 @@ func (b *Backup) declare(ctx *pulumi.Context, name string, args Args) error {
 		args.Bucket.Ready()); err != nil {
 		return err
 	}
-	if err := job.DeclareCron(ctx, name+"-cronjob", schedule, parent, bucket.Ready(), ready); err != nil {
+	if err := job.DeclareCron(ctx, name+"-cronjob", schedule, parent, bucket.Ready(), ready,
+		args.Server.Ready()); err != nil {
 		return err
 	}
 	if _, err := metrics.Declare(ctx, name+"-metrics", parent, bucket.Ready(),

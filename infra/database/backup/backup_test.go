@@ -56,7 +56,7 @@ func TestOrder(t *testing.T) {
 	namespace := []string{"project", "project-default-deny", "project-dns"}
 	for name, want := range map[string][]string{
 		"todos-job":                append(namespace, "todos-secret", "db-statefulset", "store-statefulset"),
-		"todos-cronjob":            append(namespace, "todos-secret"),
+		"todos-cronjob":            append(namespace, "todos-secret", "db-statefulset"),
 		"todos-metrics-deployment": append(namespace, "todos-secret", "store-statefulset"),
 	} {
 		for _, recorded := range recording.All() {
