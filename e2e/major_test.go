@@ -118,8 +118,8 @@ func whenIs(object, field string) func(*kube.Cluster) {
 	}
 }
 
-// whenMoving kills the make up, and something else, when a program runs in a new pod. If the program was never
-// seen, it does so when its container has ended.
+// whenMoving kills the make up, and something else, when a program runs in a new pod. If the program was
+// never seen, it does so when its container has ended.
 func whenMoving(program, container string, kill func(*kube.Cluster)) func(*kube.Cluster) {
 	return func(c *kube.Cluster) {
 		up := proc.Start(c.T, pulumi.Make("up"))

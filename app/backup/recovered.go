@@ -40,7 +40,8 @@ func (r recoveredServer) fetch(ctx context.Context, _, dir string) (dump fetched
 	}
 	defer snapshot.Close()
 	dump = fetchedDump{path: filepath.Join(dir, "dump"), until: r.until, Manifest: manifest.Manifest{
-		Name: r.name, Database: snapshot.Database, System: snapshot.System, Server: snapshot.Server, Client: client}}
+		Name: r.name, Database: snapshot.Database, System: snapshot.System, Server: snapshot.Server,
+		Client: client}}
 	if r.until.IsZero() {
 		dump.until = snapshot.Taken
 	}

@@ -17,7 +17,8 @@ func TestRestoreFromARecoveredServer(t *testing.T) {
 	sample, err := os.ReadFile("testdata/sample.sql")
 	require.NoError(t, err)
 	recovered.As("postgres").Exec(string(sample))
-	const all = `SELECT string_agg(a::text || e::text, ' ' ORDER BY e.id) FROM account a JOIN entry e ON account = a.id`
+	const all = `SELECT string_agg(a::text || e::text, ' ' ORDER BY e.id)
+		FROM account a JOIN entry e ON account = a.id`
 	s.db.Exec(`UPDATE account SET balance = 0`)
 
 	const at = "2026-11-22T14:05:00Z"
@@ -37,5 +38,6 @@ func TestRestoreFromARecoveredServer(t *testing.T) {
 
 	recovered.As("postgres").In("postgres").Exec(`DROP DATABASE app`)
 	recovered.As("postgres").In("postgres").Exec(`CREATE DATABASE app OWNER app`)
-	s.failRestore("2026-11-22T14:06:00Z", []string{"the database had no tables then"}, address, "RESTORE_OVER=app")
+	s.failRestore("2026-11-22T14:06:00Z", []string{"the database had no tables then"}, address,
+		"RESTORE_OVER=app")
 }

@@ -110,6 +110,7 @@ func (d Database) recoverFrom(ctx context.Context, client kubernetes.Interface, 
 	if !d.RestoredTo.IsZero() {
 		what = "from before " + d.RestoredTo.Format(time.RFC3339)
 	}
-	return "", fmt.Errorf("restoreFrom: the archive of the database %s has no base backup %s; it can be restored "+
-		"from these times on: %s. Nothing was changed", d.Name, what, cmp.Or(strings.Join(covered, ", "), "none"))
+	return "", fmt.Errorf("restoreFrom: the archive of the database %s has no base backup %s; it can be "+
+		"restored from these times on: %s. Nothing was changed", d.Name, what,
+		cmp.Or(strings.Join(covered, ", "), "none"))
 }

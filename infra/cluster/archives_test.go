@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A new Cluster never archives to a folder that has the log of another one, and a database comes back from the
-// newest folder that reaches back to the time.
+// A new Cluster never archives to a folder that has the log of another one, and a database comes back from
+// the newest folder that reaches back to the time.
 func TestArchivesOfCloudNativePG(t *testing.T) {
 	const (
 		plugin = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/objectstores.barmancloud.cnpg.io"
@@ -47,8 +47,8 @@ func TestArchivesOfCloudNativePG(t *testing.T) {
 		"recovered already": {recovered: "then", to: at("2025-11-15T14:05:00Z"), found: Archive{Name: own},
 			objects: map[string]any{"/apis/postgresql.cnpg.io/v1/namespaces/apps/clusters/then": map[string]any{}}},
 		"too early": {recovered: "then", to: at("2026-11-01T14:05:00Z"),
-			err: "restoreFrom: the archive of the database shop has no base backup from before 2026-11-01T14:05:00Z; " +
-				"it can be restored from these times on: 2026-11-10T00:01:00Z in " + before + ", " +
+			err: "restoreFrom: the archive of the database shop has no base backup from before " +
+				"2026-11-01T14:05:00Z; it can be restored from these times on: 2026-11-10T00:01:00Z in " + before + ", " +
 				"2026-11-20T00:01:00Z in " + own + ". Nothing was changed"},
 		"nothing": {recovered: "end", objects: map[string]any{store: map[string]any{}},
 			err: "has no base backup of a server before this one; it can be restored from these times on: none."},

@@ -73,8 +73,8 @@ func (r *reader) checkConnections(d Database, apps Apps) {
 // hold.
 func (r *reader) checkArchive(d Database) {
 	const passphraseKey, recipientKey = "archivePassphrase", "backupRecipient"
-	if d.Engine == cluster.CloudNativePGEngine || d.Archive == nil || d.Archive.Passphrase != nil || r.faulty(passphraseKey) ||
-		r.faulty(recipientKey) || r.read(recipientKey) == "" {
+	if d.Engine == cluster.CloudNativePGEngine || d.Archive == nil || d.Archive.Passphrase != nil ||
+		r.faulty(passphraseKey) || r.faulty(recipientKey) || r.read(recipientKey) == "" {
 		return
 	}
 	r.fault(passphraseKey, "not set, though %s is, so that the archive would hold in plain text what backups "+

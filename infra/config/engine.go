@@ -72,8 +72,8 @@ func (r *reader) checkEngine(d Database) {
 	inArchive := d.restoreFrom != "" && d.restoreFrom != restorepoint.Latest &&
 		!restorepoint.IsBackup(d.restoreFrom)
 	if inArchive && d.Archive == nil {
-		refuse("restoreFrom", "%q is in an archive, though "+noWay+", and has none; for example: %s, or the name of "+
-			"a backup", redact(d.restoreFrom), d.Name, r.setField(d, "restoreFrom", restorepoint.Latest))
+		refuse("restoreFrom", "%q is in an archive, though "+noWay+", and has none; for example: %s, or the name "+
+			"of a backup", redact(d.restoreFrom), d.Name, r.setField(d, "restoreFrom", restorepoint.Latest))
 	}
 	if inArchive && restorepoint.ArchiveStanza(d.restoreFrom) != "" {
 		refuse("restoreFrom", "%q is an archive of the engine %s, though "+noWay+"; for example: %s, or a time",

@@ -41,8 +41,8 @@ func TestWhatTheEngineCannotDoIsRefused(t *testing.T) {
 		{"backupRecipient": "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"}} {
 		encrypted["engine"] = "cloudnative-pg"
 		_, err := load(t, encrypted)
-		require.ErrorContains(t, err, "stateful-k3s:archive: true, though the engine of pingpong is cloudnative-pg, "+
-			"whose archive is not encrypted, and backups or archives are (backupRecipient, archivePassphrase); "+
+		require.ErrorContains(t, err, "stateful-k3s:archive: true, though the engine of pingpong is cloudnative-pg"+
+			", whose archive is not encrypted, and backups or archives are (backupRecipient, archivePassphrase); "+
 			"for example: pulumi config set ")
 	}
 }

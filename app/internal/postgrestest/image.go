@@ -58,7 +58,8 @@ func (s *Server) Archive(command string, environment ...string) {
 // TakeCertificate restarts the server with the certificate of another one in the tree.
 func (s *Server) TakeCertificate(other *Server) {
 	s.t.Helper()
-	s.settings = append(s.settings, "-c", "ssl_cert_file="+other.dir+".crt", "-c", "ssl_key_file="+other.dir+".key")
+	s.settings = append(s.settings, "-c", "ssl_cert_file="+other.dir+".crt",
+		"-c", "ssl_key_file="+other.dir+".key")
 	s.Kill()
 	s.Restart()
 }

@@ -134,7 +134,9 @@ func (s *Server) recover(ctx *pulumi.Context, name string, args Args, names name
 	recovered := &server.Server{
 		Database: args.Database,
 		Address:  pulumi.String(fmt.Sprintf("%s-rw:%d", cluster, server.Port)).ToStringOutput(),
-		Pods:     kube.Pods{Namespace: args.Namespace, Labels: map[string]string{"app": names.cluster + "-recovered"}},
+		Pods: kube.Pods{
+			Namespace: args.Namespace, Labels: map[string]string{"app": names.cluster + "-recovered"},
+		},
 	}
 	spec, err := clusterSpec(args, names, recovered.Pods)
 	if err != nil {

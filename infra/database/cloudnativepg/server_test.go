@@ -174,7 +174,8 @@ func TestWhatIsRequired(t *testing.T) {
 	_, err = recorder.Try(t, program(func(args *cloudnativepg.Args) {
 		args.Args.Archive = &statefulset.Archive{}
 	}))
-	require.ErrorContains(t, err, "postgres pings: argument Archive: is needed by server and engine, or by neither")
+	require.ErrorContains(t, err, "postgres pings: argument Archive: is needed by server and engine, or by "+
+		"neither")
 	_, err = recorder.Try(t, program(func(args *cloudnativepg.Args) {
 		archived(args)
 		args.Args.Archive.Passphrase = pulumi.String("the passphrase")
