@@ -170,9 +170,10 @@ soak: fuzz ## the random tests, often; hours
 	$(call in_own_lab,$(go_test_e2e) -tags soak -timeout 3h \
 		-run 'Kill|ChangesRollOut|DestroyAndUp|FailsOver|SeveralNodes|NewMajor' ./e2e)
 
-# The data of an earlier revision survives an up of this one: by default the last release before it.
-upgrade: export UPGRADE_FROM ?= $(or $(shell git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null),HEAD~1)
-upgrade: .lab/lab ## takes over an earlier revision's stack and its data
+# The data of earlier revisions survives an up of this one: by default of the last two releases before it.
+upgrade: releases = $(shell git tag --merged HEAD^ --list 'v*' --sort -version:refname | head --lines 2)
+upgrade: export UPGRADE_FROM ?= $(or $(releases),HEAD~1)
+upgrade: .lab/lab ## takes over earlier revisions' stacks and their data
 	unset KUBECONFIG; $(go_test_e2e) -tags upgrade -timeout 1h -run CarriedOver ./e2e
 
 # The load comes from the node's network namespace, so it needs root.

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,17 +16,22 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
 )
 
-// TestAnEarlierVersionsDataIsCarriedOver takes a stack of the revision UPGRADE_FROM to this one while
+// TestAnEarlierVersionsDataIsCarriedOver takes a stack of each of the revisions UPGRADE_FROM to this one while
 // visitors use it.
 func TestAnEarlierVersionsDataIsCarriedOver(t *testing.T) {
-	revision := os.Getenv("UPGRADE_FROM")
-	require.NotEmpty(t, revision,
-		"UPGRADE_FROM is not set: name a revision of this repository, as in make upgrade UPGRADE_FROM=HEAD~1")
+	revisions := strings.Fields(os.Getenv("UPGRADE_FROM"))
+	require.NotEmpty(t, revisions,
+		"UPGRADE_FROM is not set: name revisions of this repository, as in make upgrade UPGRADE_FROM=HEAD~1")
+	for _, revision := range revisions {
+		t.Run(revision, func(t *testing.T) { dataIsCarriedOver(t, revision) })
+	}
+}
+
+func dataIsCarriedOver(t *testing.T, revision string) {
 	now := home.Home{T: t, Dir: lab.Checkout, Lab: "upgrade"}
 	earlier := home.Home{T: t, Dir: t.TempDir(), Lab: now.Lab}
 	proc.Run(t, proc.Command(lab.Checkout, "sh", "-ec", `git archive "$1" | tar --extract --directory "$2"`,
-		"sh",
-		revision, earlier.Dir))
+		"sh", revision, earlier.Dir))
 	t.Cleanup(func() { now.Make("lab-delete") })
 	earlier.Make("up")
 
