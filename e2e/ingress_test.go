@@ -63,13 +63,10 @@ func peopleReachWhatIsMeantForThem(t *testing.T, c *kube.Cluster, todoURL, pingp
 // nothing more.
 func TestTricksReachNothingMore(t *testing.T) {
 	newCluster(t)
-	tricksReachNothingMore(t)
+	tricksReachNothingMore(t, "http", "https")
 }
 
-// anyCertificate is for the controller's own, which nobody has signed.
-var anyCertificate = &tls.Config{InsecureSkipVerify: true}
-
-func tricksReachNothingMore(t *testing.T) {
+func tricksReachNothingMore(t *testing.T, schemes ...string) {
 	node := lab.NodeAddress()
 	ask := func(request, host string) int {
 		connection, err := net.DialTimeout("tcp", node+":80", 10*time.Second)
@@ -110,11 +107,13 @@ func tricksReachNothingMore(t *testing.T) {
 
 	var http2 http.Protocols
 	http2.SetUnencryptedHTTP2(true)
-	for scheme, transport := range map[string]*http.Transport{
-		"http":  {Protocols: &http2},
-		"https": {TLSClientConfig: anyCertificate, ForceAttemptHTTP2: true},
-	} {
-		client := http.Client{Transport: transport}
+	transports := map[string]*http.Transport{
+		"http": {Protocols: &http2},
+		// The controller has no certificate.
+		"https": {TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true},
+	}
+	for _, scheme := range schemes {
+		client := http.Client{Transport: transports[scheme]}
 		for path, status := range map[string]int{"/": http.StatusOK, "/livez": http.StatusNotFound,
 			"/metrics": http.StatusNotFound, "/todos/%2e%2e/livez": http.StatusNotFound} {
 			response, err := client.Get(scheme + "://" + node + path)
