@@ -147,7 +147,7 @@ in_own_lab = unset KUBECONFIG; $(MAKE) up && . .lab/$$LAB/env && $(1) ; status=$
 
 e2e: export LAB = test
 e2e:
-	$(call in_own_lab,$(go_test_e2e) -timeout 60m ./e2e)
+	$(call in_own_lab,$(go_test_e2e) -timeout 70m ./e2e)
 
 # More rounds of the random tests.
 soak: export LAB = soak
