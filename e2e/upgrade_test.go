@@ -16,8 +16,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
 )
 
-// TestAnEarlierVersionsDataIsCarriedOver takes a stack of each of the revisions UPGRADE_FROM to this one while
-// visitors use it.
+// TestAnEarlierVersionsDataIsCarriedOver takes a stack of each of the revisions UPGRADE_FROM to this one
+// while visitors use it.
 func TestAnEarlierVersionsDataIsCarriedOver(t *testing.T) {
 	revisions := strings.Fields(os.Getenv("UPGRADE_FROM"))
 	require.NotEmpty(t, revisions,
