@@ -61,16 +61,15 @@ func (d Database) archive(ctx context.Context, client kubernetes.Interface, now 
 	if d.Recovered == "" {
 		return archive, nil
 	}
-	clusters, _, _ := strings.Cut(d.clusterPath(), d.Cluster)
-	if is, err := exists(ctx, client, clusters+d.Recovered); err != nil || is {
+	if is, err := exists(ctx, client, d.clusterPath(d.Recovered)); err != nil || is {
 		return archive, err
 	}
 	archive.From, err = d.recoverFrom(ctx, client, own)
 	return archive, err
 }
 
-// window is from when on, and until when at least, a server can be recovered.
-type window struct{ FirstRecoverabilityPoint, LastSuccessfulBackupTime time.Time }
+// window starts at the first time that a server can be recovered to.
+type window struct{ FirstRecoverabilityPoint time.Time }
 
 // recoverFrom returns the folder of the newest server that the archive has from before the time, or of the
 // newest other server for the end of what it has archived.

@@ -80,3 +80,20 @@ func TestArchivesOfCloudNativePG(t *testing.T) {
 		})
 	}
 }
+
+// The name postgres, of the built-in databases' Clusters, is also in the API's group.
+func TestAClusterWithANameInItsPathIsRecoveredOnce(t *testing.T) {
+	const (
+		clusters    = "/apis/postgresql.cnpg.io/v1/namespaces/exercises/clusters/"
+		definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
+	)
+	r := Requirements{Databases: []Database{{Name: "pingpong", Namespace: "exercises", Cluster: "postgres",
+		Engine: CloudNativePGEngine, Archived: true, Recovered: "postgres-end"}}}
+	found, err := r.archives(t.Context(), answering(t, map[string]any{
+		definitions + "objectstores.barmancloud.cnpg.io": map[string]any{},
+		clusters + "postgres":                            map[string]any{},
+		clusters + "postgres-end":                        map[string]any{},
+	}), time.Date(2026, 11, 30, 20, 0, 0, 0, time.UTC))
+	require.NoError(t, err)
+	require.Equal(t, map[string]Archive{"pingpong": {Name: "postgres-20261130t200000z"}}, found)
+}

@@ -89,7 +89,7 @@ type existingCluster struct {
 
 func (d Database) existing(ctx context.Context,
 	client kubernetes.Interface) (there existingCluster, err error) {
-	path := d.clusterPath()
+	path := d.clusterPath(d.Cluster)
 	answer, err := client.Discovery().RESTClient().Get().AbsPath(path).DoRaw(ctx)
 	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
 		return there, nil
@@ -147,11 +147,12 @@ func (d Database) keepsData(ctx context.Context, client kubernetes.Interface) er
 
 // paths are where the API has what keeps the data of CloudNativePG and of the StatefulSet.
 func (d Database) paths() (cluster, claim string) {
-	return d.clusterPath(), "/api/v1/namespaces/" + d.Namespace + "/persistentvolumeclaims/" + d.Claim
+	return d.clusterPath(d.Cluster), "/api/v1/namespaces/" + d.Namespace + "/persistentvolumeclaims/" + d.Claim
 }
 
-func (d Database) clusterPath() string {
-	return "/apis/postgresql.cnpg.io/v1/namespaces/" + d.Namespace + "/clusters/" + d.Cluster
+// clusterPath is where the API has a Cluster of the database's namespace.
+func (d Database) clusterPath(name string) string {
+	return "/apis/postgresql.cnpg.io/v1/namespaces/" + d.Namespace + "/clusters/" + name
 }
 
 // exists reports whether the API has an object, as far as the user may know.
