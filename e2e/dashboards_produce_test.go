@@ -25,7 +25,7 @@ import (
 const (
 	// times is how often something is done, by each pod of an app.
 	times = 150
-	// few requests are to an app of which as many as fails then fail, one a second.
+	// few is how many requests an app answers, and fails how many it then fails, one a second.
 	few, fails = 20, 4
 	// clients ping together, and wait: enough to be more than 5 % of all.
 	clients = 50
@@ -34,7 +34,7 @@ const (
 // produced is what was done for the dashboards to show.
 type produced struct {
 	c *kube.Cluster
-	// held is how many further pings there were, of which some waited as long, and refused how many failed.
+	// held is the number of pings that waited, some of them as long as waited, and refused that of failed ones.
 	held, refused int
 	waited        time.Duration
 	began         time.Time

@@ -33,7 +33,7 @@ func one(name string, value func() between) panel {
 	return func() map[string]between { return map[string]between{name: value()} }
 }
 
-// panels are those of all dashboards, by names such as "system: Requests per second".
+// panels has the panels of all dashboards by their names, such as "system: Requests per second".
 type panels struct {
 	c     *kube.Cluster
 	all   map[string]dashboards.Panel

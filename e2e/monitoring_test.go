@@ -141,7 +141,7 @@ func metricsHaveValues(c *kube.Cluster) {
 	}
 }
 
-// metricNames match the metrics of the stack, but not those of CloudNativePG, which is not in this lab.
+// metricNames matches names of the stack's metrics, not those of CloudNativePG: this lab has no such server.
 var metricNames = regexp.MustCompile(`\b(?:(?:pg|redis|backup|archive|volume|certificate|daily_todo|` +
 	`pgxpool|pingpong|http|process)_\w+|expected_targets|running_instances|requests\w*:rate5m)\b`)
 

@@ -117,7 +117,7 @@ func TestImagesForNodes(t *testing.T) {
 	require.ErrorContains(t, err, "images: the node pi is linux/arm64, and the image "+team+"/backup:prod@")
 }
 
-// A release publishes each image that a stack takes, those of Postgres for each version.
+// A release publishes every image that a stack takes. It has those of Postgres once for each version.
 func TestAReleaseHasEveryImage(t *testing.T) {
 	text, err := os.ReadFile("../.github/workflows/release.yml")
 	require.NoError(t, err)

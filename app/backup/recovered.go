@@ -58,8 +58,8 @@ func (r recoveredServer) fetch(ctx context.Context, _, dir string) (dump fetched
 	return dump, err
 }
 
-// address is the URL of the database on the recovered server. Its certificate is that of the server that is
-// restored, with that one's name.
+// address is the URL of the database on the recovered server. The recovered server shows the certificate of
+// the server that is restored into, so the name in it is another one and only its authority is verified.
 func (r recoveredServer) address() (string, error) {
 	address, err := r.database()
 	if err != nil {

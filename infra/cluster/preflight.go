@@ -26,7 +26,7 @@ type Approval struct {
 	Versions map[string]Version
 	// CloudNativePG is empty unless a database has this engine.
 	CloudNativePG CloudNativePG
-	// Archives are those of CloudNativePG, by the names of the databases.
+	// Archives has the archive of each database of CloudNativePG, by the database's name.
 	Archives map[string]Archive
 }
 
