@@ -99,7 +99,7 @@ func throughTheGateway(t *testing.T, c *kube.Cluster) {
 	assert.Equal(t, "https://"+lab.NodeAddress()+"/", urls.TodoURL, "the Gateway has a certificate")
 	assert.Equal(t, "https://"+lab.NodeAddress()+"/pingpong", urls.PingpongURL)
 	plain := "http://" + lab.NodeAddress()
-	c.In(project).WaitUntilRolledOut("deployment/todo-frontend")
+	c.In(project).WaitUntilReplaced("deployment/todo-frontend")
 	wait.Until(t, func() error { // Traefik takes up routes and pods within seconds
 		if status, _ := fetch(t, plain, ""); status != http.StatusOK {
 			return fmt.Errorf("the page is answered with %d", status)

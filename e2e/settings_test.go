@@ -40,6 +40,7 @@ func TestTheStackFollowsItsSettings(t *testing.T) {
 		"backupSchedule=* * * * *", "ingressHost="+name.host, "ingressIssuer="+name.issuer,
 		"secretVersions=postgres=2",
 		`postgresParameters=work_mem=3MB; my.parameter=it's 1\2`)...))
+	c.In(project).WaitUntilReplaced("deployment/todo-frontend")
 	deleteDaily(c.In(project))
 
 	t.Run("together", func(t *testing.T) {

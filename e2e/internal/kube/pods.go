@@ -110,6 +110,13 @@ func (c *Cluster) WaitUntilRolledOut(workload string) {
 	c.Kubectl("rollout", "status", workload, "--timeout", wait.Patience.String())
 }
 
+// WaitUntilReplaced waits for a Deployment's rollout, and then for the end of its old pods: an ingress
+// controller may send them requests in the seconds after the rollout.
+func (c *Cluster) WaitUntilReplaced(deployment string) {
+	c.WaitUntilRolledOut(deployment)
+	c.WaitForPods()
+}
+
 // DeletePod returns when the pod is gone.
 func (c *Cluster) DeletePod(name string) { c.Kubectl("delete", "pod", name) }
 
