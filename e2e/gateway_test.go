@@ -60,15 +60,18 @@ spec:
     allowedRoutes: {namespaces: {from: All}}
 `
 
-// startGateway makes the lab's Traefik serve a Gateway until the test ends.
-func startGateway(c *kube.Cluster) {
+// gatewayName is the name that the Gateway's certificate is for.
+const gatewayName = "gateway.example.com"
+
+// startGateway makes the lab's Traefik serve a Gateway until the test ends, and returns its certificate.
+func startGateway(c *kube.Cluster) []byte {
 	c = c.In("kube-system")
 	module := strings.TrimSpace(proc.Run(c.T, proc.Command(lab.Checkout, "go", "list", "-m", "-f", "{{.Dir}}",
 		"sigs.k8s.io/gateway-api")))
 	definitions := filepath.Join(module, "config", "crd", "standard")
 	c.Kubectl("apply", "--server-side", "--filename", definitions)
 	c.T.Cleanup(func() { c.Kubectl("delete", "--filename", definitions) })
-	certificate, key, err := cert.GenerateSelfSignedCertKey(lab.NodeAddress(), nil, nil)
+	certificate, key, err := cert.GenerateSelfSignedCertKey(gatewayName, nil, nil)
 	require.NoError(c.T, err)
 	apply := c.Command("apply", "--filename", "-")
 	apply.Stdin = strings.NewReader(fmt.Sprintf(gateway, base64.StdEncoding.EncodeToString(certificate),
@@ -87,10 +90,11 @@ func startGateway(c *kube.Cluster) {
 	run(strings.TrimSuffix(before, "]") + `,"--providers.kubernetesgateway=true",` +
 		`"--providers.kubernetesgateway.statusaddress.ip=` + lab.NodeAddress() + `"]`)
 	c.Kubectl("wait", "gateway/e2e", "--for", "condition=Programmed", "--timeout", "1m")
+	return certificate
 }
 
 // throughTheGateway brings the stack up with a route for each Ingress. People reach the same by these.
-func throughTheGateway(t *testing.T, c *kube.Cluster) {
+func throughTheGateway(t *testing.T, c *kube.Cluster, certificate []byte) {
 	proc.Run(t, pulumi.Up("gateway=kube-system/e2e", "pageLogin="))
 	ingresses, err := c.NetworkingV1().Ingresses("").List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
@@ -100,13 +104,22 @@ func throughTheGateway(t *testing.T, c *kube.Cluster) {
 	assert.Equal(t, "https://"+lab.NodeAddress()+"/pingpong", urls.PingpongURL)
 	plain := "http://" + lab.NodeAddress()
 	c.In(project).WaitUntilReplaced("deployment/todo-frontend")
-	wait.Until(t, func() error { // Traefik takes up routes and pods within seconds
-		if status, _ := fetch(t, plain, ""); status != http.StatusOK {
-			return fmt.Errorf("the page is answered with %d", status)
-		}
-		return nil
-	})
+	trusted := trusting(t, certificate)
+	trusted.ServerName = gatewayName
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: trusted}}
+	for _, address := range []string{plain, plain + "/pingpong", urls.TodoURL, urls.PingpongURL} {
+		wait.Until(t, func() error { // Traefik takes up routes and pods within seconds
+			response, err := client.Get(address)
+			if err != nil {
+				return err
+			}
+			response.Body.Close()
+			if response.StatusCode != http.StatusOK {
+				return fmt.Errorf("%s is answered with %s", address, response.Status)
+			}
+			return nil
+		})
+	}
 	peopleReachWhatIsMeantForThem(t, c, plain+"/", plain+"/pingpong")
-	// Not over https: Traefik 3.6 now and then has no routes for a Gateway's listener with a certificate.
-	tricksReachNothingMore(t, "http")
+	tricksReachNothingMore(t)
 }

@@ -28,7 +28,7 @@ import (
 func TestTheStackFollowsItsSettings(t *testing.T) {
 	c := newCluster(t)
 	wiki, name, before := startEncyclopedia(t), issueTLSName(c), keepInPostgres(c)
-	startGateway(c)
+	certificate := startGateway(c)
 	pulumi.Configure(t, map[string]string{"pageLogin": name.users})
 	t.Cleanup(func() {
 		pulumi.MakeUp(t)
@@ -57,7 +57,7 @@ func TestTheStackFollowsItsSettings(t *testing.T) {
 			})
 		}
 	})
-	t.Run("gateway", func(t *testing.T) { throughTheGateway(t, c.For(t)) })
+	t.Run("gateway", func(t *testing.T) { throughTheGateway(t, c.For(t), certificate) })
 }
 
 // Settings come and go without a trace in the stack's file, which in a user's checkout is in git.

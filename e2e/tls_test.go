@@ -86,10 +86,8 @@ func answersForOneName(t *testing.T, c *kube.Cluster, name tlsName) {
 	assert.Equal(t, "https://"+name.host+"/", pulumi.GetOutputs(t).TodoURL)
 	assert.Equal(t, "https://"+name.host+"/pingpong", pulumi.GetOutputs(t).PingpongURL)
 
-	trusted := x509.NewCertPool()
-	require.True(t, trusted.AppendCertsFromPEM(name.certificate))
 	client := http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: trusted},
+		TLSClientConfig: trusting(t, name.certificate),
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, lab.NodeAddress()+":443") // no name server knows the name
 		},
@@ -128,4 +126,12 @@ func answersForOneName(t *testing.T, c *kube.Cluster, name tlsName) {
 		}
 		return nil
 	})
+}
+
+// trusting returns the settings of a transport that trusts a certificate alone. Each transport needs its own:
+// one for HTTP/2 adds that to them, and one for HTTP/1 that shares them then fails with EOF.
+func trusting(t *testing.T, certificate []byte) *tls.Config {
+	trusted := x509.NewCertPool()
+	require.True(t, trusted.AppendCertsFromPEM(certificate))
+	return &tls.Config{RootCAs: trusted}
 }
