@@ -158,7 +158,8 @@ soak: export LOAD = 0
 soak: export UP_KILLS = 20
 soak: export LAB_KILLS = 20
 soak: export FAILOVERS = 20
-soak: export LOSSES = 27
+soak: export LOSSES = 24
+soak: export CHANGES = 3
 soak: export MAJOR_KILLS = 10
 soak: export ROTATIONS = all
 soak: export STORAGE_OPERATIONS = 20000
@@ -167,7 +168,7 @@ soak: export CORPUS = all
 soak: fuzz ## the random tests, often; hours
 	$(go_test) $(as_root) -count=1 -timeout 30m -v -run Corpus ./app/backup
 	$(go_test) $(as_root) -count=1 -timeout 30m -v -run NoEffectOnEachOther ./app/storage
-	$(call in_own_lab,$(go_test_e2e) -tags soak -timeout 3h \
+	$(call in_own_lab,$(go_test_e2e) -tags soak -timeout 4h \
 		-run 'Kill|ChangesRollOut|DestroyAndUp|FailsOver|SeveralNodes|NewMajor' ./e2e)
 
 # The data of earlier revisions survives an up of this one: by default of the last two releases before it.

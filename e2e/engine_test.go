@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -73,15 +72,6 @@ func moves(c *kube.Cluster, settings []string, instances int) (pings int64) {
 	assert.Contains(c.T, store.OutcomeOf(c, "restore").Said, "restored pingpong from ")
 	c.Standbys[exercises] = instances - 1
 	return pings
-}
-
-// pods are the names and ids of pods.
-func pods(c *kube.Cluster, selector string) (all []string) {
-	for _, pod := range c.Pods(selector) {
-		all = append(all, pod.Name+" "+string(pod.UID))
-	}
-	slices.Sort(all)
-	return all
 }
 
 // failOver loses primaries under load, one in each of several ways: FAILOVERS is how often, once by default.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -31,6 +32,15 @@ func primary(c *kube.Cluster) corev1.Pod {
 
 // standbys are the pods of the servers that follow the primary.
 func standbys(c *kube.Cluster) []corev1.Pod { return c.Pods(replicas) }
+
+// pods are the names and ids of pods.
+func pods(c *kube.Cluster, selector string) (all []string) {
+	for _, pod := range c.Pods(selector) {
+		all = append(all, pod.Name+" "+string(pod.UID))
+	}
+	slices.Sort(all)
+	return all
+}
 
 // promote orders that a standby becomes the primary, as kubectl cnpg promote does.
 func promote(c *kube.Cluster, standby corev1.Pod) {

@@ -136,7 +136,7 @@ func changeByHand(c *kube.Cluster) (isBack func()) {
 
 	digest, err := name.NewDigest(image)
 	require.NoError(c.T, err)
-	access := registryAccess(c.T)
+	access := registryAccess(c.T, lab.Name())
 	require.NoError(c.T, remote.Delete(digest, access...))
 	return func() {
 		assert.Equal(c.T, was, changeable())

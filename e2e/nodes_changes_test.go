@@ -1,15 +1,35 @@
 package e2e
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
 	"testing"
+	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/lab"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/rounds"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
 )
 
-// testTheStackComesBack destroys the stack, whose servers then have stopped, and brings it up again.
-func testTheStackComesBack(t *testing.T, m manyNodes) {
+// changes are what a person does to a stack whose databases fail over, while its apps are used.
+var changes = []loss{
+	{"the stack is destroyed and comes back", testDestroyAndUpOnNodes},
+	{"an up is interrupted", testAnUpIsInterrupted},
+	{"a minor version comes", testAMinorVersion},
+}
+
+func testDestroyAndUpOnNodes(t *testing.T, m manyNodes) {
 	m.underLoad(func(*traffic.Pings) {
 		claims := claimsOf(m.Cluster)
 		m.Make("destroy")
@@ -19,3 +39,64 @@ func testTheStackComesBack(t *testing.T, m manyNodes) {
 		assert.Equal(t, claims, claimsOf(m.Cluster))
 	})
 }
+
+// testAnUpIsInterrupted kills an up that restarts all servers, at a random moment.
+func testAnUpIsInterrupted(t *testing.T, m manyNodes) {
+	random := rounds.Random(t, "UP")
+	memory := fmt.Sprintf("%dMi", 513+random.IntN(64))
+	m.underLoad(func(*traffic.Pings) {
+		m.Set(map[string]string{"postgresMemory": memory}, nil)
+		proc.KillWithin(t, random, time.Minute, lab.Make(m.Dir, "up", three))
+		m.Make("up")
+		m.waitForServers(3, memoryOf, memory)
+	})
+}
+
+// testAMinorVersion gives the servers another image of the same major version. Standbys get it first, and one
+// of them then becomes the primary.
+func testAMinorVersion(t *testing.T, m manyNodes) {
+	minor := "17." + strconv.Itoa(100+rand.IntN(900))
+	registry := m.Shell(`printf %s "$STATEFUL_K3S_REGISTRY"`)
+	access := registryAccess(t, three)
+	repository, err := name.NewRepository(registry + "/library/postgres")
+	require.NoError(t, err)
+	image, err := remote.Image(repository.Tag("17"), access...)
+	require.NoError(t, err)
+	config, err := image.ConfigFile()
+	require.NoError(t, err)
+	config = config.DeepCopy()
+	config.Config.Labels = map[string]string{"minor": minor}
+	image, err = mutate.ConfigFile(image, config)
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(repository.Tag(minor), image, access...))
+	m.underLoad(func(*traffic.Pings) {
+		old := primary(m.Cluster)
+		m.Set(map[string]string{"postgresImage": "postgres:" + minor}, nil)
+		m.Make("up")
+		m.waitForServers(3, imageOf, "postgres:"+minor)
+		assert.NotEqual(t, old.UID, primary(m.Cluster).UID)
+	})
+}
+
+// waitForServers waits until each database has so many servers, all ready and alike in something.
+func (m manyNodes) waitForServers(count int, something func(corev1.Container) string, wanted string) {
+	for _, namespace := range []string{exercises, project} {
+		wait.Until(m.Cluster.T, func() error {
+			pods := m.In(namespace).Pods(servers)
+			for _, server := range pods {
+				if is := something(server.Spec.Containers[0]); is != wanted || !kube.IsReady(&server) {
+					return fmt.Errorf("server %s in %s has %s, and not %s, or is not ready", server.Name, namespace, is,
+						wanted)
+				}
+			}
+			if len(pods) != count {
+				return fmt.Errorf("%s has %d servers", namespace, len(pods))
+			}
+			return nil
+		})
+	}
+}
+
+func imageOf(server corev1.Container) string { return server.Image }
+
+func memoryOf(server corev1.Container) string { return server.Resources.Limits.Memory().String() }

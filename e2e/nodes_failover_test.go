@@ -37,13 +37,13 @@ func (m manyNodes) underLoad(lose func(*traffic.Pings)) {
 	todos.End()
 }
 
-// losses are the ways in which servers and nodes are taken away, and the whole stack last.
-var losses = slices.Concat([]loss{
+// losses are the ways in which servers and nodes are taken away.
+var losses = append([]loss{
 	{"a node is stopped hard", testANodeIsStoppedHard},
 	{"a node is drained", testANodeIsDrained},
 	{"two of three servers are away", testTwoServersAreAway},
 	{"the API is away", testTheAPIIsAway},
-}, failoversUnderLoad(), []loss{{"the stack is destroyed and comes back", testTheStackComesBack}})
+}, failoversUnderLoad()...)
 
 type loss struct {
 	name string

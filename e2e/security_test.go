@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -86,7 +87,7 @@ func TestImagesHoldNothingButTheirApp(t *testing.T) {
 func files(t *testing.T, reference string) (names []string) {
 	digest, err := name.NewDigest(reference)
 	require.NoError(t, err)
-	image, err := remote.Image(digest, append(registryAccess(t), remote.WithContext(t.Context()))...)
+	image, err := remote.Image(digest, append(registryAccess(t, lab.Name()), remote.WithContext(t.Context()))...)
 	require.NoError(t, err)
 	content := mutate.Extract(image)
 	defer content.Close()
@@ -151,15 +152,15 @@ func TestOtherUsersOfThisMachineGetNothing(t *testing.T) {
 	}
 }
 
-// registryAccess is how the lab's owner uses its registry.
-func registryAccess(t *testing.T) []remote.Option {
-	trusted := x509.NewCertPool()
-	require.True(t, trusted.AppendCertsFromPEM([]byte(proc.Read(lab.Path(""), "trust/registry.crt"))))
-	var login struct{ Auths map[string]authn.AuthConfig }
-	require.NoError(t, json.Unmarshal([]byte(proc.Read(lab.Path(""), "registry-login.json")), &login))
-	return []remote.Option{
-		remote.WithTransport(&http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted,
-			MinVersion: tls.VersionTLS12}}),
-		remote.WithAuth(authn.FromConfig(login.Auths[lab.Registry()])),
+// registryAccess is how a lab's owner uses its registry.
+func registryAccess(t *testing.T, name string) (options []remote.Option) {
+	dir, trusted := filepath.Join(lab.Root, name), x509.NewCertPool()
+	require.True(t, trusted.AppendCertsFromPEM([]byte(proc.Read(dir, "trust/registry.crt"))))
+	var logins struct{ Auths map[string]authn.AuthConfig }
+	require.NoError(t, json.Unmarshal([]byte(proc.Read(dir, "registry-login.json")), &logins))
+	for _, login := range logins.Auths { // one
+		options = append(options, remote.WithAuth(authn.FromConfig(login)))
 	}
+	return append(options, remote.WithTransport(&http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}}))
 }
