@@ -151,18 +151,14 @@ func (m move) dump(ctx context.Context, server *postgres.LocalServer) error {
 	if err := writeFile(m.moving(rolesFile), []byte(roles)); err != nil {
 		return err
 	}
-	client, major, err := postgres.ClientVersion(ctx)
-	if err != nil {
-		return err
-	}
-	snapshot, err := postgres.TakeSnapshot(ctx, server.URL(m.database), true, major)
+	snapshot, err := postgres.TakeSnapshot(ctx, server.URL(m.database), true)
 	if err != nil {
 		return fmt.Errorf("take a snapshot of the database: %w", err)
 	}
 	defer snapshot.Close()
 	made := manifest.Manifest{Version: manifest.Version, Started: start.UTC(),
 		Name: restorepoint.NewBackup(snapshot.Taken), Database: snapshot.Database, Server: snapshot.Server,
-		Client: client, System: snapshot.System}
+		Client: snapshot.Client, System: snapshot.System}
 	if made.Lacks, err = snapshot.Lacks(ctx); err != nil {
 		return fmt.Errorf("list what does not move: %w", err)
 	}

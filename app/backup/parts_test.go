@@ -39,11 +39,7 @@ func storeDump(ctx context.Context, record bool) error {
 	if err != nil {
 		return err
 	}
-	_, major, err := postgres.ClientVersion(ctx)
-	if err != nil {
-		return err
-	}
-	snapshot, err := postgres.TakeSnapshot(ctx, os.Getenv("URL"), false, major)
+	snapshot, err := postgres.TakeSnapshot(ctx, os.Getenv("URL"), false)
 	if err != nil {
 		return err
 	}

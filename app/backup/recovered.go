@@ -30,18 +30,14 @@ func (r recoveredServer) fetch(ctx context.Context, _, dir string) (dump fetched
 	if err != nil {
 		return dump, err
 	}
-	client, major, err := postgres.ClientVersion(ctx)
-	if err != nil {
-		return dump, fmt.Errorf("find pg_dump: %w: %w", postgres.ErrPermanent, err)
-	}
-	snapshot, err := postgres.TakeSnapshot(ctx, address, true, major)
+	snapshot, err := postgres.TakeSnapshot(ctx, address, true)
 	if err != nil {
 		return dump, fmt.Errorf("take a snapshot of the recovered server: %w", err)
 	}
 	defer snapshot.Close()
 	dump = fetchedDump{path: filepath.Join(dir, "dump"), until: r.until, Manifest: manifest.Manifest{
 		Name: r.name, Database: snapshot.Database, System: snapshot.System, Server: snapshot.Server,
-		Client: client}}
+		Client: snapshot.Client}}
 	if r.until.IsZero() {
 		dump.until = snapshot.Taken
 	}

@@ -85,17 +85,13 @@ func (j backupJob) attempt(ctx context.Context, started time.Time) (manifest.Man
 	if err != nil {
 		return m, err
 	}
-	client, major, err := postgres.ClientVersion(ctx)
-	if err != nil {
-		return m, fmt.Errorf("find pg_dump: %w: %w", postgres.ErrPermanent, err)
-	}
-	snapshot, err := postgres.TakeSnapshot(ctx, address, j.asSuperuser, major)
+	snapshot, err := postgres.TakeSnapshot(ctx, address, j.asSuperuser)
 	if err != nil {
 		return m, fmt.Errorf("take a snapshot of the database: %w", err)
 	}
 	defer snapshot.Close()
 	m.Name, m.Database, m.System = restorepoint.NewBackup(snapshot.Taken), snapshot.Database, snapshot.System
-	m.Server, m.Client = snapshot.Server, client
+	m.Server, m.Client = snapshot.Server, snapshot.Client
 	slog.Info("took a snapshot",
 		"database", m.Database, "server", m.Server, "pg_dump", m.Client, "backup", m.Name)
 	if m.Lacks, err = snapshot.Lacks(ctx); err != nil {

@@ -26,21 +26,24 @@ type Archive struct {
 // archives finds the archives of the databases of CloudNativePG, by their names. The plugin has to be there.
 func (r Requirements) archives(ctx context.Context, client kubernetes.Interface,
 	now time.Time) (map[string]Archive, error) {
+	archived := slices.DeleteFunc(slices.Clone(r.Databases), func(d Database) bool {
+		return !d.Archived || d.Engine != CloudNativePGEngine
+	})
+	if len(archived) == 0 {
+		return nil, nil
+	}
+	hasPlugin, err := exists(ctx, client,
+		"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"+cloudnativepg.StoreKind)
+	if err != nil {
+		return nil, err
+	}
+	if !hasPlugin {
+		return nil, fmt.Errorf("%s: the database %s is to be archived, and CloudNativePG does that with "+
+			"plugin-barman-cloud, which the cluster has not: install it, as docs/high-availability.md#archiving "+
+			"says, or set archive to false. Nothing was changed", archived[0].ArchiveSetting, archived[0].Name)
+	}
 	found := map[string]Archive{}
-	for _, d := range r.Databases {
-		if !d.Archived || d.Engine != CloudNativePGEngine {
-			continue
-		}
-		hasPlugin, err := exists(ctx, client,
-			"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"+cloudnativepg.StoreKind)
-		if err != nil {
-			return nil, err
-		}
-		if !hasPlugin {
-			return nil, fmt.Errorf("%s: the database %s is to be archived, and CloudNativePG does that with "+
-				"plugin-barman-cloud, which the cluster has not: install it, as docs/high-availability.md#archiving "+
-				"says, or set archive to false. Nothing was changed", d.ArchiveSetting, d.Name)
-		}
+	for _, d := range archived {
 		if found[d.Name], err = d.archive(ctx, client, now); err != nil {
 			return nil, err
 		}

@@ -22,9 +22,9 @@ const (
 
 // Snapshot is a moment of a database. It stays as it is while others write.
 type Snapshot struct {
-	// Database is its name, Server the server's version, such as 17.11, and System the server's unique
-	// identifier.
-	Database, Server, System string
+	// Database is its name, Server the server's version, such as 17.11, Client the version of pg_dump, and
+	// System the server's unique identifier.
+	Database, Server, Client, System string
 	// Taken is when, by the database's clock.
 	Taken time.Time
 	id    string
@@ -33,9 +33,13 @@ type Snapshot struct {
 }
 
 // TakeSnapshot takes a snapshot of the database at a URL such as postgres://user:password@host/database. The
-// role may be a superuser. The error is an ErrPermanent if the URL, the password or the server's version is
-// wrong.
-func TakeSnapshot(ctx context.Context, address string, superuser bool, clientMajor int) (*Snapshot, error) {
+// role may be a superuser. The error is an ErrPermanent if pg_dump is missing or older than the server, or the
+// URL or the password is wrong.
+func TakeSnapshot(ctx context.Context, address string, superuser bool) (*Snapshot, error) {
+	client, major, err := ClientVersion(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find pg_dump: %w: %w", ErrPermanent, err)
+	}
 	l, err := parseLogin(address)
 	if err != nil {
 		return nil, err
@@ -43,8 +47,8 @@ func TakeSnapshot(ctx context.Context, address string, superuser bool, clientMaj
 	if l.superuser = superuser; superuser {
 		l.config.RuntimeParams["event_triggers"] = "off"
 	}
-	s := &Snapshot{Database: l.config.Database, login: l}
-	if err := s.begin(ctx, clientMajor); err != nil {
+	s := &Snapshot{Database: l.config.Database, Client: client, login: l}
+	if err := s.begin(ctx, major); err != nil {
 		s.Close()
 		return nil, markPermanent(err)
 	}
