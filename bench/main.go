@@ -33,6 +33,7 @@ var subjects = []struct {
 	{"up", measureUp},
 	{"abuse", measureAbuse},
 	{"stacks", measureStacks},
+	{"major", measureMajor}, // the last, since it changes the stack
 }
 
 func main() {
