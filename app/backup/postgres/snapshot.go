@@ -33,8 +33,8 @@ type Snapshot struct {
 }
 
 // TakeSnapshot takes a snapshot of the database at a URL such as postgres://user:password@host/database. The
-// role may be a superuser. The error is an ErrPermanent if pg_dump is missing or older than the server, or the
-// URL or the password is wrong.
+// role may be a superuser. The error is an ErrPermanent if pg_dump is missing or older than the server, or if
+// the URL or the password is wrong.
 func TakeSnapshot(ctx context.Context, address string, superuser bool) (*Snapshot, error) {
 	client, major, err := ClientVersion(ctx)
 	if err != nil {
