@@ -21,6 +21,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/prometheus"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/store"
+	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
 	"github.com/stateful-k3s/stateful-k3s/internal/connections"
 )
 
@@ -142,6 +143,7 @@ func metricsHaveValues(c *kube.Cluster) {
 }
 
 // metricNames matches names of the stack's metrics, not those of CloudNativePG: this lab has no such server.
+// TestSeveralNodes has some.
 var metricNames = regexp.MustCompile(`\b(?:(?:pg|redis|backup|archive|volume|certificate|daily_todo|` +
 	`pgxpool|pingpong|http|process)_\w+|expected_targets|running_instances|requests\w*:rate5m)\b`)
 
@@ -151,16 +153,7 @@ func metricsOfRulesExist(c *kube.Cluster) {
 	urls := pulumi.GetOutputs(c.T)
 	fetch(c.T, urls.TodoURL, "")
 	fetch(c.T, urls.PingpongURL, "")
-	files, err := filepath.Glob(filepath.Join(lab.Checkout, "infra/monitoring/dashboards/*.json"))
-	require.NoError(c.T, err)
-	want := map[string]bool{}
-	for _, file := range append(files, filepath.Join(lab.Checkout, "infra/monitoring/rules.yaml")) {
-		text, err := os.ReadFile(file)
-		require.NoError(c.T, err)
-		for _, name := range metricNames.FindAllString(string(text), -1) {
-			want[name] = true
-		}
-	}
+	want := namesOfRules(c.T, metricNames)
 	require.Greater(c.T, len(want), 40)
 	names := slices.Sorted(maps.Keys(want))
 	prometheus.Until(c, `count by (__name__) ({__name__=~"`+strings.Join(names, "|")+`"})`,
@@ -174,4 +167,46 @@ func metricsOfRulesExist(c *kube.Cluster) {
 			}
 			return nil
 		})
+}
+
+// namesOfRules returns what rules and dashboards name.
+func namesOfRules(t *testing.T, names *regexp.Regexp) map[string]bool {
+	files, err := filepath.Glob(filepath.Join(lab.Checkout, "infra/monitoring/dashboards/*.json"))
+	require.NoError(t, err)
+	found := map[string]bool{}
+	for _, file := range append(files, filepath.Join(lab.Checkout, "infra/monitoring/rules.yaml")) {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, name := range names.FindAllString(string(text), -1) {
+			found[name] = true
+		}
+	}
+	return found
+}
+
+var cloudNativePGNames = regexp.MustCompile(`\bcnpg_\w+`)
+
+// cloudNativePGHasMetrics asks each server of a database for the metrics that rules and dashboards name.
+func cloudNativePGHasMetrics(c *kube.Cluster) {
+	want := namesOfRules(c.T, cloudNativePGNames)
+	require.Greater(c.T, len(want), 8)
+	pods := c.Pods("cnpg.io/podRole=instance")
+	require.NotEmpty(c.T, pods)
+	for _, pod := range pods {
+		wait.Until(c.T, func() error {
+			text, err := c.Get(pod.Name, "9187", "/metrics")
+			if err != nil {
+				return err
+			}
+			for name := range want {
+				if !strings.Contains(text, "\n"+name+"{") && !strings.Contains(text, "\n"+name+" ") {
+					return fmt.Errorf("%s has no metric %s", pod.Name, name)
+				}
+			}
+			if limit := `cnpg_pg_settings_setting{name="max_connections"}`; !strings.Contains(text, limit) {
+				return fmt.Errorf("%s has no %s", pod.Name, limit)
+			}
+			return nil
+		})
+	}
 }

@@ -67,6 +67,10 @@ func TestSeveralNodes(t *testing.T) {
 	m.Standbys[exercises], m.Standbys[project] = 2, 2
 	m.WaitUntilReady()
 	t.Run("pods are spread", func(t *testing.T) { testPodsAreSpread(t, m.in(t)) })
+	t.Run("metrics of rules exist", func(t *testing.T) {
+		cloudNativePGHasMetrics(m.in(t).Cluster)
+		cloudNativePGHasMetrics(m.in(t).In(project))
+	})
 	t.Run("all pairs of nodes", func(t *testing.T) { testAllPairsOfNodes(t, m.in(t)) })
 	t.Run("policies across nodes", func(t *testing.T) { testPoliciesAcrossNodes(t, m.in(t)) })
 	for i := range int(rounds.Number(t, "LOSSES", 6)) {
