@@ -76,6 +76,8 @@ func birth(args Args, names names) fields {
 			// The operator's roles, which it would make later.
 			"CREATE ROLE streaming_replica LOGIN REPLICATION",
 			"CREATE ROLE cnpg_metrics_exporter LOGIN",
+			// It connects to the database, whose dumps must not name it: the other engine has no such role.
+			fmt.Sprintf("GRANT %s TO cnpg_metrics_exporter", server.ExporterRole),
 			"ALTER ROLE " + server.ReaderRole + " SET default_transaction_read_only = on",
 			"REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC",
 			// Standbys that follow a new primary log in there.
