@@ -27,6 +27,8 @@ var changes = []loss{
 	{"the stack is destroyed and comes back", testDestroyAndUpOnNodes},
 	{"an up is interrupted", testAnUpIsInterrupted},
 	{"a minor version comes", testAMinorVersion},
+	{"passwords change", testPasswordsChange},
+	{"a volume can't grow", testVolumesThatCannotGrow},
 }
 
 func testDestroyAndUpOnNodes(t *testing.T, m manyNodes) {
@@ -75,6 +77,35 @@ func testAMinorVersion(t *testing.T, m manyNodes) {
 		m.Make("up")
 		m.waitForServers(3, imageOf, "postgres:"+minor)
 		assert.NotEqual(t, old.UID, primary(m.Cluster).UID)
+	})
+}
+
+// testPasswordsChange replaces the passwords of all databases. No server restarts for it.
+func testPasswordsChange(t *testing.T, m manyNodes) {
+	running := pods(m.Cluster, servers)
+	verifier := func() string { return m.Field("secret", "postgres-owner", "{.data.password}") }
+	was := verifier()
+	m.underLoad(func(*traffic.Pings) {
+		m.Set(map[string]string{"secretVersions": "postgres-passwords=" + strconv.Itoa(2+rand.IntN(1e6))}, nil)
+		m.Make("up")
+		assert.NotEqual(t, was, verifier())
+	})
+	assert.Equal(t, running, pods(m.Cluster, servers))
+}
+
+// testVolumesThatCannotGrow asks for larger volumes than local-path can make of those that are there.
+func testVolumesThatCannotGrow(t *testing.T, m manyNodes) {
+	m.Set(map[string]string{"postgresStorageSize": "2Gi"}, nil)
+	t.Cleanup(func() { m.Shell("pulumi config rm postgresStorageSize") })
+	m.underLoad(func(*traffic.Pings) {
+		said, err := lab.Make(m.Dir, "up", three).CombinedOutput()
+		require.Error(t, err)
+		for _, namespace := range []string{exercises, project} {
+			for _, server := range m.In(namespace).Pods(servers) { // each has a claim of its name
+				assert.Contains(t, string(said), fmt.Sprintf("postgresStorageSize: the claim %s in the namespace %s "+
+					"has 1Gi, and cannot have 2Gi: ", server.Name, namespace))
+			}
+		}
 	})
 }
 
