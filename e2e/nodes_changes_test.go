@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ var changes = []loss{
 	{"an up is interrupted", testAnUpIsInterrupted},
 	{"a minor version comes", testAMinorVersion},
 	{"passwords change", testPasswordsChange},
+	{"a node and servers are added", testServersAreAdded},
 	{"a volume can't grow", testVolumesThatCannotGrow},
 }
 
@@ -91,6 +93,36 @@ func testPasswordsChange(t *testing.T, m manyNodes) {
 		assert.NotEqual(t, was, verifier())
 	})
 	assert.Equal(t, running, pods(m.Cluster, servers))
+}
+
+// testServersAreAdded adds a node and a fourth server to each database, which goes there, and takes all of it
+// away again.
+func testServersAreAdded(t *testing.T, m manyNodes) {
+	count := strings.Count(m.Kubectl("get", "nodes", "--output", "name"), "\n")
+	volumes := func() string { return m.Kubectl("get", "persistentvolumes", "--output", "name") }
+	were := volumes()
+	m.underLoad(func(*traffic.Pings) {
+		m.Make("lab-up", fmt.Sprintf("NODES=%d", count+1))
+		added := fmt.Sprintf("%s-%d", three, count)
+		m.WaitForNode(added, true)
+		m.Set(map[string]string{"instances": "4"}, nil)
+		m.Make("up")
+		image := imageOf(primary(m.Cluster).Spec.Containers[0])
+		m.waitForServers(4, imageOf, image)
+		for _, namespace := range []string{exercises, project} {
+			assert.Equal(t, 4, m.In(namespace).Spread(servers), namespace)
+		}
+		m.Set(map[string]string{"instances": "3"}, nil)
+		m.Make("up")
+		m.waitForServers(3, imageOf, image)
+		wait.Until(t, func() error { // a pod on the node, without a controller, deletes them
+			if now := volumes(); now != were {
+				return fmt.Errorf("volumes of servers that were taken away are there:\n%s", now)
+			}
+			return nil
+		})
+		m.drain(added)
+	})
 }
 
 // testVolumesThatCannotGrow asks for larger volumes than local-path can make of those that are there.

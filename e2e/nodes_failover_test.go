@@ -152,12 +152,17 @@ func (m manyNodes) status() string {
 func testANodeIsDrained(t *testing.T, m manyNodes) {
 	node := nodes[m.agentOfPrimary()]
 	m.underLoad(func(pings *traffic.Pings) {
-		m.Kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data",
-			"--timeout", wait.Patience.String())
-		for _, pod := range m.OnNode(node) {
-			assert.False(t, kube.IsOurs(pod), pod.Name)
-		}
+		m.drain(node)
 		pings.WaitUntilGoingOn()
 		m.Kubectl("uncordon", node)
 	})
+}
+
+// drain takes a node out of use.
+func (m manyNodes) drain(node string) {
+	m.Kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data",
+		"--timeout", wait.Patience.String())
+	for _, pod := range m.OnNode(node) {
+		assert.False(m.Cluster.T, kube.IsOurs(pod), pod.Name)
+	}
 }
