@@ -24,6 +24,9 @@ func run(ctx context.Context) error {
 		if err := m.maintain(ctx); err != nil && ctx.Err() == nil {
 			slog.Error("cannot maintain the archive", "error", err)
 		}
+		if err := m.wakeCheckpointer(ctx); err != nil && ctx.Err() == nil {
+			slog.Warn("archive_timeout may not count yet", "error", err) // the server may not have started
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(c.interval):
@@ -36,6 +39,8 @@ func run(ctx context.Context) error {
 type maintainer struct {
 	config
 	warned map[string]bool
+	// awake is the start of the checkpointer that was woken last.
+	awake time.Time
 }
 
 // warnOnce logs a warning unless it has logged the same before.
@@ -85,6 +90,22 @@ func (m *maintainer) maintain(ctx context.Context) (err error) {
 	}
 	return m.deleteOld(ctx, own,
 		slices.DeleteFunc(stanzas, func(s pgbackrest.Stanza) bool { return s.Name == own.Name }))
+}
+
+// wakeCheckpointer makes archive_timeout count from the start of the server. Its checkpointer falls asleep
+// for checkpoint_timeout while the server recovers, and looks at archive_timeout only when it is awake.
+// Source: https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/postmaster/checkpointer.c
+func (m *maintainer) wakeCheckpointer(ctx context.Context) error {
+	started, err := query[time.Time](ctx, "postgres",
+		`SELECT backend_start FROM pg_stat_activity WHERE backend_type = 'checkpointer'`)
+	if err != nil || started.Equal(m.awake) {
+		return err
+	}
+	if _, err := query[bool](ctx, "postgres", `SELECT pg_reload_conf()`); err != nil {
+		return err
+	}
+	m.awake = started
+	return nil
 }
 
 // ownStanza returns this server's stanza. It makes one if there is none, if it is incomplete and so takes

@@ -117,6 +117,18 @@ func TestLogThatTheVolumeHasNoRoomForIsDropped(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(s.archiver.Logged(), "made a base backup"), "one is enough")
 }
 
+func TestArchiveTimeoutCountsFromTheStart(t *testing.T) {
+	s := start(t)
+	s.archiver.Switch()
+	s.db.Set("archive_timeout=1s", "checkpoint_timeout=1d")
+	superuser := s.db.As("postgres")
+	superuser.Exec("SELECT pg_logical_emit_message(true, 'test', '')")
+	segment := superuser.Ask("SELECT pg_walfile_name(pg_current_wal_lsn())")
+	s.archiver.Eventually(func() bool {
+		return superuser.Ask("SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver") >= segment
+	})
+}
+
 // Without its index files, nothing can be added to an archive or restored from it.
 func TestAServerWhoseArchiveIsBrokenBeginsAnother(t *testing.T) {
 	s := start(t)

@@ -48,9 +48,16 @@ func StartIn(t testing.TB, tree *imagetest.Tree) *Server {
 // Archive restarts the server with an archive_command, and additional environment variables.
 func (s *Server) Archive(command string, environment ...string) {
 	s.t.Helper()
-	s.settings = append(s.settings, "-c", "archive_mode=on", "-c", "archive_command="+command,
-		"-c", "archive_timeout=1h")
 	s.environment = environment
+	s.Set("archive_mode=on", "archive_command="+command, "archive_timeout=1h")
+}
+
+// Set restarts the server, as after a crash, with parameters such as archive_timeout=1s.
+func (s *Server) Set(parameters ...string) {
+	s.t.Helper()
+	for _, parameter := range parameters {
+		s.settings = append(s.settings, "-c", parameter)
+	}
 	s.Kill()
 	s.Restart()
 }
@@ -58,10 +65,7 @@ func (s *Server) Archive(command string, environment ...string) {
 // TakeCertificate restarts the server with the certificate of another one in the tree.
 func (s *Server) TakeCertificate(other *Server) {
 	s.t.Helper()
-	s.settings = append(s.settings, "-c", "ssl_cert_file="+other.dir+".crt",
-		"-c", "ssl_key_file="+other.dir+".key")
-	s.Kill()
-	s.Restart()
+	s.Set("ssl_cert_file="+other.dir+".crt", "ssl_key_file="+other.dir+".key")
 }
 
 // Local returns libpq's variables for programs beside the server. They log in as its superuser.
