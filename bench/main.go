@@ -33,7 +33,8 @@ var subjects = []struct {
 	{"up", measureUp},
 	{"abuse", measureAbuse},
 	{"stacks", measureStacks},
-	{"major", measureMajor}, // the last, since it changes the stack
+	{"scrape", measureScrape},
+	{"major", measureMajor}, // the last, since it moves the databases
 }
 
 func main() {
