@@ -37,9 +37,12 @@ var localParameters = map[string]string{
 // StartLocal starts a server on data, with a configuration file, and returns when it accepts connections. A
 // pod that was deleted by force may still use the volume, so the caller has its lock.
 func StartLocal(ctx context.Context, data, configuration, socketDir string) (*LocalServer, error) {
-	// Another process may have its number in this container. The caller's lock says that none runs.
-	if err := os.Remove(filepath.Join(data, "postmaster.pid")); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+	// Their number may belong to another process of this container. The caller's lock says that no server runs.
+	for _, stale := range []string{filepath.Join(data, "postmaster.pid"),
+		filepath.Join(socketDir, ".s.PGSQL.5432.lock")} {
+		if err := os.Remove(stale); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
 	}
 	args := []string{"-D", data, "-k", socketDir, "-c", "config_file=" + configuration,
 		"-c", "data_directory=" + data}
