@@ -76,6 +76,12 @@ func run(ctx context.Context, stdin []byte, name string, args ...string) (string
 	return strings.TrimSpace(string(out)), nil
 }
 
+// makeLab runs make for the bench's own lab.
+func (c *cluster) makeLab(ctx context.Context, target string) error {
+	_, err := run(ctx, nil, "env", "--unset=KUBECONFIG", "LAB="+c.lab, "make", target)
+	return err
+}
+
 // memory returns the largest working set of the containers with a name, in bytes, from the kubelet.
 func (c *cluster) memory(ctx context.Context, container string) (largest int64, err error) {
 	path := "/api/v1/nodes/" + c.lab + "-0/proxy/stats/summary"

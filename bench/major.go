@@ -36,7 +36,7 @@ func measureMajor(ctx context.Context, c *cluster) (err error) {
 		return err
 	}
 	// The lab gets the image.
-	if _, err := run(ctx, nil, "env", "--unset=KUBECONFIG", "make", "lab-up"); err != nil {
+	if err := c.makeLab(ctx, "lab-up"); err != nil {
 		return err
 	}
 	byHand, err := c.measurePeers(ctx)

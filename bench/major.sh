@@ -1,5 +1,5 @@
-# Moves a database of 1 GB to a new major version by hand. Two containers share /shared and an address: one
-# has the image of the old version, the other that of the new one. Each function prints its seconds.
+# Moves a database of 1 GB to a new major version by hand. Two containers, one
+# of each version, share /shared and an address. Each function prints the seconds that it took.
 set -euo pipefail
 exec 3>&1 >&2
 options=(--username=postgres --auth=trust --data-checksums --encoding=UTF8 --locale-provider=builtin

@@ -21,7 +21,7 @@ func measureScrape(ctx context.Context, c *cluster) error {
 	if _, err := run(ctx, nil, "pulumi", "config", "set", "monitoring", "builtin"); err != nil {
 		return err
 	}
-	if _, err := run(ctx, nil, "env", "--unset=KUBECONFIG", "make", "up"); err != nil {
+	if err := c.makeLab(ctx, "up"); err != nil {
 		return err
 	}
 	var costs []float64

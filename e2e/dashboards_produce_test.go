@@ -34,7 +34,7 @@ const (
 // produced is what was done for the dashboards to show.
 type produced struct {
 	c *kube.Cluster
-	// held is the number of pings that waited, some of them as long as waited, and refused that of failed ones.
+	// held counts the pings that waited, at most for the time waited. refused counts those that failed.
 	held, refused int
 	waited        time.Duration
 	began         time.Time

@@ -44,7 +44,7 @@ type Config struct {
 	SecretVersions map[string]kube.Versions
 }
 
-// Registry is where the images are that the stack builds, or those that it takes if it builds none.
+// Registry has the stack's images: those that it builds, or those that it takes ready-made.
 type Registry struct {
 	// Host has the port too, if there is one. Path is the host and the path below it.
 	Path, Host string

@@ -4,6 +4,8 @@ package browser
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -116,6 +118,31 @@ func Screenshot(w *Window) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, timeout)
 	defer cancel()
 	return chromedp.Run(ctx, chromedp.FullScreenshot(100))
+}
+
+// Picture starts a browser, lets show fill a window, and writes a PNG of the whole page into a file.
+func Picture(ctx context.Context, file string, show func(*Window) error) error {
+	chromium, stop, err := Start(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	window, err := chromium.Open()
+	if err != nil {
+		return err
+	}
+	defer window.Close()
+	if err := show(window); err != nil {
+		return err
+	}
+	picture, err := Screenshot(window)
+	if err != nil {
+		return fmt.Errorf("take the picture: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, picture, 0o644)
 }
 
 // Follow runs actions that lead to another page, and waits until it has loaded.

@@ -76,29 +76,17 @@ func run(ctx context.Context, server, file string) error {
 	if err != nil {
 		return err
 	}
-	chromium, stop, err := browser.Start(ctx)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	window, err := chromium.Open()
-	if err != nil {
-		return err
-	}
-	defer window.Close()
-	err = window.Do(chromedp.EmulateViewport(1000, 100),
-		chromedp.Navigate("data:text/html;base64,"+base64.StdEncoding.EncodeToString(html)))
-	if err != nil {
-		return fmt.Errorf("draw: %w", err)
-	}
-	if faults := window.Faults(); len(faults) > 0 {
-		return fmt.Errorf("draw: %v", faults)
-	}
-	picture, err := browser.Screenshot(window)
-	if err != nil {
-		return fmt.Errorf("take the picture: %w", err)
-	}
-	return os.WriteFile(file, picture, 0o644)
+	return browser.Picture(ctx, file, func(window *browser.Window) error {
+		err := window.Do(chromedp.EmulateViewport(1000, 100),
+			chromedp.Navigate("data:text/html;base64,"+base64.StdEncoding.EncodeToString(html)))
+		if err != nil {
+			return fmt.Errorf("draw: %w", err)
+		}
+		if faults := window.Faults(); len(faults) > 0 {
+			return fmt.Errorf("draw: %v", faults)
+		}
+		return nil
+	})
 }
 
 // render returns a page that draws all panels.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 
 	"github.com/chromedp/chromedp"
 
@@ -46,32 +45,17 @@ func main() {
 }
 
 func run(ctx context.Context, address, file string) error {
-	chromium, stop, err := browser.Start(ctx)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	window, err := chromium.Open()
-	if err != nil {
-		return err
-	}
-	defer window.Close()
-	if err := window.Do(chromedp.EmulateViewport(860, 680), chromedp.Navigate(address)); err != nil {
-		return fmt.Errorf("open %s: %w", address, err)
-	}
-	if _, err := browser.Value[bool](window, addTodos, chromedp.EvalAwaitPromise); err != nil {
-		return fmt.Errorf("add todos: %w", err)
-	}
-	if err := window.Do(chromedp.Navigate(address),
-		chromedp.WaitVisible(chromedp.CSS("#todos li"))); err != nil {
-		return fmt.Errorf("show the todos: %w", err)
-	}
-	picture, err := browser.Screenshot(window)
-	if err != nil {
-		return fmt.Errorf("take the picture: %w", err)
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(file, picture, 0o644)
+	return browser.Picture(ctx, file, func(window *browser.Window) error {
+		if err := window.Do(chromedp.EmulateViewport(860, 680), chromedp.Navigate(address)); err != nil {
+			return fmt.Errorf("open %s: %w", address, err)
+		}
+		if _, err := browser.Value[bool](window, addTodos, chromedp.EvalAwaitPromise); err != nil {
+			return fmt.Errorf("add todos: %w", err)
+		}
+		if err := window.Do(chromedp.Navigate(address),
+			chromedp.WaitVisible(chromedp.CSS("#todos li"))); err != nil {
+			return fmt.Errorf("show the todos: %w", err)
+		}
+		return nil
+	})
 }
