@@ -1,5 +1,5 @@
 # The database server. Backups use its programs too.
-ARG POSTGRES_IMAGE=postgres:17
+ARG POSTGRES_IMAGE=postgres:18
 
 # One stage compiles every app. Each image then has its own program and nothing else.
 # It runs on the builder's own platform, and compiles for the image's.

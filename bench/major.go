@@ -30,13 +30,12 @@ const ballast = `CREATE TABLE ballast AS SELECT n AS id, n % 1000 AS kind,
 var peers string
 
 // measureMajor compares the time without writes of a move to a new major version of Postgres with what people
-// do by hand. Clients add todos meanwhile. The stack is left on the new version.
+// do by hand. Clients add todos meanwhile. The databases begin anew, and are left on the new version.
 func measureMajor(ctx context.Context, c *cluster) (err error) {
-	if _, err := run(ctx, nil, "pulumi", "config", "set", "postgresImage", newMajor); err != nil {
+	if err := c.beginWith(ctx, oldMajor); err != nil {
 		return err
 	}
-	// The lab gets the image.
-	if err := c.makeLab(ctx, "lab-up"); err != nil {
+	if _, err := run(ctx, nil, "pulumi", "config", "set", "postgresImage", newMajor); err != nil {
 		return err
 	}
 	byHand, err := c.measurePeers(ctx)
@@ -66,6 +65,21 @@ func measureMajor(ctx context.Context, c *cluster) (err error) {
 	printRow("pg_upgrade --link by hand, both versions in one image | %.1f | a backup", byHand["upgrade"])
 	fmt.Println("\nOne run. By hand nothing is compared, and typing takes no time.")
 	return nil
+}
+
+// beginWith replaces the databases by empty ones of an image, which the lab gets.
+func (c *cluster) beginWith(ctx context.Context, image string) error {
+	if _, err := run(ctx, nil, "pulumi", "config", "set", "postgresImage", image); err != nil {
+		return err
+	}
+	for _, namespace := range []string{"exercises", "project"} {
+		for _, object := range []string{"statefulset/postgres-ss", "pvc/data-postgres-ss-0"} {
+			if _, err := kubectl(ctx, namespace, nil, "delete", object); err != nil {
+				return err
+			}
+		}
+	}
+	return c.makeLab(ctx, "up")
 }
 
 // measureMove makes an up, and returns the longest time without a new todo and the time of the up.

@@ -20,18 +20,19 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/wait"
 )
 
-const newVersion = "postgres:18"
+const oldVersion, newVersion = "postgres:17", "postgres:18"
 
 // newClaim is where the data moves to.
 const newClaim = "data-18-" + postgres.Pod
 
 // TestANewMajorVersionLosesNothing moves both databases to a new major version of Postgres while clients ping
-// and add todos, and back. In each of MAJOR_ROUNDS it is killed at MAJOR_KILLS of the moveKills first.
+// and add todos, and back. In each of MAJOR_ROUNDS it is killed at MAJOR_KILLS of the moveKills first. Later
+// tests run on the old version, where the databases stay without a setting.
 func TestANewMajorVersionLosesNothing(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings()
+	beginWithTheOldVersion(c)
 	pulumi.Configure(t, nil, "postgresImage="+newVersion)
-	proc.Run(t, pulumi.Make("lab-up")) // which gets the image
 	t.Cleanup(func() { backToTheOldVersion(c) })
 
 	said := pulumi.Run(t, "preview")
@@ -59,6 +60,17 @@ func TestANewMajorVersionLosesNothing(t *testing.T) {
 	}
 	pulumi.UpChangesNothing(t)
 	assert.Contains(t, c.Claims(), exercises+"/"+postgres.Volume, "the claim of the old version")
+}
+
+// beginWithTheOldVersion replaces the databases by new, empty ones.
+func beginWithTheOldVersion(c *kube.Cluster) {
+	pulumi.Configure(c.T, nil, "postgresImage="+oldVersion)
+	proc.Run(c.T, pulumi.Make("lab-up")) // which gets the image
+	for _, namespace := range []string{exercises, project} {
+		c.In(namespace).Kubectl("delete", "statefulset", postgres.Set)
+		c.In(namespace).Kubectl("delete", "pvc", postgres.Volume)
+	}
+	pulumi.MakeUp(c.T)
 }
 
 // moveKills end a make up and what it has started, in the order in which a move comes to them.
@@ -148,14 +160,14 @@ func whenMoving(program, container string, kill func(*kube.Cluster)) func(*kube.
 
 // back goes back to the old version, as a person does, and makes room for another move.
 func back(c *kube.Cluster) {
-	said := refused(c.T, pulumi.Up("postgresImage=postgres:17"))
+	said := refused(c.T, pulumi.Up("postgresImage="+oldVersion))
 	assert.Contains(c.T, said, "to go back to the claim "+postgres.Volume+", and lose everything that was ")
 	backToTheOldVersion(c)
 }
 
 // backToTheOldVersion leaves no data of the new version.
 func backToTheOldVersion(c *kube.Cluster) {
-	said := proc.Run(c.T, pulumi.Up("postgresImage=postgres:17", "postgresGoBack=pingpong todo"))
+	said := proc.Run(c.T, pulumi.Up("postgresImage="+oldVersion, "postgresGoBack=pingpong todo"))
 	require.Contains(c.T, said, "Everything that was written since the move stays behind")
 	require.True(c.T, strings.HasPrefix(postgres.Query(c, "SHOW server_version"), "17."))
 	for _, namespace := range []string{exercises, project} {

@@ -59,12 +59,12 @@ func testAnUpIsInterrupted(t *testing.T, m manyNodes) {
 // testAMinorVersion gives the servers another image of the same major version. Standbys get it first, and one
 // of them then becomes the primary.
 func testAMinorVersion(t *testing.T, m manyNodes) {
-	minor := "17." + strconv.Itoa(100+rand.IntN(900))
+	minor := "18." + strconv.Itoa(100+rand.IntN(900))
 	registry := m.Shell(`printf %s "$STATEFUL_K3S_REGISTRY"`)
 	access := registryAccess(t, three)
 	repository, err := name.NewRepository(registry + "/library/postgres")
 	require.NoError(t, err)
-	image, err := remote.Image(repository.Tag("17"), access...)
+	image, err := remote.Image(repository.Tag("18"), access...)
 	require.NoError(t, err)
 	config, err := image.ConfigFile()
 	require.NoError(t, err)

@@ -133,11 +133,11 @@ func TestOtherUsersOfThisMachineGetNothing(t *testing.T) {
 		want        int
 	}{
 		{http.MethodGet, "https://" + registry + "/v2/_catalog", http.StatusUnauthorized},
-		{http.MethodGet, "https://" + registry + "/v2/library/postgres/manifests/17", http.StatusUnauthorized},
+		{http.MethodGet, "https://" + registry + "/v2/library/postgres/manifests/18", http.StatusUnauthorized},
 		{http.MethodPost, "https://" + registry + "/v2/library/postgres/blobs/uploads/", http.StatusUnauthorized},
-		{http.MethodPut, "https://" + registry + "/v2/library/postgres/manifests/17", http.StatusUnauthorized},
+		{http.MethodPut, "https://" + registry + "/v2/library/postgres/manifests/18", http.StatusUnauthorized},
 		// It speaks nothing but TLS.
-		{http.MethodPut, "http://" + registry + "/v2/library/postgres/manifests/17", http.StatusBadRequest},
+		{http.MethodPut, "http://" + registry + "/v2/library/postgres/manifests/18", http.StatusBadRequest},
 		{http.MethodGet, "https://" + node + ":6443/api/v1/namespaces/kube-system/secrets",
 			http.StatusUnauthorized},
 		{http.MethodGet, "https://" + node + ":10250/pods", http.StatusUnauthorized},

@@ -59,12 +59,8 @@ func neededImages(cfg *config.Config) map[string]image.Args {
 	return images
 }
 
-// imageName is the name of the image that is made from one of Postgres. It says which, unless that is the
-// default.
+// imageName is the name of the image that is made from one of Postgres, such as backup-postgres-18.
 func imageName(target, postgres string) string {
-	if postgres == cluster.DefaultPostgres {
-		return target
-	}
 	return target + "-" + regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(postgres), "-")
 }
 

@@ -18,8 +18,9 @@ import (
 // publish pushes the images that a stack with default settings builds, with its name as their tag.
 func publish(t *testing.T, team string) (digest string) {
 	t.Helper()
-	for _, app := range append(appImages, backupImage, archivingPostgres, storageImage) {
-		digest = registrytest.Push(t, team+"/"+app+":prod", "PG_MAJOR=17")
+	backup, server := imageName(backupImage, "postgres:18"), imageName(archivingPostgres, "postgres:18")
+	for _, app := range append(appImages, backup, server, storageImage) {
+		digest = registrytest.Push(t, team+"/"+app+":prod", "PG_MAJOR=18")
 	}
 	return digest
 }
@@ -37,22 +38,22 @@ func TestImagesOfAnotherStack(t *testing.T) {
 		require.NotEqual(t, "Image", kind(recorded), recorded.URN)
 	}
 	pod := recorder.Object[*appsv1.StatefulSet](recording, "pingpong-postgres-statefulset").Spec.Template.Spec
-	require.Equal(t, team+"/postgres:prod@"+digest, pod.Containers[0].Image)
+	require.Equal(t, team+"/postgres-postgres-18:prod@"+digest, pod.Containers[0].Image)
 
 	_, err := recorder.Try(t, withoutCluster, settings(t, changes(team+"@dev")), recorder.Preview())
-	require.ErrorContains(t, err, "images: the registry has no image "+team+"/backup:dev\n")
+	require.ErrorContains(t, err, "images: the registry has no image "+team+"/backup-postgres-18:dev\n")
 	other := changes(team + "@prod")
-	other["databases"] = `[{"name": "todo", "image": "postgres:18"}]`
+	other["databases"] = `[{"name": "todo", "image": "postgres:17"}]`
 	_, err = recorder.Try(t, withoutCluster, settings(t, other))
-	require.ErrorContains(t, err, "images: the registry has no image "+team+"/backup-postgres-18:prod\n")
+	require.ErrorContains(t, err, "images: the registry has no image "+team+"/backup-postgres-17:prod\n")
 	other = changes(team + "@prod")
-	other["postgresImage"] = "postgres:18"
-	registrytest.Push(t, team+"/postgres-postgres-18:prod")
-	ref := team + "/backup-postgres-18:prod"
-	ref += "@" + registrytest.Push(t, ref, "PG_MAJOR=17")
+	other["postgresImage"] = "postgres:17"
+	registrytest.Push(t, team+"/postgres-postgres-17:prod")
+	ref := team + "/backup-postgres-17:prod"
+	ref += "@" + registrytest.Push(t, ref, "PG_MAJOR=18")
 	_, err = recorder.Try(t, withoutCluster, settings(t, other))
-	require.ErrorContains(t, err, "images: the image "+ref+" has Postgres 17, and the database pingpong needs "+
-		"postgres:18: give it that version")
+	require.ErrorContains(t, err, "images: the image "+ref+" has Postgres 18, and the database pingpong needs "+
+		"postgres:17: give it that version")
 
 	registry.Close()
 	last := recorder.Last(recording.Outputs(""))
@@ -67,7 +68,7 @@ func TestImagesOfAReleaseWithAnotherPostgres(t *testing.T) {
 	team := registrytest.New(t).Address + "/team"
 	publish(t, team)
 	changes := map[string]string{"images": team + "@prod", "postgresImage": "postgis/postgis:17-3.5",
-		"databases": `[{"name": "todo", "image": "postgres:17"}]`}
+		"databases": `[{"name": "todo", "image": "postgres:18"}]`}
 	recording := recorder.Run(t, withoutCluster, settings(t, changes))
 	var built []string
 	for _, recorded := range recording.All() {
@@ -83,7 +84,7 @@ func TestImagesOfAReleaseWithAnotherPostgres(t *testing.T) {
 	}
 	require.Equal(t, "registry.example.com/team/postgres-postgis-postgis-17-3-5:dev@"+recorder.Digest,
 		image("pingpong-postgres-statefulset"))
-	require.Contains(t, image("todo-postgres-statefulset"), team+"/postgres:prod@")
+	require.Contains(t, image("todo-postgres-statefulset"), team+"/postgres-postgres-18:prod@")
 
 	changes["registry"] = ""
 	_, err := recorder.Try(t, withoutCluster, settings(t, changes))
@@ -114,7 +115,8 @@ func TestImagesForNodes(t *testing.T) {
 	team := registrytest.New(t).Address + "/team"
 	publish(t, team)
 	_, err = recorder.Try(t, onPi, settings(t, map[string]string{"registry": "", "images": team + "@prod"}))
-	require.ErrorContains(t, err, "images: the node pi is linux/arm64, and the image "+team+"/backup:prod@")
+	require.ErrorContains(t, err,
+		"images: the node pi is linux/arm64, and the image "+team+"/backup-postgres-18:prod@")
 }
 
 // A release publishes every image that a stack takes. It has those of Postgres once for each version.

@@ -175,8 +175,9 @@ func TestChangesOfVolumesAreToldToTheUser(t *testing.T) {
 
 func TestMissingImagesAreRebuilt(t *testing.T) {
 	last := recorder.Last(recorder.Run(t, withoutCluster, settings(t, nil)).Outputs(""))
+	program := withMissingImages("backup-postgres-18", "pingpong")
 	rebuilt := func(options ...recorder.Option) (apps []string) {
-		recording := recorder.Run(t, withMissingImages("backup", "pingpong"), append(options, settings(t, nil))...)
+		recording := recorder.Run(t, program, append(options, settings(t, nil))...)
 		for _, recorded := range recording.All() {
 			if kind(recorded) == "Image" &&
 				!slices.Contains(recorded.Request.GetIgnoreChanges(), "buildArgs.STATEFUL_K3S_AGAIN") {
@@ -184,10 +185,10 @@ func TestMissingImagesAreRebuilt(t *testing.T) {
 			}
 		}
 		require.Equal(t, len(apps) > 0, slices.Contains(recording.Logs(), "The registry has lost images. "+
-			"They are built again, because no new pod could start without them: backup, pingpong."))
+			"They are built again, because no new pod could start without them: backup-postgres-18, pingpong."))
 		return apps
 	}
-	require.Equal(t, []string{"backup", "pingpong"}, rebuilt(last))
+	require.Equal(t, []string{"backup-postgres-18", "pingpong"}, rebuilt(last))
 	require.Empty(t, rebuilt(), "before the first up")
 }
 

@@ -66,7 +66,8 @@ func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs)
 			Backup: database.Prefix() + backupImage, Cluster: cloudnativepg.Name(database.Prefix()),
 			Engine: database.Engine, LastEngine: last.Volumes.Engines[database.Name],
 			Restored: database.Restore != nil, Setting: database.EngineSetting(),
-			Image: database.Image, ImageSetting: database.ImageSetting(), GoesBack: database.GoesBack,
+			Image: database.Image, LastImage: last.Volumes.Postgres[database.Name],
+			ImageSetting: database.ImageSetting(), GoesBack: database.GoesBack,
 			StorageClass: database.Server.StorageClass,
 			Archived:     database.Archive != nil, ArchiveSetting: database.ArchiveSetting(),
 			Recovered: database.Recovered(), RestoredTo: database.RestoredTo(),
@@ -111,8 +112,9 @@ func (s *stack) volumes() volumes.Settings {
 			names[name] = namespace.Name
 		}
 	}
-	databases, engines := map[string]string{}, map[string]string{}
+	databases, engines, postgres := map[string]string{}, map[string]string{}, map[string]string{}
 	for _, settings := range s.cfg.Databases {
+		postgres[settings.Name] = settings.Image
 		engines[settings.Name] = settings.Engine
 		databases[settings.Name] = s.databases[settings.Name].Claim
 	}
@@ -122,5 +124,6 @@ func (s *stack) volumes() volumes.Settings {
 		StorageClass: s.cfg.StorageClass,
 		Databases:    databases,
 		Engines:      engines,
+		Postgres:     postgres,
 	}
 }

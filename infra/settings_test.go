@@ -66,7 +66,7 @@ var variants = map[string]map[string]string{
 		"restoreFrom": "end", "restoreOver": "todo", "restoreIdentity": ageIdentity,
 	},
 	"databases": {"databases": `[
-		{"name": "shop", "namespace": "apps", "image": "postgres:18", "storageSize": "2Gi",
+		{"name": "shop", "namespace": "apps", "image": "postgres:17", "storageSize": "2Gi",
 			"extensions": "hstore", "clients": "apps/app=shop web/app=web"},
 		{"name": "old-shop", "namespace": "project", "archive": false, "parameters": {"jit": "off"}}
 	]`},
@@ -95,7 +95,7 @@ var variants = map[string]map[string]string{
 		"redisStorageSize": "1Gi",
 		"redisMemory":      "128Mi",
 
-		"postgresImage":          "postgres:18",
+		"postgresImage":          "postgres:17",
 		"postgresGoBack":         "todo",
 		"postgresPassword":       "battery-staple",
 		"postgresReaderPassword": "read-it-all",

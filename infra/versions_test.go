@@ -34,7 +34,7 @@ func TestADatabaseMovesInOrder(t *testing.T) {
 		settings(t, map[string]string{"databases": `[{"name": "pingpong", "image": "postgres:18"}]`}))
 
 	newImage := "registry.example.com/team/backup-postgres-18:dev@" + recorder.Digest
-	oldImage := "registry.example.com/team/backup:dev@" + recorder.Digest
+	oldImage := "registry.example.com/team/backup-postgres-17:dev@" + recorder.Digest
 	job := recorder.Object[*batchv1.Job](recording, "pingpong-upgrade-job").Spec.Template.Spec
 	require.Equal(t, "parameters", job.InitContainers[0].Name)
 	require.Equal(t, "registry.example.com/team/postgres-postgres-18:dev@"+recorder.Digest,

@@ -19,17 +19,17 @@ func TestTheLabHasThePostgresThatTheSettingsName(t *testing.T) {
 	lab, err := layout.New("dev", dir, dir)
 	require.NoError(t, err)
 	for settings, want := range map[string][]int{
-		"":                              {17},
-		"config: {}":                    {17},
-		"config: {p:postgresImage: ''}": {17},
-		"config: {p:postgresImage: 'postgres:18'}":                      {17, 18},
-		"config: {p:postgresImage: docker.io/library/postgres:18}":      {17, 18},
-		"config: {p:databases: [{name: a}, {image: 'postgres:18'}]}":    {17, 18},
-		"config: {p:databases: [{image: postgres:19}], x: postgres:17}": {17, 19},
-		"config: {p:postgresImage: postgres:18.1-trixie}":               {17},
-		"config: {p:postgresImage: 'example.com/postgres:18'}":          {17},
-		"config: {p:postgresImage: 'postgres:18@sha256:00'}":            {17},
-		"config: {p:namePrefix: a} # postgres:18":                       {17},
+		"":                              {18},
+		"config: {}":                    {18},
+		"config: {p:postgresImage: ''}": {18},
+		"config: {p:postgresImage: 'postgres:17'}":                      {17, 18},
+		"config: {p:postgresImage: docker.io/library/postgres:17}":      {17, 18},
+		"config: {p:databases: [{name: a}, {image: 'postgres:17'}]}":    {17, 18},
+		"config: {p:databases: [{image: postgres:19}], x: postgres:18}": {18, 19},
+		"config: {p:postgresImage: postgres:18.1-trixie}":               {18},
+		"config: {p:postgresImage: 'example.com/postgres:17'}":          {18},
+		"config: {p:postgresImage: 'postgres:17@sha256:00'}":            {18},
+		"config: {p:namePrefix: a} # postgres:17":                       {18},
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "Pulumi.dev.yaml"), []byte(settings), 0o600))
 		read, err := readSettings(lab)
@@ -76,7 +76,7 @@ func TestOptionalToolsAreGotForTheirImagesAlone(t *testing.T) {
 }
 
 func TestTestsRunThePostgresThatTheirVariableNames(t *testing.T) {
-	for value, want := range map[string]string{"": "postgres:17", "18": "postgres:18"} {
+	for value, want := range map[string]string{"": "postgres:18", "17": "postgres:17"} {
 		t.Setenv(postgresVariable, value)
 		image, err := postgresOfTests()
 		require.NoError(t, err)
@@ -85,7 +85,7 @@ func TestTestsRunThePostgresThatTheirVariableNames(t *testing.T) {
 	t.Setenv(postgresVariable, "postgres:18")
 	_, err := postgresOfTests()
 	require.EqualError(t, err,
-		`POSTGRES: "postgres:18" is no major version of Postgres; for example: POSTGRES=18`)
+		`POSTGRES: "postgres:18" is no major version of Postgres; for example: POSTGRES=17`)
 }
 
 func TestAPostgresThatDebianLacksIsToldAtOnce(t *testing.T) {

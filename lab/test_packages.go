@@ -30,7 +30,7 @@ func postgresOfTests() (images.Image, error) {
 	}
 	major, err := strconv.Atoi(value)
 	if err != nil {
-		return images.Image{}, fmt.Errorf("%s: %q is no major version of Postgres; for example: %s=18",
+		return images.Image{}, fmt.Errorf("%s: %q is no major version of Postgres; for example: %s=17",
 			postgresVariable, value, postgresVariable)
 	}
 	return images.Postgres(major), nil

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,9 +34,9 @@ type Database struct {
 	RestoredTo                time.Time
 	// Setting is the path of its engine's setting.
 	Setting string
-	// Image and StorageClass are its servers'. Without an Image they keep what they run. ImageSetting is the
-	// path of its setting.
-	Image, ImageSetting, StorageClass string
+	// Image and StorageClass are its servers'. Without an Image they keep what they run, and without a claim
+	// they begin with the LastImage of the last up. ImageSetting is the path of Image's setting.
+	Image, LastImage, ImageSetting, StorageClass string
 	// GoesBack allows to leave behind what was written since a move to a newer version.
 	GoesBack bool
 }
@@ -109,7 +110,7 @@ func (d Database) clusterImage(ctx context.Context, client kubernetes.Interface)
 		return d.Image, nil
 	}
 	there, err := d.existing(ctx, client)
-	return there.Spec.ImageName, err
+	return cmp.Or(there.Spec.ImageName, d.LastImage), err
 }
 
 func (d Database) keepsData(ctx context.Context, client kubernetes.Interface) error {

@@ -21,7 +21,10 @@ import (
 )
 
 // DefaultPostgres is the image of a new database whose settings name none.
-const DefaultPostgres = "postgres:17"
+const DefaultPostgres = "postgres:18"
+
+// unmarkedPostgres is the image for the data on a claim that does not say its version.
+var unmarkedPostgres = server.OfficialImage(statefulset.UnmarkedMajor)
 
 // Version is which Postgres the StatefulSet of a database runs, and on which claim.
 type Version struct {
@@ -152,20 +155,18 @@ func runningImage(ctx context.Context, set *appsv1.StatefulSet,
 		}
 		if majorOf != nil {
 			if major := majorOf(ctx, container.Image); major != "" {
-				return officialImage(major)
+				return "postgres:" + major
 			}
 		}
 	}
 	return ""
 }
 
-func officialImage(major string) string { return "postgres:" + major }
-
 // imageOn is the official image for the data on a template's claim. Where the template does not say its
 // version, it is the other image.
 func imageOn(template, otherwise string) string {
 	if major := statefulset.TemplateMajor(template); major > 0 {
-		return officialImage(strconv.Itoa(major))
+		return server.OfficialImage(major)
 	}
 	return otherwise
 }
@@ -191,7 +192,8 @@ func (d Database) lastBackup(ctx context.Context, client kubernetes.Interface) (
 func (d Database) decide(has serving) (Version, error) {
 	current, known := has.current(d.Image)
 	if !known {
-		return Version{Image: cmp.Or(d.Image, DefaultPostgres), Template: statefulset.FirstTemplate}, nil
+		image := cmp.Or(d.Image, d.LastImage, DefaultPostgres)
+		return Version{Image: image, Template: statefulset.FirstTemplate}, nil
 	}
 	image := cmp.Or(d.Image, current.Image)
 	is, wanted := major(current.Image), major(image)
@@ -233,7 +235,7 @@ func (has serving) current(wanted string) (v Version, known bool) {
 			v, known = Version{Template: template}, true
 		}
 	}
-	v.Image = cmp.Or(has.recorded[v.Template], imageOn(v.Template, cmp.Or(wanted, DefaultPostgres)))
+	v.Image = cmp.Or(has.recorded[v.Template], imageOn(v.Template, cmp.Or(wanted, unmarkedPostgres)))
 	return v, known
 }
 
@@ -250,7 +252,7 @@ func (v *Version) keepOld(d Database, has serving) {
 		return
 	}
 	v.OldClaim = d.claim(old)
-	v.OldImage = cmp.Or(has.recorded[old], has.oldImage, imageOn(old, DefaultPostgres))
+	v.OldImage = cmp.Or(has.recorded[old], has.oldImage, imageOn(old, unmarkedPostgres))
 }
 
 func (d Database) claim(template string) string {

@@ -41,7 +41,8 @@ func TestVersionsChangeWhenTheyAreAsked(t *testing.T) {
 	dropped.ready = true
 	restored := shop("postgres:18")
 	restored.Restored = true
-	back := shop("postgres:17")
+	back, lost := shop("postgres:17"), shop("")
+	lost.LastImage = "postgres:17"
 	back.GoesBack = true
 	for name, test := range map[string]struct {
 		database Database
@@ -49,7 +50,7 @@ func TestVersionsChangeWhenTheyAreAsked(t *testing.T) {
 		want     Version
 		err      string
 	}{
-		"new": {shop(""), serving{}, Version{Image: DefaultPostgres, Template: "data"}, ""},
+		"new": {shop(""), serving{}, Version{Image: "postgres:18", Template: "data"}, ""},
 		"new, with an image": {shop("postgres:18"), serving{},
 			Version{Image: "postgres:18", Template: "data"}, ""},
 		"stays": {shop(""), servingOn("data", "postgres:17.5", "data"),
@@ -60,8 +61,9 @@ func TestVersionsChangeWhenTheyAreAsked(t *testing.T) {
 			Version{Image: "postgres:18", Template: "data"}, ""},
 		"nobody knows what runs": {shop("postgres:18"), servingOn("data", "", "data"),
 			Version{Image: "postgres:18", Template: "data"}, ""},
-		"destroyed": {shop(""), stopped("data"),
-			Version{Image: DefaultPostgres, Template: "data"}, ""},
+		"new, after its claim was lost": {lost, serving{}, Version{Image: "postgres:17", Template: "data"}, ""},
+		"destroyed, from an earlier release": {shop(""), stopped("data"),
+			Version{Image: "postgres:17", Template: "data"}, ""},
 		"destroyed, began with 18": {shop("postgres:18"), stopped("data"),
 			Version{Image: "postgres:18", Template: "data"}, ""},
 		"upgrade": {shop("postgres:18"), servingOn("data", "mine/pg:17-gis", "data"), Version{Image: "postgres:18",

@@ -81,7 +81,7 @@ func (r *reader) checkEngine(d Database) {
 	}
 	if d.Image != "" && server.Major(d.Image) == "" {
 		refuse("image", "%q does not say its major version in the tag, though "+noWay+", which asks for it; "+
-			"for example: %s", d.Image, d.Name, r.setField(d, "image", "postgres:17"))
+			"for example: %s", d.Image, d.Name, r.setField(d, "image", cluster.DefaultPostgres))
 	}
 	if err := cloudnativepg.CheckParameters(d.Server.Parameters); err != nil {
 		refuse("parameters", "%w, and "+noWay+"; for example: %s", err, d.Name,

@@ -27,7 +27,7 @@ func TestWhatTheEngineCannotDoIsRefused(t *testing.T) {
 		highly + `, "image": "registry.example.com/postgres:prod"`: `databases[0].image: ` +
 			`"registry.example.com/postgres:prod" does not say its major version in the tag, though the engine of ` +
 			"shop is cloudnative-pg, which asks for it; for example: pulumi config set --path 'databases[0].image' " +
-			"postgres:17",
+			"postgres:18",
 		highly + `, "parameters": {"hot_standby": "off"}`: "databases[0].parameters: hot_standby is " +
 			"CloudNativePG's to set, and the engine of shop is cloudnative-pg; for example: pulumi config set " +
 			"--path 'databases[0].parameters' work_mem=8MB",

@@ -47,11 +47,11 @@ var wrongFields = []struct{ fields, message string }{
 	{`"name": "todo"`, `databases[0].namespace: "apps" is not project, where todo is; for example: ` +
 		"pulumi config rm --path 'databases[0].namespace'"},
 
-	{`"image": "postgres"`, not("postgres", "image", "an image with its version", "postgres:17")},
-	{`"image": ""`, not("", "image", "an image", "postgres:17")},
+	{`"image": "postgres"`, not("postgres", "image", "an image with its version", "postgres:18")},
+	{`"image": ""`, not("", "image", "an image", "postgres:18")},
 	{`"image": "postgres:16"`,
-		not("postgres:16", "image", "an image of PostgreSQL 17 or newer on Debian", "postgres:17")},
-	{`"image": 17`, not("17", "image", "an image with its version", "postgres:17")},
+		not("postgres:16", "image", "an image of PostgreSQL 17 or newer on Debian", "postgres:18")},
+	{`"image": 17`, not("17", "image", "an image with its version", "postgres:18")},
 	{`"storageClass": "My Class"`, not("My Class", "storageClass", "the name of a storage class", "local-path")},
 	{`"storageClass": ""`, not("", "storageClass", "the name of a storage class", "local-path")},
 	{`"storageSize": "1 GB"`, not("1 GB", "storageSize", "a Kubernetes quantity", "1Gi")},

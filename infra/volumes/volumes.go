@@ -19,8 +19,8 @@ type Settings struct {
 	StorageClass string
 	// Databases are their claims, as NAMESPACE/CLAIM, or their Clusters of CloudNativePG, by name.
 	Databases map[string]string
-	// Engines are what runs them.
-	Engines map[string]string
+	// Engines are what runs them, with the images in Postgres.
+	Engines, Postgres map[string]string
 }
 
 // Outputs are outputs of the stack after its last up: its settings and images. They are empty before the
@@ -34,6 +34,7 @@ type Outputs struct {
 		StorageClass string            `pulumi:"storageClass"`
 		Databases    map[string]string `pulumi:"databases"`
 		Engines      map[string]string `pulumi:"engines"`
+		Postgres     map[string]string `pulumi:"postgres"`
 	} `pulumi:"volumes"`
 }
 
@@ -65,6 +66,7 @@ func Export(ctx *pulumi.Context, last Outputs, now Settings) error {
 		"storageClass": pulumi.String(now.StorageClass),
 		"databases":    pulumi.ToStringMap(now.Databases),
 		"engines":      pulumi.ToStringMap(now.Engines),
+		"postgres":     pulumi.ToStringMap(now.Postgres),
 	})
 	// pulumi destroy shows the outputs, but does not run the program.
 	ctx.Export("data", pulumi.String("is in the claims of the namespaces "+

@@ -11,7 +11,7 @@ import (
 )
 
 // DefaultPostgres is the major version of a stack whose settings name none.
-const DefaultPostgres = 17
+const DefaultPostgres = 18
 
 // postgresSuites are the suites of Debian that have a major version of Postgres.
 var postgresSuites = map[int]string{17: stable, 18: "forky"}

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -50,6 +51,9 @@ func (s *ScratchServer) recover(ctx context.Context, fetch func(data string) err
 	if err := fetch(s.Data()); err != nil {
 		return err
 	}
+	if err := s.checkVersion(ctx); err != nil {
+		return err
+	}
 	// The server's own rules for clients do not apply here.
 	hba := filepath.Join(s.dir, "pg_hba.conf")
 	if err := os.WriteFile(hba, []byte("local all all trust\n"), 0o600); err != nil {
@@ -85,6 +89,20 @@ func (s *ScratchServer) recover(ctx context.Context, fetch func(data string) err
 			return ErrNotReached
 		}
 	}
+}
+
+// checkVersion refuses files of another major version, which no server of this one reads.
+func (s *ScratchServer) checkVersion(ctx context.Context) error {
+	version, err := os.ReadFile(filepath.Join(s.Data(), "PG_VERSION"))
+	if err != nil {
+		return err
+	}
+	_, major, err := ClientVersion(ctx)
+	if is := strings.TrimSpace(string(version)); err == nil && is != strconv.Itoa(major) {
+		err = fmt.Errorf("%w: it is of PostgreSQL %s, and this image has PostgreSQL %d: restore it into a new "+
+			"database of PostgreSQL %[2]s, as docs/bad-day.md says", ErrPermanent, is, major)
+	}
+	return err
 }
 
 var requirement = regexp.MustCompile(`(?m)^(max_prepared_xacts|max_locks_per_xact) setting: *(\d+)$`)

@@ -22,8 +22,8 @@ import (
 // user is the ID of postgres and its group in the image.
 const user = 999
 
-// Major is the major version of the image: $POSTGRES, or 17.
-func Major() string { return cmp.Or(os.Getenv("POSTGRES"), "17") }
+// Major is the major version of the image: $POSTGRES, or 18.
+func Major() string { return cmp.Or(os.Getenv("POSTGRES"), "18") }
 
 // Programs is the folder of Postgres' programs in the image.
 func Programs() string { return "/usr/lib/postgresql/" + Major() + "/bin" }

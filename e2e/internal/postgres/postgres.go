@@ -16,6 +16,8 @@ const (
 	Set    = "postgres-ss"
 	Pod    = Set + "-0"
 	Volume = "data-" + Pod
+	// Image is of a new database.
+	Image = "postgres:18"
 )
 
 var psql = []string{"exec", Pod, "--container", "postgres", "--", "psql", "--quiet", "--no-align",
@@ -48,7 +50,7 @@ func Client(key, script string) *corev1.Pod {
 		`for try in $(seq 60); do pg_isready --quiet --host postgres-svc --timeout 2 && break; sleep 1; done
 owner=$(cat /run/secrets/postgres/URL 2>/dev/null)
 `+script)
-	pod.Spec.Containers[0].Image = "postgres:17"
+	pod.Spec.Containers[0].Image = Image
 	mount(pod, "/run/secrets/postgres", corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
 		SecretName: "postgres",
 		Items:      []corev1.KeyToPath{{Key: key, Path: "URL"}, {Key: "ca.crt", Path: "ca.crt"}},

@@ -2,9 +2,13 @@ package server
 
 import (
 	"regexp"
+	"strconv"
 
 	"github.com/distribution/reference"
 )
+
+// OfficialImage returns the official image of a major version.
+func OfficialImage(major int) string { return "postgres:" + strconv.Itoa(major) }
 
 var digits = regexp.MustCompile(`^[0-9]+`)
 

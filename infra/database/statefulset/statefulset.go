@@ -185,7 +185,8 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, conf strin
 			},
 			Spec: podSpec(args, archive),
 		},
-		Claim: kube.Claim(names.app, args.Version.Template, args.StorageClass, args.StorageSize),
+		Claim: args.Version.marked(
+			kube.Claim(names.app, args.Version.Template, args.StorageClass, args.StorageSize)),
 	}.Declare(ctx, name+"-statefulset", after...)
 	if err != nil {
 		return err

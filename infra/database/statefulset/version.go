@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -20,7 +21,7 @@ const (
 	// Container is the server's.
 	Container = "postgres"
 	// ImageAnnotation of the StatefulSet has the image that the server's is made from, and OldImageAnnotation
-	// the one of the version that the data has moved from.
+	// the one of the version that the data has moved from. On a claim it has the image that wrote the data.
 	ImageAnnotation    = "stateful-k3s/postgres-image"
 	OldImageAnnotation = "stateful-k3s/postgres-old-image"
 )
@@ -92,6 +93,21 @@ func (v Version) annotations() map[string]string {
 		annotations[OldImageAnnotation] = v.Old.Image
 	}
 	return annotations
+}
+
+// UnmarkedMajor is the major version of the data on a claim of FirstTemplate without an ImageAnnotation.
+const UnmarkedMajor = 17
+
+// marked says on the claim which version its data is of, where its name does not: after a destroy the claim
+// is all there is. It is the same for each minor version, for a change would replace the StatefulSet.
+func (v Version) marked(claim corev1.PersistentVolumeClaimTypeArgs) corev1.PersistentVolumeClaimTypeArgs {
+	major, _ := strconv.Atoi(server.Major(v.Image))
+	if v.Template == FirstTemplate && major > UnmarkedMajor {
+		metadata := claim.Metadata.(metav1.ObjectMetaArgs)
+		metadata.Annotations = pulumi.StringMap{ImageAnnotation: pulumi.String(server.OfficialImage(major))}
+		claim.Metadata = metadata
+	}
+	return claim
 }
 
 // timeout lets Pulumi wait for a move.
