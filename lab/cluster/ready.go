@@ -111,6 +111,10 @@ func (s server) get(ctx context.Context, into any, args ...string) error {
 }
 
 func (s server) kubectl(ctx context.Context, args ...string) ([]byte, error) {
+	return subprocess.Output(s.kubectlCommand(ctx, args...))
+}
+
+func (s server) kubectlCommand(ctx context.Context, args ...string) *exec.Cmd {
 	access := []string{"--kubeconfig", s.lab.Kubeconfig(), "--cache-dir", s.lab.Dir("run", "kubectl")}
-	return subprocess.Output(exec.CommandContext(ctx, s.inNode(nodeBin, "kubectl"), append(access, args...)...))
+	return exec.CommandContext(ctx, s.inNode(nodeBin, "kubectl"), append(access, args...)...)
 }

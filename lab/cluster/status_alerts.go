@@ -1,17 +1,23 @@
 package cluster
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
 // prometheus is what the stack calls its own Prometheus, if it has one.
 const prometheus = "prometheus"
+
+const alertsTimeout = 5 * time.Second
 
 // alert is one that waits to fire or fires.
 // Source: https://prometheus.io/docs/prometheus/latest/querying/api/#alerts
@@ -32,18 +38,46 @@ func (s server) addAlerts(ctx context.Context, status *Status, pods podList) {
 	}
 }
 
+// alerts asks over a forwarded port, since policies let the API server reach pods of its own node alone.
 func (s server) alerts(ctx context.Context, pod pod) ([]alert, error) {
 	if pod.notReady() != "" {
 		return nil, errors.New("its pod is not ready")
 	}
-	out, err := s.kubectl(ctx, "--request-timeout", "5s", "get", "--raw", fmt.Sprintf(
-		"/api/v1/namespaces/%s/pods/%s:9090/proxy/prometheus/api/v1/alerts", pod.Metadata.Namespace,
-		pod.Metadata.Name))
+	ctx, cancel := context.WithTimeout(ctx, alertsTimeout)
+	defer cancel()
+	forward := s.kubectlCommand(ctx, "port-forward", "--namespace", pod.Metadata.Namespace, pod.Metadata.Name,
+		":9090")
+	var faults bytes.Buffer
+	forward.Stderr = &faults
+	said, err := forward.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
+	if err := forward.Start(); err != nil {
+		return nil, err
+	}
+	line, _ := bufio.NewReader(said).ReadString('\n')
+	address, _, _ := strings.Cut(strings.TrimPrefix(line, "Forwarding from "), " ")
+	alerts, err := askForAlerts(ctx, "http://"+address+"/prometheus/api/v1/alerts")
+	cancel()
+	if _ = forward.Wait(); line == "" {
+		return nil, fmt.Errorf("forwarding a port: %s", strings.TrimSpace(faults.String()))
+	}
+	return alerts, err
+}
+
+func askForAlerts(ctx context.Context, url string) ([]alert, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
 	var answer struct{ Data struct{ Alerts []alert } }
-	err = json.Unmarshal(out, &answer)
+	err = json.NewDecoder(response.Body).Decode(&answer)
 	return answer.Data.Alerts, err
 }
 
