@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"slices"
 
@@ -37,7 +38,8 @@ func (s *stack) newDatabase(settings config.Database) (*database.Database, error
 	}
 	if settings.Engine == cluster.CloudNativePGEngine {
 		args.CloudNativePG = &cloudnativepg.Settings{Instances: settings.Instances, Operator: s.operator,
-			APIServers: s.cloudNativePG.APIServers, Archive: s.archive(settings)}
+			APIServers: s.cloudNativePG.APIServers, Archive: s.archive(settings),
+			ArchiveTimeout: settings.ArchiveTimeout}
 	} else if settings.Archive != nil {
 		args.Images.Server = s.images[imageName(archivingPostgres, settings.Image)]
 	}
@@ -55,6 +57,12 @@ func (s *stack) archive(settings config.Database) *cloudnativepg.Archive {
 	found := s.archives[settings.Name]
 	archive := &cloudnativepg.Archive{Name: cmp.Or(found.Name, cloudnativepg.Name(settings.Prefix())),
 		Schedule: settings.Backup.Schedule}
+	if s.awaitArchiver != nil {
+		namespace := s.namespaces[settings.Namespace].Name
+		archive.Await = func(ctx context.Context) error {
+			return s.awaitArchiver(ctx, namespace, cloudnativepg.Name(settings.Prefix()))
+		}
+	}
 	if settings.Recovered() != "" {
 		archive.Recovery = &cloudnativepg.Recovery{From: cmp.Or(found.From, archive.Name),
 			Until: settings.RestoredTo()}

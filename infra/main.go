@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
@@ -28,6 +29,7 @@ type stack struct {
 
 	cloudNativePG cluster.CloudNativePG // what the cluster has of it
 	archives      map[string]cluster.Archive
+	awaitArchiver func(ctx context.Context, namespace, cluster string) error // nil in a preview
 	release       operatorRelease
 	operator      *cloudnativepg.Operator // nil unless a database needs it
 

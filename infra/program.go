@@ -58,7 +58,8 @@ func program(check preflight, missing missingImages, release operatorRelease) pu
 		}
 		s := &stack{ctx: ctx, cfg: cfg, images: images, shared: approval.Shared,
 			passwords: approval.Passwords, inCluster: pulumi.Provider(provider),
-			cloudNativePG: approval.CloudNativePG, archives: approval.Archives, release: release}
+			cloudNativePG: approval.CloudNativePG, archives: approval.Archives,
+			awaitArchiver: approval.AwaitArchiver, release: release}
 		if err := s.declare(); err != nil {
 			return err
 		}

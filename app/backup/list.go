@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -43,6 +44,13 @@ func list(ctx context.Context, c config, _ []string) error {
 	for _, covered := range coverage(stanzas) {
 		fmt.Println("archive:", covered)
 	}
+	objects, err := c.store.Archive(ctx)
+	if err != nil {
+		return fmt.Errorf("list the archive: %w", err)
+	}
+	if covered := pluginCoverage(pgbackrest.Summarize(objects)); covered != "" {
+		fmt.Println("archive:", covered)
+	}
 	return nil
 }
 
@@ -57,6 +65,22 @@ func coverage(stanzas []pgbackrest.Stanza) (covered []string) {
 			covered = append(covered, fmt.Sprintf("%s to %s in %s",
 				span.From.Format(time.RFC3339), span.To.Format(time.RFC3339), endName(span)))
 		}
+	}
+	return covered
+}
+
+// pluginCoverage describes the archive of the Cluster that archived last; "" if a StatefulSet did.
+func pluginCoverage(is pgbackrest.Summary) string {
+	switch {
+	case !strings.HasPrefix(is.Server, pgbackrest.PluginFolder+"/"):
+		return ""
+	case is.First.IsZero():
+		return "nothing can be restored from " + is.Server + ", which has no base backup"
+	}
+	covered := fmt.Sprintf("%s to %s in %s", is.First.Format(time.RFC3339), is.Last.Format(time.RFC3339),
+		is.Server)
+	if is.Gap {
+		covered += "; log is missing in it"
 	}
 	return covered
 }

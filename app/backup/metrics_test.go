@@ -136,11 +136,22 @@ func TestMetricsOfTheArchive(t *testing.T) {
 	assert.Empty(t, values())
 	stored := time.Unix(1_700_000_000, 0)
 	segment := func(name string) pgbackrest.Object {
-		return pgbackrest.Object{Path: "archive/1/17-1/" + name[:16] + "/" + name + "-" + strings.Repeat("0", 40),
-			Size: 7, Stored: stored}
+		return pgbackrest.Object{Size: 7, Stored: stored,
+			Path: "wal/archive/1/17-1/" + name[:16] + "/" + name + "-" + strings.Repeat("0", 40)}
 	}
 	g.showArchive([]pgbackrest.Object{segment("000000010000000000000001"), segment("000000010000000000000003")})
 	assert.Equal(t, []float64{1_700_000_000, 14, 1}, values())
 	g.showArchive(nil)
 	assert.Empty(t, values())
+}
+
+// Which times plugin-barman-cloud can restore, for people who look for one.
+func TestCoverageOfThePlugin(t *testing.T) {
+	first, last := time.Date(2026, 11, 22, 14, 1, 0, 0, time.UTC), time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
+	assert.Empty(t, pluginCoverage(pgbackrest.Summary{}))
+	assert.Empty(t, pluginCoverage(pgbackrest.Summary{Server: "7711158423862165527", First: first, Last: last}))
+	assert.Equal(t, "nothing can be restored from barman/postgres-1, which has no base backup",
+		pluginCoverage(pgbackrest.Summary{Server: "barman/postgres-1", Last: last}))
+	assert.Equal(t, "2026-11-22T14:01:00Z to 2026-11-23T09:30:00Z in barman/postgres-1; log is missing in it",
+		pluginCoverage(pgbackrest.Summary{Server: "barman/postgres-1", First: first, Last: last, Gap: true}))
 }

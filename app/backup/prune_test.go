@@ -131,7 +131,8 @@ func TestALongArchiveIsNotListedForBackups(t *testing.T) {
 		store.ServeHTTP(w, r)
 	})
 	s.succeed("status", "S3_ENDPOINT="+proxy.URL)
-	assert.EqualValues(t, 1+2, lists.Load(), "the backups, and for the archive's size two pages of 1000")
+	assert.EqualValues(t, 1+2+1, lists.Load(),
+		"the backups, for the archive's size two pages of 1000, and whether there is an archive of the plugin")
 }
 
 // A run prunes after its backup.

@@ -9,7 +9,10 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/database/cloudnativepg"
@@ -69,6 +72,29 @@ func (d Database) archive(ctx context.Context, client kubernetes.Interface, now 
 	}
 	archive.From, err = d.recoverFrom(ctx, client, own)
 	return archive, err
+}
+
+// archiverWait is as long as Pulumi waits for a Cluster.
+const archiverWait = 20 * time.Minute
+
+// awaitArchiver waits until the primary of a Cluster has the plugin beside it.
+func awaitArchiver(ctx context.Context, client kubernetes.Interface, namespace, name string) error {
+	primary := metav1.ListOptions{LabelSelector: "cnpg.io/instanceRole=primary,cnpg.io/cluster=" + name}
+	err := wait.PollUntilContextTimeout(ctx, time.Second, archiverWait, true,
+		func(ctx context.Context) (bool, error) {
+			pods, err := client.CoreV1().Pods(namespace).List(ctx, primary)
+			return err == nil && slices.ContainsFunc(pods.Items, hasArchiver), nil
+		})
+	if err != nil {
+		return fmt.Errorf("waiting for plugin-barman-cloud beside the primary of %s in %s, without which no base "+
+			"backup can be made: %w: kubectl -n %s describe cluster %s", name, namespace, err, namespace, name)
+	}
+	return nil
+}
+
+func hasArchiver(pod corev1.Pod) bool {
+	return pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Spec.InitContainers,
+		func(c corev1.Container) bool { return c.Name == "plugin-barman-cloud" })
 }
 
 // window starts at the first time that a server can be recovered to.

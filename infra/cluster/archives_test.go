@@ -1,10 +1,17 @@
 package cluster
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 )
 
 // A new Cluster never archives to a folder that has the log of another one, and a database comes back from
@@ -96,4 +103,36 @@ func TestAClusterWithANameInItsPathIsRecoveredOnce(t *testing.T) {
 	}), time.Date(2026, 11, 30, 20, 0, 0, 0, time.UTC))
 	require.NoError(t, err)
 	require.Equal(t, map[string]Archive{"pingpong": {Name: "postgres-20261130t200000z"}}, found)
+}
+
+// The operator gives the plugin to the primary last, and replaces its pod for that.
+func TestAwaitingTheArchiver(t *testing.T) {
+	pod := func(role, container string, deleted *metav1.Time) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: role + container, Namespace: "apps",
+			Labels:            map[string]string{"cnpg.io/cluster": "shop-postgres", "cnpg.io/instanceRole": role},
+			DeletionTimestamp: deleted, Finalizers: []string{"example.com/stays"}},
+			Spec: corev1.PodSpec{InitContainers: []corev1.Container{{Name: container}}}}
+	}
+	const plugin = "plugin-barman-cloud"
+	await := func(pods ...runtime.Object) error {
+		client := fake.NewClientset(pods...)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		listed := 0
+		client.PrependReactor("list", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+			if listed++; listed > 1 {
+				cancel(errors.New("it asks again"))
+			}
+			return false, nil, nil
+		})
+		return awaitArchiver(ctx, client, "apps", "shop-postgres")
+	}
+	require.NoError(t, await(pod("primary", plugin, nil)))
+	for name, pods := range map[string][]runtime.Object{
+		"none":           nil,
+		"a standby":      {pod("replica", plugin, nil), pod("primary", "bootstrap-controller", nil)},
+		"an old primary": {pod("primary", plugin, &metav1.Time{Time: time.Now()})},
+	} {
+		require.ErrorContains(t, await(pods...), "waiting for plugin-barman-cloud beside the primary of "+
+			"shop-postgres in apps, without which no base backup can be made", name)
+	}
 }

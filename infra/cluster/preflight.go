@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -28,6 +29,8 @@ type Approval struct {
 	CloudNativePG CloudNativePG
 	// Archives has the archive of each database of CloudNativePG, by the database's name.
 	Archives map[string]Archive
+	// AwaitArchiver waits until the primary of a Cluster has what archives its log; nil in a preview.
+	AwaitArchiver func(ctx context.Context, namespace, cluster string) error
 }
 
 // Preflight checks the cluster before anything is declared in it. It refuses any cluster but the one of the
@@ -95,6 +98,9 @@ func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Ap
 		return approval, err
 	}
 	if !ctx.DryRun() {
+		approval.AwaitArchiver = func(ctx context.Context, namespace, name string) error {
+			return awaitArchiver(ctx, cluster, namespace, name)
+		}
 		go r.Watch(ctx.Context(), cluster, func(reason string) { _ = ctx.Log.Warn(reason, nil) })
 	}
 	text, secret, err := access.kubeconfig(cluster.config, expected)

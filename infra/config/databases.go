@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/database"
@@ -32,8 +33,9 @@ type Database struct {
 	GoesBack bool
 	Server   statefulset.Settings
 	Backup   backup.Settings
-	// Archive is nil for none.
-	Archive *database.Archive
+	// Archive is nil for none. ArchiveTimeout is what it has, or would have.
+	Archive        *database.Archive
+	ArchiveTimeout time.Duration
 	// Restore is nil for nothing.
 	Restore *backup.Restore
 	// ExistingSecret has the passwords, in the database's namespace; empty for generated ones.
@@ -168,6 +170,7 @@ func (r *reader) settings(d Database, restores restores) Database {
 		KeepDays:   r.number(key("archiveKeepDays"), days, "7"),
 		Passphrase: r.secret("archivePassphrase", password, newPassword),
 	}
+	d.ArchiveTimeout = archive.Timeout
 	d.ownArchive = r.sets(d, "archive")
 	if r.boolean(key("archive"), "false") {
 		d.Archive = archive

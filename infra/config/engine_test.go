@@ -51,7 +51,7 @@ func TestWhatTheEngineCannotDoIsRefused(t *testing.T) {
 func TestWhatIsRecovered(t *testing.T) {
 	for from, cluster := range map[string]string{
 		"2026-11-22T16:05:00+02:00": "shop-postgres-20261122t140500z", "end": "shop-postgres-end",
-		"2026-11-22T14:05:00.25Z": "shop-postgres-20261122t140500.25z", "latest": "",
+		"2026-11-22T14:05:00.25Z": "shop-postgres-20261122t140500-25z", "latest": "",
 		"20261122T020000Z-1a2b3c": "",
 	} {
 		cfg, err := load(t, settings{"databases": "[" + shop(`"engine": "cloudnative-pg", "restoreFrom": "`+from+

@@ -66,7 +66,8 @@ func TestEntriesAndSettingsOfAllDatabases(t *testing.T) {
 			Parameters: statefulset.Parameters{"work_mem": "8MB", "a.b": "1", "jit": "true"}},
 		Backup: backup.Settings{Schedule: "2 2 * * *", TimeZone: "Etc/UTC", KeepDaily: 4, KeepWeekly: 5,
 			KeepMonthly: 6, ScratchSize: "6Gi", Memory: "400Mi", Compression: 5, Timeout: 3 * time.Hour},
-		Restore: &backup.Restore{From: pulumi.String("2026-11-22T14:05:00Z")},
+		ArchiveTimeout: 20 * time.Second,
+		Restore:        &backup.Restore{From: pulumi.String("2026-11-22T14:05:00Z")},
 	}, databases[2])
 
 	require.Equal(t, Database{
@@ -76,7 +77,7 @@ func TestEntriesAndSettingsOfAllDatabases(t *testing.T) {
 			StorageSize: "3Gi", Memory: "1Gi", Parameters: statefulset.Parameters{"jit": "off"}},
 		Backup: backup.Settings{Schedule: "1 1 * * *", TimeZone: "Europe/Berlin", KeepDaily: 1, KeepWeekly: 2,
 			KeepMonthly: 3, ScratchSize: "5Gi", Memory: "300Mi", Compression: 4, Timeout: 2 * time.Hour},
-		Archive: databases[1].Archive,
+		Archive: databases[1].Archive, ArchiveTimeout: 10 * time.Second,
 		Restore: &backup.Restore{From: pulumi.String("end")},
 	}, databases[1])
 	require.Equal(t, 10*time.Second, databases[1].Archive.Timeout)

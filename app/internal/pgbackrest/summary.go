@@ -2,59 +2,80 @@ package pgbackrest
 
 import (
 	"cmp"
-	"path"
+	"regexp"
 	"slices"
-	"strings"
 	"time"
 )
 
-// Object is a file of the archive.
+// PluginFolder is where plugin-barman-cloud archives for CloudNativePG, beside Folder. It uses no pgBackRest.
+const PluginFolder = "barman"
+
+// Object is a file of an archive.
 type Object struct {
-	// Path is below Folder.
+	// Path begins with Folder or PluginFolder.
 	Path   string
 	Size   int64
 	Stored time.Time
 }
 
-// Summary is what the names of its files tell of an archive.
+// Summary is what the names of its files tell of an archive. All but Size is of the last server to archive.
 type Summary struct {
 	Size int64
+	// Server is its stanza or, of the plugin, its folder, such as barman/postgres-1; "" without any log.
+	Server string
 	// Last is when the newest file of the log was stored; zero if there is none.
 	Last time.Time
-	// Base is when the newest base backup of the server that archived last began; zero if there is none.
-	Base time.Time
-	// Gap says that log is missing after the newest base backup of the server that archived last.
+	// Base is when the newest base backup began, and First when the oldest one was stored; zero without any.
+	Base, First time.Time
+	// Gap says that log is missing after the newest base backup.
 	Gap bool
 }
 
+// layouts are how pgBackRest and the plugin name files of the log and of base backups. The expressions find
+// the server, and the segment or the time.
+var layouts = []struct {
+	segment, base *regexp.Regexp
+	time          string
+}{
+	{regexp.MustCompile(`^wal/archive/([^/]+)/.*/([0-9A-F]{24})-[0-9a-f]{40}`),
+		regexp.MustCompile(`^wal/backup/([^/]+)/(\d{8}-\d{6})F/`), "20060102-150405"},
+	{regexp.MustCompile(`^(barman/[^/]+)/wals/.*/([0-9A-F]{24})(?:\.gz)?$`),
+		regexp.MustCompile(`^(barman/[^/]+)/base/(\d{8}T\d{6})/data\.tar`), "20060102T150405"},
+}
+
+// baseBackups are those of a server.
+type baseBackups struct{ newest, first time.Time }
+
 // Summarize reads names, sizes and times alone, so it needs neither passphrase nor pgBackRest.
 func Summarize(objects []Object) (sum Summary) {
-	segments, based := map[string][]Segment{}, map[string]time.Time{}
-	last := "" // the stanza of sum.Last
+	segments, based := map[string][]Segment{}, map[string]baseBackups{}
 	for _, o := range objects {
 		sum.Size += o.Size
-		parts := strings.Split(o.Path, "/")
-		if len(parts) < 3 {
-			continue
-		}
-		kind, stanza := parts[0], parts[1]
-		if began, err := time.Parse("20060102-150405F", parts[2]); kind == backupFolder && err == nil {
-			if began.After(based[stanza]) {
-				based[stanza] = began
+		for _, layout := range layouts {
+			if found := layout.segment.FindStringSubmatch(o.Path); found != nil {
+				segments[found[1]] = append(segments[found[1]], Segment{Name: found[2], Stored: o.Stored})
+				if o.Stored.After(sum.Last) {
+					sum.Last, sum.Server = o.Stored, found[1]
+				}
+			}
+			if found := layout.base.FindStringSubmatch(o.Path); found != nil {
+				based[found[1]] = based[found[1]].with(layout.time, found[2], o.Stored)
 			}
 		}
-		file := segmentFile.FindStringSubmatch(path.Base(o.Path))
-		if kind != logFolder || file == nil {
-			continue
-		}
-		segments[stanza] = append(segments[stanza], Segment{Name: file[1], Stored: o.Stored})
-		if o.Stored.After(sum.Last) {
-			sum.Last, last = o.Stored, stanza
-		}
 	}
-	sum.Base = based[last]
-	sum.Gap = hasGap(segments[last], sum.Base)
+	sum.Base, sum.First = based[sum.Server].newest, based[sum.Server].first
+	sum.Gap = hasGap(segments[sum.Server], sum.Base)
 	return sum
+}
+
+func (b baseBackups) with(layout, text string, stored time.Time) baseBackups {
+	if began, err := time.Parse(layout, text); err == nil && began.After(b.newest) {
+		b.newest = began
+	}
+	if b.first.IsZero() || stored.Before(b.first) {
+		b.first = stored
+	}
+	return b
 }
 
 // hasGap tells whether a segment is missing before one that was stored after that time. A server that was

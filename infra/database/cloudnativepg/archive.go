@@ -1,6 +1,7 @@
 package cloudnativepg
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -30,6 +31,8 @@ type Archive struct {
 	Schedule string
 	// Recovery is nil for none.
 	Recovery *Recovery
+	// Await waits until the primary has the plugin beside it; nil to not wait, as in a preview.
+	Await func(context.Context) error
 }
 
 // Recovery makes another server, as the database was.
@@ -45,7 +48,8 @@ func RecoveredName(prefix string, until time.Time) string {
 	if until.IsZero() {
 		return Name(prefix) + "-end"
 	}
-	return Name(prefix) + strings.ToLower(until.UTC().Format("-20060102t150405.999z"))
+	name := strings.ToLower(until.UTC().Format("-20060102t150405.999z"))
+	return Name(prefix) + strings.ReplaceAll(name, ".", "-") // a Cluster's name is a DNS label
 }
 
 // declareArchive declares what the plugin needs to archive. What it returns comes before the Cluster.
@@ -96,15 +100,23 @@ func (s *Server) declareArchive(ctx *pulumi.Context, name string, args Args, nam
 }
 
 // declareBaseBackups declares the schedule of base backups. The first one is made immediately, so each new
-// Cluster has a schedule of its own.
+// Cluster has a schedule of its own. Servers that are there already get the plugin one after the other, the
+// primary last. A base backup before that fails, or begins in log that was not archived.
 func (s *Server) declareBaseBackups(ctx *pulumi.Context, name string, args Args, names names,
-	parent pulumi.ResourceOption) error {
-	schedule := args.Settings.Archive.Schedule
+	cluster *kube.Object, parent pulumi.ResourceOption) error {
+	archive := args.Settings.Archive
+	schedule := archive.Schedule
 	if !strings.HasPrefix(schedule, "@") {
 		schedule = "0 " + schedule // seconds
 	}
+	meta := args.Namespace.Meta(names.cluster, archive.Name, nil)
+	if archive.Await != nil {
+		meta.Name = cluster.ID().ApplyT(func(pulumi.ID) (string, error) {
+			return archive.Name, archive.Await(ctx.Context())
+		}).(pulumi.StringOutput)
+	}
 	_, err := kube.NewObject(ctx, name+"-base-backups", apiVersion, "ScheduledBackup", pulumi.Map{
-		"metadata": args.Namespace.Meta(names.cluster, args.Settings.Archive.Name, nil),
+		"metadata": meta,
 		"spec": pulumi.ToMap(fields{
 			"schedule": schedule, "immediate": true, "cluster": fields{"name": names.cluster},
 			"method": "plugin", "pluginConfiguration": fields{"name": plugin},

@@ -1,6 +1,7 @@
 package cloudnativepg_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -72,6 +73,32 @@ func TestArchiveOfTheServers(t *testing.T) {
 	require.Contains(t, recorded.DependsOn(), "pings-store")
 }
 
+// The first base backup of servers that ran without the plugin would fail before they all have it.
+func TestBaseBackupsWaitForThePlugin(t *testing.T) {
+	waited := false
+	recording := recorder.Run(t, program(func(args *cloudnativepg.Args) {
+		archived(args)
+		args.Settings.Archive.Await = func(context.Context) error {
+			waited = true
+			return nil
+		}
+	}))
+	require.True(t, waited)
+	require.Equal(t, "postgres-1", field(t, object(t, recording, "pings-base-backups"), "metadata.name"))
+}
+
+// All servers get the plugin if nothing else changes for them.
+func TestArchivingChangesNoParameter(t *testing.T) {
+	parameters := func(change func(*cloudnativepg.Args)) any {
+		recording := recorder.Run(t, program(func(args *cloudnativepg.Args) {
+			args.ArchiveTimeout = 90 * time.Second
+			change(args)
+		}))
+		return field(t, object(t, recording, "pings-cluster"), "spec.postgresql.parameters")
+	}
+	require.Equal(t, parameters(func(*cloudnativepg.Args) {}), parameters(archived))
+}
+
 // A database as it was comes to life beside the one that is, in a Cluster that archives nothing.
 func TestRecoveryOfTheServers(t *testing.T) {
 	recording := recorder.Run(t, program(recovering(time.Date(2026, 11, 30, 16, 22, 50, 0, time.UTC))))
@@ -91,6 +118,9 @@ func TestRecoveryOfTheServers(t *testing.T) {
 		field(t, recovered, "spec.inheritedMetadata.labels").(map[string]any)["app"], "no client reaches it")
 	recorded := recording.Get(t, "kubernetes:postgresql.cnpg.io/v1:Cluster", "pings-recovered")
 	require.False(t, recorded.Request.GetRetainOnDelete())
+
+	require.Equal(t, "todo-postgres-20261130t162250-25z",
+		cloudnativepg.RecoveredName("todo-", time.Date(2026, 11, 30, 16, 22, 50, 250e6, time.UTC)))
 
 	end := object(t, recorder.Run(t, program(recovering(time.Time{}))), "pings-recovered")
 	require.Equal(t, "postgres-end", field(t, end, "metadata.name"))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -31,6 +32,9 @@ type Settings struct {
 	APIServers []netip.AddrPort
 	// Archive completes the Archive of the arguments; nil for none.
 	Archive *Archive
+	// ArchiveTimeout is the Timeout that an Archive has, or would have; optional. If servers get the plugin and
+	// another parameter at once, some may have only the latter, and the operator waits for ever for the others.
+	ArchiveTimeout time.Duration
 }
 
 // Args describes the servers.
@@ -153,7 +157,7 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, names name
 	}
 	s.Server = s.After(cluster)
 	if args.Args.Archive != nil {
-		if err := s.declareBaseBackups(ctx, name, args, names, parent); err != nil {
+		if err := s.declareBaseBackups(ctx, name, args, names, cluster, parent); err != nil {
 			return err
 		}
 		if err := s.recover(ctx, name, args, names, secrets, parent); err != nil {

@@ -113,6 +113,9 @@ func postgresSpec(args Args) (fields, error) {
 		"max_slot_wal_keep_size":      parameters["max_wal_size"],
 		"wal_retrieve_retry_interval": "500ms",
 	})
+	if timeout := args.ArchiveTimeout; timeout > 0 {
+		parameters["archive_timeout"] = fmt.Sprintf("%ds", int(timeout.Seconds()))
+	}
 	maps.Copy(parameters, args.Parameters)
 	spec := fields{
 		"parameters": map[string]string(parameters),
