@@ -28,7 +28,7 @@ var changes = []loss{
 	{"the stack is destroyed and comes back", testDestroyAndUpOnNodes},
 	{"an up is interrupted", testAnUpIsInterrupted},
 	{"a minor version comes", testAMinorVersion},
-	{"passwords change", testPasswordsChange},
+	{"secrets change", testSecretsChange},
 	{"a node and servers are added", testServersAreAdded},
 	{"a volume can't grow", testVolumesThatCannotGrow},
 }
@@ -82,15 +82,22 @@ func testAMinorVersion(t *testing.T, m manyNodes) {
 	})
 }
 
-// testPasswordsChange replaces the passwords of all databases. No server restarts for it.
-func testPasswordsChange(t *testing.T, m manyNodes) {
+// testSecretsChange replaces the passwords and certificates of all databases. No server restarts for it.
+func testSecretsChange(t *testing.T, m manyNodes) {
 	running := pods(m.Cluster, servers)
-	verifier := func() string { return m.Field("secret", "postgres-owner", "{.data.password}") }
-	was := verifier()
+	secrets := func() []string {
+		return []string{m.Field("secret", "postgres-owner", "{.data.password}"),
+			m.Field("secret", "postgres-server", `{.data.tls\.crt}`)}
+	}
+	were := secrets()
 	m.underLoad(func(*traffic.Pings) {
-		m.Set(map[string]string{"secretVersions": "postgres-passwords=" + strconv.Itoa(2+rand.IntN(1e6))}, nil)
+		version := strconv.Itoa(2 + rand.IntN(1e6))
+		m.Set(map[string]string{"secretVersions": "postgres-passwords=" + version +
+			"; postgres-certificates=" + version}, nil)
 		m.Make("up")
-		assert.NotEqual(t, was, verifier())
+		for i, secret := range secrets() {
+			assert.NotEqual(t, were[i], secret)
+		}
 	})
 	assert.Equal(t, running, pods(m.Cluster, servers))
 }

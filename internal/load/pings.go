@@ -14,8 +14,10 @@ import (
 
 // PingAccount has the outcomes of pings.
 type PingAccount struct {
-	// Numbers are the acknowledged ones.
-	Numbers []int64
+	// Numbers are the acknowledged ones. OutOfOrder is how many of them were not above all that had been handed
+	// out before they were asked for: a counter that is linearizable hands out none.
+	Numbers    []int64
+	OutOfOrder int
 	Outcomes
 }
 
@@ -25,11 +27,12 @@ type Pings struct {
 
 	mu      sync.Mutex
 	account PingAccount
+	highest int64 // of the Numbers, or -1
 }
 
 // StartPings starts clients, which send at most perSecond requests a second together; 0 means no limit.
 func StartPings(clients, perSecond int, dial Dial) *Pings {
-	p := &Pings{}
+	p := &Pings{highest: -1}
 	p.start(clients, perSecond, dial, p.send)
 	return p
 }
@@ -56,9 +59,10 @@ func (p *Pings) Failed() int {
 
 func (p *Pings) send(ctx context.Context, c *Client, _ int) {
 	for sent := 1; p.next(ctx); sent++ {
+		before := p.handedOut()
 		// A request in progress still gets its answer after ctx has ended.
 		status, body, err := c.Get(context.WithoutCancel(ctx), "/pingpong")
-		if !p.record(status, body, err) {
+		if !p.record(before, status, body, err) {
 			c.Close()
 			time.Sleep(pause)
 		}
@@ -68,7 +72,14 @@ func (p *Pings) send(ctx context.Context, c *Client, _ int) {
 	}
 }
 
-func (p *Pings) record(status int, body []byte, err error) (acknowledged bool) {
+// handedOut returns the highest number that was handed out so far, or -1.
+func (p *Pings) handedOut() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.highest
+}
+
+func (p *Pings) record(before int64, status int, body []byte, err error) (acknowledged bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	number, parseErr := strconv.ParseInt(strings.TrimPrefix(string(body), "pong "), 10, 64)
@@ -77,6 +88,10 @@ func (p *Pings) record(status int, body []byte, err error) (acknowledged bool) {
 		return false
 	}
 	p.account.Numbers = append(p.account.Numbers, number)
+	if number <= before {
+		p.account.OutOfOrder++
+	}
+	p.highest = max(p.highest, number)
 	return true
 }
 
@@ -93,6 +108,9 @@ func (a PingAccount) Check(before, after int64) error {
 	if n := len(a.Numbers); n > 0 && (a.Numbers[0] < before || a.Numbers[n-1] >= after) {
 		faults = append(faults, fmt.Errorf("numbers from %d to %d, though the count went from %d to %d",
 			a.Numbers[0], a.Numbers[n-1], before, after))
+	}
+	if a.OutOfOrder > 0 {
+		faults = append(faults, fmt.Errorf("%d numbers were handed out after higher ones", a.OutOfOrder))
 	}
 	lost := after - before - int64(len(a.Numbers))
 	if lost < 0 {
