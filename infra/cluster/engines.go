@@ -126,11 +126,11 @@ func (d Database) keepsData(ctx context.Context, client kubernetes.Interface) er
 	if err != nil {
 		return err
 	}
-	moved, _, err := d.claims(ctx, client)
+	has, err := d.claims(ctx, client)
 	if err != nil {
 		return err
 	}
-	hasOwn, hasOther, other := hasCluster, hasClaim || len(moved) > 0, StatefulSet
+	hasOwn, hasOther, other := hasCluster, hasClaim || len(has.claims) > 0, StatefulSet
 	if d.Engine == StatefulSet {
 		hasOwn, hasOther, other = hasOther, hasOwn, CloudNativePGEngine
 	}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -36,7 +37,8 @@ type Version struct {
 	OldImage, OldClaim string
 	// Rehearses says that the old version runs: then a backup is made before it is stopped.
 	Rehearses bool
-	notice    string
+	// leaves is the template of the claim that the database goes back from.
+	leaves, notice string
 }
 
 // serving is what the cluster has of a database.
@@ -49,6 +51,8 @@ type serving struct {
 	claims map[string]bool
 	// recorded are the images whose data the claims have, as they say themselves.
 	recorded map[string]string
+	// left are the templates of claims that the database has gone back from.
+	left map[string]bool
 	// took is the duration of the last backup; 0 if that is not known.
 	took time.Duration
 }
@@ -73,7 +77,7 @@ func (r Requirements) versions(ctx context.Context, client kubernetes.Interface,
 		}
 		version, err := database.decide(has)
 		versions[database.Name] = version
-		faults = append(faults, err, database.record(ctx, client, has, dryRun))
+		faults = append(faults, err, database.record(ctx, client, has, version.leaves, dryRun))
 	}
 	return versions, errors.Join(faults...)
 }
@@ -81,7 +85,7 @@ func (r Requirements) versions(ctx context.Context, client kubernetes.Interface,
 // serving asks the cluster, as far as the user may know. majorOf returns the major version of an image.
 func (d Database) serving(ctx context.Context, client kubernetes.Interface,
 	majorOf func(ctx context.Context, image string) string) (has serving, err error) {
-	if has.claims, has.recorded, err = d.claims(ctx, client); err != nil {
+	if has, err = d.claims(ctx, client); err != nil {
 		return has, err
 	}
 	set, err := client.AppsV1().StatefulSets(d.Namespace).Get(ctx, d.StatefulSet, metav1.GetOptions{})
@@ -107,35 +111,48 @@ func (d Database) serving(ctx context.Context, client kubernetes.Interface,
 	return has, nil
 }
 
-// claims maps the templates of the database's claims to whether the claim stays, and to the images that they
-// have recorded. It stays unless it is being deleted.
-func (d Database) claims(ctx context.Context,
-	client kubernetes.Interface) (stay map[string]bool, recorded map[string]string, err error) {
+// claims returns what the database's claims say. A claim stays unless it is being deleted.
+func (d Database) claims(ctx context.Context, client kubernetes.Interface) (has serving, err error) {
 	all, err := client.CoreV1().PersistentVolumeClaims(d.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
-		return nil, nil, unlessForbidden(err, "claims in the namespace "+d.Namespace)
+		return has, unlessForbidden(err, "claims in the namespace "+d.Namespace)
 	}
-	stay, recorded = map[string]bool{}, map[string]string{}
+	has.claims, has.recorded, has.left = map[string]bool{}, map[string]string{}, map[string]bool{}
 	for _, claim := range all.Items {
 		template, is := strings.CutSuffix(claim.Name, "-"+d.StatefulSet+"-0")
 		if is && (template == statefulset.FirstTemplate || statefulset.TemplateMajor(template) > 0) {
-			stay[template] = claim.DeletionTimestamp == nil
-			recorded[template] = claim.Annotations[statefulset.ImageAnnotation]
+			has.claims[template] = claim.DeletionTimestamp == nil
+			has.recorded[template] = claim.Annotations[statefulset.ImageAnnotation]
+			has.left[template] = claim.Annotations[statefulset.LeftAnnotation] != ""
 		}
 	}
-	return stay, recorded, nil
+	return has, nil
 }
 
-// record makes a claim say which version has written its data, once a server of that version answers. A
-// killed update can leave the claim without a StatefulSet, and so does a destroy.
-func (d Database) record(ctx context.Context, client kubernetes.Interface, has serving,
+// record makes a claim say which version has written its data, once a server of that version answers, and
+// whether the database goes back from it. A killed update can leave the claims without a StatefulSet, and so
+// does a destroy.
+func (d Database) record(ctx context.Context, client kubernetes.Interface, has serving, leaves string,
 	dryRun []string) error {
-	if !has.ready || has.image == "" || has.image == has.recorded[has.template] {
+	notes := map[string]any{}
+	if has.ready && has.image != "" && has.image != has.recorded[has.template] {
+		notes[statefulset.ImageAnnotation] = has.image
+	}
+	switch {
+	case leaves == has.template && leaves != "":
+		notes[statefulset.LeftAnnotation] = "true"
+	case has.left[has.template]:
+		notes[statefulset.LeftAnnotation] = nil
+	}
+	if len(notes) == 0 {
 		return nil
 	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": notes}})
+	if err != nil {
+		return err
+	}
 	name := d.claim(has.template)
-	_, err := client.CoreV1().PersistentVolumeClaims(d.Namespace).Patch(ctx, name, types.MergePatchType,
-		fmt.Appendf(nil, `{"metadata": {"annotations": {%q: %q}}}`, statefulset.ImageAnnotation, has.image),
+	_, err = client.CoreV1().PersistentVolumeClaims(d.Namespace).Patch(ctx, name, types.MergePatchType, patch,
 		metav1.PatchOptions{FieldManager: kube.FieldManager, DryRun: dryRun})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return unlessForbidden(err, "claim "+name+" in the namespace "+d.Namespace)
@@ -219,9 +236,9 @@ func major(image string) int {
 	return number
 }
 
-// current returns what the database runs: what its StatefulSet says, or else its newest claim. Only a server
-// that answers is of the version of its data for sure, and the first claim of an earlier release does not say
-// its version.
+// current returns what the database runs: what its StatefulSet says, or else its newest claim that it has not
+// gone back from. Only a server that answers is of the version of its data for sure, and the first claim of
+// an earlier release does not say its version.
 func (has serving) current(wanted string) (v Version, known bool) {
 	if has.template != "" {
 		v = Version{Image: cmp.Or(has.image, wanted), Template: has.template}
@@ -231,12 +248,19 @@ func (has serving) current(wanted string) (v Version, known bool) {
 		return v, true
 	}
 	for template := range has.claims {
-		if !known || statefulset.TemplateMajor(template) > statefulset.TemplateMajor(v.Template) {
+		if !known || has.isNewer(template, v.Template) {
 			v, known = Version{Template: template}, true
 		}
 	}
 	v.Image = cmp.Or(has.recorded[v.Template], imageOn(v.Template, cmp.Or(wanted, unmarkedPostgres)))
 	return v, known
+}
+
+func (has serving) isNewer(template, than string) bool {
+	if has.left[template] != has.left[than] {
+		return has.left[than]
+	}
+	return statefulset.TemplateMajor(template) > statefulset.TemplateMajor(than)
 }
 
 // keepOld keeps the claim that the data has moved from, while it is there.

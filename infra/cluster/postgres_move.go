@@ -19,7 +19,7 @@ func (d Database) upgrade(has serving, current Version, image string) (Version, 
 			fmt.Sprintf(format, args...))
 	}
 	switch {
-	case left && has.template != "":
+	case left && (has.template != "" || has.left[template]):
 		return fault("the claim %s is there from an earlier move, and lacks what was written since: if nobody "+
 			"needs it, kubectl -n %s delete pvc %[1]s", d.claim(template), d.Namespace)
 	case d.Restored:
@@ -62,9 +62,10 @@ func (d Database) goBack(has serving, current Version, image string) (Version, e
 			"since the move, set postgresGoBack to %s; to stay, take an image of PostgreSQL %d. Nothing was changed",
 			d.ImageSetting, lost, d.claim(wanted), d.Name, major(current.Image))
 	}
-	back := Version{Image: image, Template: wanted, notice: fmt.Sprintf("The database %s goes back to %s and "+
-		"the claim %s. Everything that was written since the move stays behind in the claim %s: to "+
-		"move again, delete that first", d.Name, image, d.claim(wanted), d.claim(current.Template))}
+	back := Version{Image: image, Template: wanted, leaves: current.Template}
+	back.notice = fmt.Sprintf("The database %s goes back to %s and the claim %s. Everything that was written "+
+		"since the move stays behind in the claim %s: to move again, delete that first", d.Name, image,
+		d.claim(wanted), d.claim(current.Template))
 	back.keepOld(d, serving{claims: has.claims, recorded: has.recorded})
 	return back, nil
 }

@@ -77,7 +77,7 @@ func TestVersionsChangeWhenTheyAreAsked(t *testing.T) {
 		"the old claim is dropped": {shop(""), dropped, Version{Image: "postgres:18", Template: "data-18"}, ""},
 		"upgraded again": {shop("postgres:19"), moved, Version{Image: "postgres:19", Template: "data-19",
 			OldImage: "postgres:18", OldClaim: "data-18-postgres-ss-0", Rehearses: true}, ""},
-		"back": {back, moved, Version{Image: "postgres:17", Template: "data"}, ""},
+		"back": {back, moved, Version{Image: "postgres:17", Template: "data", leaves: "data-18"}, ""},
 		"back again": {back, servingOn("data", "postgres:17", "data", "data-18"),
 			Version{Image: "postgres:17", Template: "data"}, ""},
 
@@ -120,6 +120,9 @@ func TestVersionsAreAskedOfTheClaims(t *testing.T) {
 	refused.ready = false
 	known := refused
 	known.recorded = map[string]string{"data": "postgres:17"}
+	gone, onlyLeft := servingOn("", "", "data", "data-18"), servingOn("", "", "data-18")
+	gone.left, gone.recorded = map[string]bool{"data-18": true}, known.recorded
+	onlyLeft.left = gone.left
 	for name, test := range map[string]struct {
 		database Database
 		has      serving
@@ -130,7 +133,10 @@ func TestVersionsAreAskedOfTheClaims(t *testing.T) {
 			Template: "data-18", OldImage: "mine/pg:17-gis", OldClaim: "data-postgres-ss-0"}},
 		"refused by setup, from an earlier release": {shop("postgres:17"), refused,
 			Version{Image: "postgres:17", Template: "data"}},
-		"refused by setup": {shop(""), known, Version{Image: "postgres:17", Template: "data"}},
+		"refused by setup":        {shop(""), known, Version{Image: "postgres:17", Template: "data"}},
+		"gone back and destroyed": {shop(""), gone, Version{Image: "postgres:17", Template: "data"}},
+		"gone back, and the old claim is lost": {shop(""), onlyLeft,
+			Version{Image: "postgres:18", Template: "data-18"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			version, err := test.database.decide(test.has)
@@ -139,6 +145,9 @@ func TestVersionsAreAskedOfTheClaims(t *testing.T) {
 			require.Equal(t, test.want, version)
 		})
 	}
+
+	_, err := shop("postgres:18").decide(gone)
+	require.ErrorContains(t, err, "the claim data-18-postgres-ss-0 is there from an earlier move")
 }
 
 func TestVersionsAreAskedOfTheCluster(t *testing.T) {
@@ -183,4 +192,21 @@ func TestVersionsAreAskedOfTheCluster(t *testing.T) {
 	versions, err = r.versions(t.Context(), client)
 	require.NoError(t, err)
 	require.Equal(t, Version{Image: "mine/pg:18", Template: "data"}, versions["shop"], "as the claim says")
+	// Where it has gone back, the claim of the newer version says so.
+	set.Spec.VolumeClaimTemplates[0].Name = "data-18"
+	r.Databases[0].Image, r.Databases[0].GoesBack = "postgres:17", true
+	client = fake.NewClientset(append(objects, claim("data-18-postgres-ss-0"))...)
+	left := func() string {
+		is, err := client.CoreV1().PersistentVolumeClaims("apps").Get(t.Context(), "data-18-postgres-ss-0",
+			metav1.GetOptions{})
+		require.NoError(t, err)
+		return is.Annotations[statefulset.LeftAnnotation]
+	}
+	_, err = r.versions(t.Context(), client)
+	require.NoError(t, err)
+	require.Equal(t, "true", left())
+	r.Databases[0].Image = "postgres:18"
+	_, err = r.versions(t.Context(), client)
+	require.NoError(t, err)
+	require.Empty(t, left(), "it has not gone back after all")
 }

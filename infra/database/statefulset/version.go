@@ -24,6 +24,8 @@ const (
 	// the one of the version that the data has moved from. On a claim it has the image that wrote the data.
 	ImageAnnotation    = "stateful-k3s/postgres-image"
 	OldImageAnnotation = "stateful-k3s/postgres-old-image"
+	// LeftAnnotation of a claim says that its database has gone back to an older version.
+	LeftAnnotation = "stateful-k3s/postgres-left"
 )
 
 const (
