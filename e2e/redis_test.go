@@ -120,3 +120,20 @@ func TestPodThatBreaksRestrictedIsRefused(t *testing.T) {
 	assert.True(t, apierrors.IsForbidden(err), err)
 	assert.ErrorContains(t, err, `violates PodSecurity "restricted`)
 }
+
+// The data of redis-stset-1 says that an earlier major version has written it.
+func TestANewMajorVersionOfRedisKeepsACopyOfTheData(t *testing.T) {
+	c := newLane(t, exercises)
+	const pod = "redis-stset-1"
+	ride := train.Board(c)
+	in := func(command string) string {
+		return c.Kubectl("exec", pod, "--container", "redis", "--", "sh", "-ec", command)
+	}
+	defer in("rm -rf /data/appendonlydir-*")
+	in("echo redis-7 >/data/appendonlydir/version")
+	c.DeletePod(pod)
+	ride.WaitUntilGoingOn()
+	assert.Equal(t, "redis-8", strings.TrimSpace(in("cat /data/appendonlydir/version")))
+	assert.Equal(t, "redis-7", strings.TrimSpace(in("cat /data/appendonlydir-redis-7/version")))
+	in("redis-check-aof /data/appendonlydir-redis-7/appendonly.aof.manifest")
+}

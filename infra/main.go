@@ -78,6 +78,7 @@ func (s *stack) newRedis() (*redis.Redis, error) {
 	return redis.New(s.ctx, "redis", redis.Args{
 		Namespace:      s.namespaces[exercises],
 		Image:          pulumi.String(s.cfg.Redis.Image),
+		GoesBack:       s.cfg.Redis.GoesBack,
 		FillerImage:    s.images["redisfiller"],
 		ExporterImage:  s.images["redis-exporter"],
 		Password:       s.cfg.Redis.Password,

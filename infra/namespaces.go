@@ -10,6 +10,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/database/cloudnativepg"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
+	"github.com/stateful-k3s/stateful-k3s/infra/redis"
 	"github.com/stateful-k3s/stateful-k3s/infra/volumes"
 )
 
@@ -49,6 +50,8 @@ func requirements(ctx *pulumi.Context, cfg *config.Config, last volumes.Outputs)
 		Shown:        []string{cfg.NamePrefix + exercises, cfg.NamePrefix + project},
 		Claims:       claims(cfg),
 		MajorOf:      majorOf(cfg),
+		Redis: cluster.Redis{Namespace: cfg.NamePrefix + exercises, StatefulSet: redis.StatefulSet,
+			Container: redis.Container, Image: cfg.Redis.Image, GoesBack: cfg.Redis.GoesBack},
 
 		PrometheusOperator: cfg.Monitoring.Mode == config.Operator,
 	}

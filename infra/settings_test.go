@@ -91,6 +91,7 @@ var variants = map[string]map[string]string{
 			"postgres-passwords=3; postgres-certificates=4; storage-keys=5; storage-certificates=6",
 
 		"redisImage":       "redis:8.2",
+		"redisGoBack":      "true",
 		"redisPassword":    "correct-horse",
 		"redisStorageSize": "1Gi",
 		"redisMemory":      "128Mi",

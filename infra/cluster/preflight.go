@@ -85,6 +85,9 @@ func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Ap
 	for _, notice := range r.notices(approval.Versions) {
 		say(notice)
 	}
+	if err := r.checkRedis(ctx.Context(), cluster, say); err != nil {
+		return approval, err
+	}
 	if approval.CloudNativePG, err = r.findCloudNativePG(ctx.Context(), cluster, say); err != nil {
 		return approval, err
 	}

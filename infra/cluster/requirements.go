@@ -41,6 +41,8 @@ type Requirements struct {
 	// CloudNativePG says that a database has this engine.
 	CloudNativePG bool
 	Databases     []Database
+	// Redis is empty for none.
+	Redis Redis
 	// MajorOf returns the major version of Postgres in an image of the stack's own, or "".
 	MajorOf func(ctx context.Context, image string) string
 	// PrometheusOperator says that objects of this operator are declared.

@@ -64,7 +64,9 @@ type Login struct {
 
 // Redis holds the settings of the Redis pods. Memory and StorageSize are Kubernetes quantities.
 type Redis struct {
-	Image       string
+	Image string
+	// GoesBack allows to leave behind what was written since a move to a newer version.
+	GoesBack    bool
 	Password    pulumi.StringInput // nil if not set
 	StorageSize string
 	Memory      string
@@ -91,6 +93,7 @@ func Load(ctx *pulumi.Context) (*Config, error) {
 		StorageClass: r.text("storageClass", storageClass, "local-path"),
 		Redis: Redis{
 			Image:       r.text("redisImage", image, "redis:8"),
+			GoesBack:    r.boolean("redisGoBack", "true"),
 			Password:    r.secret("redisPassword", password, newPassword),
 			StorageSize: r.text("redisStorageSize", size("1Mi"), "100Mi"),
 			Memory:      r.text("redisMemory", memory("16Mi"), "64Mi"),

@@ -15,12 +15,15 @@ import (
 )
 
 const (
-	app         = "redis"
-	statefulSet = "redis-stset"
-	service     = "redis-svc"
-	secret      = "redis"
-	config      = "redis-config"
-	claim       = "redis-data-storage"
+	// StatefulSet runs the pods, and Container their servers.
+	StatefulSet = "redis-stset"
+	Container   = "redis"
+
+	app     = "redis"
+	service = "redis-svc"
+	secret  = "redis"
+	config  = "redis-config"
+	claim   = "redis-data-storage"
 
 	port       = 6379
 	fillerPort = 8080
@@ -40,7 +43,7 @@ const (
 const replicas = 2
 
 // Claims are the names of the claims of the pods.
-var Claims = kube.ClaimNames(claim, statefulSet, replicas)
+var Claims = kube.ClaimNames(claim, StatefulSet, replicas)
 
 var (
 	//go:embed redis.conf
@@ -49,11 +52,13 @@ var (
 	start string
 )
 
-// Args describes the Redis pods. Password, SecretVersions and Replicas are optional.
+// Args describes the Redis pods. GoesBack, Password, SecretVersions and Replicas are optional.
 type Args struct {
 	Namespace *kube.Namespace
-	// Image is the image of the Redis server.
+	// Image is the image of the Redis server. A new major version keeps a copy of the data before it begins.
 	Image pulumi.StringInput
+	// GoesBack lets an older version begin on the copy that was kept when its data moved to a newer one.
+	GoesBack bool
 	// FillerImage is the image of redisfiller. ExporterImage has redis_exporter.
 	FillerImage, ExporterImage pulumi.StringInput
 	// Replicas is the number of pods, 2 by default. Each has data of its own.
@@ -147,7 +152,7 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 
 	_, err = kube.StatefulSet{
 		Namespace: ns,
-		Name:      statefulSet,
+		Name:      StatefulSet,
 		Service:   service,
 		Replicas:  args.Replicas,
 		Pod: kube.Pod{
@@ -171,7 +176,7 @@ func (r *Redis) declare(ctx *pulumi.Context, name string, args Args, conf string
 	r.Metrics = kube.Metrics{Job: app, Pods: servers, Port: metricsPort, Count: args.Replicas}
 	addresses := make([]string, args.Replicas)
 	for i := range addresses {
-		addresses[i] = fmt.Sprintf("%s-%d.%s.%s.svc:%d", statefulSet, i, service, ns.Name, port)
+		addresses[i] = fmt.Sprintf("%s-%d.%s.%s.svc:%d", StatefulSet, i, service, ns.Name, port)
 	}
 	r.Addresses = pulumi.ToStringArray(addresses).ToStringArrayOutput()
 	return ctx.RegisterResourceOutputs(r, pulumi.Map{"addresses": r.Addresses})
@@ -197,7 +202,7 @@ func podSpec(args Args) corev1.PodSpecArgs {
 		})
 	server := kube.Container(redisUser, kube.Resources{CPU: "50m", CPULimit: "500m", Memory: args.Memory},
 		corev1.ContainerArgs{
-			Name:  pulumi.String("redis"),
+			Name:  pulumi.String(Container),
 			Image: args.Image,
 			Command: pulumi.ToStringArray([]string{
 				"sh", configDir + "/start.sh", dataDir + "/appendonlydir", "redis-server", configDir + "/redis.conf",
@@ -213,6 +218,9 @@ func podSpec(args Args) corev1.PodSpecArgs {
 				credentials,
 			},
 		})
+	if args.GoesBack {
+		server.Env = corev1.EnvVarArray{kube.Env("GO_BACK", "true")}
+	}
 	return corev1.PodSpecArgs{
 		Containers: corev1.ContainerArray{filler, server, exporterContainer(args)},
 		Volumes: corev1.VolumeArray{
