@@ -23,7 +23,7 @@ func listImages(ctx context.Context, lab layout.Lab) (base, system []images.Imag
 }
 
 // wantedImages returns what the stack may need: the default Postgres and one for each image on Docker Hub in
-// its settings, and the operator and Prometheus if a setting names them.
+// its settings, and the operator, Prometheus and Valkey if a setting names them.
 func wantedImages(settings any) (wanted images.Wanted) {
 	found := map[int]bool{images.DefaultPostgres: true}
 	var look func(any)
@@ -40,6 +40,7 @@ func wantedImages(settings any) (wanted images.Wanted) {
 		case string:
 			wanted.Prometheus = wanted.Prometheus || value == builtinPrometheus
 			wanted.CloudNativePG = wanted.CloudNativePG || value == tools.CloudNativePG
+			wanted.Valkey = wanted.Valkey || value == images.Valkey
 			if parts := postgresImage.FindStringSubmatch(value); parts != nil {
 				major, _ := strconv.Atoi(parts[1])
 				found[major] = true

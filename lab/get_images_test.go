@@ -57,6 +57,12 @@ func TestTheLabHasPrometheusIfTheSettingsSaySo(t *testing.T) {
 	}
 }
 
+func TestTheLabHasTheValkeyThatTheSettingsName(t *testing.T) {
+	for image, want := range map[string]bool{images.Valkey: true, "redis:8": false, "valkey/valkey:8": false} {
+		assert.Equal(t, want, wantedImages(map[string]any{"p:redisImage": image}).Valkey, image)
+	}
+}
+
 // A stack without the operator does not wait until it is compiled.
 func TestOptionalToolsAreGotForTheirImagesAlone(t *testing.T) {
 	dir := t.TempDir()

@@ -69,19 +69,6 @@ func golang(ctx context.Context) (Image, error) {
 	}), nil
 }
 
-// redis returns an image with a server that runs as uid 999 in /data.
-// Contract: https://hub.docker.com/_/redis
-func redis() Image {
-	return debian(stable, "redis:8", []string{"redis-server"}, []string{
-		"rm -f $1/etc/redis/redis.conf",
-		"mkdir -p $1/data && chown 999:999 $1/data",
-	}, v1.Config{
-		Env: []string{path}, WorkingDir: "/data", Cmd: []string{"redis-server"},
-		Volumes: map[string]struct{}{"/data": {}}, ExposedPorts: map[string]struct{}{"6379/tcp": {}},
-	}, "echo redis:x:999: >> $1/etc/group",
-		"echo redis:x:999:999::/nonexistent:/usr/sbin/nologin >> $1/etc/passwd")
-}
-
 // debian returns an image of a suite of Debian with packages. accounts and hooks are shell commands that find
 // the tree in $1; they run before and after the packages are installed.
 func debian(suite, name string, packages, hooks []string, config v1.Config, accounts ...string) Image {

@@ -48,6 +48,8 @@ type Wanted struct {
 	CloudNativePG bool
 	// Prometheus is the stack's own.
 	Prometheus bool
+	// Valkey is another Redis.
+	Valkey bool
 }
 
 // All returns the lab's images, cached or not: base images for builds and pods, and system images for k3s and
@@ -62,6 +64,9 @@ func All(ctx context.Context, store tools.Store, wanted Wanted) (base, system []
 	}
 	if wanted.Prometheus {
 		base = append(base, Prometheus())
+	}
+	if wanted.Valkey {
+		base = append(base, valkey())
 	}
 	if system, err = System(ctx, binaries); err != nil {
 		return nil, nil, err
