@@ -26,12 +26,14 @@ const oldVersion, newVersion = "postgres:17", "postgres:18"
 const newClaim = "data-18-" + postgres.Pod
 
 // TestANewMajorVersionLosesNothing moves both databases to a new major version of Postgres while clients ping
-// and add todos, and back. In each of MAJOR_ROUNDS it is killed at MAJOR_KILLS of the moveKills first. Later
-// tests run on the old version, where the databases stay without a setting.
+// and add todos, and back. In each of MAJOR_ROUNDS it is killed at MAJOR_KILLS of the moveKills first.
 func TestANewMajorVersionLosesNothing(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings()
-	beginWithTheOldVersion(c)
+	pulumi.Configure(t, nil, "postgresImage="+oldVersion)
+	t.Cleanup(func() { beginWith(c, newVersion) })
+	proc.Run(t, pulumi.Make("lab-up")) // which gets the image
+	beginWith(c, oldVersion)
 	pulumi.Configure(t, nil, "postgresImage="+newVersion)
 	t.Cleanup(func() { backToTheOldVersion(c) })
 
@@ -62,15 +64,15 @@ func TestANewMajorVersionLosesNothing(t *testing.T) {
 	assert.Contains(t, c.Claims(), exercises+"/"+postgres.Volume, "the claim of the old version")
 }
 
-// beginWithTheOldVersion replaces the databases by new, empty ones.
-func beginWithTheOldVersion(c *kube.Cluster) {
-	pulumi.Configure(c.T, nil, "postgresImage="+oldVersion)
-	proc.Run(c.T, pulumi.Make("lab-up")) // which gets the image
+// beginWith replaces the databases by new, empty ones of an image.
+func beginWith(c *kube.Cluster, image string) {
 	for _, namespace := range []string{exercises, project} {
 		c.In(namespace).Kubectl("delete", "statefulset", postgres.Set)
 		c.In(namespace).Kubectl("delete", "pvc", postgres.Volume)
 	}
-	pulumi.MakeUp(c.T)
+	up := pulumi.Up("postgresImage=" + image)
+	up.Args = append(up.Args, "--refresh")
+	proc.Run(c.T, up)
 }
 
 // moveKills end a make up and what it has started, in the order in which a move comes to them.

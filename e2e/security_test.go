@@ -72,7 +72,7 @@ func TestProcessesOfPodsHaveNoPower(t *testing.T) {
 func TestImagesHoldNothingButTheirApp(t *testing.T) {
 	newCluster(t)
 	images := pulumi.GetOutputs(t).Images
-	for _, postgres := range []string{"backup", "postgres"} {
+	for _, postgres := range []string{"backup-postgres-18", "postgres-postgres-18"} {
 		require.Contains(t, images, postgres)
 		delete(images, postgres)
 	}

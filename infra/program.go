@@ -47,7 +47,7 @@ func program(check preflight, missing missingImages, release operatorRelease) pu
 		if approval.Gateway != nil {
 			cfg.Ingress.Gateway = approval.Gateway
 		}
-		setVersions(cfg, approval.Versions)
+		setVersions(cfg, approval.Versions, last)
 		images, err := newImages(ctx, cfg, last, approval.Platforms, missing)
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/database"
 	"github.com/stateful-k3s/stateful-k3s/infra/database/statefulset"
 	"github.com/stateful-k3s/stateful-k3s/infra/image"
+	"github.com/stateful-k3s/stateful-k3s/infra/volumes"
 )
 
 // majorOf returns the major version of Postgres that an image of a server says.
@@ -18,14 +19,16 @@ func majorOf(cfg *config.Config) func(ctx context.Context, ref string) string {
 	}
 }
 
-// setVersions gives the databases the images that the cluster has decided on.
-func setVersions(cfg *config.Config, versions map[string]cluster.Version) {
+// setVersions gives the databases the images that the cluster has decided on. A preview while the cluster is
+// away takes those of the last up.
+func setVersions(cfg *config.Config, versions map[string]cluster.Version, last volumes.Outputs) {
 	for i := range cfg.Databases {
 		settings := &cfg.Databases[i]
 		if version, known := versions[settings.Name]; known {
 			settings.Version = version
 		}
-		settings.Version.Image = cmp.Or(settings.Version.Image, settings.Image, cluster.DefaultPostgres)
+		settings.Version.Image = cmp.Or(settings.Version.Image, settings.Image,
+			last.Volumes.Postgres[settings.Name], cluster.DefaultPostgres)
 		settings.Image = settings.Version.Image
 	}
 }

@@ -74,3 +74,10 @@ func TestADatabaseMovesInOrder(t *testing.T) {
 	require.NotContains(t, strings.Join(recording.Names(), "\n"), "pingpong-upgrade-job",
 		"once the old server has stopped")
 }
+
+func TestAPreviewWithoutTheClusterKeepsTheVersion(t *testing.T) {
+	old := recorder.Run(t, withoutCluster, settings(t, map[string]string{"postgresImage": "postgres:17"}))
+	again := recorder.Run(t, withoutCluster, settings(t, nil), recorder.Last(old.Outputs("")))
+	set := recorder.Object[*appsv1.StatefulSet](again, "todo-postgres-statefulset")
+	require.Equal(t, "postgres:17", set.Annotations["stateful-k3s/postgres-image"])
+}

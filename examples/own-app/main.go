@@ -3,6 +3,7 @@ package main
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,9 @@ import (
 
 // name is the name of the app, of its namespace and of its database.
 const name = "miniflux"
+
+// Images that are made from one of Postgres, as a release names them.
+const serverImage, backupImage = "postgres-postgres-18", "backup-postgres-18"
 
 func main() { pulumi.Run(deploy) }
 
@@ -55,11 +59,13 @@ func deploy(ctx *pulumi.Context) error {
 // newImages builds miniflux from its Go module. It builds the other images from stateful-k3s, or takes the
 // ones that the setting images names.
 func newImages(ctx *pulumi.Context) (pulumi.StringMap, error) {
-	ours, published := []string{"storage", "postgres", "postgres-exporter", "backup"}, config.Get(ctx, "images")
+	targets := map[string]string{"storage": "storage", serverImage: "postgres",
+		"postgres-exporter": "postgres-exporter", backupImage: "backup"}
+	ours, published := slices.Sorted(maps.Keys(targets)), config.Get(ctx, "images")
 	images := pulumi.StringMap{}
-	build := func(target string, args image.Args) (err error) {
+	build := func(imageName string, args image.Args) (err error) {
 		args.Registry, args.Tag = config.Require(ctx, "registry"), ctx.Stack()
-		images[target], err = image.New(ctx, target, args)
+		images[imageName], err = image.New(ctx, imageName, args)
 		return err
 	}
 	if err := build(name, image.Args{Context: name}); err != nil {
@@ -71,8 +77,9 @@ func newImages(ctx *pulumi.Context) (pulumi.StringMap, error) {
 		maps.Copy(images, pulumi.ToStringMap(refs))
 		return images, err
 	}
-	for _, target := range ours {
-		if err := build(target, image.Args{Context: "../..", Target: target}); err != nil {
+	for _, imageName := range ours {
+		args := image.Args{Context: "../..", Target: targets[imageName]}
+		if err := build(imageName, args); err != nil {
 			return nil, err
 		}
 	}
@@ -85,7 +92,7 @@ func newDatabase(ctx *pulumi.Context, namespace *kube.Namespace, images pulumi.S
 		Namespace: namespace,
 		Name:      name,
 		Images: database.Images{
-			Server: images["postgres"], Exporter: images["postgres-exporter"], Backup: images["backup"],
+			Server: images[serverImage], Exporter: images["postgres-exporter"], Backup: images[backupImage],
 		},
 		Bucket:  bucket,
 		Folder:  pulumi.String(name),
