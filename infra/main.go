@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"

@@ -19,8 +19,8 @@ func majorOf(cfg *config.Config) func(ctx context.Context, ref string) string {
 	}
 }
 
-// setVersions gives the databases the images that the cluster has decided on. A preview while the cluster is
-// away takes those of the last up.
+// setVersions gives the databases the images that were decided on in the preflight. In a preview while the
+// cluster is away, they keep the images of the last up.
 func setVersions(cfg *config.Config, versions map[string]cluster.Version, last volumes.Outputs) {
 	for i := range cfg.Databases {
 		settings := &cfg.Databases[i]

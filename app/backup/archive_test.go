@@ -290,12 +290,9 @@ func TestAnEncryptedArchiveIsOpenedWithItsPassphrase(t *testing.T) {
 	s.failRestore("end", []string{"the archive holds no base backup of an earlier server", "by its name, " +
 		own},
 		passphrase)
-	newer := s.tree.TempDir()
-	require.NoError(t, os.WriteFile(s.tree.Path(newer+"/pg_dump"),
-		[]byte("#!/bin/sh\necho 'pg_dump (PostgreSQL) 99.1'\n"), 0o755))
 	s.failRestore(own,
 		[]string{"it is of PostgreSQL " + imagetest.Major() + ", and this image has PostgreSQL 99"},
-		passphrase, "PATH="+newer+":/usr/bin:"+imagetest.Programs())
+		passphrase, "PATH="+s.replacePgDump("echo 'pg_dump (PostgreSQL) 99.1'")+":/usr/bin:"+imagetest.Programs())
 	s.restore(own, passphrase)
 	assert.Equal(t, map[int]bool{42: true}, s.ids())
 	assert.Regexp(t, fmt.Sprintf("archive: what archive %s holds, which cannot be read", `\d+-[0-9a-f]{8}`),

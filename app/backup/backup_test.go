@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"os"
 	"slices"
 	"syscall"
 	"testing"
@@ -246,11 +245,9 @@ func TestADumpThatIsNotTheDatabaseIsNoBackup(t *testing.T) {
 		{"all of it, and a failure", `$real "$@"; echo something failed >&2; exit 1`,
 			"dump the database: pg_dump: exit status 1: something failed"},
 	} {
-		dir := s.tree.TempDir()
-		script := "#!/bin/sh\nreal=" + imagetest.Programs() + "/pg_dump\n" +
+		dir := s.replacePgDump("real=" + imagetest.Programs() + "/pg_dump\n" +
 			`case "$*" in *--schema-only*) exec $real "$@" ;; *--format=custom*) ;; *) exec $real "$@" ;; esac` +
-			"\n" + lie.script + "\n"
-		require.NoError(t, os.WriteFile(s.tree.Path(dir+"/pg_dump"), []byte(script), 0o755))
+			"\n" + lie.script)
 		s.fail("run", []string{"no backup: " + lie.reason}, "PATH="+dir+":/bin:/usr/bin:"+imagetest.Programs())
 		assert.Empty(t, s.backups(), lie.name)
 	}

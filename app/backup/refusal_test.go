@@ -13,9 +13,7 @@ import (
 // A retry cures none of these.
 func TestWhatIsWrongIsSaidAtOnce(t *testing.T) {
 	s := start(t)
-	older := s.tree.TempDir()
-	require.NoError(t, os.WriteFile(s.tree.Path(older+"/pg_dump"),
-		[]byte("#!/bin/sh\necho 'pg_dump (PostgreSQL) 16.4'\n"), 0o755))
+	older := s.replacePgDump("echo 'pg_dump (PostgreSQL) 16.4'")
 	url := s.db.As("reader").URL()
 	for _, c := range []struct {
 		command, setting string
@@ -84,10 +82,8 @@ func TestAnAddressInAFile(t *testing.T) {
 // Everybody on the machine can read the arguments of processes.
 func TestThePasswordIsNoArgument(t *testing.T) {
 	s := start(t)
-	dir := s.tree.TempDir()
 	args := s.tree.File("args", "")
-	spy := "#!/bin/sh\necho \"$@\" >>" + args + "\nexec " + imagetest.Programs() + "/pg_dump \"$@\"\n"
-	require.NoError(t, os.WriteFile(s.tree.Path(dir+"/pg_dump"), []byte(spy), 0o755))
+	dir := s.replacePgDump("echo \"$@\" >>" + args + "\nexec " + imagetest.Programs() + "/pg_dump \"$@\"")
 	s.succeed("run", "PATH="+dir+":/bin:"+imagetest.Programs())
 	seen, err := os.ReadFile(s.tree.Path(args))
 	require.NoError(t, err)

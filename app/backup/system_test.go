@@ -137,6 +137,15 @@ func (s *system) renewPod() {
 	s.scratch = s.tree.TempDir()
 }
 
+// replacePgDump makes a folder for PATH, with a script in place of pg_dump.
+func (s *system) replacePgDump(script string) (dir string) {
+	s.t.Helper()
+	dir = s.tree.TempDir()
+	err := os.WriteFile(s.tree.Path(dir+"/pg_dump"), []byte("#!/bin/sh\n"+script+"\n"), 0o755)
+	require.NoError(s.t, err)
+	return dir
+}
+
 // object returns the file in which the store keeps an object.
 func (s *system) object(parts ...string) string {
 	return filepath.Join(append([]string{s.store.DataDir(), storagetest.Bucket, prefix}, parts...)...)

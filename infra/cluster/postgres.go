@@ -3,17 +3,14 @@ package cluster
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
@@ -25,7 +22,7 @@ import (
 const DefaultPostgres = "postgres:18"
 
 // unmarkedPostgres is the image for the data on a claim that does not say its version.
-var unmarkedPostgres = server.OfficialImage(statefulset.UnmarkedMajor)
+var unmarkedPostgres = server.OfficialImage(strconv.Itoa(statefulset.UnmarkedMajor))
 
 // Version is which Postgres the StatefulSet of a database runs, and on which claim.
 type Version struct {
@@ -111,55 +108,6 @@ func (d Database) serving(ctx context.Context, client kubernetes.Interface,
 	return has, nil
 }
 
-// claims returns what the database's claims say. A claim stays unless it is being deleted.
-func (d Database) claims(ctx context.Context, client kubernetes.Interface) (has serving, err error) {
-	all, err := client.CoreV1().PersistentVolumeClaims(d.Namespace).List(ctx, metav1.ListOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return has, unlessForbidden(err, "claims in the namespace "+d.Namespace)
-	}
-	has.claims, has.recorded, has.left = map[string]bool{}, map[string]string{}, map[string]bool{}
-	for _, claim := range all.Items {
-		template, is := strings.CutSuffix(claim.Name, "-"+d.StatefulSet+"-0")
-		if is && (template == statefulset.FirstTemplate || statefulset.TemplateMajor(template) > 0) {
-			has.claims[template] = claim.DeletionTimestamp == nil
-			has.recorded[template] = claim.Annotations[statefulset.ImageAnnotation]
-			has.left[template] = claim.Annotations[statefulset.LeftAnnotation] != ""
-		}
-	}
-	return has, nil
-}
-
-// record makes a claim say which version has written its data, once a server of that version answers, and
-// whether the database goes back from it. A killed update can leave the claims without a StatefulSet, and so
-// does a destroy.
-func (d Database) record(ctx context.Context, client kubernetes.Interface, has serving, leaves string,
-	dryRun []string) error {
-	notes := map[string]any{}
-	if has.ready && has.image != "" && has.image != has.recorded[has.template] {
-		notes[statefulset.ImageAnnotation] = has.image
-	}
-	switch {
-	case leaves == has.template && leaves != "":
-		notes[statefulset.LeftAnnotation] = "true"
-	case has.left[has.template]:
-		notes[statefulset.LeftAnnotation] = nil
-	}
-	if len(notes) == 0 {
-		return nil
-	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": notes}})
-	if err != nil {
-		return err
-	}
-	name := d.claim(has.template)
-	_, err = client.CoreV1().PersistentVolumeClaims(d.Namespace).Patch(ctx, name, types.MergePatchType, patch,
-		metav1.PatchOptions{FieldManager: kube.FieldManager, DryRun: dryRun})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return unlessForbidden(err, "claim "+name+" in the namespace "+d.Namespace)
-	}
-	return nil
-}
-
 // runningImage finds out what a StatefulSet runs that does not say it.
 func runningImage(ctx context.Context, set *appsv1.StatefulSet,
 	majorOf func(ctx context.Context, image string) string) string {
@@ -172,7 +120,7 @@ func runningImage(ctx context.Context, set *appsv1.StatefulSet,
 		}
 		if majorOf != nil {
 			if major := majorOf(ctx, container.Image); major != "" {
-				return "postgres:" + major
+				return server.OfficialImage(major)
 			}
 		}
 	}
@@ -183,7 +131,7 @@ func runningImage(ctx context.Context, set *appsv1.StatefulSet,
 // version, it is the other image.
 func imageOn(template, otherwise string) string {
 	if major := statefulset.TemplateMajor(template); major > 0 {
-		return server.OfficialImage(major)
+		return server.OfficialImage(strconv.Itoa(major))
 	}
 	return otherwise
 }

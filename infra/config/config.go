@@ -44,7 +44,7 @@ type Config struct {
 	SecretVersions map[string]kube.Versions
 }
 
-// Registry has the stack's images: those that it builds, or those that it takes ready-made.
+// Registry holds the stack's images, which the stack or others have built.
 type Registry struct {
 	// Host has the port too, if there is one. Path is the host and the path below it.
 	Path, Host string

@@ -61,7 +61,8 @@ func (v *volume) names() (names []string) {
 	return slices.Compact(names)
 }
 
-// start starts a server that writes nothing. Programs replace those of the machine; an empty one can't run.
+// start runs start.sh with a server that writes nothing. Each of programs, NAME=SCRIPT, replaces one of the
+// machine.
 func (v *volume) start(server string, programs ...string) (output string, err error) {
 	bin := v.t.TempDir()
 	for _, program := range append([]string{

@@ -43,7 +43,7 @@ var layouts = []struct {
 		regexp.MustCompile(`^(barman/[^/]+)/base/(\d{8}T\d{6})/data\.tar`), "20060102T150405"},
 }
 
-// baseBackups are those of a server.
+// baseBackups has when the newest base backup of a server began, and when its oldest one was stored.
 type baseBackups struct{ newest, first time.Time }
 
 // Summarize reads names, sizes and times alone, so it needs neither passphrase nor pgBackRest.

@@ -2,13 +2,12 @@ package server
 
 import (
 	"regexp"
-	"strconv"
 
 	"github.com/distribution/reference"
 )
 
 // OfficialImage returns the official image of a major version.
-func OfficialImage(major int) string { return "postgres:" + strconv.Itoa(major) }
+func OfficialImage(major string) string { return "postgres:" + major }
 
 var digits = regexp.MustCompile(`^[0-9]+`)
 

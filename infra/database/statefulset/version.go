@@ -106,7 +106,8 @@ func (v Version) marked(claim corev1.PersistentVolumeClaimTypeArgs) corev1.Persi
 	major, _ := strconv.Atoi(server.Major(v.Image))
 	if v.Template == FirstTemplate && major > UnmarkedMajor {
 		metadata := claim.Metadata.(metav1.ObjectMetaArgs)
-		metadata.Annotations = pulumi.StringMap{ImageAnnotation: pulumi.String(server.OfficialImage(major))}
+		image := server.OfficialImage(strconv.Itoa(major))
+		metadata.Annotations = pulumi.StringMap{ImageAnnotation: pulumi.String(image)}
 		claim.Metadata = metadata
 	}
 	return claim
