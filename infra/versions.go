@@ -36,9 +36,10 @@ func setVersions(cfg *config.Config, versions map[string]cluster.Version, last v
 // version is where a database's data comes from.
 func (s *stack) version(settings config.Database) database.Version {
 	decided := settings.Version
-	version := database.Version{Rehearses: decided.Rehearses, Version: statefulset.Version{
-		Image: decided.Image, Template: decided.Template,
-	}}
+	version := database.Version{Version: statefulset.Version{Image: decided.Image, Template: decided.Template}}
+	if decided.Rehearses {
+		version.Rehearsal = s.images[imageName(backupImage, decided.OldImage)]
+	}
 	if decided.OldClaim != "" {
 		version.Old = &statefulset.Old{
 			Image: decided.OldImage, Claim: decided.OldClaim, Timeout: settings.Backup.Timeout,

@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
@@ -73,6 +74,26 @@ func TestADatabaseMovesInOrder(t *testing.T) {
 		settings(t, nil))
 	require.NotContains(t, strings.Join(recording.Names(), "\n"), "pingpong-upgrade-job",
 		"once the old server has stopped")
+}
+
+// CloudNativePG upgrades when the image of the Cluster changes, which the backup comes before.
+func TestAClusterIsUpgradedAfterABackup(t *testing.T) {
+	moving := cluster.Version{Image: "postgres:18", OldImage: "postgres:17", Rehearses: true}
+	recording := recorder.Run(t, withVersions(map[string]cluster.Version{"pingpong": moving}),
+		settings(t, map[string]string{"engine": "cloudnative-pg", "archive": "false",
+			"postgresParameters": "work_mem=8MB"}))
+	job := recorder.Object[*batchv1.Job](recording, "pingpong-upgrade-job").Spec.Template.Spec
+	require.Equal(t, "registry.example.com/team/backup-postgres-17:dev@"+recorder.Digest, job.Containers[0].Image,
+		"a newer pg_dump may write what no server takes")
+	try := job.InitContainers[0]
+	require.Equal(t, "postgres:18", try.Image)
+	require.Contains(t, strings.Join(try.Command, " "), " -c work_mem=8MB")
+	declared := recording.Get(t, "kubernetes:postgresql.cnpg.io/v1:Cluster", "pingpong-postgres-cluster")
+	require.Contains(t, declared.DependsOn(), "pingpong-upgrade-job")
+	pingpong := recorder.Object[*unstructured.Unstructured](recording, "pingpong-postgres-cluster")
+	require.Equal(t, `["condition=Ready", "jsonpath={.status.pgDataImageInfo.majorVersion}=18"]`,
+		pingpong.GetAnnotations()["pulumi.com/waitFor"], "it is ready before the upgrade begins, too")
+	require.NotContains(t, strings.Join(recording.Names(), "\n"), "todo-upgrade-job")
 }
 
 func TestAPreviewWithoutTheClusterKeepsTheVersion(t *testing.T) {

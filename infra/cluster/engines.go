@@ -1,18 +1,14 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/kubernetes"
-
-	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 )
 
 // Database is where the engines of a database keep its data.
@@ -69,12 +65,6 @@ func (d Database) canFollow(ctx context.Context, client kubernetes.Interface) er
 		return fmt.Errorf("the volumes of the database %s are of the storage class %s, and stay in it: set its "+
 			"storageClass to that; docs/high-availability.md says how to move it", d.Name, class)
 	}
-	is, wanted := there.Status.PGDataImageInfo.MajorVersion, server.Major(d.Image)
-	if is != 0 && wanted != "" && wanted != strconv.Itoa(is) {
-		return fmt.Errorf("the database %s is of PostgreSQL %d, and the image %s is not: take an image of "+
-			"PostgreSQL %[2]d; docs/high-availability.md says how to move to another major version. Nothing was "+
-			"changed", d.Name, is, d.Image)
-	}
 	return nil
 }
 
@@ -85,7 +75,10 @@ type existingCluster struct {
 		Storage   struct{ StorageClass string }
 		Plugins   []struct{ Parameters struct{ ServerName string } }
 	}
-	Status struct{ PGDataImageInfo struct{ MajorVersion int } }
+	Status struct {
+		ReadyInstances  int
+		PGDataImageInfo struct{ MajorVersion int }
+	}
 }
 
 func (d Database) existing(ctx context.Context,
@@ -102,15 +95,6 @@ func (d Database) existing(ctx context.Context,
 		return there, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return there, nil
-}
-
-// clusterImage returns the image of the settings, or else the one that a Cluster has.
-func (d Database) clusterImage(ctx context.Context, client kubernetes.Interface) (string, error) {
-	if d.Image != "" {
-		return d.Image, nil
-	}
-	there, err := d.existing(ctx, client)
-	return cmp.Or(there.Spec.ImageName, d.LastImage), err
 }
 
 func (d Database) keepsData(ctx context.Context, client kubernetes.Interface) error {

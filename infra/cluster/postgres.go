@@ -24,10 +24,10 @@ const DefaultPostgres = "postgres:18"
 // unmarkedPostgres is the image for the data on a claim that does not say its version.
 var unmarkedPostgres = server.OfficialImage(strconv.Itoa(statefulset.UnmarkedMajor))
 
-// Version is which Postgres the StatefulSet of a database runs, and on which claim.
+// Version is which Postgres a database runs, and on which claim.
 type Version struct {
 	Image string
-	// Template is the name of the claim's template.
+	// Template is the name of the claim's template. CloudNativePG upgrades on the claims that it has.
 	Template string
 	// OldImage is the older major version whose data moves, or has moved, from the claim OldClaim, which is
 	// there still; empty for none.
@@ -61,11 +61,13 @@ func (r Requirements) versions(ctx context.Context, client kubernetes.Interface,
 	var faults []error
 	for _, database := range r.Databases {
 		if database.Engine != StatefulSet {
-			image, err := database.clusterImage(ctx, client)
+			there, err := database.existing(ctx, client)
 			if err != nil {
 				return nil, err
 			}
-			versions[database.Name] = Version{Image: image}
+			version, err := database.decideInPlace(there, database.lastBackup(ctx, client))
+			versions[database.Name] = version
+			faults = append(faults, err)
 			continue
 		}
 		has, err := database.serving(ctx, client, r.MajorOf)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/duration"
 
@@ -28,17 +29,22 @@ func (d Database) upgrade(has serving, current Version, image string) (Version, 
 	case !has.claims[current.Template]:
 		return fault("its claim %s is missing, or is being deleted", d.claim(current.Template))
 	}
-	long := "the last backup's duration is not known"
-	if has.took > 0 {
-		long = "about " + duration.HumanDuration(has.took) + ", as the last backup took"
-	}
 	return Version{Image: image, Template: template, OldImage: current.Image,
 		OldClaim: d.claim(current.Template), Rehearses: has.template != "",
 		notice: fmt.Sprintf("The database %s moves from PostgreSQL %d to %d. First a backup is made while its "+
 			"clients work, and the new version tries its parameters. Then the server stops, and "+
 			"clients wait until the data is restored and compared (%s). The claim %s keeps the data of the old "+
-			"version: docs/postgres.md#a-new-major-version", d.Name, major(current.Image), major(image), long,
+			"version: docs/postgres.md#a-new-major-version", d.Name, major(current.Image), major(image),
+			likeTheLast(has.took),
 			d.claim(current.Template))}, nil
+}
+
+// likeTheLast says how long something takes that takes as long as a backup.
+func likeTheLast(backup time.Duration) string {
+	if backup == 0 {
+		return "the last backup's duration is not known"
+	}
+	return "about " + duration.HumanDuration(backup) + ", as the last backup took"
 }
 
 // goBack returns to the claim of an older version, without what was written since.

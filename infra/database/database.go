@@ -64,11 +64,12 @@ type Args struct {
 	Restore *backup.Restore
 }
 
-// Version is which major version of Postgres the server has, of a StatefulSet.
+// Version is which major version of Postgres the server has.
 type Version struct {
 	statefulset.Version
-	// Rehearses makes a backup, and tries the parameters with the new version, before the old server is stopped.
-	Rehearses bool
+	// Rehearsal makes a backup, and tries the parameters with the new version, before the old server is stopped.
+	// It is the Backup image of the old version; nil for no rehearsal.
+	Rehearsal pulumi.StringInput
 }
 
 // Database is the component.
@@ -109,6 +110,7 @@ func (d *Database) declare(ctx *pulumi.Context, name string, args Args) error {
 		ExporterImage: args.Images.Exporter,
 		Database:      args.Name,
 		Clients:       args.Clients,
+		Version:       args.Version.Version,
 		Settings:      args.Server,
 	}
 	backups := backup.Args{
@@ -124,6 +126,13 @@ func (d *Database) declare(ctx *pulumi.Context, name string, args Args) error {
 		engine.Archive = &statefulset.Archive{Bucket: args.Bucket, Folder: args.Folder, Timeout: archive.Timeout,
 			KeepDays: archive.KeepDays, Passphrase: archive.Passphrase}
 		backups.ArchivePassphrase = archive.Passphrase
+	}
+	if args.Version.Rehearsal != nil {
+		engine.Version.Rehearse = func(old server.Server, try statefulset.Rehearsal) (pulumi.Resource, error) {
+			rehearsed := backups
+			rehearsed.Server, rehearsed.Image = old, args.Version.Rehearsal
+			return backup.Rehearse(ctx, name+"-upgrade", rehearsed, try, pulumi.Parent(d))
+		}
 	}
 	var running server.Server
 	servers := 1
@@ -141,14 +150,6 @@ func (d *Database) declare(ctx *pulumi.Context, name string, args Args) error {
 			backups.Restore = &restore
 		}
 	} else {
-		engine.Version = args.Version.Version
-		if args.Version.Rehearses {
-			engine.Version.Rehearse = func(old server.Server, try statefulset.Rehearsal) (pulumi.Resource, error) {
-				rehearsed := backups
-				rehearsed.Server, rehearsed.Image = old, args.Version.Old.Out
-				return backup.Rehearse(ctx, name+"-upgrade", rehearsed, try, pulumi.Parent(d))
-			}
-		}
 		set, err := statefulset.New(ctx, name+"-postgres", engine, pulumi.Parent(d),
 			takesOver("stateful-k3s:cloudnativepg:Server"))
 		if err != nil {

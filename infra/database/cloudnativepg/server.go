@@ -140,18 +140,28 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, names name
 		archivedSpec(spec, args, names)
 	}
 	meta := args.Namespace.Meta(names.cluster, names.cluster, nil)
-	kube.Annotate(meta, "pulumi.com/waitFor", "condition=Ready")
+	kube.Annotate(meta, "pulumi.com/waitFor", awaited(args.Version.Image))
 	kube.Annotate(meta, HibernationAnnotation, "off")
 	if args.Args.Archive != nil {
 		// The name of its folder is new, and to look whether it is empty takes a right to the whole bucket.
 		kube.Annotate(meta, "cnpg.io/skipEmptyWalArchiveCheck", "enabled")
 	}
-	timeouts := pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "20m", Update: "20m"})
-	cluster, err := kube.NewObject(ctx, name+"-cluster", apiVersion, "Cluster",
-		pulumi.Map{"metadata": meta, "spec": pulumi.ToMap(spec)}, parent, args.Namespace.Ready(), timeouts,
-		pulumi.DependsOn(append(secrets, svc)), args.Operator.Ready(), pulumi.Composite(archive...),
+	after := []pulumi.ResourceOption{parent, args.Namespace.Ready(), args.Operator.Ready(),
+		pulumi.DependsOn(append(secrets, svc)), pulumi.Composite(archive...),
 		// The volumes belong to the Cluster. What has happened at its birth can't change.
-		pulumi.RetainOnDelete(true), pulumi.IgnoreChanges([]string{"spec.bootstrap"}))
+		pulumi.RetainOnDelete(true), pulumi.IgnoreChanges([]string{"spec.bootstrap"})}
+	timeouts := pulumi.CustomTimeouts{Create: "20m", Update: "20m"}
+	if rehearse := args.Version.Rehearse; rehearse != nil {
+		rehearsed, err := rehearse(s.Server, statefulset.NewRehearsal(args.Args,
+			spec["postgresql"].(fields)["parameters"].(map[string]string)))
+		if err != nil {
+			return err
+		}
+		after = append(after, pulumi.DependsOn([]pulumi.Resource{rehearsed}))
+		timeouts.Update = "2h" // standbys are copied anew
+	}
+	cluster, err := kube.NewObject(ctx, name+"-cluster", apiVersion, "Cluster",
+		pulumi.Map{"metadata": meta, "spec": pulumi.ToMap(spec)}, append(after, pulumi.Timeouts(&timeouts))...)
 	if err != nil {
 		return err
 	}
@@ -172,6 +182,16 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, names name
 	s.Address = pulumi.String(fmt.Sprintf("%s.%s.svc:%d", names.service, args.Namespace.Name, server.Port)).
 		ToStringOutput()
 	return ctx.RegisterResourceOutputs(s, pulumi.Map{"address": s.Address})
+}
+
+// awaited is what Pulumi waits for. A Cluster whose image has just changed is still ready, with the old one.
+func awaited(image string) string {
+	const ready = "condition=Ready"
+	major := server.Major(image)
+	if major == "" {
+		return ready
+	}
+	return fmt.Sprintf("[%q, %q]", ready, "jsonpath={.status.pgDataImageInfo.majorVersion}="+major)
 }
 
 // declareService declares the Service that leads to the primary.

@@ -2,6 +2,8 @@ package statefulset
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -155,27 +157,37 @@ func (v Version) move(args Args) (before, after corev1.ContainerArray, volumes c
 				ClaimName: pulumi.String(v.Old.Claim)}}}
 }
 
-// tryServer starts the server for a moment, without clients.
+// tryServer starts the server for a moment, without clients. Its options are the script's arguments.
 const tryServer = `set -eu
 initdb --pgdata "$PGDATA" --username postgres --set huge_pages=off --no-sync --no-instructions >/dev/null
-postgres --single -D "$PGDATA" -c config_file="$CONFIG/postgresql.conf" -c data_directory="$PGDATA" \
-	-c ssl=off postgres </dev/null`
+postgres --single -D "$PGDATA" "$@" -c data_directory="$PGDATA" -c ssl=off postgres </dev/null`
 
 func rehearsalOf(args Args) Rehearsal {
+	rehearsal := NewRehearsal(args, map[string]string{"config_file": configDir + "/postgresql.conf"})
+	rehearsal.Container.VolumeMounts = append(rehearsal.Container.VolumeMounts.(corev1.VolumeMountArray),
+		kube.ReadOnly("config", configDir))
+	rehearsal.Volumes = append(rehearsal.Volumes, configVolume(newNames(args.Prefix)))
+	return rehearsal
+}
+
+// NewRehearsal returns a Rehearsal of the server's image with parameters.
+func NewRehearsal(args Args, parameters map[string]string) Rehearsal {
 	const folder = "rehearsal"
+	command := []string{"sh", "-c", tryServer, "sh"}
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		command = append(command, "-c", name+"="+parameters[name])
+	}
 	return Rehearsal{
 		Container: kube.Container(server.User, serverResources(args), corev1.ContainerArgs{
 			Name:    pulumi.String("parameters"),
 			Image:   args.Image,
-			Command: pulumi.ToStringArray([]string{"sh", "-c", tryServer}),
-			Env:     corev1.EnvVarArray{kube.Env("PGDATA", "/"+folder+"/data"), kube.Env("CONFIG", configDir)},
-			VolumeMounts: corev1.VolumeMountArray{
-				kube.Mount(folder, "/"+folder), kube.ReadOnly("config", configDir),
-			},
+			Command: pulumi.ToStringArray(command),
+			Env:     corev1.EnvVarArray{kube.Env("PGDATA", "/"+folder+"/data")},
+
+			VolumeMounts:             corev1.VolumeMountArray{kube.Mount(folder, "/"+folder)},
 			TerminationMessagePolicy: pulumi.String("FallbackToLogsOnError"),
 		}),
 		Volumes: corev1.VolumeArray{
-			configVolume(newNames(args.Prefix)),
 			corev1.VolumeArgs{Name: pulumi.String(folder), EmptyDir: corev1.EmptyDirVolumeSourceArgs{}},
 		},
 	}
