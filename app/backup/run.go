@@ -28,10 +28,29 @@ type backupJob struct {
 }
 
 func run(ctx context.Context, c config, _ []string) error {
-	if _, err := c.database(); err != nil {
+	return backupJob{config: c}.complete(ctx)
+}
+
+// prepareUpgrade makes a backup before pg_upgrade changes the server's files, and lets it.
+func prepareUpgrade(ctx context.Context, c config, _ []string) error {
+	if err := (backupJob{config: c, asSuperuser: true}).complete(ctx); err != nil {
+		return err
+	}
+	address, err := c.database()
+	if err == nil {
+		err = postgres.PrepareUpgrade(ctx, address)
+	}
+	if err != nil {
+		return fmt.Errorf("prepare the upgrade: %w", err)
+	}
+	return nil
+}
+
+// complete makes a backup, tells of it, and prunes.
+func (j backupJob) complete(ctx context.Context) error {
+	if _, err := j.database(); err != nil {
 		return fmt.Errorf("no backup: read the settings: %w", err)
 	}
-	j := backupJob{config: c}
 	m, err := j.run(ctx)
 	j.recordRun(ctx, m, err)
 	j.heartbeat.Tell(ctx, err)

@@ -20,7 +20,7 @@ var postgresSuites = map[int]string{17: stable, 18: "forky"}
 // Assembled, it lacks the entrypoint script and the compiler for queries (160 MB): Postgres interprets them.
 // Contract: https://hub.docker.com/_/postgres
 func Postgres(major int) Image {
-	version, data := strconv.Itoa(major), "/var/lib/postgresql/data"
+	suite, version, data := postgresSuites[major], strconv.Itoa(major), "/var/lib/postgresql/data"
 	volume := data
 	if major >= 18 {
 		data, volume = "/var/lib/postgresql/"+version+"/docker", "/var/lib/postgresql"
@@ -32,7 +32,11 @@ func Postgres(major int) Image {
 		"install -d -o 999 -g 999 -m 1777 $1" + volume,
 	}
 	packages := []string{"postgresql-" + version}
-	image := debian(postgresSuites[major], "postgres:"+version, packages, hooks, v1.Config{
+	if suite != stable {
+		// For a server of the stable suite, which pg_upgrade of CloudNativePG starts in this image.
+		packages = append(packages, "libicu76", "libxml2", "libcap2")
+	}
+	image := debian(suite, "postgres:"+version, packages, hooks, v1.Config{
 		Env: []string{
 			"PATH=" + strings.TrimPrefix(path, "PATH=") + ":" + programs + "/bin",
 			"PG_MAJOR=" + version, "PGDATA=" + data, "LANG=C.UTF-8",
@@ -42,7 +46,7 @@ func Postgres(major int) Image {
 		ExposedPorts: map[string]struct{}{"5432/tcp": {}},
 	}, "echo postgres:x:999: >> $1/etc/group",
 		"echo postgres:x:999:999::/var/lib/postgresql:/bin/bash >> $1/etc/passwd")
-	if postgresSuites[major] == "" {
+	if suite == "" {
 		image.write = func(context.Context, io.Writer) error {
 			return fmt.Errorf("the lab knows no suite of Debian with Postgres %d: take another version, or let %s "+
 				"name a registry that has the image", major, Setting)

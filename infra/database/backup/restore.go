@@ -47,8 +47,11 @@ func Rehearse(ctx *pulumi.Context, name string, args Args, try statefulset.Rehea
 	if err != nil {
 		return nil, err
 	}
-	spec := podSpec(args, work{command: "run", bucket: bucket, database: args.Server.Reader,
-		volumes: try.Volumes})
+	work := work{command: "run", bucket: bucket, database: args.Server.Reader, volumes: try.Volumes}
+	if try.InPlace {
+		work.command, work.database = "prepare-upgrade", args.Server.Restorer
+	}
+	spec := podSpec(args, work)
 	spec.InitContainers = append(corev1.ContainerArray{try.Container},
 		spec.InitContainers.(corev1.ContainerArray)...)
 	job := newJob(args, upgrade, spec)

@@ -152,8 +152,10 @@ func (s *Server) declare(ctx *pulumi.Context, name string, args Args, names name
 		pulumi.RetainOnDelete(true), pulumi.IgnoreChanges([]string{"spec.bootstrap"})}
 	timeouts := pulumi.CustomTimeouts{Create: "20m", Update: "20m"}
 	if rehearse := args.Version.Rehearse; rehearse != nil {
-		rehearsed, err := rehearse(s.Server, statefulset.NewRehearsal(args.Args,
-			spec["postgresql"].(fields)["parameters"].(map[string]string)))
+		try := statefulset.NewRehearsal(args.Args,
+			spec["postgresql"].(fields)["parameters"].(map[string]string))
+		try.InPlace = true
+		rehearsed, err := rehearse(s.Server, try)
 		if err != nil {
 			return err
 		}

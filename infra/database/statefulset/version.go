@@ -65,6 +65,8 @@ type Old struct {
 type Rehearsal struct {
 	Container corev1.ContainerArgs
 	Volumes   corev1.VolumeArray
+	// InPlace says that pg_upgrade changes the data where it is.
+	InPlace bool
 }
 
 // Template is the template of the claims that data moves to with a new major version.
