@@ -2,7 +2,7 @@
 // restored and found equal to the database.
 //
 //	backup run             makes a backup, and then prunes
-//	backup prepare-upgrade makes a backup, and then the database one that pg_upgrade takes, as a superuser
+//	backup prepare-upgrade makes the database one that pg_upgrade takes, as a superuser, and then a backup
 //	backup list            lists the backups, and which times the archive covers
 //	backup status          prints the newest backup and how the last run ended, as a line of JSON
 //	backup verify [NAME]   restores a backup, by default the newest, and compares it with what was recorded of
@@ -108,7 +108,7 @@ func commands() *cobra.Command {
 		return command
 	}
 	add("run", "Make a backup, and delete expired ones", cobra.NoArgs, reportingFailure(limited(run)))
-	add("prepare-upgrade", "Make a backup, and the database one that pg_upgrade takes", cobra.NoArgs,
+	add("prepare-upgrade", "Make the database one that pg_upgrade takes, and a backup", cobra.NoArgs,
 		reportingFailure(limited(prepareUpgrade)))
 	add("list", "List the backups", cobra.NoArgs, limited(list))
 	add("status", "Print the newest backup, and how the last run ended", cobra.NoArgs, configured(status))

@@ -31,11 +31,8 @@ func run(ctx context.Context, c config, _ []string) error {
 	return backupJob{config: c}.complete(ctx)
 }
 
-// prepareUpgrade makes a backup before pg_upgrade changes the server's files, and lets it.
+// prepareUpgrade makes the database one that pg_upgrade takes, and a backup before that happens.
 func prepareUpgrade(ctx context.Context, c config, _ []string) error {
-	if err := (backupJob{config: c, asSuperuser: true}).complete(ctx); err != nil {
-		return err
-	}
 	address, err := c.database()
 	if err == nil {
 		err = postgres.PrepareUpgrade(ctx, address)
@@ -43,7 +40,7 @@ func prepareUpgrade(ctx context.Context, c config, _ []string) error {
 	if err != nil {
 		return fmt.Errorf("prepare the upgrade: %w", err)
 	}
-	return nil
+	return backupJob{config: c, asSuperuser: true}.complete(ctx)
 }
 
 // complete makes a backup, tells of it, and prunes.

@@ -9,8 +9,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 )
 
-// decideInPlace returns the version that a Cluster of CloudNativePG runs after the update. The operator upgrades
-// its volumes with pg_upgrade when the image changes.
+// decideInPlace returns the version that a Cluster of CloudNativePG runs after the update. The operator
+// upgrades its volumes with pg_upgrade when the image changes.
 func (d Database) decideInPlace(there existingCluster, took time.Duration) (Version, error) {
 	image := cmp.Or(d.Image, there.Spec.ImageName, d.LastImage)
 	is, begun, wanted := there.Status.PGDataImageInfo.MajorVersion, major(there.Spec.ImageName), major(image)
@@ -25,9 +25,10 @@ func (d Database) decideInPlace(there existingCluster, took time.Duration) (Vers
 		return fault("CloudNativePG does not go back. Take an image of PostgreSQL %d; "+
 			"docs/high-availability.md#a-new-major-version says how to bring back a backup of %d", is, wanted)
 	case begun == wanted:
-		return Version{Image: image, notice: fmt.Sprintf("CloudNativePG upgrades the database %s from PostgreSQL %d "+
-			"to %d. If it can't, the pods of the Job %s-1-major-upgrade say why: set %s to %s, to have the database "+
-			"as it was", d.Name, is, wanted, d.Cluster, d.ImageSetting, server.OfficialImage(strconv.Itoa(is)))}, nil
+		return Version{Image: image, notice: fmt.Sprintf("CloudNativePG upgrades the database %s from PostgreSQL "+
+			"%d to %d. If it can't, the Job %s-1-major-upgrade in %s says why: to have the database as it was, give "+
+			"it the image %s, and pulumi up --refresh", d.Name, is, wanted, d.Cluster, d.Namespace,
+			server.OfficialImage(strconv.Itoa(is)))}, nil
 	case d.Restored:
 		return fault("restoreFrom is set, and would be restored again: remove it first, with pulumi config rm " +
 			"restoreFrom, or from the database's entry")
@@ -35,8 +36,8 @@ func (d Database) decideInPlace(there existingCluster, took time.Duration) (Vers
 		return fault("plugin-barman-cloud archives its log, and the archive of one version is not the other's: "+
 			"set %s to false, pulumi up, then move, and set it to true again", d.ArchiveSetting)
 	case there.Status.ReadyInstances == 0:
-		return fault("none of its servers is ready, so there would be no backup of before: pulumi up with an image "+
-			"of PostgreSQL %d first", is)
+		return fault("none of its servers is ready, so there would be no backup of before: pulumi up with an "+
+			"image of PostgreSQL %d first", is)
 	}
 	return Version{Image: image, OldImage: there.Spec.ImageName, Rehearses: true,
 		notice: fmt.Sprintf("The database %s moves from PostgreSQL %d to %d. First a backup is made while its "+

@@ -30,8 +30,8 @@ func TestAClusterKeepsItsVersionUntilAsked(t *testing.T) {
 		"a new one":                {nil, "", last},
 		"a new one with an image":  {nil, "postgres:18", "postgres:18"},
 		"one without a setting":    {cluster17("postgres:17.6", nil), "", "postgres:17.6"},
-		"a minor version":          {cluster17("postgres:17.6", nil), "postgres:17.7-trixie", "postgres:17.7-trixie"},
-		"an image without a major": {cluster17("postgres:17", nil), "mirror/postgres@sha256:00", "mirror/postgres@sha256:00"},
+		"a minor version":          {cluster17("postgres:17.6", nil), "postgres:17.7", "postgres:17.7"},
+		"an image without a major": {cluster17("postgres:17", nil), "mirror/pg@sha256:00", "mirror/pg@sha256:00"},
 		"set back after a failure": {cluster17("postgres:18", nil), "postgres:17", "postgres:17"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -69,9 +69,9 @@ func TestAClusterMovesInPlaceAfterABackup(t *testing.T) {
 
 	moves, err := decide(cluster17("postgres:17.6", nil), nil)
 	require.NoError(t, err)
-	require.Equal(t, "The database shop moves from PostgreSQL 17 to 18. First a backup is made while its clients "+
-		"work (about 5m, as the last backup took), and the new version tries its parameters. Then all servers "+
-		"stop, and clients wait until CloudNativePG has upgraded the volume. Only the backup leads back: "+
+	require.Equal(t, "The database shop moves from PostgreSQL 17 to 18. First a backup is made while its "+
+		"clients work (about 5m, as the last backup took), and the new version tries its parameters. Then all "+
+		"servers stop, and clients wait until CloudNativePG has upgraded the volume. Only the backup leads back: "+
 		"docs/high-availability.md#a-new-major-version", moves.notice)
 	moves.notice = ""
 	require.Equal(t, Version{Image: "postgres:18", OldImage: "postgres:17.6", Rehearses: true}, moves)
@@ -79,8 +79,8 @@ func TestAClusterMovesInPlaceAfterABackup(t *testing.T) {
 	begun, err := decide(cluster17("postgres:18", map[string]any{"status": map[string]any{"readyInstances": 0}}),
 		nil)
 	require.NoError(t, err, "a killed up goes on")
-	require.Contains(t, begun.notice, "the pods of the Job shop-postgres-1-major-upgrade say why: set postgresImage "+
-		"to postgres:17, to have the database as it was")
+	require.Contains(t, begun.notice, "the Job shop-postgres-1-major-upgrade in apps says why: to have the "+
+		"database as it was, give it the image postgres:17, and pulumi up --refresh")
 	require.False(t, begun.Rehearses, "no server is there to back up from")
 
 	plugin := map[string]any{"spec": map[string]any{"plugins": []any{map[string]any{"name": "barman"}}}}

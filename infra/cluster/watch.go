@@ -72,10 +72,11 @@ func (w *watcher) poll(ctx context.Context, namespaces []string) {
 }
 
 // reason returns why a pod is not ready, and the container at fault if it has a log. It skips pods of
-// CronJobs, which are not part of the update.
+// CronJobs, which are not part of the update. Jobs of CloudNativePG are.
 func (w *watcher) reason(pod *corev1.Pod) (container, reason string) {
 	job := pod.Labels["batch.kubernetes.io/job-name"]
-	if pod.DeletionTimestamp != nil || job != "" && job != pod.Labels["app"] {
+	isOurs := job == "" || job == pod.Labels["app"] || pod.Labels["cnpg.io/cluster"] != ""
+	if pod.DeletionTimestamp != nil || !isOurs {
 		return "", ""
 	}
 	for _, condition := range pod.Status.Conditions {

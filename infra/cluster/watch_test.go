@@ -119,6 +119,10 @@ func TestAJobOfTheUpdateThatFails(t *testing.T) {
 	failed := pod("backup", container(ended(began.Add(time.Second), 1), corev1.ContainerState{}))
 	failed.Labels["batch.kubernetes.io/job-name"] = "backup"
 	require.Len(t, polls(t, fake.NewClientset(failed), 2)[1], 1)
+	upgrade := pod("postgres-cluster", container(ended(began.Add(time.Second), 1), corev1.ContainerState{}))
+	upgrade.Labels["batch.kubernetes.io/job-name"] = "postgres-1-major-upgrade"
+	upgrade.Labels["cnpg.io/cluster"] = "postgres"
+	require.Len(t, polls(t, fake.NewClientset(upgrade), 2)[1], 1)
 }
 
 // Pods of one app that fail alike are one fault.
