@@ -83,8 +83,8 @@ func TestAClusterIsUpgradedAfterABackup(t *testing.T) {
 		settings(t, map[string]string{"engine": "cloudnative-pg", "archive": "false",
 			"postgresParameters": "work_mem=8MB"}))
 	job := recorder.Object[*batchv1.Job](recording, "pingpong-upgrade-job").Spec.Template.Spec
-	require.Equal(t, "registry.example.com/team/backup-postgres-17:dev@"+recorder.Digest, job.Containers[0].Image,
-		"a newer pg_dump may write what no server takes")
+	require.Equal(t, "registry.example.com/team/backup-postgres-17:dev@"+recorder.Digest,
+		job.Containers[0].Image, "a newer pg_dump may write what no server takes")
 	require.Equal(t, []string{"prepare-upgrade"}, job.Containers[0].Args)
 	try := job.InitContainers[0]
 	require.Equal(t, "postgres:18", try.Image)

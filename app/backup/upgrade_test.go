@@ -26,8 +26,8 @@ func TestPreparingAnUpgradeRemovesWhatNoNewerServerTakes(t *testing.T) {
 	su.Exec(`CREATE DOMAIN parts AS part[]; CREATE TABLE whole (parts parts);
 		UPDATE pg_attribute SET attoptions = '{pg_attver=1234}'
 		WHERE attrelid IN ('plain'::regclass, 'part'::regclass)`)
-	s.fail("prepare-upgrade", []string{"prepare the upgrade: ", "whole.parts of type public.part", "restore a backup"},
-		asRestorer)
+	s.fail("prepare-upgrade", []string{"prepare the upgrade: ", "whole.parts of type public.part",
+		"restore a backup"}, asRestorer)
 	require.Equal(t, "{pg_attver=1234}", options("part"), "values of its rows are checked with it")
 	require.Equal(t, "none", options("plain"))
 	require.Len(t, s.backups(), 1)
