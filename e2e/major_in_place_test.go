@@ -91,8 +91,8 @@ func inBoth(c *kube.Cluster, do func(*kube.Cluster)) {
 // sql runs a statement on the primary in the database of its app, as the superuser.
 func sql(c *kube.Cluster, statement string) string {
 	database := map[string]string{exercises: "pingpong", project: "todo"}[c.Namespace]
-	return strings.TrimSpace(c.Kubectl("exec", primary(c).Name, "--container", "postgres", "--", "psql", "--quiet",
-		"--tuples-only", "--no-align", "--dbname", database, "--command", statement))
+	return strings.TrimSpace(c.Kubectl("exec", primary(c).Name, "--container", "postgres", "--", "psql",
+		"--quiet", "--tuples-only", "--no-align", "--dbname", database, "--command", statement))
 }
 
 // runs waits until three servers of a version follow one primary.

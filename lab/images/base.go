@@ -76,7 +76,8 @@ func debian(suite, name string, packages, hooks []string, config v1.Config, acco
 	if suite != stable {
 		// The lists of other suites expire after a week, and a mirror may be older. Their signatures still count.
 		args = append(args, `--aptopt=Acquire::Check-Valid-Until "false"`,
-			"--setup-hook=echo deb http://deb.debian.org/debian "+stable+" main >$1/etc/apt/sources.list.d/stable.list")
+			"--setup-hook=echo deb http://deb.debian.org/debian "+stable+
+				" main >$1/etc/apt/sources.list.d/stable.list")
 	}
 	for _, command := range accounts {
 		args = append(args, "--essential-hook="+command)

@@ -36,7 +36,7 @@ ORDER BY 1`
 
 // PrepareUpgrade makes the database at a URL one that pg_upgrade takes, as a superuser. PostgreSQL 17.12
 // notes in pg_attver, an option of each column, when it changed. Values of the table's row type are checked
-// against that. The pg_dump of 18.6 passes the option on, and no server of 18 knows it. So where no column has
+// against that. The pg_dump of 18.6 passes the option on, and no server of 18 knows it. Where no column has
 // such values, the option is removed. The error is an ErrPermanent if some have.
 func PrepareUpgrade(ctx context.Context, address string) error {
 	login, err := parseLogin(address)
