@@ -95,6 +95,12 @@ func TestAClusterIsUpgradedAfterABackup(t *testing.T) {
 	require.Equal(t, `["condition=Ready", "jsonpath={.status.pgDataImageInfo.majorVersion}=18"]`,
 		pingpong.GetAnnotations()["pulumi.com/waitFor"], "it is ready before the upgrade begins, too")
 	require.NotContains(t, strings.Join(recording.Names(), "\n"), "todo-upgrade-job")
+
+	again := recorder.Run(t, withVersions(map[string]cluster.Version{"pingpong": moving}),
+		settings(t, map[string]string{"engine": "cloudnative-pg", "archive": "false"}))
+	require.NotEqual(t, job.Containers[0].Env,
+		recorder.Object[*batchv1.Job](again, "pingpong-upgrade-job").Spec.Template.Spec.Containers[0].Env,
+		"clients write after the backup of an update that is interrupted")
 }
 
 func TestAPreviewWithoutTheClusterKeepsTheVersion(t *testing.T) {

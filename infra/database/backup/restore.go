@@ -2,6 +2,7 @@ package backup
 
 import (
 	"fmt"
+	"time"
 
 	batchv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/batch/v1"
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
@@ -33,7 +34,8 @@ type Restore struct {
 }
 
 // Rehearse declares a Job that makes a backup before the server is stopped. The try has to succeed first. The
-// Image has the server's own version: a newer pg_dump can write what no newer server takes.
+// Image has the server's own version: a newer pg_dump can write what no newer server takes. Each update has a
+// Job of its own: clients may have written since the backup of one that was interrupted.
 func Rehearse(ctx *pulumi.Context, name string, args Args, try statefulset.Rehearsal,
 	opts ...pulumi.ResourceOption) (pulumi.Resource, error) {
 	if err := args.check(); err != nil {
@@ -47,7 +49,8 @@ func Rehearse(ctx *pulumi.Context, name string, args Args, try statefulset.Rehea
 	if err != nil {
 		return nil, err
 	}
-	work := work{command: "run", bucket: bucket, database: args.Server.Reader, volumes: try.Volumes}
+	work := work{command: "run", bucket: bucket, database: args.Server.Reader, volumes: try.Volumes,
+		env: corev1.EnvVarArray{kube.Env("UPDATE", time.Now().UTC().Format(time.RFC3339Nano))}}
 	if try.InPlace {
 		work.command, work.database = "prepare-upgrade", args.Server.Restorer
 	}
