@@ -61,11 +61,7 @@ func (r Requirements) versions(ctx context.Context, client kubernetes.Interface,
 	var faults []error
 	for _, database := range r.Databases {
 		if database.Engine != StatefulSet {
-			there, err := database.existing(ctx, client)
-			if err != nil {
-				return nil, err
-			}
-			version, err := database.decideInPlace(there, database.lastBackup(ctx, client))
+			version, err := database.decideInPlace(ctx, client)
 			versions[database.Name] = version
 			faults = append(faults, err)
 			continue

@@ -2,21 +2,26 @@ package cluster
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strconv"
-	"time"
+
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/database/server"
 )
 
 // decideInPlace returns the version that a Cluster of CloudNativePG runs after the update. The operator
 // upgrades its volumes with pg_upgrade when the image changes.
-func (d Database) decideInPlace(there existingCluster, took time.Duration) (Version, error) {
+func (d Database) decideInPlace(ctx context.Context, client kubernetes.Interface) (Version, error) {
+	there, err := d.existing(ctx, client)
+	if err != nil {
+		return Version{}, err
+	}
 	image := cmp.Or(d.Image, there.Spec.ImageName, d.LastImage)
 	is, begun, wanted := there.Status.PGDataImageInfo.MajorVersion, major(there.Spec.ImageName), major(image)
 	fault := func(format string, args ...any) (Version, error) {
-		return Version{}, fmt.Errorf("%s: the database %s is of PostgreSQL %d, and cannot move to %d now: %s. "+
-			"Nothing was changed", d.ImageSetting, d.Name, is, wanted, fmt.Sprintf(format, args...))
+		return Version{}, d.cannotMove(is, wanted, fmt.Sprintf(format, args...))
 	}
 	switch {
 	case is == 0 || wanted == 0 || wanted == is:
@@ -30,8 +35,7 @@ func (d Database) decideInPlace(there existingCluster, took time.Duration) (Vers
 			"it the image %s, and pulumi up --refresh", d.Name, is, wanted, d.Cluster, d.Namespace,
 			server.OfficialImage(strconv.Itoa(is)))}, nil
 	case d.Restored:
-		return fault("restoreFrom is set, and would be restored again: remove it first, with pulumi config rm " +
-			"restoreFrom, or from the database's entry")
+		return fault(restoresAgain)
 	case d.Archived || len(there.Spec.Plugins) > 0:
 		return fault("plugin-barman-cloud archives its log, and the archive of one version is not the other's: "+
 			"set %s to false, pulumi up, then move, and set it to true again", d.ArchiveSetting)
@@ -43,5 +47,6 @@ func (d Database) decideInPlace(there existingCluster, took time.Duration) (Vers
 		notice: fmt.Sprintf("The database %s moves from PostgreSQL %d to %d. First a backup is made while its "+
 			"clients work (%s), and the new version tries its parameters. Then all servers stop, and clients wait "+
 			"until CloudNativePG has upgraded the volume. Only the backup leads back: "+
-			"docs/high-availability.md#a-new-major-version", d.Name, is, wanted, likeTheLast(took))}, nil
+			"docs/high-availability.md#a-new-major-version", d.Name, is, wanted,
+			likeTheLast(d.lastBackup(ctx, client)))}, nil
 }

@@ -15,17 +15,14 @@ func (d Database) upgrade(has serving, current Version, image string) (Version, 
 	template := statefulset.Template(major(image))
 	_, left := has.claims[template]
 	fault := func(format string, args ...any) (Version, error) {
-		return Version{}, fmt.Errorf("%s: the database %s is of PostgreSQL %d, and cannot move to %d now: %s. "+
-			"Nothing was changed", d.ImageSetting, d.Name, major(current.Image), major(image),
-			fmt.Sprintf(format, args...))
+		return Version{}, d.cannotMove(major(current.Image), major(image), fmt.Sprintf(format, args...))
 	}
 	switch {
 	case left && (has.template != "" || has.left[template]):
 		return fault("the claim %s is there from an earlier move, and lacks what was written since: if nobody "+
 			"needs it, kubectl -n %s delete pvc %[1]s", d.claim(template), d.Namespace)
 	case d.Restored:
-		return fault("restoreFrom is set, and would be restored again: remove it first, with pulumi config rm " +
-			"restoreFrom, or from the database's entry")
+		return fault(restoresAgain)
 	case !has.claims[current.Template]:
 		return fault("its claim %s is missing, or is being deleted", d.claim(current.Template))
 	}
@@ -35,8 +32,16 @@ func (d Database) upgrade(has serving, current Version, image string) (Version, 
 			"clients work, and the new version tries its parameters. Then the server stops, and "+
 			"clients wait until the data is restored and compared (%s). The claim %s keeps the data of the old "+
 			"version: docs/postgres.md#a-new-major-version", d.Name, major(current.Image), major(image),
-			likeTheLast(has.took),
-			d.claim(current.Template))}, nil
+			likeTheLast(has.took), d.claim(current.Template))}, nil
+}
+
+// restoresAgain is why a database that is restored cannot move.
+const restoresAgain = "restoreFrom is set, and would be restored again: remove it first, with pulumi " +
+	"config rm restoreFrom, or from the database's entry"
+
+func (d Database) cannotMove(is, wanted int, why string) error {
+	return fmt.Errorf("%s: the database %s is of PostgreSQL %d, and cannot move to %d now: %s. Nothing was "+
+		"changed", d.ImageSetting, d.Name, is, wanted, why)
 }
 
 // likeTheLast says how long something takes that takes as long as a backup.
