@@ -26,8 +26,7 @@ func TestEveryClaimGrows(t *testing.T) {
 	nothingMissing := func(context.Context, map[string]string, authn.Authenticator) map[string]bool {
 		return nil
 	}
-	released := func(context.Context) ([]byte, error) { return release, nil }
-	recording := recorder.Run(t, program(check, nothingMissing, released), settings(t, map[string]string{
+	recording := recorder.Run(t, program(check, nothingMissing, stubbed), settings(t, map[string]string{
 		"namePrefix": "alice-", "ingressHost": "alice.example.com",
 		"databases": `[{"name": "shop", "namespace": "apps", "storageSize": "2Gi"},
 			{"name": "books", "namespace": "apps", "engine": "cloudnative-pg", "archive": false}]`,

@@ -119,26 +119,40 @@ func (s *stack) newStorage() (*storage.Storage, error) {
 	}, s.inCluster)
 }
 
-// newOperator returns the operator that databases of its engine need; nil if there is none. It installs one
-// if the cluster has none.
-func (s *stack) newOperator() (*cloudnativepg.Operator, error) {
-	replicas := 0
+// newOperator returns the operator that databases of its engine need, with the plugin that archives; nil if
+// there is none. It installs what the cluster lacks.
+func (s *stack) newOperator() (operator *cloudnativepg.Operator, err error) {
+	replicas, archived := 0, false
 	for _, settings := range s.cfg.Databases {
 		if settings.Engine == cluster.CloudNativePGEngine {
 			replicas = max(replicas, min(settings.Instances, 2))
+			archived = archived || settings.Archive != nil
 		}
 	}
 	if replicas == 0 {
 		return nil, nil
 	}
+	owner := kube.Owner(s.ctx)
 	if namespace := s.cloudNativePG.Namespace; namespace != "" {
-		return cloudnativepg.Existing(namespace), nil
+		operator = cloudnativepg.Existing(namespace)
+	} else {
+		manifest, err := s.manifest(cloudnativepg.OperatorRelease, s.ctx.Context())
+		if err != nil {
+			return nil, err
+		}
+		operator, err = cloudnativepg.Install(s.ctx, "cloudnative-pg", cloudnativepg.OperatorArgs{
+			Manifest: manifest, Owner: owner, Replicas: replicas}, s.inCluster)
+		if err != nil {
+			return nil, err
+		}
 	}
-	manifest, err := s.release(s.ctx.Context())
+	if !archived || s.cloudNativePG.HasPlugin {
+		return operator, nil
+	}
+	manifest, err := s.manifest(cloudnativepg.PluginRelease, s.ctx.Context())
 	if err != nil {
 		return nil, err
 	}
-	return cloudnativepg.Install(s.ctx, "cloudnative-pg", cloudnativepg.OperatorArgs{
-		Manifest: manifest, Owner: kube.Owner(s.ctx), Replicas: replicas,
-	}, s.inCluster)
+	return operator, operator.InstallPlugin(s.ctx, "barman-cloud", cloudnativepg.PluginArgs{
+		Manifest: manifest, Owner: owner, Replicas: replicas}, s.inCluster)
 }

@@ -31,7 +31,7 @@ type stack struct {
 	cloudNativePG cluster.CloudNativePG // what the cluster has of it
 	archives      map[string]cluster.Archive
 	awaitArchiver func(ctx context.Context, namespace, cluster string) error // nil in a preview
-	release       operatorRelease
+	manifest      manifestOf
 	operator      *cloudnativepg.Operator // nil unless a database needs it
 
 	namespaces map[string]*kube.Namespace // by name without the prefix

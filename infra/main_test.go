@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/cluster"
+	"github.com/stateful-k3s/stateful-k3s/infra/database/cloudnativepg"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
 )
 
@@ -46,13 +47,17 @@ func withNodes(nodes cluster.Platforms, apps ...string) pulumi.RunFunc {
 			}
 		}
 		return missing
-	}, func(context.Context) ([]byte, error) { return release, nil })
+	}, stubbed)
 }
 
-// release stands for the operator's, which is long.
+// releases stand for those of the operator and its plugin, which are long.
 //
-//go:embed testdata/operator/release.yaml
-var release []byte
+//go:embed testdata/releases
+var releases embed.FS
+
+func stubbed(of cloudnativepg.Release, _ context.Context) ([]byte, error) {
+	return releases.ReadFile("testdata/releases/" + of.Name + ".yaml")
+}
 
 // Each database has a restore of its own. The database's clients wait for it.
 func TestAppsStartAfterTheRestore(t *testing.T) {

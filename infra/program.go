@@ -20,17 +20,17 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == cluster.CredentialCommand {
 		os.Exit(credential(os.Args[2:]))
 	}
-	pulumi.Run(program(cluster.Requirements.Preflight, image.Missing, cloudnativepg.Release))
+	pulumi.Run(program(cluster.Requirements.Preflight, image.Missing, cloudnativepg.Release.Manifest))
 }
 
 // preflight checks the cluster before anything is declared in it.
 type preflight func(cluster.Requirements, *pulumi.Context, cluster.Access) (cluster.Approval, error)
 
-// operatorRelease returns the manifest of the operator's release.
-type operatorRelease func(context.Context) ([]byte, error)
+// manifestOf returns the manifest of a release.
+type manifestOf func(cloudnativepg.Release, context.Context) ([]byte, error)
 
 // program reads the settings, asks cluster and registry, and declares the stack.
-func program(check preflight, missing missingImages, release operatorRelease) pulumi.RunFunc {
+func program(check preflight, missing missingImages, manifest manifestOf) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		cfg, err := config.Load(ctx)
 		if err != nil {
@@ -59,7 +59,7 @@ func program(check preflight, missing missingImages, release operatorRelease) pu
 		s := &stack{ctx: ctx, cfg: cfg, images: images, shared: approval.Shared,
 			passwords: approval.Passwords, inCluster: pulumi.Provider(provider),
 			cloudNativePG: approval.CloudNativePG, archives: approval.Archives,
-			awaitArchiver: approval.AwaitArchiver, release: release}
+			awaitArchiver: approval.AwaitArchiver, manifest: manifest}
 		if err := s.declare(); err != nil {
 			return err
 		}

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/stateful-k3s/stateful-k3s/lab/images"
 	"github.com/stateful-k3s/stateful-k3s/lab/layout"
@@ -23,8 +25,8 @@ func listImages(ctx context.Context, lab layout.Lab) (base, system []images.Imag
 }
 
 // wantedImages returns what the stack may need: the default Postgres and one for each image on Docker Hub in
-// its settings, and the operator, Prometheus and Valkey if a setting names them.
-func wantedImages(settings any) (wanted images.Wanted) {
+// its settings, and the operator, its plugin, Prometheus and Valkey if a setting names them.
+func wantedImages(settings map[string]any) (wanted images.Wanted) {
 	found := map[int]bool{images.DefaultPostgres: true}
 	var look func(any)
 	look = func(value any) {
@@ -48,8 +50,26 @@ func wantedImages(settings any) (wanted images.Wanted) {
 		}
 	}
 	look(settings)
+	wanted.BarmanCloud = archives(settings)
 	wanted.Postgres = slices.Sorted(maps.Keys(found))
 	return wanted
+}
+
+// archives reports whether a database of the operator is archived. What its entry does not say is as it is for
+// all databases, which have an archive by default.
+func archives(settings map[string]any) bool {
+	all := map[string]any{"archive": true}
+	for key, value := range settings {
+		_, name, _ := strings.Cut(key, ":")
+		all[name] = value
+	}
+	entries, _ := all["databases"].([]any)
+	return slices.ContainsFunc(append(entries, map[string]any{}), func(entry any) bool {
+		database := maps.Clone(all)
+		own, _ := entry.(map[string]any)
+		maps.Copy(database, own)
+		return database["engine"] == tools.CloudNativePG && fmt.Sprint(database["archive"]) == "true"
+	})
 }
 
 // builtinPrometheus is the value of the setting monitoring for which the stack runs one.
@@ -64,7 +84,9 @@ func (s *setup) listImages(ctx context.Context) error {
 		return err
 	}
 	wanted := wantedImages(settings)
-	wanted.CloudNativePG, wanted.Prometheus = wanted.CloudNativePG || s.all, wanted.Prometheus || s.all
+	if s.all {
+		wanted.CloudNativePG, wanted.BarmanCloud, wanted.Prometheus = true, true, true
+	}
 	s.base, s.system, err = images.All(ctx, toolsOf(s.lab), wanted)
 	s.tools = func() []tools.Tool { return neededTools(s.lab, s.system) }
 	return err

@@ -51,6 +51,25 @@ func TestTheLabHasTheOperatorThatTheSettingsName(t *testing.T) {
 	}
 }
 
+func TestTheLabHasThePluginIfTheOperatorArchives(t *testing.T) {
+	for settings, want := range map[string]bool{
+		"{}":                         false,
+		"{p:engine: cloudnative-pg}": true,
+		"{p:engine: cloudnative-pg, p:archive: 'false'}":                               false,
+		"{p:engine: statefulset, p:archive: 'true'}":                                   false,
+		"{p:databases: [{engine: cloudnative-pg}]}":                                    true,
+		"{p:databases: [{engine: cloudnative-pg, archive: false}]}":                    false,
+		"{p:archive: false, p:databases: [{engine: cloudnative-pg, archive: true}]}":   true,
+		"{p:archive: false, p:databases: [{engine: cloudnative-pg, archive: 'no'}]}":   false,
+		"{p:engine: cloudnative-pg, p:archive: false, p:databases: [{archive: true}]}": true,
+		"{p:databases: [nonsense]}":                                                    false,
+	} {
+		var read map[string]any
+		require.NoError(t, yaml.Unmarshal([]byte(settings), &read))
+		assert.Equal(t, want, wantedImages(read).BarmanCloud, settings)
+	}
+}
+
 func TestTheLabHasPrometheusIfTheSettingsSaySo(t *testing.T) {
 	for monitoring, want := range map[string]bool{"builtin": true, "none": false, "operator": false} {
 		assert.Equal(t, want, wantedImages(map[string]any{"p:monitoring": monitoring}).Prometheus, monitoring)

@@ -26,27 +26,41 @@ type Archive struct {
 	From string
 }
 
-// archives finds the archives of the databases of CloudNativePG, by their names. The plugin has to be there.
-func (r Requirements) archives(ctx context.Context, client kubernetes.Interface,
-	now time.Time) (map[string]Archive, error) {
-	archived := slices.DeleteFunc(slices.Clone(r.Databases), func(d Database) bool {
+// findPlugin looks for what archives the log of databases of CloudNativePG, if there are any.
+func (r Requirements) findPlugin(ctx context.Context, client kubernetes.Interface, found *CloudNativePG,
+	say func(string)) error {
+	if len(r.archived()) == 0 {
+		return nil
+	}
+	definition, err := getMetadata(ctx, client.Discovery().RESTClient().Get().AbsPath(
+		"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"+cloudnativepg.StoreKind))
+	if apierrors.IsNotFound(err) {
+		say("The cluster has no plugin-barman-cloud, with which CloudNativePG archives. The stack installs it.")
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("asking the cluster for plugin-barman-cloud: %w", err)
+	}
+	if !r.hasInstalled(definition) {
+		found.HasPlugin = true
+		say("The cluster has plugin-barman-cloud. The stack uses it, and leaves it as it is.")
+		return nil
+	}
+	return nil
+}
+
+// archived are the databases of CloudNativePG whose log is archived.
+func (r Requirements) archived() []Database {
+	return slices.DeleteFunc(slices.Clone(r.Databases), func(d Database) bool {
 		return !d.Archived || d.Engine != CloudNativePGEngine
 	})
-	if len(archived) == 0 {
-		return nil, nil
-	}
-	hasPlugin, err := exists(ctx, client,
-		"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"+cloudnativepg.StoreKind)
-	if err != nil {
-		return nil, err
-	}
-	if !hasPlugin {
-		return nil, fmt.Errorf("%s: the database %s is to be archived, and CloudNativePG does that with "+
-			"plugin-barman-cloud, which the cluster has not: install it, as docs/high-availability.md#archiving "+
-			"says, or set archive to false. Nothing was changed", archived[0].ArchiveSetting, archived[0].Name)
-	}
-	found := map[string]Archive{}
-	for _, d := range archived {
+}
+
+// archives finds the archives of the databases of CloudNativePG, by their names.
+func (r Requirements) archives(ctx context.Context, client kubernetes.Interface,
+	now time.Time) (found map[string]Archive, err error) {
+	found = map[string]Archive{}
+	for _, d := range r.archived() {
 		if found[d.Name], err = d.archive(ctx, client, now); err != nil {
 			return nil, err
 		}

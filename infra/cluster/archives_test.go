@@ -18,7 +18,6 @@ import (
 // the newest folder that reaches back to the time.
 func TestArchivesOfCloudNativePG(t *testing.T) {
 	const (
-		plugin = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/objectstores.barmancloud.cnpg.io"
 		store  = "/apis/barmancloud.cnpg.io/v1/namespaces/apps/objectstores/shop-postgres"
 		own    = "shop-postgres-20261120t000000z"
 		before = "shop-postgres-20261110t000000z"
@@ -59,20 +58,14 @@ func TestArchivesOfCloudNativePG(t *testing.T) {
 				"2026-11-20T00:01:00Z in " + own + ". Nothing was changed"},
 		"nothing": {recovered: "end", objects: map[string]any{store: map[string]any{}},
 			err: "has no base backup of a server before this one; it can be restored from these times on: none."},
-		"no plugin": {objects: map[string]any{plugin: nil},
-			err: "databases[1].archive: the database shop is to be archived, and CloudNativePG does that with " +
-				"plugin-barman-cloud, which the cluster has not: install it, as "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			objects := map[string]any{plugin: map[string]any{}, store: windows}
+			objects := map[string]any{store: windows}
 			if !test.lost {
 				objects[clusterPath] = there
 			}
 			for path, object := range test.objects {
 				objects[path] = object
-			}
-			if object, is := objects[plugin]; is && object == nil {
-				delete(objects, plugin)
 			}
 			r := Requirements{Databases: []Database{{Name: "shop", Namespace: "apps", Cluster: "shop-postgres",
 				Engine: CloudNativePGEngine, Archived: true, ArchiveSetting: "databases[1].archive",
@@ -88,18 +81,46 @@ func TestArchivesOfCloudNativePG(t *testing.T) {
 	}
 }
 
+func TestFindingThePlugin(t *testing.T) {
+	const path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/objectstores.barmancloud.cnpg.io"
+	definition := func(owner string) map[string]any {
+		return map[string]any{path: map[string]any{"metadata": map[string]any{
+			"labels": map[string]any{"stateful-k3s/installed-by": owner}}}}
+	}
+	uses := "The cluster has plugin-barman-cloud. The stack uses it, and leaves it as it is."
+	for name, test := range map[string]struct {
+		objects map[string]any
+		engine  string
+		found   CloudNativePG
+		said    string
+	}{
+		"none": {nil, CloudNativePGEngine, CloudNativePG{},
+			"The cluster has no plugin-barman-cloud, with which CloudNativePG archives. The stack installs it."},
+		"not needed":      {definition("bob.dev"), StatefulSet, CloudNativePG{}, ""},
+		"somebody's":      {definition(""), CloudNativePGEngine, CloudNativePG{HasPlugin: true}, uses},
+		"another stack's": {definition("bob.dev"), CloudNativePGEngine, CloudNativePG{HasPlugin: true}, uses},
+		"the stack's own": {definition("alice.dev"), CloudNativePGEngine, CloudNativePG{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := Requirements{Owner: "alice.dev", Databases: []Database{{Engine: test.engine, Archived: true}}}
+			var found CloudNativePG
+			var said string
+			require.NoError(t, r.findPlugin(t.Context(), answering(t, test.objects), &found,
+				func(what string) { said = what }))
+			require.Equal(t, test.found, found)
+			require.Equal(t, test.said, said)
+		})
+	}
+}
+
 // The name postgres, of the built-in databases' Clusters, is also in the API's group.
 func TestAClusterWithANameInItsPathIsRecoveredOnce(t *testing.T) {
-	const (
-		clusters    = "/apis/postgresql.cnpg.io/v1/namespaces/exercises/clusters/"
-		definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
-	)
+	const clusters = "/apis/postgresql.cnpg.io/v1/namespaces/exercises/clusters/"
 	r := Requirements{Databases: []Database{{Name: "pingpong", Namespace: "exercises", Cluster: "postgres",
 		Engine: CloudNativePGEngine, Archived: true, Recovered: "postgres-end"}}}
 	found, err := r.archives(t.Context(), answering(t, map[string]any{
-		definitions + "objectstores.barmancloud.cnpg.io": map[string]any{},
-		clusters + "postgres":                            map[string]any{},
-		clusters + "postgres-end":                        map[string]any{},
+		clusters + "postgres":     map[string]any{},
+		clusters + "postgres-end": map[string]any{},
 	}), time.Date(2026, 11, 30, 20, 0, 0, 0, time.UTC))
 	require.NoError(t, err)
 	require.Equal(t, map[string]Archive{"pingpong": {Name: "postgres-20261130t200000z"}}, found)

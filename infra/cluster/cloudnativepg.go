@@ -32,6 +32,8 @@ type CloudNativePG struct {
 	Namespace string
 	// APIServers are the addresses of the cluster's API.
 	APIServers []netip.AddrPort
+	// HasPlugin says that somebody else has installed plugin-barman-cloud.
+	HasPlugin bool
 }
 
 // findCloudNativePG looks for the operator. A cluster can have only one.
@@ -52,8 +54,7 @@ func (r Requirements) findCloudNativePG(ctx context.Context, client kubernetes.I
 	if err != nil {
 		return found, fmt.Errorf("asking the cluster for CloudNativePG: %w", err)
 	}
-	if owner := definition.Labels[kube.InstalledByLabel]; owner != "" &&
-		slices.Contains([]string{r.Owner, r.LastOwner}, owner) {
+	if r.hasInstalled(definition) {
 		return found, nil
 	}
 	deployments, err := client.AppsV1().Deployments("").List(ctx,
@@ -81,6 +82,12 @@ func (r Requirements) findCloudNativePG(ctx context.Context, client kubernetes.I
 	say(fmt.Sprintf("The cluster has CloudNativePG %s in the namespace %s. The stack uses it, and leaves it as "+
 		"it is.", running, operator.Namespace))
 	return found, nil
+}
+
+// hasInstalled reports whether this stack has installed a definition.
+func (r Requirements) hasInstalled(definition metav1.PartialObjectMetadata) bool {
+	owner := definition.Labels[kube.InstalledByLabel]
+	return owner != "" && slices.Contains([]string{r.Owner, r.LastOwner}, owner)
 }
 
 // operatorVersion reads the version from the tag of the operator's image, or from a chart's label.

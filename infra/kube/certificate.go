@@ -19,15 +19,17 @@ import (
 // version.
 const certificateYears = 10
 
-// CertificateArgs describes a server's certificate.
+// CertificateArgs describes a certificate.
 type CertificateArgs struct {
 	// Names are the server's DNS names. Other names make a new certificate.
 	Names []string
+	// Client says that it is a client's, and not a server's.
+	Client bool
 	// Version is any text. Another one makes a new certificate, with a new authority.
 	Version string
 }
 
-// Certificate is a server's certificate in PEM. All of it is secret.
+// Certificate is a certificate in PEM. All of it is secret.
 type Certificate struct {
 	// Clients trust Authority, which signed Server. Key is the private key of Server.
 	Authority, Server, Key pulumi.StringOutput
@@ -44,7 +46,7 @@ func NewCertificate(ctx *pulumi.Context, name string, args CertificateArgs,
 	if len(args.Names) == 0 {
 		return Certificate{}, fmt.Errorf("certificate %s: Names are required", name)
 	}
-	generated, err := generateCertificate(args.Names, time.Now())
+	generated, err := generateCertificate(args, time.Now())
 	if err != nil {
 		return Certificate{}, fmt.Errorf("making certificate %s: %w", name, err)
 	}
@@ -74,7 +76,11 @@ func NewCertificate(ctx *pulumi.Context, name string, args CertificateArgs,
 	}, nil
 }
 
-func generateCertificate(names []string, now time.Time) (c keptCertificate, err error) {
+func generateCertificate(args CertificateArgs, now time.Time) (c keptCertificate, err error) {
+	names, usage := args.Names, x509.ExtKeyUsageServerAuth
+	if args.Client {
+		usage = x509.ExtKeyUsageClientAuth
+	}
 	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return c, err
@@ -98,7 +104,7 @@ func generateCertificate(names []string, now time.Time) (c keptCertificate, err 
 		NotBefore:   authority.NotBefore,
 		NotAfter:    authority.NotAfter,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtKeyUsage: []x509.ExtKeyUsage{usage},
 	}
 	signed, err := x509.CreateCertificate(rand.Reader, authority, authority, &authorityKey.PublicKey,
 		authorityKey)

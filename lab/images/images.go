@@ -44,8 +44,8 @@ type Image struct {
 type Wanted struct {
 	// Postgres has the major versions of Postgres.
 	Postgres []int
-	// CloudNativePG is the operator.
-	CloudNativePG bool
+	// CloudNativePG is the operator, and BarmanCloud the plugin that archives for it.
+	CloudNativePG, BarmanCloud bool
 	// Prometheus is the stack's own.
 	Prometheus bool
 	// Valkey is another Redis.
@@ -73,6 +73,9 @@ func All(ctx context.Context, store tools.Store, wanted Wanted) (base, system []
 	}
 	if wanted.CloudNativePG {
 		system = append(system, cloudNativePG(binaries))
+	}
+	if wanted.BarmanCloud {
+		system = append(system, barmanCloud(binaries)...)
 	}
 	return base, system, nil
 }

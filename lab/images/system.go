@@ -24,6 +24,8 @@ const (
 	Busybox              = "busybox:1.35"
 	Traefik              = "traefik:v3.6.12"
 	CloudNativePG        = "ghcr.io/cloudnative-pg/cloudnative-pg:1.30.0"
+	BarmanCloud          = "ghcr.io/cloudnative-pg/plugin-barman-cloud:v0.14.0"
+	BarmanCloudSidecar   = "ghcr.io/cloudnative-pg/plugin-barman-cloud-sidecar:v0.14.0"
 )
 
 const busybox = "/bin/busybox"
@@ -75,6 +77,18 @@ func cloudNativePG(binaries tools.Binaries) Image {
 			file{path: "manager", mode: 0o777, link: program}, file{path: "tmp/", mode: 0o1777}),
 		config: v1.Config{Entrypoint: []string{"/manager"}, User: "65532:65532"},
 	}
+}
+
+// barmanCloud returns the images of the plugin and of its program beside each server, which runs Barman's
+// programs. Barman is of the first release of Debian that has the version that the plugin expects.
+func barmanCloud(binaries tools.Binaries) []Image {
+	binary := binaries[tools.BarmanCloud]
+	sidecar := debian("forky", BarmanCloudSidecar, []string{"barman-cli-cloud", "python3-boto3"},
+		[]string{"cp " + binary + " $1/manager"}, v1.Config{
+			Env: []string{path}, Entrypoint: []string{"/manager"}, User: "26:26",
+		})
+	sidecar.Tool = tools.BarmanCloud
+	return []Image{single(BarmanCloud, tools.BarmanCloud, binaries, "/manager"), sidecar}
 }
 
 // file is a file of a system image. Without from and link it is a directory.

@@ -83,13 +83,18 @@ var All = []Tool{
 	},
 }
 
-// CloudNativePG is the name of the operator of Postgres.
-const CloudNativePG = "cloudnative-pg"
+// Names of the operator of Postgres, and of the plugin that archives for it.
+const (
+	CloudNativePG = "cloudnative-pg"
+	BarmanCloud   = "plugin-barman-cloud"
+)
 
 // Optional lists the tools that are needed only for images that some stacks have.
 var Optional = []Tool{
 	{Name: CloudNativePG, Minutes: 9, Module: "cloudnative-pg",
 		Package: "github.com/cloudnative-pg/cloudnative-pg/cmd/manager"},
+	{Name: BarmanCloud, Minutes: 0.5, Module: "cloudnative-pg",
+		Package: "github.com/cloudnative-pg/plugin-barman-cloud/cmd/manager"},
 }
 
 // Architecture is what the tools are compiled for.

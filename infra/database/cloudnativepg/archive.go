@@ -91,7 +91,7 @@ func (s *Server) declareArchive(ctx *pulumi.Context, name string, args Args, nam
 					"limits": fields{"cpu": "1", "memory": "256Mi"}}),
 			},
 		},
-	}, parent, args.Namespace.Ready(), client.Ready(),
+	}, parent, args.Namespace.Ready(), client.Ready(), args.Operator.Ready(),
 		pulumi.RetainOnDelete(true)) // it knows from when on its servers can be restored
 	if err != nil {
 		return nil, err

@@ -60,15 +60,18 @@ func Install(ctx *pulumi.Context, name string, args OperatorArgs,
 	}
 	for _, object := range objects {
 		// The namespace comes first in a release.
-		declared, err := declare(ctx, name, args, object, pulumi.Parent(o),
+		if object.GetKind() == "Deployment" {
+			o.Namespace = object.GetNamespace()
+			if err := setReplicas(&object, args.Replicas); err != nil {
+				return nil, fmt.Errorf("operator %s: %w", name, err)
+			}
+		}
+		declared, err := declare(ctx, name, args.Owner, object, pulumi.Parent(o),
 			pulumi.DependsOn(o.ready[:min(len(o.ready), 1)]), pulumi.RetainOnDelete(true))
 		if err != nil {
 			return nil, fmt.Errorf("operator %s: %w", name, err)
 		}
 		o.ready = append(o.ready, declared)
-		if object.GetKind() == "Deployment" {
-			o.Namespace = object.GetNamespace()
-		}
 	}
 	return o, ctx.RegisterResourceOutputs(o, pulumi.Map{})
 }
@@ -95,14 +98,19 @@ func parse(manifest []byte) (objects []unstructured.Unstructured, err error) {
 	return objects, nil
 }
 
-func declare(ctx *pulumi.Context, name string, args OperatorArgs, object unstructured.Unstructured,
+func setReplicas(deployment *unstructured.Unstructured, replicas int) error {
+	return unstructured.SetNestedField(deployment.Object, int64(replicas), "spec", "replicas")
+}
+
+// declare declares an object of a release, with a label that says which stack has installed it.
+func declare(ctx *pulumi.Context, name, owner string, object unstructured.Unstructured,
 	opts ...pulumi.ResourceOption) (*kube.Object, error) {
 	labels := maps.Clone(object.GetLabels())
 	if labels == nil {
 		labels = map[string]string{}
 	}
 	maps.Copy(labels, map[string]string{"app.kubernetes.io/managed-by": "pulumi",
-		kube.InstalledByLabel: args.Owner})
+		kube.InstalledByLabel: owner})
 	maps.Copy(labels, kube.PartOf())
 	object.SetLabels(labels)
 	annotations := maps.Clone(object.GetAnnotations())
@@ -111,11 +119,6 @@ func declare(ctx *pulumi.Context, name string, args OperatorArgs, object unstruc
 	}
 	maps.Copy(annotations, kube.ApplyAnnotations())
 	object.SetAnnotations(annotations)
-	if object.GetKind() == "Deployment" {
-		if err := unstructured.SetNestedField(object.Object, int64(args.Replicas), "spec", "replicas"); err != nil {
-			return nil, err
-		}
-	}
 	kind := object.GetKind()
 	if kind == "CustomResourceDefinition" {
 		delete(object.Object, "status") // which the API server writes

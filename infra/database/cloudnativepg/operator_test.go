@@ -26,7 +26,7 @@ func installed(t *testing.T, manifest []byte) (*recorder.Recording, *cloudnative
 // Without a definition all Clusters would go, with their volumes, and without the operator nobody looks after
 // them.
 func TestTheOperatorOutlivesTheStack(t *testing.T) {
-	manifest, err := cloudnativepg.Release(t.Context())
+	manifest, err := cloudnativepg.OperatorRelease.Manifest(t.Context())
 	require.NoError(t, err)
 	recording, operator := installed(t, manifest)
 	require.Equal(t, "cnpg-system", operator.Namespace)
@@ -58,17 +58,19 @@ func TestAReleaseWithoutObjectsIsTold(t *testing.T) {
 	}
 }
 
-// The program installs the version that the lab compiles.
-func TestTheReleaseIsTheLabs(t *testing.T) {
+// The program installs the versions that the lab compiles.
+func TestTheReleasesAreTheLabs(t *testing.T) {
 	const dir = "../../../lab/tools/cloudnative-pg/"
 	pins, err := os.ReadFile(dir + "go.sum")
 	require.NoError(t, err)
-	require.Contains(t, string(pins), cloudnativepg.Pin+"\n")
+	for _, release := range []cloudnativepg.Release{cloudnativepg.OperatorRelease, cloudnativepg.PluginRelease} {
+		require.Contains(t, string(pins), release.Pin()+"\n")
+	}
 }
 
 // The API server prunes fields that a kind does not have, without a word.
 func TestObjectsFollowTheirSchemas(t *testing.T) {
-	manifest, err := cloudnativepg.Release(t.Context())
+	manifest, err := cloudnativepg.OperatorRelease.Manifest(t.Context())
 	require.NoError(t, err)
 	release, _ := installed(t, manifest)
 	recording := recorder.Run(t, program(withHstore))
