@@ -95,8 +95,9 @@ func askWithoutRight(c *kube.Cluster, times int) {
 func (p *produced) archive() {
 	for _, c := range []*kube.Cluster{p.c, p.c.In(project)} {
 		for range 2 {
-			waitUntilArchived(c, postgres.Query(c, "SELECT pg_logical_emit_message(false, 'e2e', 'archive this');"+
-				"SELECT pg_walfile_name(pg_switch_wal())"))
+			log := postgres.Query(c, "SELECT pg_logical_emit_message(false, 'e2e', 'archive this');"+
+				"SELECT pg_walfile_name(pg_switch_wal())")
+			waitUntilArchived(c, postgres.Query, log)
 		}
 		readStoreAgain(c)
 	}

@@ -49,6 +49,19 @@ func promote(c *kube.Cluster, standby corev1.Pod) {
 		standby.Name, time.Now().UTC().Format(time.RFC3339)))
 }
 
+func inBoth(c *kube.Cluster, do func(*kube.Cluster)) {
+	for _, namespace := range []string{exercises, project} {
+		do(c.In(namespace))
+	}
+}
+
+// sql runs a statement on the primary in the database of its app, as the superuser.
+func sql(c *kube.Cluster, statement string) string {
+	database := map[string]string{exercises: "pingpong", project: "todo"}[c.Namespace]
+	return strings.TrimSpace(c.Kubectl("exec", primary(c).Name, "--container", "postgres", "--", "psql",
+		"--quiet", "--tuples-only", "--no-align", "--dbname", database, "--command", statement))
+}
+
 // failovers are the ways in which a primary is lost while its node lives. Each returns when there is another
 // one, but for the killed Postgres, which may start again.
 var failovers = []struct {

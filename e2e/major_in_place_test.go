@@ -82,19 +82,6 @@ func newServers(c *kube.Cluster) {
 	proc.Run(c.T, up)
 }
 
-func inBoth(c *kube.Cluster, do func(*kube.Cluster)) {
-	for _, namespace := range []string{exercises, project} {
-		do(c.In(namespace))
-	}
-}
-
-// sql runs a statement on the primary in the database of its app, as the superuser.
-func sql(c *kube.Cluster, statement string) string {
-	database := map[string]string{exercises: "pingpong", project: "todo"}[c.Namespace]
-	return strings.TrimSpace(c.Kubectl("exec", primary(c).Name, "--container", "postgres", "--", "psql",
-		"--quiet", "--tuples-only", "--no-align", "--dbname", database, "--command", statement))
-}
-
 // runs waits until three servers of a version follow one primary.
 func runs(c *kube.Cluster, version string) {
 	waitUntilHealthy(c)

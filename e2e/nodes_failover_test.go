@@ -43,6 +43,7 @@ var losses = append([]loss{
 	{"a node is drained", testANodeIsDrained},
 	{"two of three servers are away", testTwoServersAreAway},
 	{"the API is away", testTheAPIIsAway},
+	{"what archives is killed, and then the primary's pod", testTheArchiverIsKilled},
 }, failoversUnderLoad()...)
 
 type loss struct {
@@ -86,6 +87,19 @@ func testTheAPIIsAway(t *testing.T, m manyNodes) {
 			pings.WaitUntilGoingOn()
 		}
 		thaw()
+	})
+}
+
+// testTheArchiverIsKilled takes the plugin away, without which the operator does nothing.
+func testTheArchiverIsKilled(_ *testing.T, m manyNodes) {
+	m.underLoad(func(*traffic.Pings) {
+		plugin := m.In("cnpg-system")
+		for _, pod := range plugin.Pods("app=barman-cloud") {
+			plugin.ForceDelete(pod.Name)
+		}
+		old := primary(m.Cluster)
+		m.ForceDelete(old.Name)
+		waitForAnother(m.Cluster, old)
 	})
 }
 

@@ -38,8 +38,8 @@ var documentedAPI = netip.MustParseAddr("10.231.1.3")
 var nodes = []string{three + "-0", three + "-1", three + "-2"}
 
 // TestSeveralNodes makes a lab of two nodes, adds a third, and deploys the settings in Pulumi.prod.yaml. It
-// takes nodes and servers away, in LOSSES of the ways that there are, and then makes the first CHANGES of the
-// settings. Its parts run one after the other, and each leaves all nodes and servers running.
+// takes nodes and servers away, in LOSSES of the ways that there are, restores, and then makes the first CHANGES
+// of the settings. Its parts run one after the other, and each leaves all nodes and servers running.
 func TestSeveralNodes(t *testing.T) {
 	inLane(t, three)
 	m := manyNodes{Home: home.Home{T: t, Dir: lab.Checkout, Lab: three}}
@@ -77,6 +77,7 @@ func TestSeveralNodes(t *testing.T) {
 		loss := losses[i%len(losses)]
 		t.Run(loss.name, func(t *testing.T) { loss.test(t, m.in(t)) })
 	}
+	t.Run("a time comes back", func(t *testing.T) { testATimeComesBack(t, m.in(t)) })
 	for _, change := range changes[:rounds.Number(t, "CHANGES", 0)] {
 		t.Run(change.name, func(t *testing.T) { change.test(t, m.in(t)) })
 	}

@@ -42,7 +42,7 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 	assert.Contains(t, output, "restoreOver")
 	assert.Equal(t, before, todos.Todos())
 
-	waitUntilArchived(c, log)
+	waitUntilArchived(c, postgres.Query, log)
 	storeIsBack := store.TakeAway(c)
 	account := pinging.Stop()
 	acknowledged := pinging.Before + int64(len(account.Numbers)+account.Failed())
@@ -105,10 +105,10 @@ func TestALostStateTakesUpWhatRuns(t *testing.T) {
 	assert.Contains(t, has.ChangedSince(had), "project/postgres READER_URL", "what the new state generated")
 }
 
-// waitUntilArchived waits for a file of the log that Postgres has ended.
-func waitUntilArchived(c *kube.Cluster, log string) {
+// waitUntilArchived waits for a file of the log that Postgres has ended. query asks Postgres.
+func waitUntilArchived(c *kube.Cluster, query func(*kube.Cluster, string) string, log string) {
 	wait.Until(c.T, func() error {
-		if last := postgres.Query(c, "SELECT last_archived_wal FROM pg_stat_archiver"); last < log {
+		if last := query(c, "SELECT last_archived_wal FROM pg_stat_archiver"); last < log {
 			return fmt.Errorf("%s is not in the archive, the last one is %q", log, last)
 		}
 		return nil

@@ -85,6 +85,11 @@ func removeOperator(ctx context.Context, c cluster) error {
 		return err
 	}
 	slog.Info("deleting CloudNativePG, which a stack installed and no database needs any more")
+	// Only the operator lets the Service of its plugin go.
+	_, err = output(c.kubectl(ctx, "delete", "--selector", installed, "--all-namespaces", "service"))
+	if err != nil {
+		return err
+	}
 	_, err = output(c.kubectl(ctx, "delete", "--selector", installed, "crd,clusterrole,clusterrolebinding,"+
 		"mutatingwebhookconfiguration,validatingwebhookconfiguration,namespace"))
 	return err

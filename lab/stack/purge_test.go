@@ -111,6 +111,7 @@ func TestPurgeDeletesAnOperatorThatNobodyNeeds(t *testing.T) {
 		called := commands(t, `{"name": "exercises", `+ours+`}`)
 		require.NoError(t, Purge(t.Context(), layout.Lab{}, func(string) bool { return true }))
 		assert.Equal(t, goes, strings.HasSuffix(called(), "kubectl delete --selector stateful-k3s/installed-by "+
+			"--all-namespaces service\nkubectl delete --selector stateful-k3s/installed-by "+
 			"crd,clusterrole,clusterrolebinding,mutatingwebhookconfiguration,validatingwebhookconfiguration,"+
 			"namespace\n"), called())
 	}
