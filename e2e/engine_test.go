@@ -33,7 +33,7 @@ func TestPostgresThatFailsOver(t *testing.T) {
 	leaveSettings()
 	t.Cleanup(func() { backToOneServer(c) })
 	const several = "cloudnative-pg"
-	said := refused(t, pulumi.Up(on(several, "archive=false")...))
+	said := refused(t, pulumi.Up(on(several)...))
 	assert.Contains(t, said, "the data of the database pingpong is with the engine statefulset")
 
 	// The lab has the operator's image when the settings name the engine.
@@ -41,7 +41,7 @@ func TestPostgresThatFailsOver(t *testing.T) {
 	pulumi.Run(t, "config", "set", "--path", "databases[0].name", "pingpong")
 	pulumi.Run(t, "config", "set", "--path", "databases[0].engine", several)
 	proc.Run(t, pulumi.Make("lab-up"))
-	before := moves(c, on(several, "archive=false", "restoreFrom=latest"), 3)
+	before := moves(c, on(several, "restoreFrom=latest"), 3)
 	assert.Equal(t, before, traffic.Pingpong(c).Pings())
 	failOver(c)
 	store.MadeBy(c, store.StartBackup(c, "of-the-primary", func(*batchv1.JobSpec) {}))
@@ -49,7 +49,7 @@ func TestPostgresThatFailsOver(t *testing.T) {
 	// Passwords change without a restart of a server.
 	running := pods(c, servers)
 	pinging := traffic.StartPings(c)
-	rotated := append(on(several, "archive=false"), "secretVersions=pingpong-owner=2; pingpong-reader=2")
+	rotated := append(on(several), "secretVersions=pingpong-owner=2; pingpong-reader=2")
 	proc.Run(t, pulumi.Up(rotated...))
 	pinging.WaitUntilGoingOn()
 	pinging.End()

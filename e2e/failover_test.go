@@ -68,14 +68,14 @@ var failovers = []struct {
 	name string
 	lose func(*kube.Cluster)
 }{
-	{"the primary's pod is deleted by force", func(c *kube.Cluster) {
-		old := primary(c)
-		c.ForceDelete(old.Name)
-		waitForAnother(c, old)
-	}},
 	{"another server becomes the primary by order", func(c *kube.Cluster) {
 		old := primary(c)
 		promote(c, standbys(c)[0])
+		waitForAnother(c, old)
+	}},
+	{"the primary's pod is deleted by force", func(c *kube.Cluster) {
+		old := primary(c)
+		c.ForceDelete(old.Name)
 		waitForAnother(c, old)
 	}},
 	{"the operator is killed, and then the primary's pod", func(c *kube.Cluster) {

@@ -40,7 +40,7 @@ func documentConnections(t *testing.T) string {
 	var document strings.Builder
 	require.NoError(t, page.Execute(&document, map[string]string{
 		"Default": connections.Markdown(byDefault),
-		"Engine":  added(map[string]string{"engine": "cloudnative-pg", "archive": "false"}),
+		"Engine":  added(map[string]string{"engine": "cloudnative-pg"}),
 		"Builtin": added(map[string]string{"monitoring": "builtin"}),
 		"Scraped": added(map[string]string{"monitoring": "annotations"}),
 		"Restore": added(map[string]string{"restoreFrom": "latest"}),

@@ -30,6 +30,12 @@ var OfCloudNativePG = []schema.GroupResource{
 	{Group: "postgresql.cnpg.io", Resource: "clusters"}, {Group: "postgresql.cnpg.io", Resource: "databases"},
 }
 
+// OfItsArchives are the kinds that it adds to these for databases with an archive.
+var OfItsArchives = []schema.GroupResource{
+	{Group: "postgresql.cnpg.io", Resource: "scheduledbackups"},
+	{Group: "barmancloud.cnpg.io", Resource: "objectstores"},
+}
+
 // OfPrometheusOperator are the kinds that it adds for the Prometheus operator.
 var OfPrometheusOperator = []schema.GroupResource{
 	{Group: "monitoring.coreos.com", Resource: "podmonitors"},
@@ -61,10 +67,15 @@ func (r Requirements) neededRights() (rights []authorizationv1.ResourceAttribute
 		need(namespace, schema.GroupResource{Resource: "pods"}, "list", "watch")
 	}
 	for _, database := range r.Databases {
-		if database.Engine == CloudNativePGEngine {
-			for _, kind := range OfCloudNativePG {
-				need(database.Namespace, kind, "get", "watch", "create", "patch", "delete")
-			}
+		if database.Engine != CloudNativePGEngine {
+			continue
+		}
+		kinds := OfCloudNativePG
+		if database.Archived {
+			kinds = slices.Concat(kinds, OfItsArchives)
+		}
+		for _, kind := range kinds {
+			need(database.Namespace, kind, "get", "watch", "create", "patch", "delete")
 		}
 	}
 	return rights
