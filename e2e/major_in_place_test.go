@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/kube"
-	"github.com/stateful-k3s/stateful-k3s/e2e/internal/postgres"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/proc"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/pulumi"
 	"github.com/stateful-k3s/stateful-k3s/e2e/internal/traffic"
@@ -68,18 +67,6 @@ func TestANewMajorVersionInPlace(t *testing.T) {
 	})
 	pulumi.MakeUp(t) // what made the backup before goes
 	pulumi.UpChangesNothing(t)
-}
-
-// newServers replaces the databases by new, empty ones of the settings.
-func newServers(c *kube.Cluster) {
-	inBoth(c, func(c *kube.Cluster) {
-		for _, object := range []string{"statefulset/" + postgres.Set, "pvc/" + postgres.Volume, cluster} {
-			_ = c.Command("delete", "--ignore-not-found", object).Run() // a stack without the engine knows no Cluster
-		}
-	})
-	up := pulumi.Up()
-	up.Args = append(up.Args, "--refresh")
-	proc.Run(c.T, up)
 }
 
 // runs waits until three servers of a version follow one primary.

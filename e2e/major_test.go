@@ -31,9 +31,9 @@ func TestANewMajorVersionLosesNothing(t *testing.T) {
 	c := newCluster(t)
 	leaveSettings()
 	pulumi.Configure(t, nil, "postgresImage="+oldVersion)
-	t.Cleanup(func() { beginWith(c, newVersion) })
+	t.Cleanup(func() { newServers(c, "postgresImage="+newVersion) })
 	proc.Run(t, pulumi.Make("lab-up")) // which gets the image
-	beginWith(c, oldVersion)
+	newServers(c, "postgresImage="+oldVersion)
 	pulumi.Configure(t, nil, "postgresImage="+newVersion)
 	t.Cleanup(func() { backToTheOldVersion(c) })
 
@@ -65,13 +65,13 @@ func TestANewMajorVersionLosesNothing(t *testing.T) {
 	assert.Contains(t, c.Claims(), exercises+"/"+postgres.Volume, "the claim of the old version")
 }
 
-// beginWith replaces the databases by new, empty ones of an image.
-func beginWith(c *kube.Cluster, image string) {
-	for _, namespace := range []string{exercises, project} {
-		c.In(namespace).Kubectl("delete", "statefulset", postgres.Set)
-		c.In(namespace).Kubectl("delete", "pvc", postgres.Volume)
-	}
-	up := pulumi.Up("postgresImage=" + image)
+// newServers replaces the databases by new, empty ones of the settings.
+func newServers(c *kube.Cluster, settings ...string) {
+	inBoth(c, func(c *kube.Cluster) {
+		c.Kubectl("delete", "--ignore-not-found", "statefulset/"+postgres.Set, "pvc/"+postgres.Volume)
+		_ = c.Command("delete", "--ignore-not-found", cluster).Run() // a stack without the engine knows no Cluster
+	})
+	up := pulumi.Up(settings...)
 	up.Args = append(up.Args, "--refresh")
 	proc.Run(c.T, up)
 }

@@ -35,6 +35,7 @@ func TestALostVolumeComesBackFromTheArchive(t *testing.T) {
 	// Without the switch the log would be archived after archiveTimeout.
 	log := postgres.Query(c, "SELECT pg_walfile_name(pg_switch_wal())")
 
+	traffic.StartTodos(c.In(project)).End()
 	todos := traffic.Backend(c.In(project))
 	before := todos.Todos()
 	output := refused(t, pulumi.Up(pulumi.Restoring("todo", store.Backups(c.In(project))[0], false)...))
