@@ -154,5 +154,5 @@ func (s *stack) newOperator() (operator *cloudnativepg.Operator, err error) {
 		return nil, err
 	}
 	return operator, operator.InstallPlugin(s.ctx, "barman-cloud", cloudnativepg.PluginArgs{
-		Manifest: manifest, Owner: owner, Replicas: replicas}, s.inCluster)
+		Manifest: manifest, Owner: owner, Replicas: replicas, AnyNode: s.cloudNativePG.AnyNode}, s.inCluster)
 }

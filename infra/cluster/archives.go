@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 
@@ -32,6 +33,11 @@ func (r Requirements) findPlugin(ctx context.Context, client kubernetes.Interfac
 	if len(r.archived()) == 0 {
 		return nil
 	}
+	running, err := kubernetesVersion(client)
+	if err != nil {
+		return err
+	}
+	found.AnyNode = running.LessThan(version.MustParseGeneric(prefersNode))
 	definition, err := getMetadata(ctx, client.Discovery().RESTClient().Get().AbsPath(
 		"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"+cloudnativepg.StoreKind))
 	if apierrors.IsNotFound(err) {

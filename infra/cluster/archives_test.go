@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -100,12 +101,16 @@ func TestFindingThePlugin(t *testing.T) {
 		"somebody's":      {definition(""), CloudNativePGEngine, CloudNativePG{HasPlugin: true}, uses},
 		"another stack's": {definition("bob.dev"), CloudNativePGEngine, CloudNativePG{HasPlugin: true}, uses},
 		"the stack's own": {definition("alice.dev"), CloudNativePGEngine, CloudNativePG{}, ""},
+		"on an old cluster": {map[string]any{path: definition("alice.dev")[path],
+			"/version": map[string]any{"gitVersion": "v1.34.2+k3s1"}}, CloudNativePGEngine, CloudNativePG{AnyNode: true}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := Requirements{Owner: "alice.dev", Databases: []Database{{Engine: test.engine, Archived: true}}}
 			var found CloudNativePG
 			var said string
-			require.NoError(t, r.findPlugin(t.Context(), answering(t, test.objects), &found,
+			objects := map[string]any{"/version": map[string]any{"gitVersion": "v1.35.0+k3s1"}}
+			maps.Copy(objects, test.objects)
+			require.NoError(t, r.findPlugin(t.Context(), answering(t, objects), &found,
 				func(what string) { said = what }))
 			require.Equal(t, test.found, found)
 			require.Equal(t, test.said, said)

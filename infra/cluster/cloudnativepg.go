@@ -34,6 +34,8 @@ type CloudNativePG struct {
 	APIServers []netip.AddrPort
 	// HasPlugin says that somebody else has installed plugin-barman-cloud.
 	HasPlugin bool
+	// AnyNode says that Services of the cluster cannot prefer pods on the client's node.
+	AnyNode bool
 }
 
 // findCloudNativePG looks for the operator. A cluster can have only one.

@@ -95,7 +95,7 @@ func TestAClusterThatIsNotOne(t *testing.T) {
 	defer server.Close()
 	for _, options := range [][]recorder.Option{nil, {recorder.Preview()}} {
 		err := runPreflight(t, leadingTo(server.URL), options...)
-		require.ErrorContains(t, err, "the cluster runs Kubernetes v1.20.0, and the stack needs 1.29 or newer")
+		require.ErrorContains(t, err, "the cluster runs Kubernetes 1.20.0, and the stack needs 1.29 or newer")
 		require.ErrorContains(t, err, "asking the cluster for its storage classes: ")
 	}
 }

@@ -19,8 +19,9 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-// oldest is the first Kubernetes with sidecars that need no feature gate.
-const oldest = "1.29"
+// oldest is the first Kubernetes with sidecars that need no feature gate, and prefersNode the first one with
+// Services that prefer pods on the client's node.
+const oldest, prefersNode = "1.29", "1.35"
 
 // Requirements are what the stack needs of the cluster.
 type Requirements struct {
@@ -68,19 +69,27 @@ func (r Requirements) Check(ctx context.Context, client kubernetes.Interface,
 }
 
 func newEnough(client kubernetes.Interface) error {
-	info, err := client.Discovery().ServerVersion()
+	running, err := kubernetesVersion(client)
 	if err != nil {
-		return fmt.Errorf("asking the cluster for its version: %w", err)
-	}
-	running, err := version.ParseGeneric(info.GitVersion)
-	if err != nil {
-		return fmt.Errorf("reading the cluster's version: %w", err)
+		return err
 	}
 	if running.LessThan(version.MustParseGeneric(oldest)) {
 		return fmt.Errorf("the cluster runs Kubernetes %s, and the stack needs %s or newer: upgrade the cluster, "+
-			"or select another one with kubectl config use-context", info.GitVersion, oldest)
+			"or select another one with kubectl config use-context", running, oldest)
 	}
 	return nil
+}
+
+func kubernetesVersion(client kubernetes.Interface) (*version.Version, error) {
+	info, err := client.Discovery().ServerVersion()
+	if err != nil {
+		return nil, fmt.Errorf("asking the cluster for its version: %w", err)
+	}
+	running, err := version.ParseGeneric(info.GitVersion)
+	if err != nil {
+		return nil, fmt.Errorf("reading the cluster's version: %w", err)
+	}
+	return running, nil
 }
 
 // ownsNamespaces refuses namespaces of others, because the stack's network policies would cut off their pods.

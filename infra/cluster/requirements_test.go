@@ -138,7 +138,7 @@ func TestAnOlderKubernetes(t *testing.T) {
 	client := newCluster(nil, storageClass("local-path"), ingressClass("traefik"))
 	client.Discovery().(*discovery.FakeDiscovery).FakedServerVersion = &version.Info{GitVersion: "v1.28.15+k3s1"}
 	require.EqualError(t, requirements.Check(t.Context(), client, nil),
-		"the cluster runs Kubernetes v1.28.15+k3s1, and the stack needs 1.29 or newer: upgrade the cluster, or "+
+		"the cluster runs Kubernetes 1.28.15, and the stack needs 1.29 or newer: upgrade the cluster, or "+
 			"select another one with kubectl config use-context")
 }
 

@@ -15,6 +15,9 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
+// The label of the operator's pods.
+const operatorLabel, operatorApp = "app.kubernetes.io/name", "cloudnative-pg"
+
 // Operator is the operator in the cluster.
 type Operator struct {
 	pulumi.ResourceState
@@ -32,7 +35,7 @@ func (o *Operator) Ready() pulumi.ResourceOption { return pulumi.DependsOn(o.rea
 
 func (o *Operator) pods() kube.Pods {
 	return kube.Pods{Namespace: &kube.Namespace{Name: o.Namespace},
-		Labels: map[string]string{"app.kubernetes.io/name": "cloudnative-pg"}}
+		Labels: map[string]string{operatorLabel: operatorApp}}
 }
 
 // OperatorArgs describes an operator to install.

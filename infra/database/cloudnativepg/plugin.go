@@ -34,6 +34,8 @@ type PluginArgs struct {
 	// Replicas is how many pods it has. While none is there, the operator does nothing at all for Clusters that
 	// archive, and replaces no lost primary.
 	Replicas int
+	// AnyNode says that Services of the cluster cannot prefer pods on the client's node.
+	AnyNode bool
 }
 
 // InstallPlugin declares the objects of a release, in the operator's namespace. They outlive the stack, as
@@ -125,6 +127,12 @@ func (a PluginArgs) fit(object *unstructured.Unstructured, namespace string) err
 			subject.(map[string]any)["namespace"] = namespace
 		}
 		return unstructured.SetNestedSlice(object.Object, subjects, "subjects")
+	case "Service":
+		if a.AnyNode {
+			return nil
+		}
+		// A connection to a pod on a lost node would cost a failover another 15 s.
+		return unstructured.SetNestedField(object.Object, "PreferSameNode", "spec", "trafficDistribution")
 	case "Deployment":
 		return a.fitDeployment(object, version)
 	}
@@ -156,5 +164,21 @@ func (a PluginArgs) fitDeployment(object *unstructured.Unstructured, version str
 	if err := unstructured.SetNestedStringSlice(container, arguments, "args"); err != nil {
 		return err
 	}
-	return unstructured.SetNestedSlice(object.Object, containers, path...)
+	if err := unstructured.SetNestedSlice(object.Object, containers, path...); err != nil {
+		return err
+	}
+	return unstructured.SetNestedMap(object.Object, affinity, "spec", "template", "spec", "affinity")
+}
+
+// affinity puts each pod on another node, and each beside a pod of the operator.
+var affinity = fields{
+	"podAntiAffinity": preferred(100, "app", pluginService),
+	"podAffinity":     preferred(50, operatorLabel, operatorApp),
+}
+
+func preferred(weight int64, label, value string) fields {
+	return fields{"preferredDuringSchedulingIgnoredDuringExecution": []any{fields{
+		"weight": weight, "podAffinityTerm": fields{"topologyKey": "kubernetes.io/hostname",
+			"labelSelector": fields{"matchLabels": fields{label: value}}},
+	}}}
 }

@@ -62,9 +62,26 @@ func TestEachPodOfThePluginServes(t *testing.T) {
 	require.Equal(t, []string{"operator", "--server-cert=/server/tls.crt", "--server-key=/server/tls.key",
 		"--client-cert=/client/tls.crt", "--server-address=:9090", "--log-level=debug"}, container.Args)
 	require.Equal(t, "ghcr.io/cloudnative-pg/plugin-barman-cloud:v0.14.0", container.Image)
+	together := deployment.Spec.Template.Spec.Affinity.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+	require.Equal(t, map[string]string{"app.kubernetes.io/name": "cloudnative-pg"},
+		together[0].PodAffinityTerm.LabelSelector.MatchLabels)
 	sidecar := container.Env[0].ValueFrom.SecretKeyRef
 	require.Equal(t, map[string]string{sidecar.Key: "ghcr.io/cloudnative-pg/plugin-barman-cloud-sidecar:v0.14.0"},
 		recorder.Object[*corev1.Secret](recording, "plugin-secret-"+sidecar.Name).StringData)
+}
+
+// An old cluster would refuse what it does not know.
+func TestTheOperatorAsksThePluginOnItsNode(t *testing.T) {
+	manifest, err := cloudnativepg.PluginRelease.Manifest(t.Context())
+	require.NoError(t, err)
+	for anyNode, want := range map[bool]*string{false: new("PreferSameNode"), true: nil} {
+		recording := recorder.Run(t, func(ctx *pulumi.Context) error {
+			return cloudnativepg.Existing("operators").InstallPlugin(ctx, "plugin", cloudnativepg.PluginArgs{
+				Manifest: manifest, Owner: "alice.dev", Replicas: 2, AnyNode: anyNode})
+		})
+		service := recorder.Object[*corev1.Service](recording, "plugin-service-barman-cloud")
+		require.Equal(t, want, service.Spec.TrafficDistribution)
+	}
 }
 
 // The plugin trusts what is in the Secret of the client, and the operator what is in that of the server.
