@@ -30,10 +30,12 @@ func testATimeComesBack(t *testing.T, m manyNodes) {
 		waitUntilArchived(c, sql, sql(c, "SELECT pg_walfile_name(pg_switch_wal())"))
 	})
 
-	const entry = `{"name": %q, "restoreFrom": %q, "restoreOver": true}`
-	from := at.Format(time.RFC3339)
-	m.Set(map[string]string{"databases": "[" + fmt.Sprintf(entry, "pingpong", from) + ", " +
-		fmt.Sprintf(entry, "todo", from) + "]"}, nil)
+	for i, database := range []string{"pingpong", "todo"} {
+		for field, value := range map[string]string{"name": database, "restoreFrom": at.Format(time.RFC3339),
+			"restoreOver": "true"} {
+			m.Shell(`pulumi config set --path "$@"`, fmt.Sprintf("databases[%d].%s", i, field), value)
+		}
+	}
 	m.Make("up")
 	assert.Equal(t, pings, pingpong.Pings())
 	assert.Equal(t, todos, backend.Todos())

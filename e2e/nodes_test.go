@@ -38,8 +38,9 @@ var documentedAPI = netip.MustParseAddr("10.231.1.3")
 var nodes = []string{three + "-0", three + "-1", three + "-2"}
 
 // TestSeveralNodes makes a lab of two nodes, adds a third, and deploys the settings in Pulumi.prod.yaml. It
-// takes nodes and servers away, in LOSSES of the ways that there are, restores, and then makes the first CHANGES
-// of the settings. Its parts run one after the other, and each leaves all nodes and servers running.
+// takes nodes and servers away, in LOSSES of the ways that there are, restores the databases, and then makes
+// the first CHANGES of the settings. Its parts run one after the other, and each leaves all nodes and servers
+// running.
 func TestSeveralNodes(t *testing.T) {
 	inLane(t, three)
 	m := manyNodes{Home: home.Home{T: t, Dir: lab.Checkout, Lab: three}}

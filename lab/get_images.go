@@ -55,8 +55,8 @@ func wantedImages(settings map[string]any) (wanted images.Wanted) {
 	return wanted
 }
 
-// archives reports whether a database of the operator is archived. What its entry does not say is as it is for
-// all databases, which have an archive by default.
+// archives reports whether a database of the operator is archived. What its entry does not say is as it is
+// for all databases, which have an archive by default.
 func archives(settings map[string]any) bool {
 	all := map[string]any{"archive": true}
 	for key, value := range settings {

@@ -102,7 +102,8 @@ func TestFindingThePlugin(t *testing.T) {
 		"another stack's": {definition("bob.dev"), CloudNativePGEngine, CloudNativePG{HasPlugin: true}, uses},
 		"the stack's own": {definition("alice.dev"), CloudNativePGEngine, CloudNativePG{}, ""},
 		"on an old cluster": {map[string]any{path: definition("alice.dev")[path],
-			"/version": map[string]any{"gitVersion": "v1.34.2+k3s1"}}, CloudNativePGEngine, CloudNativePG{AnyNode: true}, ""},
+			"/version": map[string]any{"gitVersion": "v1.34.2+k3s1"}}, CloudNativePGEngine,
+			CloudNativePG{AnyNode: true}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := Requirements{Owner: "alice.dev", Databases: []Database{{Engine: test.engine, Archived: true}}}

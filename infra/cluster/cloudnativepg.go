@@ -38,8 +38,18 @@ type CloudNativePG struct {
 	AnyNode bool
 }
 
-// findCloudNativePG looks for the operator. A cluster can have only one.
+// findCloudNativePG looks for the operator and its plugin.
 func (r Requirements) findCloudNativePG(ctx context.Context, client kubernetes.Interface,
+	say func(string)) (found CloudNativePG, err error) {
+	if found, err = r.findOperator(ctx, client, say); err != nil {
+		return found, err
+	}
+	err = r.findPlugin(ctx, client, &found, say)
+	return found, err
+}
+
+// findOperator looks for the operator. A cluster can have only one.
+func (r Requirements) findOperator(ctx context.Context, client kubernetes.Interface,
 	say func(string)) (found CloudNativePG, err error) {
 	if !r.CloudNativePG {
 		return found, nil

@@ -91,9 +91,6 @@ func (r Requirements) Preflight(ctx *pulumi.Context, access Access) (approval Ap
 	if approval.CloudNativePG, err = r.findCloudNativePG(ctx.Context(), cluster, say); err != nil {
 		return approval, err
 	}
-	if err := r.findPlugin(ctx.Context(), cluster, &approval.CloudNativePG, say); err != nil {
-		return approval, err
-	}
 	if approval.Archives, err = r.archives(ctx.Context(), cluster, time.Now()); err != nil {
 		return approval, err
 	}

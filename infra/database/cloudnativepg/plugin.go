@@ -47,7 +47,8 @@ func (o *Operator) InstallPlugin(ctx *pulumi.Context, name string, args PluginAr
 		return fmt.Errorf("plugin %s: reading its release: %w", name, err)
 	}
 	plugin := &struct{ pulumi.ResourceState }{}
-	err = ctx.RegisterComponentResourceV2("stateful-k3s:cloudnativepg:Plugin", name, pulumi.Map{}, plugin, opts...)
+	const kind = "stateful-k3s:cloudnativepg:Plugin"
+	err = ctx.RegisterComponentResourceV2(kind, name, pulumi.Map{}, plugin, opts...)
 	if err != nil {
 		return fmt.Errorf("declaring plugin %s: %w", name, err)
 	}

@@ -62,11 +62,13 @@ func TestEachPodOfThePluginServes(t *testing.T) {
 	require.Equal(t, []string{"operator", "--server-cert=/server/tls.crt", "--server-key=/server/tls.key",
 		"--client-cert=/client/tls.crt", "--server-address=:9090", "--log-level=debug"}, container.Args)
 	require.Equal(t, "ghcr.io/cloudnative-pg/plugin-barman-cloud:v0.14.0", container.Image)
-	together := deployment.Spec.Template.Spec.Affinity.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+	affinity := deployment.Spec.Template.Spec.Affinity
+	beside := affinity.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution[0].PodAffinityTerm
 	require.Equal(t, map[string]string{"app.kubernetes.io/name": "cloudnative-pg"},
-		together[0].PodAffinityTerm.LabelSelector.MatchLabels)
+		beside.LabelSelector.MatchLabels)
 	sidecar := container.Env[0].ValueFrom.SecretKeyRef
-	require.Equal(t, map[string]string{sidecar.Key: "ghcr.io/cloudnative-pg/plugin-barman-cloud-sidecar:v0.14.0"},
+	const image = "ghcr.io/cloudnative-pg/plugin-barman-cloud-sidecar:v0.14.0"
+	require.Equal(t, map[string]string{sidecar.Key: image},
 		recorder.Object[*corev1.Secret](recording, "plugin-secret-"+sidecar.Name).StringData)
 }
 
