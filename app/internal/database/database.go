@@ -45,11 +45,12 @@ type Database struct {
 	close    func()
 }
 
-// Open returns a pool of at most maxConns connections; by default a Postgres server has 100 for all of its
-// clients. It connects in the background, to run the SQL files in the folder "migrations" that the database
-// lacks, and retries until that works. Open fails if the address is invalid; no error shows the password.
-// Every commit waits until it is on disk, even if the server's default is not to wait. While requests are
-// logged, the ID of a request is its connection's application_name.
+// Open returns a pool of at most maxConns connections, and at least 2: migrations need one for their lock. By
+// default a Postgres server has 100 for all of its clients. Open connects in the background, to run the SQL
+// files in the folder "migrations" that the database lacks, and retries until that works. It fails if the
+// address is invalid; no error shows the password. Every commit waits until it is on disk, even if the
+// server's default is not to wait. While requests are logged, the ID of a request is its connection's
+// application_name.
 func Open(ctx context.Context, address Address, maxConns int32, migrations fs.FS) (*Database, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {

@@ -1,11 +1,14 @@
 package database_test
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/pressly/goose/v3/lock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -63,6 +66,31 @@ func TestTablesComeFirst(t *testing.T) {
 	server.Restart()
 	assert.Equal(t, "7", ask(t, db, number))
 	assert.Equal(t, "7", ask(t, open(t, server), number), "in a second process, which has nothing to do")
+}
+
+// Two processes that made tables at the same time would disturb each other.
+func TestTablesAreMadeByOneProcessAtATime(t *testing.T) {
+	server := postgrestest.Start(t)
+	other, err := pgx.Connect(t.Context(), server.URL())
+	require.NoError(t, err)
+	defer other.Close(context.WithoutCancel(t.Context()))
+	exec := func(sql string, args ...any) {
+		_, err := other.Exec(t.Context(), sql, args...)
+		require.NoError(t, err)
+	}
+	exec(`SELECT pg_advisory_lock($1)`, lock.DefaultLockID)
+	db := open(t, server)
+	require.Eventually(t, func() bool {
+		var tries int
+		err := other.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
+			WHERE pid <> pg_backend_pid() AND query LIKE '%pg_try_advisory_lock%'`).Scan(&tries)
+		return err == nil && tries > 0
+	}, patience, 10*time.Millisecond)
+	var made *string
+	require.NoError(t, other.QueryRow(t.Context(), `SELECT to_regclass('goose_db_version')::text`).Scan(&made))
+	assert.Nil(t, made)
+	exec(`SELECT pg_advisory_unlock($1)`, lock.DefaultLockID)
+	assert.Equal(t, "7", ask(t, db, number))
 }
 
 // The volume was lost, and a server with an empty one answers at the same address.

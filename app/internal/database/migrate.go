@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -62,7 +63,7 @@ func (d *Database) keepUpToDate(ctx context.Context, files fs.FS) {
 
 // migrate runs the SQL files that the database lacks. Of several processes, one does it while the others
 // wait.
-func migrate(ctx context.Context, pool *pgxpool.Pool, files fs.FS) error {
+func migrate(ctx context.Context, pool *pgxpool.Pool, files fs.FS) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
 	db := stdlib.OpenDBFromPool(pool)
@@ -72,8 +73,18 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, files fs.FS) error {
 	if err != nil {
 		return fmt.Errorf("prepare the lock of migrations: %w", err)
 	}
+	// A provider with the locker would make goose's own table before it takes the lock.
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connect for the lock of migrations: %w", err)
+	}
+	defer conn.Close()
+	if err := locker.SessionLock(ctx, conn); err != nil {
+		return fmt.Errorf("take the lock of migrations: %w", err)
+	}
+	defer func() { err = errors.Join(err, locker.SessionUnlock(context.WithoutCancel(ctx), conn)) }()
 	// A provider caches that goose's own table exists, so one cannot serve a database that may be replaced.
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files)
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}

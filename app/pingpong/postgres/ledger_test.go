@@ -143,7 +143,7 @@ func TestMigrationCarriesOver(t *testing.T) {
 	first, err := fs.ReadFile(postgres.Migrations, "migrations/00001_counter.sql")
 	require.NoError(t, err)
 	server := postgrestest.Start(t)
-	before, err := database.Open(t.Context(), func() (string, error) { return server.URL(), nil }, 1,
+	before, err := database.Open(t.Context(), func() (string, error) { return server.URL(), nil }, 2,
 		fstest.MapFS{"migrations/00001_counter.sql": {Data: first}})
 	require.NoError(t, err)
 	defer before.Close()
