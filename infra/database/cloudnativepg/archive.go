@@ -86,7 +86,12 @@ func (s *Server) declareArchive(ctx *pulumi.Context, name string, args Args, nam
 			"retentionPolicy": pulumi.String(fmt.Sprintf("%dd", args.Args.Archive.KeepDays)),
 			"configuration":   configuration,
 			"instanceSidecarConfiguration": pulumi.Map{
-				"env": pulumi.Array{pulumi.Map{"name": pulumi.String("AWS_DEFAULT_REGION"), "value": bucket.Region}},
+				"env": pulumi.Array{
+					pulumi.Map{"name": pulumi.String("AWS_DEFAULT_REGION"), "value": bucket.Region},
+					// A standby that is to take over asks the archive first, several times. While the store is away, five
+					// attempts, as by default, cost 20 s each time.
+					pulumi.Map{"name": pulumi.String("AWS_MAX_ATTEMPTS"), "value": pulumi.String("2")},
+				},
 				"resources": pulumi.ToMap(fields{"requests": fields{"cpu": "20m", "memory": "64Mi"},
 					"limits": fields{"cpu": "1", "memory": "256Mi"}}),
 			},

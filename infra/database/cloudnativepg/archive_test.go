@@ -55,6 +55,8 @@ func TestArchiveOfTheServers(t *testing.T) {
 
 	store := object(t, recording, "pings-store")
 	require.Equal(t, "14d", field(t, store, "spec.retentionPolicy"))
+	require.Contains(t, field(t, store, "spec.instanceSidecarConfiguration.env"),
+		map[string]any{"name": "AWS_MAX_ATTEMPTS", "value": "2"}, "a failover waits for a store that is away")
 	key := func(name string) map[string]any { return map[string]any{"name": "postgres-archive", "key": name} }
 	require.Equal(t, map[string]any{
 		"destinationPath": "s3://attic/house/alice-exercises/barman", "endpointURL": "https://s3.example.com",
