@@ -71,7 +71,7 @@ check: .lab/lab lint promtool ## lint, and the tests that need neither root nor 
 	cd lab && $(go_test) $(unit_lab_packages)
 
 # The lab's tools are compiled beside check and integration, with the processor time that these leave. ALL adds
-# the operator of Postgres, which the lab of three nodes has.
+# the operator of Postgres and its plugin, which the lab of three nodes has.
 test: .lab/lab ## all tests, in a lab of its own
 	chrt --idle 0 $(MAKE) beside & trap "kill $$! 2>/dev/null" EXIT; trap "exit 1" INT TERM; \
 	$(MAKE) check integration && wait $$! && $(MAKE) e2e

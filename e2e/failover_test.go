@@ -21,6 +21,8 @@ const (
 	servers   = "cnpg.io/cluster=postgres"
 	primaries = servers + ",cnpg.io/instanceRole=primary"
 	replicas  = servers + ",cnpg.io/instanceRole=replica"
+	// operators is the namespace of the operator and its plugin.
+	operators = "cnpg-system"
 )
 
 // primary is the pod of the server that clients reach.
@@ -73,18 +75,9 @@ var failovers = []struct {
 		promote(c, standbys(c)[0])
 		waitForAnother(c, old)
 	}},
-	{"the primary's pod is deleted by force", func(c *kube.Cluster) {
-		old := primary(c)
-		c.ForceDelete(old.Name)
-		waitForAnother(c, old)
-	}},
+	{"the primary's pod is deleted by force", func(c *kube.Cluster) { killPrimary(c) }},
 	{"the operator is killed, and then the primary's pod", func(c *kube.Cluster) {
-		old, operator := primary(c), c.In("cnpg-system")
-		for _, pod := range operator.Pods("app.kubernetes.io/name=cloudnative-pg") {
-			operator.ForceDelete(pod.Name)
-		}
-		c.ForceDelete(old.Name)
-		waitForAnother(c, old)
+		killPrimary(c, c.In(operators).Pods("app.kubernetes.io/name=cloudnative-pg")...)
 	}},
 	{"the primary's Postgres is killed", func(c *kube.Cluster) {
 		old := primary(c)
@@ -92,6 +85,16 @@ var failovers = []struct {
 			_ = syscall.Kill(process, syscall.SIGKILL) // it may have ended with the first one
 		}
 	}},
+}
+
+// killPrimary deletes pods of the operator's namespace by force, and then the primary's.
+func killPrimary(c *kube.Cluster, first ...corev1.Pod) {
+	old := primary(c)
+	for _, pod := range first {
+		c.In(operators).ForceDelete(pod.Name)
+	}
+	c.ForceDelete(old.Name)
+	waitForAnother(c, old)
 }
 
 // waitForAnother waits until another pod than the old one is the primary and ready. Both may have the same

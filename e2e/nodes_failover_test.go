@@ -92,15 +92,7 @@ func testTheAPIIsAway(t *testing.T, m manyNodes) {
 
 // testTheArchiverIsKilled takes the plugin away, without which the operator does nothing.
 func testTheArchiverIsKilled(_ *testing.T, m manyNodes) {
-	m.underLoad(func(*traffic.Pings) {
-		plugin := m.In("cnpg-system")
-		for _, pod := range plugin.Pods("app=barman-cloud") {
-			plugin.ForceDelete(pod.Name)
-		}
-		old := primary(m.Cluster)
-		m.ForceDelete(old.Name)
-		waitForAnother(m.Cluster, old)
-	})
+	m.underLoad(func(*traffic.Pings) { killPrimary(m.Cluster, m.In(operators).Pods("app=barman-cloud")...) })
 }
 
 // freezeServer stops k3s on the server, and leaves the pods there alone. The function that it returns lets it

@@ -50,7 +50,7 @@ func withNodes(nodes cluster.Platforms, apps ...string) pulumi.RunFunc {
 	}, stubbed)
 }
 
-// releases stand for those of the operator and its plugin, which are long.
+// releases are short manifests in place of the real ones of the operator and its plugin.
 //
 //go:embed testdata/releases
 var releases embed.FS

@@ -45,10 +45,16 @@ func TestTheLabHasTheOperatorThatTheSettingsName(t *testing.T) {
 		"{p:engine: statefulset}":                            false,
 		"{p:namePrefix: cloudnative-pg-}":                    false,
 	} {
-		var read map[string]any
-		require.NoError(t, yaml.Unmarshal([]byte(settings), &read))
-		assert.Equal(t, want, wantedImages(read).CloudNativePG, settings)
+		assert.Equal(t, want, wantedBy(t, settings).CloudNativePG, settings)
 	}
+}
+
+// wantedBy returns what settings in YAML want.
+func wantedBy(t *testing.T, settings string) images.Wanted {
+	t.Helper()
+	var read map[string]any
+	require.NoError(t, yaml.Unmarshal([]byte(settings), &read))
+	return wantedImages(read)
 }
 
 func TestTheLabHasThePluginIfTheOperatorArchives(t *testing.T) {
@@ -64,9 +70,7 @@ func TestTheLabHasThePluginIfTheOperatorArchives(t *testing.T) {
 		"{p:engine: cloudnative-pg, p:archive: false, p:databases: [{archive: true}]}": true,
 		"{p:databases: [nonsense]}":                                                    false,
 	} {
-		var read map[string]any
-		require.NoError(t, yaml.Unmarshal([]byte(settings), &read))
-		assert.Equal(t, want, wantedImages(read).BarmanCloud, settings)
+		assert.Equal(t, want, wantedBy(t, settings).BarmanCloud, settings)
 	}
 }
 

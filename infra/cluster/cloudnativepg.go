@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/stateful-k3s/stateful-k3s/infra/database/cloudnativepg"
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
@@ -21,7 +22,7 @@ import (
 const ClusterKind = "clusters.postgresql.cnpg.io"
 
 const (
-	operatorLabel = "app.kubernetes.io/name=cloudnative-pg"
+	operatorLabel = cloudnativepg.OperatorLabel + "=" + cloudnativepg.OperatorApp
 	// oldestOperator is the first one that the Clusters of this program need; 2 may be another one altogether.
 	oldestOperator, tooNewOperator = "1.30", "2.0"
 )

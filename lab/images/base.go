@@ -18,6 +18,7 @@ import (
 
 const (
 	stable = "trixie" // Debian 13
+	next   = "forky"  // Debian 14
 	path   = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 

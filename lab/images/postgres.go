@@ -14,7 +14,7 @@ import (
 const DefaultPostgres = 18
 
 // postgresSuites are the suites of Debian that have a major version of Postgres.
-var postgresSuites = map[int]string{17: stable, 18: "forky"}
+var postgresSuites = map[int]string{17: stable, 18: next}
 
 // Postgres returns an image that has the server's programs on PATH, runs as uid 999 and stops with SIGINT.
 // Assembled, it lacks the entrypoint script and the compiler for queries (160 MB): Postgres interprets them.

@@ -14,7 +14,7 @@ func redis() Image {
 // valkey has Redis' names for the programs too.
 // Contract: https://hub.docker.com/r/valkey/valkey
 func valkey() Image {
-	return keyValue("forky", Valkey, "valkey",
+	return keyValue(next, Valkey, "valkey",
 		[]string{"valkey-server", "systemd-standalone-sysusers", "systemd-standalone-tmpfiles"},
 		"for program in server cli check-rdb check-aof benchmark; do "+
 			"ln -s valkey-$program $1/usr/bin/redis-$program; done")

@@ -83,7 +83,7 @@ func cloudNativePG(binaries tools.Binaries) Image {
 // programs. Barman is of the first release of Debian that has the version that the plugin expects.
 func barmanCloud(binaries tools.Binaries) []Image {
 	binary := binaries[tools.BarmanCloud]
-	sidecar := debian("forky", BarmanCloudSidecar, []string{"barman-cli-cloud", "python3-boto3"},
+	sidecar := debian(next, BarmanCloudSidecar, []string{"barman-cli-cloud", "python3-boto3"},
 		[]string{"cp " + binary + " $1/manager"}, v1.Config{
 			Env: []string{path}, Entrypoint: []string{"/manager"}, User: "26:26",
 		})

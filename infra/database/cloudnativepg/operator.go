@@ -15,8 +15,8 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-// The label of the operator's pods.
-const operatorLabel, operatorApp = "app.kubernetes.io/name", "cloudnative-pg"
+// OperatorLabel and OperatorApp are the label of the operator's Deployment and pods.
+const OperatorLabel, OperatorApp = "app.kubernetes.io/name", "cloudnative-pg"
 
 // Operator is the operator in the cluster.
 type Operator struct {
@@ -35,7 +35,7 @@ func (o *Operator) Ready() pulumi.ResourceOption { return pulumi.DependsOn(o.rea
 
 func (o *Operator) pods() kube.Pods {
 	return kube.Pods{Namespace: &kube.Namespace{Name: o.Namespace},
-		Labels: map[string]string{operatorLabel: operatorApp}}
+		Labels: map[string]string{OperatorLabel: OperatorApp}}
 }
 
 // OperatorArgs describes an operator to install.
@@ -62,13 +62,13 @@ func Install(ctx *pulumi.Context, name string, args OperatorArgs,
 		return nil, fmt.Errorf("declaring operator %s: %w", name, err)
 	}
 	for _, object := range objects {
-		// The namespace comes first in a release.
 		if object.GetKind() == "Deployment" {
 			o.Namespace = object.GetNamespace()
 			if err := setReplicas(&object, args.Replicas); err != nil {
 				return nil, fmt.Errorf("operator %s: %w", name, err)
 			}
 		}
+		// The namespace comes first in a release.
 		declared, err := declare(ctx, name, args.Owner, object, pulumi.Parent(o),
 			pulumi.DependsOn(o.ready[:min(len(o.ready), 1)]), pulumi.RetainOnDelete(true))
 		if err != nil {

@@ -75,13 +75,17 @@ func TestObjectsFollowTheirSchemas(t *testing.T) {
 	release, _ := installed(t, manifest)
 	recording := recorder.Run(t, program(withHstore))
 	for name, kind := range map[string]string{"pings-cluster": "clusters", "pings-database": "databases"} {
-		definition := recorder.Object[*unstructured.Unstructured](release,
-			"cnpg-customresourcedefinition-"+kind+".postgresql.cnpg.io")
-		versions := field(t, definition.Object, "spec.versions").([]any)
-		schema := field(t, versions[0].(map[string]any), "schema.openAPIV3Schema.properties.spec")
+		schema := schemaOf(t, release, "cnpg-customresourcedefinition-"+kind+".postgresql.cnpg.io")
 		object := recorder.Object[*unstructured.Unstructured](recording, name)
-		requireFollows(t, "spec", schema.(map[string]any), object.Object["spec"])
+		requireFollows(t, "spec", schema, object.Object["spec"])
 	}
+}
+
+// schemaOf returns the schema of the spec that a definition has.
+func schemaOf(t *testing.T, release *recorder.Recording, definition string) map[string]any {
+	t.Helper()
+	versions := field(t, object(t, release, definition), "spec.versions").([]any)
+	return field(t, versions[0].(map[string]any), "schema.openAPIV3Schema.properties.spec").(map[string]any)
 }
 
 // requireFollows fails if a value is of another type than its schema says, or has fields that it does not.

@@ -12,7 +12,7 @@ import (
 	"github.com/stateful-k3s/stateful-k3s/infra/kube"
 )
 
-// The plugin's images. Its repository has those of a release only in the release's own manifest.
+// Images of a release. The manifest in the plugin's Go module names images of the main branch instead.
 const (
 	pluginImage  = "ghcr.io/cloudnative-pg/plugin-barman-cloud"
 	sidecarImage = "ghcr.io/cloudnative-pg/plugin-barman-cloud-sidecar"
@@ -62,12 +62,8 @@ func (o *Operator) InstallPlugin(ctx *pulumi.Context, name string, args PluginAr
 		if object.GroupVersionKind().Group == "cert-manager.io" {
 			continue // the certificates are ours
 		}
-		if err := args.fit(&object, o.Namespace); err != nil {
+		if err := args.fit(&object, o.Namespace, mark); err != nil {
 			return fmt.Errorf("plugin %s: %s %s: %w", name, object.GetKind(), object.GetName(), err)
-		}
-		if object.GetKind() == "Deployment" {
-			template := object.Object["spec"].(map[string]any)["template"].(map[string]any)
-			template["metadata"].(map[string]any)["annotations"] = map[string]any{certificatesAnnotation: mark}
 		}
 		declared, err := declare(ctx, name, args.Owner, object, after...)
 		if err != nil {
@@ -109,8 +105,8 @@ func (o *Operator) declareCertificates(ctx *pulumi.Context, name string, args Pl
 	return pulumi.Unsecret(sum).(pulumi.StringOutput), nil // certificates are public
 }
 
-// fit makes an object of the release one of this cluster.
-func (a PluginArgs) fit(object *unstructured.Unstructured, namespace string) error {
+// fit makes an object of the release one of this cluster. Other marks start other pods.
+func (a PluginArgs) fit(object *unstructured.Unstructured, namespace string, mark pulumi.StringOutput) error {
 	if object.GetNamespace() != "" {
 		object.SetNamespace(namespace)
 	}
@@ -135,7 +131,11 @@ func (a PluginArgs) fit(object *unstructured.Unstructured, namespace string) err
 		// A connection to a pod on a lost node would cost a failover another 15 s.
 		return unstructured.SetNestedField(object.Object, "PreferSameNode", "spec", "trafficDistribution")
 	case "Deployment":
-		return a.fitDeployment(object, version)
+		if err := a.fitDeployment(object, version); err != nil {
+			return err
+		}
+		template := object.Object["spec"].(fields)["template"].(fields)
+		template["metadata"].(fields)["annotations"] = fields{certificatesAnnotation: mark}
 	}
 	return nil
 }
@@ -174,7 +174,7 @@ func (a PluginArgs) fitDeployment(object *unstructured.Unstructured, version str
 // affinity puts each pod on another node, and each beside a pod of the operator.
 var affinity = fields{
 	"podAntiAffinity": preferred(100, "app", pluginService),
-	"podAffinity":     preferred(50, operatorLabel, operatorApp),
+	"podAffinity":     preferred(50, OperatorLabel, OperatorApp),
 }
 
 func preferred(weight int64, label, value string) fields {

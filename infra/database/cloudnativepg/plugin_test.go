@@ -13,7 +13,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/stateful-k3s/stateful-k3s/infra/database/cloudnativepg"
 	"github.com/stateful-k3s/stateful-k3s/infra/internal/recorder"
@@ -22,12 +21,17 @@ import (
 // withPlugin installs the plugin beside an operator in the namespace operators.
 func withPlugin(t *testing.T, options ...recorder.Option) *recorder.Recording {
 	t.Helper()
+	return recorder.Run(t, plugin(t, false), options...)
+}
+
+func plugin(t *testing.T, anyNode bool) pulumi.RunFunc {
+	t.Helper()
 	manifest, err := cloudnativepg.PluginRelease.Manifest(t.Context())
 	require.NoError(t, err)
-	return recorder.Run(t, func(ctx *pulumi.Context) error {
+	return func(ctx *pulumi.Context) error {
 		return cloudnativepg.Existing("operators").InstallPlugin(ctx, "plugin", cloudnativepg.PluginArgs{
-			Manifest: manifest, Owner: "alice.dev", Replicas: 2})
-	}, options...)
+			Manifest: manifest, Owner: "alice.dev", Replicas: 2, AnyNode: anyNode})
+	}
 }
 
 // Without the plugin, the operator would not replace a lost primary.
@@ -74,19 +78,14 @@ func TestEachPodOfThePluginServes(t *testing.T) {
 
 // An old cluster would refuse what it does not know.
 func TestTheOperatorAsksThePluginOnItsNode(t *testing.T) {
-	manifest, err := cloudnativepg.PluginRelease.Manifest(t.Context())
-	require.NoError(t, err)
 	for anyNode, want := range map[bool]*string{false: new("PreferSameNode"), true: nil} {
-		recording := recorder.Run(t, func(ctx *pulumi.Context) error {
-			return cloudnativepg.Existing("operators").InstallPlugin(ctx, "plugin", cloudnativepg.PluginArgs{
-				Manifest: manifest, Owner: "alice.dev", Replicas: 2, AnyNode: anyNode})
-		})
+		recording := recorder.Run(t, plugin(t, anyNode))
 		service := recorder.Object[*corev1.Service](recording, "plugin-service-barman-cloud")
 		require.Equal(t, want, service.Spec.TrafficDistribution)
 	}
 }
 
-// The plugin trusts what is in the Secret of the client, and the operator what is in that of the server.
+// The plugin trusts the certificate in the client's Secret, and the operator the one in the server's.
 func TestOperatorAndPluginTrustEachOther(t *testing.T) {
 	recording := withPlugin(t)
 	pair := func(side string) (tls.Certificate, *x509.CertPool) {
@@ -130,12 +129,8 @@ func TestOtherCertificatesStartOtherPods(t *testing.T) {
 }
 
 func TestTheStoreFollowsItsSchema(t *testing.T) {
-	definition := recorder.Object[*unstructured.Unstructured](withPlugin(t),
-		"plugin-customresourcedefinition-"+cloudnativepg.StoreKind)
-	versions := field(t, definition.Object, "spec.versions").([]any)
-	schema := field(t, versions[0].(map[string]any), "schema.openAPIV3Schema.properties.spec")
-	requireFollows(t, "spec", schema.(map[string]any),
-		object(t, recorder.Run(t, program(archived)), "pings-store")["spec"])
+	schema := schemaOf(t, withPlugin(t), "plugin-customresourcedefinition-"+cloudnativepg.StoreKind)
+	requireFollows(t, "spec", schema, object(t, recorder.Run(t, program(archived)), "pings-store")["spec"])
 }
 
 func TestAReleaseThatDoesNotFitIsTold(t *testing.T) {
